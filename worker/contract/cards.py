@@ -1,0 +1,40 @@
+"""What a model is, as workers announce it and the API shows it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.contract.jobs import JobKind
+
+
+class ModelCard(BaseModel):
+    """One model that a worker has loaded and warmed up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    network: str
+    """`pixel-cnn`, `diagonal-bilstm`, ..."""
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    values: int = Field(ge=2)
+    """How many values a colour takes: 256, or 2 for binary images."""
+    parameters: int
+    data: str
+    """What it was trained on."""
+    test_nats: float | None = None
+    """Negative log-likelihood of a test image, natural logarithm, as measured by `pixelrnn evaluate`."""
+    test_bits_per_dim: float | None = None
+    digest: str
+    """sha256 of the weights file."""
+    can: tuple[JobKind, ...] = (JobKind.SAMPLE, JobKind.COMPLETE)
+
+
+class WorkerInfo(BaseModel):
+    """A live worker: written only after its models are loaded and warm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    device: str
+    slots: int
+    """How many images it draws at once, per model."""
+    models: tuple[ModelCard, ...]
+    started_at: float

@@ -1,0 +1,43 @@
+"""What a job's stream says. Each entry has the fields `type` and `data` (JSON); ids count 1-0, 2-0, ... without a gap."""
+
+import base64
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.contract.jobs import JobStatus
+
+
+class EventType(StrEnum):
+    ROW = "row"
+    DONE = "done"
+    ERROR = "error"
+    CANCELED = "canceled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self is not EventType.ROW
+
+
+TERMINAL_EVENT = {
+    JobStatus.SUCCEEDED: EventType.DONE,
+    JobStatus.FAILED: EventType.ERROR,
+    JobStatus.CANCELED: EventType.CANCELED,
+}
+
+
+class RowDrawn(BaseModel):
+    """Row `y` of sample `sample` is final: W*C bytes 0..255 in base64, pixel by pixel, colour by colour."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    sample: int = Field(ge=0)
+    y: int = Field(ge=0)
+    pixels: str
+
+    @classmethod
+    def of(cls, sample: int, y: int, pixels: bytes) -> Self:
+        return cls(sample=sample, y=y, pixels=base64.b64encode(pixels).decode("ascii"))
+
+    def pixel_bytes(self) -> bytes:
+        return base64.b64decode(self.pixels)

@@ -1,0 +1,94 @@
+"""What a client asked for (`JobSpec`), and what became of it (`JobRecord`)."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_SEED = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+MAX_TEMPERATURE = 100.0
+MIN_TEMPERATURE = 0.01
+
+
+class JobKind(StrEnum):
+    SAMPLE = "sample"
+    COMPLETE = "complete"
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
+
+
+class JobError(BaseModel):
+    """Why a job failed, in the words of problem+json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: str
+    title: str
+    detail: str
+
+
+class JobSpec(BaseModel):
+    """One request: `n` images of one model. Sample i of n draws with the noise of (seed, i), whatever n is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    version: int = 1
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    kind: JobKind
+    model: str
+    digest: str
+    """sha256 of the weights the client was shown; a worker with others refuses the job."""
+    seed: int = Field(ge=0, le=MAX_SEED)
+    n: int = Field(ge=1)
+    temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    request_id: str = ""
+
+    @property
+    def rows_total(self) -> int:
+        return self.n * self.height
+
+
+class JobRecord(BaseModel):
+    """The job's hash in Redis, read back. Times are seconds since 1970 by Redis's clock."""
+
+    model_config = ConfigDict(frozen=True)
+    spec: JobSpec
+    status: JobStatus
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    expires_at: float | None = None
+    rows_done: int = 0
+    error: JobError | None = None
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
+        """Read what HGETALL of `keys.job(id)` returned (bytes; not empty)."""
+        text = {key.decode(): value.decode() for key, value in fields.items()}
+        return cls.model_validate(
+            {
+                "spec": json.loads(text["spec"]),
+                "status": text["status"],
+                "created_at": text["created_at"],
+                "started_at": text.get("started_at"),
+                "finished_at": text.get("finished_at"),
+                "expires_at": text.get("expires_at"),
+                "rows_done": text.get("rows_done", 0),
+                "error": json.loads(text["error"]) if text.get("error") else None,
+            }
+        )

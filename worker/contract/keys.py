@@ -1,0 +1,54 @@
+"""Every Redis name and lifetime. One job is one hash, one stream and, for completions, one input."""
+
+QUEUE = "pixelrnn"
+"""The RQ queue. A worker listens on exactly one: with several, RQ pops non-atomically and a crash loses the job."""
+
+JOB_FUNCTION = "worker.tasks.draw"
+"""The only function a worker runs, whatever a queue entry names."""
+
+CANCEL_CHANNEL = "px:cancel"
+"""Carries the id of each running job that someone asked to cancel."""
+
+WORKERS = "px:workers"
+"""Set of worker names that announced themselves; each has a `worker(name)` key while it lives."""
+
+ACTIVE_TTL_S = 7 * 24 * 3600
+"""A job that nobody finishes in a week is forgotten: every key has a lifetime."""
+
+RESULT_TTL_S = 24 * 3600
+"""How long a finished job, its rows and its images can be fetched."""
+
+TOMBSTONE_TTL_S = 7 * 24 * 3600
+"""How long after that an id is still answered with 410 (expired) and not 404 (unknown)."""
+
+LEASE_S = 4
+"""A worker that has not renewed its jobs for this long has lost them."""
+
+ANNOUNCE_TTL_S = 15
+"""A worker that has not renewed its announcement for this long is gone."""
+
+
+def job(job_id: str) -> str:
+    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, owner,
+    attempts, last_seq, cancel_requested."""
+    return f"px:job:{job_id}"
+
+
+def events(job_id: str) -> str:
+    """Stream with the ids 1-0, 2-0, ...: one entry for each row, then exactly one terminal entry."""
+    return f"px:ev:{job_id}"
+
+
+def image(job_id: str) -> str:
+    """Hash of a completion's input: `pixels` (H*W*C bytes, 0..255, row by row) and `keep` (H*W bytes, 1 = given)."""
+    return f"px:in:{job_id}"
+
+
+def tombstone(job_id: str) -> str:
+    """Exists for a while after the job itself has expired."""
+    return f"px:was:{job_id}"
+
+
+def worker(name: str) -> str:
+    """JSON `WorkerInfo`, expiring after ANNOUNCE_TTL_S."""
+    return f"px:worker:{name}"
