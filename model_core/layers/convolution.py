@@ -1,0 +1,19 @@
+"""The PixelCNN layer (section 3.5, figure 5 left): a bounded field, all pixels at once."""
+
+from torch import Tensor, nn
+
+from model_core.layers.groups import colour_of
+from model_core.layers.masked_conv import MaskedConv2d
+
+
+class ConvolutionLayer(nn.Module):
+    """ReLU - 1x1 - ReLU - 3x3 - ReLU, all mask B: (B, 2h, H, W) -> (B, h, H, W). The 1x1 back to 2h is the block's."""
+
+    def __init__(self, features: int, hidden: int, colours: int) -> None:
+        super().__init__()
+        self.down = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours))
+        self.spread = MaskedConv2d(colour_of(hidden, colours), colour_of(hidden, colours), kernel=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x.relu())  # (B, h, H, W)
+        return self.spread(x.relu()).relu()  # (B, h, H, W)

@@ -1,0 +1,2 @@
+def fuses(x, hidden): return False
+def diagonal_trunk(network, x): raise NotImplementedError

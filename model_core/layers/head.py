@@ -1,0 +1,25 @@
+"""The softmax head (section 4, table 1): ReLU and 1x1 twice, then one distribution for every colour."""
+
+from torch import Tensor, nn
+
+from model_core.layers.groups import colour_of
+from model_core.layers.masked_conv import MaskedConv2d
+
+
+class Head(nn.Module):
+    """(B, 2h, H, W) -> logits (B, V, C, H, W); every 1x1 is mask B."""
+
+    def __init__(self, features: int, head: int, colours: int, values: int) -> None:
+        super().__init__()
+        self.colours, self.values = colours, values
+        wide = colour_of(head, colours)
+        self.first = MaskedConv2d(colour_of(features, colours), wide)
+        self.second = MaskedConv2d(wide, wide)
+        self.output = MaskedConv2d(wide, colour_of(colours * values, colours))
+
+    def forward(self, top: Tensor) -> Tensor:
+        x = self.first(top.relu())  # (B, head, H, W)
+        x = self.second(x.relu())  # (B, head, H, W)
+        x = self.output(x.relu())  # (B, C * V, H, W)
+        B, _, H, W = x.shape
+        return x.view(B, self.colours, self.values, H, W).transpose(1, 2)

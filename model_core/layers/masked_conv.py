@@ -1,0 +1,80 @@
+"""Masked convolution, types A and B (section 3.4 and figure 2, right).
+
+    kernel 5 x 5, one colour:      1 1 1 1 1
+                                   1 1 1 1 1
+                                   1 1 m . .      m = 0 for mask A, 1 for mask B
+                                   (rows below are never stored)
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_core.layers.groups import allowed
+
+
+class MaskedConv2d(nn.Module):
+    """Convolution over the pixels above and to the left: (B, I, H, W) -> (B, O, H, W).
+
+    out_colour (O,), in_colour (I,): the colour of each feature (layers/groups.py).
+    mask: "A" hides a colour from itself at the centre pixel (first layer), "B" shows it.
+
+    The weight (O, I, K // 2 + 1, K) holds only the rows a mask leaves, and is masked when it is made or loaded and
+    where its gradient flows, so that no forward pass multiplies by a mask.
+    """
+
+    mask: Tensor
+
+    def __init__(self, in_colour: Tensor, out_colour: Tensor, kernel: int = 1, mask: str = "B") -> None:
+        super().__init__()
+        assert kernel % 2 == 1, "the kernel needs a centre"
+        assert mask in ("A", "B"), "masks are A or B"
+        self.kernel = kernel
+        reach = kernel // 2
+        visible = torch.ones(len(out_colour), len(in_colour), reach + 1, kernel)
+        visible[:, :, reach, reach + 1 :] = 0
+        visible[:, :, reach, reach] = allowed(out_colour, in_colour, see_own=mask == "B").float()
+        self.register_buffer("mask", visible, persistent=False)
+        self.weight = nn.Parameter(torch.empty_like(visible))
+        self.bias = nn.Parameter(torch.zeros(len(out_colour)))
+        self._initialise(visible)
+
+    @torch.no_grad()
+    def _initialise(self, visible: Tensor) -> None:
+        fan_in = visible.flatten(1).sum(1).clamp(min=1)  # only what a feature really sees counts
+        bound = (3.0 / fan_in).sqrt()[:, None, None, None]
+        self.weight.uniform_(-1, 1).mul_(bound).mul_(visible)
+
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
+        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.weight.mul_(self.mask)
+
+    def masked_weight(self) -> Tensor:
+        """The weight, already masked; its gradient is masked on the way back."""
+        return _MaskGradient.apply(self.weight, self.mask)  # type: ignore[no-any-return]
+
+    def matrix(self) -> Tensor:
+        """The weight of a 1 x 1 convolution as (O, I)."""
+        assert self.kernel == 1
+        return self.masked_weight()[:, :, 0, 0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel > 1:
+            reach = self.kernel // 2
+            x = functional.pad(x, (reach, reach, reach, 0))  # what lies outside the image reads as zero
+        return functional.conv2d(x, self.masked_weight(), self.bias)
+
+
+class _MaskGradient(torch.autograd.Function):
+    """Identity whose gradient is masked: a weight that starts masked stays masked under any optimiser."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, mask: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        ctx.save_for_backward(mask)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+        (mask,) = ctx.saved_tensors
+        return gradient * mask, None

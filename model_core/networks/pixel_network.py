@@ -1,0 +1,73 @@
+"""The networks of section 4: one stack of layers between a mask-A convolution and a softmax head.
+
+    values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top --head--> logits
+                                          \\__ 1x1 skip, 2h, summed into top _________/
+"""
+
+import torch
+from torch import Tensor, nn
+
+from model_core.config import NetworkConfig
+from model_core.layers.convolution import ConvolutionLayer
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
+from model_core.layers.fused import diagonal_trunk, fuses
+from model_core.layers.groups import colour_of
+from model_core.layers.head import Head
+from model_core.layers.masked_conv import MaskedConv2d
+
+LAYERS = {"pixel-cnn": ConvolutionLayer, "diagonal-bilstm": DiagonalBiLSTM}
+
+INPUT_KERNEL = 7
+
+
+class Block(nn.Module):
+    """One layer with its ways on: `up` to the residual stream (figure 5) and, if asked, `skip` to the output."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        colours = config.channels
+        stream, hidden = colour_of(config.features, colours), colour_of(config.hidden, colours)
+        self.layer = LAYERS[config.network](config.features, config.hidden, colours)
+        self.up = MaskedConv2d(hidden, stream)
+        self.skip = MaskedConv2d(hidden, stream) if config.skip else None
+
+
+class PixelNetwork(nn.Module):
+    """values (B, C, H, W), integers 0..V-1 -> logits (B, V, C, H, W): the teacher-forced pass, and the truth.
+
+    The logits of colour c at (y, x) depend on the pixels above and to the left of it, and on the colours before c of
+    the pixel itself (equation 2). Any H and W will do; config's are those it was made for.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        colours = config.channels
+        self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.head = Head(config.features, config.head, colours, config.values)
+
+    def forward(self, values: Tensor) -> Tensor:
+        x = self.input(self.scale(values))  # (B, 2h, H, W)
+        if self.config.network == "diagonal-bilstm" and fuses(x, self.config.hidden):
+            return self.head(diagonal_trunk(self, x))
+        return self.head(self.trunk(x))
+
+    def scale(self, values: Tensor) -> Tensor:
+        """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""
+        return values.to(self.input.bias.dtype) * (2.0 / (self.config.values - 1)) - 1.0
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """The stack in plain torch: (B, 2h, H, W) -> the top map (B, 2h, H, W)."""
+        skips = None
+        for block in self.blocks:
+            hidden = block.layer(x)  # (B, h, H, W)
+            x = block.up(hidden) + x if self.config.residual else block.up(hidden)
+            if block.skip is not None:
+                skips = block.skip(hidden) if skips is None else skips + block.skip(hidden)
+        return x if skips is None else x + skips
+
+
+def build_network(config: NetworkConfig) -> PixelNetwork:
+    """A network with fresh random weights from torch's global generator."""
+    return PixelNetwork(config)
