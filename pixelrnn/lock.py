@@ -1,0 +1,46 @@
+"""One server for one data directory: a lock that lives as long as any process that holds its descriptor."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from pixelrnn.errors import StartError
+
+HANDOVER_S = 2.0
+"""How long a newcomer waits: a server whose owner was just killed needs a moment to go."""
+
+
+def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
+    """Lock `directory` and return the open descriptor; closing every copy of it unlocks.
+
+    A child that inherits the descriptor keeps the lock, so a server that was orphaned after all still guards its data.
+    Raises StartError when another process holds it for longer than wait_s seconds, or the directory cannot be written.
+    """
+    path = directory / "lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot write to the data directory {directory}: {error.strerror}") from None
+    deadline = time.monotonic() + wait_s
+    while not _try_lock(descriptor):
+        if time.monotonic() > deadline:
+            owner = os.read(descriptor, 32).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise StartError(
+                f"the data directory {directory} is in use by process {owner or 'unknown'}: "
+                "stop it, or give another --data-dir"
+            )
+        time.sleep(0.05)
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

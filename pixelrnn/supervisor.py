@@ -1,0 +1,118 @@
+"""Keep a few child processes running until told to stop. Knows nothing of what they do."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pixelrnn import processes
+from pixelrnn.errors import StartError
+from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
+
+TICK_S = 0.05
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class StopRequested(Exception):  # noqa: N818  (not an error: somebody wants us to end)
+    """SIGTERM or Ctrl-C came."""
+
+
+@dataclass
+class Child:
+    """One process to keep running. `launch` starts it anew; `on_death` cleans up after a death, before the restart."""
+
+    name: str
+    launch: Callable[[], subprocess.Popen[bytes]]
+    log: Path
+    grace_s: float
+    """How long it may take to end when asked; then it is killed."""
+    on_death: Callable[[], None] = lambda: None
+    process: subprocess.Popen[bytes] | None = None
+    restart_at: float | None = None
+    budget: RestartBudget = field(default_factory=RestartBudget)
+
+
+class Supervisor:
+    """Runs children; `say` receives a line for each thing a person should know."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.children: list[Child] = []
+        self._stop_requested = False
+
+    def start(self, child: Child) -> None:
+        child.process = child.launch()
+        self.children.append(child)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Tend the children until the condition holds.
+
+        Raises StopRequested when a signal came, StartError when a child keeps dying.
+        """
+        while not condition():
+            for child in self.children:
+                self._tend(child)
+            self._sleep()
+
+    def run(self) -> None:
+        """Tend the children until StopRequested or StartError."""
+        self.wait_until(lambda: False)
+
+    def stop_all(self) -> None:
+        """Stop the children, last started first. A second signal makes it at once."""
+        self._stop_requested = False
+        for child in reversed(self.children):
+            if child.process is not None:
+                self._stop(child.process, child.grace_s)
+        self.children.clear()
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGTERM, Ctrl-C and a closed terminal end the waiting instead of the process."""
+        before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, *_: object) -> None:
+        self._stop_requested = True
+
+    def _sleep(self) -> None:
+        if self._stop_requested:
+            raise StopRequested
+        time.sleep(TICK_S)
+
+    def _tend(self, child: Child) -> None:
+        if child.restart_at is not None:
+            if time.monotonic() >= child.restart_at:
+                child.restart_at = None
+                child.process = child.launch()
+        elif child.process is not None and child.process.poll() is not None:
+            self._bury(child, child.process)
+
+    def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+        processes.kill_group(process)
+        child.process = None
+        child.on_death()
+        delay_s = child.budget.after_death(time.monotonic())
+        if delay_s is None:
+            raise StartError(
+                f"the {child.name} died {DEATHS_LIMIT} times in {WINDOW_S:.0f} s: "
+                f"{processes.last_line(child.log)} (see {child.log})"
+            )
+        self.say(f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}")
+        child.restart_at = time.monotonic() + delay_s
+
+    def _stop(self, process: subprocess.Popen[bytes], grace_s: float) -> None:
+        """As processes.stop, but a second signal cuts the grace short."""
+        process.terminate()
+        deadline = time.monotonic() + grace_s
+        while process.poll() is None and time.monotonic() < deadline and not self._stop_requested:
+            time.sleep(TICK_S)
+        processes.stop(process, grace_s=0)

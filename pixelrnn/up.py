@@ -1,0 +1,186 @@
+"""`pixelrnn up`: the server, one worker per device and the API on this machine, under one supervisor."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+
+from pixelrnn import embedded, processes
+from pixelrnn.errors import StartError
+from pixelrnn.supervisor import Child, StopRequested, Supervisor
+
+API_GRACE_S = 3.0
+WORKER_GRACE_S = 5.0
+WORKER_DRAIN_S = 3.0
+"""Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
+All graces together (API, then worker, then server) stay within 10 s."""
+
+REDIS_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What to start, and where."""
+
+    host: str
+    port: int
+    data_dir: Path
+    models_dir: Path
+    redis_url: str | None = None
+    """A server that is already there, instead of the embedded one."""
+    devices: tuple[str, ...] = ("auto",)
+    """One worker for each."""
+
+    @property
+    def url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def up(options: UpOptions, say: Callable[[str], None]) -> None:
+    """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
+    _expect_models(options.models_dir)
+    _expect_free_port(options.host, options.port)
+    logs = options.data_dir / "logs"
+    _make_directory(logs)
+    supervisor = Supervisor(say)
+    with supervisor.signals():
+        try:
+            url = options.redis_url or _start_embedded(supervisor, options.data_dir)
+            _wait_for_redis(supervisor, url)
+            for child in [*workers(options, url, logs), api(options, url, logs)]:
+                supervisor.start(child)
+            supervisor.wait_until(partial(is_ready, options.url))
+            say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
+            supervisor.run()
+        except StopRequested:
+            say("stopping")
+        finally:
+            supervisor.stop_all()
+
+
+def workers(options: UpOptions, redis_url: str, logs: Path) -> list[Child]:
+    return [
+        _Worker(options, redis_url, device, logs / f"worker-{i}.log").child()
+        for i, device in enumerate(options.devices)
+    ]
+
+
+def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
+    command = [*_pixelrnn(), "api", "--host", options.host, "--port", str(options.port)]
+    path = logs / "api.log"
+    environment = _environment(redis_url, options)
+    return Child("API", partial(processes.spawn, command, path, environment), path, API_GRACE_S)
+
+
+class _Worker:
+    """One worker at a time, each life under a new name: RQ refuses a name whose last bearer was killed."""
+
+    def __init__(self, options: UpOptions, redis_url: str, device: str, log: Path) -> None:
+        self.log = log
+        self.device = device
+        self.redis_url = redis_url
+        self.environment = _environment(redis_url, options)
+        self.name = ""
+
+    def child(self) -> Child:
+        return Child(f"worker on {self.device}", self.launch, self.log, WORKER_GRACE_S, on_death=self.recover)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        self.name = f"{socket.gethostname()}-{self.device.replace(':', '')}-{uuid.uuid4().hex[:8]}"
+        settings = {
+            "PIXELRNN_WORKER_NAME": self.name,
+            "PIXELRNN_DEVICE": self.device,
+            "PIXELRNN_GRACE_S": str(WORKER_DRAIN_S),
+        }
+        return processes.spawn([*_pixelrnn(), "worker"], self.log, self.environment | settings)
+
+    def recover(self) -> None:
+        """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
+        from worker.recovery import recover
+
+        with embedded.connect(self.redis_url) as client:
+            try:
+                recover(self.name, client)
+            except redis.RedisError:
+                return
+
+
+def is_ready(url: str) -> bool:
+    """Whether `/readyz` answers 200."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
+    server = embedded.EmbeddedRedis(data_dir)
+    server.lock()
+    supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
+    return server.url
+
+
+def _wait_for_redis(supervisor: Supervisor, url: str) -> None:
+    deadline = time.monotonic() + REDIS_LIMIT_S
+    try:
+        supervisor.wait_until(lambda: embedded.answers(url) or time.monotonic() > deadline)
+    except ValueError as error:  # redis-py's word for an address it cannot read
+        raise StartError(f"REDIS_URL is no address of a server: {error}") from None
+    if not embedded.answers(url):
+        raise StartError(f"no Redis answers at {_without_password(url)} after {REDIS_LIMIT_S:.0f} s")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _pixelrnn() -> Sequence[str]:
+    """This program again. -P: a directory named `app` where the user stands must not shadow ours."""
+    return [sys.executable, "-P", "-m", "pixelrnn"]
+
+
+def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
+    ours = {"REDIS_URL": redis_url, "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute())}
+    return {**os.environ, **ours}
+
+
+def _expect_models(models_dir: Path) -> None:
+    if not any(models_dir.glob("*/card.json")):
+        raise StartError(f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir")
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"cannot write to the data directory {path.parent}: {error.strerror}") from None
+
+
+def _expect_free_port(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise StartError(f"cannot resolve --host {host!r}: {error.strerror}") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise StartError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from None

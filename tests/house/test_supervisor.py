@@ -1,0 +1,93 @@
+"""The supervisor restarts what dies, gives up on what keeps dying, and leaves nothing behind."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pixelrnn import processes
+from pixelrnn.errors import StartError
+from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
+from pixelrnn.supervisor import Child, Supervisor
+from tests.house.processes import eventually, is_alive
+
+SLEEPER = "import time; time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+PARENT = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); print(c.pid, flush=True); c.wait()"
+
+
+def child(tmp_path: Path, code: str, **more: object) -> Child:
+    log = tmp_path / "child.log"
+    return Child("stand-in", partial(processes.spawn, [sys.executable, "-c", code], log), log, grace_s=0.2, **more)  # pyright: ignore
+
+
+def running(child: Child) -> subprocess.Popen[bytes]:
+    assert child.process is not None
+    return child.process
+
+
+def test_child_is_restarted_when_killed(tmp_path: Path) -> None:
+    """After a kill -9 the child is cleaned up after, once, and runs again."""
+    deaths: list[str] = []
+    sleeper = child(tmp_path, SLEEPER, on_death=lambda: deaths.append("buried"))
+    supervisor = Supervisor(say=lambda _: None)
+    supervisor.start(sleeper)
+    first = running(sleeper)
+    first.kill()
+    supervisor.wait_until(lambda: sleeper.process not in (None, first))
+    assert deaths == ["buried"]
+    assert is_alive(running(sleeper).pid)
+    supervisor.stop_all()
+
+
+def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:
+    """The fifth death within a minute ends it, with the child's last words."""
+    said: list[str] = []
+    broken = child(tmp_path, "raise SystemExit('no such device')")
+    supervisor = Supervisor(said.append)
+    supervisor.start(broken)
+    with pytest.raises(StartError, match=r"stand-in died 5 times in 60 s: no such device"):
+        supervisor.run()
+    assert len(said) == DEATHS_LIMIT - 1
+
+
+def test_stubborn_child_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:
+    """SIGTERM is a question; after the grace comes SIGKILL."""
+    stubborn = child(tmp_path, STUBBORN)
+    supervisor = Supervisor(say=lambda _: None)
+    supervisor.start(stubborn)
+    supervisor.wait_until(lambda: stubborn.log.read_text() == "up\n")
+    process = running(stubborn)
+    supervisor.stop_all()
+    assert process.returncode == -9
+
+
+def test_grandchildren_are_gone_when_stopped(tmp_path: Path) -> None:
+    """What a child started and left behind goes with it."""
+    parent = child(tmp_path, PARENT)
+    supervisor = Supervisor(say=lambda _: None)
+    supervisor.start(parent)
+    supervisor.wait_until(lambda: parent.log.read_text().endswith("\n"))
+    grandchild = int(parent.log.read_text())
+    supervisor.stop_all()
+    assert eventually(lambda: not is_alive(grandchild))
+
+
+def test_budget_forgets_old_deaths() -> None:
+    """Deaths further apart than the window never add up; quick ones wait longer each time, then end it."""
+    patient = RestartBudget()
+    assert all(patient.after_death(i * (WINDOW_S + 1)) == 0.1 for i in range(20))
+    hasty = RestartBudget()
+    assert [hasty.after_death(float(i)) for i in range(DEATHS_LIMIT)] == [0.1, 0.5, 1.0, 2.0, None]
+
+
+def test_long_log_is_put_aside(tmp_path: Path) -> None:
+    """A log past its limit starts anew; one older file is kept."""
+    log = tmp_path / "child.log"
+    with log.open("wb") as file:
+        file.truncate(processes.LOG_LIMIT_BYTES + 1)
+    processes.spawn([sys.executable, "-c", "print('new')"], log).wait()
+    assert log.read_text() == "new\n"
+    assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT_BYTES + 1
