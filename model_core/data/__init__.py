@@ -1,0 +1,5 @@
+"""Image collections: files a person names, turned into values; and values turned into pictures."""
+
+from model_core.data.datasets import Dataset, open_dataset, read_dataset
+
+__all__ = ["Dataset", "open_dataset", "read_dataset"]

@@ -1,0 +1,62 @@
+"""Pictures in files: reading one for a network, and writing what it drew. Pixels are bytes, values are the network's."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from model_core.config import NetworkConfig
+from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def read_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.int64]:
+    """An image file as this network's values (C, H, W); DataError unless it is an image of the network's size."""
+    pixels = np.asarray(_open(path, config, "L" if config.channels == 1 else "RGB"))
+    channels_first = pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
+    return pixels_to_values(channels_first, config.values).astype(np.int64)
+
+
+def read_keep(path: Path, config: NetworkConfig) -> npt.NDArray[np.bool_]:
+    """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept."""
+    keep = np.asarray(_open(path, config, "L")) < 128
+    if keep.all():
+        raise DataError(f"nothing to fill: the mask {path} has no white pixel")
+    return keep
+
+
+def write_grid(values: npt.NDArray[np.integer], config: NetworkConfig, path: Path, scale: int = 1) -> None:
+    """Write images (N, C, H, W) as one PNG, near square, row by row, a grey line between them."""
+    pixels = values_to_pixels(values, config.values)
+    picture = tile(pixels)  # (H', W', C)
+    picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path, format="PNG")
+
+
+def tile(pixels: Pixels, line: int = 1) -> Pixels:
+    """Images (N, C, H, W) side by side in a near-square table (H', W', C)."""
+    N, C, H, W = pixels.shape
+    columns = int(np.ceil(np.sqrt(N)))
+    rows = -(-N // columns)
+    table = np.full((rows * (H + line) - line, columns * (W + line) - line, C), 128, np.uint8)
+    for i in range(N):
+        y, x = i // columns * (H + line), i % columns * (W + line)
+        table[y : y + H, x : x + W] = pixels[i].transpose(1, 2, 0)
+    return table
+
+
+def _open(path: Path, config: NetworkConfig, mode: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            if image.size != (config.width, config.height):
+                raise DataError(
+                    f"{path} is {image.width}x{image.height}, but the model takes {config.width}x{config.height} pixels"
+                )
+            return image.convert(mode)
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not an image") from None
+    except (OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read the image {path}: {error}") from None

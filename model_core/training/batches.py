@@ -1,0 +1,44 @@
+"""Which images an update sees: a pure function of (seed, iteration), so that a resumed run sees the same ones."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core.data.splits import Values
+from model_core.errors import ConfigError
+
+
+class Batches:
+    """Shuffled batches of one training split; each process takes its share of every batch.
+
+    The rest of an epoch that does not fill a batch is left out; another shuffle brings it in the next epoch.
+    """
+
+    def __init__(self, values: Values, batch: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+        if batch % processes:
+            raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
+        if batch > len(values):
+            raise ConfigError(f"training.batch = {batch} is more than the {len(values)} training images")
+        self._values = values
+        self._batch = batch
+        self._seed = seed
+        self._share = slice(rank * batch // processes, (rank + 1) * batch // processes)
+        self._epoch = -1
+        self._order = np.empty(0, np.int64)
+        self._bytes = np.empty((batch // processes, *values.shape[1:]), np.uint8)
+        self._tensor = torch.empty(self._bytes.shape, dtype=torch.int64)
+
+    @property
+    def per_epoch(self) -> int:
+        """Updates in one epoch."""
+        return len(self._values) // self._batch
+
+    def at(self, iteration: int) -> Tensor:
+        """This process's part of the batch of update number `iteration`: int64 (B, C, H, W), one buffer reused."""
+        epoch, position = divmod(iteration, self.per_epoch)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._values))
+        chosen = self._order[position * self._batch : (position + 1) * self._batch][self._share]
+        np.take(self._values, chosen, axis=0, out=self._bytes)
+        return self._tensor.copy_(torch.from_numpy(self._bytes))

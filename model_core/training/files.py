@@ -1,0 +1,72 @@
+"""The directory of one run: recipe.json, log.jsonl, tensorboard/, samples/, last.safetensors and best.safetensors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from model_core.config import NetworkConfig
+from model_core.errors import ConfigError, ModelError
+from model_core.training.checkpoint import read_checkpoint, write_checkpoint
+from model_core.training.journal import Journal
+from model_core.training.publish import model_from_checkpoint, publish
+from model_core.training.recipe import Recipe
+from model_core.training.samples import draw_grid
+from model_core.training.state import TrainState
+from model_core.training.step import Stepper
+
+
+class RunPaths:
+    """Names inside a run's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.last = directory / "last.safetensors"
+        self.best = directory / "best.safetensors"
+        self.samples = directory / "samples"
+        self.recipe = directory / "recipe.json"
+
+
+class RunFiles:
+    """Writes what a run leaves behind; only the process that leads has one."""
+
+    def __init__(
+        self, paths: RunPaths, recipe: Recipe, state: TrainState, facts: dict[str, Any], publish_to: Path | None
+    ) -> None:
+        """facts: what every checkpoint says beside the state. publish_to: models directory for each best epoch."""
+        self.paths = paths
+        self._recipe = recipe
+        self._facts = facts
+        self._publish_to = publish_to
+        paths.samples.mkdir(parents=True, exist_ok=True)
+        paths.recipe.write_text(json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+        self.journal = Journal(paths.directory, state.iteration, recipe.output.tensorboard)
+
+    def save(self, stepper: Stepper, state: TrainState) -> None:
+        """Write the checkpoint to resume from."""
+        write_checkpoint(self.paths.last, stepper.tensors(), {**self._facts, "state": state.to_dict()})
+
+    def keep_best(self, stepper: Stepper, state: TrainState) -> None:
+        """Write the best checkpoint so far, and publish it if asked."""
+        write_checkpoint(self.paths.best, stepper.tensors(), {**self._facts, "state": state.to_dict()})
+        if self._publish_to is not None:
+            publish(self.paths.best, self._publish_to)
+
+    def draw_samples(self, state: TrainState) -> None:
+        """Draw a grid from the last checkpoint; the recipe says how many images."""
+        if self._recipe.output.samples:
+            path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
+            draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
+
+
+def resume(paths: RunPaths, stepper: Stepper, config: NetworkConfig) -> TrainState:
+    """Put the last checkpoint into a stepper; ConfigError when there is none or it is of another network."""
+    if not paths.last.exists():
+        raise ConfigError(f"nothing to resume: there is no {paths.last}")
+    tensors, facts = read_checkpoint(paths.last)
+    if NetworkConfig.from_dict(facts["network"]) != config:
+        raise ConfigError(f"{paths.last} is of another network than the recipe describes")
+    try:
+        stepper.restore(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
+    return TrainState.from_dict(facts["state"])

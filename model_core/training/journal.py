@@ -1,0 +1,57 @@
+"""What a run leaves to be read later: one JSON object a line, and the same numbers for TensorBoard."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from model_core.errors import ConfigError
+
+
+class Journal:
+    """Appends to log.jsonl in a run's directory, after dropping what a crash left beyond `iteration`."""
+
+    def __init__(self, directory: Path, iteration: int, tensorboard: bool) -> None:
+        self._path = directory / "log.jsonl"
+        self._keep_until(iteration)
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        self._board = _open_board(directory / "tensorboard", iteration) if tensorboard else None
+
+    def write(self, event: str, iteration: int, **facts: float | str) -> None:
+        """One line; numbers also become TensorBoard scalars named event/fact."""
+        self._file.write(json.dumps({"event": event, "iteration": iteration, **facts}) + "\n")
+        if self._board is not None:
+            for name, value in facts.items():
+                if not isinstance(value, str):
+                    self._board.add_scalar(f"{event}/{name}", value, iteration)
+            self._board.flush()
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _keep_until(self, iteration: int) -> None:
+        if not self._path.exists():
+            return
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _iteration(line) <= iteration]
+        draft = self._path.with_suffix(".draft")
+        draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        draft.replace(self._path)
+
+
+def _iteration(line: str) -> float:
+    """The iteration of a log line; infinity for the half line of a crash."""
+    try:
+        return json.loads(line)["iteration"]
+    except (ValueError, KeyError):
+        return float("inf")
+
+
+def _open_board(directory: Path, iteration: int) -> Any:
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise ConfigError("output.tensorboard needs the train extra: install tensorboard, or set it to false") from None
+    return SummaryWriter(str(directory), purge_step=iteration + 1)

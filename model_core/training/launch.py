@@ -1,0 +1,56 @@
+"""Several training processes on this machine, for people who do not want to spell torchrun's options.
+
+The group is what torchrun would make: the same environment variables, rank 0 being the process we are in.
+"""
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from model_core.training.run import RunRequest, RunResult, train
+
+
+def train_with(request: RunRequest, processes: int) -> RunResult:
+    """Train in `processes` processes, one of them this one; the curve is that of one process, up to rounding."""
+    if processes == 1:
+        return train(request)
+    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=_train_as, args=(request, {**group, "RANK": str(rank)}), daemon=True)
+        for rank in range(1, processes)
+    ]
+    for other in others:
+        other.start()
+    with _environment({**group, "RANK": "0", "LOCAL_RANK": "0"}):
+        result = train(request)
+    for other in others:
+        other.join()
+    return result
+
+
+def _train_as(request: RunRequest, environment: dict[str, str]) -> None:
+    with _environment({**environment, "LOCAL_RANK": environment["RANK"]}):
+        train(request)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,131 @@
+"""The loop of a run: updates, and after each epoch a validation. Says what happens; the files are RunFiles' matter."""
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from model_core.data.splits import Values
+from model_core.training.display import Display
+from model_core.training.evaluate import EvaluationStoppedError, evaluate
+from model_core.training.files import RunFiles
+from model_core.training.ranks import Ranks
+from model_core.training.recipe import Recipe
+from model_core.training.state import TrainState
+from model_core.training.step import StepReport, Stepper
+
+
+class Loop:
+    """Takes a run from its state to its last epoch, or to where it is asked to stop."""
+
+    def __init__(
+        self, stepper: Stepper, valid: Values, recipe: Recipe, ranks: Ranks, state: TrainState, files: RunFiles | None
+    ) -> None:
+        """files is None in the processes that do not lead."""
+        self.state = state
+        self._stepper = stepper
+        self._valid = valid
+        self._recipe = recipe
+        self._ranks = ranks
+        self._files = files
+        self.per_epoch = stepper.per_epoch
+        self._sitting = time.perf_counter() - state.seconds
+
+    def run(self, stop: Callable[[], bool], display: Display) -> bool:
+        """True when all epochs are done, False when stopped; either way the last checkpoint is up to date."""
+        self._start_window()
+        while self.state.epochs < self._recipe.training.epochs:
+            if self.state.iteration == (self.state.epochs + 1) * self.per_epoch:
+                try:
+                    self._close_epoch(stop, display)
+                except EvaluationStoppedError:
+                    return self._stopped()
+            elif self._update(stop(), display):
+                return self._stopped()
+        return True
+
+    def _stopped(self) -> bool:
+        self._save()
+        return False
+
+    def _update(self, stop: bool, display: Display) -> bool:
+        report = self._stepper.advance(self.state.iteration, stop)
+        batch = self._recipe.training.batch
+        self.state.iteration += 1
+        self.state.images += batch
+        self.state.window.add(report.nats, batch)
+        self.state.epoch.add(report.nats, batch)
+        display.advance(self.state.iteration, report.nats)
+        if self.state.iteration % self._recipe.output.log_every == 0:
+            self._log_window(report, display)
+        if self.state.iteration % self._recipe.output.checkpoint_every == 0:
+            self._save()
+        return report.stop
+
+    def _log_window(self, report: StepReport, display: Display) -> None:
+        speed = (self.state.images - self._window_images) / (time.perf_counter() - self._window_started)
+        nats = self.state.window.take()
+        self._start_window()
+        display.speed(speed)
+        if self._files is not None:
+            self._files.journal.write(
+                "train",
+                self.state.iteration,
+                epoch=self.state.iteration / self.per_epoch,
+                nats=nats,
+                learning_rate=report.rate,
+                gradient_norm=report.gradient_norm,
+                images_per_s=speed,
+                seconds=self._clock(),
+            )
+
+    def _close_epoch(self, stop: Callable[[], bool], display: Display) -> None:
+        train_nats = self.state.epoch.total / self.state.epoch.images
+        display.say(f"epoch {self.state.epochs + 1}: train {train_nats:.2f} nats, validating")
+        scores = self._validate(stop)
+        nats = scores.get("average", scores["weights"])
+        self.state.epoch.take()
+        self.state.epochs += 1
+        is_best = math.isfinite(nats) and (self.state.best_nats is None or nats < self.state.best_nats)
+        if is_best:
+            self.state.best_nats, self.state.best_epoch = nats, self.state.epochs
+        self._save()
+        if self._files is not None:
+            self._report_epoch(train_nats, scores, is_best, display)
+        self._start_window()
+
+    def _validate(self, stop: Callable[[], bool]) -> dict[str, float]:
+        """Nats on the validation images, of the weights and of their average."""
+        scores = {"weights": self._score(stop)}
+        if self._stepper.average is not None:
+            with self._stepper.parameters.holding(self._stepper.average.weights):
+                scores["average"] = self._score(stop)
+        return scores
+
+    def _score(self, stop: Callable[[], bool]) -> float:
+        return evaluate(self._stepper.network, self._valid, ranks=self._ranks, stop=stop).nats
+
+    def _report_epoch(self, train_nats: float, scores: dict[str, float], is_best: bool, display: Display) -> None:
+        assert self._files is not None
+        facts = {"train_nats": train_nats, "valid_nats": scores["weights"], "seconds": self._clock()}
+        if "average" in scores:
+            facts["valid_nats_average"] = scores["average"]
+        self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
+        shown = ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items())
+        display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}")
+        if is_best:
+            self._files.keep_best(self._stepper, self.state)
+        self._files.draw_samples(self.state)
+
+    def _save(self) -> None:
+        self.state.seconds = self._clock()
+        if self._files is not None:
+            self._files.save(self._stepper, self.state)
+
+    def _clock(self) -> float:
+        return time.perf_counter() - self._sitting
+
+    def _start_window(self) -> None:
+        self._window_started = time.perf_counter()
+        self._window_images = self.state.images

@@ -1,0 +1,77 @@
+"""From a checkpoint to a model that can be served: the averaged weights where there are any, and a card."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from model_core.card import Card
+from model_core.config import NetworkConfig
+from model_core.errors import ModelError
+from model_core.models import Model, save_model
+from model_core.networks import build_network
+from model_core.training.checkpoint import read_checkpoint
+
+LEAK_BITS = 2.6
+"""No model without the future in sight has come below this on natural 8-bit colour images (the best is 2.80)."""
+
+
+def model_from_checkpoint(path: Path) -> Model:
+    """The network of a checkpoint with its averaged weights (else its last), and a card that has no test score yet.
+
+    Raises ModelError when the file is no checkpoint or its tensors do not make its network.
+    """
+    tensors, facts = read_checkpoint(path)
+    config = NetworkConfig.from_dict(facts["network"])
+    kind = "average" if any(name.startswith("average/") for name in tensors) else "weights"
+    network = network_with(config, {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")})
+    card = Card(
+        name=facts["name"],
+        config=config,
+        parameters=sum(p.numel() for p in network.parameters()),
+        data=facts["data"],
+        training=_training_facts(facts, kind),
+        scores={},
+        sha256="",
+    )
+    return Model(network=network, card=card, device="cpu")
+
+
+def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> nn.Module:
+    """A new network with these parameters, ready to draw; it shares no memory with them."""
+    network = build_network(config)
+    try:
+        missing, unexpected = network.load_state_dict(parameters, strict=False)
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the network: {error}") from None
+    if unexpected or set(missing) & {name for name, _ in network.named_parameters()}:
+        raise ModelError("the weights are not those of the network that the checkpoint describes")
+    return network.eval()
+
+
+def publish(checkpoint: Path, models_dir: Path) -> Path:
+    """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory."""
+    model = model_from_checkpoint(checkpoint)
+    directory = models_dir / model.card.name
+    save_model(model, directory)
+    return directory
+
+
+def refuse_leak(config: NetworkConfig, bits_per_dim: float) -> None:
+    """ModelError when a score on 8-bit colour images is too good to be causal."""
+    if config.values == 256 and config.channels == 3 and bits_per_dim < LEAK_BITS:
+        raise ModelError(
+            f"{bits_per_dim:.3f} bits/dim on 8-bit colour images is below {LEAK_BITS}: the network sees what it predicts"
+        )
+
+
+def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
+    state, training = facts["state"], facts["recipe"]["training"]
+    return {
+        "images": state["images"],
+        "epochs": state["epochs"],
+        "hours": round(state["seconds"] / 3600, 3),
+        "valid_nats": state["best_nats"],
+        "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
+        "recipe": training,
+    }

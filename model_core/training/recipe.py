@@ -1,0 +1,116 @@
+"""A training recipe: one TOML file, read strictly, because a misspelt key must fail now and not after a night."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model_core.config import NetworkConfig, preset
+from model_core.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSection(_Section):
+    """A preset by name, and what differs from it."""
+
+    preset: str
+    height: int | None = None
+    width: int | None = None
+    channels: int | None = None
+    values: int | None = None
+    layers: int | None = None
+    hidden: int | None = None
+    head: int | None = None
+    residual: bool | None = None
+    skip: bool | None = None
+
+    def config(self) -> NetworkConfig:
+        """The network to build; ConfigError for an unknown preset or an impossible size."""
+        return preset(self.preset).with_overrides(**self.model_dump(exclude={"preset"}, exclude_none=True))
+
+
+class DataSection(_Section):
+    """Where the images are. Limits take the first images of a split; 0 takes all."""
+
+    path: Path
+    train_images: int = Field(default=0, ge=0)
+    valid_images: int = Field(default=0, ge=0)
+
+
+class TrainingSection(_Section):
+    """How the network is fitted. Iterations are optimiser updates, over all processes together."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(default=16, ge=1)
+    """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
+    seed: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup: int = Field(default=0, ge=0)
+    """Iterations over which the learning rate rises linearly from 0."""
+    final_factor: float = Field(default=0.0, ge=0, le=1)
+    """Cosine: the last learning rate over the first."""
+    step_epochs: float = Field(default=10, gt=0)
+    step_factor: float = Field(default=0.5, gt=0, le=1)
+    """Step: every step_epochs epochs the learning rate is multiplied by step_factor."""
+    alpha: float = Field(default=0.99, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    centered: bool = False
+    clip: float = Field(default=0.0, ge=0)
+    """Largest norm of the gradient of nats per dimension; 0 does not clip."""
+    ema: float = Field(default=0.9995, ge=0, lt=1)
+    """Decay of the averaged weights, which are the ones that are published; 0 keeps no average."""
+    device: str = "cpu"
+
+
+class OutputSection(_Section):
+    """What a run writes, and how often."""
+
+    log_every: int = Field(default=100, ge=1)
+    checkpoint_every: int = Field(default=500, ge=1)
+    samples: int = Field(default=16, ge=0, le=256)
+    """Images in the grid drawn after each epoch; 0 draws none."""
+    tensorboard: bool = True
+
+
+class Recipe(_Section):
+    """Everything that decides a run."""
+
+    network: NetworkSection
+    data: DataSection
+    training: TrainingSection
+    output: OutputSection = OutputSection()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML file; ConfigError names the file and the first wrong key."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {_first_complaint(error)}") from None
+
+    def changed(self, section: str, **fields: object) -> Self:
+        """The same recipe with other values in one section, checked as strictly."""
+        try:
+            return type(self).model_validate(
+                {**self.model_dump(), section: {**getattr(self, section).model_dump(), **fields}}
+            )
+        except ValidationError as error:
+            raise ConfigError(_first_complaint(error)) from None
+
+
+def _first_complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}"
+    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -1,0 +1,56 @@
+"""The scalars of a run: all that a checkpoint keeps beside tensors."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass
+class Mean:
+    """A mean over images that can be saved half-way."""
+
+    total: float = 0.0
+    images: int = 0
+
+    def add(self, value: float, images: int) -> None:
+        """Take in `images` images whose mean is `value`."""
+        self.total += value * images
+        self.images += images
+
+    def take(self) -> float:
+        """The mean so far, and start anew; nan when there was nothing."""
+        mean = self.total / self.images if self.images else float("nan")
+        self.total, self.images = 0.0, 0
+        return mean
+
+
+@dataclass
+class TrainState:
+    """How far a run is."""
+
+    iteration: int
+    """Updates made."""
+    epochs: int
+    """Epochs that are closed: trained, validated and logged."""
+    images: int
+    seconds: float
+    """Wall time of all sittings together, validation included."""
+    window: Mean
+    """Training nats since the last log line."""
+    epoch: Mean
+    """Training nats since the epoch began."""
+    best_nats: float | None = None
+    best_epoch: int = 0
+
+    @classmethod
+    def fresh(cls) -> Self:
+        """The state before the first update."""
+        return cls(iteration=0, epochs=0, images=0, seconds=0.0, window=Mean(), epoch=Mean())
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Self:
+        """Undo to_dict."""
+        return cls(**{**facts, "window": Mean(**facts["window"]), "epoch": Mean(**facts["epoch"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
