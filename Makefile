@@ -29,10 +29,13 @@ clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
-	@python=$$(command -v python3.11 || command -v python3) || { echo "pixelrnn needs Python 3.11 or newer: no python3 found"; exit 1; }; \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	    || { echo "pixelrnn needs Python 3.11 or newer: $$python is $$($$python -V 2>&1)"; exit 1; }; \
-	$$python -m venv .venv
+	@for python in python3.11 python3 python3.14 python3.13 python3.12; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        $$python -m venv .venv || { rm -rf .venv; exit 1; }; \
+	        exit 0; \
+	    fi; \
+	done; \
+	echo "pixelrnn needs Python 3.11 or newer, and found $$(python3 -V 2>&1 || echo none)"; exit 1
 
 .venv/installed-all: pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"

@@ -41,17 +41,20 @@ def up(
         ),
     ] = Path("models"),
     redis_url: Annotated[
-        str | None, typer.Option(envvar="REDIS_URL", help="A server of your own, instead of the embedded one.")
+        str | None,
+        typer.Option(
+            envvar=["PIXELRNN_REDIS_URL", "REDIS_URL"], help="A server of your own, instead of the embedded one."
+        ),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: auto, a single worker]")
+        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
     ] = None,
 ) -> None:
     """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
     from pixelrnn.up import UpOptions
     from pixelrnn.up import up as run
 
-    options = UpOptions(host, port, data_dir, models_dir, redis_url or None, tuple(device or ["auto"]))
+    options = UpOptions(host, port, data_dir, models_dir, redis_url or None, tuple(device or ["cpu"]))
     run(options, say=lambda line: typer.echo(line, err=True))
 
 

@@ -19,6 +19,7 @@ from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 
+API_DRAIN_S = 2
 API_GRACE_S = 3.0
 WORKER_GRACE_S = 5.0
 WORKER_DRAIN_S = 3.0
@@ -38,7 +39,7 @@ class UpOptions:
     models_dir: Path
     redis_url: str | None = None
     """A server that is already there, instead of the embedded one."""
-    devices: tuple[str, ...] = ("auto",)
+    devices: tuple[str, ...] = ("cpu",)
     """One worker for each."""
 
     @property
@@ -79,7 +80,7 @@ def workers(options: UpOptions, redis_url: str, logs: Path) -> list[Child]:
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
     command = [*_pixelrnn(), "api", "--host", options.host, "--port", str(options.port)]
     path = logs / "api.log"
-    environment = _environment(redis_url, options)
+    environment = _environment(redis_url, options) | {"PIXELRNN_DRAIN_S": str(API_DRAIN_S)}
     return Child("API", partial(processes.spawn, command, path, environment), path, API_GRACE_S)
 
 
@@ -101,7 +102,7 @@ class _Worker:
         settings = {
             "PIXELRNN_WORKER_NAME": self.name,
             "PIXELRNN_DEVICE": self.device,
-            "PIXELRNN_GRACE_S": str(WORKER_DRAIN_S),
+            "PIXELRNN_DRAIN_GRACE_S": str(WORKER_DRAIN_S),
         }
         return processes.spawn([*_pixelrnn(), "worker"], self.log, self.environment | settings)
 
@@ -157,7 +158,11 @@ def _pixelrnn() -> Sequence[str]:
 
 
 def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
-    ours = {"REDIS_URL": redis_url, "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute())}
+    ours = {
+        "REDIS_URL": redis_url,
+        "PIXELRNN_REDIS_URL": redis_url,
+        "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
+    }
     return {**os.environ, **ours}
 
 

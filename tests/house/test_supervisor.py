@@ -14,8 +14,15 @@ from pixelrnn.supervisor import Child, Supervisor
 from tests.house.processes import eventually, is_alive
 
 SLEEPER = "import time; time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-PARENT = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); print(c.pid, flush=True); c.wait()"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
+PARENT = f"""
+import subprocess, sys
+grandchild = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
+print(grandchild.pid, flush=True)
+grandchild.wait()
+"""
 
 
 def child(tmp_path: Path, code: str, **more: object) -> Child:

@@ -1,0 +1,102 @@
+"""Make the README's pictures from a trained model and MNIST's test images.
+
+    python docs/make_pictures.py models/mnist-diagonal-bilstm DIRECTORY_OF_MNIST
+
+docs/img/samples.png: 64 samples. docs/img/completions.png: 8 test digits (left) and 8 completions of the lower half of
+each; the pixels that the model was given are blue, those that it drew are white. docs/img/digit.png and
+docs/img/lower-half.png: the first of these digits and the mask, as input for the README's commands.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from PIL import Image
+
+Picture = npt.NDArray[np.uint8]
+
+GIVEN = np.array([110, 170, 255])
+DRAWN = np.array([255, 255, 255])
+LINE = 60
+DIGITS = 8
+DRAWS = 8
+
+
+def main(
+    model: Annotated[str, typer.Argument(help="A model's name or directory.")],
+    mnist: Annotated[Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")],
+    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
+    seed: Annotated[int, typer.Option(help="Of the samples; the completions take the ones after it.")] = 2016,
+    first: Annotated[int, typer.Option(help="The first of the eight test digits.")] = 0,
+    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = 3,
+) -> None:
+    """Draw both pictures; takes about as long as 128 images do."""
+    from model_core import load_model
+    from model_core.data.datasets import read_dataset
+
+    loaded = load_model(model)
+    digits = read_dataset(mnist, "test", loaded.config)[first : first + DIGITS]
+    out.mkdir(parents=True, exist_ok=True)
+    save_inputs(_pixels(digits[0], loaded), out)
+    _save(samples(loaded, seed), out / "samples.png", scale)
+    _save(completions(loaded, digits, seed), out / "completions.png", scale)
+
+
+def save_inputs(digit: Picture, out: Path) -> None:
+    """A digit (1, H, W) and the mask that asks for its lower half, white = fill."""
+    mask = np.zeros_like(digit[0])
+    mask[len(mask) // 2 :] = 255
+    _save(digit[0], out / "digit.png")
+    _save(mask, out / "lower-half.png")
+
+
+def samples(model, seed: int) -> Picture:
+    """64 samples, 8 x 8: (H', W', 3) bytes."""
+    from model_core import sample
+
+    drawn = _pixels(sample(model, n=64, seed=seed), model)
+    return _table([[tint(drawn[8 * row + column]) for column in range(8)] for row in range(8)])
+
+
+def completions(model, digits: npt.NDArray[np.integer], seed: int) -> Picture:
+    """A row for each digit (N, C, H, W): itself, and its upper half completed DRAWS times."""
+    from model_core import sample
+
+    _, _, H, W = digits.shape
+    keep = np.arange(H)[:, None].repeat(W, axis=1) < H // 2  # (H, W)
+    rows = []
+    for i, digit in enumerate(digits):
+        drawn = _pixels(sample(model, n=DRAWS, seed=seed + 1 + i, known=digit, keep=keep), model)
+        original = tint(_pixels(digit, model), given=np.ones_like(keep))
+        rows.append([original, *(tint(image, given=keep) for image in drawn)])
+    return _table(rows)
+
+
+def tint(pixels: Picture, given: npt.NDArray[np.bool_] | None = None) -> Picture:
+    """A picture (C, H, W) as (H, W, 3), given pixels (H, W) in blue."""
+    colour = DRAWN if given is None else np.where(given[..., None], GIVEN, DRAWN)
+    return (pixels.transpose(1, 2, 0) * (colour / 255)).astype(np.uint8)
+
+
+def _pixels(values, model) -> Picture:
+    from model_core.data.pixels import values_to_pixels
+
+    return values_to_pixels(np.asarray(values), model.config.values)
+
+
+def _table(rows: list[list[Picture]]) -> Picture:
+    """Pictures of one size in rows and columns, a grey line around each."""
+    framed = [[np.pad(picture, ((0, 1), (0, 1), (0, 0)), constant_values=LINE) for picture in row] for row in rows]
+    joined = np.concatenate([np.concatenate(row, axis=1) for row in framed], axis=0)
+    return np.pad(joined, ((1, 0), (1, 0), (0, 0)), constant_values=LINE)
+
+
+def _save(picture: Picture, path: Path, scale: int = 1) -> None:
+    Image.fromarray(picture.repeat(scale, axis=0).repeat(scale, axis=1)).save(path, optimize=True)
+    typer.echo(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

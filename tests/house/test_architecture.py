@@ -1,0 +1,44 @@
+"""The arrows between packages hold, and nothing heavy is imported before it is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "numba", "scipy")
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level names of what a fresh interpreter has imported after running this."""
+    script = f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(result.stdout.splitlines()[-1].split())
+
+
+def test_import_rules_hold() -> None:
+    """app -> worker.contract <- worker -> model_core, and no other way round."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([linter], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("module", ["app.main", "app.cli", "worker.contract.scripts", "worker.cli", "model_core.cli"])
+def test_module_imports_nothing_heavy(module: str) -> None:
+    """The API and every command line start without torch."""
+    assert imported_by(f"import {module}").isdisjoint(HEAVY)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`pixelrnn --help` answers at once: no torch, no web server, no queue."""
+    code = "sys.argv = ['pixelrnn', '--help']\nimport pixelrnn.cli\ntry: pixelrnn.cli.main()\nexcept SystemExit: pass"
+    assert imported_by(code).isdisjoint({*HEAVY, "fastapi", "uvicorn", "rq", "redis", "numpy"})
+
+
+def test_contract_knows_only_pydantic() -> None:
+    """Beside the standard library, the contract needs pydantic alone."""
+    third_party = imported_by(
+        "import worker.contract.scripts, worker.contract.jobs, worker.contract.events, worker.contract.cards"
+    )
+    assert third_party.isdisjoint({"redis", "rq", "fastapi", "numpy", "PIL", *HEAVY})

@@ -1,0 +1,63 @@
+"""The one command: every verb has help, and what a person got wrong is one line and exit code 2."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+VERBS = ("up", "api", "worker", "train", "evaluate", "sample", "complete", "models", "bench")
+
+
+def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command: Sequence[str | Path] = [sys.executable, "-P", "-m", "pixelrnn", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_has_help(verb: str) -> None:
+    """`pixelrnn VERB --help` explains itself."""
+    result = pixelrnn(verb, "--help")
+    assert result.returncode == 0
+    assert "Usage:" in result.stdout
+
+
+def test_help_lists_every_verb() -> None:
+    """`pixelrnn --help` names them all; so does `pixelrnn` alone."""
+    for arguments in (("--help",), ()):
+        output = pixelrnn(*arguments).stdout
+        assert all(f" {verb} " in output for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["paint"], "No such command 'paint'"),
+        (["up", "--port", "99999"], "99999"),
+        (["up", "--port", "eighty"], "eighty"),
+        (["up", "--colour"], "--colour"),
+        (["up", "--models-dir", "/nowhere"], "no models in /nowhere"),
+        (["sample", "no-such-model"], "no-such-model"),
+        (["train", "/nowhere.toml"], "/nowhere.toml"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], complaint: str) -> None:
+    """One line on stderr that names what was wrong, nothing on stdout, exit code 2."""
+    result = pixelrnn(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert complaint in line
+
+
+def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) -> None:
+    """A taken port is one line that says so, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = pixelrnn("up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert f"cannot listen on 127.0.0.1:{port}" in line
+    assert not (tmp_path / "data").exists()

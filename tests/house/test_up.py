@@ -1,0 +1,140 @@
+"""`pixelrnn up` with its real parts: ready, survives the death of each child, and leaves nothing behind."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixelrnn.up import is_ready
+from tests.house.processes import eventually, is_alive
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and only Linux ties children to their parent"),
+]
+
+READY_LIMIT_S = 60.0
+STOP_LIMIT_S = 10.0
+
+
+class Up:
+    """A running `pixelrnn up`."""
+
+    def __init__(self, data_dir: Path, models_dir: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", str(self.port)]
+        environment = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
+        self.process = subprocess.Popen(
+            [*command, "--data-dir", data_dir, "--models-dir", models_dir],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def wait_until_ready(self) -> None:
+        assert eventually(lambda: is_ready(self.url), READY_LIMIT_S), self.output()
+
+    def children(self) -> dict[str, int]:
+        """Process ids by what they are: server, worker, api."""
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids}
+        names = {"server": "valkey", "worker": "pixelrnn worker", "api": "pixelrnn api"}
+        return {name: pid for name, word in names.items() for pid, line in lines.items() if word in line}
+
+    def kill(self, child: str) -> None:
+        """kill -9 a child, and wait until another stands in its place and everything is ready."""
+        before = self.children()[child]
+        os.kill(before, signal.SIGKILL)
+        assert eventually(lambda: self.children().get(child, before) != before), f"no new {child}"
+        self.wait_until_ready()
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._call("POST", path, json.dumps(body))
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._call("GET", path)
+
+    def output(self) -> str:
+        """End it, and return what it said."""
+        self.process.kill()
+        return self.process.communicate()[1]
+
+    def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        connection.close()
+        assert response.status < 300, answer
+        return answer
+
+
+@pytest.fixture
+def running(tmp_path: Path, models_dir: Path) -> Iterator[Up]:
+    running = Up(tmp_path / "data", models_dir)
+    running.wait_until_ready()
+    yield running
+    if running.process.poll() is None:
+        running.output()
+
+
+def draw(running: Up, seed: int) -> dict[str, Any]:
+    """A finished job of two images."""
+    job = running.post("/sample", {"model": "tiny-cnn", "n": 2, "seed": seed})
+    return running.get(f"/jobs/{job['id']}?wait=30")
+
+
+def test_job_succeeds_after_every_child_was_killed(running: Up) -> None:
+    """kill -9 of worker, API and server, one after the other: each comes back, and jobs finish before and after."""
+    first = draw(running, seed=1)
+    assert first["status"] == "succeeded"
+    for child in ("worker", "api", "server"):
+        running.kill(child)
+    assert running.get(f"/jobs/{first['id']}")["status"] == "succeeded"
+    assert eventually(lambda: draw(running, seed=2)["status"] == "succeeded", READY_LIMIT_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end it with exit code 0 within 10 s, and none of its processes stays."""
+    pids = running.children()
+    assert set(pids) == {"server", "worker", "api"}
+    running.process.send_signal(number)
+    _, said = running.process.communicate(timeout=STOP_LIMIT_S)
+    assert running.process.returncode == 0
+    assert not any(is_alive(pid) for pid in pids.values())
+    assert re.search(rf"ready: {re.escape(running.url)}\b", said)
+
+
+def test_everything_is_gone_when_killed_and_the_next_one_starts(running: Up, tmp_path: Path, models_dir: Path) -> None:
+    """kill -9 leaves no process behind, and the next `up` on the same directory still has the jobs."""
+    job = draw(running, seed=3)
+    pids = running.children()
+    running.process.kill()
+    running.process.communicate()
+    assert eventually(lambda: not any(is_alive(pid) for pid in pids.values()))
+    again = Up(tmp_path / "data", models_dir)
+    again.wait_until_ready()
+    assert again.get(f"/jobs/{job['id']}")["status"] == "succeeded"
+    again.output()
+
+
+def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, tmp_path: Path, models_dir: Path) -> None:
+    """A second `up` on the same directory is one line and exit code 2; the first goes on."""
+    second = Up(tmp_path / "data", models_dir)
+    _, said = second.process.communicate(timeout=30)
+    assert second.process.returncode == 2
+    (line,) = said.splitlines()
+    assert "in use by process" in line
+    assert is_ready(running.url)
