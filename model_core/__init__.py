@@ -1,0 +1,49 @@
+"""PixelRNN and PixelCNN: networks, exact likelihood, exact sampling, training. Knows no web, queue or job.
+
+values   integer tensor (B, C, H, W) in 0..V-1
+logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass, and the truth
+
+    >>> import model_core
+    >>> model = model_core.load_model("mnist-diagonal-bilstm")
+    >>> images = model_core.sample(model, n=4, seed=7)              # (4, 1, 28, 28)
+    >>> nats = -model_core.log_likelihood(model, images)            # (4,)
+
+Names are loaded when they are first used, so that `pixelrnn --help` need not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_core.likelihood import log_likelihood
+    from model_core.models import Model, load_model, model_names, save_model, untrained
+    from model_core.networks import build_network
+    from model_core.sampling import sample
+
+_HOMES = {
+    "Model": "models",
+    "build_network": "networks",
+    "load_model": "models",
+    "log_likelihood": "likelihood",
+    "model_names": "models",
+    "sample": "sampling",
+    "save_model": "models",
+    "untrained": "models",
+}
+
+__all__ = [
+    "Model",
+    "build_network",
+    "load_model",
+    "log_likelihood",
+    "model_names",
+    "sample",
+    "save_model",
+    "untrained",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'model_core' has no attribute {name!r}")
+    return getattr(import_module(f"model_core.{_HOMES[name]}"), name)

@@ -1,0 +1,37 @@
+"""The card of a model: what it is, where it comes from, how well it does. Kept as card.json beside the weights."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from model_core.config import NetworkConfig
+from model_core.errors import ConfigError, ModelError
+
+
+@dataclass(frozen=True)
+class Card:
+    """scores holds what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard errors, images."""
+
+    name: str
+    config: NetworkConfig
+    parameters: int
+    data: str = "nothing: random weights"
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read card.json; ModelError when it is not a card."""
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
+        except FileNotFoundError:
+            raise ModelError(f"{path.parent} has no card.json: a model is a directory with a card and weights") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, ConfigError) as error:
+            raise ModelError(f"{path} is not a model card: {error}") from None
+
+    def write(self, path: Path) -> None:
+        """Write card.json."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

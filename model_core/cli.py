@@ -1,0 +1,198 @@
+"""The offline verbs of `pixelrnn`: train, publish, evaluate, sample, complete, models, bench.
+
+Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from model_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from model_core.training.recipe import Recipe
+
+SEED_LIMIT = 2**53
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.")]
+ModelsDir = Annotated[Path, typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
+Out = Annotated[Path, typer.Option(help="The PNG to write; several images become one grid.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
+Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="Below 1: likelier images; 0: the likeliest value each time.")]
+Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
+DataPath = Annotated[Path, typer.Option("--data", help="The data set: a directory, .amat, .npz or IDX file.")]
+
+bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the offline verbs to the root command."""
+    for verb in (train, publish, evaluate, sample, complete, models):
+        app.command()(verb)
+    app.add_typer(bench)
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The recipe, a TOML file (see configs/).")],
+    data: Annotated[Path | None, typer.Option(help="The data set, instead of the recipe's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of run and model. [default: the recipe's name]")] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")] = Path("runs"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all, instead of the recipe's.")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share each batch.")] = 1,
+    publish: Annotated[Path | None, typer.Option(help="Models directory to write each best epoch to.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train a network from a recipe. Ctrl-C stops it without loss; --resume goes on."""
+    from model_core.training.launch import train_with
+    from model_core.training.run import RunRequest
+
+    recipe = _recipe(config, data, epochs)
+    directory = runs_dir / (name or config.stem)
+    result = train_with(RunRequest(recipe, directory, resume, publish), processes)
+    if result.finished:
+        done = f"trained {result.epochs} epochs; best: epoch {result.best_epoch}, {_nats(result.best_nats)} nats"
+        typer.echo(f"{done}; in {directory}", err=True)
+    else:
+        typer.echo(f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on", err=True)
+    if json_:
+        _print_json(result.to_dict())
+
+
+def publish(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory, or one of its checkpoints.")],
+    models_dir: ModelsDir = Path("models"),
+) -> None:
+    """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
+    from model_core.training.publish import publish as write
+
+    checkpoint = run / "best.safetensors" if run.is_dir() else run
+    typer.echo(f"wrote {write(checkpoint, models_dir)}", err=True)
+
+
+def evaluate(
+    model: ModelName,
+    data: DataPath,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    limit: Annotated[int, typer.Option(min=0, help="Only the first N images; 0: all.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 50,
+    write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
+    models_dir: ModelsDir = Path("models"),
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
+    from model_core import load_model
+    from model_core.training.scoring import score_model
+
+    loaded = load_model(model, device=device, models_dir=models_dir)
+    score = score_model(loaded, data, split, limit, batch, models_dir if write_card else None)
+    typer.echo(
+        f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, {score.bits_per_dim:.4f} bits/dim, "
+        f"{score.images} {split} images, {score.images_per_s:.0f} images/s",
+        err=True,
+    )
+    if json_:
+        _print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+
+
+def sample(
+    model: ModelName,
+    n: Count = 1,
+    seed: Seed = None,
+    temperature: Temperature = 1.0,
+    out: Out = Path("sample.png"),
+    scale: Scale = 1,
+    models_dir: ModelsDir = Path("models"),
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """Draw new images."""
+    from model_core.drawing import Drawing, draw
+
+    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
+    facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale))
+    _report_drawing(facts, json_)
+
+
+def complete(
+    model: ModelName,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")],
+    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Same size: white is filled, black is kept.")],
+    n: Count = 1,
+    seed: Seed = None,
+    temperature: Temperature = 1.0,
+    out: Out = Path("completion.png"),
+    scale: Scale = 1,
+    models_dir: ModelsDir = Path("models"),
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """Fill the masked part of an image."""
+    from model_core.drawing import Drawing, draw
+
+    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
+    facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
+    _report_drawing(facts, json_)
+
+
+def models(models_dir: ModelsDir = Path("models"), json_: Json = False) -> None:
+    """List the models there are."""
+    from model_core.catalogue import describe_models, models_table
+
+    cards = describe_models(models_dir)
+    if json_:
+        _print_json({"models": cards})
+    else:
+        from rich.console import Console
+
+        Console().print(models_table(cards))
+
+
+@bench.command("sampling")
+def bench_sampling(
+    preset: Annotated[str, typer.Option(help="A preset's name; its weights are random.")],
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads torch may use.")] = 1,
+    json_: Json = False,
+) -> None:
+    """Time of sampling over the time of one dense teacher-forced pass."""
+    from model_core.sampling.benchmark import measure
+
+    facts = measure(preset, batch, threads)
+    typer.echo(
+        f"{preset}, batch {batch}: sample {facts['sample_s']:.4f} s, forward {facts['forward_s']:.4f} s, "
+        f"ratio {facts['ratio']:.2f}",
+        err=True,
+    )
+    if json_:
+        _print_json(facts)
+
+
+def _recipe(config: Path, data: Path | None, epochs: int | None) -> "Recipe":
+    from model_core.training.recipe import Recipe
+
+    recipe = Recipe.load(config)
+    if data is not None:
+        recipe = recipe.changed("data", path=data)
+    return recipe if epochs is None else recipe.changed("training", epochs=epochs)
+
+
+def _report_drawing(facts: dict[str, Any], json_: bool) -> None:
+    typer.echo(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s", err=True)
+    if json_:
+        _print_json(facts)
+
+
+def _print_json(facts: dict[str, Any]) -> None:
+    typer.echo(json.dumps(facts))
+
+
+def _nats(value: float | None) -> str:
+    return "no" if value is None else f"{value:.2f}"

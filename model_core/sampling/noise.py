@@ -1,0 +1,25 @@
+"""The noise: one uniform number for every colour variable, a pure function of (seed, sample, y, x, colour).
+
+Philox4x64-10, key = (seed, sample), counter = (x, y): one block of four words a pixel, one word a colour. Nothing else goes
+in, so a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the stream of its bit
+generators for good.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORDS = 4
+"""Words in one Philox block: room for the colours of a pixel."""
+
+
+def image_noise(seed: int, sample: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) for every variable of one image: (H, W, C)."""
+    rows = [row_noise(seed, sample, y, width)[:, :channels] for y in range(height)]
+    return np.stack(rows)
+
+
+def row_noise(seed: int, sample: int, y: int, width: int) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) for one row: (W, 4), one column a colour, the fourth spare."""
+    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=np.array([0, y, 0, 0], np.uint64))
+    words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
+    return (words >> np.uint64(11)) * 2.0**-53

@@ -1,0 +1,22 @@
+"""The score of a published model on a data set, shown and, if asked, kept in its card."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from model_core.data import read_dataset
+from model_core.models import Model
+from model_core.training.evaluate import Score, evaluate
+from model_core.training.publish import refuse_leak
+
+
+def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int = 50) -> Score:
+    """Score the first `limit` images of a split (0: all), with a progress bar; refuses what only a leak explains."""
+    values = read_dataset(data, split, model.config)
+    values = values[:limit] if limit else values
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"{split} images", total=len(values))
+        score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))
+    refuse_leak(model.config, score.bits_per_dim)
+    return score
