@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from pydantic_core import ValidationError
 from typer.exceptions import Abort, TyperException
 
 import app.cli
 import model_core.cli
 import worker.cli
 from model_core.errors import PixelRNNError
+
+SETTINGS = "Settings"
+"""The class of that name in `app` and `worker` reads the environment, which a person may have got wrong."""
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -70,12 +74,23 @@ def main() -> None:
         fail(error.format_message())
     except PixelRNNError as error:
         fail(str(error))
+    except ValidationError as error:
+        if error.title != SETTINGS:
+            raise
+        fail(_setting(error))
     except (Abort, KeyboardInterrupt):
         raise SystemExit(EXIT_INTERRUPTED) from None
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def fail(sentence: str) -> NoReturn:
-    """End with one line that says what was wrong."""
-    print(f"pixelrnn: {' '.join(sentence.split())}", file=sys.stderr)
+    """End with one line that says what was wrong; an empty one where help was printed instead."""
+    if sentence:
+        print(f"pixelrnn: {' '.join(sentence.split())}", file=sys.stderr)
     raise SystemExit(EXIT_BAD_INPUT)
+
+
+def _setting(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = "_".join(str(part) for part in first["loc"]).upper()
+    return f"PIXELRNN_{name.removeprefix('PIXELRNN_')}: {first['msg']}, not {first['input']!r}"

@@ -26,8 +26,9 @@ COMMANDS = [line for line in fenced("sh") if line.startswith("pixelrnn")]
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
     from app.main import create_app
+    from app.settings import Settings
 
-    return create_app().openapi()
+    return create_app(Settings()).openapi()
 
 
 def operation(openapi: dict[str, Any], words: list[str]) -> tuple[dict[str, Any], str]:
