@@ -1,20 +1,28 @@
 """The models there are, for people and programs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-from model_core.models import load_card, model_names
+from model_core.card import Card
+from model_core.models import CARD, default_models_dir, model_names
 
 
-def describe_models(models_dir: Path) -> list[dict[str, Any]]:
-    """What every card says, by name; ModelError for a damaged one."""
-    return [load_card(name, models_dir).to_dict() for name in model_names(models_dir)]
+def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
+    """What every card says, by name; ModelError for a damaged one. None: the models that ship with the project."""
+    directory = models_dir or default_models_dir()
+    return [asdict(Card.read(directory / name / CARD)) for name in model_names(directory)]
 
 
-def models_table(cards: list[dict[str, Any]]) -> Table:
-    """A line per model."""
+def print_models(cards: list[dict[str, Any]]) -> None:
+    """A table on stdout, a line per model."""
+    Console().print(_table(cards))
+
+
+def _table(cards: list[dict[str, Any]]) -> Table:
     table = Table("model", "network", "shape", "values", "parameters", "test nats", "bits/dim", "data")
     for card in cards:
         config, scores = card["config"], card["scores"]

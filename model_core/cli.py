@@ -6,25 +6,23 @@ Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. 
 import json
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-from model_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from model_core.training.recipe import Recipe
 
 SEED_LIMIT = 2**53
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.")]
-ModelsDir = Annotated[Path, typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are.")]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. [default: those that ship with it]"),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
 Out = Annotated[Path, typer.Option(help="The PNG to write; several images become one grid.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
-Temperature = Annotated[float, typer.Option(min=0.0, help="Below 1: likelier images; 0: the likeliest value each time.")]
+Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
 DataPath = Annotated[Path, typer.Option("--data", help="The data set: a directory, .amat, .npz or IDX file.")]
 
@@ -44,16 +42,20 @@ def train(
     name: Annotated[str | None, typer.Option(help="Name of run and model. [default: the recipe's name]")] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")] = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs in all, instead of the recipe's.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: training.epochs=5, ...")
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share each batch.")] = 1,
     publish: Annotated[Path | None, typer.Option(help="Models directory to write each best epoch to.")] = None,
     json_: Json = False,
 ) -> None:
     """Train a network from a recipe. Ctrl-C stops it without loss; --resume goes on."""
     from model_core.training.launch import train_with
+    from model_core.training.recipe import Recipe
     from model_core.training.run import RunRequest
 
-    recipe = _recipe(config, data, epochs)
+    changes = [*(set_ or []), *([f"data.path={json.dumps(str(data))}"] if data else [])]
+    recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     result = train_with(RunRequest(recipe, directory, resume, publish), processes)
     if result.finished:
@@ -67,13 +69,14 @@ def train(
 
 def publish(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory, or one of its checkpoints.")],
-    models_dir: ModelsDir = Path("models"),
+    models_dir: ModelsDir = None,
 ) -> None:
     """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
+    from model_core.models import default_models_dir
     from model_core.training.publish import publish as write
 
     checkpoint = run / "best.safetensors" if run.is_dir() else run
-    typer.echo(f"wrote {write(checkpoint, models_dir)}", err=True)
+    typer.echo(f"wrote {write(checkpoint, models_dir or default_models_dir())}", err=True)
 
 
 def evaluate(
@@ -83,16 +86,18 @@ def evaluate(
     limit: Annotated[int, typer.Option(min=0, help="Only the first N images; 0: all.")] = 0,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 50,
     write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
-    models_dir: ModelsDir = Path("models"),
+    models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
     """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
     from model_core import load_model
-    from model_core.training.scoring import score_model
+    from model_core.training.scoring import keep_score, model_directory, score_model
 
     loaded = load_model(model, device=device, models_dir=models_dir)
-    score = score_model(loaded, data, split, limit, batch, models_dir if write_card else None)
+    score = score_model(loaded, data, split, limit, batch)
+    if write_card:
+        keep_score(model_directory(model, models_dir), split, score)
     typer.echo(
         f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, {score.bits_per_dim:.4f} bits/dim, "
         f"{score.images} {split} images, {score.images_per_s:.0f} images/s",
@@ -109,7 +114,7 @@ def sample(
     temperature: Temperature = 1.0,
     out: Out = Path("sample.png"),
     scale: Scale = 1,
-    models_dir: ModelsDir = Path("models"),
+    models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
@@ -130,7 +135,7 @@ def complete(
     temperature: Temperature = 1.0,
     out: Out = Path("completion.png"),
     scale: Scale = 1,
-    models_dir: ModelsDir = Path("models"),
+    models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
@@ -142,17 +147,15 @@ def complete(
     _report_drawing(facts, json_)
 
 
-def models(models_dir: ModelsDir = Path("models"), json_: Json = False) -> None:
+def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
     """List the models there are."""
-    from model_core.catalogue import describe_models, models_table
+    from model_core.catalogue import describe_models, print_models
 
     cards = describe_models(models_dir)
     if json_:
         _print_json({"models": cards})
     else:
-        from rich.console import Console
-
-        Console().print(models_table(cards))
+        print_models(cards)
 
 
 @bench.command("sampling")
@@ -173,15 +176,6 @@ def bench_sampling(
     )
     if json_:
         _print_json(facts)
-
-
-def _recipe(config: Path, data: Path | None, epochs: int | None) -> "Recipe":
-    from model_core.training.recipe import Recipe
-
-    recipe = Recipe.load(config)
-    if data is not None:
-        recipe = recipe.changed("data", path=data)
-    return recipe if epochs is None else recipe.changed("training", epochs=epochs)
 
 
 def _report_drawing(facts: dict[str, Any], json_: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from model_core.data.images import read_keep, read_values, write_grid
 from model_core.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ class Drawing:
     """What to draw and where to; with an image and a mask, what the mask shows white is filled."""
 
     model: str
-    models_dir: Path
+    models_dir: Path | None
     device: str
     n: int
     seed: int
@@ -37,9 +38,10 @@ def draw(drawing: Drawing) -> dict[str, Any]:
     model = load_model(drawing.model, device=drawing.device, models_dir=drawing.models_dir)
     known = keep = None
     if drawing.image is not None and drawing.mask is not None:
-        known, keep = read_values(drawing.image, model.config), read_keep(drawing.mask, model.config)
+        known = torch.from_numpy(read_values(drawing.image, model.config))
+        keep = torch.from_numpy(read_keep(drawing.mask, model.config))
     started = time.perf_counter()
-    values = np.asarray(sample(model, drawing.n, drawing.seed, drawing.temperature, known=known, keep=keep))
+    values = sample(model, drawing.n, drawing.seed, drawing.temperature, known=known, keep=keep).cpu().numpy()
     seconds = time.perf_counter() - started
     _write(drawing, model, values)
     return {

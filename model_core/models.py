@@ -54,7 +54,7 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool) -> Model
         torch.manual_seed(seed)
         network = build_network(config)
     network.eval().requires_grad_(False)
-    return Model(network, Card(preset_name, config, _parameters(network)))
+    return Model(network, Card(preset_name, config, count_parameters(network)))
 
 
 def save_model(model: Model, directory: Path) -> Card:
@@ -123,7 +123,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _parameters(network: PixelNetwork) -> int:
+def count_parameters(network: PixelNetwork) -> int:
     """Weights that are learned: what a mask hides does not count."""
     hidden = sum(int((buffer == 0).sum()) for name, buffer in network.named_buffers() if name.endswith("mask"))
     return sum(parameter.numel() for parameter in network.parameters()) - hidden

@@ -52,7 +52,7 @@ class IdxFiles:
                 raise DataError(f"the {split} split needs {_FILES[split]} (or .gz) in {self.path}")
             return found
         own_name = _FILES[split] in self.path.name
-        if split == "test" and "train-" not in self.path.name or own_name:
+        if (split == "test" and "train-" not in self.path.name) or own_name:
             return self.path
         raise DataError(f"{self.path} has no {split} split: name the directory that holds {_FILES[split]}")
 

@@ -1,4 +1,4 @@
-"""Pictures in files: reading one for a network, and writing what it drew. Pixels are bytes, values are the network's."""
+"""Pictures in files: reading one for a network, and writing what it drew."""
 
 from pathlib import Path
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from model_core.data.splits import Values
 from model_core.likelihood import nats_per_image
+from model_core.networks import PixelNetwork
 from model_core.training.ranks import Ranks
 
 
@@ -35,7 +35,7 @@ class Score:
 
 @torch.inference_mode()
 def evaluate(
-    network: nn.Module,
+    network: PixelNetwork,
     values: Values,
     batch: int = 50,
     ranks: Ranks | None = None,

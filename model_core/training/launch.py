@@ -6,9 +6,11 @@ The group is what torchrun would make: the same environment variables, rank 0 be
 import multiprocessing
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from model_core.errors import PixelRNNError
 from model_core.training.run import RunRequest, RunResult, train
 
 
@@ -33,7 +35,10 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
 
 def _train_as(request: RunRequest, environment: dict[str, str]) -> None:
     with _environment({**environment, "LOCAL_RANK": environment["RANK"]}):
-        train(request)
+        try:
+            train(request)
+        except PixelRNNError:
+            sys.exit(2)  # rank 0 meets the same error and says it
 
 
 @contextmanager

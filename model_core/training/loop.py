@@ -4,8 +4,6 @@ import math
 import time
 from collections.abc import Callable
 
-import torch
-
 from model_core.data.splits import Values
 from model_core.training.display import Display
 from model_core.training.evaluate import EvaluationStoppedError, evaluate
@@ -13,7 +11,7 @@ from model_core.training.files import RunFiles
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.state import TrainState
-from model_core.training.step import StepReport, Stepper
+from model_core.training.step import Stepper, StepReport
 
 
 class Loop:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
-from model_core.models import Model, save_model
-from model_core.networks import build_network
+from model_core.models import Model, count_parameters, save_model
+from model_core.networks import PixelNetwork, build_network
 from model_core.training.checkpoint import read_checkpoint
 
 LEAK_BITS = 2.6
@@ -28,25 +28,21 @@ def model_from_checkpoint(path: Path) -> Model:
     card = Card(
         name=facts["name"],
         config=config,
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=count_parameters(network),
         data=facts["data"],
         training=_training_facts(facts, kind),
-        scores={},
-        sha256="",
     )
-    return Model(network=network, card=card, device="cpu")
+    return Model(network, card)
 
 
-def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> nn.Module:
-    """A new network with these parameters, ready to draw; it shares no memory with them."""
+def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> PixelNetwork:
+    """A new network with these parameters, ready to draw; ModelError when they are not its own."""
     network = build_network(config)
     try:
-        missing, unexpected = network.load_state_dict(parameters, strict=False)
+        network.load_state_dict(parameters)
     except RuntimeError as error:
         raise ModelError(f"the weights do not fit the network: {error}") from None
-    if unexpected or set(missing) & {name for name, _ in network.named_parameters()}:
-        raise ModelError("the weights are not those of the network that the checkpoint describes")
-    return network.eval()
+    return network.eval().requires_grad_(False)
 
 
 def publish(checkpoint: Path, models_dir: Path) -> Path:
@@ -61,7 +57,8 @@ def refuse_leak(config: NetworkConfig, bits_per_dim: float) -> None:
     """ModelError when a score on 8-bit colour images is too good to be causal."""
     if config.values == 256 and config.channels == 3 and bits_per_dim < LEAK_BITS:
         raise ModelError(
-            f"{bits_per_dim:.3f} bits/dim on 8-bit colour images is below {LEAK_BITS}: the network sees what it predicts"
+            f"{bits_per_dim:.3f} bits/dim on 8-bit colour images is below {LEAK_BITS}: "
+            "the network sees what it should predict"
         )
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 class Ranks:
     """This process's place among all, and sums over them. Every process must make the same calls in the same order."""
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
+    def __init__(self, rank: int = 0, count: int = 1, device: str = "cpu") -> None:
         self.rank = rank
         self.count = count
+        self._device = device
 
     @property
     def leads(self) -> bool:
@@ -31,7 +32,7 @@ class Ranks:
         """Each number summed over processes."""
         if self.count == 1:
             return list(numbers)
-        tensor = torch.tensor(numbers, dtype=torch.float64)
+        tensor = torch.tensor(numbers, dtype=torch.float64, device=self._device)
         dist.all_reduce(tensor)
         return tensor.tolist()
 
@@ -49,6 +50,6 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
         return
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Ranks(dist.get_rank(), count)
+        yield Ranks(dist.get_rank(), count, device)
     finally:
         dist.destroy_process_group()

@@ -1,8 +1,9 @@
 """A training recipe: one TOML file, read strictly, because a misspelt key must fail now and not after a night."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -87,25 +88,35 @@ class Recipe(_Section):
     output: OutputSection = OutputSection()
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a TOML file; ConfigError names the file and the first wrong key."""
+    def load(cls, path: Path, changes: Sequence[str] = ()) -> Self:
+        """Read a TOML file, then apply changes like `training.epochs=5`, values as in TOML.
+
+        Raises ConfigError that names the file, or the change, and the first wrong key.
+        """
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+            tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
+        for change in changes:
+            _apply(tree, change)
+        try:
+            return cls.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(f"{path}: {_first_complaint(error)}") from None
 
-    def changed(self, section: str, **fields: object) -> Self:
-        """The same recipe with other values in one section, checked as strictly."""
-        try:
-            return type(self).model_validate(
-                {**self.model_dump(), section: {**getattr(self, section).model_dump(), **fields}}
-            )
-        except ValidationError as error:
-            raise ConfigError(_first_complaint(error)) from None
+
+def _apply(tree: dict[str, Any], change: str) -> None:
+    key, _, text = change.partition("=")
+    section, _, name = key.strip().partition(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string: nobody should have to quote quotes
+    if not (section and name and isinstance(tree.setdefault(section, {}), dict)):
+        raise ConfigError(f"cannot change {change!r}: expected SECTION.KEY=VALUE, like training.epochs=5")
+    tree[section][name] = value
 
 
 def _first_complaint(error: ValidationError) -> str:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from model_core.data.images import write_grid
 from model_core.models import Model
 from model_core.sampling import sample
@@ -13,4 +11,4 @@ SEED = 0  # always the same noise, so that the grids of two epochs differ only b
 
 def draw_grid(model: Model, count: int, path: Path) -> None:
     """Draw `count` images and write them as one PNG."""
-    write_grid(np.asarray(sample(model, count, seed=SEED)), model.config, path)
+    write_grid(sample(model, count, seed=SEED).cpu().numpy(), model.config, path)

@@ -1,12 +1,14 @@
 """The score of a published model on a data set, shown and, if asked, kept in its card."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
+from model_core.card import Card
 from model_core.data import read_dataset
-from model_core.models import Model
+from model_core.models import CARD, Model, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate
 from model_core.training.publish import refuse_leak
 
@@ -20,3 +22,19 @@ def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int
         score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))
     refuse_leak(model.config, score.bits_per_dim)
     return score
+
+
+def model_directory(name_or_path: str, models_dir: Path | None) -> Path:
+    """Where a model that load_model finds is kept."""
+    directory = models_dir or default_models_dir()
+    return directory / name_or_path if name_or_path in model_names(directory) else Path(name_or_path)
+
+
+def keep_score(directory: Path, split: str, score: Score) -> None:
+    """Write a score into the model's card; the speed stays out, because it is this machine's."""
+    scores = {"split": split, **score.to_dict()}
+    del scores["images_per_s"]
+    card = Card.read(directory / CARD)
+    draft = directory / f".{CARD}"
+    replace(card, scores=scores).write(draft)
+    draft.replace(directory / CARD)

@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_core.errors import PixelRNNError
 from model_core.likelihood import nats_per_image
+from model_core.networks import PixelNetwork
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.optimiser import Average, Optimiser
@@ -38,7 +39,7 @@ class Stepper:
     The optimised loss is nats per dimension, so that learning rates and clip norms mean the same at every image size.
     """
 
-    def __init__(self, network: nn.Module, batches: Batches, training: TrainingSection, ranks: Ranks) -> None:
+    def __init__(self, network: PixelNetwork, batches: Batches, training: TrainingSection, ranks: Ranks) -> None:
         self.network = network
         self.parameters = FlatParameters(network, extra=2)
         self.optimiser = Optimiser(self.parameters, training)

@@ -1,0 +1,59 @@
+"""Picture files in and out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_core.config import preset
+from model_core.data.images import read_keep, read_values, tile, write_grid
+from model_core.errors import DataError
+
+GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
+COLOUR = GREY.with_overrides(channels=3, values=256)
+
+
+def test_a_picture_reads_back_when_written_for_the_same_network(tmp_path: Path) -> None:
+    """Values to PNG to values is the identity, with and without colours."""
+    random = np.random.default_rng(0)
+    for config in (GREY, COLOUR):
+        values = random.integers(0, config.values, (1, config.channels, 4, 3))
+        write_grid(values, config, tmp_path / "one.png")
+        assert (read_values(tmp_path / "one.png", config) == values[0]).all()
+
+
+def test_a_grid_keeps_order_and_places_when_images_do_not_fill_it() -> None:
+    """Row by row, a line of grey between; empty places are grey."""
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None, None].repeat(4, 2).repeat(3, 3)
+    table = tile(pixels)
+    assert table.shape == (2 * 5 - 1, 3 * 4 - 1, 1)
+    assert [table[0, x, 0] for x in (0, 4, 8)] == [0, 1, 2]
+    assert [table[8, x, 0] for x in (0, 4, 8)] == [3, 4, 128]
+    assert (table[4] == 128).all()
+
+
+def test_a_mask_is_white_where_it_fills(tmp_path: Path) -> None:
+    """128 and more is to be filled, less is kept."""
+    Image.fromarray(np.array([[0, 127, 128], [255, 0, 0], [0, 0, 0], [0, 0, 0]], np.uint8)).save(tmp_path / "mask.png")
+    keep = read_keep(tmp_path / "mask.png", GREY)
+    assert keep[:2].tolist() == [[True, True, False], [False, True, True]]
+
+
+def test_reading_is_refused_when_there_is_nothing_to_fill(tmp_path: Path) -> None:
+    """A mask all black asks for nothing."""
+    Image.new("L", (3, 4)).save(tmp_path / "mask.png")
+    with pytest.raises(DataError, match="nothing to fill"):
+        read_keep(tmp_path / "mask.png", GREY)
+
+
+def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) -> None:
+    """The sentence says what was expected."""
+    Image.new("L", (5, 4)).save(tmp_path / "wide.png")
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(DataError, match="5x4, but the model takes 3x4"):
+        read_values(tmp_path / "wide.png", GREY)
+    with pytest.raises(DataError, match="not an image"):
+        read_values(tmp_path / "text.png", GREY)
+    with pytest.raises(DataError, match="cannot read"):
+        read_values(tmp_path / "missing.png", GREY)
