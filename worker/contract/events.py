@@ -1,4 +1,4 @@
-"""What a job's stream says. Each entry has the fields `type` and `data` (JSON); ids count 1-0, 2-0, ... without a gap."""
+"""What a job's stream says. Each entry has the fields `type` and `data` (JSON); ids: 1-0, 2-0, ... without a gap."""
 
 import base64
 from enum import StrEnum

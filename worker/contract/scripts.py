@@ -29,7 +29,7 @@ _SETTLE = (
 local terminal = {succeeded = 'done', failed = 'error', canceled = 'canceled'}
 local function settle(status, error, result_ttl, tombstone_ttl)
   local at = now()
-  local seq = tonumber(redis.call('HGET', KEYS[1], 'last_seq')) + 1
+  local seq = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0) + 1
   redis.call('HSET', KEYS[1], 'status', status, 'finished_at', at, 'error', error, 'last_seq', seq,
              'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   redis.call('HDEL', KEYS[1], 'owner')
@@ -71,7 +71,7 @@ end
 redis.call('HSET', KEYS[1], 'status', 'running', 'owner', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'started_at', now())
 local attempts = redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-return {'claimed', tonumber(redis.call('HGET', KEYS[1], 'last_seq')), attempts}
+return {'claimed', tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0), attempts}
 """
 )
 
@@ -80,7 +80,7 @@ APPEND = """
 -- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
 if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
-local last = tonumber(redis.call('HGET', KEYS[1], 'last_seq'))
+local last = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0)
 local added = 0
 for i = 4, #ARGV do
   local seq = tonumber(ARGV[3]) + i - 4
@@ -129,7 +129,7 @@ return 'canceling'
 )
 
 RELEASE = """
--- ARGV: owner token. The owner hands the job back, unfinished: it waits in the queue again. Returns 1, or 0 if not its own.
+-- ARGV: owner token. The owner hands the job back, unfinished: it waits again. Returns 1, or 0 if not its own.
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'owner')
 redis.call('HSET', KEYS[1], 'status', 'queued')

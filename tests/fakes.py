@@ -1,0 +1,117 @@
+"""Stand-ins for parts that are slow or need a network; each keeps the interface of the real one."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.sampling.engine import ImageRequest
+from worker.contract.cards import ModelCard
+
+HEIGHT, WIDTH, CHANNELS, VALUES = 4, 3, 1, 256
+
+
+def fake_card(name: str = "fake") -> ModelCard:
+    """The card of what FakeEngine draws."""
+    return ModelCard(
+        name=name,
+        network="fake",
+        height=HEIGHT,
+        width=WIDTH,
+        channels=CHANNELS,
+        values=VALUES,
+        parameters=0,
+        data="none",
+        digest="0" * 64,
+    )
+
+
+def fake_value(seed: int, sample: int, y: int, x: int) -> int:
+    """What FakeEngine draws there: a pure function of the place, as the product promises."""
+    return (seed * 7 + sample * 31 + y * 11 + x) % VALUES
+
+
+def fake_row(seed: int, sample: int, y: int) -> bytes:
+    """The pixel bytes of one drawn row."""
+    return bytes(fake_value(seed, sample, y, x) for x in range(WIDTH))
+
+
+@dataclass(frozen=True)
+class FakeRow:
+    ticket: int
+    y: int
+    values: NDArray[np.int64]  # (C, W)
+
+
+@dataclass
+class _Image:
+    request: ImageRequest
+    y: int = 0
+    x: int = 0
+    values: NDArray[np.int64] = field(default_factory=lambda: np.zeros((CHANNELS, HEIGHT, WIDTH), np.int64))
+
+
+class FakeEngine:
+    """model_core.sampling.engine.Engine without a network: one pixel an image and step, given rows at once."""
+
+    def __init__(self, slots: int = 4, fail_at_step: int | None = None) -> None:
+        self._slots = slots
+        self._images: dict[int, _Image] = {}
+        self._tickets = 0
+        self._fail_at_step = fail_at_step
+        self.steps = 0
+        self.most_busy = 0
+
+    @property
+    def free(self) -> int:
+        return self._slots - len(self._images)
+
+    @property
+    def busy(self) -> int:
+        return len(self._images)
+
+    def admit(self, request: ImageRequest) -> int:
+        assert self.free > 0
+        if request.seed == 666:
+            raise ValueError("this seed is not accepted")
+        self._tickets += 1
+        self._images[self._tickets] = _Image(request)
+        return self._tickets
+
+    def withdraw(self, ticket: int) -> None:
+        del self._images[ticket]
+
+    def step(self) -> list[FakeRow]:
+        self.steps += 1
+        self.most_busy = max(self.most_busy, self.busy)
+        if self.steps == self._fail_at_step:
+            raise FloatingPointError("logits are not finite")
+        return [row for ticket in list(self._images) for row in self._advance(ticket)]
+
+    def _advance(self, ticket: int) -> list[FakeRow]:
+        image, rows = self._images[ticket], []
+        while image.y < HEIGHT:
+            given = image.request.keep is not None and bool(image.request.keep[image.y].all())
+            if given:
+                assert image.request.known is not None
+                image.values[:, image.y] = image.request.known[:, image.y]
+            else:
+                self._draw(image)
+            if not given and image.x < WIDTH:
+                break
+            rows.append(FakeRow(ticket, image.y, image.values[:, image.y].copy()))
+            image.y, image.x = image.y + 1, 0
+            if not given:
+                break
+        if image.y == HEIGHT:
+            del self._images[ticket]
+        return rows
+
+    @staticmethod
+    def _draw(image: _Image) -> None:
+        request = image.request
+        if request.keep is not None and request.keep[image.y, image.x] and request.known is not None:
+            image.values[:, image.y, image.x] = request.known[:, image.y, image.x]
+        else:
+            image.values[:, image.y, image.x] = fake_value(request.seed, request.sample, image.y, image.x)
+        image.x += 1

@@ -1,0 +1,82 @@
+"""From a job id to images that are being drawn: claim, read, check, hand over to the publisher and the runner."""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from pydantic import ValidationError
+
+from worker.claims import Claim, Outcome, failed
+from worker.contract.cards import ModelCard
+from worker.contract.jobs import JobSpec
+from worker.faults import JobRefusedError, malformed_spec, model_unavailable
+from worker.images import check_spec, given_image, plan_images
+from worker.ledger import Ledger, Unclaimed
+from worker.publisher import Publisher
+from worker.runner import DrawOrder
+
+
+class Admission:
+    """Opens jobs. `cards`: the models this worker holds, by name."""
+
+    def __init__(
+        self, ledger: Ledger, cards: Mapping[str, ModelCard], publisher: Publisher, submit: Callable[[DrawOrder], None]
+    ) -> None:
+        self._ledger = ledger
+        self._cards = cards
+        self._publisher = publisher
+        self._submit = submit
+        self._log = structlog.get_logger("admission")
+
+    def open(self, job_id: str, token: str) -> Unclaimed | None:
+        """Begin or continue a job under a new claim. Unclaimed when there is nothing to do.
+
+        A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
+        """
+        claim = self._ledger.claim(job_id, token)
+        if isinstance(claim, Unclaimed):
+            return claim
+        try:
+            order, request_id = self._order(claim)
+        except JobRefusedError as refusal:
+            self._publisher.open(claim)
+            self._publisher.end(token, failed(refusal.error))
+            return None
+        self._publisher.open(claim)
+        self._submit(order)
+        self._log.info(
+            "job_opened",
+            job_id=job_id,
+            request_id=request_id,
+            model=order.model,
+            images=len(order.images),
+            attempt=claim.attempts,
+            resumed_after=claim.last_seq,
+        )
+        return None
+
+    def refuse(self, job_id: str, outcome: Outcome) -> None:
+        """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job."""
+        self._ledger.settle(job_id, "", outcome)
+
+    def _order(self, claim: Claim) -> tuple[DrawOrder, str]:
+        """What is to be drawn, and the request it came from. JobRefusedError when this worker cannot."""
+        spec = _read_spec(self._ledger.spec_json(claim.job_id))
+        card = self._cards.get(spec.model)
+        if card is None:
+            raise JobRefusedError(model_unavailable(spec.model, sorted(self._cards)))
+        check_spec(spec, card)
+        try:
+            given = given_image(spec, card.values, *self._ledger.given_image(claim.job_id))
+            images = plan_images(spec, card.values, given, self._ledger.rows(claim))
+        except (KeyError, ValueError, IndexError) as error:
+            raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
+        return DrawOrder(claim, spec.model, card.values, images), spec.request_id
+
+
+def _read_spec(text: bytes) -> JobSpec:
+    try:
+        return JobSpec.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "/".join(str(part) for part in first["loc"])
+        raise JobRefusedError(malformed_spec(f"{where or 'spec'}: {first['msg']}")) from error

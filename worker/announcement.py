@@ -1,0 +1,36 @@
+"""The worker's announcement: which models it holds, for as long as it says so."""
+
+from redis import Redis
+
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+
+
+class Announcement:
+    """Written by each heartbeat from the first on; gone when ended, or a while after the worker died."""
+
+    def __init__(self, info: WorkerInfo) -> None:
+        self._info = info
+        self._ended = False
+
+    def beat(self, redis: Redis) -> None:
+        """Renew. Raises RedisError."""
+        if self._ended:
+            return
+        with redis.pipeline() as pipeline:
+            pipeline.set(keys.worker(self._info.name), self._info.model_dump_json(), ex=keys.ANNOUNCE_TTL_S)
+            pipeline.sadd(keys.WORKERS, self._info.name)
+            pipeline.execute()
+
+    def end(self, redis: Redis) -> None:
+        """Take it back: the worker accepts nothing more. Raises RedisError."""
+        self._ended = True
+        withdraw(redis, self._info.name)
+
+
+def withdraw(redis: Redis, name: str) -> None:
+    """Remove a worker's announcement. Raises RedisError."""
+    with redis.pipeline() as pipeline:
+        pipeline.delete(keys.worker(name))
+        pipeline.srem(keys.WORKERS, name)
+        pipeline.execute()

@@ -1,0 +1,42 @@
+"""`pixelrnn worker`. Torch is imported when the command runs, so that `--help` is quick."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def worker(
+    models_dir: Annotated[Path | None, typer.Option(help="Where the models are; the shipped ones by default.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Names of the models to load, separated by commas; all by default.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, ...: one worker process for each.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Images of one model drawn at once.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of one tensor operation.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="The Redis server; REDIS_URL by default.")] = None,
+    name: Annotated[str | None, typer.Option(help="Unique among live workers; made up by default.")] = None,
+) -> None:
+    """Draw images for the jobs in the queue, until SIGTERM.
+
+    Every option is also PIXELRNN_<OPTION> in the environment.
+    """
+    given = {
+        "PIXELRNN_MODELS_DIR": models_dir,
+        "PIXELRNN_MODELS": models,
+        "PIXELRNN_DEVICE": device,
+        "PIXELRNN_SLOTS": slots,
+        "PIXELRNN_THREADS": threads,
+        "PIXELRNN_WORKER_NAME": name,
+        "REDIS_URL": redis_url,
+    }
+    os.environ.update({variable: str(value) for variable, value in given.items() if value is not None})
+    from worker.main import main
+
+    raise typer.Exit(main())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `pixelrnn` program."""
+    app.command()(worker)

@@ -1,0 +1,97 @@
+"""Who sits where on one model's engine, and how far along. Knows claims only by their token."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.images import PlannedImage
+
+
+class DrawnRow(Protocol):
+    """model_core.sampling.engine.DrawnRow, as far as it is used here."""
+
+    @property
+    def ticket(self) -> int: ...
+    @property
+    def y(self) -> int: ...
+    @property
+    def values(self) -> NDArray[np.integer]: ...
+
+
+class Engine(Protocol):
+    """model_core.sampling.engine.Engine, as far as it is used here."""
+
+    @property
+    def free(self) -> int: ...
+    @property
+    def busy(self) -> int: ...
+    def admit(self, request: object, /) -> int: ...
+    def withdraw(self, ticket: int, /) -> None: ...
+    def step(self) -> list: ...
+
+
+@dataclass
+class _Seat:
+    token: str
+    image: PlannedImage
+
+
+@dataclass(frozen=True)
+class CohortRow:
+    """A new row of one seated image; `left` when it was the image's last and the slot is free again."""
+
+    token: str
+    sample: int
+    y: int
+    values: NDArray[np.integer]
+    left: bool
+
+
+class Cohort:
+    """The images of one model that are being drawn together."""
+
+    def __init__(self, new_engine: Callable[[], Engine], height: int) -> None:
+        self._new_engine = new_engine
+        self._height = height
+        self._engine = new_engine()
+        self._seats: dict[int, _Seat] = {}
+
+    @property
+    def free(self) -> int:
+        return self._engine.free
+
+    @property
+    def busy(self) -> int:
+        return len(self._seats)
+
+    def seat(self, token: str, image: PlannedImage) -> None:
+        """Give the image a slot; only when one is free."""
+        self._seats[self._engine.admit(image.request)] = _Seat(token, image)
+
+    def withdraw(self, token: str) -> None:
+        """Free the slots of a job at once."""
+        for ticket in [ticket for ticket, seat in self._seats.items() if seat.token == token]:
+            self._engine.withdraw(ticket)
+            del self._seats[ticket]
+
+    def step(self) -> list[CohortRow]:
+        """Advance every seated image by one pixel. Returns the rows that became final and are not published yet."""
+        rows = []
+        for drawn in self._engine.step():
+            seat = self._seats[drawn.ticket]
+            left = drawn.y == self._height - 1
+            if left:
+                del self._seats[drawn.ticket]
+            if drawn.y >= seat.image.first_y:
+                rows.append(CohortRow(seat.token, seat.image.request.sample, drawn.y, drawn.values, left))
+        return rows
+
+    def renew(self) -> set[str]:
+        """Start again with a fresh engine, as after an error. Returns the jobs that lost images."""
+        tokens = {seat.token for seat in self._seats.values()}
+        self._seats.clear()
+        self._engine = self._new_engine()
+        return tokens

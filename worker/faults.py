@@ -1,0 +1,67 @@
+"""Why a job ends without its images, in the words a client reads."""
+
+from worker.contract.jobs import JobError
+
+
+class JobRefusedError(Exception):
+    """This worker cannot draw the job, and no retry would change that."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.detail)
+        self.error = error
+
+
+def malformed_spec(detail: str) -> JobError:
+    return JobError(type="malformed-spec", title="The job's description cannot be read", detail=detail)
+
+
+def malformed_entry(detail: str) -> JobError:
+    return JobError(type="malformed-entry", title="The queue entry cannot be read", detail=detail)
+
+
+def function_refused(name: object) -> JobError:
+    return JobError(
+        type="function-refused",
+        title="A worker runs one function only",
+        detail=f"The queue entry asks for {str(name)[:100]!r}, which this worker does not run.",
+    )
+
+
+def model_unavailable(name: str, loaded: list[str]) -> JobError:
+    return JobError(
+        type="model-unavailable",
+        title="The worker does not hold this model",
+        detail=f"The job asks for {name!r}; loaded are: {', '.join(loaded) or 'none'}.",
+    )
+
+
+def model_changed(name: str) -> JobError:
+    return JobError(
+        type="model-changed",
+        title="The model has changed",
+        detail=f"The weights of {name!r} are not those the job was accepted for. Submit it again.",
+    )
+
+
+def shape_mismatch(name: str, expected: tuple[int, int, int], got: tuple[int, int, int]) -> JobError:
+    return JobError(
+        type="malformed-spec",
+        title="The job's shape is not the model's",
+        detail=f"{name!r} draws (channels, height, width) = {expected}; the job says {got}.",
+    )
+
+
+def drawing_failed(cause: BaseException) -> JobError:
+    return JobError(
+        type="drawing-failed",
+        title="The model failed while it was drawing",
+        detail=f"{type(cause).__name__}: {str(cause)[:300]}",
+    )
+
+
+def worker_lost() -> JobError:
+    return JobError(
+        type="worker-lost",
+        title="The workers that drew this job died",
+        detail="The job was started as often as it may be, and its worker died each time.",
+    )

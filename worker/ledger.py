@@ -1,0 +1,115 @@
+"""The job life cycle over a synchronous Redis client: the scripts of the contract, called by name.
+
+Every call may be repeated when its reply was lost (see worker.contract.scripts); all raise RedisError.
+It knows jobs and their streams, and nothing of queues or networks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.claims import Claim, Outcome
+from worker.contract import keys, scripts
+from worker.contract.events import EventType, RowDrawn
+
+
+class Unclaimed(Enum):
+    """Why there is nothing to draw."""
+
+    SETTLED = "settled"
+    MISSING = "missing"
+
+
+class Answer(Enum):
+    """What the script says about rows that were handed in."""
+
+    OK = "ok"
+    CANCELING = "canceling"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one claim, ready to be written: row i has the sequence number first_seq + i."""
+
+    claim: Claim
+    first_seq: int
+    rows: tuple[str, ...]
+
+
+class Ledger:
+    """Claims, appends, settles and releases jobs."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
+
+    def claim(self, job_id: str, token: str) -> Claim | Unclaimed:
+        """Become the job's only writer."""
+        answer = self._run(scripts.CLAIM, job_id, token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        word = answer[0].decode()
+        if word == "claimed":
+            return Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
+        return Unclaimed(word)
+
+    def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
+        """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in batches:
+            job = scripts.of(batch.claim.job_id)
+            pipeline.eval(
+                scripts.APPEND, len(job), *job, batch.claim.token, keys.ACTIVE_TTL_S, batch.first_seq, *batch.rows
+            )
+        answers = pipeline.execute(raise_on_error=False)
+        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
+        """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""
+        assert outcome.status is not None
+        error = outcome.error.model_dump_json() if outcome.error else ""
+        return bool(
+            self._run(
+                scripts.SETTLE, job_id, token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+            )
+        )
+
+    def release(self, claim: Claim) -> bool:
+        """Give the unfinished job back to the queue. False when it is not ours."""
+        return bool(self._run(scripts.RELEASE, claim.job_id, claim.token))
+
+    def has_ended(self, job_id: str) -> bool:
+        """Whether the job is in a final state, or gone."""
+        status = self._redis.hget(keys.job(job_id), "status")
+        return status not in (b"queued", b"running")
+
+    def spec_json(self, job_id: str) -> bytes:
+        """The job's description as it was accepted; empty when there is none."""
+        return self._redis.hget(keys.job(job_id), "spec") or b""
+
+    def rows(self, claim: Claim) -> list[RowDrawn]:
+        """The rows that earlier attempts published, in their order."""
+        entries = self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0") if claim.last_seq else []
+        return [
+            RowDrawn.model_validate_json(fields[b"data"])
+            for _, fields in entries
+            if fields[b"type"].decode() == EventType.ROW
+        ]
+
+    def given_image(self, job_id: str) -> tuple[bytes, bytes]:
+        """A completion's input: H*W*C pixel bytes and H*W keep bytes; empty when it is not there."""
+        pixels, keep = self._redis.hmget(keys.image(job_id), "pixels", "keep")
+        return pixels or b"", keep or b""
+
+    def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the jobs that someone asked to cancel."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hexists(keys.job(job_id), "cancel_requested")
+        return [job_id for job_id, asked in zip(job_ids, pipeline.execute(), strict=True) if asked]
+
+    def _run(self, script: str, job_id: str, *arguments: str | int) -> Any:
+        job = scripts.of(job_id)
+        return self._redis.eval(script, len(job), *job, *arguments)

@@ -1,0 +1,152 @@
+"""The engine thread: seat waiting images, advance every model by one step, hand the new rows on, let finished jobs go.
+
+It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from worker.claims import SUCCEEDED, Claim, Outcome, failed
+from worker.cohort import Cohort, CohortRow
+from worker.faults import drawing_failed
+from worker.images import PlannedImage, row_event
+from worker.scheduler import Scheduler
+
+
+class Outlet(Protocol):
+    """Where rows and ends go: worker.publisher.Publisher."""
+
+    def publish(self, rows: Mapping[str, Sequence[str]], /) -> None: ...
+    def end(self, token: str, outcome: Outcome, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class DrawOrder:
+    """A claimed job with the images that still lack rows."""
+
+    claim: Claim
+    model: str
+    values: int
+    """How many values a colour takes: rows become bytes by it."""
+    images: Sequence[PlannedImage]
+
+
+@dataclass
+class _Drawing:
+    order: DrawOrder
+    images_left: int
+
+
+class Runner:
+    """Draws orders until told to stop. `cohorts`: one for each loaded model, by name."""
+
+    def __init__(self, cohorts: Mapping[str, Cohort], outlet: Outlet, step_delay_s: float = 0.0) -> None:
+        self._cohorts = cohorts
+        self._outlet = outlet
+        self._step_delay_s = step_delay_s
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._scheduler: Scheduler[PlannedImage] = Scheduler()
+        self._drawings: dict[str, _Drawing] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._log = structlog.get_logger("runner")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop after the step that is being made; rows drawn so far have been handed on."""
+        self._inbox.put(self._stop)
+        self._thread.join(timeout_s)
+
+    def submit(self, order: DrawOrder) -> None:
+        self._inbox.put(lambda: self._accept(order))
+
+    def withdraw(self, token: str) -> None:
+        """Stop drawing this claim's images before the next step."""
+        self._inbox.put(lambda: self._forget(token))
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._follow_orders()
+            for name, cohort in self._cohorts.items():
+                self._advance(name, cohort)
+
+    def _follow_orders(self) -> None:
+        """Carry out what is in the inbox; with nothing to draw, wait for it."""
+        idle = not self._drawings
+        while idle or not self._inbox.empty():
+            self._inbox.get()()
+            idle = False
+
+    def _advance(self, name: str, cohort: Cohort) -> None:
+        """One step of one model: several models take turns."""
+        self._seat_waiting(name, cohort)
+        if not cohort.busy:
+            return
+        if self._step_delay_s:
+            time.sleep(self._step_delay_s)
+        try:
+            rows = cohort.step()
+        except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
+            for token in cohort.renew():
+                self._fail(token, error)
+        else:
+            self._hand_on(rows)
+
+    def _seat_waiting(self, name: str, cohort: Cohort) -> None:
+        while cohort.free and (found := self._scheduler.next_image(name)) is not None:
+            token, image = found
+            try:
+                cohort.seat(token, image)
+            except Exception as error:  # the engine's edge: it would not take this image
+                self._fail(token, error)
+
+    def _hand_on(self, rows: Sequence[CohortRow]) -> None:
+        events: dict[str, list[str]] = {}
+        for row in rows:
+            values = self._drawings[row.token].order.values
+            events.setdefault(row.token, []).append(row_event(row.sample, row.y, row.values, values))
+        if events:
+            self._outlet.publish(events)
+        for row in rows:
+            if row.left:
+                self._image_left(row.token)
+
+    def _image_left(self, token: str) -> None:
+        self._scheduler.leave(token)
+        drawing = self._drawings[token]
+        drawing.images_left -= 1
+        if not drawing.images_left:
+            del self._drawings[token]
+            self._outlet.end(token, SUCCEEDED)
+
+    def _accept(self, order: DrawOrder) -> None:
+        token = order.claim.token
+        if not order.images:
+            self._outlet.end(token, SUCCEEDED)
+            return
+        self._drawings[token] = _Drawing(order, len(order.images))
+        self._scheduler.add(token, order.model, order.images)
+
+    def _forget(self, token: str) -> None:
+        """Free everything the claim holds here."""
+        drawing = self._drawings.pop(token, None)
+        if drawing is not None:
+            self._scheduler.drop(token)
+            self._cohorts[drawing.order.model].withdraw(token)
+
+    def _fail(self, token: str, error: Exception) -> None:
+        order = self._drawings[token].order
+        self._log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+        self._forget(token)
+        self._outlet.end(token, failed(drawing_failed(error)))
+
+    def _stop(self) -> None:
+        self._stopping = True

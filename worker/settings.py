@@ -1,0 +1,51 @@
+"""What a worker is told by its environment. Read once, in the composition root."""
+
+import socket
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from worker.contract import keys
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address is REDIS_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
+
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("redis_url", "REDIS_URL", "PIXELRNN_REDIS_URL"),
+    )
+    models_dir: Path | None = None
+    """Where the models are; the shipped ones when not given."""
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Which of them to load, by name and separated by commas; all when empty."""
+    device: str = "cpu"
+    slots: int = Field(default=16, ge=1, le=1024)
+    """Images of one model that are drawn at once."""
+    max_jobs: int = Field(default=24, ge=1, le=4096)
+    """Jobs a worker holds at once: a few more than slots, so that a freed slot is filled without asking Redis."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """Threads of one tensor operation."""
+    worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
+    """Unique among live workers; made up from the host and the device when empty."""
+    queue: str = keys.QUEUE
+    drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
+    """How long running jobs may go on after SIGTERM before they are handed back."""
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    step_delay_s: float = Field(default=0.0, ge=0, le=10)
+    """For tests only: sleep before each step of the engine, so that a tiny job lasts long enough to be disturbed."""
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def name(self) -> str:
+        """The given name, or a new one: a killed worker's name stays taken until its record expires."""
+        device = self.device.replace(":", "")
+        return self.worker_name or f"{socket.gethostname()}-{device}-{uuid.uuid4().hex[:8]}"
