@@ -102,7 +102,9 @@ def _load_weights(network: PixelNetwork, path: Path, card: Card) -> None:
     except SafetensorError as error:
         raise ModelError(f"{path} is not a safetensors file: {error}") from None
     if digest != card.sha256:
-        raise ModelError(f"{path} has sha256 {digest[:12]}..., its card says {card.sha256[:12]}...: one of them was changed")
+        raise ModelError(
+            f"{path} has sha256 {digest[:12]}..., its card says {card.sha256[:12]}...: one of them was changed"
+        )
     _check(tensors, network, path)
     network.load_state_dict(tensors)
 

@@ -37,7 +37,11 @@ def forward_cell(  # type: ignore[no-untyped-def]
         inputs, left, up, cell_left, weights, bias, gates, cell, hidden, in_features, units, gate_bytes = arguments
         state_bytes = b.mul(units, INDEX(4))
         tile = new_tile(b, [load(b, b.add(bias, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)])
-        parts = ((inputs, b.mul(in_features, INDEX(4)), in_features), (left, state_bytes, units), (up, state_bytes, units))
+        parts = (
+            (inputs, b.mul(in_features, INDEX(4)), in_features),
+            (left, state_bytes, units),
+            (up, state_bytes, units),
+        )
         for rows, stride, count in parts:
             add_product(b, tile, rows, stride, count, weights, gate_bytes)
             weights = b.add(weights, b.mul(count, gate_bytes))

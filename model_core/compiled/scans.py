@@ -25,7 +25,12 @@ def forward_scan(inputs, weights, bias, gates, cell, hidden, rows, width, step):
     B, F = inputs.shape[1:]
     h = hidden.shape[2]
     gate_bytes, state_bytes = 4 * h * FLOAT_BYTES, h * FLOAT_BYTES
-    at_inputs, at_gates, at_cell, at_hidden = inputs.ctypes.data, gates.ctypes.data, cell.ctypes.data, hidden.ctypes.data
+    at_inputs, at_gates, at_cell, at_hidden = (
+        inputs.ctypes.data,
+        gates.ctypes.data,
+        cell.ctypes.data,
+        hidden.ctypes.data,
+    )
     at_weights, at_bias = weights.ctypes.data, bias.ctypes.data
     for y in range(rows):
         for turn in range(width):
@@ -64,7 +69,12 @@ def backward_scan(weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, 
     h = cell.shape[2]
     gate_bytes, state_bytes, input_bytes = 4 * h * FLOAT_BYTES, h * FLOAT_BYTES, F * FLOAT_BYTES
     at_gates, at_cell, at_inputs = gates.ctypes.data, cell.ctypes.data, d_inputs.ctypes.data
-    at_hidden, at_d_cell, at_output, at_weights = d_hidden.ctypes.data, d_cell.ctypes.data, d_output.ctypes.data, weights_t.ctypes.data
+    at_hidden, at_d_cell, at_output, at_weights = (
+        d_hidden.ctypes.data,
+        d_cell.ctypes.data,
+        d_output.ctypes.data,
+        weights_t.ctypes.data,
+    )
     to, by = np.empty(4, np.int64), np.empty(4, np.int64)
     for y in range(rows - 1, -1, -1):
         for turn in range(width - 1, -1, -1):

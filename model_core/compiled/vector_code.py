@@ -58,7 +58,13 @@ def new_tile(b: ir.IRBuilder, columns: Sequence[ir.Value]) -> Tile:
 
 
 def add_product(
-    b: ir.IRBuilder, tile: Tile, left: ir.Value, left_stride: ir.Value, count: ir.Value, right: ir.Value, right_stride: ir.Value
+    b: ir.IRBuilder,
+    tile: Tile,
+    left: ir.Value,
+    left_stride: ir.Value,
+    count: ir.Value,
+    right: ir.Value,
+    right_stride: ir.Value,
 ) -> None:
     """tile += left (ROWS x count, rows left_stride apart) @ right (count x 64, rows right_stride apart).
 
@@ -111,7 +117,9 @@ def _clamp(b: ir.IRBuilder, x: ir.Value, bound: float) -> ir.Value:
 def _broadcast(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
     scalar = b.load(b.inttoptr(address, FLOAT.as_pointer()), align=4)
     undefined = ir.Constant(VECTOR, ir.Undefined)
-    return b.shuffle_vector(b.insert_element(undefined, scalar, INDEX(0)), undefined, ir.Constant(INTEGERS, [0] * LANES))
+    return b.shuffle_vector(
+        b.insert_element(undefined, scalar, INDEX(0)), undefined, ir.Constant(INTEGERS, [0] * LANES)
+    )
 
 
 def _call(b: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:

@@ -35,7 +35,7 @@ class DiagonalLSTM(nn.Module):
         self.state_to_state = nn.Parameter(torch.empty(2, GATES * hidden, hidden))
         self.initial_hidden = nn.Parameter(torch.zeros(hidden))
         self.initial_cell = nn.Parameter(torch.zeros(hidden))
-        nn.init.uniform_(self.state_to_state, -(0.5 / hidden) ** 0.5, (0.5 / hidden) ** 0.5)
+        nn.init.uniform_(self.state_to_state, -((0.5 / hidden) ** 0.5), (0.5 / hidden) ** 0.5)
         with torch.no_grad():
             self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
 

@@ -101,9 +101,7 @@ class _Scan(torch.autograd.Function):
         hidden, cell = canvas.new_empty(Q, B, h), canvas.new_empty(Q, B, h)
         for state, initial in ((gates, 0.0), (hidden, initial_hidden.detach()), (cell, initial_cell.detach())):
             _fill_outside(state, initial, rows, width)
-        forward_scan(
-            *(t.detach().numpy() for t in (canvas, weights, bias, gates, cell, hidden)), rows, width, step
-        )
+        forward_scan(*(t.detach().numpy() for t in (canvas, weights, bias, gates, cell, hidden)), rows, width, step)
         ctx.save_for_backward(canvas, weights, gates, hidden, cell)
         ctx.geometry = rows, width, step
         ctx.gates_are_whole = True

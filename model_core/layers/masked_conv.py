@@ -1,9 +1,9 @@
 """Masked convolution, types A and B (section 3.4 and figure 2, right).
 
-    kernel 5 x 5, one colour:      1 1 1 1 1
-                                   1 1 1 1 1
-                                   1 1 m . .      m = 0 for mask A, 1 for mask B
-                                   (rows below are never stored)
+kernel 5 x 5, one colour:      1 1 1 1 1
+                               1 1 1 1 1
+                               1 1 m . .      m = 0 for mask A, 1 for mask B
+                               (rows below are never stored)
 """
 
 import torch

@@ -1,8 +1,8 @@
 """Skewing: lay the diagonals of a map into columns (section 3.2, figure 3).
 
-    a b c      a b c . .
-    d e f  ->  . d e f .      each row one column right of the row above; column s holds the pixels with y + x = s
-    g h i      . . g h i
+a b c      a b c . .
+d e f  ->  . d e f .      each row one column right of the row above; column s holds the pixels with y + x = s
+g h i      . . g h i
 """
 
 import torch

@@ -1,7 +1,7 @@
 """The networks of section 4: one stack of layers between a mask-A convolution and a softmax head.
 
-    values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top --head--> logits
-                                          \\__ 1x1 skip, 2h, summed into top _________/
+values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top --head--> logits
+                                      \\__ 1x1 skip, 2h, summed into top _________/
 """
 
 import torch
