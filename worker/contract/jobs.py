@@ -57,6 +57,8 @@ class JobSpec(BaseModel):
     width: int = Field(ge=1)
     channels: int = Field(ge=1)
     request_id: str = ""
+    filled_pixels: int | None = Field(default=None, ge=1)
+    """Of a completion: how many pixels of each image are drawn; the others are given."""
 
     @property
     def rows_total(self) -> int:

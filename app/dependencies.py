@@ -1,0 +1,62 @@
+"""What handlers ask for."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+
+from app.errors import UnknownJobError
+from app.services.jobs import Jobs
+from app.services.models import Models
+from app.services.row_feed import RowFeed
+from app.services.seats import Seats
+from app.services.submission import Submission
+from app.settings import Settings
+from app.stopping import Stopping
+from app.store import Store
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that lives as long as the application; made in main.py."""
+
+    settings: Settings
+    store: Store
+    models: Models
+    jobs: Jobs
+    submission: Submission
+    row_feed: RowFeed
+    seats: Seats
+    stopping: Stopping
+    imaging: CapacityLimiter
+    """How many threads may decode or encode pictures at once: each may hold some tens of MiB."""
+
+
+def _services(request: Request) -> Services:
+    return request.app.state.services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+
+
+def _job_id(job_id: str) -> str:
+    if not _JOB_ID.fullmatch(job_id):
+        raise UnknownJobError("no job has this id")
+    return job_id
+
+
+JobId = Annotated[str, Depends(_job_id)]
+
+
+async def _seat(services: ServicesDep) -> AsyncIterator[None]:
+    """Held until the response is finished, also when its body never started."""
+    with services.seats.take():
+        yield
+
+
+SeatDep = Depends(_seat)

@@ -1,0 +1,76 @@
+"""Untrusted image files, taken apart with as little trust as possible.
+
+The bytes decide what a file is, never its name or declared type. Three parsers are reachable (PNG, JPEG, WebP); size is
+judged from the header, before a pixel is unpacked; anything a parser throws at broken data is one BadUploadError.
+"""
+
+import io
+import struct
+from typing import Literal
+
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+
+from app.errors import BadUploadError, TooLargeError, UnusableImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS = 2048 * 2048
+_PNG_END = b"IEND\xaeB`\x82"
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_HIGH_BYTES = {"I;16": slice(1, None, 2), "I;16L": slice(1, None, 2), "I;16B": slice(0, None, 2)}
+"""Where the upper byte of each 16-bit grey value lies; Pillow's own conversion clips such values to white."""
+
+Role = Literal["image", "mask"]
+
+# Pillow keeps these limits per process; they bind whoever decodes here.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024
+PngImagePlugin.MAX_TEXT_MEMORY = 256 * 1024
+
+
+def decode(data: bytes, role: Role) -> Image.Image:
+    """The upright picture, as mode L, LA, RGB or RGBA with 8 bits a colour.
+
+    Raises BadUploadError (unreadable), TooLargeError (more than MAX_PIXELS), UnusableImageError (animated, or a mode
+    without a rule).
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_header(image, role)
+            if image.format == "PNG" and _PNG_END not in data:
+                raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
+            image.load()
+            return _eight_bits(ImageOps.exif_transpose(image), role)
+    except _BOMB:
+        raise _too_many_pixels(role) from None
+    except _BROKEN:
+        raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file") from None
+
+
+def _check_header(image: Image.Image, role: Role) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_many_pixels(role)
+    if getattr(image, "n_frames", 1) != 1:
+        raise UnusableImageError(f"the {role} is animated; expected a single picture")
+
+
+def _too_many_pixels(role: Role) -> TooLargeError:
+    return TooLargeError(f"the {role} has too many pixels; at most {MAX_PIXELS} are taken")
+
+
+def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
+    """Colours keep what they are, palettes and transparent colours are resolved, 16 bits keep their upper 8."""
+    if image.mode in _HIGH_BYTES:
+        if "transparency" in image.info:
+            raise UnusableImageError(f"the {role} has 16 bits and a transparent colour; save it with 8 bits")
+        return Image.frombytes("L", image.size, image.tobytes()[_HIGH_BYTES[image.mode]])
+    if image.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
+        return image.copy()
+    if image.mode == "1" or image.mode == "L":
+        return image.convert("LA" if "transparency" in image.info else "L")
+    if image.mode in ("RGB", "P", "PA", "La", "RGBa"):
+        return image.convert("RGBA")
+    if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
+        return image.convert("RGB")
+    raise UnusableImageError(f"the {role} has pixels of the unusual kind {image.mode}; save it as 8-bit grey or colour")

@@ -1,0 +1,79 @@
+"""What a completion keeps and what it fills, from an image and perhaps a mask.
+
+White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
+Transparency is composited on black, in images and in masks.
+"""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from app.errors import NothingToFillError, WrongSizeError
+from app.imaging.decode import Role, decode
+
+_CUT = 128
+
+
+@dataclass(frozen=True)
+class GivenPixels:
+    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour. `keep`: H*W bytes, 1 = given, 0 = fill."""
+
+    pixels: bytes
+    keep: bytes
+
+    @property
+    def filled(self) -> int:
+        return self.keep.count(0)
+
+
+@dataclass(frozen=True)
+class Shape:
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """As Pillow has it: width first."""
+        return self.width, self.height
+
+
+def given_pixels(image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool) -> GivenPixels:
+    """Read both files. Raises what `decode` raises, WrongSizeError, and NothingToFillError."""
+    image = decode(image_file, "image")
+    hole = _hole_of_alpha(image) if mask_file is None else _on_black(decode(mask_file, "mask"), "L")
+    image = _fit(_on_black(image, "L" if shape.channels == 1 else "RGB"), "image", shape, resize)
+    hole = _fit(hole, "image" if mask_file is None else "mask", shape, resize)
+    keep = hole.point([1] * _CUT + [0] * (256 - _CUT))
+    given = GivenPixels(image.tobytes(), keep.tobytes())
+    if given.filled == 0:
+        raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
+    return given
+
+
+def _hole_of_alpha(image: Image.Image) -> Image.Image:
+    """Mode L: 255 where the image is transparent, so that it reads like a mask."""
+    if "A" not in image.getbands():
+        raise NothingToFillError("expected a mask, or an image with transparent pixels")
+    hole = image.getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
+    if not hole.getbbox():
+        raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
+    return hole
+
+
+def _on_black(image: Image.Image, mode: str) -> Image.Image:
+    if "A" in image.getbands():
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return image.convert("RGB").convert(mode)
+
+
+def _fit(image: Image.Image, role: Role, shape: Shape, resize: bool) -> Image.Image:
+    if image.size == shape.size:
+        return image
+    if not resize:
+        raise WrongSizeError(
+            f"the {role} is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height};"
+            " send that size, or fit=resize"
+        )
+    return image.resize(shape.size, Image.Resampling.BOX)

@@ -1,0 +1,82 @@
+"""The schema as it is served: what FastAPI writes, corrected where clients would stumble."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.errors import MEDIA_TYPE
+from app.schemas import Problem
+
+_REFERENCE = "#/components/schemas/{model}"
+_DESCRIPTIONS = {
+    400: "Cannot be read",
+    404: "Unknown",
+    409: "Not yet",
+    410: "No longer kept",
+    413: "Too large",
+    415: "Wrong content type",
+    422: "Not as expected",
+    503: "Redis or a worker is missing; `Retry-After` says when to come back",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that may answer with these problems."""
+    schema = {"$ref": _REFERENCE.format(model="Problem")}
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Serve the corrected schema."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _corrected(
+                get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            )
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
+    schemas = schema["components"]["schemas"]
+    problem = Problem.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for name in _form_models(schema):
+        for field in schemas[name]["properties"].values():
+            _never_null(field)
+    return _binary_files(schema)
+
+
+def _form_models(schema: dict[str, Any]) -> list[str]:
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    bodies = [operation["requestBody"]["content"] for operation in operations if "requestBody" in operation]
+    forms = [body["multipart/form-data"]["schema"]["$ref"] for body in bodies if "multipart/form-data" in body]
+    return [reference.rpartition("/")[2] for reference in forms]
+
+
+def _never_null(field: dict[str, Any]) -> None:
+    """A form field is there or absent: a nullable one makes generated clients send the text "null"."""
+    choices = [choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        field.update(choices[0])
+
+
+def _binary_files(node: Any) -> Any:
+    """Uploads as `format: binary`: generated clients take FastAPI's `contentMediaType` for text."""
+    if isinstance(node, list):
+        return [_binary_files(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _binary_files(value) for key, value in node.items()}
+    if node.pop("contentMediaType", None) is not None:
+        node["format"] = "binary"
+    return node

@@ -1,0 +1,1 @@
+"""HTTP: handlers that check, call one service and answer."""

@@ -1,0 +1,68 @@
+"""GET /jobs/{id}/events: the rows of a job as they are drawn."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.dependencies import JobId, SeatDep, ServicesDep
+from app.errors import BadParameterError
+from app.openapi import problems
+
+router = APIRouter(tags=["jobs"])
+_EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
+
+
+class EventsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    from_: str | None = Field(
+        default=None,
+        alias="from",
+        description="Like `Last-Event-ID`, which wins, for readers that cannot set headers.",
+    )
+
+
+class EventStream(StreamingResponse):
+    media_type = "text/event-stream"
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="stream_events",
+    response_class=EventStream,
+    dependencies=[SeatDep],
+    responses={
+        200: {
+            "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes}, "
+            "`progress` {rows_done, rows_total, progress}, then one of `done`, `error`, `canceled` (Job). "
+            "`server-stopping` ends a stream early: come back with the last id."
+        },
+        204: {"description": "The reader has the last event already; an EventSource stops here"},
+        **problems(404, 410, 422, 503),
+    },
+)
+async def stream_events(
+    job_id: JobId,
+    query: Annotated[EventsQuery, Query()],
+    services: ServicesDep,
+    last_event_id: Annotated[str | None, Header(description="Id of the last event the reader has")] = None,
+) -> Response:
+    """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
+    after = _sequence(last_event_id or query.from_)
+    job = await services.jobs.view(job_id)
+    if job.status.is_terminal and after > job.rows_done:
+        return Response(status_code=204)
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return EventStream(services.row_feed.follow(job, after), headers=headers)
+
+
+def _sequence(event_id: str | None) -> int:
+    """The id of an event counts 1-0, 2-0, ...; 0 = none yet."""
+    if not event_id:
+        return 0
+    match = _EVENT_ID.fullmatch(event_id)
+    if match is None:
+        raise BadParameterError("Last-Event-ID: expected an id of this stream, such as 17-0")
+    return int(match[1])

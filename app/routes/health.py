@@ -1,0 +1,59 @@
+"""Is the process alive, can it work, what is it, and the page at /."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from app.dependencies import ServicesDep
+from app.errors import NoWorkerError
+from app.imaging.decode import FORMATS, MAX_PIXELS
+from app.openapi import problems
+from app.schemas import MAX_IMAGES, MAX_WAIT_S, Alive, Info, Limits, Ready
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from worker.contract.keys import RESULT_TTL_S
+
+router = APIRouter(tags=["server"])
+_PAGE = Path(__file__).parent.parent / "playground" / "index.html"
+
+
+@router.get("/healthz", operation_id="get_health")
+async def healthz() -> Alive:
+    """The process answers. Asks nobody else."""
+    return Alive()
+
+
+@router.get("/readyz", operation_id="get_readiness", responses=problems(503))
+async def readyz(services: ServicesDep) -> Ready:
+    """Redis answers and at least one worker is warm."""
+    workers = await services.store.workers()
+    if not workers:
+        raise NoWorkerError("no worker has announced itself yet")
+    names = sorted({card.name for worker in workers for card in worker.models})
+    return Ready(workers=len(workers), models=names)
+
+
+@router.get("/info", operation_id="get_info")
+async def info(services: ServicesDep) -> Info:
+    """Version, and how much may be asked for."""
+    settings = services.settings
+    limits = Limits(
+        n=MAX_IMAGES,
+        seed=MAX_SEED,
+        temperature_min=MIN_TEMPERATURE,
+        temperature_max=MAX_TEMPERATURE,
+        upload_bytes=settings.max_upload_bytes,
+        image_pixels=MAX_PIXELS,
+        image_formats=list(FORMATS),
+        wait_s=MAX_WAIT_S,
+        streams=settings.max_streams,
+        result_ttl_s=RESULT_TTL_S,
+    )
+    return Info(version=version("pixelrnn"), limits=limits)
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> HTMLResponse:
+    """A plain page that says where to go."""
+    return HTMLResponse(_PAGE.read_text(encoding="utf-8"))

@@ -1,0 +1,171 @@
+"""Public bodies. Unknown fields are refused, because a misspelt one would otherwise be silently ignored."""
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, JobError, JobKind, JobStatus
+
+MAX_IMAGES = 64
+MAX_WAIT_S = 30
+
+_MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
+_N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
+_SEED = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same bytes. Drawn when absent.")
+_TEMPERATURE = Field(
+    default=1.0,
+    ge=MIN_TEMPERATURE,
+    le=MAX_TEMPERATURE,
+    allow_inf_nan=False,
+    description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
+)
+
+
+class SampleRequest(BaseModel):
+    """Draw new images."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+
+
+class CompleteForm(BaseModel):
+    """Fill the hole of an image."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description="PNG, JPEG or WebP. Transparency is composited on black.")
+    mask: UploadFile | None = Field(
+        default=None,
+        description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled.",
+    )
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+    fit: Literal["strict", "resize"] = Field(
+        default="strict",
+        description="`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a "
+        "box filter (area average; nearest pixel where they grow), then the mask is cut at 128.",
+    )
+
+
+class Links(BaseModel):
+    self: str
+    events: str
+    image: str
+
+
+class JobResult(BaseModel):
+    images: list[str]
+    """Where each sample is, in order."""
+
+
+class Job(BaseModel):
+    """A request and what became of it."""
+
+    id: str
+    kind: JobKind
+    status: JobStatus
+    model: str
+    digest: str
+    """sha256 of the weights: together with seed and sample it fixes the bytes."""
+    seed: int
+    n: int
+    temperature: float
+    height: int
+    width: int
+    channels: int
+    filled_pixels: int | None
+    """How many pixels of a completion are drawn; the others are kept."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    progress: float = Field(ge=0, le=1)
+    rows_done: int
+    rows_total: int
+    position: int | None
+    """Place in the queue, 1 = next; null once a worker has it."""
+    eta_s: float | None
+    """Seconds until the last row at the pace so far; null before the first row and after the end."""
+    error: JobError | None
+    result: JobResult | None
+    links: Links
+
+
+class WorkerPlace(BaseModel):
+    """A live worker that holds a model."""
+
+    name: str
+    device: str
+    slots: int
+
+
+class Model(BaseModel):
+    """A model that at least one live worker holds."""
+
+    name: str
+    network: str
+    height: int
+    width: int
+    channels: int
+    values: int
+    parameters: int
+    data: str
+    test_nats: float | None
+    test_bits_per_dim: float | None
+    digest: str
+    can: list[JobKind]
+    loaded_on: list[WorkerPlace]
+
+
+class ModelList(BaseModel):
+    models: list[Model]
+
+
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    status: Literal["ready"] = "ready"
+    workers: int
+    models: list[str]
+
+
+class Limits(BaseModel):
+    n: int
+    seed: int
+    temperature_min: float
+    temperature_max: float
+    upload_bytes: int
+    image_pixels: int
+    image_formats: list[str]
+    wait_s: int
+    streams: int
+    result_ttl_s: int
+
+
+class Info(BaseModel):
+    name: Literal["pixelrnn"] = "pixelrnn"
+    version: str
+    limits: Limits
+
+
+class FieldError(BaseModel):
+    pointer: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None

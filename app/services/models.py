@@ -1,0 +1,43 @@
+"""Which models there are: those that live workers announce, and no others."""
+
+from app.errors import NoWorkerError, UnknownModelError
+from app.schemas import Model, WorkerPlace
+from app.store import Store
+from worker.contract.cards import ModelCard, WorkerInfo
+
+
+class Models:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def all(self) -> list[Model]:
+        """By name. Where two workers hold different weights under one name, the latest started one is believed."""
+        workers = await self._store.workers()
+        names = sorted({card.name for worker in workers for card in worker.models})
+        return [_merged(name, workers) for name in names]
+
+    async def find(self, name: str) -> Model:
+        """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds this model."""
+        workers = await self._store.workers()
+        if not workers:
+            raise NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
+        names = sorted({card.name for worker in workers for card in worker.models})
+        if name not in names:
+            raise UnknownModelError(f"expected one of: {', '.join(names)}")
+        return _merged(name, workers)
+
+
+def _merged(name: str, workers: list[WorkerInfo]) -> Model:
+    """Raises nothing: the caller has seen the name in these workers."""
+    holders = [(worker, card) for worker in workers for card in worker.models if card.name == name]
+    digest = holders[0][1].digest
+    places = [
+        WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots)
+        for worker, card in holders
+        if card.digest == digest
+    ]
+    return _model(holders[0][1], places)
+
+
+def _model(card: ModelCard, places: list[WorkerPlace]) -> Model:
+    return Model(**{**card.model_dump(), "can": list(card.can)}, loaded_on=places)

@@ -1,0 +1,78 @@
+"""A worker that draws nothing: it says by hand what the contract's scripts let a worker say."""
+
+import json
+import time
+
+import redis
+
+from app.queue_entry import QUEUE_KEY
+from worker.contract import keys, scripts
+from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.events import RowDrawn
+from worker.contract.jobs import JobSpec
+
+_GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
+_COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
+_TOY = {"network": "pixel-cnn", "parameters": 10, "data": "toy"}
+GREY = ModelCard(name="grey", digest="a" * 64, **_GREY_SHAPE, **_TOY)
+COLOUR = ModelCard(name="colour", digest="b" * 64, **_COLOUR_SHAPE, **_TOY)
+
+
+class HandWorker:
+    def __init__(self, url: str, name: str = "w1") -> None:
+        self.redis = redis.Redis.from_url(url)
+        self.name = name
+        self.token = f"{name}-token"
+
+    def announce(self, *cards: ModelCard, started_at: float = 1.0) -> None:
+        info = WorkerInfo(name=self.name, device="cpu", slots=4, models=cards or (GREY, COLOUR), started_at=started_at)
+        self.redis.sadd(keys.WORKERS, self.name)
+        self.redis.set(keys.worker(self.name), info.model_dump_json(), ex=keys.ANNOUNCE_TTL_S)
+
+    def take(self) -> JobSpec:
+        """Pop the next job of the RQ queue and claim it."""
+        job_id = self.redis.lpop(QUEUE_KEY)
+        assert job_id is not None
+        job_id = job_id.decode()
+        answer = self._run(scripts.CLAIM, job_id, self.token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        assert answer[0] == b"claimed"
+        return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
+
+    def rows(self, spec: JobSpec, *rows: tuple[int, int]) -> bytes:
+        """Append the rows (sample, y); returns what the script says."""
+        last = int(self.redis.hget(keys.job(spec.id), "last_seq"))
+        data = [RowDrawn.of(s, y, row_bytes(spec, s, y)).model_dump_json() for s, y in rows]
+        return self._run(scripts.APPEND, spec.id, self.token, keys.ACTIVE_TTL_S, last + 1, *data)
+
+    def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:
+        text = json.dumps(error) if error else ""
+        return self._run(scripts.SETTLE, spec.id, self.token, status, text, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+
+    def draw(self) -> JobSpec:
+        """Take a job and draw all of it."""
+        spec = self.take()
+        self.rows(spec, *((s, y) for y in range(spec.height) for s in range(spec.n)))
+        self.settle(spec)
+        return spec
+
+    def _run(self, script: str, job_id: str, *arguments: object) -> object:
+        return self.redis.eval(script, 4, *scripts.of(job_id), *arguments)
+
+
+def row_bytes(spec: JobSpec, sample: int, y: int) -> bytes:
+    """W*C bytes that tell samples, rows and columns apart."""
+    return bytes((sample * 50 + y * 10 + x) % 256 for x in range(spec.width * spec.channels))
+
+
+def image_bytes(spec: JobSpec, sample: int) -> bytes:
+    return b"".join(row_bytes(spec, sample, y) for y in range(spec.height))
+
+
+def eventually(check, seconds: float = 10.0):
+    """The first true answer of `check`, or a failure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := check():
+            return answer
+        time.sleep(0.01)
+    raise AssertionError("it never became true")

@@ -1,0 +1,188 @@
+"""The event stream: complete, in order, once, and closed properly."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.app.hand_worker import HandWorker, eventually, row_bytes
+from tests.app.live import Event, events_of, serving
+from worker.contract import keys, scripts
+from worker.contract.events import RowDrawn
+
+TERMINAL = ("done", "error", "canceled")
+
+
+def submit(client: httpx.Client, n: int = 1) -> str:
+    return client.post("/sample", json={"model": "grey", "n": n, "seed": 3}).json()["links"]["self"]
+
+
+def read_all(client: httpx.Client, link: str, **options: dict) -> list[Event]:
+    with client.stream("GET", f"{link}/events", **options) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        return list(events_of(response))
+
+
+def test_finished_job_replays_and_ends_when_followed(client: httpx.Client, worker: HandWorker) -> None:
+    """Snapshot, every row once with ids 1-0, 2-0, ..., the end with the finished job; then the server closes."""
+    link = submit(client, n=2)
+    spec = worker.draw()
+    events = read_all(client, link)
+    assert [e.name for e in events] == ["snapshot", *["row"] * 8, "progress", "done"]
+    assert [e.id for e in events] == [None, *(f"{i}-0" for i in range(1, 9)), None, "9-0"]
+    rows = [RowDrawn.model_validate(e.data) for e in events if e.name == "row"]
+    assert [(row.y, row.sample) for row in rows] == [(y, s) for y in range(4) for s in range(2)]
+    assert all(row.pixel_bytes() == row_bytes(spec, row.sample, row.y) for row in rows)
+    assert events[-1].data == client.get(link).json()
+    assert events[0].retry == "1000"
+
+
+def test_rows_arrive_while_the_job_is_drawn(client: httpx.Client, worker: HandWorker) -> None:
+    """A reader that came before the worker sees each row when it is final, with progress between."""
+    link = submit(client)
+    with client.stream("GET", f"{link}/events") as response:
+        events = events_of(response)
+        assert next(events).data["status"] == "queued"
+        spec = worker.take()
+        for y in range(4):
+            worker.rows(spec, (0, y))
+            assert next(events).data["y"] == y
+            assert next(events).data == {"rows_done": y + 1, "rows_total": 4, "progress": (y + 1) / 4}
+        worker.settle(spec)
+        assert next(events).name == "done"
+        assert next(events, None) is None
+
+
+@pytest.mark.parametrize("options", [{"headers": {"Last-Event-ID": "3-0"}}, {"params": {"from": "3"}}])
+def test_reader_misses_nothing_when_it_comes_back(client: httpx.Client, worker: HandWorker, options: dict) -> None:
+    """From the id behind the one it has, by header or by parameter."""
+    link = submit(client)
+    worker.draw()
+    ids = [e.id for e in read_all(client, link, **options) if e.id]
+    assert ids == ["4-0", "5-0"]
+
+
+def test_header_wins_when_a_parameter_is_there_too(client: httpx.Client, worker: HandWorker) -> None:
+    """An EventSource reconnects to the same address, with a newer header."""
+    link = submit(client)
+    worker.draw()
+    events = read_all(client, link, headers={"Last-Event-ID": "4-0"}, params={"from": "0"})
+    assert [e.name for e in events] == ["snapshot", "done"]
+
+
+def test_answer_is_204_when_the_reader_has_the_end(client: httpx.Client, worker: HandWorker) -> None:
+    """That is what makes an EventSource stop."""
+    link = submit(client)
+    worker.draw()
+    assert client.get(f"{link}/events", headers={"Last-Event-ID": "5-0"}).status_code == 204
+
+
+@pytest.mark.parametrize("bad", ["x", "-1", "1-1", "1-0-0", "9" * 30, "1-0\t2", "٣"])
+def test_answer_is_422_when_the_event_id_is_none(client: httpx.Client, worker: HandWorker, bad: str) -> None:
+    """A position that this stream never gave out is refused before the stream starts."""
+    link = submit(client)
+    answer = client.get(f"{link}/events", headers={"Last-Event-ID": bad.encode()})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:pixelrnn:problem:invalid-request")
+
+
+@pytest.mark.parametrize(("status", "name"), [("failed", "error"), ("canceled", "canceled")])
+def test_stream_ends_once_when_the_job_does_not_succeed(
+    client: httpx.Client, worker: HandWorker, status: str, name: str
+) -> None:
+    """Exactly one terminal event, whatever the end."""
+    link = submit(client)
+    spec = worker.take()
+    worker.rows(spec, (0, 0))
+    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    events = read_all(client, link)
+    assert [e.name for e in events if e.name in TERMINAL] == [name]
+    assert (events[-1].name, events[-1].data["status"]) == (name, status)
+
+
+def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: HandWorker) -> None:
+    """A second worker repeats rows that the first had written; readers never see them again."""
+    link = submit(client)
+    spec = worker.take()
+    worker.rows(spec, (0, 0), (0, 1))
+    other = "other-token"
+    worker.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), other, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+    assert worker.rows(spec, (0, 2)) == b"lost"
+    worker.token = other
+    again = [RowDrawn.of(0, y, row_bytes(spec, 0, y)).model_dump_json() for y in range(4)]
+    worker.redis.eval(scripts.APPEND, 4, *scripts.of(spec.id), other, keys.ACTIVE_TTL_S, 1, *again)
+    worker.settle(spec)
+    assert [e.data["y"] for e in read_all(client, link) if e.name == "row"] == [0, 1, 2, 3]
+
+
+def test_comments_keep_the_stream_open_when_nothing_happens(redis_url: str, worker: HandWorker) -> None:
+    """Without an event the reader gets comments, without an id."""
+    settings = Settings(redis_url=redis_url, port=0, ping_s=0.05)
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url) as client,
+        client.stream("GET", f"{submit(client)}/events") as response,
+    ):
+        events = events_of(response)
+        assert next(events).name == "snapshot"
+        assert [next(events).name for _ in range(2)] == ["comment", "comment"]
+
+
+def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) -> None:
+    """Streams are bounded: one too many gets 503, and a reader that leaves frees its seat."""
+    settings = Settings(redis_url=redis_url, port=0, max_streams=1)
+    with serving(settings) as (url, running), httpx.Client(base_url=url) as client:
+        link = submit(client)
+        with client.stream("GET", f"{link}/events") as response:
+            events = events_of(response)
+            next(events)
+            refused = client.get(f"{link}/events")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        seats = running.config.app.state.services.seats
+        eventually(lambda: seats.taken == 0)
+        worker.draw()
+        assert read_all(client, link)[-1].name == "done"
+
+
+def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, worker: HandWorker) -> None:
+    """Killed connections are made again, and nothing is missed."""
+    link = submit(client)
+    with client.stream("GET", f"{link}/events") as response:
+        events = events_of(response)
+        next(events)
+        worker.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        drawing = threading.Timer(0.1, worker.draw)
+        drawing.start()
+        names = [event.name for event in events]
+        drawing.join()
+    assert names.count("row") == 4
+    assert names[-1] == "done"
+
+
+def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: HandWorker) -> None:
+    """SIGTERM ends a real server within seconds; its reader is told to come back, without an id."""
+    script = "from app.serve import run; from app.settings import Settings; run(Settings())"
+    environment = {**os.environ, "PIXELRNN_REDIS_URL": redis_url, "PIXELRNN_PORT": "0"}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        address = next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
+        with (
+            httpx.Client(base_url=address, timeout=20) as client,
+            client.stream("GET", f"{submit(client)}/events") as response,
+        ):
+            events = events_of(response)
+            next(events)
+            process.send_signal(signal.SIGTERM)
+            closing = next(events)
+            assert (closing.name, closing.id, closing.retry) == ("server-stopping", None, "1000")
+            assert next(events, None) is None
+        assert process.wait(5) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.communicate()
