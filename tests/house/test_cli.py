@@ -35,8 +35,8 @@ def test_help_lists_every_verb() -> None:
     ("arguments", "complaint"),
     [
         (["paint"], "No such command 'paint'"),
-        (["up", "--port", "99999"], "99999"),
-        (["up", "--port", "eighty"], "eighty"),
+        (["up", "--port", "99999"], "--port"),
+        (["up", "--port", "eighty"], "--port"),
         (["up", "--colour"], "--colour"),
         (["up", "--models-dir", "/nowhere"], "no models in /nowhere"),
         (["sample", "no-such-model"], "no-such-model"),
