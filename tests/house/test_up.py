@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ STOP_LIMIT_S = 10.0
 class Up:
     """A running `pixelrnn up`."""
 
-    def __init__(self, data_dir: Path, models_dir: Path) -> None:
+    def __init__(self, data_dir: Path, models_dir: Path, **settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -39,7 +40,7 @@ class Up:
             [*command, "--data-dir", data_dir, "--models-dir", models_dir],
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=environment | settings,
         )
 
     def wait_until_ready(self) -> None:
@@ -64,6 +65,14 @@ class Up:
 
     def get(self, path: str) -> dict[str, Any]:
         return self._call("GET", path)
+
+    @contextmanager
+    def follow(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """An open event stream."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", path, headers={"Accept": "text/event-stream"})
+        yield connection.getresponse()
+        connection.close()
 
     def output(self) -> str:
         """End it, and return what it said."""
@@ -138,3 +147,19 @@ def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, tmp_path
     (line,) = said.splitlines()
     assert "in use by process" in line
     assert is_ready(running.url)
+
+
+def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_dir: Path) -> None:
+    """A stop with a job under way and a reader on its stream takes less than 10 s; the next start finishes the job."""
+    slow = Up(tmp_path / "data", models_dir, PIXELRNN_STEP_DELAY_S="0.1")
+    slow.wait_until_ready()
+    job = slow.post("/sample", {"model": "tiny-cnn", "n": 64, "seed": 4})["id"]
+    with slow.follow(f"/jobs/{job}/events") as stream:
+        assert stream.readline()
+        slow.process.terminate()
+        slow.process.communicate(timeout=STOP_LIMIT_S)
+    assert slow.process.returncode == 0
+    again = Up(tmp_path / "data", models_dir)
+    again.wait_until_ready()
+    assert again.get(f"/jobs/{job}?wait=30")["status"] == "succeeded"
+    again.output()
