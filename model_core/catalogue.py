@@ -10,6 +10,8 @@ from rich.table import Table
 from model_core.card import Card
 from model_core.models import CARD, default_models_dir, model_names
 
+_WIDTH_OF_A_PIPE = 120
+
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
     """What every card says, by name; ModelError for a damaged one. None: the models that ship with the project."""
@@ -19,11 +21,12 @@ def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
 
 def print_models(cards: list[dict[str, Any]]) -> None:
     """A table on stdout, a line per model."""
-    Console().print(_table(cards))
+    console = Console()
+    console.print(_table(cards), width=None if console.is_terminal else _WIDTH_OF_A_PIPE)
 
 
 def _table(cards: list[dict[str, Any]]) -> Table:
-    table = Table("model", "network", "shape", "values", "parameters", "test nats", "bits/dim", "data")
+    table = Table("model", "network", "shape", "values", "parameters", "nats", "bits/dim", box=None, pad_edge=False)
     for card in cards:
         config, scores = card["config"], card["scores"]
         table.add_row(
@@ -34,6 +37,5 @@ def _table(cards: list[dict[str, Any]]) -> Table:
             f"{card['parameters']:,}",
             f"{scores['nats']:.2f}" if "nats" in scores else "-",
             f"{scores['bits_per_dim']:.3f}" if "bits_per_dim" in scores else "-",
-            card["data"],
         )
     return table

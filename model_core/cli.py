@@ -83,7 +83,7 @@ def evaluate(
     model: ModelName,
     data: DataPath,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    limit: Annotated[int, typer.Option(min=0, help="Only the first N images; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 50,
     write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
     models_dir: ModelsDir = None,

@@ -1,6 +1,5 @@
 """From a request on the command line to a PNG: what `pixelrnn sample` and `pixelrnn complete` do."""
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from model_core.data.images import read_keep, read_values, write_grid
-from model_core.errors import ConfigError, DataError
+from model_core.errors import DataError
 from model_core.models import Model, load_model
 from model_core.sampling import sample
 
@@ -32,9 +31,7 @@ class Drawing:
 
 
 def draw(drawing: Drawing) -> dict[str, Any]:
-    """Draw and write the PNG; returns what was done. Raises the errors of load_model, DataError and ConfigError."""
-    if not math.isfinite(drawing.temperature):
-        raise ConfigError(f"temperature must be a finite number, not {drawing.temperature}")
+    """Draw and write the PNG; returns what was done. Raises the errors of load_model, and DataError."""
     model = load_model(drawing.model, device=drawing.device, models_dir=drawing.models_dir)
     known = keep = None
     if drawing.image is not None and drawing.mask is not None:

@@ -1,4 +1,4 @@
-"""Values are what a network knows, 0..V-1; pixels are what a picture holds, 0..255. The one place that converts them."""
+"""Values are what a network knows, 0..V-1; pixels are what a picture holds, 0..255. Only this file converts them."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -7,11 +7,17 @@ import multiprocessing
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import SpawnProcess
 
 from model_core.errors import PixelRNNError
 from model_core.training.run import RunRequest, RunResult, train
+
+
+class LostProcessError(PixelRNNError):
+    """One of several training processes has died."""
 
 
 def train_with(request: RunRequest, processes: int) -> RunResult:
@@ -27,10 +33,24 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
     for other in others:
         other.start()
     with _environment({**group, "RANK": "0", "LOCAL_RANK": "0"}):
-        result = train(request)
+        try:
+            result = train(request)
+        except RuntimeError as error:
+            raise _explained(error, others, request) from error
     for other in others:
         other.join()
     return result
+
+
+def _explained(error: RuntimeError, others: list[SpawnProcess], request: RunRequest) -> Exception:
+    """A broken connection, named by its cause: another process that has died."""
+    time.sleep(1)  # a process that was killed closes its connections before its parent can collect it
+    dead = [other for other in others if other.exitcode]
+    if not dead:
+        return error
+    return LostProcessError(
+        f"training process {dead[0].pid} ended with {dead[0].exitcode}: go on from {request.directory} with --resume"
+    )
 
 
 def _train_as(request: RunRequest, environment: dict[str, str]) -> None:

@@ -35,7 +35,7 @@ class NetworkSection(_Section):
 
 
 class DataSection(_Section):
-    """Where the images are. Limits take the first images of a split; 0 takes all."""
+    """Where the images are. Limits take images spread evenly over a split; 0 takes all."""
 
     path: Path
     train_images: int = Field(default=0, ge=0)

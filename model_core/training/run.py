@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from model_core.data import open_dataset, read_dataset
-from model_core.data.splits import Values
+from model_core.data.splits import Values, spread
 from model_core.errors import ConfigError
 from model_core.networks import build_network
 from model_core.training.batches import Batches
@@ -56,7 +56,7 @@ def train(request: RunRequest) -> RunResult:
     """
     _use_few_threads()
     with joined_ranks(request.recipe.training.device) as ranks, stop_on_signals() as stop:
-        loop, files = _prepare(request, ranks)
+        loop, files = prepare(request, ranks)
         total = request.recipe.training.epochs * loop.per_epoch
         try:
             with open_display(ranks.leads, loop.state.iteration, total) as display:
@@ -70,7 +70,8 @@ def train(request: RunRequest) -> RunResult:
     return RunResult(finished, request.directory, state.iteration, state.epochs, state.best_nats, state.best_epoch)
 
 
-def _prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
+def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
+    """A loop ready to run, and the files it writes to, which the caller closes; only the leading process has any."""
     recipe, training = request.recipe, request.recipe.training
     config = recipe.network.config()
     paths = RunPaths(request.directory)
@@ -96,8 +97,7 @@ def _prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
 
 
 def _images(recipe: Recipe, split: str, limit: int) -> Values:
-    values = read_dataset(recipe.data.path, split, recipe.network.config())
-    return values[:limit] if limit else values
+    return spread(read_dataset(recipe.data.path, split, recipe.network.config()), limit)
 
 
 def _use_few_threads() -> None:

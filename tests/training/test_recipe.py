@@ -1,0 +1,66 @@
+"""Recipes are strict, and the ones that ship are right."""
+
+from pathlib import Path
+
+import pytest
+
+from model_core.config import preset
+from model_core.errors import ConfigError
+from model_core.training.recipe import Recipe
+
+CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_shipped_recipe_loads_and_is_named_after_its_preset(path: Path) -> None:
+    """Every file in configs/ is a recipe for the preset it is named after."""
+    assert Recipe.load(path).network.config() == preset(path.stem)
+
+
+def test_a_recipe_overrides_its_preset(recipe: Recipe) -> None:
+    """Sizes that the recipe names replace the preset's."""
+    assert recipe.network.config() == preset("mnist-pixelcnn").with_overrides(
+        height=6, width=5, layers=2, hidden=5, head=8
+    )
+
+
+def test_changes_apply_when_given_as_toml_or_as_bare_words(recipe_file: Path) -> None:
+    """`--set` takes TOML values, and unquoted strings."""
+    changed = Recipe.load(recipe_file, ["training.epochs=7", "training.schedule=step", "output.tensorboard=true"])
+    assert (changed.training.epochs, changed.training.schedule, changed.output.tensorboard) == (7, "step", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("training.epoch=3", "unknown key 'training.epoch'"),
+        ("trainning.epochs=3", "unknown key 'trainning'"),
+        ("training.epochs=0", "training.epochs: "),
+        ("training.learning_rate=-1", "training.learning_rate: "),
+        ("training.schedule=linear", "training.schedule: "),
+        ("training.batch=many", "training.batch: "),
+        ("epochs=3", "expected SECTION.KEY=VALUE"),
+        ("nonsense", "expected SECTION.KEY=VALUE"),
+    ],
+)
+def test_a_recipe_is_refused_when_a_key_or_value_is_wrong(recipe_file: Path, change: str, complaint: str) -> None:
+    """A misspelt key fails now and not after a night of training, in one line."""
+    with pytest.raises(ConfigError) as caught:
+        Recipe.load(recipe_file, [change])
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_is_refused_when_the_network_is_impossible(recipe_file: Path) -> None:
+    """The network's own rules hold for recipes too."""
+    for change in ("network.preset=nothing", "network.values=1"):
+        with pytest.raises(ConfigError):
+            Recipe.load(recipe_file, [change]).network.config()
+
+
+def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(tmp_path: Path) -> None:
+    """The file is named."""
+    (tmp_path / "bad.toml").write_text("not toml")
+    for name in ("bad.toml", "missing.toml"):
+        with pytest.raises(ConfigError, match=name):
+            Recipe.load(tmp_path / name)

@@ -1,0 +1,98 @@
+"""Scores mean what they say, and reach the card of what is published."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_core.card import Card
+from model_core.config import preset
+from model_core.errors import ModelError
+from model_core.likelihood import nats_per_image
+from model_core.models import load_model
+from model_core.networks import build_network
+from model_core.training.checkpoint import read_checkpoint
+from model_core.training.evaluate import EvaluationStoppedError, evaluate
+from model_core.training.publish import publish, refuse_leak
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+from model_core.training.scoring import keep_score, score_model
+
+CONFIG = preset("mnist-pixelcnn").with_overrides(height=4, width=3, layers=2, hidden=5, head=6, channels=3, values=4)
+
+
+def test_uniform_logits_cost_log2_v_bits() -> None:
+    """A network of zeros knows nothing: 2 bits for each of 4 values, no spread."""
+    network = build_network(CONFIG)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    score = evaluate(network, np.random.default_rng(0).integers(0, 4, (7, 3, 4, 3)).astype(np.uint8), batch=3)
+    assert score.bits_per_dim == pytest.approx(2.0)
+    assert score.nats == pytest.approx(36 * math.log(4))
+    assert score.standard_error == pytest.approx(0.0, abs=1e-3)
+    assert score.images == 7
+
+
+def test_the_score_is_the_mean_whatever_the_batch() -> None:
+    """Batches, also a short last one, weigh by their images; the error is that of the mean."""
+    torch.manual_seed(0)
+    network = build_network(CONFIG)
+    values = np.random.default_rng(0).integers(0, 4, (7, 3, 4, 3)).astype(np.uint8)
+    nats = nats_per_image(network, torch.from_numpy(values)).detach().double()
+    for batch in (1, 3, 7, 50):
+        score = evaluate(network, values, batch)
+        assert score.nats == pytest.approx(float(nats.mean()), rel=1e-5)
+        assert score.standard_error == pytest.approx(float(nats.std(correction=0)) / math.sqrt(7), rel=1e-3)
+
+
+def test_evaluation_ends_early_when_asked() -> None:
+    """Ctrl-C need not wait for ten thousand images."""
+    with pytest.raises(EvaluationStoppedError):
+        evaluate(build_network(CONFIG), np.zeros((7, 3, 4, 3), np.uint8), batch=1, stop=lambda: True)
+
+
+def test_a_run_publishes_its_averaged_weights(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+    """What load_model gives scores on the validation images what the log says of the average."""
+    result = train(RunRequest(recipe, tmp_path / "stripes", publish_to=tmp_path / "models"))
+    model = load_model("stripes", models_dir=tmp_path / "models")
+    assert score_model(model, stripes, "valid").nats == pytest.approx(result.best_nats)
+    assert model.card.training["images"] == result.best_epoch * 48
+    assert "MNIST" in model.card.data
+    assert model.card.parameters > 0
+
+
+def test_a_score_is_kept_in_the_card_and_the_weights_stay(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+    """The card gains its scores; the model still loads, with the same digest."""
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    directory = publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models")
+    before = Card.read(directory / "card.json")
+    score = score_model(load_model(directory), stripes, "test", limit=5)
+    keep_score(directory, "test", score)
+    after = load_model(directory).card
+    assert after.sha256 == before.sha256
+    assert after.scores["images"] == 5
+    assert after.scores["nats"] == score.nats
+    assert json.loads((directory / "card.json").read_text())["scores"]["split"] == "test"
+
+
+def test_publishing_is_refused_when_the_file_is_of_another_network(recipe: Recipe, tmp_path: Path) -> None:
+    """Weights that do not fit are an error, not a model."""
+    from model_core.training.checkpoint import write_checkpoint
+
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
+    facts["network"]["hidden"] = 6
+    write_checkpoint(tmp_path / "other.safetensors", tensors, facts)
+    with pytest.raises(ModelError, match="do not fit"):
+        publish(tmp_path / "other.safetensors", tmp_path / "models")
+
+
+def test_a_score_is_refused_when_only_a_leak_explains_it() -> None:
+    """Natural 8-bit images do not go below 2.6 bits/dim; binary digits do."""
+    with pytest.raises(ModelError, match="sees what it should predict"):
+        refuse_leak(preset("cifar10-pixelcnn"), 0.0018)
+    refuse_leak(preset("cifar10-pixelcnn"), 3.14)
+    refuse_leak(preset("mnist-pixelcnn"), 0.147)

@@ -1,0 +1,137 @@
+"""One update: the flat buffer, the rule, the average, the schedule, the batches."""
+
+import copy
+import math
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+
+from model_core.config import preset
+from model_core.errors import ConfigError
+from model_core.likelihood import nats_per_image
+from model_core.networks import PixelNetwork, build_network
+from model_core.training.batches import Batches
+from model_core.training.flat import FlatParameters
+from model_core.training.optimiser import Average, Optimiser
+from model_core.training.recipe import TrainingSection
+from model_core.training.schedule import learning_rate
+
+CONFIG = preset("mnist-diagonal-bilstm").with_overrides(height=4, width=3, layers=2, hidden=3, head=4)
+
+
+@pytest.fixture
+def network() -> PixelNetwork:
+    """A Diagonal BiLSTM of 4 x 3 in double precision."""
+    torch.manual_seed(0)
+    return build_network(CONFIG).double()
+
+
+@pytest.fixture
+def values() -> torch.Tensor:
+    """Five binary images."""
+    return torch.randint(2, (5, 1, 4, 3), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("kind", [{}, {"momentum": 0.9, "centered": True}])
+def test_flat_updates_equal_those_of_separate_tensors(
+    network: PixelNetwork, values: torch.Tensor, kind: dict[str, float]
+) -> None:
+    """One buffer is only faster: ten updates agree with torch.optim.RMSprop on the parameters themselves."""
+    plain = copy.deepcopy(network)
+    rule = torch.optim.RMSprop(plain.parameters(), lr=1e-2, alpha=0.9, **kind)  # type: ignore[arg-type]
+    parameters = FlatParameters(network)
+    optimiser = Optimiser(parameters, TrainingSection(epochs=1, alpha=0.9, **kind))  # type: ignore[arg-type]
+    for _ in range(10):
+        nats_per_image(network, values).mean().backward()
+        optimiser.step(1e-2)
+        rule.zero_grad()
+        nats_per_image(plain, values).mean().backward()
+        rule.step()
+    for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_masked_weights_stay_masked_when_updated(network: PixelNetwork, values: torch.Tensor) -> None:
+    """No update lets the future in."""
+    optimiser = Optimiser(FlatParameters(network), TrainingSection(epochs=1, momentum=0.9))
+    hidden = network.input.mask == 0
+    for _ in range(3):
+        nats_per_image(network, values).mean().backward()
+        optimiser.step(0.1)
+    assert hidden.any()
+    assert (network.input.weight[hidden] == 0).all()
+
+
+def test_clipping_shortens_the_gradient_when_it_is_longer_than_allowed(network: PixelNetwork) -> None:
+    """The norm before is returned; the direction stays."""
+    parameters = FlatParameters(network)
+    optimiser = Optimiser(parameters, TrainingSection(epochs=1, clip=2.0))
+    parameters.gradients.fill_(1.0)
+    assert optimiser.clip() == pytest.approx(math.sqrt(parameters.size))
+    assert float(parameters.gradients.norm()) == pytest.approx(2.0)
+    assert optimiser.clip() == pytest.approx(2.0)
+
+
+def test_other_weights_are_held_only_for_a_while_and_announced(network: PixelNetwork) -> None:
+    """What is derived from weights can see that they changed, by their version."""
+    parameters = FlatParameters(network)
+    before = network.input.weight.clone()
+    version = network.input.weight._version
+    with parameters.holding(torch.zeros(parameters.size, dtype=torch.float64)):
+        assert (network.input.weight == 0).all()
+        assert network.input.weight._version > version
+    assert (network.input.weight == before).all()
+
+
+def test_the_average_forgets_the_start_when_it_is_young(network: PixelNetwork) -> None:
+    """The first average is nearly the first weights, the later ones decay as asked."""
+    parameters = FlatParameters(network)
+    average = Average(parameters, decay=0.5)
+    start = average.weights.clone()
+    parameters.weights.add_(1.0)
+    average.update(0)
+    torch.testing.assert_close(average.weights, start + 0.9)
+    average.update(1000)
+    torch.testing.assert_close(average.weights, start + 0.95)
+
+
+def test_schedules_rise_and_fall_as_named() -> None:
+    """Warmup is linear; constant, cosine and step end where they say."""
+
+    def rate(iteration: int, **fields: object) -> float:
+        return learning_rate(TrainingSection(epochs=4, learning_rate=1.0, **fields), iteration, per_epoch=10)  # type: ignore[arg-type]
+
+    assert [rate(i, schedule="constant", warmup=4) for i in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert rate(0) == 1.0
+    assert rate(20, final_factor=0.2) == pytest.approx(0.6)
+    assert rate(40, final_factor=0.2) == pytest.approx(0.2)
+    assert [rate(i, schedule="step", step_epochs=1, step_factor=0.5) for i in (9, 10, 39)] == [1.0, 0.5, 0.125]
+
+
+def test_an_epoch_sees_every_image_once_in_another_order_each_time() -> None:
+    """A shuffle of (seed, epoch), asked for in any order."""
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
+    batches = Batches(images, batch=4, seed=3)
+    epochs = [[batches.at(i).flatten().tolist() for i in range(start, start + 3)] for start in (0, 3)]
+    assert [sorted(chain(*epoch)) for epoch in epochs] == [list(range(12))] * 2
+    assert epochs[0] != epochs[1]
+    assert batches.at(1).flatten().tolist() == epochs[0][1]
+
+
+def test_processes_share_each_batch_when_there_are_several() -> None:
+    """Side by side, their shares are the batch of one process."""
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
+    whole = Batches(images, batch=4, seed=3).at(2).flatten().tolist()
+    shares = [Batches(images, 4, 3, rank, 2).at(2).flatten().tolist() for rank in (0, 1)]
+    assert shares[0] + shares[1] == whole
+
+
+def test_batches_are_refused_when_they_cannot_be_filled_or_shared() -> None:
+    """Both are the recipe's mistakes."""
+    images = np.zeros((12, 1, 1, 1), np.uint8)
+    with pytest.raises(ConfigError, match="more than the 12"):
+        Batches(images, 13, 0)
+    with pytest.raises(ConfigError, match="3 processes"):
+        Batches(images, 4, 0, 0, 3)

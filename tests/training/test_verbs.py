@@ -1,0 +1,127 @@
+"""The offline verbs from outside: what they print, where they write, how they refuse."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import model_core.cli
+from model_core.errors import PixelRNNError
+from model_core.models import load_model
+
+PROGRAM = "import typer, model_core.cli; root = typer.Typer(); model_core.cli.register(root); root()"
+
+
+def invoke(*arguments: object) -> Result:
+    root = typer.Typer()
+    model_core.cli.register(root)
+    return CliRunner().invoke(root, [str(argument) for argument in arguments])
+
+
+def last_json(result: Result) -> dict[str, object]:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_a_model_is_trained_published_scored_and_listed(recipe_file: Path, stripes: Path, tmp_path: Path) -> None:
+    """train, publish, evaluate --write-card and models, one after another, as the README tells it."""
+    runs, models = tmp_path / "runs", tmp_path / "models"
+    trained = last_json(invoke("train", recipe_file, "--runs-dir", runs, "--set", "training.epochs=1", "--json"))
+    assert trained["finished"] is True
+    assert invoke("publish", runs / "stripes", "--models-dir", models).exit_code == 0
+    score = last_json(
+        invoke("evaluate", "stripes", "--data", stripes, "--models-dir", models, "--write-card", "--json")
+    )
+    assert score["images"] == 7
+    (card,) = last_json(invoke("models", "--models-dir", models, "--json"))["models"]  # type: ignore[misc]
+    assert card["name"] == "stripes"
+    assert card["scores"]["nats"] == score["nats"]
+    assert "stripes" in invoke("models", "--models-dir", models).stdout
+
+
+def test_the_same_seed_draws_the_same_picture(models_dir: Path, tmp_path: Path) -> None:
+    """A drawn seed is told, and repeats the picture."""
+    options = ("--models-dir", models_dir, "--n", 2, "--json")
+    first = last_json(invoke("sample", "tiny-cnn", "--out", tmp_path / "a.png", *options))
+    invoke("sample", "tiny-cnn", "--out", tmp_path / "b.png", "--seed", first["seed"], *options)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (2 * 5 + 1, 6)
+
+
+def test_completion_keeps_what_the_mask_shows_black(models_dir: Path, tmp_path: Path) -> None:
+    """Given pixels come back untouched."""
+    given = np.random.default_rng(0).integers(0, 2, (6, 5)).astype(np.uint8) * 255
+    mask = np.zeros((6, 5), np.uint8)
+    mask[3:] = 255
+    Image.fromarray(given).save(tmp_path / "image.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    paths = (tmp_path / "image.png", tmp_path / "mask.png", "--out", tmp_path / "out.png")
+    last_json(invoke("complete", "tiny-diagonal", *paths, "--models-dir", models_dir, "--json"))
+    with Image.open(tmp_path / "out.png") as picture:
+        assert (np.asarray(picture)[:3] == given[:3]).all()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sample", "nothing"),
+        ("complete", "tiny-cnn", __file__, __file__),
+        ("evaluate", "tiny-cnn", "--data", "nowhere"),
+        ("train", "missing.toml"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_verb_refuses_in_one_sentence_when_the_input_is_bad(models_dir: Path, arguments: tuple[str, ...]) -> None:
+    """What a person got wrong is a PixelRNNError, which the root command prints in one line."""
+    places = () if arguments[0] == "train" else ("--models-dir", models_dir)
+    assert isinstance(invoke(*arguments, *places).exception, PixelRNNError)
+
+
+@pytest.mark.parametrize("temperature", ["nan", "0", "-1", "inf"])
+def test_a_temperature_is_refused_when_it_is_out_of_range(models_dir: Path, temperature: str) -> None:
+    """Typer's own refusal, with exit code 2."""
+    result = invoke("sample", "tiny-cnn", "--models-dir", models_dir, "--temperature", temperature)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_signal_saves_and_ends_the_run_cleanly(recipe_file: Path, tmp_path: Path, processes: int) -> None:
+    """SIGTERM to the first process: all end with 0, say how to go on, and the checkpoint is at the last update."""
+    runs = tmp_path / "runs"
+    options = ["train", str(recipe_file), "--runs-dir", str(runs), "--json", "--processes", str(processes)]
+    options += ["--set", "training.epochs=100000", "--set", "output.checkpoint_every=1000000"]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        _wait_for_lines(runs / "stripes" / "log.jsonl")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "--resume" in err
+    result = json.loads(out.splitlines()[-1])
+    assert result["finished"] is False
+    from model_core.training.checkpoint import read_checkpoint
+
+    _, facts = read_checkpoint(runs / "stripes" / "last.safetensors")
+    assert facts["state"]["iteration"] == result["iteration"] > 0
+
+
+def _wait_for_lines(log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_text()):
+        assert time.monotonic() < deadline, "training did not start"
+        time.sleep(0.05)
+
+
+def test_load_model_finds_what_publish_wrote_when_named_by_path(models_dir: Path) -> None:
+    """A path works wherever a name does."""
+    assert load_model(models_dir / "tiny-cnn").config == load_model("tiny-cnn", models_dir=models_dir).config
