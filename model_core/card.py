@@ -28,7 +28,9 @@ class Card:
             facts = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
         except FileNotFoundError:
-            raise ModelError(f"{path.parent} has no card.json: a model is a directory with a card and weights") from None
+            raise ModelError(
+                f"{path.parent} has no card.json: a model is a directory with a card and weights"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, ConfigError) as error:
             raise ModelError(f"{path} is not a model card: {error}") from None
 

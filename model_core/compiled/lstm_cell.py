@@ -1,7 +1,7 @@
 """One LSTM cell (equation 3) of four images, 16 hidden units at a time, as numba intrinsics.
 
-Arguments are byte addresses of the first of the four rows; the rows of one position lie one after the other. Gates lie as
-(h / 16) chunks of [o, f, i, g], 16 floats each, so that a chunk is one tile and the cell never leaves the registers.
+Arguments are byte addresses of the first of the four rows; the rows of one position lie one after the other. Gates lie
+as (h / 16) chunks of [o, f, i, g], 16 floats each: a chunk is one tile, and the cell never leaves the registers.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from model_core.compiled.vector_code import (
     INDEX,
     ROWS,
     VECTOR_BYTES,
+    Builder,
     add_product,
     constant,
     load,
@@ -33,7 +34,7 @@ def forward_cell(  # type: ignore[no-untyped-def]
 ):
     """Gates from the inputs (in_features) and the hidden states (units) to the left and above; then cell and hidden."""
 
-    def emit(context: Any, b: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         inputs, left, up, cell_left, weights, bias, gates, cell, hidden, in_features, units, gate_bytes = arguments
         state_bytes = b.mul(units, INDEX(4))
         tile = new_tile(b, [load(b, b.add(bias, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)])
@@ -67,7 +68,7 @@ def backward_cell(  # type: ignore[no-untyped-def]
     The gradient of the hidden state is d_hidden (from the cells that read it) + d_output (from the layer above).
     """
 
-    def emit(context: Any, b: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         gates, cell, cell_left, d_hidden, d_output, d_cell, d_cell_left, units, gate_bytes = arguments
         state_bytes = b.mul(units, INDEX(4))
         one = constant(1.0)
@@ -98,9 +99,9 @@ def backward_cell(  # type: ignore[no-untyped-def]
 def add_rows_times(  # type: ignore[no-untyped-def]
     _typing, rows, row_bytes, count, weights, weight_bytes, to_0, by_0, to_1, by_1, to_2, by_2, to_3, by_3
 ):
-    """rows (4 x count) @ weights (count x 64), its four vectors of columns added to four places (address, row stride)."""
+    """rows (4 x count) @ weights (count x 64), its four vectors of columns added to four places (address, stride)."""
 
-    def emit(context: Any, b: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         rows, row_bytes, count, weights, weight_bytes, *places = arguments
         tile = new_tile(b, [constant(0.0)] * COLUMNS)
         add_product(b, tile, rows, row_bytes, count, weights, weight_bytes)

@@ -8,6 +8,8 @@ Row y + 1 begins right where row y ends, so the one outside column serves both d
     step +1: left to right, reads (y, x-1); step -1: right to left, reads (y, x+1). Both read (y-1, x).
 B is a multiple of 4 and h of 16. Weights are (2h + h + h, 4h): rows for the inputs, the neighbour, the pixel above.
 """
+# pyright: reportCallIssue=false
+# numba passes an intrinsic's first parameter itself
 
 import numpy as np
 from numba import njit
@@ -59,11 +61,11 @@ def forward_scan(inputs, weights, bias, gates, cell, hidden, rows, width, step):
 
 
 @njit(nogil=True)
-def backward_scan(weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, rows, width, step, shift):  # type: ignore[no-untyped-def]
+def backward_scan(weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, rows, width, step):  # type: ignore[no-untyped-def]
     """The same cells in reverse: gates become the gradients of their sums, d_inputs (Q, B, 2h) is added to.
 
     weights_t is (4h, 4h), the weights transposed. d_hidden and d_cell (Q, B, h) start at zero and end with what the
-    initial states outside the image receive. d_output is read `shift` positions further on, where the output went.
+    initial states outside the image receive.
     """
     B, F = d_inputs.shape[1:]
     h = cell.shape[2]
@@ -91,7 +93,7 @@ def backward_scan(weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, 
                         at_cell + here * state_bytes + unit,
                         at_cell + left * state_bytes + unit,
                         at_hidden + here * state_bytes + unit,
-                        at_output + (here + shift * B) * state_bytes + unit,
+                        at_output + here * state_bytes + unit,
                         at_d_cell + here * state_bytes + unit,
                         at_d_cell + left * state_bytes + unit,
                         h,

@@ -1,12 +1,13 @@
 """Building blocks for code that keeps a tile of ROWS x (COLUMNS * LANES) floats in registers.
 
-Numba compiles loops well but does not keep a small matrix in registers from one loop to the next. These functions write the
-LLVM vector instructions themselves, so a product of 4 rows with 64 columns runs near the processor's peak and its result
-meets the activation function without touching memory. LLVM splits the vectors where a processor has shorter ones.
+Numba compiles loops well but does not keep a small matrix in registers from one loop to the next. These functions write
+the LLVM vector instructions themselves, so a product of 4 rows with 64 columns runs near the processor's peak and its
+result meets the activation function without touching memory. LLVM splits the vectors for a processor with shorter ones.
 All addresses are integers (int64, bytes); all counts are int64.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -22,6 +23,9 @@ INDEX = ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)
 INTEGERS = ir.VectorType(ir.IntType(32), LANES)
 
+Builder = Any
+"""ir.IRBuilder, which carries no types."""
+
 Tile = list[list[ir.Value]]
 """ROWS x COLUMNS stack slots of one vector each; LLVM promotes them to registers."""
 
@@ -30,25 +34,25 @@ def constant(value: float) -> ir.Constant:
     return ir.Constant(VECTOR, [value] * LANES)
 
 
-def load(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
+def load(b: Builder, address: ir.Value) -> ir.Value:
     """The LANES floats at `address`."""
     return b.load(b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
-def store(b: ir.IRBuilder, vector: ir.Value, address: ir.Value) -> None:
+def store(b: Builder, vector: ir.Value, address: ir.Value) -> None:
     b.store(vector, b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
-def offset(b: ir.IRBuilder, address: ir.Value, stride: ir.Value, times: int) -> ir.Value:
+def offset(b: Builder, address: ir.Value, stride: ir.Value, times: int) -> ir.Value:
     return b.add(address, b.mul(stride, INDEX(times)))
 
 
-def multiply_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
     """x * y + z, rounded once."""
     return _call(b, "fma", x, y, z)
 
 
-def new_tile(b: ir.IRBuilder, columns: Sequence[ir.Value]) -> Tile:
+def new_tile(b: Builder, columns: Sequence[ir.Value]) -> Tile:
     """A tile whose every row starts as these COLUMNS vectors."""
     tile = [[cgutils.alloca_once(b, VECTOR) for _ in range(COLUMNS)] for _ in range(ROWS)]
     for row in tile:
@@ -58,7 +62,7 @@ def new_tile(b: ir.IRBuilder, columns: Sequence[ir.Value]) -> Tile:
 
 
 def add_product(
-    b: ir.IRBuilder,
+    b: Builder,
     tile: Tile,
     left: ir.Value,
     left_stride: ir.Value,
@@ -81,17 +85,17 @@ def add_product(
                     b.store(multiply_add(b, factor, column, b.load(slot)), slot)
 
 
-def sigmoid(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
     """1 / (1 + exp(-x)), within 2e-7."""
     return b.fdiv(constant(1.0), b.fadd(constant(1.0), _exp(b, b.fneg(x))))
 
 
-def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+def tanh(b: Builder, x: ir.Value) -> ir.Value:
     """1 - 2 / (exp(2x) + 1), within 2e-7."""
     return b.fsub(constant(1.0), b.fdiv(constant(2.0), b.fadd(_exp(b, b.fmul(x, constant(2.0))), constant(1.0))))
 
 
-def _exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+def _exp(b: Builder, x: ir.Value) -> ir.Value:
     """exp(x) = 2^n exp(r) with |r| <= ln(2) / 2: the power by its exponent bits, the rest by seven Taylor terms.
 
     x is held within -87..87, where float32 has an exponent for it; NaN stays NaN.
@@ -108,13 +112,13 @@ def _exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return b.fmul(series, power)
 
 
-def _clamp(b: ir.IRBuilder, x: ir.Value, bound: float) -> ir.Value:
+def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:
     low, high = constant(-bound), constant(bound)
     x = b.select(b.fcmp_ordered("<", x, low), low, x)  # a comparison with NaN is false, so NaN passes through
     return b.select(b.fcmp_ordered(">", x, high), high, x)
 
 
-def _broadcast(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
+def _broadcast(b: Builder, address: ir.Value) -> ir.Value:
     scalar = b.load(b.inttoptr(address, FLOAT.as_pointer()), align=4)
     undefined = ir.Constant(VECTOR, ir.Undefined)
     return b.shuffle_vector(
@@ -122,7 +126,7 @@ def _broadcast(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
     )
 
 
-def _call(b: ir.IRBuilder, name: str, *arguments: ir.Value) -> ir.Value:
+def _call(b: Builder, name: str, *arguments: ir.Value) -> ir.Value:
     signature = ir.FunctionType(VECTOR, [VECTOR] * len(arguments))
     function = cgutils.get_or_insert_function(b.module, signature, f"llvm.{name}.v{LANES}f32")
     return b.call(function, arguments)

@@ -2,7 +2,7 @@
 
 One direction, pixel (y, x), the left-to-right scan:
 
-    [o, f, i, g] = K_is * x(y, x) + K_left * h(y, x-1) + K_up * h(y-1, x) + b       (equation 3; o, f, i sigmoid, g tanh)
+    [o, f, i, g] = K_is * x(y, x) + K_left * h(y, x-1) + K_up * h(y-1, x) + b   (equation 3: o, f, i sigmoid, g tanh)
     c(y, x) = f . c(y, x-1) + i . g
     h(y, x) = o . tanh(c(y, x))
 

@@ -1,6 +1,6 @@
 """The Diagonal BiLSTM stack on a CPU, with compiled scans and a hand-written backward pass.
 
-Equal to the plain modules (layers/diagonal_bilstm.py) up to float32 rounding; tested against them, values and gradients.
+Equal to the plain modules (layers/diagonal_bilstm.py) up to float32 rounding, values and gradients.
 Maps are canvases (Q, B, F) as in compiled/scans.py; the batch is padded to a multiple of four images.
 """
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.layers.diagonal_bilstm import GATES, DiagonalLSTM
+from model_core.layers.diagonal_bilstm import GATES, DiagonalBiLSTM, DiagonalLSTM
 
 if TYPE_CHECKING:
     from model_core.networks.pixel_network import PixelNetwork
@@ -30,7 +30,8 @@ def diagonal_trunk(network: "PixelNetwork", x: Tensor) -> Tensor:
     stream = to_canvas(x)  # (Q, B', 2h)
     skips = None
     for block in network.blocks:
-        hidden = fused_bilstm(block.layer.left, block.layer.right, stream, H, W)  # (Q, B', h)
+        assert isinstance(block.layer, DiagonalBiLSTM)
+        hidden = fused_bilstm(block.layer, stream, H, W)  # (Q, B', h)
         update = functional.linear(hidden, block.up.matrix(), block.up.bias)
         stream = update.add_(stream) if network.config.residual else update
         if block.skip is not None:
@@ -51,15 +52,15 @@ def from_canvas(canvas: Tensor, batch: int, height: int, width: int) -> Tensor:
     return grid[1:, 1:, :batch].permute(2, 3, 0, 1)
 
 
-def fused_bilstm(left: DiagonalLSTM, right: DiagonalLSTM, canvas: Tensor, height: int, width: int) -> Tensor:
+def fused_bilstm(layer: DiagonalBiLSTM, canvas: Tensor, height: int, width: int) -> Tensor:
     """DiagonalBiLSTM.forward on a canvas: (Q, B, 2h) -> (Q, B, h); what it holds outside the image means nothing."""
-    from_left = _Scan.apply(canvas, *_packed(left), height, width, 1)
-    from_right = _Scan.apply(canvas, *_packed(right), height, width, -1)
+    from_left = _Scan.apply(canvas, *_packed(layer.left), height, width, 1)
+    from_right = _Scan.apply(canvas, *_packed(layer.right), height, width, -1)
     return _add_shifted_down(from_left, from_right, height, width)
 
 
 def _packed(lstm: DiagonalLSTM) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights (4h, 4h) and bias (4h,) in the scans' order: inputs, left, up by chunks of [o, f, i, g]; and both states."""
+    """Weights (4h, 4h) and bias (4h,) in the scans' order, inputs, left, up by chunks of [o, f, i, g]; both states."""
     up, left = lstm.state_to_state
     h = lstm.hidden
     weights = torch.cat([lstm.input_to_state.matrix(), left, up], 1)  # (4h gates, 2h + h + h)
@@ -101,7 +102,8 @@ class _Scan(torch.autograd.Function):
         hidden, cell = canvas.new_empty(Q, B, h), canvas.new_empty(Q, B, h)
         for state, initial in ((gates, 0.0), (hidden, initial_hidden.detach()), (cell, initial_cell.detach())):
             _fill_outside(state, initial, rows, width)
-        forward_scan(*(t.detach().numpy() for t in (canvas, weights, bias, gates, cell, hidden)), rows, width, step)
+        plain = [t.detach().numpy() for t in (canvas, weights, bias, gates, cell, hidden)]
+        forward_scan(*plain, rows, width, step)  # pyright: ignore[reportCallIssue]
         ctx.save_for_backward(canvas, weights, gates, hidden, cell)
         ctx.geometry = rows, width, step
         ctx.gates_are_whole = True
@@ -117,8 +119,8 @@ class _Scan(torch.autograd.Function):
         rows, width, step = ctx.geometry
         d_hidden, d_cell, d_canvas = torch.zeros_like(hidden), torch.zeros_like(cell), torch.zeros_like(canvas)
         weights_t, d_output = weights.t().contiguous(), d_output.contiguous()
-        arrays = (weights_t, d_gates, cell, d_hidden, d_cell, d_canvas, d_output)
-        backward_scan(*(t.numpy() for t in arrays), rows, width, step, 0)
+        plain = [t.numpy() for t in (weights_t, d_gates, cell, d_hidden, d_cell, d_canvas, d_output)]
+        backward_scan(*plain, rows, width, step)  # pyright: ignore[reportCallIssue]
         d_weights, d_bias = _weight_gradients(canvas, hidden, d_gates, width, step)
         d_initial = (_sum_outside(d_hidden, rows, width), _sum_outside(d_cell, rows, width))
         return d_canvas, d_weights, d_bias, *d_initial, None, None, None

@@ -4,6 +4,9 @@ values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers
                                       \\__ 1x1 skip, 2h, summed into top _________/
 """
 
+from collections.abc import Sequence
+from typing import TypeVar, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +19,8 @@ from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
 
 LAYERS = {"pixel-cnn": ConvolutionLayer, "diagonal-bilstm": DiagonalBiLSTM}
+
+Layer = TypeVar("Layer", ConvolutionLayer, DiagonalBiLSTM)
 
 INPUT_KERNEL = 7
 
@@ -44,7 +49,7 @@ class PixelNetwork(nn.Module):
         self.config = config
         colours = config.channels
         self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config) for _ in range(config.layers)))
         self.head = Head(config.features, config.head, colours, config.values)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -66,6 +71,12 @@ class PixelNetwork(nn.Module):
             if block.skip is not None:
                 skips = block.skip(hidden) if skips is None else skips + block.skip(hidden)
         return x if skips is None else x + skips
+
+
+def layer_of(block: Block, kind: type[Layer]) -> Layer:
+    """The block's layer, which is of this kind."""
+    assert isinstance(block.layer, kind)
+    return block.layer
 
 
 def build_network(config: NetworkConfig) -> PixelNetwork:

@@ -1,14 +1,13 @@
 """From logits and noise to a value: the inverse of the cumulative distribution."""
 
-import torch
 from torch import Tensor
 
 
 def draw(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
     """logits (M, V), noise (M,) in [0, 1), temperature (M,) > 0 -> values (M,), int64.
 
-    The smallest value whose cumulative probability exceeds the noise, in float64. Each row is on its own: nothing but its
-    logits, noise and temperature decides. Raises FloatingPointError for logits that are not finite.
+    The smallest value whose cumulative probability exceeds the noise, in float64. Each row is on its own: nothing but
+    its logits, noise and temperature decides. Raises FloatingPointError for logits that are not finite.
     """
     if not bool(logits.isfinite().all()):
         raise FloatingPointError("the network gave logits that are not finite")

@@ -1,8 +1,8 @@
 """The noise: one uniform number for every colour variable, a pure function of (seed, sample, y, x, colour).
 
-Philox4x64-10, key = (seed, sample), counter = (x, y): one block of four words a pixel, one word a colour. Nothing else goes
-in, so a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the stream of its bit
-generators for good.
+Philox4x64-10, key = (seed, sample), counter = (x, y): one block of four words a pixel, one word a colour. Nothing else
+goes in: a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the streams of its
+bit generators for good.
 """
 
 import numpy as np
@@ -22,4 +22,4 @@ def row_noise(seed: int, sample: int, y: int, width: int) -> NDArray[np.float64]
     """Uniform numbers in [0, 1) for one row: (W, 4), one column a colour, the fourth spare."""
     generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=np.array([0, y, 0, 0], np.uint64))
     words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
-    return (words >> np.uint64(11)) * 2.0**-53
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 SMALLEST_BATCH = 4
-"""Rows of a matrix product are bitwise the same for every batch of at least this many; smaller ones round differently."""
+"""Rows of a matrix product are bitwise the same for every batch of at least this many; smaller ones round otherwise."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Weights of masked 1 x 1 and k x k convolutions as matrices, cut by the colour they produce.
 
-When the features of colour c are computed, those of later colours hold whatever the last pixel left there; their weights are
+When the features of colour c are computed, those of later colours hold whatever was left there; their weights are
 masked zeros, so they add exactly nothing.
 """
 

@@ -1,0 +1,140 @@
+"""Masks, skewing and the LSTM scans, each against its definition."""
+
+import itertools
+
+import pytest
+import torch
+
+from model_core import untrained
+from model_core.layers.diagonal_bilstm import DiagonalLSTM, lstm_cell, shift_down
+from model_core.layers.groups import colour_of
+from model_core.layers.masked_conv import MaskedConv2d
+from model_core.layers.skew import inside, skew, unskew
+
+
+@pytest.mark.parametrize(("features", "colours", "sizes"), [(7, 3, [3, 2, 2]), (6, 3, [2, 2, 2]), (5, 1, [5])])
+def test_features_split_into_colours_when_three_does_not_divide_them(
+    features: int, colours: int, sizes: list[int]
+) -> None:
+    """Groups are contiguous, differ by at most one, and cover all features."""
+    owner = colour_of(features, colours)
+    assert owner.tolist() == sorted(owner.tolist())
+    assert torch.bincount(owner).tolist() == sizes
+
+
+@pytest.mark.parametrize(("mask", "sees_own"), [("A", False), ("B", True)])
+def test_masks_hide_what_is_not_drawn_yet(mask: str, sees_own: bool) -> None:
+    """A NaN where the mask hides would spoil the output; the output stays finite exactly there (0 * NaN is NaN)."""
+    convolution = MaskedConv2d(colour_of(4, 3), colour_of(5, 3), kernel=3, mask=mask)
+    for c_out, c_in in itertools.product(range(3), range(3)):
+        rows = (colour_of(5, 3) == c_out).nonzero()[:, 0]
+        columns = (colour_of(4, 3) == c_in).nonzero()[:, 0]
+        centre = convolution.mask[rows][:, columns, 1, 1]
+        assert bool(centre.bool().all()) == (c_in < c_out or (sees_own and c_in == c_out))
+        assert convolution.mask[rows][:, columns, 0].all()
+        assert not convolution.mask[rows][:, columns, 1, 2].any()
+    assert not convolution.weight[convolution.mask == 0].any()
+
+
+def test_hidden_weights_stay_zero_when_trained_or_loaded() -> None:
+    """Neither an update nor a foreign checkpoint can open a mask."""
+    convolution = MaskedConv2d(colour_of(4, 3), colour_of(5, 3), kernel=3)
+    optimiser = torch.optim.RMSprop(convolution.parameters(), lr=0.1)
+    for _ in range(3):
+        convolution(torch.randn(2, 4, 5, 6)).square().sum().backward()
+        optimiser.step()
+    assert not convolution.weight[convolution.mask == 0].any()
+    convolution.load_state_dict({"weight": torch.ones_like(convolution.weight), "bias": torch.zeros(5)})
+    assert torch.equal(convolution.weight, convolution.mask)
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 4), (5, 2), (1, 3), (4, 1)])
+def test_skewing_puts_each_diagonal_into_a_column(height: int, width: int) -> None:
+    """Pixel (y, x) lands in column y + x, the rest is zero, and unskew brings it back."""
+    x = torch.arange(1.0, height * width + 1).view(1, 1, height, width)
+    skewed = skew(x)
+    assert skewed.shape == (1, 1, height, width + height - 1)
+    for row, column in itertools.product(range(height), range(width)):
+        assert skewed[0, 0, row, row + column] == x[0, 0, row, column]
+    assert torch.equal(skewed[0, 0] != 0, inside(height, width))
+    assert torch.equal(unskew(skewed), x)
+
+
+def test_diagonal_lstm_equals_equation_3_pixel_by_pixel() -> None:
+    """The skewed scan is the recurrence over (y, x-1) and (y-1, x), with the learned state outside the image."""
+    lstm = DiagonalLSTM(features=6, hidden=3, colours=3).double()
+    with torch.no_grad():
+        lstm.initial_hidden.uniform_(-1, 1)
+        lstm.initial_cell.uniform_(-1, 1)
+    x = torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    drawn = lstm(x)
+    from_input = lstm.input_to_state(x)
+    up, left = lstm.state_to_state
+    outside = lstm.initial_hidden.expand(2, 3), lstm.initial_cell.expand(2, 3)
+    states = {}
+    for row, column in itertools.product(range(4), range(5)):
+        hidden_left, cell_left = states.get((row, column - 1), outside)
+        hidden_up, _ = states.get((row - 1, column), outside)
+        gates = from_input[:, :, row, column] + hidden_left @ left.t() + hidden_up @ up.t()
+        states[row, column] = lstm_cell(gates, cell_left, dim=1)
+        torch.testing.assert_close(drawn[:, :, row, column], states[row, column][0])
+
+
+def test_shifting_down_moves_rows_and_clears_the_first() -> None:
+    """Row y becomes row y + 1; row 0 sees nothing."""
+    x = torch.randn(1, 2, 3, 4)
+    down = shift_down(x)
+    assert not down[:, :, 0].any()
+    assert torch.equal(down[:, :, 1:], x[:, :, :-1])
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "height", "width", "hidden"), [(3, 1, 5, 4, 16), (5, 3, 4, 6, 32), (4, 1, 1, 3, 16)]
+)
+@pytest.mark.parametrize("switches", [{}, {"residual": False}, {"skip": False}], ids=str)
+def test_compiled_scans_equal_plain_torch_in_logits_and_gradients(
+    batch: int, channels: int, height: int, width: int, hidden: int, switches: dict[str, bool]
+) -> None:
+    """The float32 path with its hand-written backward pass against autograd in float64, every parameter."""
+    size = {"layers": 2, "hidden": hidden, "head": 8, "channels": channels, "height": height, "width": width}
+    network = untrained("mnist-diagonal-bilstm", seed=1, **size, **switches).network.requires_grad_(True)
+    values = torch.randint(0, 2, (batch, channels, height, width), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.dim() == 1:
+                parameter.uniform_(-0.5, 0.5)
+
+    def run(dtype: torch.dtype) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        network.to(dtype).zero_grad()
+        logits = network(values)
+        (logits * torch.linspace(-1, 1, logits.numel(), dtype=dtype).view_as(logits)).sum().backward()
+        gradients = {name: p.grad.double() for name, p in network.named_parameters() if p.grad is not None}
+        return logits.detach().double(), gradients
+
+    compiled, compiled_gradients = run(torch.float32)
+    plain, plain_gradients = run(torch.float64)
+    torch.testing.assert_close(compiled, plain, rtol=0, atol=2e-6)
+    assert compiled_gradients.keys() == plain_gradients.keys() == dict(network.named_parameters()).keys()
+    for name, gradient in plain_gradients.items():
+        scale = float(gradient.abs().max()) + 1e-6
+        assert float((compiled_gradients[name] - gradient).abs().max()) <= 2e-5 * scale, name
+
+
+def test_a_second_backward_through_a_compiled_scan_is_refused() -> None:
+    """The scan's gates become their gradients in place, so going back twice would give wrong numbers."""
+    network = untrained("mnist-diagonal-bilstm", layers=1, height=3, width=3).network.requires_grad_(True)
+    loss = network(torch.zeros(1, 1, 3, 3, dtype=torch.int64)).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(AssertionError, match="second backward"):
+        loss.backward()
+
+
+def test_every_parameter_receives_a_gradient() -> None:
+    """No weight of either network is left out of the computation, learned initial states included."""
+    for preset in ("mnist-pixelcnn", "mnist-diagonal-bilstm"):
+        network = untrained(preset, layers=2, hidden=6, height=5, width=4, channels=3, values=4).network
+        network.double().requires_grad_(True)
+        network(torch.randint(0, 4, (2, 3, 5, 4))).square().sum().backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
