@@ -58,6 +58,8 @@ def train(
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     result = train_with(RunRequest(recipe, directory, resume, publish), processes)
+    if not result.leads:
+        return
     if result.finished:
         done = f"trained {result.epochs} epochs; best: epoch {result.best_epoch}, {_nats(result.best_nats)} nats"
         typer.echo(f"{done}; in {directory}", err=True)

@@ -42,10 +42,14 @@ class RunResult:
     epochs: int
     best_nats: float | None
     best_epoch: int
+    leads: bool = True
+    """Whether this process is the one, of several, that tells the user."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return {**asdict(self), "directory": str(self.directory)}
+        facts = {**asdict(self), "directory": str(self.directory)}
+        del facts["leads"]
+        return facts
 
 
 def train(request: RunRequest) -> RunResult:
@@ -67,7 +71,9 @@ def train(request: RunRequest) -> RunResult:
             if files is not None:
                 files.journal.close()
     state = loop.state
-    return RunResult(finished, request.directory, state.iteration, state.epochs, state.best_nats, state.best_epoch)
+    return RunResult(
+        finished, request.directory, state.iteration, state.epochs, state.best_nats, state.best_epoch, ranks.leads
+    )
 
 
 def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
