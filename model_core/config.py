@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from model_core.errors import ConfigError
 
-NETWORKS = ("pixel-cnn", "diagonal-bilstm")
+NETWORKS = ("pixel-cnn", "row-lstm", "diagonal-bilstm")
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,15 @@ _CIFAR_CNN = NetworkConfig(
 
 PRESETS: dict[str, NetworkConfig] = {
     "mnist-diagonal-bilstm": _MNIST_DIAGONAL,
+    "mnist-row-lstm": replace(_MNIST_DIAGONAL, network="row-lstm"),
     "mnist-pixelcnn": replace(_MNIST_DIAGONAL, network="pixel-cnn", layers=10, hidden=32),
     "cifar10-pixelcnn": _CIFAR_CNN,
+    "cifar10-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12),
     "cifar10-diagonal-bilstm": replace(_CIFAR_CNN, network="diagonal-bilstm", layers=12),
+    "imagenet32-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12, hidden=384),
+    "imagenet64-row-lstm": replace(
+        _CIFAR_CNN, network="row-lstm", height=64, width=64, layers=4, hidden=512, residual=False
+    ),
 }
 
 

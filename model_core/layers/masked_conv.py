@@ -18,22 +18,26 @@ class MaskedConv2d(nn.Module):
 
     out_colour (O,), in_colour (I,): the colour of each feature (layers/groups.py).
     mask: "A" hides a colour from itself at the centre pixel (first layer), "B" shows it.
+    rows_above: how many rows above the pixel it reads; the whole kernel's, K // 2, unless said otherwise.
 
-    The weight (O, I, K // 2 + 1, K) holds only the rows a mask leaves, and is masked when it is made or loaded and
+    The weight (O, I, rows_above + 1, K) holds only the rows a mask leaves, and is masked when it is made or loaded and
     where its gradient flows, so that no forward pass multiplies by a mask.
     """
 
     mask: Tensor
 
-    def __init__(self, in_colour: Tensor, out_colour: Tensor, kernel: int = 1, mask: str = "B") -> None:
+    def __init__(
+        self, in_colour: Tensor, out_colour: Tensor, kernel: int = 1, mask: str = "B", rows_above: int | None = None
+    ) -> None:
         super().__init__()
         assert kernel % 2 == 1, "the kernel needs a centre"
         assert mask in ("A", "B"), "masks are A or B"
         self.kernel = kernel
         reach = kernel // 2
-        visible = torch.ones(len(out_colour), len(in_colour), reach + 1, kernel)
-        visible[:, :, reach, reach + 1 :] = 0
-        visible[:, :, reach, reach] = allowed(out_colour, in_colour, see_own=mask == "B").float()
+        self.rows_above = reach if rows_above is None else rows_above
+        visible = torch.ones(len(out_colour), len(in_colour), self.rows_above + 1, kernel)
+        visible[:, :, -1, reach + 1 :] = 0
+        visible[:, :, -1, reach] = allowed(out_colour, in_colour, see_own=mask == "B").float()
         self.register_buffer("mask", visible, persistent=False)
         self.weight = nn.Parameter(torch.empty_like(visible))
         self.bias = nn.Parameter(torch.zeros(len(out_colour)))
@@ -62,7 +66,7 @@ class MaskedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel > 1:
             reach = self.kernel // 2
-            x = functional.pad(x, (reach, reach, reach, 0))  # what lies outside the image reads as zero
+            x = functional.pad(x, (reach, reach, self.rows_above, 0))  # what lies outside the image reads as zero
         return functional.conv2d(x, self.masked_weight(), self.bias)
 
 

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from model_core.config import NetworkConfig
 from model_core.layers.convolution import ConvolutionLayer
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
-from model_core.layers.fused import diagonal_trunk, fuses
+from model_core.layers.fused import fused_trunk, fuses
 from model_core.layers.groups import colour_of
 from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
+from model_core.layers.row_lstm import RowLSTM
 
-LAYERS = {"pixel-cnn": ConvolutionLayer, "diagonal-bilstm": DiagonalBiLSTM}
+LAYERS = {"pixel-cnn": ConvolutionLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
 
-Layer = TypeVar("Layer", ConvolutionLayer, DiagonalBiLSTM)
+Layer = TypeVar("Layer", ConvolutionLayer, RowLSTM, DiagonalBiLSTM)
 
 INPUT_KERNEL = 7
 
@@ -54,9 +55,7 @@ class PixelNetwork(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         x = self.input(self.scale(values))  # (B, 2h, H, W)
-        if self.config.network == "diagonal-bilstm" and fuses(x, self.config.hidden):
-            return self.head(diagonal_trunk(self, x))
-        return self.head(self.trunk(x))
+        return self.head(fused_trunk(self, x) if fuses(self, x) else self.trunk(x))
 
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""

@@ -14,8 +14,8 @@ from model_core.sampling.offline import sample
 def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3) -> dict[str, Any]:
     """Time random weights of a preset: medians of `rounds` of each, in seconds.
 
-    sample_s draws `batch` images; forward_s is one dense pass over them in plain torch, fused_s the same pass as the network
-    really runs it. ratio = sample_s / forward_s.
+    sample_s draws `batch` images; forward_s is one dense pass over them in plain torch, fused_s the same pass as the
+    network really runs it. ratio = sample_s / forward_s.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -50,7 +50,7 @@ def all_variables(shape: torch.Size) -> list[tuple[int, int, int]]:
     return list(itertools.product(*map(range, shape)))
 
 
-@pytest.mark.parametrize("preset", ["mnist-pixelcnn", "mnist-diagonal-bilstm"])
+@pytest.mark.parametrize("preset", ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"])
 @pytest.mark.parametrize(("channels", "values", "height", "width"), [s[1:] for s in SIZES], ids=[s[0] for s in SIZES])
 def test_no_logit_moves_when_a_later_or_its_own_variable_changes(
     preset: str, channels: int, values: int, height: int, width: int

@@ -91,13 +91,14 @@ def test_shifting_down_moves_rows_and_clears_the_first() -> None:
 @pytest.mark.parametrize(
     ("batch", "channels", "height", "width", "hidden"), [(3, 1, 5, 4, 16), (5, 3, 4, 6, 32), (4, 1, 1, 3, 16)]
 )
+@pytest.mark.parametrize("preset", ["mnist-diagonal-bilstm", "mnist-row-lstm"])
 @pytest.mark.parametrize("switches", [{}, {"residual": False}, {"skip": False}], ids=str)
 def test_compiled_scans_equal_plain_torch_in_logits_and_gradients(
-    batch: int, channels: int, height: int, width: int, hidden: int, switches: dict[str, bool]
+    batch: int, channels: int, height: int, width: int, hidden: int, preset: str, switches: dict[str, bool]
 ) -> None:
     """The float32 path with its hand-written backward pass against autograd in float64, every parameter."""
     size = {"layers": 2, "hidden": hidden, "head": 8, "channels": channels, "height": height, "width": width}
-    network = untrained("mnist-diagonal-bilstm", seed=1, **size, **switches).network.requires_grad_(True)
+    network = untrained(preset, seed=1, **size, **switches).network.requires_grad_(True)
     values = torch.randint(0, 2, (batch, channels, height, width), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         for parameter in network.parameters():
@@ -131,7 +132,7 @@ def test_a_second_backward_through_a_compiled_scan_is_refused() -> None:
 
 def test_every_parameter_receives_a_gradient() -> None:
     """No weight of either network is left out of the computation, learned initial states included."""
-    for preset in ("mnist-pixelcnn", "mnist-diagonal-bilstm"):
+    for preset in ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"):
         network = untrained(preset, layers=2, hidden=6, height=5, width=4, channels=3, values=4).network
         network.double().requires_grad_(True)
         network(torch.randint(0, 4, (2, 3, 5, 4))).square().sum().backward()

@@ -1,0 +1,54 @@
+"""Row LSTM (section 3.1): one LSTM that scans the image row by row and sees a triangle above each pixel.
+
+    [o, f, i, g](y, x) = sum_j K_ss[j] * h(y-1, x+j) + K_is[-1] * x(y, x-1) + K_is[0] * x(y, x) + b,   j = -1, 0, 1
+    c(y, x) = f . c(y-1, x) + i . g            (equation 3)
+    h(y, x) = o . tanh(c(y, x))
+
+The state-to-state convolution is not masked, for a row above is known whole; the input-to-state one is mask B, its
+right tap hidden. The states outside the image are the learned initial state.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_core.layers.diagonal_bilstm import GATES, lstm_cell
+from model_core.layers.groups import colour_of
+from model_core.layers.masked_conv import MaskedConv2d
+
+KERNEL = 3
+"""The paper's k >= 3: the larger, the broader the triangle."""
+
+
+class RowLSTM(nn.Module):
+    """(B, 2h, H, W) -> (B, h, H, W).
+
+    Parameters: input_to_state, 1 x 3 along the row, mask B, 2h -> 4h; state_to_state (3, 4h, h), taps left to right of
+    the row above; initial_hidden and initial_cell (h,), learned.
+    """
+
+    def __init__(self, features: int, hidden: int, colours: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        gates = colour_of(hidden, colours, parts=GATES)
+        self.input_to_state = MaskedConv2d(colour_of(features, colours), gates, KERNEL, rows_above=0)
+        self.state_to_state = nn.Parameter(torch.empty(KERNEL, GATES * hidden, hidden))
+        self.initial_hidden = nn.Parameter(torch.zeros(hidden))
+        self.initial_cell = nn.Parameter(torch.zeros(hidden))
+        nn.init.uniform_(self.state_to_state, -((1 / KERNEL / hidden) ** 0.5), (1 / KERNEL / hidden) ** 0.5)
+        with torch.no_grad():
+            self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, _, _, W = x.shape
+        from_input = self.input_to_state(x).unbind(2)  # H times (B, 4h, W)
+        kernel = self.state_to_state.permute(1, 2, 0)  # (4h, h, 3)
+        hidden = self.initial_hidden[None, :, None].expand(B, -1, W)
+        cell = self.initial_cell[None, :, None].expand(B, -1, W)
+        edge = self.initial_hidden[None, :, None].expand(B, -1, 1)
+        rows = []
+        for row in from_input:
+            above = torch.cat([edge, hidden, edge], -1)  # (B, h, W + 2)
+            hidden, cell = lstm_cell(row + functional.conv1d(above, kernel), cell, dim=1)
+            rows.append(hidden)
+        return torch.stack(rows, 2)
