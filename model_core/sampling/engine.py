@@ -131,7 +131,7 @@ class Engine:
             rows.append(DrawnRow(ticket, y, self._values[slot, :, y].numpy().astype(np.uint8)))
             self._x[slot] = 0
             self._y[slot] = y + 1
-        self._stepper.finish_rows([slot for _, slot in ended], self._y)
+        self._stepper.end_rows([slot for _, slot in ended])
         for row in rows:
             if row.y == H - 1:
                 self.withdraw(row.ticket)

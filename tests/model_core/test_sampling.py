@@ -12,7 +12,7 @@ from model_core.sampling.engine import Engine, ImageRequest
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.reference import reference_sample
 
-PRESETS = ["mnist-pixelcnn", "mnist-diagonal-bilstm"]
+PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 COLOURS = [(1, 2), (3, 4)]
 
 

@@ -1,16 +1,18 @@
 """What one pixel costs: the state each network keeps, and one step of it for many images at once.
 
-A stepper holds the state of `slots` images and one scratch slot. `features` computes the features of one colour at a
-work list of pixels, reading only what was stored before; `ends` places values and gives logits.
+`Stepper.features` computes the features of one colour at a work list of pixels, reading only what was stored before;
+`Stepper.ends` places values and gives logits.
 """
 
 from model_core.models import Model
 from model_core.sampling.steppers.convolution import ConvolutionStepper
 from model_core.sampling.steppers.diagonal import DiagonalStepper
+from model_core.sampling.steppers.row_lstm import RowStepper
+from model_core.sampling.steppers.stepper import Stepper
 
-Stepper = ConvolutionStepper | DiagonalStepper
+_STEPPERS = {"pixel-cnn": ConvolutionStepper, "row-lstm": RowStepper, "diagonal-bilstm": DiagonalStepper}
 
-_STEPPERS = {"pixel-cnn": ConvolutionStepper, "diagonal-bilstm": DiagonalStepper}
+__all__ = ["Stepper", "stepper_for"]
 
 
 def stepper_for(model: Model, slots: int) -> Stepper:

@@ -1,80 +1,67 @@
-"""Stepping the Diagonal BiLSTM."""
+"""Stepping the Diagonal BiLSTM (section 3.2)."""
 
 import torch
 from torch import Tensor
 
-from model_core.layers.diagonal_bilstm import GATES, DiagonalBiLSTM, DiagonalLSTM, lstm_cell
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.positions import SMALLEST_BATCH, Positions
-from model_core.sampling.steppers.packed import Packed, colour_slices
-from model_core.sampling.steppers.shared import InputAndHead, Streams, Ways
+from model_core.sampling.steppers.packed import Packed, pack_gates
+from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
+from model_core.sampling.steppers.stepper import Stepper
+
+LEFT, UP = (0, -1), (-1, 0)
+STATE_TAPS: list[Tap] = [LEFT, UP]
 
 
-class DiagonalStepper:
-    """Diagonal BiLSTM (section 3.2): keeps two rows of left-to-right states and the right-to-left map of the row above.
+class DiagonalStepper(Stepper):
+    """Keeps two rows of left-to-right states, and the right-to-left map of the row above.
 
     The right-to-left scan of a row needs the whole row, and nothing reads it before the next one: it is done for all
-    layers at once when the row is finished.
+    layers at once when the row is drawn.
     """
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
-        config, colours = network.config, network.config.channels
-        self.ends = InputAndHead(network, slots + 1)
-        self._config = config
-        self._scratch = slots
-        self._like = network.input.bias
-        self._columns = colour_slices(config.hidden, colours)
+        super().__init__(network, slots)
+        config = network.config
         layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
-        self._left = [_pack_gates(layer.left, colours) for layer in layers]
-        self._ways = [Ways(block, colours, config.residual) for block in network.blocks]
+        self._gates = [_pack(layer.left, config.channels) for layer in layers]
+        self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
+        self._hidden = RingMaps(self._ring, torch.stack([layer.left.initial_hidden for layer in layers]).detach())
+        self._cell = RingMaps(self._ring, torch.stack([layer.left.initial_cell for layer in layers]).detach())
         self._right = RightScan([layer.right for layer in layers])
-        L, W, h = config.layers, config.width, config.hidden
-        self._initial = [
-            torch.stack(states).detach()[:, None, :]
-            for states in zip(*[(layer.left.initial_hidden, layer.left.initial_cell) for layer in layers], strict=True)
-        ]
-        # (L, slots, 2 rows by parity, 1 + W, h): the first column is the outside of the image.
-        self._states = [
-            initial[:, :, None, None].expand(L, 1, 1, 1, h).repeat(1, slots + 1, 2, 1 + W, 1)
-            for initial in self._initial
-        ]
-        self._row_inputs = self._like.new_zeros(L, slots + 1, W, config.features)
-        self._above = self._like.new_zeros(L, slots + 1, W, h)
-        self._now = self._streams(0)
+        self._scratch = slots
+        like, shape = network.input.bias, (config.layers, slots + 1, config.width)
+        self._row_inputs = like.new_zeros(*shape, config.features)
+        self._above = like.new_zeros(*shape, config.hidden)
 
-    def open(self, slot: int) -> None:
-        """Before the first row, the row above is the learned initial state."""
-        for state, initial in zip(self._states, self._initial, strict=True):
-            state[:, slot] = initial[:, :, None, :]
-        self._above[:, slot] = self._right.initial_hidden
-
-    def features(self, where: Positions, colour: int) -> Tensor:
-        """Top map (M, 2h) of which the columns up to `colour` are computed."""
-        if colour == 0:
-            self._now = self._streams(len(where.slot))
-        now, own = self._now, self._columns[colour]
-        slot, x, parity = where.slot, where.x, where.y % 2
-        self.ends.input(where, colour, now.stream[0])
-        hidden, cell = self._states
-        seen_below = (where.y > 0).to(self._like.dtype)[:, None]  # shifted down: row 0 has no row above
-        for i, gates in enumerate(self._left):
-            left, up = hidden[i, slot, parity, x], hidden[i, slot, 1 - parity, x + 1]
-            summed = gates(torch.cat([now.stream[i], left, up], 1), colour)
-            new_hidden, new_cell = lstm_cell(summed, cell[i, slot, parity, x, own], dim=1)
-            hidden[i, slot, parity, x + 1, own], cell[i, slot, parity, x + 1, own] = new_hidden, new_cell
-            now.hidden[i][:, own] = new_hidden + self._above[i, slot, x, own] * seen_below
-            self._ways[i](now.hidden[i], now.stream[i], now.stream[i + 1], now.skips, colour)
-        self._row_inputs[:, slot, x] = now.stream[:-1]
-        return now.stream[-1] + now.skips
-
-    def finish_rows(self, slots: list[int], y: Tensor) -> None:
-        """Scan the finished rows of these slots from right to left, for the row below to see."""
-        del y
+    def end_rows(self, slots: list[int]) -> None:
+        """Scan the rows from right to left, for the rows below to see."""
         index = torch.tensor(slots + [self._scratch] * max(0, SMALLEST_BATCH - len(slots)))
         self._above[:, index] = self._right(self._row_inputs[:, index], self._above[:, index])
 
-    def _streams(self, count: int) -> Streams:
-        return Streams(self._config.layers, self._config.features, self._config.hidden, count, self._like)
+    def _clear(self, slot: int) -> None:
+        self._hidden.clear(slot)
+        self._cell.clear(slot)
+        self._above[:, slot] = self._right.initial_hidden
+
+    def _look(self, where: Positions) -> None:
+        self._cells = self._ring.cells(where)
+        self._around_state = self._ring.around(where, STATE_TAPS)
+        self._beside = self._ring.around(where, [LEFT])
+        below_another = (where.y > 0).to(self._above.dtype)[:, None]  # shifted down: the first row has none above
+        self._from_right = self._above[:, where.slot, where.x] * below_another  # (L, M, h)
+
+    def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
+        summed = self._gates[i](torch.cat([stream, self._hidden.read(i, self._around_state)], 1), colour)
+        own = self._columns[colour]
+        hidden, cell = lstm_cell(summed, self._cell.read(i, self._beside)[:, own], dim=1)
+        self._hidden.write(i, self._cells, own, hidden)
+        self._cell.write(i, self._cells, own, cell)
+        return hidden + self._from_right[i][:, own]
+
+    def _leave(self, where: Positions) -> None:
+        self._row_inputs[:, where.slot, where.x] = self._now.stream[:-1]
 
 
 class RightScan:
@@ -82,17 +69,17 @@ class RightScan:
 
     def __init__(self, directions: list[DiagonalLSTM]) -> None:
         def stacked(one_each: list[Tensor]) -> Tensor:
-            return torch.stack(one_each).detach()
+            return torch.stack(one_each).detach().contiguous()
 
-        self._from_input = stacked([d.input_to_state.matrix().t() for d in directions]).contiguous()  # (L, 2h, 4h)
+        self._from_input = stacked([d.input_to_state.matrix().t() for d in directions])  # (L, 2h, 4h)
         self._bias = stacked([d.input_to_state.bias for d in directions])[:, None, :]  # (L, 1, 4h)
-        self._from_up = stacked([d.state_to_state[0].t() for d in directions]).contiguous()  # (L, h, 4h)
-        self._from_right = stacked([d.state_to_state[1].t() for d in directions]).contiguous()
+        self._from_up = stacked([d.state_to_state[0].t() for d in directions])  # (L, h, 4h)
+        self._from_right = stacked([d.state_to_state[1].t() for d in directions])
         self.initial_hidden = stacked([d.initial_hidden for d in directions])[:, None, :]  # (L, 1, h)
         self._initial_cell = stacked([d.initial_cell for d in directions])[:, None, :]
 
     def __call__(self, inputs: Tensor, above: Tensor) -> Tensor:
-        """inputs (L, M, W, 2h), the hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
+        """inputs (L, M, W, 2h), hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
         L, M, W, _ = inputs.shape
         summed = torch.baddbmm(self._bias, inputs.flatten(1, 2), self._from_input)
         summed = torch.baddbmm(summed, above.flatten(1, 2), self._from_up).view(L, M, W, -1)
@@ -104,12 +91,7 @@ class RightScan:
         return row
 
 
-def _pack_gates(lstm: DiagonalLSTM, colours: int) -> Packed:
-    """[inputs, left, up] -> the four gates of one colour's hidden units, gate by gate."""
+def _pack(lstm: DiagonalLSTM, colours: int) -> Packed:
+    """[inputs, left, up] -> gates."""
     up, left = lstm.state_to_state
-    matrix = torch.cat([lstm.input_to_state.matrix(), left, up], 1).detach().t()  # (4h, 4h): inputs to gates
-    bias = lstm.input_to_state.bias.detach()
-    h = lstm.hidden
-    columns = colour_slices(h, colours)
-    chosen = [torch.cat([torch.arange(g * h + c.start, g * h + c.stop) for g in range(GATES)]) for c in columns]
-    return Packed(columns, [matrix[:, i].contiguous() for i in chosen], [bias[i] for i in chosen])
+    return pack_gates(torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.input_to_state.bias, colours)

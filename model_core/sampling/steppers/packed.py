@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model_core.layers.diagonal_bilstm import GATES
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
 
@@ -47,15 +48,26 @@ def pack_pointwise(convolution: MaskedConv2d, colours: int) -> Packed:
 
 
 def pack_taps(convolution: MaskedConv2d, colours: int) -> Packed:
-    """A k x k convolution over the taps that `causal_taps(k)` lists, tap by tap: inputs (M, taps * I)."""
-    weight = convolution.masked_weight()  # (O, I, k // 2 + 1, k)
-    reach = convolution.kernel // 2
-    taps = torch.stack([weight[:, :, reach + dy, reach + dx] for dy, dx in causal_taps(convolution.kernel)], 1)
+    """A k x k convolution over the taps that `causal_taps` lists, tap by tap: inputs (M, taps * I)."""
+    weight = convolution.masked_weight()  # (O, I, rows_above + 1, k)
+    down, reach = convolution.rows_above, convolution.kernel // 2
+    taps = torch.stack([weight[:, :, down + dy, reach + dx] for dy, dx in causal_taps(convolution)], 1)
     return pack(taps.flatten(1), convolution.bias, colour_slices(len(convolution.bias), colours))
 
 
-def causal_taps(kernel: int) -> list[tuple[int, int]]:
+def pack_gates(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
+    """(4h, I) weights of four gates -> for each colour the columns of its hidden units, gate by gate."""
+    h = len(bias) // GATES
+    columns = colour_slices(h, colours)
+    chosen = [
+        torch.cat([torch.arange(gate * h + c.start, gate * h + c.stop) for gate in range(GATES)]) for c in columns
+    ]
+    matrix, bias = matrix.detach().t(), bias.detach()
+    return Packed(columns, [matrix[:, rows].contiguous() for rows in chosen], [bias[rows] for rows in chosen])
+
+
+def causal_taps(convolution: MaskedConv2d) -> list[tuple[int, int]]:
     """Offsets (dy, dx) that a mask leaves, in raster order; the last is the pixel itself."""
-    reach = kernel // 2
-    above = [(dy, dx) for dy in range(-reach, 0) for dx in range(-reach, reach + 1)]
+    reach = convolution.kernel // 2
+    above = [(dy, dx) for dy in range(-convolution.rows_above, 0) for dx in range(-reach, reach + 1)]
     return above + [(0, dx) for dx in range(-reach, 1)]

@@ -1,0 +1,56 @@
+"""The last rows of some maps, for every slot: what a step reads was written at most a few rows ago.
+
+A ring holds `rows` rows of W pixels with a border of `reach` pixels at each side; row y lies at y modulo `rows`. What
+lies outside the image reads as the border value: the sides because nothing writes there, the top because `clear` filled it.
+"""
+
+import torch
+from torch import Tensor
+
+from model_core.sampling.positions import Positions
+
+Tap = tuple[int, int]
+"""(dy, dx) of a neighbour, never ahead of the pixel in raster order."""
+
+
+class Ring:
+    """Where pixels and their neighbours lie: flat indices, shared by all maps of one shape."""
+
+    def __init__(self, slots: int, rows: int, width: int, reach: int) -> None:
+        self.slots = slots
+        self._rows = rows
+        self._reach = reach
+        self._row = width + 2 * reach
+        self.image = rows * self._row
+        """Cells of one slot."""
+
+    def cells(self, where: Positions) -> Tensor:
+        """(M,) index of each pixel."""
+        return where.slot * self.image + where.y % self._rows * self._row + where.x + self._reach
+
+    def around(self, where: Positions, taps: list[Tap]) -> Tensor:
+        """(M, T) indices of each pixel's neighbours, in the order of the taps."""
+        dy, dx = torch.tensor(taps).t()
+        rows = (where.y[:, None] + dy) % self._rows
+        return where.slot[:, None] * self.image + rows * self._row + where.x[:, None] + dx + self._reach
+
+
+class RingMaps:
+    """L maps of F features on one ring. border (L, F): what the outside of the image holds."""
+
+    def __init__(self, ring: Ring, border: Tensor) -> None:
+        self._ring = ring
+        self._border = border[:, None, :]
+        self._maps = self._border.expand(-1, ring.slots * ring.image, -1).clone()  # (L, cells, F)
+
+    def clear(self, slot: int) -> None:
+        """Make ready for a new image: no row has been drawn, so whatever is above reads as the outside."""
+        self._maps[:, slot * self._ring.image : (slot + 1) * self._ring.image] = self._border
+
+    def write(self, layer: int, cells: Tensor, columns: slice, features: Tensor) -> None:
+        """Store (M, F_c) features of one colour."""
+        self._maps[layer, cells, columns] = features
+
+    def read(self, layer: int, around: Tensor) -> Tensor:
+        """(M, T) indices -> (M, T * F): the neighbours side by side."""
+        return self._maps[layer].index_select(0, around.flatten()).view(len(around), -1)

@@ -1,0 +1,56 @@
+"""Stepping the Row LSTM (section 3.1)."""
+
+import torch
+from torch import Tensor
+
+from model_core.layers.diagonal_bilstm import lstm_cell
+from model_core.layers.row_lstm import RowLSTM
+from model_core.networks.pixel_network import PixelNetwork, layer_of
+from model_core.sampling.positions import Positions
+from model_core.sampling.steppers.packed import Packed, causal_taps, pack_gates
+from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
+from model_core.sampling.steppers.stepper import Stepper
+
+STATE_TAPS: list[Tap] = [(-1, -1), (-1, 0), (-1, 1)]
+
+
+class RowStepper(Stepper):
+    """Keeps two rows of hidden states, cells and layer inputs."""
+
+    def __init__(self, network: PixelNetwork, slots: int) -> None:
+        super().__init__(network, slots)
+        config = network.config
+        layers = [layer_of(block, RowLSTM) for block in network.blocks]
+        self._gates = [_pack(layer, config.channels) for layer in layers]
+        self._input_taps = causal_taps(layers[0].input_to_state)
+        self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
+        self._inputs = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.features))
+        self._hidden = RingMaps(self._ring, torch.stack([layer.initial_hidden for layer in layers]).detach())
+        self._cell = RingMaps(self._ring, torch.stack([layer.initial_cell for layer in layers]).detach())
+
+    def _clear(self, slot: int) -> None:
+        for maps in (self._inputs, self._hidden, self._cell):
+            maps.clear(slot)
+
+    def _look(self, where: Positions) -> None:
+        self._cells = self._ring.cells(where)
+        self._around_input = self._ring.around(where, self._input_taps)
+        self._around_state = self._ring.around(where, STATE_TAPS)
+        self._above = self._ring.around(where, [(-1, 0)])
+
+    def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
+        self._inputs.write(i, self._cells, slice(None), stream)
+        read = [self._inputs.read(i, self._around_input), self._hidden.read(i, self._around_state)]
+        summed = self._gates[i](torch.cat(read, 1), colour)
+        own = self._columns[colour]
+        hidden, cell = lstm_cell(summed, self._cell.read(i, self._above)[:, own], dim=1)
+        self._hidden.write(i, self._cells, own, hidden)
+        self._cell.write(i, self._cells, own, cell)
+        return hidden
+
+
+def _pack(lstm: RowLSTM, colours: int) -> Packed:
+    """[input taps, state taps] -> gates."""
+    weight = lstm.input_to_state.masked_weight()[:, :, 0]  # (4h, 2h, 3)
+    taps = [weight[:, :, 1 + dx] for _, dx in causal_taps(lstm.input_to_state)]
+    return pack_gates(torch.cat([*taps, *lstm.state_to_state], 1), lstm.input_to_state.bias, colours)

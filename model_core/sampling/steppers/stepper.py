@@ -1,0 +1,59 @@
+"""One step of a network: the parts that are the same for every kind of layer."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.positions import Positions
+from model_core.sampling.steppers.packed import colour_slices
+from model_core.sampling.steppers.shared import InputAndHead, Streams, Ways
+
+
+class Stepper(ABC):
+    """The state of `slots` images and one scratch slot, moved on pixel by pixel."""
+
+    def __init__(self, network: PixelNetwork, slots: int) -> None:
+        config, colours = network.config, network.config.channels
+        self.ends = InputAndHead(network, slots + 1)
+        self._network = network
+        self._columns = colour_slices(config.hidden, colours)
+        self._ways = [Ways(block, colours, config.residual) for block in network.blocks]
+        self._now = Streams(network, 0)
+
+    def open(self, slot: int) -> None:
+        """Make a slot ready for a new image."""
+        self.ends.clear(slot)
+        self._clear(slot)
+
+    def features(self, where: Positions, colour: int) -> Tensor:
+        """Top map (M, 2h), of which the columns up to `colour` are computed."""
+        if colour == 0:
+            self._now = Streams(self._network, len(where.slot))
+        now, own = self._now, self._columns[colour]
+        self.ends.input(where, colour, now.stream[0])
+        self._look(where)
+        for i, ways in enumerate(self._ways):
+            now.hidden[i][:, own] = self._layer(i, now.stream[i], colour)
+            ways(now.hidden[i], now.stream[i], now.stream[i + 1], now.skips, colour)
+        if colour == len(self._columns) - 1:
+            self._leave(where)
+        return now.stream[-1] + now.skips
+
+    def end_rows(self, slots: list[int]) -> None:  # noqa: B027 - most layers have nothing to do
+        """The current rows of these slots are drawn; their next pixels lie in the next row."""
+
+    @abstractmethod
+    def _clear(self, slot: int) -> None:
+        """Forget the image that was in this slot."""
+
+    @abstractmethod
+    def _look(self, where: Positions) -> None:
+        """Find where these pixels and their neighbours lie."""
+
+    @abstractmethod
+    def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
+        """Layer i at the pixels looked at: stream (M, 2h) -> the hidden features of one colour (M, h_c), stored too."""
+
+    def _leave(self, where: Positions) -> None:  # noqa: B027 - most layers have nothing to do
+        """All colours of these pixels are computed."""
