@@ -64,6 +64,7 @@ def save_model(model: Model, directory: Path) -> Card:
     temporary = directory / f".{WEIGHTS}.{os.getpid()}"
     save_file(tensors, temporary)
     card = replace(model.card, name=directory.name, sha256=_digest(temporary))
+    temporary.chmod(0o644)  # safetensors makes it private; a worker may run as another user
     temporary.replace(directory / WEIGHTS)
     card.write(directory / CARD)
     return card

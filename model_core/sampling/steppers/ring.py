@@ -1,7 +1,8 @@
 """The last rows of some maps, for every slot: what a step reads was written at most a few rows ago.
 
 A ring holds `rows` rows of W pixels with a border of `reach` pixels at each side; row y lies at y modulo `rows`. What
-lies outside the image reads as the border value: the sides because nothing writes there, the top because `clear` filled it.
+lies outside the image reads as the border value: the sides because nothing writes there, the top because `clear` filled
+it.
 """
 
 import torch
