@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
-from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
 from model_core.sampling.engine import ImageRequest
+from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
 from worker.claims import SUCCEEDED, Claim, Outcome
 from worker.cohort import Cohort
 from worker.contract.events import RowDrawn

