@@ -1,4 +1,4 @@
-"""`pixelrnn api`. The web server is imported when the command runs, so that `--help` is quick."""
+"""`pixelrnn api`. The web framework is imported when the command runs, so that `--help` is quick."""
 
 from typing import Annotated
 
@@ -8,11 +8,14 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def api(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="[default: 8000]")] = None,
-    redis_url: Annotated[str | None, typer.Option(help="[default: REDIS_URL, or redis://127.0.0.1:6379/0]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 8000 by default.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="The Redis server; REDIS_URL by default.")] = None,
 ) -> None:
-    """Serve the web API; the queue and the workers are elsewhere."""
+    """Serve the web API until SIGTERM; the queue and the workers are elsewhere.
+
+    Every option is also PIXELRNN_<OPTION> in the environment.
+    """
     from app.serve import run
     from app.settings import Settings
 
@@ -23,6 +26,6 @@ def api(
     run(settings)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the `pixelrnn` program."""
-    app.command()(api)
+def register(root: typer.Typer) -> None:
+    """Make it a verb of `pixelrnn`."""
+    root.command()(api)

@@ -50,15 +50,26 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = problem
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for operation in _operations(schema):
+        _drop_automatic_422(operation)
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
     return _binary_files(schema)
 
 
+def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in schema["paths"].values() for operation in path.values()]
+
+
+def _drop_automatic_422(operation: dict[str, Any]) -> None:
+    """FastAPI adds one wherever there is a parameter; routes that can answer it name it themselves, as a problem."""
+    if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+        operation["responses"].pop("422", None)
+
+
 def _form_models(schema: dict[str, Any]) -> list[str]:
-    operations = [operation for path in schema["paths"].values() for operation in path.values()]
-    bodies = [operation["requestBody"]["content"] for operation in operations if "requestBody" in operation]
+    bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
     forms = [body["multipart/form-data"]["schema"]["$ref"] for body in bodies if "multipart/form-data" in body]
     return [reference.rpartition("/")[2] for reference in forms]
 

@@ -5,6 +5,7 @@ from types import FrameType
 
 import uvicorn
 
+from app import logs
 from app.main import create_app
 from app.settings import Settings
 
@@ -30,6 +31,7 @@ def server(settings: Settings) -> Server:
         port=settings.port,
         ws="none",
         access_log=False,
+        log_config=None,
         server_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=settings.drain_s,
@@ -39,4 +41,5 @@ def server(settings: Settings) -> Server:
 
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; open streams get their closing event."""
+    logs.configure()
     server(settings).run()

@@ -2,7 +2,7 @@
 
 import os
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -13,7 +13,7 @@ def _redis_url() -> str:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
 
-    redis_url: str = Field(default_factory=_redis_url)
+    redis_url: str = Field(default_factory=_redis_url, validate_default=True)
     """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -27,3 +27,10 @@ class Settings(BaseSettings):
     """Between comments on an event stream where nothing happens, so that proxies keep it open."""
     drain_s: int = Field(default=5, ge=1)
     """How long a stopping server waits for its requests."""
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _has_a_scheme_that_redis_knows(cls, url: str) -> str:
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("expected redis://HOST:PORT/DB, rediss://... or unix:///PATH?db=0")
+        return url

@@ -15,7 +15,7 @@ async def list_models(services: ServicesDep) -> ModelList:
     return ModelList(models=await services.models.all())
 
 
-@router.get("/models/{name}", operation_id="get_model", responses=problems(404, 422, 503))
+@router.get("/models/{name}", operation_id="get_model", responses=problems(404, 503))
 async def get_model(name: str, services: ServicesDep) -> Model:
     """One model: its shape, its data, its measured likelihood, and where it is loaded."""
     return await services.models.find(name)

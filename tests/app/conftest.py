@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app import logs
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
@@ -13,6 +14,7 @@ from tests.app.live import serving
 @pytest.fixture(scope="session")
 def api_url(redis_server: str) -> Iterator[str]:
     """One server for all tests: it keeps nothing outside Redis."""
+    logs.configure()
     with serving(Settings(redis_url=redis_server, port=0)) as (url, _):
         yield url
 

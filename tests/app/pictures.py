@@ -1,0 +1,55 @@
+"""Image files, good and hostile, made here."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+from PIL import Image
+
+
+def png(image: Image.Image, **options: Any) -> bytes:
+    return encoded(image, "PNG", **options)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def grey(*rows: list[int]) -> Image.Image:
+    """Mode L from rows of values."""
+    return Image.frombytes("L", (len(rows[0]), len(rows)), bytes(value for row in rows for value in row))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def raw_png(width: int, height: int, depth: int, colour: int, data: bytes, *extra: bytes) -> bytes:
+    """A PNG of any header; `data` are the filtered scan lines, `extra` chunks before them."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def grey16(*rows: list[int]) -> bytes:
+    """A 16-bit grey PNG."""
+    lines = b"".join(b"\0" + struct.pack(f">{len(row)}H", *row) for row in rows)
+    return raw_png(len(rows[0]), len(rows), 16, 0, lines)
+
+
+def bomb(side: int = 30_000) -> bytes:
+    """A small file that claims side x side pixels."""
+    return raw_png(side, side, 8, 0, b"\0" * 1000)
+
+
+def text_bomb() -> bytes:
+    """A PNG whose compressed comment unpacks to 50 MB."""
+    return raw_png(3, 4, 8, 0, b"\0" * 16, chunk(b"zTXt", b"k\0\0" + zlib.compress(b"x" * 50_000_000)))
+
+
+def animated(kind: str) -> bytes:
+    frames = [Image.new("RGB", (3, 4), (shade, 255 - shade, shade)) for shade in (0, 120, 255)]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
