@@ -1,12 +1,13 @@
 """Who sits where on one model's engine, and how far along. Knows claims only by their token."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.sampling.engine import ImageRequest
 from worker.images import PlannedImage
 
 
@@ -28,9 +29,9 @@ class Engine(Protocol):
     def free(self) -> int: ...
     @property
     def busy(self) -> int: ...
-    def admit(self, request: object, /) -> int: ...
+    def admit(self, request: ImageRequest, /) -> int: ...
     def withdraw(self, ticket: int, /) -> None: ...
-    def step(self) -> list: ...
+    def step(self) -> Sequence[DrawnRow]: ...
 
 
 @dataclass

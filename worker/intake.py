@@ -40,6 +40,10 @@ RECORD_TTL_S = keys.ANNOUNCE_TTL_S
 MAX_BACK_OFF_S = 1.0
 
 
+class NameTakenError(Exception):
+    """Another live worker has this name."""
+
+
 class JobFailedError(Exception):
     """What RQ's failed registry shows as the reason."""
 
@@ -99,8 +103,14 @@ class BatchWorker(SimpleWorker):
         return keys.LEASE_S
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
-        """Register. No subscription to RQ's commands: jobs are canceled through the contract, workers by signals."""
-        self.register_birth()
+        """Register. No subscription to RQ's commands: jobs are canceled through the contract, workers by signals.
+
+        Raises NameTakenError.
+        """
+        try:
+            self.register_birth()
+        except ValueError as error:
+            raise NameTakenError(str(error)) from None
         self.set_state(WorkerStatus.IDLE)
         self.on_registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queues[0].name)
@@ -284,10 +294,7 @@ class BatchWorker(SimpleWorker):
     def give_back(self) -> None:
         """Put the unfinished jobs at the front of the queue, in their order, with their retries unspent."""
         for execution in reversed(list(self.executions.values())):
-            try:
-                self._give_back(execution)
-            except RedisError as error:  # its lease lapses, and the recovery finds it
-                self._slog.warning("job_not_given_back", job_id=execution.job_id, error=str(error))
+            self._give_back(execution)
 
     def _give_back(self, execution: Execution) -> None:
         if not self._release(Claim(execution.job_id, execution.id, last_seq=0)):
@@ -312,11 +319,11 @@ class BatchWorker(SimpleWorker):
 
     def teardown(self) -> None:
         self._drain()
-        self.give_back()
         try:
+            self.give_back()
             self.register_death()
-        except RedisError as error:
-            self._slog.warning("death_not_registered", error=str(error))
+        except RedisError as error:  # not tried again, to end in time: leases lapse, and the recovery finds the jobs
+            self._slog.warning("left_to_recovery", jobs=len(self.executions), error=str(error))
 
 
 def _job(execution: Execution) -> Job:

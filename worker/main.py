@@ -23,11 +23,11 @@ from worker.admission import Admission
 from worker.announcement import Announcement
 from worker.cancellation import Cancellation
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
-from worker.cohort import Cohort
+from worker.cohort import Cohort, Engine
 from worker.contract.cards import WorkerInfo
 from worker.finisher import Finisher
 from worker.heartbeat import Heartbeat
-from worker.intake import BatchWorker
+from worker.intake import BatchWorker, NameTakenError
 from worker.ledger import Ledger
 from worker.model_pool import ModelPool, load_pool
 from worker.publisher import Publisher
@@ -74,10 +74,11 @@ class Worker:
         )
         self._recovery = RecoveryThread(Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue))
 
-    def run(self) -> None:
-        """Work until SIGTERM or SIGINT. ValueError when another live worker has this name."""
+    def run(self) -> bool:
+        """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError."""
         self._intake.on_registered = self._start_threads
         self._intake.work()
+        return self._intake.stopping
 
     def _start_threads(self) -> None:
         for part in (
@@ -112,7 +113,7 @@ class Worker:
 
 
 def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
-    def engines(name: str) -> Callable[[], object]:
+    def engines(name: str) -> Callable[[], Engine]:
         return lambda: pool.engine(name)
 
     return {name: Cohort(engines(name), card.height) for name, card in pool.cards.items()}
@@ -158,12 +159,12 @@ def run(settings: Settings) -> int:
     try:
         pool = load_pool(settings.models_dir, settings.models, settings.device, settings.slots, settings.threads)
         _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
-        Worker(settings, pool).run()
-    except (ModelError, ValueError) as error:
+        stopped = Worker(settings, pool).run()
+    except (ModelError, NameTakenError) as error:
         log.critical("cannot_start", reason=str(error))
         return EXIT_BAD_SETTINGS
-    log.info("worker_stopped")
-    return 0
+    log.info("worker_stopped", on_request=stopped)
+    return 0 if stopped else EXIT_CRASHED
 
 
 def main() -> int:
