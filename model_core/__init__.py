@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model_core.likelihood import log_likelihood
     from model_core.models import Model, load_model, model_names, save_model, untrained
     from model_core.networks import build_network
-    from model_core.sampling import sample
+    from model_core.sampling import sample, upsample
 
 _HOMES = {
     "Model": "models",
@@ -29,6 +29,7 @@ _HOMES = {
     "sample": "sampling",
     "save_model": "models",
     "untrained": "models",
+    "upsample": "sampling",
 }
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "sample",
     "save_model",
     "untrained",
+    "upsample",
 ]
 
 

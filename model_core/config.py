@@ -14,6 +14,10 @@ class NetworkConfig:
 
     hidden is the paper's h: the residual stream has 2h features, split into R|G|B groups.
     residual and skip are the switches of table 2: connections around each layer, and from each layer to the output.
+
+    factor > 1 makes it a Multi-Scale network (section 3.6): an unconditional network of its kind draws the image at
+    1 / factor of its size, and this one, every layer biased by an upsampled map of `conditioning` features of that, the
+    rest. small_layers and small_hidden size the first; 0 means as the second.
     """
 
     network: str
@@ -26,6 +30,10 @@ class NetworkConfig:
     head: int
     residual: bool = True
     skip: bool = True
+    factor: int = 1
+    conditioning: int = 0
+    small_layers: int = 0
+    small_hidden: int = 0
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
@@ -38,6 +46,23 @@ class NetworkConfig:
         _expect(self, "values", 2, 256)
         for name in ("hidden", "head"):
             _expect(self, name, self.channels, 65536)  # every colour group needs a feature of its own
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        _expect(self, "factor", 1, 64)
+        _expect(self, "conditioning", 0 if self.factor == 1 else 1, 4096)
+        _expect(self, "small_layers", 0, 4096)
+        _expect(self, "small_hidden", 0, 65536)
+        if self.factor & (self.factor - 1):
+            raise ConfigError(f"factor must be a power of two, not {self.factor}: each deconvolution doubles the size")
+        if self.height % self.factor or self.width % self.factor:
+            raise ConfigError(
+                f"height and width must be multiples of factor {self.factor}, not {self.height} x {self.width}"
+            )
+        if self.factor == 1 and (self.conditioning or self.small_layers or self.small_hidden):
+            raise ConfigError(
+                "conditioning, small_layers and small_hidden are for Multi-Scale networks, whose factor is 2 or more"
+            )
 
     @classmethod
     def from_dict(cls, fields_: dict[str, Any]) -> Self:
@@ -56,11 +81,30 @@ class NetworkConfig:
         return 2 * self.hidden
 
     @property
+    def multi_scale(self) -> bool:
+        return self.factor > 1
+
+    @property
+    def small(self) -> Self:
+        """The unconditional network of a Multi-Scale one: the same kind for the s x s image."""
+        return replace(
+            self,
+            height=self.height // self.factor,
+            width=self.width // self.factor,
+            layers=self.small_layers or self.layers,
+            hidden=self.small_hidden or self.hidden,
+            factor=1,
+            conditioning=0,
+            small_layers=0,
+            small_hidden=0,
+        )
+
+    @property
     def dimensions(self) -> int:
         """Colour variables in one image: the D of bits/dim."""
         return self.channels * self.height * self.width
 
-    def with_overrides(self, **overrides: int | bool) -> Self:
+    def with_overrides(self, **overrides: int | bool | str) -> Self:
         """The same network at another size; ConfigError for a field it does not have."""
         return type(self).from_dict({**{f.name: getattr(self, f.name) for f in fields(self)}, **overrides})
 
@@ -88,6 +132,18 @@ PRESETS: dict[str, NetworkConfig] = {
     "imagenet32-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12, hidden=384),
     "imagenet64-row-lstm": replace(
         _CIFAR_CNN, network="row-lstm", height=64, width=64, layers=4, hidden=512, residual=False
+    ),
+    "cifar10-multi-scale": replace(_CIFAR_CNN, network="row-lstm", layers=12, factor=4, conditioning=64),
+    "imagenet64-multi-scale": replace(
+        _CIFAR_CNN,
+        network="row-lstm",
+        height=64,
+        width=64,
+        layers=4,
+        hidden=512,
+        residual=False,
+        factor=2,
+        conditioning=128,
     ),
 }
 

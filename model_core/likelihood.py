@@ -8,19 +8,17 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from model_core.config import NetworkConfig
 from model_core.models import Model
-from model_core.networks import PixelNetwork
+from model_core.networks import Network
 
 BATCH = 64
 
 
-def nats_per_image(network: PixelNetwork, values: Tensor) -> Tensor:
+def nats_per_image(network: Network, values: Tensor) -> Tensor:
     """-ln p of each image: values (B, C, H, W), integers 0..V-1 -> (B,) nats, one teacher-forced pass."""
-    values = values.long()
-    return functional.cross_entropy(network(values), values, reduction="none").flatten(1).sum(1)
+    return network.nats_map(values).flatten(1).sum(1)
 
 
 def log_likelihood(model: Model, values: Tensor) -> Tensor:

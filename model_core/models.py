@@ -14,7 +14,7 @@ from torch import Tensor
 from model_core.card import Card
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ModelError
-from model_core.networks import PixelNetwork, build_network
+from model_core.networks import Network, build_network
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 class Model:
     """A network with its weights, ready to draw, and its card."""
 
-    network: PixelNetwork
+    network: Network
     card: Card
     device: str = "cpu"
 
@@ -44,7 +44,7 @@ def model_names(models_dir: Path | None = None) -> list[str]:
     return sorted(card.parent.name for card in directory.glob(f"*/{CARD}") if _NAME.fullmatch(card.parent.name))
 
 
-def untrained(preset_name: str, seed: int = 0, **overrides: int | bool) -> Model:
+def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
     """A preset with random weights from `seed`, at any size: layers, hidden, head, height, width, channels, values.
 
     Raises ConfigError for an unknown preset or an impossible size.
@@ -94,7 +94,7 @@ def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
     return directory / name
 
 
-def _load_weights(network: PixelNetwork, path: Path, card: Card) -> None:
+def _load_weights(network: Network, path: Path, card: Card) -> None:
     try:
         digest = _digest(path)
         tensors = load_file(path)
@@ -110,7 +110,7 @@ def _load_weights(network: PixelNetwork, path: Path, card: Card) -> None:
     network.load_state_dict(tensors)
 
 
-def _check(tensors: dict[str, Tensor], network: PixelNetwork, path: Path) -> None:
+def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
     expected = network.state_dict()
     if set(tensors) != set(expected):
         odd = sorted(set(tensors) ^ set(expected))[0]
@@ -126,7 +126,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def count_parameters(network: PixelNetwork) -> int:
+def count_parameters(network: Network) -> int:
     """Weights that are learned: what a mask hides does not count."""
     hidden = sum(int((buffer == 0).sum()) for name, buffer in network.named_buffers() if name.endswith("mask"))
     return sum(parameter.numel() for parameter in network.parameters()) - hidden

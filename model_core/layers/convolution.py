@@ -2,18 +2,26 @@
 
 from torch import Tensor, nn
 
+from model_core.layers.conditioning import conditioning_map
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
 
 
 class ConvolutionLayer(nn.Module):
-    """ReLU - 1x1 - ReLU - 3x3 - ReLU, all mask B: (B, 2h, H, W) -> (B, h, H, W). The 1x1 back to 2h is the block's."""
+    """ReLU - 1x1 - ReLU - 3x3 - ReLU, all mask B: (B, 2h, H, W) -> (B, h, H, W). The 1x1 back to 2h is the block's.
 
-    def __init__(self, features: int, hidden: int, colours: int) -> None:
+    condition: with `conditioning` > 0, the unmasked 1x1 whose map is added to the 3x3's (section 3.6).
+    """
+
+    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
         super().__init__()
         self.down = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours))
         self.spread = MaskedConv2d(colour_of(hidden, colours), colour_of(hidden, colours), kernel=3)
+        self.condition = conditioning_map(conditioning, hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = self.down(x.relu())  # (B, h, H, W)
-        return self.spread(x.relu()).relu()  # (B, h, H, W)
+        x = self.spread(x.relu())  # (B, h, H, W)
+        if self.condition is not None:
+            x = x + self.condition(condition)
+        return x.relu()

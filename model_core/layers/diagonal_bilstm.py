@@ -13,6 +13,7 @@ its map is mirrored back, shifted down by one row, so that no pixel sees the res
 import torch
 from torch import Tensor, nn
 
+from model_core.layers.conditioning import conditioning_map
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.skew import inside, skew, unskew
@@ -25,23 +26,28 @@ class DiagonalLSTM(nn.Module):
     """One direction, left to right: (B, 2h, H, W) -> (B, h, H, W).
 
     Parameters: input_to_state, 1 x 1, mask B, 2h -> 4h; state_to_state (2, 4h, h), taps up and left, not masked;
-    initial_hidden and initial_cell (h,), learned.
+    initial_hidden and initial_cell (h,), learned; with `conditioning` c > 0, condition: 1 x 1, c -> 4h, not masked,
+    added to the input-to-state map (section 3.6).
     """
 
-    def __init__(self, features: int, hidden: int, colours: int) -> None:
+    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
         super().__init__()
         self.hidden = hidden
         self.input_to_state = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours, parts=GATES))
         self.state_to_state = nn.Parameter(torch.empty(2, GATES * hidden, hidden))
         self.initial_hidden = nn.Parameter(torch.zeros(hidden))
         self.initial_cell = nn.Parameter(torch.zeros(hidden))
+        self.condition = conditioning_map(conditioning, GATES * hidden)
         nn.init.uniform_(self.state_to_state, -((0.5 / hidden) ** 0.5), (0.5 / hidden) ** 0.5)
         with torch.no_grad():
             self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         B, _, H, W = x.shape
-        steps = skew(self.input_to_state(x)).unbind(-1)  # S times (B, 4h, H)
+        from_inputs = self.input_to_state(x)  # (B, 4h, H, W)
+        if self.condition is not None:
+            from_inputs = from_inputs + self.condition(condition)
+        steps = skew(from_inputs).unbind(-1)  # S times (B, 4h, H)
         valid = inside(H, W).to(x.device)  # (H, S)
         initial_hidden = self.initial_hidden[None, :, None]
         initial_cell = self.initial_cell[None, :, None]
@@ -69,13 +75,14 @@ def lstm_cell(gates: Tensor, cell: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 class DiagonalBiLSTM(nn.Module):
     """Both directions: (B, 2h, H, W) -> (B, h, H, W). Pixel (y, x) sees every pixel before it, and itself (mask B)."""
 
-    def __init__(self, features: int, hidden: int, colours: int) -> None:
+    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
         super().__init__()
-        self.left = DiagonalLSTM(features, hidden, colours)
-        self.right = DiagonalLSTM(features, hidden, colours)
+        self.left = DiagonalLSTM(features, hidden, colours, conditioning)
+        self.right = DiagonalLSTM(features, hidden, colours, conditioning)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.left(x) + shift_down(self.right(x.flip(-1)).flip(-1))
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        mirrored = None if condition is None else condition.flip(-1)
+        return self.left(x, condition) + shift_down(self.right(x.flip(-1), mirrored).flip(-1))
 
 
 def shift_down(x: Tensor) -> Tensor:

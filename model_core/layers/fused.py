@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 
 def fuses(network: "PixelNetwork", x: Tensor) -> bool:
-    """Can the compiled scans take this map? They know float32 on a CPU and h in multiples of 16."""
+    """Can the compiled scans take this map? They know float32 on a CPU, h and c in multiples of 16."""
     recurrent = isinstance(network.blocks[0].layer, DiagonalBiLSTM | RowLSTM)
-    return recurrent and x.device.type == "cpu" and x.dtype == torch.float32 and network.config.hidden % LANES == 0
+    divides = network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
+    return recurrent and divides and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def fused_trunk(network: "PixelNetwork", x: Tensor) -> Tensor:
-    """PixelNetwork.trunk, layer by layer on canvases: (B, 2h, H, W) -> (B, 2h, H, W)."""
+def fused_trunk(network: "PixelNetwork", x: Tensor, condition: Tensor | None = None) -> Tensor:
+    """PixelNetwork.trunk, layer by layer on canvases: (B, 2h, H, W) and (B, c, H, W) -> (B, 2h, H, W)."""
     B, _, H, W = x.shape
     stream = to_canvas(x)  # (Q, B', 2h)
+    upsampled = None if condition is None else to_canvas(condition)  # (Q, B', c)
     skips = None
     for block in network.blocks:
         assert isinstance(block.layer, DiagonalBiLSTM | RowLSTM)
-        hidden = fused_layer(block.layer, stream, H, W)  # (Q, B', h)
+        hidden = fused_layer(block.layer, stream, upsampled, H, W)  # (Q, B', h)
         update = functional.linear(hidden, block.up.matrix(), block.up.bias)
         stream = update.add_(stream) if network.config.residual else update
         if block.skip is not None:
@@ -52,30 +54,44 @@ def from_canvas(canvas: Tensor, batch: int, height: int, width: int) -> Tensor:
     return grid[1:, 1:, :batch].permute(2, 3, 0, 1)
 
 
-def fused_layer(layer: DiagonalBiLSTM | RowLSTM, canvas: Tensor, height: int, width: int) -> Tensor:
-    """The layer's forward on a canvas: (Q, B, 2h) -> (Q, B, h); what it holds outside the image means nothing."""
+def fused_layer(
+    layer: DiagonalBiLSTM | RowLSTM, canvas: Tensor, condition: Tensor | None, height: int, width: int
+) -> Tensor:
+    """The layer's forward on a canvas: (Q, B, 2h) -> (Q, B, h); what it holds outside the image means nothing.
+
+    A conditioning canvas (Q, B, c) is one more part of what a cell reads at its own pixel.
+    """
+    if condition is not None:
+        canvas = torch.cat([canvas, condition], 2)
+    row = width + 1
     if isinstance(layer, RowLSTM):
-        return _row_scan(layer, canvas, height, width)
-    from_left = _diagonal_scan(layer.left, canvas, Walk(height, width, 1, (0,), (-1, -width - 1), -1))
+        return _scan(
+            layer, _row_inputs(layer), Walk(height, width, 1, (-1, 0), (-row - 1, -row, -row + 1), -row), canvas
+        )
+    from_left = _scan(layer.left, _own_input(layer.left), Walk(height, width, 1, (0,), (-row, -1), -1), canvas)
     # Nothing reads the right-to-left map of the last row: its scan leaves it out.
-    from_right = _diagonal_scan(layer.right, canvas, Walk(height - 1, width, -1, (0,), (1, -width - 1), 1))
+    from_right = _scan(layer.right, _own_input(layer.right), Walk(height - 1, width, -1, (0,), (-row, 1), 1), canvas)
     return _add_shifted_down(from_left, from_right, height, width)
 
 
-def _diagonal_scan(lstm: DiagonalLSTM, canvas: Tensor, walk: Walk) -> Tensor:
-    up, beside = lstm.state_to_state
-    matrix = torch.cat([lstm.input_to_state.matrix(), beside, up], 1)  # (4h, 2h + h + h)
-    packed = pack_gates(matrix, lstm.input_to_state.bias)
+def _scan(lstm: DiagonalLSTM | RowLSTM, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:
+    """from_inputs: (4h, F) weights for each input step of the walk; those of the states are the layer's taps."""
+    packed = pack_gates(torch.cat([*from_inputs, *lstm.state_to_state], 1), lstm.input_to_state.bias)
     return Scan.apply(canvas, *packed, lstm.initial_hidden, lstm.initial_cell, walk)  # type: ignore[no-any-return]
 
 
-def _row_scan(lstm: RowLSTM, canvas: Tensor, height: int, width: int) -> Tensor:
-    row = width + 1
-    walk = Walk(height, width, 1, (-1, 0), (-row - 1, -row, -row + 1), -row)
+def _own_input(lstm: DiagonalLSTM) -> list[Tensor]:
+    return [_with_condition(lstm, lstm.input_to_state.matrix())]
+
+
+def _row_inputs(lstm: RowLSTM) -> list[Tensor]:
     left, own = lstm.input_to_state.masked_weight()[:, :, 0, :2].unbind(-1)  # (4h, 2h) each; the right tap is hidden
-    matrix = torch.cat([left, own, *lstm.state_to_state], 1)  # (4h, 2 * 2h + 3h)
-    packed = pack_gates(matrix, lstm.input_to_state.bias)
-    return Scan.apply(canvas, *packed, lstm.initial_hidden, lstm.initial_cell, walk)  # type: ignore[no-any-return]
+    spare = 0 if lstm.condition is None else lstm.condition.in_channels
+    return [functional.pad(left, (0, spare)), _with_condition(lstm, own)]
+
+
+def _with_condition(lstm: DiagonalLSTM | RowLSTM, weights: Tensor) -> Tensor:
+    return weights if lstm.condition is None else torch.cat([weights, lstm.condition.weight[:, :, 0, 0]], 1)
 
 
 def _add_shifted_down(left: Tensor, right: Tensor, height: int, width: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model_core.config import NetworkConfig
 from model_core.layers.convolution import ConvolutionLayer
@@ -29,11 +30,11 @@ INPUT_KERNEL = 7
 class Block(nn.Module):
     """One layer with its ways on: `up` to the residual stream (figure 5) and, if asked, `skip` to the output."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, conditioning: int) -> None:
         super().__init__()
         colours = config.channels
         stream, hidden = colour_of(config.features, colours), colour_of(config.hidden, colours)
-        self.layer = LAYERS[config.network](config.features, config.hidden, colours)
+        self.layer = LAYERS[config.network](config.features, config.hidden, colours, conditioning)
         self.up = MaskedConv2d(hidden, stream)
         self.skip = MaskedConv2d(hidden, stream) if config.skip else None
 
@@ -45,27 +46,35 @@ class PixelNetwork(nn.Module):
     the pixel itself (equation 2). Any H and W will do; config's are those it was made for.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, conditioning: int = 0) -> None:
+        """conditioning: features of the map that biases every layer, for the second stage of a Multi-Scale network."""
         super().__init__()
         self.config = config
+        self.conditioning = conditioning
         colours = config.channels
         self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
-        self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config) for _ in range(config.layers)))
+        self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)))
         self.head = Head(config.features, config.head, colours, config.values)
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
+        """condition (B, c, H, W): the upsampled small image of a Multi-Scale network's second stage."""
         x = self.input(self.scale(values))  # (B, 2h, H, W)
-        return self.head(fused_trunk(self, x) if fuses(self, x) else self.trunk(x))
+        return self.head(fused_trunk(self, x, condition) if fuses(self, x) else self.trunk(x, condition))
+
+    def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
+        """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
+        values = values.long()
+        return functional.cross_entropy(self(values, condition), values, reduction="none")
 
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""
         return values.to(self.input.bias.dtype) * (2.0 / (self.config.values - 1)) - 1.0
 
-    def trunk(self, x: Tensor) -> Tensor:
+    def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The stack in plain torch: (B, 2h, H, W) -> the top map (B, 2h, H, W)."""
         skips = None
         for block in self.blocks:
-            hidden = block.layer(x)  # (B, h, H, W)
+            hidden = block.layer(x, condition)  # (B, h, H, W)
             x = block.up(hidden) + x if self.config.residual else block.up(hidden)
             if block.skip is not None:
                 skips = block.skip(hidden) if skips is None else skips + block.skip(hidden)
@@ -76,8 +85,3 @@ def layer_of(block: Block, kind: type[Layer]) -> Layer:
     """The block's layer, which is of this kind."""
     assert isinstance(block.layer, kind)
     return block.layer
-
-
-def build_network(config: NetworkConfig) -> PixelNetwork:
-    """A network with fresh random weights from torch's global generator."""
-    return PixelNetwork(config)

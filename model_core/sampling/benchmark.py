@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from model_core.layers.conditioning import subsample
 from model_core.models import Model, untrained
-from model_core.networks import PixelNetwork
+from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.offline import sample
 
 
@@ -46,9 +47,16 @@ def _measure(model: Model, preset: str, batch: int, threads: int, rounds: int) -
     }
 
 
-def plain_forward(network: PixelNetwork, values: torch.Tensor) -> torch.Tensor:
-    """The teacher-forced pass in plain torch operations, whatever faster way the network has."""
-    return network.head(network.trunk(network.input(network.scale(values))))
+def plain_forward(network: Network, values: torch.Tensor) -> list[torch.Tensor]:
+    """The teacher-forced pass in plain torch operations, whatever faster way the network has; logits of every stage."""
+    if isinstance(network, MultiScaleNetwork):
+        small = subsample(values, network.config.factor)
+        return [_plain(network.small, small, None), _plain(network.large, values, network.condition(small))]
+    return [_plain(network, values, None)]
+
+
+def _plain(network: PixelNetwork, values: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+    return network.head(network.trunk(network.input(network.scale(values)), condition))
 
 
 def _seconds(run: Any) -> float:

@@ -1,4 +1,4 @@
-"""Many images at once from one network: slots, each at its own pixel; images join and leave at any step.
+"""Many images at once from one model: slots, each at its own pixel; images join and leave at any step.
 
 The bytes of an image depend on its request and the weights alone: not on who shares the batch, nor on the slot, nor on
 when it joined. Knows no jobs.
@@ -11,51 +11,57 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.layers.conditioning import subsample
 from model_core.models import Model
-from model_core.sampling.draw import draw
+from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.noise import image_noise
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers import stepper_for
+from model_core.sampling.stage import Drawing, SlotRow, Stage
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True."""
+    """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True.
+
+    small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
+    """
 
     seed: int
     sample: int
     temperature: float = 1.0
     known: NDArray[np.integer] | None = None
     keep: NDArray[np.bool_] | None = None
+    small: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
 class DrawnRow:
-    """Row y of the image that `ticket` stands for is final: (C, W) values."""
+    """Row y of the image that `ticket` stands for is final: (C, W) values.
+
+    of_small: a row of a Multi-Scale model's first image.
+    """
 
     ticket: int
     y: int
     values: NDArray[np.uint8]
+    of_small: bool = False
+
+
+@dataclass(frozen=True)
+class _Seat:
+    slot: int
+    request: ImageRequest
 
 
 class Engine:
     """Draws up to `slots` images side by side, one pixel of each in every step."""
 
     def __init__(self, model: Model, slots: int = 16) -> None:
-        config = model.config
-        C, H, W = config.channels, config.height, config.width
-        self._shape = C, H, W
-        self._stepper = stepper_for(model, slots)
-        self._scratch = slots
+        self._network = model.network
+        self._stages = [Stage(network, slots) for network in _networks(model.network)]
         self._vacant = list(range(slots - 1, -1, -1))
-        self._slot_of: dict[int, int] = {}
+        self._seats: dict[int, _Seat] = {}
+        self._ticket_of: dict[int, int] = {}
         self._next_ticket = 0
-        # One entry for every slot and, last, the scratch slot, whose pixels are computed and thrown away.
-        self._y, self._x = torch.zeros(slots + 1, dtype=torch.int64), torch.zeros(slots + 1, dtype=torch.int64)
-        self._values = torch.zeros(slots + 1, C, H, W, dtype=torch.int64)
-        self._keep = torch.zeros(slots + 1, H, W, dtype=torch.bool)
-        self._noise = torch.zeros(slots + 1, H, W, C, dtype=torch.float64)
-        self._temperature = torch.ones(slots + 1, dtype=torch.float64)
 
     @property
     def free(self) -> int:
@@ -65,74 +71,81 @@ class Engine:
     @property
     def busy(self) -> int:
         """How many images are being drawn."""
-        return len(self._slot_of)
+        return len(self._seats)
 
     def admit(self, request: ImageRequest) -> int:
         """Seat an image and return its ticket; there must be a free slot."""
         slot = self._vacant.pop()
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
-        self._slot_of[ticket] = slot
-        C, H, W = self._shape
-        self._y[slot] = self._x[slot] = 0
-        self._noise[slot] = torch.from_numpy(image_noise(request.seed, request.sample, H, W, C))
-        self._temperature[slot] = request.temperature
-        self._keep[slot] = False
-        if request.keep is not None and request.known is not None:
-            self._keep[slot] = torch.from_numpy(np.ascontiguousarray(request.keep))
-            self._values[slot] = torch.from_numpy(request.known.astype(np.int64))
-        self._stepper.open(slot)
+        self._seats[ticket] = _Seat(slot, request)
+        self._ticket_of[slot] = ticket
+        with torch.inference_mode():
+            if len(self._stages) == 2 and request.small is None:
+                self._stages[0].open(slot, self._small_drawing(request))
+            elif request.small is None:
+                self._stages[0].open(slot, self._drawing(request, None))
+            else:
+                self._open_large(slot, request, torch.from_numpy(request.small.astype(np.int64)))
         return ticket
 
     def withdraw(self, ticket: int) -> None:
         """Free the slot of an image that nobody wants any more."""
-        self._vacant.append(self._slot_of.pop(ticket))
+        slot = self._seats.pop(ticket).slot
+        for stage in self._stages:
+            stage.close(slot)
+        del self._ticket_of[slot]
+        self._vacant.append(slot)
 
     def step(self) -> list[DrawnRow]:
         """Advance every image by one pixel; returns the rows that became final. With its last row an image leaves.
 
         Raises FloatingPointError when the network gives logits that are not finite.
         """
-        if not self._slot_of:
-            return []
         with torch.inference_mode():
-            where = Positions.of(list(self._slot_of.values()), self._y, self._x, self._scratch)
-            self._draw_pixels(where)
-            return self._move_on()
+            drawn = []
+            for stage in self._stages:
+                of_small = stage is not self._stages[-1]
+                for row in stage.step():
+                    drawn.append(DrawnRow(self._ticket_of[row.slot], row.y, row.values, of_small))
+                    if row.is_last:
+                        self._image_ended(stage, row)
+            return drawn
 
-    def _draw_pixels(self, where: Positions) -> None:
-        drawn = ~self._keep[where.slot, where.y, where.x]
-        drawn[where.real :] = False
-        wanted = drawn.nonzero()[:, 0]
-        for colour in range(self._shape[0]):
-            top = self._stepper.features(where, colour)
-            if len(wanted):
-                self._draw_colour(where, wanted, top, colour)
-            self._stepper.ends.place(where, colour, self._values[where.slot, colour, where.y, where.x])
+    def _image_ended(self, stage: Stage, row: SlotRow) -> None:
+        ticket = self._ticket_of[row.slot]
+        if stage is self._stages[-1]:
+            self.withdraw(ticket)
+        else:
+            self._open_large(row.slot, self._seats[ticket].request, stage.image(row.slot))
 
-    def _draw_colour(self, where: Positions, wanted: Tensor, top: Tensor, colour: int) -> None:
-        slot, y, x = where.slot[wanted], where.y[wanted], where.x[wanted]
-        logits = self._stepper.ends.logits(top, colour)[wanted]
-        self._values[slot, colour, y, x] = draw(logits, self._noise[slot, y, x, colour], self._temperature[slot])
+    def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
+        assert isinstance(self._network, MultiScaleNetwork)
+        condition = self._network.condition(small[None])[0].permute(1, 2, 0)  # (H, W, c): each image's by itself
+        self._stages[-1].open(slot, self._drawing(request, condition))
 
-    def _move_on(self) -> list[DrawnRow]:
-        W = self._shape[2]
-        ended = []
-        for ticket, slot in self._slot_of.items():
-            self._x[slot] += 1
-            if self._x[slot] == W:
-                ended.append((ticket, slot))
-        return self._end_rows(ended) if ended else []
+    def _drawing(self, request: ImageRequest, condition: Tensor | None) -> Drawing:
+        config = self._network.config
+        noise = image_noise(request.seed, request.sample, config.height, config.width, config.channels)
+        known, keep = _given(request)
+        return Drawing(torch.from_numpy(noise), request.temperature, known, keep, condition)
 
-    def _end_rows(self, ended: list[tuple[int, int]]) -> list[DrawnRow]:
-        H = self._shape[1]
-        rows = []
-        for ticket, slot in ended:
-            y = int(self._y[slot])
-            rows.append(DrawnRow(ticket, y, self._values[slot, :, y].numpy().astype(np.uint8)))
-            self._x[slot] = 0
-            self._y[slot] = y + 1
-        self._stepper.end_rows([slot for _, slot in ended])
-        for row in rows:
-            if row.y == H - 1:
-                self.withdraw(row.ticket)
-        return rows
+    def _small_drawing(self, request: ImageRequest) -> Drawing:
+        config = self._network.config
+        shape = config.small.height, config.small.width, config.channels
+        noise = image_noise(request.seed, request.sample, *shape, of_small=True)
+        known, keep = _given(request)
+        if known is not None and keep is not None:
+            known, keep = subsample(known, config.factor), subsample(keep, config.factor)
+        return Drawing(torch.from_numpy(noise), request.temperature, known, keep)
+
+
+def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
+    if request.known is None or request.keep is None:
+        return None, None
+    known = torch.from_numpy(np.ascontiguousarray(request.known, np.int64))
+    return known, torch.from_numpy(np.ascontiguousarray(request.keep, np.bool_))
+
+
+def _networks(network: PixelNetwork | MultiScaleNetwork) -> list[PixelNetwork]:
+    """In the order in which an image passes them."""
+    return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]

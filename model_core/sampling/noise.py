@@ -1,8 +1,8 @@
 """The noise: one uniform number for every colour variable, a pure function of (seed, sample, y, x, colour).
 
-Philox4x64-10, key = (seed, sample), counter = (x, y): one block of four words a pixel, one word a colour. Nothing else
-goes in: a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the streams of its
-bit generators for good.
+Philox4x64-10, key = (seed, sample), counter = (x, y, stage): one block of four words a pixel, one word a colour.
+Nothing else goes in: a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the
+streams of its bit generators for good.
 """
 
 import numpy as np
@@ -12,14 +12,20 @@ WORDS = 4
 """Words in one Philox block: room for the colours of a pixel."""
 
 
-def image_noise(seed: int, sample: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1) for every variable of one image: (H, W, C)."""
-    rows = [row_noise(seed, sample, y, width)[:, :channels] for y in range(height)]
+def image_noise(
+    seed: int, sample: int, height: int, width: int, channels: int, of_small: bool = False
+) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) for every variable of one image: (H, W, C).
+
+    of_small: for the first image of a Multi-Scale model, whose noise must not be that of the second.
+    """
+    rows = [row_noise(seed, sample, y, width, of_small)[:, :channels] for y in range(height)]
     return np.stack(rows)
 
 
-def row_noise(seed: int, sample: int, y: int, width: int) -> NDArray[np.float64]:
+def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) for one row: (W, 4), one column a colour, the fourth spare."""
-    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=np.array([0, y, 0, 0], np.uint64))
+    counter = np.array([0, y, int(of_small), 0], np.uint64)
+    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=counter)
     words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -1,9 +1,14 @@
 """The slow truth: one whole teacher-forced pass for every colour of every pixel. What every fast path must equal."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from model_core.config import NetworkConfig
+from model_core.layers.conditioning import subsample
 from model_core.models import Model
+from model_core.networks import MultiScaleNetwork
 from model_core.sampling.draw import draw
 from model_core.sampling.noise import image_noise
 
@@ -15,20 +20,45 @@ def reference_sample(
     temperature: float = 1.0,
     known: Tensor | None = None,
     keep: Tensor | None = None,
+    small: Tensor | None = None,
 ) -> Tensor:
-    """Draw n images, (n, C, H, W); known (C, H, W) values are taken where keep (H, W) is True (all images alike)."""
-    config = model.config
+    """Draw n images, (n, C, H, W); known (C, H, W) values are taken where keep (H, W) is True (all images alike).
+
+    small (C, s, s): the first image of a Multi-Scale model, where it is given.
+    """
+    network, config = model.network, model.config
+    with torch.inference_mode():
+        if not isinstance(network, MultiScaleNetwork):
+            return _draw_all(network, config, n, seed, temperature, known, keep)
+        if small is None:
+            parts = [None if part is None else subsample(part, config.factor) for part in (known, keep)]
+            smalls = _draw_all(network.small, config.small, n, seed, temperature, *parts, of_small=True)
+        else:
+            smalls = small.expand(n, *small.shape)
+        condition = network.condition(smalls)
+        return _draw_all(lambda v: network.large(v, condition), config, n, seed, temperature, known, keep)
+
+
+def _draw_all(
+    network: Callable[[Tensor], Tensor],
+    config: NetworkConfig,
+    n: int,
+    seed: int,
+    temperature: float,
+    known: Tensor | None,
+    keep: Tensor | None,
+    of_small: bool = False,
+) -> Tensor:
     C, H, W = config.channels, config.height, config.width
-    noise = torch.stack([torch.from_numpy(image_noise(seed, i, H, W, C)) for i in range(n)])  # (n, H, W, C)
+    noise = torch.stack([torch.from_numpy(image_noise(seed, i, H, W, C, of_small)) for i in range(n)])  # (n, H, W, C)
     values = torch.zeros(n, C, H, W, dtype=torch.int64)
     warmth = torch.full((n,), temperature, dtype=torch.float64)
-    with torch.inference_mode():
-        for y in range(H):
-            for x in range(W):
-                if keep is not None and known is not None and bool(keep[y, x]):
-                    values[:, :, y, x] = known[:, y, x]
-                    continue
-                for c in range(C):
-                    logits = model.network(values)[:, :, c, y, x]  # (n, V)
-                    values[:, c, y, x] = draw(logits, noise[:, y, x, c], warmth)
+    for y in range(H):
+        for x in range(W):
+            if keep is not None and known is not None and bool(keep[y, x]):
+                values[:, :, y, x] = known[:, y, x]
+                continue
+            for c in range(C):
+                logits = network(values)[:, :, c, y, x]  # (n, V)
+                values[:, c, y, x] = draw(logits, noise[:, y, x, c], warmth)
     return values

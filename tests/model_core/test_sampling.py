@@ -7,10 +7,12 @@ import torch
 from model_core import log_likelihood, sample, untrained
 from model_core.errors import DataError
 from model_core.models import Model
+from model_core.networks import PixelNetwork
 from model_core.sampling.draw import draw
 from model_core.sampling.engine import Engine, ImageRequest
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.reference import reference_sample
+from model_core.sampling.stage import Drawing, Stage
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 COLOURS = [(1, 2), (3, 4)]
@@ -60,14 +62,15 @@ def test_stepped_logits_equal_the_teacher_forced_pass(preset: str) -> None:
     model = untrained(preset, seed=2, layers=3, hidden=16, height=7, width=6, channels=3, values=8)
     seen = {}
 
-    class Listening(Engine):
+    class Listening(Stage):
         def _draw_colour(self, where, wanted, top, colour) -> None:  # type: ignore[no-untyped-def]
             seen[int(where.y[0]), int(where.x[0]), colour] = self._stepper.ends.logits(top, colour)[0]
             super()._draw_colour(where, wanted, top, colour)
 
-    engine = Listening(model, slots=1)
-    engine.admit(ImageRequest(seed=1, sample=0))
-    rows = [row for _ in range(7 * 6) for row in engine.step()]
+    assert isinstance(model.network, PixelNetwork)
+    stage = Listening(model.network, slots=1)
+    stage.open(0, Drawing(torch.from_numpy(image_noise(1, 0, 7, 6, 3)), temperature=1.0))
+    rows = [row for _ in range(7 * 6) for row in stage.step()]
     image = torch.from_numpy(np.stack([row.values for row in rows], 1).astype(np.int64))[None]
     dense = model.network(image)[0]
     for (y, x, c), logits in seen.items():

@@ -4,7 +4,7 @@
 `Stepper.ends` places values and gives logits.
 """
 
-from model_core.models import Model
+from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.steppers.convolution import ConvolutionStepper
 from model_core.sampling.steppers.diagonal import DiagonalStepper
 from model_core.sampling.steppers.row_lstm import RowStepper
@@ -15,6 +15,6 @@ _STEPPERS = {"pixel-cnn": ConvolutionStepper, "row-lstm": RowStepper, "diagonal-
 __all__ = ["Stepper", "stepper_for"]
 
 
-def stepper_for(model: Model, slots: int) -> Stepper:
-    """The stepper of this model's network with room for `slots` images."""
-    return _STEPPERS[model.config.network](model.network, slots)
+def stepper_for(network: PixelNetwork, slots: int) -> Stepper:
+    """The stepper of this network with room for `slots` images."""
+    return _STEPPERS[network.config.network](network, slots)

@@ -1,5 +1,6 @@
 """Stepping PixelCNN (section 3.5)."""
 
+import torch
 from torch import Tensor
 
 from model_core.layers.convolution import ConvolutionLayer
@@ -18,7 +19,7 @@ class ConvolutionStepper(Stepper):
         config, colours = network.config, network.config.channels
         layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
         self._down = [pack_pointwise(layer.down, colours) for layer in layers]
-        self._spread = [pack_taps(layer.spread, colours) for layer in layers]
+        self._spread = [pack_taps(layer.spread, colours, layer.condition) for layer in layers]
         self._taps = causal_taps(layers[0].spread)
         self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
         self._maps = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.hidden))
@@ -31,4 +32,5 @@ class ConvolutionStepper(Stepper):
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         self._maps.write(i, self._cells, self._columns[colour], self._down[i](stream.relu(), colour).relu_())
-        return self._spread[i](self._maps.read(i, self._around), colour).relu_()
+        seen = torch.cat([self._maps.read(i, self._around), self._condition], 1)
+        return self._spread[i](seen, colour).relu_()

@@ -6,7 +6,7 @@ from torch import Tensor
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.positions import SMALLEST_BATCH, Positions
-from model_core.sampling.steppers.packed import Packed, pack_gates
+from model_core.sampling.steppers.packed import Packed, pack_gates, with_condition
 from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
 from model_core.sampling.steppers.stepper import Stepper
 
@@ -32,13 +32,18 @@ class DiagonalStepper(Stepper):
         self._right = RightScan([layer.right for layer in layers])
         self._scratch = slots
         like, shape = network.input.bias, (config.layers, slots + 1, config.width)
+        self._row_of = torch.zeros(slots + 1, dtype=torch.int64)
         self._row_inputs = like.new_zeros(*shape, config.features)
         self._above = like.new_zeros(*shape, config.hidden)
 
     def end_rows(self, slots: list[int]) -> None:
         """Scan the rows from right to left, for the rows below to see."""
         index = torch.tensor(slots + [self._scratch] * max(0, SMALLEST_BATCH - len(slots)))
-        self._above[:, index] = self._right(self._row_inputs[:, index], self._above[:, index])
+        condition = self._conditions[index, self._row_of[index]].expand(
+            len(self._row_inputs), -1, -1, -1
+        )  # (L, M, W, c)
+        inputs = torch.cat([self._row_inputs[:, index], condition], 3)
+        self._above[:, index] = self._right(inputs, self._above[:, index])
 
     def _clear(self, slot: int) -> None:
         self._hidden.clear(slot)
@@ -53,7 +58,8 @@ class DiagonalStepper(Stepper):
         self._from_right = self._above[:, where.slot, where.x] * below_another  # (L, M, h)
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
-        summed = self._gates[i](torch.cat([stream, self._hidden.read(i, self._around_state)], 1), colour)
+        read = [stream, self._hidden.read(i, self._around_state), self._condition]
+        summed = self._gates[i](torch.cat(read, 1), colour)
         own = self._columns[colour]
         hidden, cell = lstm_cell(summed, self._cell.read(i, self._beside)[:, own], dim=1)
         self._hidden.write(i, self._cells, own, hidden)
@@ -62,6 +68,7 @@ class DiagonalStepper(Stepper):
 
     def _leave(self, where: Positions) -> None:
         self._row_inputs[:, where.slot, where.x] = self._now.stream[:-1]
+        self._row_of[where.slot] = where.y
 
 
 class RightScan:
@@ -71,7 +78,9 @@ class RightScan:
         def stacked(one_each: list[Tensor]) -> Tensor:
             return torch.stack(one_each).detach().contiguous()
 
-        self._from_input = stacked([d.input_to_state.matrix().t() for d in directions])  # (L, 2h, 4h)
+        self._from_input = stacked(
+            [with_condition(d.input_to_state.matrix(), d.condition).t() for d in directions]
+        )  # (L, 2h + c, 4h)
         self._bias = stacked([d.input_to_state.bias for d in directions])[:, None, :]  # (L, 1, 4h)
         self._from_up = stacked([d.state_to_state[0].t() for d in directions])  # (L, h, 4h)
         self._from_right = stacked([d.state_to_state[1].t() for d in directions])
@@ -79,7 +88,7 @@ class RightScan:
         self._initial_cell = stacked([d.initial_cell for d in directions])[:, None, :]
 
     def __call__(self, inputs: Tensor, above: Tensor) -> Tensor:
-        """inputs (L, M, W, 2h), hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
+        """inputs (L, M, W, 2h + c), hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
         L, M, W, _ = inputs.shape
         summed = torch.baddbmm(self._bias, inputs.flatten(1, 2), self._from_input)
         summed = torch.baddbmm(summed, above.flatten(1, 2), self._from_up).view(L, M, W, -1)
@@ -92,6 +101,7 @@ class RightScan:
 
 
 def _pack(lstm: DiagonalLSTM, colours: int) -> Packed:
-    """[inputs, left, up] -> gates."""
+    """[inputs, left, up, condition] -> gates."""
     up, left = lstm.state_to_state
-    return pack_gates(torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.input_to_state.bias, colours)
+    matrix = with_condition(torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.condition)
+    return pack_gates(matrix, lstm.input_to_state.bias, colours)

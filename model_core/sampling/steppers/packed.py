@@ -7,7 +7,7 @@ masked zeros, so they add exactly nothing.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_core.layers.diagonal_bilstm import GATES
 from model_core.layers.groups import colour_of
@@ -47,12 +47,20 @@ def pack_pointwise(convolution: MaskedConv2d, colours: int) -> Packed:
     return pack(convolution.matrix(), convolution.bias, colour_slices(len(convolution.bias), colours))
 
 
-def pack_taps(convolution: MaskedConv2d, colours: int) -> Packed:
-    """A k x k convolution over the taps that `causal_taps` lists, tap by tap: inputs (M, taps * I)."""
+def pack_taps(convolution: MaskedConv2d, colours: int, condition: nn.Conv2d | None = None) -> Packed:
+    """A k x k convolution over the taps that `causal_taps` lists, tap by tap, then the conditioning map:
+    inputs (M, taps * I + c)."""
     weight = convolution.masked_weight()  # (O, I, rows_above + 1, k)
     down, reach = convolution.rows_above, convolution.kernel // 2
     taps = torch.stack([weight[:, :, down + dy, reach + dx] for dy, dx in causal_taps(convolution)], 1)
-    return pack(taps.flatten(1), convolution.bias, colour_slices(len(convolution.bias), colours))
+    return pack(
+        with_condition(taps.flatten(1), condition), convolution.bias, colour_slices(len(convolution.bias), colours)
+    )
+
+
+def with_condition(matrix: Tensor, condition: nn.Conv2d | None) -> Tensor:
+    """Columns for the conditioning map (section 3.6), after all others: (O, I) -> (O, I + c)."""
+    return matrix if condition is None else torch.cat([matrix, condition.weight[:, :, 0, 0]], 1)
 
 
 def pack_gates(matrix: Tensor, bias: Tensor, colours: int) -> Packed:

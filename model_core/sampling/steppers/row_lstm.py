@@ -7,7 +7,7 @@ from model_core.layers.diagonal_bilstm import lstm_cell
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.positions import Positions
-from model_core.sampling.steppers.packed import Packed, causal_taps, pack_gates
+from model_core.sampling.steppers.packed import Packed, causal_taps, pack_gates, with_condition
 from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
 from model_core.sampling.steppers.stepper import Stepper
 
@@ -40,7 +40,7 @@ class RowStepper(Stepper):
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         self._inputs.write(i, self._cells, slice(None), stream)
-        read = [self._inputs.read(i, self._around_input), self._hidden.read(i, self._around_state)]
+        read = [self._inputs.read(i, self._around_input), self._hidden.read(i, self._around_state), self._condition]
         summed = self._gates[i](torch.cat(read, 1), colour)
         own = self._columns[colour]
         hidden, cell = lstm_cell(summed, self._cell.read(i, self._above)[:, own], dim=1)
@@ -50,7 +50,8 @@ class RowStepper(Stepper):
 
 
 def _pack(lstm: RowLSTM, colours: int) -> Packed:
-    """[input taps, state taps] -> gates."""
+    """[input taps, state taps, condition] -> gates."""
     weight = lstm.input_to_state.masked_weight()[:, :, 0]  # (4h, 2h, 3)
     taps = [weight[:, :, 1 + dx] for _, dx in causal_taps(lstm.input_to_state)]
-    return pack_gates(torch.cat([*taps, *lstm.state_to_state], 1), lstm.input_to_state.bias, colours)
+    matrix = with_condition(torch.cat([*taps, *lstm.state_to_state], 1), lstm.condition)
+    return pack_gates(matrix, lstm.input_to_state.bias, colours)

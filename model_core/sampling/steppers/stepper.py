@@ -20,11 +20,16 @@ class Stepper(ABC):
         self._columns = colour_slices(config.hidden, colours)
         self._ways = [Ways(block, colours, config.residual) for block in network.blocks]
         self._now = Streams(network, 0)
+        # What biases every layer at each pixel (section 3.6); no features at all for a network without conditioning.
+        shape = slots + 1, config.height, config.width, network.conditioning
+        self._conditions = network.input.bias.new_zeros(*shape)
 
-    def open(self, slot: int) -> None:
-        """Make a slot ready for a new image."""
+    def open(self, slot: int, condition: Tensor | None = None) -> None:
+        """Make a slot ready for a new image; condition (H, W, c) for the second stage of a Multi-Scale network."""
         self.ends.clear(slot)
         self._clear(slot)
+        if condition is not None:
+            self._conditions[slot] = condition
 
     def features(self, where: Positions, colour: int) -> Tensor:
         """Top map (M, 2h), of which the columns up to `colour` are computed."""
@@ -32,6 +37,7 @@ class Stepper(ABC):
             self._now = Streams(self._network, len(where.slot))
         now, own = self._now, self._columns[colour]
         self.ends.input(where, colour, now.stream[0])
+        self._condition = self._conditions[where.slot, where.y, where.x]  # (M, c)
         self._look(where)
         for i, ways in enumerate(self._ways):
             now.hidden[i][:, own] = self._layer(i, now.stream[i], colour)

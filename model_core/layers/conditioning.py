@@ -1,0 +1,47 @@
+"""Conditioning on a small image (section 3.6): upsample it, then bias every layer by a 1 x 1 mapping of the result."""
+
+import torch
+from torch import Tensor, nn
+
+
+def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
+    """The unmasked 1 x 1 of one layer: (B, c, H, W) -> (B, features, H, W); None for a network without conditioning.
+
+    Not masked: the small image is known before the first pixel of the large one is drawn.
+    """
+    return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
+
+
+class Upsampler(nn.Module):
+    """Deconvolutions that double the size until the small image is as large as the large one.
+
+    (B, C, s, s), scaled values -> (B, c, n, n), n = factor * s, a power of two times s.
+    """
+
+    def __init__(self, channels: int, conditioning: int, factor: int) -> None:
+        super().__init__()
+        doublings = factor.bit_length() - 1
+        self.first = nn.Conv2d(channels, conditioning, 3, padding=1)
+        self.doublings = nn.ModuleList(
+            nn.ConvTranspose2d(conditioning, conditioning, 4, stride=2, padding=1) for _ in range(doublings)
+        )
+        self.last = nn.Conv2d(conditioning, conditioning, 3, padding=1)
+
+    def forward(self, small: Tensor) -> Tensor:
+        x = self.first(small).relu()  # (B, c, s, s)
+        for double in self.doublings:
+            x = double(x).relu()  # (B, c, 2s, 2s), (B, c, 4s, 4s), ...
+        return self.last(x).relu()  # (B, c, n, n)
+
+
+def subsample(values: Tensor, factor: int) -> Tensor:
+    """The small image: every factor-th pixel of every factor-th row, (B, C, n, n) -> (B, C, s, s)."""
+    return values[..., ::factor, ::factor]
+
+
+def spread_out(small: Tensor, factor: int) -> Tensor:
+    """Undo subsample, zeros between: (B, C, s, s) -> (B, C, n, n)."""
+    B, C, H, W = small.shape
+    large = torch.zeros(B, C, H * factor, W * factor, dtype=small.dtype, device=small.device)
+    large[..., ::factor, ::factor] = small
+    return large

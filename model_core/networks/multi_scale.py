@@ -1,0 +1,42 @@
+"""Multi-Scale PixelRNN (section 3.6): a small image first, then the large one given the small.
+
+small (s x s) --unconditional network--> p(small)
+  \\__ deconvolutions --> c x n x n --1x1, added in every layer--> conditional network --> p(large | small)
+"""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from model_core.config import NetworkConfig
+from model_core.layers.conditioning import Upsampler, spread_out, subsample
+from model_core.networks.pixel_network import PixelNetwork
+
+
+class MultiScaleNetwork(nn.Module):
+    """values (B, C, n, n) -> logits (B, V, C, n, n) of the conditional network, given the image's own subsample.
+
+    log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of x. Given the small image the
+    logits are causal as in PixelNetwork; the small image itself they see whole.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.small = PixelNetwork(config.small)
+        self.upsampler = Upsampler(config.channels, config.conditioning, config.factor)
+        single = replace(config, factor=1, conditioning=0, small_layers=0, small_hidden=0)
+        self.large = PixelNetwork(single, config.conditioning)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.large(values, self.condition(subsample(values, self.config.factor)))
+
+    def condition(self, small: Tensor) -> Tensor:
+        """The map that biases every layer of the conditional network: small values (B, C, s, s) -> (B, c, n, n)."""
+        return self.upsampler(self.small.scale(small))
+
+    def nats_map(self, values: Tensor) -> Tensor:
+        """Nats of every variable, (B, C, n, n); those of the small image are added where its pixels were taken."""
+        small = subsample(values, self.config.factor)
+        nats = self.large.nats_map(values, self.condition(small))
+        return nats + spread_out(self.small.nats_map(small), self.config.factor)
