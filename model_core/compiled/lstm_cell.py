@@ -27,6 +27,7 @@ from model_core.compiled.vector_code import (
     multiply_add,
     new_tile,
     offset,
+    rows_apart,
     sigmoid,
     store,
     tanh,
@@ -44,7 +45,7 @@ def forward_cell(  # type: ignore[no-untyped-def]
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         reads, read_count, cell_before, weights, bias, gates, cell, hidden, units, gate_bytes = arguments
         state_bytes = b.mul(units, INDEX(4))
-        tile = new_tile(b, [load(b, b.add(bias, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)])
+        tile = new_tile(b, [[load(b, b.add(bias, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)]] * ROWS)
         _add_products(b, tile, reads, read_count, weights, gate_bytes)
         for r, row in enumerate(tile):
             o, f, i = (sigmoid(b, b.load(slot)) for slot in row[:3])
@@ -68,7 +69,7 @@ def _add_products(
         triple = b.inttoptr(b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer())
         address, stride, features = (b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE))
         here = b.load(at_weights)
-        add_product(b, tile, address, stride, features, here, weight_bytes)
+        add_product(b, tile, rows_apart(b, address, stride), features, here, weight_bytes)
         b.store(b.add(here, b.mul(features, weight_bytes)), at_weights)
 
 
@@ -119,8 +120,8 @@ def add_rows_times(  # type: ignore[no-untyped-def]
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         rows, row_bytes, count, weights, weight_bytes, places = arguments
-        tile = new_tile(b, [constant(0.0)] * COLUMNS)
-        add_product(b, tile, rows, row_bytes, count, weights, weight_bytes)
+        tile = new_tile(b, [[constant(0.0)] * COLUMNS] * ROWS)
+        add_product(b, tile, rows_apart(b, rows, row_bytes), count, weights, weight_bytes)
         table = b.inttoptr(places, INDEX.as_pointer())
         for v in range(COLUMNS):
             address, stride = (b.load(b.gep(table, [INDEX(2 * v + field)])) for field in range(2))

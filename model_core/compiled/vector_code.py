@@ -27,7 +27,7 @@ Builder = Any
 """ir.IRBuilder, which carries no types."""
 
 Tile = list[list[ir.Value]]
-"""ROWS x COLUMNS stack slots of one vector each; LLVM promotes them to registers."""
+"""ROWS x up to COLUMNS stack slots of one vector each; LLVM promotes them to registers."""
 
 
 def constant(value: float) -> ir.Constant:
@@ -52,25 +52,26 @@ def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
     return _call(b, "fma", x, y, z)
 
 
-def new_tile(b: Builder, columns: Sequence[ir.Value]) -> Tile:
-    """A tile whose every row starts as these COLUMNS vectors."""
-    tile = [[cgutils.alloca_once(b, VECTOR) for _ in range(COLUMNS)] for _ in range(ROWS)]
-    for row in tile:
-        for slot, start in zip(row, columns, strict=True):
+def rows_apart(b: Builder, first: ir.Value, stride: ir.Value) -> list[ir.Value]:
+    """Addresses of ROWS rows that lie `stride` bytes apart."""
+    return [offset(b, first, stride, r) for r in range(ROWS)]
+
+
+def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
+    """A tile that starts as these ROWS x columns vectors."""
+    tile = []
+    for row in rows:
+        slots = [cgutils.alloca_once(b, VECTOR) for _ in row]
+        for slot, start in zip(slots, row, strict=True):
             b.store(start, slot)
+        tile.append(slots)
     return tile
 
 
 def add_product(
-    b: Builder,
-    tile: Tile,
-    left: ir.Value,
-    left_stride: ir.Value,
-    count: ir.Value,
-    right: ir.Value,
-    right_stride: ir.Value,
+    b: Builder, tile: Tile, rows: Sequence[ir.Value], count: ir.Value, right: ir.Value, right_stride: ir.Value
 ) -> None:
-    """tile += left (ROWS x count, rows left_stride apart) @ right (count x 64, rows right_stride apart).
+    """tile += left @ right: left has `count` floats at each of the addresses `rows`, right has `count` rows.
 
     `count` is a multiple of UNROLL.
     """
@@ -78,9 +79,9 @@ def add_product(
         for step in range(UNROLL):
             index = b.add(k, INDEX(step))
             row_of_right = b.add(right, b.mul(index, right_stride))
-            columns = [load(b, b.add(row_of_right, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)]
-            for r, row in enumerate(tile):
-                factor = _broadcast(b, b.add(offset(b, left, left_stride, r), b.mul(index, INDEX(4))))
+            columns = [load(b, b.add(row_of_right, INDEX(VECTOR_BYTES * v))) for v in range(len(tile[0]))]
+            for address, row in zip(rows, tile, strict=True):
+                factor = _broadcast(b, b.add(address, b.mul(index, INDEX(4))))
                 for slot, column in zip(row, columns, strict=True):
                     b.store(multiply_add(b, factor, column, b.load(slot)), slot)
 
@@ -110,6 +111,12 @@ def _exp(b: Builder, x: ir.Value) -> ir.Value:
     biased = b.add(b.fptosi(n, INTEGERS), ir.Constant(INTEGERS, [127] * LANES))
     power = b.bitcast(b.shl(biased, ir.Constant(INTEGERS, [23] * LANES)), VECTOR)
     return b.fmul(series, power)
+
+
+def relu(b: Builder, x: ir.Value) -> ir.Value:
+    """max(x, 0); NaN stays NaN."""
+    zero = constant(0.0)
+    return b.select(b.fcmp_ordered("<", x, zero), zero, x)
 
 
 def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:

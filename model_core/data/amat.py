@@ -6,6 +6,8 @@ from typing import Self
 
 import numpy as np
 
+from model_core.config import NetworkConfig
+from model_core.data.options import ReadOptions
 from model_core.data.splits import BINARIZED_MNIST, Split, Values
 from model_core.errors import DataError
 
@@ -21,16 +23,16 @@ class AmatFiles:
     description: str = BINARIZED_MNIST
 
     @classmethod
-    def recognise(cls, path: Path) -> Self | None:
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         directory = path if path.is_dir() else path.parent
         is_one = path.suffix == ".amat" or (path.is_dir() and any(path.glob(_NAME.format(split="*"))))
         return cls(directory) if is_one else None
 
-    def read(self, split: Split, values: int) -> Values:
+    def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 1, 28, 28) of 0 and 1; DataError when the file is missing, is not binary, or the network is not."""
-        if values != 2:
-            raise DataError(f"binarized MNIST has 2 values for a pixel, but the network takes {values}")
+        if config.values != 2:
+            raise DataError(f"binarized MNIST has 2 values for a pixel, but the network takes {config.values}")
         path = self.directory / _NAME.format(split=split)
         if not path.is_file():
             raise DataError(f"the {split} split needs {path}, which is not there")

@@ -7,7 +7,12 @@ import numpy as np
 
 from model_core.config import NetworkConfig
 from model_core.data.amat import AmatFiles
+from model_core.data.arrays import ArrayFile
+from model_core.data.cifar10 import Cifar10
+from model_core.data.folder import PictureFolder
 from model_core.data.idx import IdxFiles
+from model_core.data.imagenet import ImageNetBatches, ImageNetFolders
+from model_core.data.options import ReadOptions
 from model_core.data.packed import PackedFile
 from model_core.data.splits import Split, Values
 from model_core.errors import DataError
@@ -15,8 +20,13 @@ from model_core.errors import DataError
 WHERE = (
     "binarized MNIST is binarized_mnist_{train,valid,test}.amat of "
     "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/; "
-    "MNIST is train-images-idx3-ubyte(.gz) and t10k-images-idx3-ubyte(.gz)"
+    "MNIST is train-images-idx3-ubyte(.gz) and t10k-images-idx3-ubyte(.gz); "
+    "CIFAR-10 is cifar-10-batches-bin or cifar-10-batches-py of https://www.cs.toronto.edu/~kriz/cifar.html; "
+    "downsampled ImageNet is train_data_batch_*.npz and val_data.npz, or train_32x32 and valid_32x32 with PNG files; "
+    "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) bytes"
 )
+# The last one takes what the others do not know.
+_KINDS = (AmatFiles, PackedFile, IdxFiles, Cifar10, ImageNetBatches, ImageNetFolders, ArrayFile, PictureFolder)
 
 
 class Dataset(Protocol):
@@ -27,30 +37,30 @@ class Dataset(Protocol):
         """What goes into a model's card: the name, and how pixels became values."""
         ...
 
-    def read(self, split: Split, values: int) -> Values:
-        """The images of one split as (N, C, H, W) in 0..values-1; DataError when that cannot be."""
+    def read(self, split: Split, config: NetworkConfig) -> Values:
+        """The images of one split as (N, C, H, W) in 0..V-1; DataError when that cannot be."""
         ...
 
 
-def open_dataset(path: Path | str) -> Dataset:
+def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Dataset:
     """Recognise a directory or a file; DataError says what was expected and where to get it."""
     path = Path(path)
     if not path.exists():
         raise DataError(f"no data at {path}: {WHERE}")
-    for kind in (AmatFiles, PackedFile, IdxFiles):
-        if (dataset := kind.recognise(path)) is not None:
+    for kind in _KINDS:
+        if (dataset := kind.recognise(path, options or ReadOptions())) is not None:
             return dataset
     raise DataError(f"{path} holds no data set that is known here: {WHERE}")
 
 
-def read_dataset(path: Path | str, split: str, config: NetworkConfig) -> Values:
-    """The images of one split for this network: uint8 (N, C, H, W) in 0..V-1.
+def read_dataset(path: Path | str, split: str, config: NetworkConfig, options: ReadOptions | None = None) -> Values:
+    """The images of one split for this network: uint8 (N, C, H, W) in 0..V-1, in memory or mapped into it.
 
     Raises DataError for a missing or damaged file, an unknown split, or images of another shape than the network's.
     """
     if split not in get_args(Split):
         raise DataError(f"unknown split {split!r}: expected {', '.join(get_args(Split))}")
-    values = open_dataset(path).read(split, config.values)  # pyright: ignore[reportArgumentType]
+    values = open_dataset(path, options).read(split, config)  # pyright: ignore[reportArgumentType]
     expected = (config.channels, config.height, config.width)
     if values.shape[1:] != expected:
         found, wanted = ("x".join(map(str, shape)) for shape in (values.shape[1:], expected))

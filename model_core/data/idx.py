@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from model_core.data.pixels import pixels_to_values
-from model_core.data.splits import Split, Values
+from model_core.config import NetworkConfig
+from model_core.data.options import ReadOptions
+from model_core.data.splits import Split, Values, quantise
 from model_core.errors import DataError
 
 _FILES = {"train": "train-images-idx3-ubyte", "valid": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -26,7 +27,7 @@ class IdxFiles:
     path: Path
 
     @classmethod
-    def recognise(cls, path: Path) -> Self | None:
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         if path.is_dir():
             return cls(path) if any(_find(path, name) for name in _FILES.values()) else None
@@ -38,9 +39,9 @@ class IdxFiles:
         name = "MNIST" if self.path.is_dir() else self.path.name
         return f"{name}, bytes mapped to the network's values (2 values: white is 128 or more)"
 
-    def read(self, split: Split, values: int) -> Values:
+    def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 1, H, W) in 0..values-1; train and valid are the first 5/6 and the last 1/6 of the training file."""
-        images = pixels_to_values(_parse(self._file(split)), values).astype(np.uint8)[:, None]
+        images = quantise(_parse(self._file(split)), config.values)[:, None]
         if split == "test":
             return images
         first_valid = len(images) - len(images) // _VALID_SHARE

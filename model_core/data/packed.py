@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 from zipfile import BadZipFile
 
 import numpy as np
 
+from model_core.config import NetworkConfig
+from model_core.data.npy import StoredArray, archive_keys
+from model_core.data.options import ReadOptions
 from model_core.data.splits import BINARIZED_MNIST, Split, Values
 from model_core.errors import DataError
 
 _NAME = "binarized_mnist.npz"
 _SIDE = 28
+_WIDTH = _SIDE * _SIDE // 8
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,29 @@ class PackedFile:
     description: str = BINARIZED_MNIST
 
     @classmethod
-    def recognise(cls, path: Path) -> Self | None:
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         candidate = path / _NAME if path.is_dir() else path
-        return cls(candidate) if candidate.suffix == ".npz" and candidate.is_file() else None
+        is_one = candidate.is_file() and (candidate.name == _NAME or _holds_bits(candidate))
+        return cls(candidate) if is_one else None
 
-    def read(self, split: Split, values: int) -> Values:
+    def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 1, 28, 28) of 0 and 1; DataError when the file is damaged or the network is not binary."""
-        if values != 2:
-            raise DataError(f"binarized MNIST has 2 values for a pixel, but the network takes {values}")
+        if config.values != 2:
+            raise DataError(f"binarized MNIST has 2 values for a pixel, but the network takes {config.values}")
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 packed = arrays[split]
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(f"cannot read the {split} split of {self.path}: {error}") from None
-        width = _SIDE * _SIDE // 8
-        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != width:
-            raise DataError(f"{self.path} is not binarized MNIST: expected {split} of (N, {width}) bytes")
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != _WIDTH:
+            raise DataError(f"{self.path} is not binarized MNIST: expected {split} of (N, {_WIDTH}) bytes")
         return np.unpackbits(packed, axis=1).reshape(-1, 1, _SIDE, _SIDE)
+
+
+def _holds_bits(path: Path) -> bool:
+    """Whether another .npz has arrays of this kind: 98 bytes an image, where the pixels of images have more axes."""
+    if path.suffix != ".npz":
+        return False
+    shapes = [StoredArray(path, key).shape for key in archive_keys(path) if key in get_args(Split)]
+    return any(len(shape) == 2 and shape[1] == _WIDTH for shape in shapes)

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 
 def values_to_pixels(values: NDArray[np.integer], levels: int) -> NDArray[np.uint8]:
-    """Spread 0..V-1 evenly over 0..255, any shape; `levels` is V."""
-    return (values.astype(np.int64) * 255 // (levels - 1)).astype(np.uint8)
+    """Spread 0..V-1 evenly over 0..255, rounded, any shape; `levels` is V. pixels_to_values brings each value back."""
+    return ((values.astype(np.int64) * 255 + (levels - 1) // 2) // (levels - 1)).astype(np.uint8)
 
 
 def pixels_to_values(pixels: NDArray[np.uint8], levels: int) -> NDArray[np.uint8]:

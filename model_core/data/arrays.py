@@ -1,0 +1,79 @@
+"""Images as one array: .npy, or .npz with arrays train, valid, test or with a single one; (N, H, W) or (N, H, W, C)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, get_args
+
+from model_core.config import NetworkConfig
+from model_core.data.cache import cached
+from model_core.data.npy import StoredArray, archive_keys
+from model_core.data.options import ReadOptions
+from model_core.data.splits import HASHED_SPLIT, Pixels, Split, Values, hashed_split, quantise
+from model_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy or .npz of bytes 0..255. An array that is not named after a split is split by hash of the position."""
+
+    path: Path
+    options: ReadOptions
+
+    @classmethod
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
+        """The data set at this path, or None."""
+        return cls(path, options) if path.is_file() and path.suffix in (".npy", ".npz") else None
+
+    @property
+    def description(self) -> str:
+        """The file's name, and who split it."""
+        split = "its own splits" if self._has_splits() else HASHED_SPLIT
+        return f"{self.path.name}, bytes mapped to the network's values, {split}"
+
+    def read(self, split: Split, config: NetworkConfig) -> Values:
+        """(N, C, H, W) in 0..V-1; DataError for other types or shapes, or a split that the archive lacks."""
+        array = self._array(split)
+        shape = _image_shape(array)
+        state = self.path.stat()
+        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, split, config.values]
+
+        def blocks() -> Iterator[Values]:
+            position = 0
+            for block in array.blocks():
+                chosen = block if self._has_splits() else block[_positions(position, len(block), split)]
+                position += len(block)
+                yield quantise(_channels_first(chosen), config.values)
+
+        return cached(self.options.cache_dir, f"{self.path.stem}-{split}", facts, shape, blocks)
+
+    def _has_splits(self) -> bool:
+        return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(archive_keys(self.path))
+
+    def _array(self, split: Split) -> StoredArray:
+        if self.path.suffix == ".npy":
+            return StoredArray(self.path)
+        keys = archive_keys(self.path)
+        if self._has_splits() and split in keys:
+            return StoredArray(self.path, split)
+        if len(keys) == 1 and not self._has_splits():
+            return StoredArray(self.path, keys[0])
+        raise DataError(
+            f"{self.path} has no {split} split: expected arrays train, valid and test, or one single array, "
+            f"not {', '.join(keys) or 'none'}"
+        )
+
+
+def _image_shape(array: StoredArray) -> tuple[int, int, int]:
+    shape = array.shape
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        raise DataError(f"{array}: expected images (N, H, W) or (N, H, W, C) with 1 or 3 colours, not {shape}")
+    return (shape[3] if len(shape) == 4 else 1, shape[1], shape[2])
+
+
+def _channels_first(block: Pixels) -> Pixels:
+    return block[:, None] if block.ndim == 3 else block.transpose(0, 3, 1, 2)
+
+
+def _positions(start: int, count: int, split: Split) -> list[bool]:
+    return [hashed_split(str(start + i)) == split for i in range(count)]

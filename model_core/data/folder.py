@@ -1,0 +1,41 @@
+"""Any folder of pictures, searched with its subfolders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from model_core.config import NetworkConfig
+from model_core.data.options import ReadOptions
+from model_core.data.picture_files import SUFFIXES, find_pictures, read_pictures
+from model_core.data.splits import HASHED_SPLIT, Split, Values, hashed_split
+from model_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """Pictures of any size and format; the relative path decides the split, so adding some never moves the others."""
+
+    path: Path
+    options: ReadOptions
+
+    @classmethod
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
+        """The data set at this path, or None."""
+        is_one = path.is_dir() and any(found.suffix.lower() in SUFFIXES for found in path.rglob("*"))
+        return cls(path, options) if is_one else None
+
+    @property
+    def description(self) -> str:
+        """The folder's name, and all that was done to its pictures."""
+        return (
+            f"{self.path.resolve().name} (a folder of pictures: centre crop, {self.options.resize} resize, "
+            f"{HASHED_SPLIT} of the path)"
+        )
+
+    def read(self, split: Split, config: NetworkConfig) -> Values:
+        """(N, C, H, W) in 0..V-1; DataError when the split is empty or nothing in it can be read."""
+        names = find_pictures(self.path)
+        chosen = [name for name in names if hashed_split(name) == split]
+        if not chosen:
+            raise DataError(f"none of the {len(names)} pictures in {self.path} falls into the {split} split: add more")
+        return read_pictures(self.path, chosen, split, config, self.options)

@@ -1,0 +1,83 @@
+"""Downsampled ImageNet, 32 x 32 and 64 x 64, as published: .npz batches, or folders of PNG.
+
+There is no test split with public images. The paper reports on the official validation images (table 6), so both the
+valid and the test split are those 50,000.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from model_core.config import NetworkConfig
+from model_core.data.cache import cached
+from model_core.data.npy import StoredArray
+from model_core.data.options import ReadOptions
+from model_core.data.picture_files import find_pictures, read_pictures
+from model_core.data.splits import Split, Values, quantise
+from model_core.errors import DataError
+
+_BATCHES = {"train": "train_data_batch_*.npz", "valid": "val_data.npz", "test": "val_data.npz"}
+_FOLDERS = {"train": "train", "valid": "valid", "test": "valid"}
+_DESCRIPTION = "downsampled ImageNet (1,281,149 / 50,000: valid and test are both the official validation images)"
+
+
+@dataclass(frozen=True)
+class ImageNetBatches:
+    """A directory with train_data_batch_1..10.npz and val_data.npz, or with subdirectories that hold them."""
+
+    path: Path
+    options: ReadOptions
+    description: str = _DESCRIPTION
+
+    @classmethod
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
+        """The data set at this path, or None."""
+        return cls(path, options) if any(_find_batches(path, split) for split in ("train", "valid")) else None
+
+    def read(self, split: Split, config: NetworkConfig) -> Values:
+        """(N, 3, H, W) in 0..V-1, the batches one after another; DataError when none is of the network's size."""
+        arrays = [StoredArray(path, "data") for path in _find_batches(self.path, split)]
+        variables = 3 * config.height * config.width
+        fitting = [array for array in arrays if array.shape[1:] == (variables,)]
+        if not fitting:
+            size = f"{config.width}x{config.height}"
+            raise DataError(f"the {split} split needs {_BATCHES[split]} with images of {size} in {self.path}")
+        states = [(array.path, array.path.stat()) for array in fitting]
+        facts = [[[str(path.resolve()), s.st_size, s.st_mtime_ns] for path, s in states], config.values]
+        shape = (3, config.height, config.width)
+
+        def blocks() -> Iterator[Values]:
+            for array in fitting:
+                for block in array.blocks():
+                    yield quantise(block.reshape(-1, *shape), config.values)
+
+        return cached(self.options.cache_dir, f"imagenet-{split}-{config.width}x{config.height}", facts, shape, blocks)
+
+
+@dataclass(frozen=True)
+class ImageNetFolders:
+    """A directory with train_32x32/ and valid_32x32/ (or 64x64) of PNG files."""
+
+    path: Path
+    options: ReadOptions
+    description: str = _DESCRIPTION
+
+    @classmethod
+    def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
+        """The data set at this path, or None."""
+        names = (f"{part}_{side}x{side}" for part in ("train", "valid") for side in (32, 64))
+        return cls(path, options) if any((path / name).is_dir() for name in names) else None
+
+    def read(self, split: Split, config: NetworkConfig) -> Values:
+        """(N, C, H, W) in 0..V-1; DataError when the folder of the network's size is missing or empty."""
+        folder = self.path / f"{_FOLDERS[split]}_{config.height}x{config.width}"
+        names = find_pictures(folder)
+        if not names:
+            raise DataError(f"the {split} split needs PNG files in {folder}")
+        return read_pictures(folder, names, split, config, self.options)
+
+
+def _find_batches(path: Path, split: Split) -> list[Path]:
+    found = [*path.glob(_BATCHES[split]), *path.glob(f"*/{_BATCHES[split]}")] if path.is_dir() else []
+    return sorted(found, key=lambda batch: (len(batch.name), batch))  # batch 10 after batch 9

@@ -1,0 +1,78 @@
+"""Arrays of images in .npy files, or inside .npz archives, read a block at a time and never unpickled."""
+
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+
+from model_core.errors import DataError
+
+_BLOCK_BYTES = 16 * 2**20
+_BROKEN = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array of bytes on disk: the file, and its name in there when the file is an archive."""
+
+    path: Path
+    key: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """DataError unless it is an array of bytes in C order."""
+        with self._opened() as file:
+            return self._header(file)
+
+    def blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """The array in pieces (n, ...) of some 16 MiB, in order; DataError when the file ends early."""
+        with self._opened() as file:
+            count, *rest = self._header(file)
+            size = math.prod(rest)
+            step = max(1, _BLOCK_BYTES // max(1, size))
+            for start in range(0, count, step):
+                n = min(step, count - start)
+                data = file.read(n * size)
+                if len(data) != n * size:
+                    raise EOFError("it ends early")
+                yield np.frombuffer(data, np.uint8).reshape(n, *rest)
+
+    def _header(self, file: IO[bytes]) -> tuple[int, ...]:
+        version = npy.read_magic(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if dtype != np.uint8 or fortran or not shape:
+            raise DataError(f"{self}: expected an array of bytes (uint8) in C order, not {dtype} {shape}")
+        return shape
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        try:
+            if self.key is None:
+                with self.path.open("rb") as file:
+                    yield file
+            else:
+                with ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
+                    yield file
+        except _BROKEN as error:
+            raise DataError(f"cannot read {self}: {error}") from None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.key is None else f"{self.path} ({self.key})"
+
+
+def archive_keys(path: Path) -> list[str]:
+    """The names of the arrays in a .npz; none when it is not an archive."""
+    try:
+        with ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (OSError, BadZipFile):
+        return []
