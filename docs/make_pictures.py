@@ -8,12 +8,15 @@ docs/img/lower-half.png: the first of these digits and the mask, as input for th
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 import typer
 from PIL import Image
+
+if TYPE_CHECKING:
+    from model_core import Model
 
 Picture = npt.NDArray[np.uint8]
 
@@ -52,7 +55,7 @@ def save_inputs(digit: Picture, out: Path) -> None:
     _save(mask, out / "lower-half.png")
 
 
-def samples(model, seed: int) -> Picture:
+def samples(model: "Model", seed: int) -> Picture:
     """64 samples, 8 x 8: (H', W', 3) bytes."""
     from model_core import sample
 
@@ -60,15 +63,19 @@ def samples(model, seed: int) -> Picture:
     return _table([[tint(drawn[8 * row + column]) for column in range(8)] for row in range(8)])
 
 
-def completions(model, digits: npt.NDArray[np.integer], seed: int) -> Picture:
+def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> Picture:
     """A row for each digit (N, C, H, W): itself, and its upper half completed DRAWS times."""
+    import torch
+
     from model_core import sample
 
     _, _, H, W = digits.shape
     keep = np.arange(H)[:, None].repeat(W, axis=1) < H // 2  # (H, W)
     rows = []
     for i, digit in enumerate(digits):
-        drawn = _pixels(sample(model, n=DRAWS, seed=seed + 1 + i, known=digit, keep=keep), model)
+        drawn = _pixels(
+            sample(model, DRAWS, seed + 1 + i, known=torch.from_numpy(digit).long(), keep=torch.from_numpy(keep)), model
+        )
         original = tint(_pixels(digit, model), given=np.ones_like(keep))
         rows.append([original, *(tint(image, given=keep) for image in drawn)])
     return _table(rows)
@@ -80,7 +87,7 @@ def tint(pixels: Picture, given: npt.NDArray[np.bool_] | None = None) -> Picture
     return (pixels.transpose(1, 2, 0) * (colour / 255)).astype(np.uint8)
 
 
-def _pixels(values, model) -> Picture:
+def _pixels(values: npt.ArrayLike, model: "Model") -> Picture:
     from model_core.data.pixels import values_to_pixels
 
     return values_to_pixels(np.asarray(values), model.config.values)

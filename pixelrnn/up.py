@@ -26,7 +26,7 @@ WORKER_DRAIN_S = 3.0
 """Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
 All graces together (API, then worker, then server) stay within 10 s."""
 
-REDIS_LIMIT_S = 30.0
+REDIS_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,10 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     supervisor = Supervisor(say)
     with supervisor.signals():
         try:
-            url = options.redis_url or _start_embedded(supervisor, options.data_dir)
-            _wait_for_redis(supervisor, url)
+            if options.redis_url is None:
+                url = _start_embedded(supervisor, options.data_dir)
+            else:
+                url = _expect_redis(supervisor, options.redis_url)
             for child in [*workers(options, url, logs), api(options, url, logs)]:
                 supervisor.start(child)
             supervisor.wait_until(partial(is_ready, options.url))
@@ -131,20 +133,24 @@ def is_ready(url: str) -> bool:
 
 
 def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
+    """Returns its address once it answers; however long it reads its file, unless it keeps dying."""
     server = embedded.EmbeddedRedis(data_dir)
     server.lock()
     supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
+    supervisor.wait_until(server.answers)
     return server.url
 
 
-def _wait_for_redis(supervisor: Supervisor, url: str) -> None:
+def _expect_redis(supervisor: Supervisor, url: str) -> str:
+    """Returns the address of a server of the user's own, once it answers."""
     deadline = time.monotonic() + REDIS_LIMIT_S
     try:
         supervisor.wait_until(lambda: embedded.answers(url) or time.monotonic() > deadline)
+        if not embedded.answers(url):
+            raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
     except ValueError as error:  # redis-py's word for an address it cannot read
         raise StartError(f"REDIS_URL is no address of a server: {error}") from None
-    if not embedded.answers(url):
-        raise StartError(f"no Redis answers at {_without_password(url)} after {REDIS_LIMIT_S:.0f} s")
+    return url
 
 
 def _without_password(url: str) -> str:
