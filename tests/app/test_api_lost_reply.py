@@ -4,11 +4,10 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from app.queue_entry import QUEUE_KEY
 from app.settings import Settings
@@ -25,38 +24,52 @@ def losing_replies_to(command: bytes, path: str, target: str) -> Iterator[None]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
+    sockets, threads = [listener], []
 
-    def pump(source: socket.socket, sink: socket.socket, cut: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if cut and command in data:
-                    source.shutdown(socket.SHUT_WR)  # the client waits for a reply that cannot come any more
-                    sink.sendall(data)
-                    time.sleep(SEEN_BY_THE_SERVER_S)
-                    break
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def start(work: Callable[..., None], *arguments: object) -> None:
+        threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        threads[-1].start()
 
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = listener.accept()
-                server = socket.socket(socket.AF_UNIX)
+                client, server = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                sockets.extend((client, server))
                 server.connect(target)
-                threading.Thread(target=pump, args=(client, server, True), daemon=True).start()
-                threading.Thread(target=pump, args=(server, client, False), daemon=True).start()
+                start(_pump, client, server, command)
+                start(_pump, server, client, None)
 
-    threading.Thread(target=accept, daemon=True).start()
+    start(accept)
     try:
         yield
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        for end in sockets:
+            _hang_up(end)
+        for thread in threads:
+            thread.join(10)
+        for end in sockets:
+            end.close()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the proxy's sockets are closed by its threads' end
+def _pump(source: socket.socket, sink: socket.socket, last: bytes | None) -> None:
+    """Bytes from one side to the other, until a packet holds `last`: that one still goes on, but nothing comes back."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            if last is not None and last in data:
+                source.shutdown(socket.SHUT_WR)
+                sink.sendall(data)
+                time.sleep(SEEN_BY_THE_SERVER_S)
+                break
+            sink.sendall(data)
+    for end in (source, sink):
+        _hang_up(end)
+
+
+def _hang_up(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+
+
 def test_job_is_queued_once_when_the_reply_is_lost(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
     """The client gets 503 and cannot know, but Redis never gets the same job twice."""
     target = redis_url.removeprefix("unix://").partition("?")[0]
