@@ -32,7 +32,7 @@ def main(
     mnist: Annotated[Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")],
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
     seed: Annotated[int, typer.Option(help="Of the samples; the completions take the ones after it.")] = 2016,
-    first: Annotated[int, typer.Option(help="The first of the eight test digits.")] = 0,
+    first: Annotated[int, typer.Option(help="The first of the eight digits; the others follow evenly spaced.")] = 0,
     scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = 3,
 ) -> None:
     """Draw both pictures; takes about as long as 128 images do."""
@@ -40,7 +40,8 @@ def main(
     from model_core.data.datasets import read_dataset
 
     loaded = load_model(model)
-    digits = read_dataset(mnist, "test", loaded.config)[first : first + DIGITS]
+    images = read_dataset(mnist, "test", loaded.config)
+    digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
     save_inputs(_pixels(digits[0], loaded), out)
     _save(samples(loaded, seed), out / "samples.png", scale)
