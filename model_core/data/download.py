@@ -111,6 +111,9 @@ def _save(url: str, path: Path) -> str:
 def _unpack(path: Path) -> None:
     if ".tar" not in path.suffixes:
         return
-    with tarfile.open(path) as archive:
-        archive.extractall(path.parent, filter="data")
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(path.parent, filter="data")
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"cannot unpack {path.name}: {error}") from None
     path.unlink()

@@ -70,5 +70,6 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "hours": round(state["seconds"] / 3600, 3),
         "valid_nats": state["best_nats"],
         "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
+        "resize": facts["recipe"]["data"].get("resize", "lanczos"),
         "recipe": training,
     }

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_core.config import NetworkConfig, preset
+from model_core.data.options import Resize
 from model_core.errors import ConfigError
 
 
@@ -28,6 +29,10 @@ class NetworkSection(_Section):
     head: int | None = None
     residual: bool | None = None
     skip: bool | None = None
+    factor: int | None = None
+    conditioning: int | None = None
+    small_layers: int | None = None
+    small_hidden: int | None = None
 
     def config(self) -> NetworkConfig:
         """The network to build; ConfigError for an unknown preset or an impossible size."""
@@ -40,6 +45,10 @@ class DataSection(_Section):
     path: Path
     train_images: int = Field(default=0, ge=0)
     valid_images: int = Field(default=0, ge=0)
+    resize: Resize = "lanczos"
+    """The filter for pictures of another size than the network's."""
+    download: bool = False
+    """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
 
 
 class TrainingSection(_Section):

@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
-from model_core.data import open_dataset, read_dataset
-from model_core.data.splits import Values, spread
 from model_core.errors import ConfigError
 from model_core.networks import build_network
 from model_core.training.batches import Batches
 from model_core.training.display import open_display
 from model_core.training.files import RunFiles, RunPaths, resume
+from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
@@ -83,11 +82,11 @@ def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
     paths = RunPaths(request.directory)
     if paths.last.exists() and not request.resume:
         raise ConfigError(f"{paths.directory} already holds a run: add --resume to go on with it, or choose --name")
-    images = _images(recipe, "train", recipe.data.train_images)
-    valid = _images(recipe, "valid", recipe.data.valid_images)
+    images = RunImages(recipe, request.directory)
+    train_images, valid = images.train(), images.valid()
     torch.manual_seed(training.seed)
     network = build_network(config).to(training.device)
-    batches = Batches(images, training.batch, training.seed, ranks.rank, ranks.count)
+    batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count)
     stepper = Stepper(network, batches, training, ranks)
     state = resume(paths, stepper, config) if request.resume else TrainState.fresh()
     files = None
@@ -95,15 +94,11 @@ def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
         facts = {
             "network": asdict(config),
             "recipe": recipe.model_dump(mode="json"),
-            "data": open_dataset(recipe.data.path).description,
+            "data": images.description,
             "name": request.directory.name,
         }
         files = RunFiles(paths, recipe, state, facts, request.publish_to)
     return Loop(stepper, valid, recipe, ranks, state, files), files
-
-
-def _images(recipe: Recipe, split: str, limit: int) -> Values:
-    return spread(read_dataset(recipe.data.path, split, recipe.network.config()), limit)
 
 
 def _use_few_threads() -> None:

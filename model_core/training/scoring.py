@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model_core.card import Card
-from model_core.data import read_dataset
+from model_core.data import ReadOptions, read_dataset
 from model_core.data.splits import spread
 from model_core.models import CARD, Model, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate
@@ -16,7 +16,8 @@ from model_core.training.publish import refuse_leak
 
 def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int = 50) -> Score:
     """Score `limit` images spread over a split (0: all), with a progress bar; refuses what only a leak explains."""
-    values = spread(read_dataset(data, split, model.config), limit)
+    options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
+    values = spread(read_dataset(data, split, model.config, options), limit)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{split} images", total=len(values))
         score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))

@@ -1,0 +1,35 @@
+"""The images of a run: where its recipe says they are, decoded into a cache that lies beside the run."""
+
+from pathlib import Path
+
+from model_core.data import Dataset, ReadOptions, open_dataset
+from model_core.data.datasets import read_dataset
+from model_core.data.download import download
+from model_core.data.splits import Values, spread
+from model_core.training.recipe import Recipe
+
+
+class RunImages:
+    """The training and validation images of a recipe, the same for every process of a run."""
+
+    def __init__(self, recipe: Recipe, directory: Path) -> None:
+        """directory is the run's. Raises DataError when there is no data, or it cannot be had."""
+        self._data = recipe.data
+        self._config = recipe.network.config()
+        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache")
+        if recipe.data.download and not recipe.data.path.exists():
+            download(recipe.data.path)
+
+    @property
+    def description(self) -> str:
+        """What a card says of the data."""
+        dataset: Dataset = open_dataset(self._data.path, self._options)
+        return dataset.description
+
+    def train(self) -> Values:
+        """uint8 (N, C, H, W); DataError when they cannot be read or are not the network's."""
+        return spread(read_dataset(self._data.path, "train", self._config, self._options), self._data.train_images)
+
+    def valid(self) -> Values:
+        """uint8 (N, C, H, W); DataError when they cannot be read or are not the network's."""
+        return spread(read_dataset(self._data.path, "valid", self._config, self._options), self._data.valid_images)
