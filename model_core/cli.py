@@ -5,6 +5,7 @@ Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. 
 
 import json
 import secrets
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,8 @@ def train(
     changes = [*(set_ or []), *([f"data.path={json.dumps(str(data))}"] if data else [])]
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
-    result = train_with(RunRequest(recipe, directory, resume, publish), processes)
+    command = _train_command(config, set_ or [], processes)
+    result = train_with(RunRequest(recipe, directory, resume, publish, command), processes)
     if not result.leads:
         return
     if result.finished:
@@ -101,7 +103,8 @@ def evaluate(
     if write_card:
         keep_score(model_directory(model, models_dir), split, score)
     typer.echo(
-        f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, {score.bits_per_dim:.4f} bits/dim, "
+        f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, "
+        f"{score.bits_per_dim:.4f} +- {score.bits_standard_error:.4f} bits/dim{_by_colour(score.colour_bits)}, "
         f"{score.images} {split} images, {score.images_per_s:.0f} images/s",
         err=True,
     )
@@ -188,6 +191,21 @@ def _report_drawing(facts: dict[str, Any], json_: bool) -> None:
 
 def _print_json(facts: dict[str, Any]) -> None:
     typer.echo(json.dumps(facts))
+
+
+def _by_colour(bits: list[float]) -> str:
+    if len(bits) == 1:
+        return ""
+    named = ", ".join(f"{name} {value:.3f}" for name, value in zip(("red", "green", "blue"), bits, strict=True))
+    return f" ({named})"
+
+
+def _train_command(config: Path, changes: list[str], processes: int) -> str:
+    """What a card says of how to train it again; where the data lay is nobody else's matter."""
+    kept = [change for change in changes if not change.startswith("data.path")]
+    options = [word for change in kept for word in ("--set", change)]
+    options += ["--processes", str(processes)] if processes > 1 else []
+    return shlex.join(["pixelrnn", "train", f"configs/{config.name}", *options])
 
 
 def _nats(value: float | None) -> str:

@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_core.data.splits import Values
-from model_core.likelihood import nats_per_image
-from model_core.networks import PixelNetwork
+from model_core.networks import Network
 from model_core.training.ranks import Ranks
 
 
@@ -20,22 +21,27 @@ class EvaluationStoppedError(Exception):
 
 @dataclass(frozen=True)
 class Score:
-    """Mean over images; the standard error is that of the mean."""
+    """Means over images, and the standard errors of these means."""
 
     nats: float
     bits_per_dim: float
     standard_error: float
+    """Of nats."""
+    bits_standard_error: float
+    """Of bits_per_dim."""
+    colour_bits: list[float]
+    """bits_per_dim of each colour's own variables: grey, or red, green given red, blue given both."""
     images: int
     images_per_s: float
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON and a card take it."""
         return asdict(self)
 
 
 @torch.inference_mode()
 def evaluate(
-    network: PixelNetwork,
+    network: Network,
     values: Values,
     batch: int = 50,
     ranks: Ranks | None = None,
@@ -50,28 +56,35 @@ def evaluate(
     started = time.perf_counter()
     share = values[ranks.rank :: ranks.count]
     device = next(network.parameters()).device
-    total = squares = 0.0
+    sums = torch.zeros(1 + values.shape[1], dtype=torch.float64)  # of squared nats, and of each colour's nats
     for start in range(0, math.ceil(len(values) / ranks.count), batch):
         if ranks.any(stop()):
             raise EvaluationStoppedError
         part = share[start : start + batch]
         if len(part):
-            nats = nats_per_image(network, torch.from_numpy(part.astype(np.int64)).to(device)).double()
-            total += float(nats.sum())
-            squares += float(nats.square().sum())
+            sums += _sums(network, torch.from_numpy(part.astype(np.int64)).to(device))
         on_images(len(part) * ranks.count)
-    total, squares = ranks.sum(total, squares)
-    return _score(total, squares, values, time.perf_counter() - started)
+    squares, *colours = ranks.sum(*sums.tolist())
+    return _score(squares, colours, values, time.perf_counter() - started)
 
 
-def _score(total: float, squares: float, values: Values, seconds: float) -> Score:
-    count = len(values)
-    mean = total / count
-    variance = max(0.0, squares / count - mean * mean)
+def _sums(network: Network, values: Tensor) -> Tensor:
+    """Over images (B, C, H, W): the sum of their squared nats, then the sum of each colour's nats (1 + C)."""
+    colours = network.nats_map(values).double().sum((2, 3))  # (B, C)
+    return torch.cat([colours.sum(1).square().sum()[None], colours.sum(0)]).cpu()
+
+
+def _score(squares: float, colours: list[float], values: Values, seconds: float) -> Score:
+    count, C, H, W = values.shape
+    mean = sum(colours) / count
+    error = math.sqrt(max(0.0, squares / count - mean * mean) / count)
+    bit = math.log(2) * C * H * W  # nats per image that make one bit/dim
     return Score(
         nats=mean,
-        bits_per_dim=mean / (math.log(2) * math.prod(values.shape[1:])),
-        standard_error=math.sqrt(variance / count),
+        bits_per_dim=mean / bit,
+        standard_error=error,
+        bits_standard_error=error / bit,
+        colour_bits=[nats / count / (bit / C) for nats in colours],
         images=count,
         images_per_s=count / seconds,
     )

@@ -58,13 +58,25 @@ class RunFiles:
             draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
 
 
-def resume(paths: RunPaths, stepper: Stepper, config: NetworkConfig) -> TrainState:
-    """Put the last checkpoint into a stepper; ConfigError when there is none or it is of another network."""
+def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainState:
+    """Put the last checkpoint into a stepper; `asked` is what the next checkpoint would say beside the state.
+
+    Raises ConfigError when there is no checkpoint, or when its network or its batches are others than those asked for.
+    """
     if not paths.last.exists():
         raise ConfigError(f"nothing to resume: there is no {paths.last}")
     tensors, facts = read_checkpoint(paths.last)
-    if NetworkConfig.from_dict(facts["network"]) != config:
+    if NetworkConfig.from_dict(facts["network"]) != NetworkConfig.from_dict(asked["network"]):
         raise ConfigError(f"{paths.last} is of another network than the recipe describes")
+    for key in ("batch", "seed"):
+        before, now = facts["recipe"]["training"][key], asked["recipe"]["training"][key]
+        if before != now:
+            raise ConfigError(f"the run was started with training.{key} = {before}: it cannot go on with {now}")
+    if facts.get("per_epoch", asked["per_epoch"]) != asked["per_epoch"]:
+        raise ConfigError(
+            f"the run was started with {facts['per_epoch']} updates an epoch, and the data now makes "
+            f"{asked['per_epoch']}: it cannot go on with other images"
+        )
     try:
         stepper.restore(tensors)
     except (KeyError, RuntimeError) as error:

@@ -8,12 +8,13 @@ from torch import Tensor
 from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
+from model_core.likelihood import bits_per_dim
 from model_core.models import Model, count_parameters, save_model
-from model_core.networks import PixelNetwork, build_network
+from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint
 
 LEAK_BITS = 2.6
-"""No model without the future in sight has come below this on natural 8-bit colour images (the best is 2.80)."""
+"""No model without the future in sight has come below this on natural 8-bit colour images."""
 
 
 def model_from_checkpoint(path: Path) -> Model:
@@ -35,7 +36,7 @@ def model_from_checkpoint(path: Path) -> Model:
     return Model(network, card)
 
 
-def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> PixelNetwork:
+def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> Network:
     """A new network with these parameters, ready to draw; ModelError when they are not its own."""
     network = build_network(config)
     try:
@@ -46,19 +47,24 @@ def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> PixelN
 
 
 def publish(checkpoint: Path, models_dir: Path) -> Path:
-    """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory."""
+    """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory.
+
+    Raises ModelError when the file is no checkpoint, or when its validation score shows a leak.
+    """
     model = model_from_checkpoint(checkpoint)
+    nats = model.card.training["valid_nats"]
+    if model.card.training["natural_images"] and nats is not None:
+        refuse_leak(bits_per_dim(nats, model.config))
     directory = models_dir / model.card.name
     save_model(model, directory)
     return directory
 
 
-def refuse_leak(config: NetworkConfig, bits_per_dim: float) -> None:
-    """ModelError when a score on 8-bit colour images is too good to be causal."""
-    if config.values == 256 and config.channels == 3 and bits_per_dim < LEAK_BITS:
+def refuse_leak(bits: float) -> None:
+    """ModelError when bits/dim on natural 8-bit colour images are too good to be causal."""
+    if bits < LEAK_BITS:
         raise ModelError(
-            f"{bits_per_dim:.3f} bits/dim on 8-bit colour images is below {LEAK_BITS}: "
-            "the network sees what it should predict"
+            f"{bits:.3f} bits/dim on natural 8-bit images is below {LEAK_BITS}: the network sees what it should predict"
         )
 
 
@@ -70,6 +76,9 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "hours": round(state["seconds"] / 3600, 3),
         "valid_nats": state["best_nats"],
         "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
+        "command": facts.get("command", ""),
+        "hardware": facts.get("hardware", ""),
+        "natural_images": facts.get("natural_images", False),
         "resize": facts["recipe"]["data"].get("resize", "lanczos"),
         "recipe": training,
     }

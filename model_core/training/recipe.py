@@ -76,6 +76,13 @@ class TrainingSection(_Section):
     ema: float = Field(default=0.9995, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones that are published; 0 keeps no average."""
     device: str = "cpu"
+    """cpu, or cuda: with several processes on a host, each takes the GPU of its own number."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16: autocast on a CUDA device; weights, gradients, their sums and every evaluation stay in float32."""
+    compile: bool = False
+    """Whether torch.compile makes the update's code, on a CUDA device."""
+    micro_batch: int = Field(default=0, ge=0)
+    """Images of a process's share that are in memory at once; 0 takes all. The curve is the same."""
 
 
 class OutputSection(_Section):

@@ -7,13 +7,16 @@ from typing import Any
 
 import torch
 
+from model_core.data.natural import looks_natural
 from model_core.errors import ConfigError
 from model_core.networks import build_network
 from model_core.training.batches import Batches
+from model_core.training.device import describe_hardware, training_device
 from model_core.training.display import open_display
 from model_core.training.files import RunFiles, RunPaths, resume
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
+from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
 from model_core.training.state import TrainState
@@ -29,6 +32,8 @@ class RunRequest:
     directory: Path
     resume: bool = False
     publish_to: Path | None = None
+    command: str = ""
+    """What a person types to repeat the run; the model's card says it."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,19 @@ class RunResult:
 def train(request: RunRequest) -> RunResult:
     """Train until the last epoch or a signal, as one process of the group that the environment describes.
 
-    Raises ConfigError, DataError or ModelError for what cannot be trained, DivergedError when the loss stops being
-    a number; the last checkpoint is then still good.
+    Raises ConfigError, DataError or ModelError for what cannot be trained; DivergedError when the loss stops being a
+    number, and OutOfMemoryError: the last checkpoint is then still good.
     """
     _use_few_threads()
-    with joined_ranks(request.recipe.training.device) as ranks, stop_on_signals() as stop:
-        loop, files = prepare(request, ranks)
-        total = request.recipe.training.epochs * loop.per_epoch
+    training = request.recipe.training
+    device = training_device(training)
+    with (
+        explained_memory(training, request.directory),
+        joined_ranks(device) as ranks,
+        stop_on_signals() as stop,
+    ):
+        loop, files = prepare(request, ranks, device)
+        total = training.epochs * loop.per_epoch
         try:
             with open_display(ranks.leads, loop.state.iteration, total) as display:
                 finished = loop.run(lambda: stop.made, display)
@@ -75,7 +86,7 @@ def train(request: RunRequest) -> RunResult:
     )
 
 
-def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
+def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loop, RunFiles | None]:
     """A loop ready to run, and the files it writes to, which the caller closes; only the leading process has any."""
     recipe, training = request.recipe, request.recipe.training
     config = recipe.network.config()
@@ -85,19 +96,21 @@ def prepare(request: RunRequest, ranks: Ranks) -> tuple[Loop, RunFiles | None]:
     images = RunImages(recipe, request.directory)
     train_images, valid = images.train(), images.valid()
     torch.manual_seed(training.seed)
-    network = build_network(config).to(training.device)
+    network = build_network(config).to(device)
     batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count)
     stepper = Stepper(network, batches, training, ranks)
-    state = resume(paths, stepper, config) if request.resume else TrainState.fresh()
-    files = None
-    if ranks.leads:
-        facts = {
-            "network": asdict(config),
-            "recipe": recipe.model_dump(mode="json"),
-            "data": images.description,
-            "name": request.directory.name,
-        }
-        files = RunFiles(paths, recipe, state, facts, request.publish_to)
+    facts = {
+        "network": asdict(config),
+        "recipe": recipe.model_dump(mode="json"),
+        "per_epoch": batches.per_epoch,
+        "data": images.description,
+        "natural_images": looks_natural(valid, config.values),
+        "name": request.directory.name,
+        "command": request.command,
+        "hardware": describe_hardware(device, ranks.count),
+    }
+    state = resume(paths, stepper, facts) if request.resume else TrainState.fresh()
+    files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
     return Loop(stepper, valid, recipe, ranks, state, files), files
 
 

@@ -8,6 +8,7 @@ from rich.progress import Progress
 
 from model_core.card import Card
 from model_core.data import ReadOptions, read_dataset
+from model_core.data.natural import looks_natural
 from model_core.data.splits import spread
 from model_core.models import CARD, Model, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate
@@ -21,7 +22,8 @@ def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{split} images", total=len(values))
         score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))
-    refuse_leak(model.config, score.bits_per_dim)
+    if looks_natural(values, model.config.values):
+        refuse_leak(score.bits_per_dim)
     return score
 
 
@@ -33,9 +35,9 @@ def model_directory(name_or_path: str, models_dir: Path | None) -> Path:
 
 def keep_score(directory: Path, split: str, score: Score) -> None:
     """Write a score into the model's card; the speed stays out, because it is this machine's."""
+    card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
-    card = Card.read(directory / CARD)
     draft = directory / f".{CARD}"
     replace(card, scores=scores).write(draft)
     draft.replace(directory / CARD)

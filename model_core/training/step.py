@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from model_core.errors import PixelRNNError
 from model_core.likelihood import nats_per_image
-from model_core.networks import PixelNetwork
+from model_core.networks import Network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.optimiser import Average, Optimiser
@@ -39,22 +40,21 @@ class Stepper:
     The optimised loss is nats per dimension, so that learning rates and clip norms mean the same at every image size.
     """
 
-    def __init__(self, network: PixelNetwork, batches: Batches, training: TrainingSection, ranks: Ranks) -> None:
+    def __init__(self, network: Network, batches: Batches, training: TrainingSection, ranks: Ranks) -> None:
         self.network = network
         self.parameters = FlatParameters(network, extra=2)
         self.optimiser = Optimiser(self.parameters, training)
         self.average = Average(self.parameters, training.ema) if training.ema else None
         self.per_epoch = batches.per_epoch
         self._batches = batches
+        self._nats_per_image = torch.compile(nats_per_image) if training.compile else nats_per_image
         self._training = training
         self._ranks = ranks
 
     def advance(self, iteration: int, stop: bool) -> StepReport:
         """Make update number `iteration` (from 0); DivergedError leaves the weights as they were."""
-        values = self._batches.at(iteration).to(self.parameters.weights.device)
-        nats = nats_per_image(self.network, values).mean()
-        (nats / values[0].numel()).backward()
-        mean_nats, stops = self._share(nats.detach(), stop)
+        nats = self._add_gradients(self._batches.at(iteration).to(self.parameters.weights.device))
+        mean_nats, stops = self._share(nats, stop)
         norm = self.optimiser.clip()
         if not (math.isfinite(mean_nats) and math.isfinite(norm)):
             raise DivergedError(f"training diverged at iteration {iteration + 1}: the loss is no longer finite")
@@ -63,6 +63,16 @@ class Stepper:
         if self.average is not None:
             self.average.update(iteration)
         return StepReport(mean_nats, norm, rate, stops > 0)
+
+    def _add_gradients(self, values: Tensor) -> Tensor:
+        """Gradients of this process's images, as many at once as fit: values (B, C, H, W) -> their mean nats ()."""
+        total = torch.zeros((), device=values.device)
+        for part in values.split(self._training.micro_batch or len(values)):
+            with torch.autocast(values.device.type, torch.bfloat16, enabled=self._training.precision == "bf16"):
+                nats = self._nats_per_image(self.network, part).sum() / len(values)
+            (nats / values[0].numel()).backward()
+            total += nats.detach()
+        return total
 
     def _share(self, nats: Tensor, stop: bool) -> tuple[float, float]:
         """Average the gradients over processes, and with them, in the same message, the loss and the wish to stop."""

@@ -1,10 +1,13 @@
 """Whole runs: the same curve however often they are stopped, and by however many processes they are made."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.display import Silent
 from model_core.training.launch import train_with
+from model_core.training.memory import OutOfMemoryError, explained_memory
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, prepare, train
@@ -43,6 +47,13 @@ def curve(directory: Path) -> list[dict[str, Any]]:
     """The log without what the clock says."""
     lines = (json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines())
     return [{name: value for name, value in line.items() if name not in CLOCK} for line in lines]
+
+
+def same_curve(directory: Path, expected: Path) -> None:
+    """The same events at the same iterations, numbers up to rounding."""
+    for ours, theirs in zip(curve(directory), curve(expected), strict=True):
+        assert ours.pop("event") == theirs.pop("event")
+        assert ours == pytest.approx(theirs, rel=1e-3)
 
 
 def test_training_learns_and_logs(recipe: Recipe, tmp_path: Path) -> None:
@@ -87,9 +98,55 @@ def test_two_processes_draw_the_curve_of_one(recipe: Recipe, tmp_path: Path) -> 
     one, two = tmp_path / "one", tmp_path / "two"
     train(RunRequest(recipe, one))
     assert train_with(RunRequest(recipe, two), processes=2).finished
-    for ours, theirs in zip(curve(two), curve(one), strict=True):
-        assert ours.pop("event") == theirs.pop("event")
-        assert ours == pytest.approx(theirs, rel=1e-3)
+    same_curve(two, one)
+
+
+def test_the_curve_goes_on_when_resumed_by_another_number_of_processes(
+    recipe: Recipe, recipe_file: Path, tmp_path: Path
+) -> None:
+    """The batch belongs to the run, not to a process: two take over from one in mid-epoch, and one from two."""
+    train(RunRequest(recipe, tmp_path / "whole"))
+    assert not run(RunRequest(recipe, tmp_path / "grown"), stop_at_question(4))
+    assert train_with(RunRequest(recipe, tmp_path / "grown", resume=True), processes=2).finished
+    same_curve(tmp_path / "grown", tmp_path / "whole")
+    constant = Recipe.load(recipe_file, ["training.schedule=constant"])
+    train(RunRequest(constant, tmp_path / "whole-2"))
+    half = Recipe.load(recipe_file, ["training.schedule=constant", "training.epochs=1"])
+    assert train_with(RunRequest(half, tmp_path / "shrunk"), processes=2).finished
+    assert train(RunRequest(constant, tmp_path / "shrunk", resume=True)).finished
+    same_curve(tmp_path / "shrunk", tmp_path / "whole-2")
+
+
+def test_the_curve_is_the_same_when_a_batch_is_computed_in_parts(
+    recipe: Recipe, recipe_file: Path, tmp_path: Path
+) -> None:
+    """Three images at once, of a batch of eight: only rounding differs."""
+    train(RunRequest(recipe, tmp_path / "whole"))
+    train(RunRequest(Recipe.load(recipe_file, ["training.micro_batch=3"]), tmp_path / "parts"))
+    same_curve(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_running_out_of_memory_names_the_checkpoint_and_a_way_out(recipe: Recipe, tmp_path: Path) -> None:
+    """Allocations that really fail, torch's and numpy's; other errors pass."""
+    assert not run(RunRequest(recipe, tmp_path), stop_at_question(1))
+    for allocate in (torch.empty, np.empty):
+        with (
+            pytest.raises(OutOfMemoryError, match=r"8 images at once: .*last\.safetensors is .*micro_batch below 8"),
+            explained_memory(recipe.training, tmp_path),
+        ):
+            allocate(2**50)
+    with pytest.raises(RuntimeError, match="shape"), explained_memory(recipe.training, tmp_path):
+        torch.empty(3).view(2)
+
+
+def test_running_out_of_memory_ends_the_command_in_one_line(recipe_file: Path, tmp_path: Path) -> None:
+    """A network of 13 GB in 8 GB: exit code 2."""
+    command = [sys.executable, "-m", "pixelrnn", "train", str(recipe_file), "--runs-dir", str(tmp_path)]
+    limited = ["sh", "-c", 'ulimit -v 8000000; exec "$@"', "sh", *command, "--set", "network.hidden=40000"]
+    ended = subprocess.run(limited, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert "out of memory on cpu" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recipe: Recipe, tmp_path: Path) -> None:
@@ -102,12 +159,19 @@ def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recip
         train(request)
 
 
-def test_resuming_is_refused_when_the_network_or_optimiser_is_another(
+def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
     recipe: Recipe, recipe_file: Path, tmp_path: Path
 ) -> None:
-    """A checkpoint is only for the network, and the kind of rule, that wrote it."""
+    """A checkpoint is only for the network, the kind of rule, and the batches that wrote it."""
     assert not run(RunRequest(recipe, tmp_path / "run"), stop_at_question(1))
-    for change, error in (("network.hidden=6", ConfigError), ("training.momentum=0.9", ModelError)):
+    changes = {
+        "network.hidden=6": ConfigError,
+        "training.momentum=0.9": ModelError,
+        "training.batch=10": ConfigError,
+        "training.seed=1": ConfigError,
+        "data.train_images=20": ConfigError,
+    }
+    for change, error in changes.items():
         with pytest.raises(error):
             train(RunRequest(Recipe.load(recipe_file, [change]), tmp_path / "run", resume=True))
 

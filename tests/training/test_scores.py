@@ -10,11 +10,12 @@ import torch
 
 from model_core.card import Card
 from model_core.config import preset
+from model_core.data.natural import looks_natural
 from model_core.errors import ModelError
 from model_core.likelihood import nats_per_image
 from model_core.models import load_model
-from model_core.networks import build_network
-from model_core.training.checkpoint import read_checkpoint
+from model_core.networks import PixelNetwork, build_network
+from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.evaluate import EvaluationStoppedError, evaluate
 from model_core.training.publish import publish, refuse_leak
 from model_core.training.recipe import Recipe
@@ -33,6 +34,7 @@ def test_uniform_logits_cost_log2_v_bits() -> None:
     assert score.bits_per_dim == pytest.approx(2.0)
     assert score.nats == pytest.approx(36 * math.log(4))
     assert score.standard_error == pytest.approx(0.0, abs=1e-3)
+    assert score.colour_bits == pytest.approx([2.0] * 3)
     assert score.images == 7
 
 
@@ -80,8 +82,6 @@ def test_a_score_is_kept_in_the_card_and_the_weights_stay(recipe: Recipe, tmp_pa
 
 def test_publishing_is_refused_when_the_file_is_of_another_network(recipe: Recipe, tmp_path: Path) -> None:
     """Weights that do not fit are an error, not a model."""
-    from model_core.training.checkpoint import write_checkpoint
-
     train(RunRequest(recipe, tmp_path / "stripes"))
     tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
     facts["network"]["hidden"] = 6
@@ -90,9 +90,37 @@ def test_publishing_is_refused_when_the_file_is_of_another_network(recipe: Recip
         publish(tmp_path / "other.safetensors", tmp_path / "models")
 
 
-def test_a_score_is_refused_when_only_a_leak_explains_it() -> None:
-    """Natural 8-bit images do not go below 2.6 bits/dim; binary digits do."""
+def test_each_colour_has_its_own_bits() -> None:
+    """A network that is sure of blue only: 2 bits for red and green, none for blue; their mean is bits/dim."""
+    network = build_network(CONFIG)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    assert isinstance(network, PixelNetwork)
+    network.head.output.bias.data.view(3, 4)[2, 1] = 100.0
+    values = np.ones((5, 3, 4, 3), np.uint8)
+    score = evaluate(network, values)
+    assert score.colour_bits == pytest.approx([2.0, 2.0, 0.0], abs=1e-6)
+    assert score.bits_per_dim == pytest.approx(sum(score.colour_bits) / 3)
+
+
+def test_natural_images_are_told_from_graphics() -> None:
+    """Smooth noise steps like a photograph; flat areas, grey and few values do not."""
+    random = np.random.default_rng(0)
+    photo = (np.cumsum(random.normal(0, 8, (20, 3, 16, 16)), axis=3) + 128).clip(0, 255).astype(np.uint8)
+    assert looks_natural(photo, 256)
+    assert not looks_natural(photo[:, :1], 256)
+    assert not looks_natural(photo // 64, 4)
+    assert not looks_natural(photo // 64 * 64, 256)
+
+
+def test_publishing_is_refused_when_only_a_leak_explains_the_score(recipe: Recipe, tmp_path: Path) -> None:
+    """Natural 8-bit images do not go below 2.6 bits/dim; other images may."""
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
+    facts["natural_images"] = True
+    write_checkpoint(tmp_path / "leak.safetensors", tensors, facts)
     with pytest.raises(ModelError, match="sees what it should predict"):
-        refuse_leak(preset("cifar10-pixelcnn"), 0.0018)
-    refuse_leak(preset("cifar10-pixelcnn"), 3.14)
-    refuse_leak(preset("mnist-pixelcnn"), 0.147)
+        publish(tmp_path / "leak.safetensors", tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+    publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models")
+    refuse_leak(3.14)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from itertools import chain
 
 import numpy as np
@@ -135,3 +136,14 @@ def test_batches_are_refused_when_they_cannot_be_filled_or_shared() -> None:
         Batches(images, 13, 0)
     with pytest.raises(ConfigError, match="3 processes"):
         Batches(images, 4, 0, 0, 3)
+
+
+def test_the_next_batch_is_read_while_one_is_in_use() -> None:
+    """What was handed out stays as it was until the next question."""
+    images = np.arange(64, dtype=np.uint8).reshape(64, 1, 1, 1)
+    batches = Batches(images, batch=4, seed=0)
+    for iteration in range(40):
+        expected = np.random.default_rng([0, iteration // 16]).permutation(64)[iteration % 16 * 4 :][:4]
+        values = batches.at(iteration)
+        time.sleep(0.001)
+        assert values.flatten().tolist() == expected.tolist()

@@ -1,0 +1,58 @@
+"""Which device this process trains on, in which precision, and what that machine is called."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+from model_core.errors import ConfigError
+from model_core.training.recipe import TrainingSection
+
+
+def training_device(training: TrainingSection) -> str:
+    """The recipe's device; of several GPUs, each process on a host takes the one of its LOCAL_RANK.
+
+    Raises ConfigError when the device is not there, or cannot do the recipe's precision or compilation.
+    """
+    try:
+        device = torch.device(training.device)
+    except RuntimeError:
+        raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1") from None
+    if device.type == "cuda":
+        return _gpu(device, training)
+    for key, wanted in (("precision = bf16", training.precision == "bf16"), ("compile = true", training.compile)):
+        if wanted:
+            raise ConfigError(f"training.{key} needs a CUDA device, but training.device is {training.device}")
+    return training.device
+
+
+def _gpu(device: torch.device, training: TrainingSection) -> str:
+    count = torch.cuda.device_count()
+    index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+    if index >= count:
+        raise ConfigError(
+            f"training.device = {training.device} asks for GPU {index}, but this machine has {count or 'none'}; "
+            "--set training.device=cpu --set training.precision=float32 trains without"
+        )
+    if training.precision == "bf16" and not torch.cuda.is_bf16_supported():
+        raise ConfigError(f"training.precision = bf16: {torch.cuda.get_device_name(index)} cannot compute in bf16")
+    torch.cuda.set_device(index)
+    return f"cuda:{index}"
+
+
+def describe_hardware(device: str, processes: int) -> str:
+    """What a card says of the machine: `2 x AMD EPYC 9R14, 1 thread each`."""
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        name = f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return name if processes == 1 else f"{processes} x {name}"
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE) if facts.is_file() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,56 @@
+"""What a recipe may ask of a device, and what is refused where there is none."""
+
+import pytest
+import torch
+
+from model_core.config import preset
+from model_core.errors import ConfigError
+from model_core.networks import build_network
+from model_core.training.batches import Batches
+from model_core.training.device import describe_hardware, training_device
+from model_core.training.ranks import Ranks
+from model_core.training.recipe import TrainingSection
+from model_core.training.step import Stepper
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+
+
+@without_gpu
+@pytest.mark.parametrize(
+    ("wish", "complaint"),
+    [
+        ({"device": "cuda"}, "GPU 0, but this machine has none"),
+        ({"device": "cuda:3"}, "GPU 3, but this machine has none"),
+        ({"device": "tpu please"}, "is no device"),
+        ({"precision": "bf16"}, "precision = bf16 needs a CUDA device"),
+        ({"compile": True}, "compile = true needs a CUDA device"),
+    ],
+    ids=lambda wish: str(wish),
+)
+def test_a_wish_is_refused_when_the_device_cannot_grant_it(wish: dict[str, object], complaint: str) -> None:
+    """Before any data is read, in one sentence."""
+    with pytest.raises(ConfigError, match=complaint):
+        training_device(TrainingSection(epochs=1, **wish))  # type: ignore[arg-type]
+
+
+def test_hardware_is_named_for_the_card() -> None:
+    """Processor, threads and, when there are several, processes."""
+    assert "thread" in describe_hardware("cpu", 1)
+    assert describe_hardware("cpu", 3) == f"3 x {describe_hardware('cpu', 1)}"
+
+
+@pytest.mark.parametrize("name", ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm", "cifar10-multi-scale"])
+def test_bf16_updates_follow_those_of_float32(name: str) -> None:
+    """Under autocast every network has the same loss and gradient up to bf16's rounding; weights stay float32."""
+    sizes = {"height": 4, "width": 4, "layers": 2, "hidden": 6, "head": 6, "values": 4, "channels": 3}
+    images = torch.randint(4, (4, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte().numpy()
+    reports = {}
+    for precision in ("float32", "bf16"):
+        torch.manual_seed(1)
+        network = build_network(preset(name).with_overrides(**sizes))
+        training = TrainingSection(epochs=1, batch=4, precision=precision)  # type: ignore[arg-type]
+        stepper = Stepper(network, Batches(images, 4, 0), training, Ranks())
+        reports[precision] = stepper.advance(0, stop=False)
+        assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert reports["bf16"].nats == pytest.approx(reports["float32"].nats, rel=1e-2)
+    assert reports["bf16"].gradient_norm == pytest.approx(reports["float32"].gradient_norm, rel=0.1)
