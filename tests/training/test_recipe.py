@@ -4,17 +4,47 @@ from pathlib import Path
 
 import pytest
 
-from model_core.config import preset
+from model_core.config import PRESETS, preset
 from model_core.errors import ConfigError
 from model_core.training.recipe import Recipe
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.toml"))
 
 
+OWN_SIZES = ("small", "own")
+"""Recipes with one of these in their names are presets at a size of ours."""
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_shipped_recipe_loads_and_is_named_after_its_preset(path: Path) -> None:
-    """Every file in configs/ is a recipe for the preset it is named after."""
-    assert Recipe.load(path).network.config() == preset(path.stem)
+    """Every file in configs/ is a recipe for the preset it is named after, as it is, or at a smaller size."""
+    recipe = Recipe.load(path)
+    if not set(path.stem.split("-")) & set(OWN_SIZES):
+        assert recipe.network.config() == preset(path.stem)
+    elif "small" in path.stem:
+        assert recipe.network.preset == path.stem.replace("small-", "")
+        assert recipe.network.config().hidden < preset(recipe.network.preset).hidden
+
+
+def test_every_preset_has_a_recipe() -> None:
+    """What the paper trained can be trained."""
+    assert {path.stem for path in CONFIGS} >= set(PRESETS)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_shipped_recipe_has_the_batch_of_section_5_2(path: Path) -> None:
+    """16 images; 64 for ImageNet 32 x 32 and 32 for 64 x 64."""
+    expected = 64 if "imagenet32" in path.stem else 32 if "imagenet64" in path.stem else 16
+    assert Recipe.load(path).training.batch == expected
+
+
+@pytest.mark.parametrize("switch", ["residual=false", "skip=false", "layers=1", "layers=9"])
+def test_the_paper_s_ablations_are_switches(switch: str) -> None:
+    """Tables 2 and 3: the Row LSTM without its connections, and at other depths."""
+    path = next(path for path in CONFIGS if path.stem == "cifar10-row-lstm")
+    config = Recipe.load(path, [f"network.{switch}"]).network.config()
+    key, value = switch.split("=")
+    assert getattr(config, key) == {"false": False, "1": 1, "9": 9}[value]
 
 
 def test_a_recipe_overrides_its_preset(recipe: Recipe) -> None:
