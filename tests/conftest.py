@@ -33,7 +33,7 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory with `tiny-cnn` and `tiny-diagonal` (binary, 6 x 5) and `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
+    """A models directory: `tiny-cnn` and `tiny-diagonal` (binary, 6 x 5), `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
     from model_core import save_model, untrained
 
     directory = tmp_path_factory.mktemp("models")

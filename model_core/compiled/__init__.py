@@ -1,6 +1,43 @@
-"""Compiled CPU code (numba, no C compiler): the recurrences that would drown in operator overhead.
+"""Compiled CPU code (numba, no C compiler): the loops that would drown in operator overhead.
 
-vector_code.py   four rows times sixteen lanes: products and activations in registers, as LLVM vectors
-lstm_cell.py     one LSTM cell of four images, forward and backward, as numba intrinsics
-scans.py         a whole image of cells in raster order
+    vector_code.py   four rows times sixty-four columns: products and activations in registers, as LLVM vectors
+    lstm_cell.py     one LSTM cell of four images, forward and backward, as numba intrinsics
+    scans.py         training: a whole batch of such cells in raster order
+    tiles.py         drawing: four pixels, anywhere in memory, through one piece of a layer
+    padded.py        maps and weights laid out for the tiles
+    frontier.py      drawing: which pixels can be drawn now, several rows at once
+    pixels.py        drawing: what every network shares; convolution.py, row_lstm.py, diagonal.py: their layers
+
+Compiled once, then kept on disk, in a directory of its own for each state of these sources: numba looks only at the
+file of a function, and not at what it calls.
 """
+
+import hashlib
+import os
+from pathlib import Path
+
+from numba.core import config as numba_config
+
+
+def _cache_directory() -> Path:
+    """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
+
+
+def _is_ours(directory: Path) -> bool:
+    """Cached code is run as it is: only a directory that we made, or could make, is trusted."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory.stat().st_uid == os.getuid() and os.access(directory, os.W_OK)
+    except OSError:
+        return False
+
+
+_directory = _cache_directory()
+KEEP = _is_ours(_directory)
+"""Whether compiled code is kept on disk; if not, each process compiles for itself."""
+if KEEP:
+    numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]

@@ -19,6 +19,7 @@ B is a multiple of 4 and h of 16. The weights have the rows of the inputs, then 
 import numpy as np
 from numba import njit
 
+from model_core.compiled import KEEP
 from model_core.compiled.lstm_cell import TRIPLE, add_rows_times, backward_cell, forward_cell
 
 FLOAT_BYTES = 4
@@ -28,7 +29,7 @@ CHUNK_BYTES = TILE_COLUMNS * FLOAT_BYTES
 """Four gates of 16 units."""
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=KEEP)
 def forward_scan(  # type: ignore[no-untyped-def]
     inputs, weights, bias, gates, cell, hidden, rows, width, step, input_steps, state_steps, cell_step
 ):
@@ -73,7 +74,7 @@ def forward_scan(  # type: ignore[no-untyped-def]
                     )
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=KEEP)
 def backward_scan(  # type: ignore[no-untyped-def]
     weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, rows, width, step, input_steps, state_steps, cell_step
 ):

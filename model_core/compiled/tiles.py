@@ -45,7 +45,9 @@ def _columns_at(b: Builder, address: ir.Value, columns: int) -> list[ir.Value]:
     return [load(b, b.add(address, INDEX(VECTOR_BYTES * v))) for v in range(columns)]
 
 
-def _add_reads(b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, weights: ir.Value, weight_bytes: ir.Value) -> None:
+def _add_reads(
+    b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, weights: ir.Value, weight_bytes: ir.Value
+) -> None:
     at_weights = cgutils.alloca_once_value(b, weights)
     with cgutils.for_range(b, count) as loop:
         row = b.add(reads, b.mul(loop.index, INDEX(8 * READ)))

@@ -14,6 +14,7 @@ from torch import Tensor
 from model_core.layers.conditioning import subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
+from model_core.sampling.compiled_stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
 from model_core.sampling.stage import Drawing, SlotRow, Stage
 
@@ -53,11 +54,14 @@ class _Seat:
 
 
 class Engine:
-    """Draws up to `slots` images side by side, one pixel of each in every step."""
+    """Draws up to `slots` images side by side.
+
+    A step draws a pixel of each, or in compiled code (float32 on a CPU) goes on until at least one row is complete.
+    """
 
     def __init__(self, model: Model, slots: int = 16) -> None:
         self._network = model.network
-        self._stages = [Stage(network, slots) for network in _networks(model.network)]
+        self._stages = [_stage(network, slots) for network in _networks(model.network)]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}
@@ -97,7 +101,7 @@ class Engine:
         self._vacant.append(slot)
 
     def step(self) -> list[DrawnRow]:
-        """Advance every image by one pixel; returns the rows that became final. With its last row an image leaves.
+        """Advance every image; returns the rows that became final. With its last row an image leaves.
 
         Raises FloatingPointError when the network gives logits that are not finite.
         """
@@ -111,7 +115,7 @@ class Engine:
                         self._image_ended(stage, row)
             return drawn
 
-    def _image_ended(self, stage: Stage, row: SlotRow) -> None:
+    def _image_ended(self, stage: Stage | CompiledStage, row: SlotRow) -> None:
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
@@ -144,6 +148,10 @@ def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
         return None, None
     known = torch.from_numpy(np.ascontiguousarray(request.known, np.int64))
     return known, torch.from_numpy(np.ascontiguousarray(request.keep, np.bool_))
+
+
+def _stage(network: PixelNetwork, slots: int) -> Stage | CompiledStage:
+    return CompiledStage(network, slots) if compiles(network) else Stage(network, slots)
 
 
 def _networks(network: PixelNetwork | MultiScaleNetwork) -> list[PixelNetwork]:

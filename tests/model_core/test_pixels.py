@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 
 

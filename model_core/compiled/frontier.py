@@ -1,0 +1,54 @@
+"""Which pixels can be drawn now: the wavefront (all functions numba's).
+
+Row y may draw its pixel x as soon as the row above has drawn `lag` columns more: three for the right half of the 7 x 7
+kernel and one for the pixel itself make 4, and the 3 x 3 and 3 x 1 kernels of the layers need fewer. A Diagonal BiLSTM
+needs the whole row above: its lag is W. Several rows of an image are drawn at once, exactly as one after the other.
+"""
+
+from numba import njit
+
+from model_core.compiled import KEEP
+
+
+@njit(nogil=True, cache=KEEP)
+def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
+    """Fill work (capacity, 3) with (slot, y, x) of every pixel whose turn it is; returns how many.
+
+    slots: those that draw; first_row: of every slot, the first unfinished row; done (all slots, H + 1): columns drawn
+    of each row, and at last W.
+    """
+    count = 0
+    H, W = done.shape[1] - 1, done[0, -1]
+    for slot in slots:
+        for y in range(first_row[slot], H):
+            x = done[slot, y]
+            if x < W and (y == first_row[slot] or done[slot, y - 1] >= min(W, x + lag)):
+                work[count, 0], work[count, 1], work[count, 2] = slot, y, x
+                count += 1
+            elif x == 0:
+                break
+    return count
+
+
+@njit(nogil=True, cache=KEEP)
+def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
+    """Pad the list to a multiple of four with the first pixel of the scratch slot; returns the new length."""
+    while count % 4:
+        work[count, 0], work[count, 1], work[count, 2] = scratch, 0, 0
+        count += 1
+    return count
+
+
+@njit(nogil=True, cache=KEEP)
+def move_on(work, count, done, first_row, finished):  # type: ignore[no-untyped-def]
+    """Count the drawn pixels; (slot, y) of the rows that are now complete go to `finished`. Returns how many."""
+    W = done[0, -1]
+    rows = 0
+    for i in range(count):
+        slot, y = work[i, 0], work[i, 1]
+        done[slot, y] += 1
+        if done[slot, y] == W:
+            finished[rows, 0], finished[rows, 1] = slot, y
+            first_row[slot] = y + 1
+            rows += 1
+    return rows

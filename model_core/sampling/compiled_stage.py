@@ -1,0 +1,138 @@
+"""A stage (stage.py) that draws in compiled code: whole rows in one call, several rows of an image at once.
+
+float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
+"""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled.padded import Floats
+from model_core.compiled.pixels import SIDE, VALUE_WIDTH, Places, State
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.compiled_weights import Maps, convolution_own, diagonal_own, row_own, shared_weights
+from model_core.sampling.stage import Drawing, SlotRow
+
+LAG = 4
+"""How many columns a row stays behind the row above (compiled/frontier.py)."""
+
+_KINDS: dict[str, Any] = {
+    "pixel-cnn": (convolution.advance, convolution_own),
+    "row-lstm": (row_lstm.advance, row_own),
+    "diagonal-bilstm": (diagonal.advance, diagonal_own),
+}
+
+
+def compiles(network: PixelNetwork) -> bool:
+    """Can this network be drawn from by compiled code?"""
+    bias = network.input.bias
+    return bias.device.type == "cpu" and bias.dtype == torch.float32
+
+
+_KEPT = ("maps", "hidden", "cell", "right")
+"""Maps that are read before they are written: they start each image as what lies outside it."""
+
+
+class CompiledStage:
+    """Same words as Stage; a step draws until some row is complete."""
+
+    def __init__(self, network: PixelNetwork, slots: int) -> None:
+        config = network.config
+        H, W = config.height, config.width
+        self._slots = slots + 1  # and a scratch slot, whose pixels are computed and thrown away
+        self._lag = W if config.network == "diagonal-bilstm" else LAG
+        rows_at_once = min(H, ceil(W / self._lag))
+        longest, ring_rows = slots * rows_at_once + 4, rows_at_once + 2
+        maps = Maps(network)
+        self._advance, own = _KINDS[config.network]
+        self._shared = shared_weights(network, maps)
+        self._own = own(network, maps, self._slots, ring_rows, longest)
+        self._outside = {n: part[:, :1].copy() for n, part in self._own._asdict().items() if n in _KEPT}
+        self._state = _state(network, maps, self._slots, ring_rows, longest)
+        self._active: list[int] = []
+        self._first_row = np.zeros(self._slots, np.int64)
+        self._done = np.zeros((self._slots, H + 1), np.int64)
+        self._done[:, H] = W
+        self._work, self._finished = np.zeros((longest, 3), np.int64), np.zeros((longest, 2), np.int64)
+        self._places = Places(*(np.zeros(longest, np.int64) for _ in Places._fields))
+
+    def open(self, slot: int, drawing: Drawing) -> None:
+        """Begin an image in a slot that has none."""
+        self._active.append(slot)
+        self._first_row[slot] = 0
+        self._done[slot, :-1] = 0
+        state = self._state
+        state.noise[slot] = drawing.noise.numpy()
+        state.temperature[slot] = drawing.temperature
+        state.keep[slot] = False
+        if drawing.keep is not None and drawing.known is not None:
+            state.keep[slot] = drawing.keep.numpy()
+            state.images[slot] = drawing.known.numpy()
+        if drawing.condition is not None:
+            cells = len(state.conditions) // self._slots
+            condition = drawing.condition.flatten(0, 1).numpy()
+            state.conditions[slot * cells : (slot + 1) * cells, : condition.shape[1]] = condition
+        for name, outside in self._outside.items():
+            part = getattr(self._own, name)
+            cells = part.shape[1] // self._slots
+            part[:, slot * cells : (slot + 1) * cells] = outside
+
+    def close(self, slot: int) -> None:
+        """Stop drawing the image in a slot, if there is one."""
+        if slot in self._active:
+            self._active.remove(slot)
+
+    def image(self, slot: int) -> Tensor:
+        """(C, H, W) values drawn so far."""
+        return torch.from_numpy(self._state.images[slot])
+
+    def step(self) -> list[SlotRow]:
+        """Advance every image until at least one row is complete; returns the rows that are.
+
+        Raises FloatingPointError when the network gives logits that are not finite.
+        """
+        if not self._active:
+            return []
+        slots = np.array(self._active)
+        sizes = slots, self._first_row, self._done, self._lag, self._work, self._finished
+        count = self._advance(*sizes, self._shared, self._state, self._places, self._own)
+        if count < 0:
+            raise FloatingPointError("the network gave logits that are not finite")
+        return [self._row(int(slot), int(y)) for slot, y in self._finished[:count]]
+
+    def _row(self, slot: int, y: int) -> SlotRow:
+        is_last = y == self._shared.height - 1
+        if is_last:
+            self.close(slot)
+        return SlotRow(slot, y, self._state.images[slot, :, y].astype(np.uint8), is_last)
+
+
+def _state(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, longest: int) -> State:
+    config = network.config
+    C, H, W = config.channels, config.height, config.width
+    ring_cells = slots * ring_rows * (W + 2)
+    stream_cells = {"pixel-cnn": longest, "row-lstm": ring_cells, "diagonal-bilstm": slots * W}[config.network]
+    keep = np.zeros((slots, H, W), np.bool_)
+    keep[-1] = True  # the scratch slot asks for no logits
+
+    def floats(*shape: int) -> Floats:
+        return np.zeros(shape, np.float32)
+
+    return State(
+        images=np.zeros((slots, C, H, W), np.int64),
+        keep=keep,
+        noise=np.zeros((slots, H, W, C)),
+        temperature=np.ones(slots),
+        scaled=floats(slots * (H + SIDE) * (W + 2 * SIDE), VALUE_WIDTH),
+        conditions=floats(slots * H * W, maps.condition.width),
+        streams=floats(config.layers + 1, stream_cells, maps.features.width),
+        skips=floats(longest, maps.features.width),
+        top=floats(longest, maps.features.width),
+        first=floats(longest, maps.wide.width),
+        second=floats(longest, maps.wide.width),
+        logits=floats(longest, maps.outputs.width),
+    )

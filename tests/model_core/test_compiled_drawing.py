@@ -1,0 +1,128 @@
+"""Compiled drawing against the slow truth, in float32 as served: networks, colours, switches, given pixels, scales."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import sample, untrained, upsample
+from model_core.models import Model
+from model_core.networks import PixelNetwork
+from model_core.sampling.compiled_stage import CompiledStage, compiles
+from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.noise import image_noise
+from model_core.sampling.reference import reference_sample
+from model_core.sampling.stage import Drawing, Stage
+
+PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
+
+
+def lively(preset: str, **size: int | bool | str) -> Model:
+    """Random weights and biases that make images with structure; sizes that no vector width divides."""
+    defaults = {"layers": 3, "hidden": 19, "head": 21, "height": 6, "width": 9, "channels": 3, "values": 5}
+    model = untrained(preset, seed=3, **{**defaults, **size})
+    generator = torch.Generator().manual_seed(5)
+    for parameter in model.network.parameters():
+        if parameter.dim() == 1:
+            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "size",
+    [{}, {"channels": 1, "values": 2}, {"residual": False}, {"skip": False}, {"hidden": 16, "width": 3}, {"height": 1}],
+    ids=str,
+)
+def test_compiled_drawing_equals_the_reference(preset: str, size: dict[str, int | bool]) -> None:
+    """Rows in flight together, colours in prefixes, padded vectors: the bytes of one dense pass a variable."""
+    model = lively(preset, **size)
+    assert isinstance(Engine(model)._stages[-1], CompiledStage)
+    truth = reference_sample(model, 3, seed=11)
+    assert torch.equal(sample(model, 3, seed=11), truth)
+    assert len(truth.unique()) == model.config.values
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_compiled_completion_equals_the_reference(preset: str) -> None:
+    """Scattered given pixels and a temperature."""
+    model = lively(preset)
+    generator = torch.Generator().manual_seed(4)
+    known = torch.randint(0, 5, (3, 6, 9), generator=generator)
+    keep = torch.rand(6, 9, generator=generator) < 0.5
+    drawn = sample(model, 2, 4, temperature=0.7, known=known, keep=keep)
+    assert torch.equal(drawn, reference_sample(model, 2, 4, 0.7, known, keep))
+    assert torch.equal(drawn[:, :, keep], known[:, keep].expand(2, -1, -1))
+
+
+@pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
+def test_compiled_multi_scale_equals_the_reference(base: str) -> None:
+    """Both stages, with a conditioning map of an odd width."""
+    model = lively("cifar10-multi-scale", network=base, height=8, width=12, factor=4, conditioning=7)
+    assert torch.equal(sample(model, 2, seed=3), reference_sample(model, 2, seed=3))
+    small = torch.randint(0, 5, (3, 2, 3), generator=torch.Generator().manual_seed(6))
+    assert torch.equal(upsample(model, small, 2, seed=5), reference_sample(model, 2, seed=5, small=small))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_compiled_logits_are_those_of_the_dense_pass(preset: str) -> None:
+    """Within 2e-5, at every pixel of the last step's work list: the last pixel of each image."""
+    model = lively(preset, channels=1, values=7)
+    assert isinstance(model.network, PixelNetwork)
+    stage = CompiledStage(model.network, slots=4)
+    for slot in range(4):
+        stage.open(slot, Drawing(torch.from_numpy(image_noise(1, slot, 6, 9, 1)), temperature=1.0))
+    images = {}
+    while len(images) < 4:
+        images |= {row.slot: stage.image(row.slot).clone() for row in stage.step() if row.is_last}
+    dense = model.network(torch.stack([images[slot] for slot in range(4)]))[:, :, 0, -1, -1]
+    stepped = torch.from_numpy(stage._state.logits[:4, :7])
+    torch.testing.assert_close(stepped, dense, rtol=0, atol=2e-5)
+
+
+def test_slots_are_as_new_for_the_next_image() -> None:
+    """A slot that drew another image before gives the same bytes, whatever was left in its maps."""
+    for preset in PRESETS:
+        model = lively(preset)
+        first = sample(model, 2, seed=1)
+        engine = Engine(model, slots=1)
+        images = []
+        for seed in (9, 1, 9, 1):
+            engine.admit(ImageRequest(seed, 0))
+            rows = []
+            while engine.busy:
+                rows += engine.step()
+            images.append(np.stack([row.values for row in rows], 1))
+        assert np.array_equal(images[1], first[0].numpy())
+        assert np.array_equal(images[3], first[0].numpy())
+
+
+def test_broken_weights_end_in_an_error() -> None:
+    """NaN passes through every rectifier and gate, and is found where it would be drawn."""
+    for preset in PRESETS:
+        for name in ("head.output.bias", "input.weight", "blocks.1.up.weight"):
+            model = lively(preset)
+            model.network.get_parameter(name).view(-1)[0] = float("nan")
+            with pytest.raises(FloatingPointError, match="not finite"):
+                sample(model, 1, seed=0)
+
+
+def test_double_precision_is_drawn_in_plain_torch() -> None:
+    """Compiled code is for float32 on a CPU; every other network has the plain stage."""
+    model = lively("mnist-pixelcnn")
+    assert isinstance(model.network, PixelNetwork)
+    assert compiles(model.network)
+    model.network.double()
+    assert not compiles(model.network)
+    assert isinstance(Engine(model)._stages[0], Stage)
+
+
+def test_compiled_code_is_kept_where_only_its_owner_can_write(tmp_path: Path) -> None:
+    """Cached machine code is run as it is found, so a directory of someone else's is not used."""
+    from model_core.compiled import _is_ours
+
+    assert _is_ours(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    (tmp_path / "file").write_text("")
+    assert not _is_ours(tmp_path / "file" / "under")
