@@ -1,4 +1,4 @@
-"""The offline verbs of `pixelrnn`: train, publish, evaluate, sample, complete, models, bench.
+"""The offline verbs of `pixelrnn`: train, publish, evaluate, report, sample, complete, models, bench.
 
 Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
 """
@@ -32,7 +32,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, evaluate, sample, complete, models):
+    for verb in (train, publish, evaluate, report, sample, complete, models):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -110,6 +110,17 @@ def evaluate(
     )
     if json_:
         _print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+
+
+def report(
+    models_dir: ModelsDir = None,
+    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/results.md"),
+) -> None:
+    """Write the paper's tables with the scores of our models beside them."""
+    from model_core.training.report import write_report
+
+    count = write_report(models_dir, out)
+    typer.echo(f"wrote {out}: {count} scored model{'' if count == 1 else 's'}", err=True)
 
 
 def sample(

@@ -1,0 +1,123 @@
+"""docs/results.md: the paper's tables 2 to 6, and beside them our measured scores, from the cards of our models."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from model_core.card import Card
+from model_core.config import NetworkConfig
+from model_core.models import CARD, default_models_dir, model_names
+from model_core.training.paper import SOURCE, TABLES, PaperScore, PaperTable
+
+_NOTHING = "–"
+_KINDS = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
+_UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
+_HEAD = f"""# Results
+
+The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its
+networks what ours reached. Lower is better. Nats are the negative log-likelihood of an image; bits/dim are nats /
+(ln 2 · colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean
+over images.
+
+`pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. A * marks a
+number of the paper that is quoted from memory; its training scores, in brackets, all are.
+"""
+
+
+def write_report(models_dir: Path | None, out: Path) -> int:
+    """Write the page; returns how many models have a score in it. Raises ModelError for a damaged card."""
+    directory = models_dir or default_models_dir()
+    cards = [Card.read(directory / name / CARD) for name in model_names(directory)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(render(cards), encoding="utf-8")
+    return sum(bool(card.scores) for card in cards)
+
+
+def render(cards: Sequence[Card]) -> str:
+    """The page, as Markdown."""
+    scored = [card for card in cards if card.scores]
+    parts = [_HEAD, *(_table(table, scored) for table in TABLES)]
+    parts.append("## How ours were made\n" if cards else "## How ours were made\n\nThere are no models yet.\n")
+    parts += [_origin(card) for card in cards]
+    return "\n".join(parts)
+
+
+def describe_network(config: NetworkConfig) -> str:
+    """`Row LSTM, 4 layers, h = 24`, and what else tells it from others."""
+    words = [_KINDS[config.network], _count(config.layers, "layer"), f"h = {config.hidden}"]
+    words += [f"no {name} connections" for name in ("residual", "skip") if not getattr(config, name)]
+    if config.multi_scale:
+        small = config.small
+        words[0] = f"Multi-Scale {words[0]}"
+        words.append(f"after {small.height} x {small.width} with {_count(small.layers, 'layer')}, h = {small.hidden}")
+    return ", ".join(words)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _table(table: PaperTable, cards: Sequence[Card]) -> str:
+    """One table: the paper's lines, and below them models of ours at sizes that the paper does not have."""
+    here = [c for c in cards if c.data.startswith(table.data) and c.scores["split"] in table.splits]
+    lines = [
+        f"## Table {table.number}: {table.title}\n",
+        f"| model | paper, {_UNITS[table.unit]} | ours | our model |",
+        "|---|---|---|---|",
+    ]
+    taken: set[str] = set()
+    for score in table.scores:
+        matches = [card for card in here if not card.config.multi_scale and score.is_of(card.config)]
+        best = min(matches, key=lambda card: card.scores[table.unit], default=None)
+        taken |= {best.name} if best else set()
+        lines.append(f"| {score.model} | {_paper(score)} | {_ours(best, table)} |")
+    others = [card for card in here if card.name not in taken] if table.takes_others else []
+    lines += [f"| {describe_network(card.config)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
+    return "\n".join(lines) + "\n"
+
+
+def _paper(score: PaperScore) -> str:
+    train = f" ({score.train:.2f})" if score.train is not None else ""
+    return f"{score.bound}{score.score:.2f}{'*' if score.recalled else ''}{train}"
+
+
+def _ours(card: Card | None, table: PaperTable) -> str:
+    """Two cells: the score, and the model's name."""
+    if card is None:
+        return f"{_NOTHING} | {_NOTHING}"
+    return f"{_score(card, table.unit)} | [{card.name}](#{card.name.replace('.', '')})"
+
+
+def _score(card: Card, unit: str) -> str:
+    digits = 2 if unit == "nats" else 3
+    error = card.scores.get({"nats": "standard_error", "bits_per_dim": "bits_standard_error"}[unit])
+    return f"{card.scores[unit]:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def _origin(card: Card) -> str:
+    """Everything that it takes to repeat a model."""
+    return f"### {card.name}\n\n" + "".join(f"- {line}\n" for line in _facts(card))
+
+
+def _facts(card: Card) -> Iterator[str]:
+    config, training = card.config, card.training
+    colours = "grey" if config.channels == 1 else "colour"
+    yield f"{describe_network(config)}; {config.height} x {config.width} {colours}, {config.values} values"
+    yield f"{card.parameters:,} parameters; data: {card.data}"
+    if training:
+        hardware = training.get("hardware") or "hardware not recorded"
+        effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {training['hours']:.2f} hours"
+        yield f"trained: {effort}; {hardware}"
+        yield f"train with `{training['command']}`" if training.get("command") else "training command not recorded"
+    yield _measured(card)
+
+
+def _measured(card: Card) -> str:
+    if not card.scores:
+        return "not scored yet"
+    split = card.scores["split"]
+    images = f"{card.scores['images']:,} {split} images"
+    score = f"{_score(card, 'nats')} nats, {_score(card, 'bits_per_dim')} bits/dim on {images}"
+    colours = card.scores.get("colour_bits", [])
+    named = ", ".join(f"{name} {bits:.3f}" for name, bits in zip(("red", "green", "blue"), colours, strict=False))
+    by_colour = f" ({named})" if len(colours) > 1 else ""
+    return f"scored: {score}{by_colour}, with `pixelrnn evaluate {card.name} --data DATA --split {split} --write-card`"

@@ -1,0 +1,89 @@
+"""docs/train-your-own.md from its first command to its last, on pictures of its own and a tiny network."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.house.processes import eventually
+from tests.house.test_up import READY_LIMIT_S, Up
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "train-your-own.md"
+TINY = {
+    "network.height": 6,
+    "network.width": 6,
+    "network.layers": 1,
+    "network.hidden": 6,
+    "network.head": 6,
+    "training.epochs": 1,
+    "training.batch": 8,
+    "output.samples": 1,
+    "output.tensorboard": "false",
+}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="starts everything, as tests/house/test_up.py does"),
+]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Forty small pictures in two subfolders, and one file that only looks like one."""
+    random = np.random.default_rng(0)
+    for i in range(40):
+        path = tmp_path / "pictures" / ("day", "night")[i % 2] / f"{i}.{('png', 'jpg')[i % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (8 + i % 3, 9, 3)).astype(np.uint8)).save(path)
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"not a picture")
+    return tmp_path / "pictures"
+
+
+def command(verb: str, pictures: Path) -> list[str]:
+    """The page's command of this verb, with our folder."""
+    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
+    line = line.replace("~/pictures", str(pictures)).replace(" configs/", f" {ROOT}/configs/")
+    return [sys.executable, "-m", *shlex.split(line)]
+
+
+@pytest.fixture
+def trained(pictures: Path, tmp_path: Path) -> Path:
+    """Where the page's training and evaluation commands were run."""
+    sizes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    environment = {**os.environ, "PIXELRNN_CACHE_DIR": str(tmp_path / "cache")}
+    for words in ([*command("train", pictures), *sizes], command("evaluate", pictures)):
+        ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 0, ended.stderr
+        assert "Traceback" not in ended.stderr
+    return tmp_path
+
+
+@pytest.fixture
+def served(trained: Path) -> Iterator[Up]:
+    """`pixelrnn up` on what was trained."""
+    up = Up(trained / "data", trained / "my-models")
+    try:
+        up.wait_until_ready()
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.output()
+
+
+def test_a_folder_of_pictures_becomes_a_model_in_the_api(served: Up, pictures: Path, trained: Path) -> None:
+    """train, evaluate and up, as the page says: the model is listed with its score, and draws."""
+    assert (trained / "runs" / "my-pictures" / "samples" / "epoch-0001.png").is_file()
+    assert " ".join(command("up", pictures)).endswith("pixelrnn up --models-dir my-models")
+    (model,) = served.get("/models")["models"]
+    assert model["name"] == "my-pictures"
+    assert "pictures (a folder of pictures: centre crop, lanczos resize" in model["data"]
+    assert model["test_bits_per_dim"] == pytest.approx(8.0, abs=0.5)
+    job = served.post("/sample", {"model": "my-pictures", "n": 2})
+    assert eventually(lambda: served.get(f"/jobs/{job['id']}?wait=10")["status"] == "succeeded", READY_LIMIT_S)

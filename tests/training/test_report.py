@@ -1,0 +1,107 @@
+"""The results page: the paper's numbers, ours beside them where they belong, and a dash where there is nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model_core.card import Card
+from model_core.config import NetworkConfig, preset
+from model_core.models import save_model, untrained
+from model_core.training.paper import TABLES
+from model_core.training.report import describe_network, render, write_report
+
+TRAINING = {
+    "epochs": 2,
+    "images": 90_000,
+    "hours": 1.5,
+    "hardware": "a machine",
+    "command": "pixelrnn train configs/a.toml",
+}
+
+
+def card(name: str, config: NetworkConfig, data: str, split: str = "test", **scores: object) -> Card:
+    facts = {"split": split, "nats": 81.234, "bits_per_dim": 3.456, "images": 100, **scores}
+    return Card(name, config, 1234, data=f"{data} (its splits)", training=TRAINING, scores=facts)
+
+
+def line(page: str, start: str) -> str:
+    """The one table line that starts so."""
+    (found,) = [text for text in page.splitlines() if text.startswith(f"| {start} |")]
+    return found
+
+
+def test_every_score_of_the_paper_has_a_dash_when_nothing_was_trained() -> None:
+    """All lines of all tables are there, with both of our cells empty."""
+    page = render([])
+    for table in TABLES:
+        assert f"## Table {table.number}: " in page
+        for score in table.scores:
+            assert line(page, score.model).endswith("| – | – |")
+    assert "1601.06759" in page
+    assert "| 79.20 |" in line(page, "Diagonal BiLSTM (7 layers, h = 16)")
+    assert "| 81.30* |" in line(page, "PixelCNN")
+    assert "| 3.00 (2.93) |" in line(page, "Diagonal BiLSTM (12 layers, h = 128)")
+
+
+def test_our_score_stands_beside_the_network_it_is_of() -> None:
+    """Same config, data and split; the better of two; with its error, its origin and its commands."""
+    config = preset("mnist-diagonal-bilstm")
+    worse = card("worse", config, "binarized MNIST", nats=90.0)
+    ours = card("ours", config, "binarized MNIST", standard_error=0.351)
+    page = render([worse, ours])
+    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith("| 79.20 | 81.23 ± 0.35 | [ours](#ours) |")
+    assert line(page, "Diagonal BiLSTM, 7 layers, h = 16").endswith("| – | 90.00 | [worse](#worse) |")
+    for text in ("### ours", "1,234 parameters", "2 epochs, 90,000 images, 1.50 hours; a machine", "configs/a.toml"):
+        assert text in page
+    assert "pixelrnn evaluate ours --data DATA --split test --write-card" in page
+
+
+def test_ablations_stand_in_tables_2_and_3_when_scored_on_validation() -> None:
+    """A test score does not compare with them; another size has no line there."""
+    ablated = preset("cifar10-row-lstm").with_overrides(residual=False)
+    page = render(
+        [
+            card("skip", ablated, "CIFAR-10", split="valid"),
+            card("test-only", preset("cifar10-row-lstm"), "CIFAR-10"),
+            card("small", ablated.with_overrides(hidden=24), "CIFAR-10", split="valid"),
+        ]
+    )
+    assert "| 3.09 | 3.456 | [skip](#skip) |" in line(page, "skip only")
+    assert line(page, "both").endswith("| – | – |")
+    assert "[small]" not in page
+    assert "[test-only]" in line(page, "Row LSTM (12 layers, h = 128)")
+
+
+def test_other_data_never_mixes_with_the_paper_s() -> None:
+    """The same network trained on thresholded MNIST, or Multi-Scale on CIFAR-10, is not what the paper scores."""
+    page = render(
+        [
+            card("thresholded", preset("mnist-diagonal-bilstm"), "MNIST, bytes mapped to the network's values"),
+            card("two-stages", preset("cifar10-multi-scale"), "CIFAR-10", colour_bits=[4.0, 3.0, 2.5]),
+        ]
+    )
+    assert "[thresholded]" not in page
+    assert line(page, "Row LSTM (12 layers, h = 128)").endswith("| – | – |")
+    assert "| – | 3.456 | [two-stages]" in page
+    assert "(red 4.000, green 3.000, blue 2.500)" in page
+
+
+def test_a_network_is_described_by_what_tells_it_from_others() -> None:
+    """Kind, depth, width, missing connections, scales."""
+    assert describe_network(preset("imagenet64-row-lstm")) == "Row LSTM, 4 layers, h = 512, no residual connections"
+    small = preset("cifar10-multi-scale").with_overrides(small_layers=1, small_hidden=9)
+    assert describe_network(small) == "Multi-Scale Row LSTM, 12 layers, h = 128, after 8 x 8 with 1 layer, h = 9"
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_page_is_written_from_the_cards_on_disk(tmp_path: Path, scored: bool) -> None:
+    """Also from cards that say nothing of their training, and are not scored yet."""
+    model = untrained("mnist-pixelcnn", layers=1, hidden=2, head=2)
+    scores = {"split": "test", "nats": 99.0, "bits_per_dim": 0.2, "images": 5} if scored else {}
+    bare = replace(model.card, data="binarized MNIST", scores=scores)
+    save_model(replace(model, card=bare), tmp_path / "models" / "tiny")
+    assert write_report(tmp_path / "models", tmp_path / "docs" / "results.md") == scored
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert ("[tiny](#tiny)" in line(page, "PixelCNN")) == scored
+    assert "### tiny" in page
