@@ -212,8 +212,8 @@ def _by_colour(bits: list[float]) -> str:
 
 
 def _train_command(config: Path, changes: list[str], processes: int) -> str:
-    """What a card says of how to train it again; where the data lay is nobody else's matter."""
-    kept = [change for change in changes if not change.startswith("data.path")]
+    """What a card says of how to train it again; where the data lay, and what was printed, is nobody else's matter."""
+    kept = [change for change in changes if not change.startswith(("data.path", "output."))]
     options = [word for change in kept for word in ("--set", change)]
     options += ["--processes", str(processes)] if processes > 1 else []
     return shlex.join(["pixelrnn", "train", f"configs/{config.name}", *options])

@@ -22,7 +22,7 @@ WHERE = (
     "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/; "
     "MNIST is train-images-idx3-ubyte(.gz) and t10k-images-idx3-ubyte(.gz); "
     "CIFAR-10 is cifar-10-batches-bin or cifar-10-batches-py of https://www.cs.toronto.edu/~kriz/cifar.html; "
-    "downsampled ImageNet is train_data_batch_*.npz and val_data.npz, or train_32x32 and valid_32x32 with PNG files; "
+    "downsampled ImageNet is train_32x32 and valid_32x32 with PNG files, or train_data_batch_*.npz and val_data.npz; "
     "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) bytes"
 )
 # The last one takes what the others do not know.

@@ -1,7 +1,8 @@
-"""Downsampled ImageNet, 32 x 32 and 64 x 64, as published: .npz batches, or folders of PNG.
+"""Downsampled ImageNet, 32 x 32 and 64 x 64, as published: folders of PNG, or .npz batches.
 
-There is no test split with public images. The paper reports on the official validation images (table 6), so both the
-valid and the test split are those 50,000.
+The two were resized by different filters, so their likelihoods do not compare: the PNG files are the paper's own, the
+batches a later edition. There is no test split with public images. The paper reports on the official validation images
+(table 6), so both the valid and the test split are those.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from model_core.errors import DataError
 
 _BATCHES = {"train": "train_data_batch_*.npz", "valid": "val_data.npz", "test": "val_data.npz"}
 _FOLDERS = {"train": "train", "valid": "valid", "test": "valid"}
-_DESCRIPTION = "downsampled ImageNet (1,281,149 / 50,000: valid and test are both the official validation images)"
+_SPLITS = "valid and test are both the official validation images"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ImageNetBatches:
 
     path: Path
     options: ReadOptions
-    description: str = _DESCRIPTION
+    description: str = f"ImageNet resized by Chrabaszcz et al. 2017 (1,281,167 / 50,000: {_SPLITS})"
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
@@ -61,7 +62,7 @@ class ImageNetFolders:
 
     path: Path
     options: ReadOptions
-    description: str = _DESCRIPTION
+    description: str = f"downsampled ImageNet of van den Oord et al. 2016 (1,281,149 / 49,999: {_SPLITS})"
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:

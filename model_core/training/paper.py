@@ -132,7 +132,7 @@ _TABLE_6 = PaperTable(
     6,
     "Downsampled ImageNet, validation (training in brackets)",
     "bits_per_dim",
-    "downsampled ImageNet",
+    "downsampled ImageNet of van den Oord",
     ("valid", "test"),
     (
         PaperScore("32 x 32, Row LSTM (12 layers, h = 384)", 3.86, train=3.83, config=preset("imagenet32-row-lstm")),

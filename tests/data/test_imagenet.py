@@ -33,7 +33,7 @@ def test_batches_follow_each_other_in_number_order(tmp_path: Path, options: Read
     assert (train == np.concatenate([rows[1], rows[2], rows[10]]).reshape(9, 3, 2, 2)).all()
     for split in ("valid", "test"):
         assert (read_dataset(tmp_path, split, SMALL, options) == rows[1].reshape(3, 3, 2, 2)).all()
-    assert "ImageNet" in open_dataset(tmp_path).description
+    assert "Chrabaszcz" in open_dataset(tmp_path).description
 
 
 def test_the_size_is_chosen_when_both_are_there(tmp_path: Path, options: ReadOptions) -> None:
@@ -71,5 +71,6 @@ def test_folders_of_png_are_read_as_they_are(tmp_path: Path, options: ReadOption
     config = preset("imagenet32-row-lstm")
     assert (read_dataset(tmp_path, "train", config, options) == images[:3].transpose(0, 3, 1, 2)).all()
     assert (read_dataset(tmp_path, "test", config, options) == images[3:].transpose(0, 3, 1, 2)).all()
+    assert "van den Oord" in open_dataset(tmp_path).description
     with pytest.raises(DataError, match="train_64x64"):
         read_dataset(tmp_path, "train", preset("imagenet64-row-lstm"), options)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_core.errors import ConfigError, ModelError
+from model_core.errors import ConfigError, DataError, ModelError
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.display import Silent
 from model_core.training.launch import train_with
@@ -157,6 +157,14 @@ def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recip
     assert not run(request, stop_at_question(1))
     with pytest.raises(ConfigError, match="--resume"):
         train(request)
+
+
+def test_a_download_is_tried_only_when_asked_and_nothing_is_there(recipe_file: Path, tmp_path: Path) -> None:
+    """A missing directory without a known name is refused by name; what is there is used as it is."""
+    missing = ["data.download=true", f"data.path={tmp_path / 'cats'}"]
+    with pytest.raises(DataError, match="cannot download 'cats': name the directory cifar10 or mnist"):
+        train(RunRequest(Recipe.load(recipe_file, missing), tmp_path / "run"))
+    assert train(RunRequest(Recipe.load(recipe_file, ["data.download=true"]), tmp_path / "run")).finished
 
 
 def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
