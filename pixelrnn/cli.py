@@ -13,6 +13,7 @@ from typer.exceptions import Abort, TyperException
 
 import app.cli
 import model_core.cli
+import model_core.cli_pictures
 import worker.cli
 from model_core.errors import PixelRNNError
 
@@ -62,7 +63,7 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (app.cli, worker.cli, model_core.cli):
+for part in (app.cli, worker.cli, model_core.cli, model_core.cli_pictures):
     part.register(root)
 
 

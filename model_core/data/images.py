@@ -15,9 +15,13 @@ Pixels = npt.NDArray[np.uint8]
 
 def read_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.int64]:
     """An image file as this network's values (C, H, W); DataError unless it is an image of the network's size."""
+    return pixels_to_values(read_pixels(path, config), config.values).astype(np.int64)
+
+
+def read_pixels(path: Path, config: NetworkConfig) -> Pixels:
+    """An image file as pixels (C, H, W), grey or coloured as the network is; DataError as in read_values."""
     pixels = np.asarray(_open(path, config, "L" if config.channels == 1 else "RGB"))
-    channels_first = pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
-    return pixels_to_values(channels_first, config.values).astype(np.int64)
+    return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
 def read_keep(path: Path, config: NetworkConfig) -> npt.NDArray[np.bool_]:

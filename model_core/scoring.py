@@ -1,0 +1,56 @@
+"""From a picture file to its score: what `pixelrnn score` does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from model_core.data.images import read_pixels
+from model_core.errors import DataError
+from model_core.models import load_model
+from model_core.picture_score import PictureScore, quantise, score_picture
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Which picture to score with which model, and where its heat map goes."""
+
+    model: str
+    image: Path
+    models_dir: Path | None = None
+    device: str = "cpu"
+    map: Path | None = None
+    scale: int = 1
+
+
+def score_file(scoring: Scoring) -> dict[str, Any]:
+    """Score the picture and write its heat map, if asked; returns the numbers.
+
+    Raises the errors of load_model, and DataError for a picture that cannot be read, has another size, or a heat map
+    that cannot be written.
+    """
+    model = load_model(scoring.model, device=scoring.device, models_dir=scoring.models_dir)
+    values, quantised = quantise(read_pixels(scoring.image, model.config), model.config.values)
+    score = score_picture(model, values)
+    if scoring.map is not None:
+        _write_map(score, scoring.map, scoring.scale)
+    return {
+        "model": model.card.name,
+        "nats": score.nats,
+        "bits_per_dim": score.bits_per_dim,
+        "per_colour_bits": score.colour_bits,
+        "height": model.config.height,
+        "width": model.config.width,
+        "quantised_pixels": quantised,
+        "uniform_bits": score.uniform_bits,
+    }
+
+
+def _write_map(score: PictureScore, path: Path, scale: int) -> None:
+    picture = score.heat.repeat(scale, axis=0).repeat(scale, axis=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path, format="PNG")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
