@@ -13,7 +13,6 @@ from worker.contract import keys
 
 _RESULT_TTL_S = 3600
 _FAILURE_TTL_S = 24 * 3600
-_CRASHES_FORGIVEN = 2
 _SERVER = (7, 2, 0)
 """The command set that RQ may use; saves asking the server."""
 
@@ -44,7 +43,7 @@ def enqueue_commands(job_id: str) -> list[tuple[Any, ...]]:
         failure_ttl=_FAILURE_TTL_S,
         description="draw",  # the default repeats the call with its arguments in logs
         job_id=job_id,
-        retry=Retry(max=_CRASHES_FORGIVEN),
+        retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )
     return [arguments for arguments, _ in recorder.command_stack]

@@ -41,6 +41,7 @@ class FakeRow:
     ticket: int
     y: int
     values: NDArray[np.int64]  # (C, W)
+    of_small: bool = False
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""From a job id to images that are being drawn: claim, read, check, hand over to the publisher and the runner."""
+"""From a job id to what the engine thread shall do: claim, read, check, hand over to the publisher and the runner."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,19 +7,19 @@ from pydantic import ValidationError
 
 from worker.claims import Claim, Outcome, failed
 from worker.contract.cards import ModelCard
-from worker.contract.jobs import JobSpec
+from worker.contract.jobs import JobKind, JobSpec
 from worker.faults import JobRefusedError, malformed_spec, model_unavailable
-from worker.images import check_spec, given_image, plan_images
+from worker.images import check_spec, given_image, plan_images, scored_values
 from worker.ledger import Ledger, Unclaimed
+from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.publisher import Publisher
-from worker.runner import DrawOrder
 
 
 class Admission:
     """Opens jobs. `cards`: the models this worker holds, by name."""
 
     def __init__(
-        self, ledger: Ledger, cards: Mapping[str, ModelCard], publisher: Publisher, submit: Callable[[DrawOrder], None]
+        self, ledger: Ledger, cards: Mapping[str, ModelCard], publisher: Publisher, submit: Callable[[Order], None]
     ) -> None:
         self._ledger = ledger
         self._cards = cards
@@ -36,7 +36,8 @@ class Admission:
         if isinstance(claim, Unclaimed):
             return claim
         try:
-            order, request_id = self._order(claim)
+            spec = _read_spec(self._ledger.spec_json(claim.job_id))
+            order = self._order(claim, spec)
         except JobRefusedError as refusal:
             self._publisher.open(claim)
             self._publisher.end(token, failed(refusal.error))
@@ -46,9 +47,10 @@ class Admission:
         self._log.info(
             "job_opened",
             job_id=job_id,
-            request_id=request_id,
+            request_id=spec.request_id,
+            kind=spec.kind.value,
             model=order.model,
-            images=len(order.images),
+            images=spec.n,
             attempt=claim.attempts,
             resumed_after=claim.last_seq,
         )
@@ -58,19 +60,21 @@ class Admission:
         """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job."""
         self._ledger.settle(job_id, "", outcome)
 
-    def _order(self, claim: Claim) -> tuple[DrawOrder, str]:
-        """What is to be drawn, and the request it came from. JobRefusedError when this worker cannot."""
-        spec = _read_spec(self._ledger.spec_json(claim.job_id))
+    def _order(self, claim: Claim, spec: JobSpec) -> Order:
+        """What is to be drawn or scored. JobRefusedError when this worker cannot."""
         card = self._cards.get(spec.model)
         if card is None:
             raise JobRefusedError(model_unavailable(spec.model, sorted(self._cards)))
         check_spec(spec, card)
+        pixels, keep = self._ledger.given_image(claim.job_id)
         try:
-            given = given_image(spec, card.values, *self._ledger.given_image(claim.job_id))
+            if spec.kind is JobKind.SCORE:
+                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, pixels))
+            given = given_image(spec, card.values, pixels, keep)
             images = plan_images(spec, card.values, given, self._ledger.rows(claim))
         except (KeyError, ValueError, IndexError) as error:
             raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
-        return DrawOrder(claim, spec.model, card.values, images), spec.request_id
+        return DrawOrder(claim, spec.model, card.values, images)
 
 
 def _read_spec(text: bytes) -> JobSpec:

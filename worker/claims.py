@@ -17,11 +17,21 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Score:
+    """A finished score as it is stored: `summary` is JSON (ScoreSummary), `bits` and `heat` are as in `keys.image`."""
+
+    summary: str
+    bits: bytes
+    heat: bytes
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of the job. `status` None: the claim was lost, someone else owns the job now."""
 
     status: JobStatus | None
     error: JobError | None = None
+    score: Score | None = None
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.sampling.engine import ImageRequest
+from worker.contract.events import Stage
 from worker.images import PlannedImage
 
 
@@ -20,6 +21,8 @@ class DrawnRow(Protocol):
     def y(self) -> int: ...
     @property
     def values(self) -> NDArray[np.integer]: ...
+    @property
+    def of_small(self) -> bool: ...
 
 
 class Engine(Protocol):
@@ -37,7 +40,9 @@ class Engine(Protocol):
 @dataclass
 class _Seat:
     token: str
-    image: PlannedImage
+    sample: int
+    skip: int
+    """Rows to come that are published already."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class CohortRow:
     sample: int
     y: int
     values: NDArray[np.integer]
+    stage: Stage
     left: bool
 
 
@@ -70,7 +76,7 @@ class Cohort:
 
     def seat(self, token: str, image: PlannedImage) -> None:
         """Give the image a slot; only when one is free."""
-        self._seats[self._engine.admit(image.request)] = _Seat(token, image)
+        self._seats[self._engine.admit(image.request)] = _Seat(token, image.request.sample, image.skip)
 
     def withdraw(self, token: str) -> None:
         """Free the slots of a job at once."""
@@ -79,15 +85,18 @@ class Cohort:
             del self._seats[ticket]
 
     def step(self) -> list[CohortRow]:
-        """Advance every seated image by one pixel. Returns the rows that became final and are not published yet."""
+        """Advance every seated image. Returns the rows that became final and are not published yet."""
         rows = []
         for drawn in self._engine.step():
             seat = self._seats[drawn.ticket]
-            left = drawn.y == self._height - 1
+            left = drawn.y == self._height - 1 and not drawn.of_small
             if left:
                 del self._seats[drawn.ticket]
-            if drawn.y >= seat.image.first_y:
-                rows.append(CohortRow(seat.token, seat.image.request.sample, drawn.y, drawn.values, left))
+            if seat.skip:
+                seat.skip -= 1
+                continue
+            stage = Stage.SMALL if drawn.of_small else Stage.FINAL
+            rows.append(CohortRow(seat.token, seat.sample, drawn.y, drawn.values, stage, left))
         return rows
 
     def renew(self) -> set[str]:

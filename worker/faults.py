@@ -43,11 +43,27 @@ def model_changed(name: str) -> JobError:
     )
 
 
-def shape_mismatch(name: str, expected: tuple[int, int, int], got: tuple[int, int, int]) -> JobError:
+def shape_mismatch(name: str, expected: str, got: str) -> JobError:
     return JobError(
         type="malformed-spec",
         title="The job's shape is not the model's",
         detail=f"{name!r} draws (channels, height, width) = {expected}; the job says {got}.",
+    )
+
+
+def kind_refused(name: str, can: list[str]) -> JobError:
+    return JobError(
+        type="malformed-spec",
+        title="The model does not do this kind of work",
+        detail=f"{name!r} can: {', '.join(can)}.",
+    )
+
+
+def scoring_failed(cause: BaseException) -> JobError:
+    return JobError(
+        type="scoring-failed",
+        title="The model failed while it scored the picture",
+        detail=f"{type(cause).__name__}: {str(cause)[:300]}",
     )
 
 

@@ -1,80 +1,103 @@
 """From a job's description to the images the engine draws: given pixels, and rows that are drawn already.
 
 A row that was published is a given row from then on: noise is a pure function of (seed, sample, y, x, colour), so what
-is drawn after it is the same as if nothing had happened. Arrays only: no Redis, no queue.
+is drawn after it is the same as if nothing had happened. The small image of a Multi-Scale model is given once all its
+rows are published; before, it is drawn again, and comes out the same. Arrays only: no Redis, no queue.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.picture_score import quantise
 from model_core.sampling.engine import ImageRequest
 from worker.contract.cards import ModelCard
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobSpec
-from worker.faults import JobRefusedError, malformed_spec, model_changed, shape_mismatch
+from worker.faults import JobRefusedError, kind_refused, malformed_spec, model_changed, shape_mismatch
 
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """One image of a job that still lacks rows; those above `first_y` are published already."""
+    """One image of a job that still lacks rows. The engine's first `skip` rows of it are published already."""
 
     request: ImageRequest
-    first_y: int
+    skip: int
 
 
 @dataclass(frozen=True)
 class Given:
-    """Values (C, H, W) and which of them are given: keep (H, W), True = given."""
+    """What the client sent, as values: of a completion (C, H, W) with keep (H, W), True = given; of an upsampling the
+    small image (C, s, s)."""
 
-    values: NDArray[np.integer]
-    keep: NDArray[np.bool_]
+    values: NDArray[np.integer] | None = None
+    keep: NDArray[np.bool_] | None = None
+    small: NDArray[np.integer] | None = None
 
 
 def check_spec(spec: JobSpec, card: ModelCard) -> None:
-    """JobRefusedError when the model is not the one that the job was accepted for."""
-    expected, got = (card.channels, card.height, card.width), (spec.channels, spec.height, spec.width)
+    """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""
     if spec.digest != card.digest:
         raise JobRefusedError(model_changed(spec.model))
-    if expected != got:
-        raise JobRefusedError(shape_mismatch(spec.model, expected, got))
+    if _shape(card) != _shape(spec):
+        raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))
+    if spec.kind not in card.can:
+        raise JobRefusedError(kind_refused(spec.model, list(card.can)))
+
+
+def _shape(of: JobSpec | ModelCard) -> str:
+    first = f", first {(of.channels, of.small_height, of.small_width)}" if of.small_height or of.small_width else ""
+    return f"{(of.channels, of.height, of.width)}{first}"
 
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given | None:
-    """A completion's input as values; None for other kinds. JobRefusedError when they do not fit."""
+    """The input of a completion or an upsampling as values; None for a sample. JobRefusedError when it does not fit."""
+    if spec.kind is JobKind.UPSAMPLE:
+        return Given(small=pixels_to_values(_picture(spec, pixels, spec.small_height, spec.small_width), values))
     if spec.kind is not JobKind.COMPLETE:
         return None
-    C, H, W = spec.channels, spec.height, spec.width
-    if len(pixels) != H * W * C or len(keep) != H * W:
-        raise JobRefusedError(
-            malformed_spec(
-                f"A completion needs {H * W * C} pixel and {H * W} keep bytes; there are {len(pixels)} and {len(keep)}."
-            )
-        )
-    image = np.frombuffer(pixels, np.uint8).reshape(H, W, C).transpose(2, 0, 1)
+    H, W = spec.height, spec.width
+    image = _picture(spec, pixels, H, W)
+    if len(keep) != H * W:
+        raise JobRefusedError(malformed_spec(f"A completion needs {H * W} keep bytes; there are {len(keep)}."))
     return Given(pixels_to_values(image, values), np.frombuffer(keep, np.uint8).reshape(H, W) != 0)
+
+
+def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np.uint8], int]:
+    """A score's input as values (C, H, W), and how many of its pixels were moved to get there. JobRefusedError when it
+    does not fit."""
+    return quantise(_picture(spec, pixels, spec.height, spec.width), values)
+
+
+def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Pixel bytes as (C, height, width)."""
+    size = height * width * spec.channels
+    if len(pixels) != size:
+        raise JobRefusedError(malformed_spec(f"Its image needs {size} bytes; there are {len(pixels)}."))
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, spec.channels).transpose(2, 0, 1)
 
 
 def plan_images(spec: JobSpec, values: int, given: Given | None, rows: Iterable[RowDrawn]) -> list[PlannedImage]:
     """The images of the job that still lack rows. `rows`: what earlier attempts published, in order."""
-    drawn: dict[int, list[RowDrawn]] = {}
+    drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
-        drawn.setdefault(row.sample, []).append(row)
-    plans = (_plan(spec, values, sample, given, drawn.get(sample, [])) for sample in range(spec.n))
-    return [plan for plan in plans if plan.first_y < spec.height]
+        drawn.setdefault((row.sample, row.stage), []).append(row)
+    plans = []
+    for sample in range(spec.n):
+        small, final = (drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL))
+        if len(final) < spec.height:
+            plans.append(_plan(spec, values, sample, given or Given(), small, final))
+    return plans
 
 
-def _plan(spec: JobSpec, values: int, sample: int, given: Given | None, rows: list[RowDrawn]) -> PlannedImage:
-    C, H, W = spec.channels, spec.height, spec.width
-    known = given.values.copy() if given else np.zeros((C, H, W), np.int64)
-    keep = given.keep.copy() if given else np.zeros((H, W), bool)
-    for row in rows:
-        pixels = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)
-        known[:, row.y] = pixels_to_values(pixels, values).T
-        keep[row.y] = True
+def _plan(
+    spec: JobSpec, values: int, sample: int, given: Given, small: Sequence[RowDrawn], final: Sequence[RowDrawn]
+) -> PlannedImage:
+    first = given.small if given.small is not None else _whole_small(spec, values, small)
+    known, keep = _known(spec, values, given, final)
     partial = bool(keep.any())
     request = ImageRequest(
         seed=spec.seed,
@@ -82,11 +105,40 @@ def _plan(spec: JobSpec, values: int, sample: int, given: Given | None, rows: li
         temperature=spec.temperature,
         known=known if partial else None,
         keep=keep if partial else None,
+        small=first,
     )
-    return PlannedImage(request, first_y=len(rows))
+    return PlannedImage(request, skip=len(small) if first is None and small else len(final))
 
 
-def row_event(sample: int, y: int, row: NDArray[np.integer], values: int) -> str:
+def _known(
+    spec: JobSpec, values: int, given: Given, final: Sequence[RowDrawn]
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Values (C, H, W) and keep (H, W) of the final image: what the client gave, and the rows that are drawn."""
+    C, H, W = spec.channels, spec.height, spec.width
+    known = np.zeros((C, H, W), np.int64) if given.values is None else given.values.astype(np.int64)
+    keep = np.zeros((H, W), bool) if given.keep is None else given.keep.copy()
+    for row in final:
+        known[:, row.y] = _row_values(row, C, values)
+        keep[row.y] = True
+    return known, keep
+
+
+def _whole_small(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray[np.integer] | None:
+    """The drawn small image (C, s, s), or None while it lacks rows, or where there is none."""
+    if not spec.draws_small or len(rows) < spec.small_height:
+        return None
+    small = np.zeros((spec.channels, spec.small_height, spec.small_width), np.int64)
+    for row in rows:
+        small[:, row.y] = _row_values(row, spec.channels, values)
+    return small
+
+
+def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
+    """(C, W)."""
+    return pixels_to_values(np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values).T
+
+
+def row_event(sample: int, y: int, row: NDArray[np.integer], values: int, stage: Stage = Stage.FINAL) -> str:
     """The stream entry (JSON) of one drawn row of values (C, W)."""
     pixels = values_to_pixels(row, values).T  # (W, C): pixel by pixel, colour by colour
-    return RowDrawn.of(sample, y, np.ascontiguousarray(pixels).tobytes()).model_dump_json()
+    return RowDrawn.of(sample, y, np.ascontiguousarray(pixels).tobytes(), stage).entry()

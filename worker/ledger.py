@@ -70,11 +70,10 @@ class Ledger:
         """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
-        return bool(
-            self._run(
-                scripts.SETTLE, job_id, token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-            )
-        )
+        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
+        if outcome.score is not None:
+            arguments += [outcome.score.summary, outcome.score.bits, outcome.score.heat]
+        return bool(self._run(scripts.SETTLE, job_id, *arguments))
 
     def release(self, claim: Claim) -> bool:
         """Give the unfinished job back to the queue. False when it is not ours."""
@@ -99,7 +98,7 @@ class Ledger:
         ]
 
     def given_image(self, job_id: str) -> tuple[bytes, bytes]:
-        """A completion's input: H*W*C pixel bytes and H*W keep bytes; empty when it is not there."""
+        """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
         pixels, keep = self._redis.hmget(keys.image(job_id), "pixels", "keep")
         return pixels or b"", keep or b""
 
@@ -110,6 +109,6 @@ class Ledger:
             pipeline.hexists(keys.job(job_id), "cancel_requested")
         return [job_id for job_id, asked in zip(job_ids, pipeline.execute(), strict=True) if asked]
 
-    def _run(self, script: str, job_id: str, *arguments: str | int) -> Any:
+    def _run(self, script: str, job_id: str, *arguments: str | int | bytes) -> Any:
         job = scripts.of(job_id)
         return self._redis.eval(script, len(job), *job, *arguments)

@@ -33,6 +33,7 @@ from worker.model_pool import ModelPool, load_pool
 from worker.publisher import Publisher
 from worker.recovery import Recovery, RecoveryThread
 from worker.runner import Runner
+from worker.scores import scored
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
@@ -53,7 +54,9 @@ class Worker:
             on_stopped=lambda token: self._runner.withdraw(token),
             on_closed=lambda claim, outcome: self._finisher.put(claim, outcome),
         )
-        self._runner = Runner(_cohorts(pool), self._publisher, settings.step_delay_s)
+        self._runner = Runner(
+            _cohorts(pool), self._publisher, lambda order: scored(order, pool.model(order.model)), settings.step_delay_s
+        )
         self._admission = Admission(ledger, pool.cards, self._publisher, self._runner.submit)
         name = settings.name()
         self._intake = BatchWorker(

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import structlog
 import torch
 
 from model_core import load_model, model_names
 from model_core.errors import ModelError
 from model_core.models import Model
+from model_core.picture_score import score_picture
 from model_core.sampling.engine import Engine, ImageRequest
 from worker.contract.cards import ModelCard
+from worker.contract.jobs import JobKind
 
 WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
@@ -31,16 +34,25 @@ class ModelPool:
         """A fresh engine on the model's network."""
         return Engine(self._models[name], slots=self._slots)
 
+    def model(self, name: str) -> Model:
+        return self._models[name]
+
     def warm_up(self) -> None:
-        """Draw a few rows with every model, so that the first client does not wait for compilation."""
+        """Draw a few rows and score an image with every model, so that no client waits for compilation."""
         for name, model in self._models.items():
-            engine = self.engine(name)
-            ticket = engine.admit(ImageRequest(seed=0, sample=0))
-            rows = 0
-            while rows < min(WARM_UP_ROWS, model.config.height):
-                rows += len(engine.step())
-            if rows < model.config.height:
-                engine.withdraw(ticket)
+            config = model.config
+            blank = np.zeros((config.channels, config.height, config.width), np.uint8)
+            self._draw_rows(name, ImageRequest(seed=0, sample=0))
+            if config.multi_scale:  # those rows were the small image's
+                small = blank[:, :: config.factor, :: config.factor]
+                self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
+            score_picture(model, blank)
+
+    def _draw_rows(self, name: str, request: ImageRequest) -> None:
+        engine, rows = self.engine(name), 0
+        engine.admit(request)
+        while engine.busy and rows < WARM_UP_ROWS:
+            rows += len(engine.step())
 
 
 def load_pool(models_dir: Path | None, names: Iterable[str], device: str, slots: int, threads: int) -> ModelPool:
@@ -75,10 +87,13 @@ def _card(name: str, model: Model) -> ModelCard:
         height=config.height,
         width=config.width,
         channels=config.channels,
+        small_height=config.small.height if config.multi_scale else 0,
+        small_width=config.small.width if config.multi_scale else 0,
         values=config.values,
         parameters=card.parameters,
         data=card.data,
         test_nats=scores.get("nats"),
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
+        can=(JobKind.SAMPLE, JobKind.COMPLETE, *([JobKind.UPSAMPLE] if config.multi_scale else []), JobKind.SCORE),
     )

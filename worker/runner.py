@@ -1,4 +1,5 @@
-"""The engine thread: seat waiting images, advance every model by one step, hand the new rows on, let finished jobs go.
+"""The engine thread: seat waiting images, advance every model by one step, hand the new rows on, let finished jobs go;
+between two rounds of steps, score one picture.
 
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
@@ -12,10 +13,11 @@ from typing import Protocol
 
 import structlog
 
-from worker.claims import SUCCEEDED, Claim, Outcome, failed
+from worker.claims import SUCCEEDED, Outcome, failed
 from worker.cohort import Cohort, CohortRow
-from worker.faults import drawing_failed
+from worker.faults import drawing_failed, scoring_failed
 from worker.images import PlannedImage, row_event
+from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.scheduler import Scheduler
 
 
@@ -26,17 +28,6 @@ class Outlet(Protocol):
     def end(self, token: str, outcome: Outcome, /) -> None: ...
 
 
-@dataclass(frozen=True)
-class DrawOrder:
-    """A claimed job with the images that still lack rows."""
-
-    claim: Claim
-    model: str
-    values: int
-    """How many values a colour takes: rows become bytes by it."""
-    images: Sequence[PlannedImage]
-
-
 @dataclass
 class _Drawing:
     order: DrawOrder
@@ -44,15 +35,23 @@ class _Drawing:
 
 
 class Runner:
-    """Draws orders until told to stop. `cohorts`: one for each loaded model, by name."""
+    """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass."""
 
-    def __init__(self, cohorts: Mapping[str, Cohort], outlet: Outlet, step_delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        cohorts: Mapping[str, Cohort],
+        outlet: Outlet,
+        score: Callable[[ScoreOrder], Outcome],
+        step_delay_s: float = 0.0,
+    ) -> None:
         self._cohorts = cohorts
         self._outlet = outlet
+        self._score = score
         self._step_delay_s = step_delay_s
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._drawings: dict[str, _Drawing] = {}
+        self._unscored: dict[str, ScoreOrder] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
@@ -65,11 +64,11 @@ class Runner:
         self._inbox.put(self._stop)
         self._thread.join(timeout_s)
 
-    def submit(self, order: DrawOrder) -> None:
+    def submit(self, order: Order) -> None:
         self._inbox.put(lambda: self._accept(order))
 
     def withdraw(self, token: str) -> None:
-        """Stop drawing this claim's images before the next step."""
+        """Do no more for this claim from the next step on."""
         self._inbox.put(lambda: self._forget(token))
 
     def _run(self) -> None:
@@ -77,10 +76,11 @@ class Runner:
             self._follow_orders()
             for name, cohort in self._cohorts.items():
                 self._advance(name, cohort)
+            self._score_one()
 
     def _follow_orders(self) -> None:
-        """Carry out what is in the inbox; with nothing to draw, wait for it."""
-        idle = not self._drawings
+        """Carry out what is in the inbox; with nothing to do, wait for it."""
+        idle = not self._drawings and not self._unscored
         while idle or not self._inbox.empty():
             self._inbox.get()()
             idle = False
@@ -90,15 +90,15 @@ class Runner:
         self._seat_waiting(name, cohort)
         if not cohort.busy:
             return
-        if self._step_delay_s:
-            time.sleep(self._step_delay_s)
         try:
             rows = cohort.step()
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
             for token in cohort.renew():
                 self._fail(token, error)
         else:
-            self._hand_on(rows)
+            if rows:
+                self._pause()
+                self._hand_on(rows)
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
         while cohort.free and (found := self._scheduler.next_image(name)) is not None:
@@ -112,9 +112,9 @@ class Runner:
         events: dict[str, list[str]] = {}
         for row in rows:
             values = self._drawings[row.token].order.values
-            events.setdefault(row.token, []).append(row_event(row.sample, row.y, row.values, values))
-        if events:
-            self._outlet.publish(events)
+            event = row_event(row.sample, row.y, row.values, values, row.stage)
+            events.setdefault(row.token, []).append(event)
+        self._outlet.publish(events)
         for row in rows:
             if row.left:
                 self._image_left(row.token)
@@ -127,8 +127,29 @@ class Runner:
             del self._drawings[token]
             self._outlet.end(token, SUCCEEDED)
 
-    def _accept(self, order: DrawOrder) -> None:
+    def _score_one(self) -> None:
+        """One at a time: images that are being drawn wait for one pass at most."""
+        if not self._unscored:
+            return
+        self._pause()
+        token = next(iter(self._unscored))
+        order = self._unscored.pop(token)
+        try:
+            outcome = self._score(order)
+        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+            self._log.error("scoring_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+            outcome = failed(scoring_failed(error))
+        self._outlet.end(token, outcome)
+
+    def _pause(self) -> None:
+        if self._step_delay_s:
+            time.sleep(self._step_delay_s)
+
+    def _accept(self, order: Order) -> None:
         token = order.claim.token
+        if isinstance(order, ScoreOrder):
+            self._unscored[token] = order
+            return
         if not order.images:
             self._outlet.end(token, SUCCEEDED)
             return
@@ -137,6 +158,7 @@ class Runner:
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""
+        self._unscored.pop(token, None)
         drawing = self._drawings.pop(token, None)
         if drawing is not None:
             self._scheduler.drop(token)

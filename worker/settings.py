@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """How long running jobs may go on after SIGTERM before they are handed back."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
-    """For tests only: sleep before each step of the engine, so that a tiny job lasts long enough to be disturbed."""
+    """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
 
     @field_validator("models", mode="before")
     @classmethod

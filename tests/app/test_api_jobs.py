@@ -44,7 +44,7 @@ def test_rq_entry_names_the_one_function_when_queued(client: httpx.Client, worke
     job = submit(client)
     entry = Job.fetch(job["id"], connection=worker.redis, serializer="json")
     assert (entry.func_name, list(entry.args), entry.origin) == (keys.JOB_FUNCTION, [job["id"]], keys.QUEUE)
-    assert (entry.retries_left, entry.timeout) == (2, -1)
+    assert (entry.retries_left, entry.timeout) == (keys.CRASHES_FORGIVEN, -1)
     assert entry.result_ttl is not None
     assert entry.failure_ttl is not None
 

@@ -1,12 +1,24 @@
 """What the worker's tests share."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from model_core import save_model, untrained
 from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
+
+
+@pytest.fixture(scope="session")
+def models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With `tiny-scales` too: Multi-Scale, 4 values, 3 colours, 4 x 2 first and then 8 x 4."""
+    directory = tmp_path_factory.mktemp("served")
+    shutil.copytree(models_dir, directory, dirs_exist_ok=True)
+    size = {"layers": 2, "hidden": 5, "head": 8, "height": 8, "width": 4, "values": 4, "conditioning": 5, "factor": 2}
+    save_model(untrained("cifar10-multi-scale", seed=4, **size), directory / "tiny-scales")
+    return directory
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from redis import Redis
 from rq import Queue, Retry
 
 from worker.contract import keys, scripts
-from worker.contract.events import EventType, RowDrawn
+from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 30.0
@@ -45,6 +45,7 @@ class Client:
     def spec(self, model: str = "tiny-cnn", **changes: Any) -> JobSpec:
         card = json.loads((self._models / model / "card.json").read_text())
         config = card["config"]
+        factor = config.get("factor", 1)
         self._count += 1
         fields: dict[str, Any] = {
             "id": f"job-{self._count}",
@@ -55,6 +56,11 @@ class Client:
             "n": 1,
             "temperature": 1.0,
             **{name: config[name] for name in ("height", "width", "channels")},
+            **(
+                {"small_height": config["height"] // factor, "small_width": config["width"] // factor}
+                if factor > 1
+                else {}
+            ),
         }
         return JobSpec(**fields | changes)
 
@@ -68,7 +74,13 @@ class Client:
         """The queue entry."""
         arguments = [job_id] if args is None else args
         self.queue.enqueue_call(
-            function, args=arguments, timeout=-1, job_id=job_id, retry=Retry(max=2), result_ttl=60, failure_ttl=60
+            function,
+            args=arguments,
+            timeout=-1,
+            job_id=job_id,
+            retry=Retry(max=keys.CRASHES_FORGIVEN),
+            result_ttl=60,
+            failure_ttl=60,
         )
 
     def submit(self, *image: bytes, **changes: Any) -> JobSpec:
@@ -106,12 +118,17 @@ class Client:
         assert [kind.is_terminal for kind in kinds] == [False] * (len(kinds) - 1) + [True]
         return self.record(job_id)
 
-    def images(self, spec: JobSpec) -> "np.ndarray[Any, Any]":
-        """Pixels (n, H, W, C) from the rows; each row once, in order."""
-        H, W, C = spec.height, spec.width, spec.channels
+    def images(self, spec: JobSpec, stage: Stage = Stage.FINAL) -> "np.ndarray[Any, Any]":
+        """Pixels (n, H, W, C) from the rows of one stage; each row once, in order."""
+        small = stage is Stage.SMALL
+        H, W, C = (
+            (spec.small_height if small else spec.height),
+            (spec.small_width if small else spec.width),
+            spec.channels,
+        )
         images = np.zeros((spec.n, H, W, C), np.uint8)
         next_y = [0] * spec.n
-        for row in self.rows(spec.id):
+        for row in [row for row in self.rows(spec.id) if row.stage is stage]:
             assert row.y == next_y[row.sample]
             next_y[row.sample] += 1
             images[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)

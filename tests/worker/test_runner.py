@@ -4,16 +4,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pytest
 
 from model_core.sampling.engine import ImageRequest
 from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
-from worker.claims import SUCCEEDED, Claim, Outcome
+from worker.claims import SUCCEEDED, Claim, Outcome, Score
 from worker.cohort import Cohort
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus
 from worker.images import PlannedImage
-from worker.runner import DrawOrder, Runner
+from worker.orders import DrawOrder, ScoreOrder
+from worker.runner import Runner
 
 
 class Outlet:
@@ -47,9 +49,19 @@ class Outlet:
         return b"".join(row.pixel_bytes() for row in rows)
 
 
-def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", first_y: int = 0) -> DrawOrder:
-    images = [PlannedImage(ImageRequest(seed=seed, sample=i), first_y) for i in range(n)]
+def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:
+    images = [PlannedImage(ImageRequest(seed=seed, sample=i), skip) for i in range(n)]
     return DrawOrder(Claim(f"job-{token}", token, last_seq=0), model, VALUES, images)
+
+
+def score_order(token: str, value: int = 0) -> ScoreOrder:
+    return ScoreOrder(Claim(f"job-{token}", token, last_seq=0), "fake", np.full((1, 2, 2), value), 0)
+
+
+def fake_score(order: ScoreOrder) -> Outcome:
+    if order.values.any():
+        raise FloatingPointError("the likelihood is not finite")
+    return Outcome(JobStatus.SUCCEEDED, score=Score("{}", b"", b""))
 
 
 def image_bytes(seed: int, sample: int) -> bytes:
@@ -66,7 +78,7 @@ def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
     runners = []
 
     def start(engines: dict[str, Callable[[], FakeEngine]], step_delay_s: float = 0.0) -> Runner:
-        runner = Runner({name: Cohort(new, HEIGHT) for name, new in engines.items()}, outlet, step_delay_s)
+        runner = Runner({name: Cohort(new, HEIGHT) for name, new in engines.items()}, outlet, fake_score, step_delay_s)
         runner.start()
         runners.append(runner)
         return runner
@@ -163,3 +175,39 @@ def test_job_ends_at_once_when_all_its_rows_are_published_already(start: Callabl
     outlet.wait(lambda: "a" in outlet.ends)
     assert outlet.ends["a"] == [SUCCEEDED]
     assert "a" not in outlet.rows
+
+
+def test_pictures_are_scored_when_images_are_drawn_too(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Many scores do not hold up a drawing: one is made between two steps."""
+    engine = FakeEngine(1)
+    runner = start({"fake": lambda: engine}, step_delay_s=0.005)
+    runner.submit(order("drawn"))
+    for i in range(40):
+        runner.submit(score_order(f"s{i}"))
+    outlet.wait(lambda: len(outlet.ends) == 41)
+    assert outlet.pixels("drawn", 0) == image_bytes(1, 0)
+    assert outlet.order.index("drawn") < 40
+    assert [end.score for (end,) in outlet.ends.values()].count(Score("{}", b"", b"")) == 40
+
+
+def test_one_score_fails_when_the_model_gives_nonsense(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """It ends as failed, and the next one is made."""
+    runner = start({"fake": lambda: FakeEngine(1)})
+    runner.submit(score_order("bad", value=1))
+    runner.submit(score_order("good"))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    (end,) = outlet.ends["bad"]
+    assert end.error is not None
+    assert end.error.type == "scoring-failed"
+    assert outlet.ends["good"][0].status is JobStatus.SUCCEEDED
+
+
+def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """A canceled one leaves no outcome of its own."""
+    runner = start({"fake": lambda: FakeEngine(1)}, step_delay_s=0.05)
+    runner.submit(score_order("first"))
+    runner.submit(score_order("second"))
+    runner.withdraw("second")
+    runner.submit(score_order("third"))
+    outlet.wait(lambda: "third" in outlet.ends)
+    assert outlet.order == ["first", "third"]

@@ -5,6 +5,7 @@ Standard library and pydantic only. Everything here is written to Redis as JSON 
     keys.py      every queue name, key, channel and lifetime
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says
+    scores.py    how likely a model finds a picture
     cards.py     what a model is, and which worker holds it
     scripts.py   the job life cycle as atomic Lua: accept, claim, append, settle, cancel
 """

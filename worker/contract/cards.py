@@ -15,6 +15,9 @@ class ModelCard(BaseModel):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     channels: int = Field(ge=1)
+    small_height: int = Field(default=0, ge=0)
+    small_width: int = Field(default=0, ge=0)
+    """Size of the image that a Multi-Scale model draws first; 0 for a model of one scale."""
     values: int = Field(ge=2)
     """How many values a colour takes: 256, or 2 for binary images."""
     parameters: int
@@ -26,6 +29,7 @@ class ModelCard(BaseModel):
     digest: str
     """sha256 of the weights file."""
     can: tuple[JobKind, ...] = (JobKind.SAMPLE, JobKind.COMPLETE)
+    """Which jobs it takes: upsampling needs a Multi-Scale model."""
 
 
 class WorkerInfo(BaseModel):

@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.contract.jobs import JobStatus
 
 
+class Stage(StrEnum):
+    """Which image of a Multi-Scale model a row is of; other models have the final one only."""
+
+    SMALL = "small"
+    FINAL = "final"
+
+
 class EventType(StrEnum):
     ROW = "row"
     DONE = "done"
@@ -28,16 +35,24 @@ TERMINAL_EVENT = {
 
 
 class RowDrawn(BaseModel):
-    """Row `y` of sample `sample` is final: W*C bytes 0..255 in base64, pixel by pixel, colour by colour."""
+    """Row `y` of sample `sample` is final: W*C bytes 0..255 in base64, pixel by pixel, colour by colour.
+
+    A Multi-Scale model draws a small image first: its rows come before those of the final image, and are narrower.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     sample: int = Field(ge=0)
     y: int = Field(ge=0)
     pixels: str
+    stage: Stage = Stage.FINAL
 
     @classmethod
-    def of(cls, sample: int, y: int, pixels: bytes) -> Self:
-        return cls(sample=sample, y=y, pixels=base64.b64encode(pixels).decode("ascii"))
+    def of(cls, sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> Self:
+        return cls(sample=sample, y=y, pixels=base64.b64encode(pixels).decode("ascii"), stage=stage)
+
+    def entry(self) -> str:
+        """What stands in the stream: the stage only where it is not the usual one."""
+        return self.model_dump_json(exclude_defaults=True)
 
     def pixel_bytes(self) -> bytes:
         return base64.b64decode(self.pixels)

@@ -7,6 +7,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contract.scores import ScoreSummary
+
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
@@ -17,6 +19,8 @@ MIN_TEMPERATURE = 0.01
 class JobKind(StrEnum):
     SAMPLE = "sample"
     COMPLETE = "complete"
+    UPSAMPLE = "upsample"
+    SCORE = "score"
 
 
 class JobStatus(StrEnum):
@@ -56,13 +60,24 @@ class JobSpec(BaseModel):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     channels: int = Field(ge=1)
+    small_height: int = Field(default=0, ge=0)
+    small_width: int = Field(default=0, ge=0)
+    """Size of the first image of a Multi-Scale model; 0 for other models."""
     request_id: str = ""
     filled_pixels: int | None = Field(default=None, ge=1)
     """Of a completion: how many pixels of each image are drawn; the others are given."""
 
     @property
+    def draws_small(self) -> bool:
+        """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""
+        return self.kind in (JobKind.SAMPLE, JobKind.COMPLETE) and self.small_height > 0
+
+    @property
     def rows_total(self) -> int:
-        return self.n * self.height
+        """Rows of all samples and stages; 0 for a score, which draws none."""
+        if self.kind is JobKind.SCORE:
+            return 0
+        return self.n * (self.height + (self.small_height if self.draws_small else 0))
 
 
 class JobRecord(BaseModel):
@@ -77,6 +92,8 @@ class JobRecord(BaseModel):
     expires_at: float | None = None
     rows_done: int = 0
     error: JobError | None = None
+    result: ScoreSummary | None = None
+    """Of a score that has succeeded."""
 
     @classmethod
     def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
@@ -92,5 +109,6 @@ class JobRecord(BaseModel):
                 "expires_at": text.get("expires_at"),
                 "rows_done": text.get("rows_done", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
+                "result": json.loads(text["result"]) if text.get("result") else None,
             }
         )

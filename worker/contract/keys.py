@@ -1,4 +1,4 @@
-"""Every Redis name and lifetime. One job is one hash, one stream and, for completions, one input."""
+"""Every Redis name and lifetime. One job is one hash, one stream and, unless it samples, one hash of pictures."""
 
 QUEUE = "pixelrnn"
 """The RQ queue. A worker listens on exactly one: with several, RQ pops non-atomically and a crash loses the job."""
@@ -21,6 +21,10 @@ RESULT_TTL_S = 24 * 3600
 TOMBSTONE_TTL_S = 7 * 24 * 3600
 """How long after that an id is still answered with 410 (expired) and not 404 (unknown)."""
 
+CRASHES_FORGIVEN = 5
+"""How often a job is taken up again after a worker died with it. A dying worker charges a crash to each job it holds,
+also to those that are not to blame, so that a few deaths in a row must not end a healthy job."""
+
 LEASE_S = 4
 """A worker that has not renewed its jobs for this long has lost them."""
 
@@ -29,8 +33,8 @@ ANNOUNCE_TTL_S = 15
 
 
 def job(job_id: str) -> str:
-    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, owner,
-    attempts, last_seq, cancel_requested."""
+    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
+    owner, attempts, last_seq, cancel_requested."""
     return f"px:job:{job_id}"
 
 
@@ -40,7 +44,13 @@ def events(job_id: str) -> str:
 
 
 def image(job_id: str) -> str:
-    """Hash of a completion's input: `pixels` (H*W*C bytes, 0..255, row by row) and `keep` (H*W bytes, 1 = given)."""
+    """Hash of a job's pictures that are not drawn row by row.
+
+    pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; of an upsampling s*s*C
+    keep     of a completion: H*W bytes, 1 = given; else empty
+    bits     of a finished score: the bits of each variable, H*W*C float32, little-endian, in the order of `pixels`
+    heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
+    """
     return f"px:in:{job_id}"
 
 

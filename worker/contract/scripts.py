@@ -27,13 +27,15 @@ _SETTLE = (
     _NOW
     + """
 local terminal = {succeeded = 'done', failed = 'error', canceled = 'canceled'}
-local function settle(status, error, result_ttl, tombstone_ttl)
+local function settle(status, error, result_ttl, tombstone_ttl, result)
   local at = now()
   local seq = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0) + 1
   redis.call('HSET', KEYS[1], 'status', status, 'finished_at', at, 'error', error, 'last_seq', seq,
              'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
+  if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
-  redis.call('XADD', KEYS[2], seq .. '-0', 'type', terminal[status], 'data', error == '' and '{}' or error)
+  local data = error ~= '' and error or result or '{}'
+  redis.call('XADD', KEYS[2], seq .. '-0', 'type', terminal[status], 'data', data)
   redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end
 end
@@ -100,12 +102,14 @@ return 'ok'
 SETTLE = (
     _SETTLE
     + """
--- ARGV: owner token ('' = whoever owns it), status, error JSON or '', result_ttl, tombstone_ttl.
+-- ARGV: owner token ('' = whoever owns it), status, error JSON or '', result_ttl, tombstone_ttl,
+--       and for a score that succeeded: result JSON, bits, heat (as in keys.image).
 -- Returns 1 if this call ended the job, 0 if it had ended already, is unknown, or belongs to someone else.
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 0 end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-settle(ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
+if ARGV[6] then redis.call('HSET', KEYS[3], 'bits', ARGV[7], 'heat', ARGV[8]) end
+settle(ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6])
 return 1
 """
 )

@@ -1,0 +1,30 @@
+"""How likely a model finds a picture: the bits that a perfect coder built on the model would spend, and where."""
+
+import struct
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ScoreSummary(BaseModel):
+    """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
+    bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
+    per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    quantised_pixels: int = Field(
+        ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
+    )
+    uniform_bits: float = Field(
+        gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
+    )
+
+
+def unpack_bits(raw: bytes, height: int, width: int, channels: int) -> Sequence[Sequence[Sequence[float]]]:
+    """The bytes of the field `bits` as H rows of W pixels of C numbers. Raises struct.error for another length."""
+    flat = struct.unpack(f"<{height * width * channels}f", raw)
+    pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]
+    return [pixels[y * width : (y + 1) * width] for y in range(height)]

@@ -1,0 +1,27 @@
+"""A picture's score as it is stored: one teacher-forced pass, made in the engine's thread between two steps."""
+
+import numpy as np
+
+from model_core.models import Model
+from model_core.picture_score import score_picture
+from worker.claims import Outcome, Score
+from worker.contract.jobs import JobStatus
+from worker.contract.scores import ScoreSummary
+from worker.orders import ScoreOrder
+
+
+def scored(order: ScoreOrder, model: Model) -> Outcome:
+    """Raises FloatingPointError when the network gives a likelihood that is not finite."""
+    score = score_picture(model, order.values)
+    _, H, W = order.values.shape
+    summary = ScoreSummary(
+        nats=score.nats,
+        bits_per_dim=score.bits_per_dim,
+        per_colour_bits=tuple(score.colour_bits),
+        height=H,
+        width=W,
+        quantised_pixels=order.quantised_pixels,
+        uniform_bits=score.uniform_bits,
+    )
+    bits = np.ascontiguousarray(score.bits.transpose(1, 2, 0), "<f4")  # (H, W, C)
+    return Outcome(JobStatus.SUCCEEDED, score=Score(summary.model_dump_json(), bits.tobytes(), score.heat.tobytes()))
