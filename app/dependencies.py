@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from app.errors import UnknownJobError
 from app.services.jobs import Jobs
 from app.services.models import Models
+from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.seats import Seats
 from app.services.submission import Submission
@@ -30,6 +31,7 @@ class Services:
     models: Models
     jobs: Jobs
     submission: Submission
+    pictures: Pictures
     row_feed: RowFeed
     seats: Seats
     stopping: Stopping

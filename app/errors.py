@@ -4,10 +4,12 @@
     ├── BadUploadError       400    ├── NothingToFillError   422
     ├── UnknownModelError    404    ├── WrongSizeError       422
     ├── UnknownJobError      404    ├── UnusableImageError   422
-    ├── NoRowsYetError       409    ├── BadParameterError    422
-    ├── ExpiredJobError      410    ├── NoWorkerError        503
-    ├── TooLargeError        413    ├── TooManyStreamsError  503
-    └── WrongMediaTypeError  415    └── StoreDownError       503
+    ├── NoScoreError         404    ├── BadParameterError    422
+    ├── NoRowsYetError       409    ├── NoWorkerError        503
+    ├── NoScoreYetError      409    ├── TooManyStreamsError  503
+    ├── ExpiredJobError      410    └── StoreDownError       503
+    ├── TooLargeError        413
+    └── WrongMediaTypeError  415
 
 No body repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -66,6 +68,14 @@ class UnknownJobError(ApiError):
 
 class NoRowsYetError(ApiError):
     status, slug, title, retry_after_s = 409, "no-rows-yet", "Nothing is drawn yet", 1
+
+
+class NoScoreError(ApiError):
+    status, slug, title = 404, "no-score", "The job has no score"
+
+
+class NoScoreYetError(ApiError):
+    status, slug, title, retry_after_s = 409, "no-score-yet", "Nothing is scored yet", 1
 
 
 class ExpiredJobError(ApiError):

@@ -12,6 +12,7 @@ from app.dependencies import Services
 from app.routes import events, health, jobs, models, submit
 from app.services.jobs import Jobs
 from app.services.models import Models
+from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.seats import Seats
 from app.services.submission import Submission
@@ -62,6 +63,7 @@ def _services(settings: Settings) -> Services:
         models=Models(store),
         jobs=jobs,
         submission=Submission(store, jobs),
+        pictures=Pictures(store),
         row_feed=RowFeed(store, jobs, stopping, settings.ping_s),
         seats=Seats(settings.max_streams),
         stopping=stopping,

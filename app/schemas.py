@@ -1,12 +1,13 @@
 """Public bodies. Unknown fields are refused, because a misspelt one would otherwise be silently ignored."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, JobError, JobKind, JobStatus
+from worker.contract.scores import ScoreSummary
 
 MAX_IMAGES = 64
 MAX_WAIT_S = 30
@@ -20,6 +21,12 @@ _TEMPERATURE = Field(
     le=MAX_TEMPERATURE,
     allow_inf_nan=False,
     description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
+)
+_IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
+_FIT: Any = Field(
+    default="strict",
+    description="`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box "
+    "filter (area average; nearest pixel where it grows).",
 )
 
 
@@ -37,7 +44,7 @@ class CompleteForm(BaseModel):
     """Fill the hole of an image."""
 
     model_config = ConfigDict(extra="forbid")
-    image: UploadFile = Field(description="PNG, JPEG or WebP. Transparency is composited on black.")
+    image: UploadFile = Field(description=_IMAGE_FORMATS)
     mask: UploadFile | None = Field(
         default=None,
         description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled.",
@@ -53,6 +60,27 @@ class CompleteForm(BaseModel):
     )
 
 
+class UpsampleForm(BaseModel):
+    """Draw large images from a small one."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}")
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+    fit: Literal["strict", "resize"] = _FIT
+
+
+class ScoreForm(BaseModel):
+    """How likely is this picture?"""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")
+    model: str = _MODEL
+    fit: Literal["strict", "resize"] = _FIT
+
+
 class Links(BaseModel):
     self: str
     events: str
@@ -62,6 +90,25 @@ class Links(BaseModel):
 class JobResult(BaseModel):
     images: list[str]
     """Where each sample is, in order."""
+
+
+class ScoreResult(ScoreSummary):
+    """What the model says of the picture, and where to see it."""
+
+    images: list[str]
+    """The heat map."""
+    map: str
+    """The bits of every variable."""
+
+
+class ScoreMap(BaseModel):
+    """Bits of every variable given those before it; of a Multi-Scale model the small image's are added where its pixels
+    were taken. Their sum, times ln 2, is the score's nats."""
+
+    height: int
+    width: int
+    channels: int
+    bits: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
 class Job(BaseModel):
@@ -74,11 +121,15 @@ class Job(BaseModel):
     digest: str
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
     seed: int
+    """0 for a score, which draws nothing."""
     n: int
     temperature: float
     height: int
     width: int
     channels: int
+    small_height: int
+    small_width: int
+    """Size of the first image of a Multi-Scale model; 0 for others."""
     filled_pixels: int | None
     """How many pixels of a completion are drawn; the others are kept."""
     created_at: datetime
@@ -88,12 +139,13 @@ class Job(BaseModel):
     progress: float = Field(ge=0, le=1)
     rows_done: int
     rows_total: int
+    """Over all samples and both stages of a Multi-Scale model; 0 for a score."""
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
     """Seconds until the last row at the pace so far; null before the first row and after the end."""
     error: JobError | None
-    result: JobResult | None
+    result: ScoreResult | JobResult | None
     links: Links
 
 
@@ -113,6 +165,9 @@ class Model(BaseModel):
     height: int
     width: int
     channels: int
+    small_height: int
+    small_width: int
+    """Size of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     values: int
     parameters: int
     data: str

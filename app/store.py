@@ -88,9 +88,9 @@ class Store:
         async with self._within_budget():
             await self._commands.execute_command("PING")
 
-    async def accept(self, spec: JobSpec, pixels: bytes | None = None, keep: bytes | None = None) -> None:
+    async def accept(self, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> None:
         """Store the job and queue it, in one transaction. `pixels` and `keep` as in `keys.image`."""
-        given = [] if pixels is None or keep is None else [pixels, keep]
+        given = [] if pixels is None else [pixels, keep]
         arguments = [spec.model_dump_json(), spec.rows_total, keys.ACTIVE_TTL_S, *given]
         commands = enqueue_commands(spec.id)
         async with self._within_budget(), self._once.pipeline(transaction=True) as pipe:
@@ -127,6 +127,11 @@ class Store:
         """All that the job's stream says so far."""
         async with self._within_budget():
             return _entries(await self._commands.execute_command("XRANGE", keys.events(job_id), "-", "+"))
+
+    async def picture(self, job_id: str, field: str) -> bytes | None:
+        """One of the job's pictures that are not drawn row by row: see `keys.image`."""
+        async with self._within_budget():
+            return await self._commands.execute_command("HGET", keys.image(job_id), field)
 
     async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
         """The next entries, as soon as there are any; empty after about half a minute without one."""

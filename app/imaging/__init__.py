@@ -1,1 +1,1 @@
-"""Pictures: untrusted files in (decode.py), what a completion keeps and fills (given.py), PNG out (render.py)."""
+"""Pictures: untrusted files in (decode.py), what they give to a job (given.py), PNG out (render.py)."""

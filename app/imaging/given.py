@@ -1,4 +1,4 @@
-"""What a completion keeps and what it fills, from an image and perhaps a mask.
+"""The pictures that clients give: what a completion keeps and fills, and whole ones to upsample or to score.
 
 White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
 Transparency is composited on black, in images and in masks.
@@ -49,6 +49,12 @@ def given_pixels(image_file: bytes, mask_file: bytes | None, shape: Shape, resiz
     if given.filled == 0:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
     return given
+
+
+def whole_picture(image_file: bytes, shape: Shape, resize: bool) -> bytes:
+    """Read the file: H*W*C bytes, in the order of `GivenPixels.pixels`. Raises what `decode` raises, WrongSizeError."""
+    image = _on_black(decode(image_file, "image"), "L" if shape.channels == 1 else "RGB")
+    return _fit(image, "image", shape, resize).tobytes()
 
 
 def _hole_of_alpha(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""PNG of the rows that a job's stream holds. Rows not drawn yet are black."""
+"""PNG of what a job has drawn; rows not drawn yet are black. And PNG of where a score's bits are."""
 
 import io
 import math
@@ -9,8 +9,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
+from worker.contract.scores import ScoreSummary
 
 MAX_SIDE = 4096
 _GAP = 1
@@ -19,49 +20,74 @@ _GAP_GREY = 96
 
 @dataclass(frozen=True)
 class Canvas:
-    """The samples of a job as far as they are drawn, each H*W*C bytes; samples without a row are not in it."""
+    """Pictures of one size: `n` samples, each height * width * channels bytes as far as it is drawn; samples without a
+    row are not in it. `origin` is what it takes to get the same pictures again."""
 
-    spec: JobSpec
+    n: int
+    height: int
+    width: int
+    channels: int
     samples: Mapping[int, bytes]
+    origin: Mapping[str, str]
 
     @classmethod
-    def of(cls, spec: JobSpec, rows: Iterable[RowDrawn]) -> "Canvas":
-        stride = spec.width * spec.channels
+    def of(cls, spec: JobSpec, rows: Iterable[RowDrawn], stage: Stage = Stage.FINAL) -> "Canvas":
+        """The rows of one stage."""
+        height, width = _size(spec, stage)
+        stride = width * spec.channels
         samples: dict[int, bytearray] = {}
         for row in rows:
-            pixels = samples.setdefault(row.sample, bytearray(spec.height * stride))
-            pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
-        return cls(spec, {sample: bytes(pixels) for sample, pixels in samples.items()})
+            if row.stage is stage:
+                pixels = samples.setdefault(row.sample, bytearray(height * stride))
+                pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
+        drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
+        return cls(spec.n, height, width, spec.channels, drawn, _origin(spec))
+
+    @classmethod
+    def of_given(cls, spec: JobSpec, small: bytes) -> "Canvas":
+        """The small image that every sample of an upsampling begins with."""
+        height, width = _size(spec, Stage.SMALL)
+        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), small), _origin(spec))
+
+    @classmethod
+    def of_score(cls, spec: JobSpec, score: ScoreSummary, heat: bytes) -> "Canvas":
+        """A heat map of H*W*3 bytes, with its scale."""
+        scale = f"bits per pixel: black 0, white {score.uniform_bits:g} (a uniform guess) and above"
+        origin = {"model": spec.model, "digest": spec.digest, "nats": repr(score.nats), "scale": scale}
+        return cls(1, spec.height, spec.width, 3, {0: heat}, origin)
+
+
+def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
+    return (spec.small_height, spec.small_width) if stage is Stage.SMALL else (spec.height, spec.width)
 
 
 def sample_png(canvas: Canvas, sample: int, scale: int) -> bytes:
     """One sample, each pixel a square of `scale`. Raises BadParameterError, NoRowsYetError."""
-    if sample >= canvas.spec.n:
-        raise BadParameterError(f"sample: the job has the samples 0 to {canvas.spec.n - 1}")
-    return _png(_picture(canvas, sample), scale, {**_origin(canvas.spec), "sample": str(sample)})
+    if sample >= canvas.n:
+        raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
+    return _png(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(sample)})
 
 
 def grid_png(canvas: Canvas, scale: int) -> bytes:
     """All samples in a grid as square as can be, row by row, one pixel of grey between them."""
-    spec = canvas.spec
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
-    columns = math.ceil(math.sqrt(spec.n))
-    lines = math.ceil(spec.n / columns)
-    size = (columns * (spec.width + _GAP) - _GAP, lines * (spec.height + _GAP) - _GAP)
-    mode, grey = ("L", _GAP_GREY) if spec.channels == 1 else ("RGB", (_GAP_GREY,) * 3)
-    grid = Image.new(mode, size, grey if spec.n > 1 else 0)
+    columns = math.ceil(math.sqrt(canvas.n))
+    lines = math.ceil(canvas.n / columns)
+    size = (columns * (canvas.width + _GAP) - _GAP, lines * (canvas.height + _GAP) - _GAP)
+    mode, grey = ("L", _GAP_GREY) if canvas.channels == 1 else ("RGB", (_GAP_GREY,) * 3)
+    grid = Image.new(mode, size, grey if canvas.n > 1 else 0)
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
-        grid.paste(_picture(canvas, sample), (column * (spec.width + _GAP), line * (spec.height + _GAP)))
-    return _png(grid, scale, {**_origin(spec), "samples": str(spec.n)})
+        grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
+    return _png(grid, scale, {**canvas.origin, "samples": str(canvas.n)})
 
 
 def _picture(canvas: Canvas, sample: int) -> Image.Image:
-    spec = canvas.spec
     if sample not in canvas.samples:
         raise NoRowsYetError("this sample has no row yet")
-    return Image.frombytes("L" if spec.channels == 1 else "RGB", (spec.width, spec.height), canvas.samples[sample])
+    mode = "L" if canvas.channels == 1 else "RGB"
+    return Image.frombytes(mode, (canvas.width, canvas.height), canvas.samples[sample])
 
 
 def _origin(spec: JobSpec) -> dict[str, str]:

@@ -35,7 +35,8 @@ class EventStream(StreamingResponse):
     dependencies=[SeatDep],
     responses={
         200: {
-            "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes}, "
+            "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes, "
+            "stage: `small` where it is of the first image of a Multi-Scale model}, "
             "`progress` {rows_done, rows_total, progress}, then one of `done`, `error`, `canceled` (Job). "
             "`server-stopping` ends a stream early: come back with the last id."
         },

@@ -1,4 +1,4 @@
-"""GET and DELETE /jobs/{id}, and its picture."""
+"""GET and DELETE /jobs/{id}, its picture, and a score's numbers."""
 
 from typing import Annotated
 
@@ -6,12 +6,12 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.dependencies import JobId, Services, ServicesDep
-from app.imaging.render import Canvas, grid_png, sample_png
+from app.dependencies import JobId, ServicesDep
+from app.imaging.render import grid_png, sample_png
 from app.openapi import problems
-from app.schemas import MAX_IMAGES, MAX_WAIT_S, Job
+from app.schemas import MAX_IMAGES, MAX_WAIT_S, Job, ScoreMap
 from app.services.jobs import view
-from worker.contract.events import EventType, RowDrawn
+from worker.contract.events import Stage
 
 router = APIRouter(tags=["jobs"])
 _MAX_AGE_S = 3600
@@ -32,6 +32,7 @@ class ImageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
     sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
     scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel becomes.")
+    stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
     grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
 
 
@@ -80,16 +81,20 @@ async def get_image(
     services: ServicesDep,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The picture as far as it is drawn; rows not drawn yet are black. 409 before the first row."""
+    """The picture as far as it is drawn; rows not drawn yet are black. 409 before the first row.
+
+    Of a score it is the heat map: the bits of each pixel from black (0) over red and yellow to white (`uniform_bits`
+    of the result, and above).
+    """
     job = view(read := await services.store.read(job_id))
     assert read.record is not None
     headers = {"Cache-Control": "no-store"}
     if job.status.is_terminal:
-        tag = f'"{job.id}.{"grid" if query.grid else query.sample}.{query.scale}"'
+        tag = f'"{job.id}.{query.stage}.{"grid" if query.grid else query.sample}.{query.scale}"'
         headers = {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": tag}
         if if_none_match == tag:
             return Response(status_code=304, headers=headers)
-    canvas = Canvas.of(read.record.spec, await _rows(job_id, services))
+    canvas = await services.pictures.canvas(read.record, query.stage)
     if query.grid:
         png = await run_sync(grid_png, canvas, query.scale, limiter=services.imaging)
     else:
@@ -97,6 +102,9 @@ async def get_image(
     return PngResponse(png, headers=headers)
 
 
-async def _rows(job_id: str, services: Services) -> list[RowDrawn]:
-    entries = await services.store.entries(job_id)
-    return [RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW]
+@router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=problems(404, 409, 410, 503))
+async def get_score_map(job_id: JobId, services: ServicesDep) -> ScoreMap:
+    """The bits of every variable of a scored picture. 409 until it is scored, 404 where nothing was."""
+    view(read := await services.store.read(job_id))
+    assert read.record is not None
+    return await services.pictures.score_map(read.record)

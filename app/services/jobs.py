@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from app.errors import ExpiredJobError, UnknownJobError
-from app.schemas import Job, JobResult, Links
+from app.schemas import Job, JobResult, Links, ScoreResult
 from app.store import JobRead, Store
-from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobRecord, JobStatus
 
 
 class Jobs:
@@ -38,19 +38,19 @@ def _job(record: JobRecord, read: JobRead) -> Job:
     queued = record.status is JobStatus.QUEUED
     return Job(
         **spec.model_dump(include={"id", "kind", "model", "digest", "seed", "n", "temperature", "filled_pixels"}),
-        **spec.model_dump(include={"height", "width", "channels", "rows_total"}),
+        **spec.model_dump(include={"height", "width", "channels", "small_height", "small_width"}),
         rows_total=spec.rows_total,
         status=record.status,
         created_at=_at(record.created_at),
         started_at=_at_or_none(record.started_at),
         finished_at=_at_or_none(record.finished_at),
         expires_at=_at_or_none(record.expires_at),
-        progress=record.rows_done / spec.rows_total,
+        progress=_progress(record),
         rows_done=record.rows_done,
         position=read.index + 1 if queued and read.index is not None else None,
         eta_s=_eta_s(record, read.now),
         error=record.error,
-        result=_result(spec) if record.status is JobStatus.SUCCEEDED else None,
+        result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),
     )
 
@@ -63,8 +63,18 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _result(spec: JobSpec) -> JobResult:
-    return JobResult(images=[f"/jobs/{spec.id}/image?sample={sample}" for sample in range(spec.n)])
+def _progress(record: JobRecord) -> float:
+    """Of a score all or nothing: it has no rows."""
+    if record.spec.rows_total == 0:
+        return float(record.status is JobStatus.SUCCEEDED)
+    return record.rows_done / record.spec.rows_total
+
+
+def _result(record: JobRecord) -> ScoreResult | JobResult:
+    link = f"/jobs/{record.spec.id}"
+    if record.result is not None:
+        return ScoreResult(**record.result.model_dump(), images=[f"{link}/image"], map=f"{link}/score-map")
+    return JobResult(images=[f"{link}/image?sample={sample}" for sample in range(record.spec.n)])
 
 
 def _eta_s(record: JobRecord, now: float) -> float | None:

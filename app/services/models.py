@@ -1,9 +1,10 @@
 """Which models there are: those that live workers announce, and no others."""
 
-from app.errors import NoWorkerError, UnknownModelError
-from app.schemas import Model, WorkerPlace
+from app.errors import BadParameterError, NoWorkerError, UnknownModelError
+from app.schemas import FieldError, Model, WorkerPlace
 from app.store import Store
 from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.jobs import JobKind
 
 
 class Models:
@@ -25,6 +26,14 @@ class Models:
         if name not in names:
             raise UnknownModelError(f"expected one of: {', '.join(names)}")
         return _merged(name, workers)
+
+    async def find_for(self, kind: JobKind, name: str) -> Model:
+        """As `find`; raises BadParameterError for a model that does not do this kind of work."""
+        model = await self.find(name)
+        if kind not in model.can:
+            detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
+            raise BadParameterError(detail, [FieldError(pointer="#/model", detail=detail)])
+        return model
 
 
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:

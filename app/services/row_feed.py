@@ -1,7 +1,7 @@
 """A job's rows, as server-sent events: those drawn so far, then the others as they come.
 
     snapshot            the Job; no id
-    row                 {sample, y, pixels}; id = entry of the job's stream
+    row                 {sample, y, pixels}, of a small first image also stage; id = entry of the job's stream
     progress            {rows_done, rows_total, progress} after each batch of rows; no id
     done|error|canceled the finished Job, with an id; then the server closes
     server-stopping     instead of the end, when this process leaves; no id: come back with the last one you have

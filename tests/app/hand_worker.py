@@ -8,14 +8,19 @@ import redis
 from app.queue_entry import QUEUE_KEY
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.events import RowDrawn
-from worker.contract.jobs import JobSpec
+from worker.contract.events import RowDrawn, Stage
+from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.scores import ScoreSummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
 _TOY = {"network": "pixel-cnn", "parameters": 10, "data": "toy"}
 GREY = ModelCard(name="grey", digest="a" * 64, **_GREY_SHAPE, **_TOY)
 COLOUR = ModelCard(name="colour", digest="b" * 64, **_COLOUR_SHAPE, **_TOY)
+SCALES = ModelCard(
+    name="scales", digest="c" * 64, height=4, width=6, channels=3, small_height=2, small_width=3, values=256, **_TOY
+).model_copy(update={"can": tuple(JobKind)})
+SCORER = GREY.model_copy(update={"name": "scorer", "can": (JobKind.SAMPLE, JobKind.SCORE)})
 
 
 class HandWorker:
@@ -38,19 +43,26 @@ class HandWorker:
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
 
-    def rows(self, spec: JobSpec, *rows: tuple[int, int]) -> bytes:
+    def rows(self, spec: JobSpec, *rows: tuple[int, int], stage: Stage = Stage.FINAL) -> bytes:
         """Append the rows (sample, y); returns what the script says."""
         last = int(self.redis.hget(keys.job(spec.id), "last_seq"))
-        data = [RowDrawn.of(s, y, row_bytes(spec, s, y)).model_dump_json() for s, y in rows]
+        data = [RowDrawn.of(s, y, row_bytes(spec, s, y, stage), stage).entry() for s, y in rows]
         return self._run(scripts.APPEND, spec.id, self.token, keys.ACTIVE_TTL_S, last + 1, *data)
 
     def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:
         text = json.dumps(error) if error else ""
         return self._run(scripts.SETTLE, spec.id, self.token, status, text, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
 
+    def settle_score(self, spec: JobSpec, score: ScoreSummary, bits: bytes, heat: bytes) -> int:
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        text = score.model_dump_json()
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text, bits, heat)
+
     def draw(self) -> JobSpec:
         """Take a job and draw all of it."""
         spec = self.take()
+        if spec.draws_small:
+            self.rows(spec, *((s, y) for y in range(spec.small_height) for s in range(spec.n)), stage=Stage.SMALL)
         self.rows(spec, *((s, y) for y in range(spec.height) for s in range(spec.n)))
         self.settle(spec)
         return spec
@@ -59,13 +71,16 @@ class HandWorker:
         return self.redis.eval(script, 4, *scripts.of(job_id), *arguments)
 
 
-def row_bytes(spec: JobSpec, sample: int, y: int) -> bytes:
-    """W*C bytes that tell samples, rows and columns apart."""
-    return bytes((sample * 50 + y * 10 + x) % 256 for x in range(spec.width * spec.channels))
+def row_bytes(spec: JobSpec, sample: int, y: int, stage: Stage = Stage.FINAL) -> bytes:
+    """W*C bytes that tell samples, rows, columns and stages apart."""
+    small = stage is Stage.SMALL
+    width = spec.small_width if small else spec.width
+    return bytes((100 * small + sample * 50 + y * 10 + x) % 256 for x in range(width * spec.channels))
 
 
-def image_bytes(spec: JobSpec, sample: int) -> bytes:
-    return b"".join(row_bytes(spec, sample, y) for y in range(spec.height))
+def image_bytes(spec: JobSpec, sample: int, stage: Stage = Stage.FINAL) -> bytes:
+    height = spec.small_height if stage is Stage.SMALL else spec.height
+    return b"".join(row_bytes(spec, sample, y, stage) for y in range(height))
 
 
 def eventually(check, seconds: float = 10.0):

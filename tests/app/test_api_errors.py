@@ -43,9 +43,15 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
         ("GET", "/jobs/unknown?wiat=1", 422),
         ("GET", "/jobs/unknown/image?scale=33", 422),
         ("GET", "/jobs/unknown/image?sample=-1", 422),
+        ("GET", "/jobs/unknown/image?stage=large", 422),
+        ("GET", "/jobs/unknown/score-map", 404),
         ("GET", "/jobs/unknown/events?from=x", 422),
         ("POST", "/sample", 422),
         ("POST", "/complete", 422),
+        ("POST", "/upsample", 422),
+        ("POST", "/score", 422),
+        ("GET", "/score", 405),
+        ("POST", "/jobs/unknown/score-map", 405),
     ],
 )
 def test_every_endpoint_answers_a_problem_when_refused(
@@ -129,7 +135,7 @@ def test_answer_repeats_nothing_when_the_input_is_wrong(client: httpx.Client, wo
         assert "s3cret" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/sample", "/complete"])
+@pytest.mark.parametrize("path", ["/sample", "/complete", "/upsample", "/score"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""])
 def test_answer_is_415_when_the_body_has_another_type(
     client: httpx.Client, worker: HandWorker, path: str, kind: str
@@ -160,10 +166,12 @@ def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(client: htt
 
 
 def test_answer_is_422_when_the_model_cannot_do_it(client: httpx.Client, redis_url: str) -> None:
-    """A model that only completes is not asked to sample."""
+    """A model that only completes is not asked to sample; what it can do is said."""
     worker = HandWorker(redis_url)
     worker.announce(GREY.model_copy(update={"can": (JobKind.COMPLETE,)}))
-    is_problem(client.post("/sample", json={"model": "grey"}), 422)
+    problem = is_problem(client.post("/sample", json={"model": "grey"}), 422)
+    assert problem["detail"] == "this model cannot sample; it can: complete"
+    assert problem["errors"][0]["pointer"] == "#/model"
     worker.redis.close()
 
 

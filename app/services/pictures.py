@@ -1,0 +1,50 @@
+"""What there is to see of a job: its samples as far as they are drawn, or where a score's bits are."""
+
+from app.errors import BadParameterError, NoScoreError, NoScoreYetError
+from app.imaging.render import Canvas
+from app.schemas import ScoreMap
+from app.store import Store
+from worker.contract.events import EventType, RowDrawn, Stage
+from worker.contract.jobs import JobKind, JobRecord
+from worker.contract.scores import ScoreSummary, unpack_bits
+
+_DECIMALS = 5
+
+
+class Pictures:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def canvas(self, record: JobRecord, stage: Stage) -> Canvas:
+        """The samples in one stage, or the heat map of a score.
+
+        Raises BadParameterError for a stage that the job does not have, NoScoreYetError, NoScoreError.
+        """
+        spec = record.spec
+        if stage is Stage.SMALL and (spec.kind is JobKind.SCORE or not spec.small_height):
+            raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
+        if spec.kind is JobKind.SCORE:
+            return Canvas.of_score(spec, *await self._scored(record, "heat"))
+        if stage is Stage.SMALL and spec.kind is JobKind.UPSAMPLE:
+            return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"")
+        entries = await self._store.entries(spec.id)
+        rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
+        return Canvas.of(spec, rows, stage)
+
+    async def score_map(self, record: JobRecord) -> ScoreMap:
+        """The bits of every variable. Raises NoScoreYetError, NoScoreError."""
+        spec = record.spec
+        _, raw = await self._scored(record, "bits")
+        bits = unpack_bits(raw, spec.height, spec.width, spec.channels)
+        rounded = [[[round(value, _DECIMALS) for value in pixel] for pixel in row] for row in bits]
+        return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=rounded)
+
+    async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
+        if record.spec.kind is not JobKind.SCORE:
+            raise NoScoreError("only a job of POST /score has a score")
+        if not record.status.is_terminal:
+            raise NoScoreYetError("the picture is not scored yet")
+        picture = await self._store.picture(record.spec.id, field)
+        if record.result is None or picture is None:
+            raise NoScoreError("the job ended without a score; its status and error say why")
+        return record.result, picture

@@ -1,0 +1,295 @@
+"""POST /upsample, POST /score, both stages of a Multi-Scale model, and what a score has to show."""
+
+import io
+import struct
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.app import pictures
+from tests.app.hand_worker import COLOUR, GREY, SCALES, SCORER, HandWorker, image_bytes
+from tests.app.live import events_of
+from tests.app.pictures import grey, png
+from tests.app.test_api_errors import is_problem
+from worker.contract import keys
+from worker.contract.events import Stage
+from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.scores import ScoreSummary
+
+SMALL = Image.frombytes("RGB", (3, 2), bytes(range(18)))
+PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
+SCORE = ScoreSummary(
+    nats=8.5, bits_per_dim=1.02, per_colour_bits=(1.02,), height=4, width=3, quantised_pixels=10, uniform_bits=1.0
+)
+BITS = struct.pack("<12f", *(i / 8 for i in range(12)))
+HEAT = bytes(range(36))
+
+
+@pytest.fixture(autouse=True)
+def models(worker: HandWorker) -> None:
+    """`scales` does everything, `scorer` is one of one scale that scores."""
+    worker.announce(GREY, COLOUR, SCALES, SCORER)
+
+
+def upsample(
+    client: httpx.Client, image: bytes = png(SMALL), model: str = "scales", **fields: object
+) -> httpx.Response:
+    return client.post("/upsample", files={"image": ("i", image)}, data={"model": model, **fields})
+
+
+def score(client: httpx.Client, image: bytes = png(PICTURE), model: str = "scorer", **fields: object) -> httpx.Response:
+    return client.post("/score", files={"image": ("i", image)}, data={"model": model, **fields})
+
+
+def accepted(answer: httpx.Response) -> dict:
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == answer.json()["links"]["self"]
+    return answer.json()
+
+
+def scored(client: httpx.Client, worker: HandWorker) -> tuple[dict, JobSpec]:
+    job = accepted(score(client))
+    spec = worker.take()
+    worker.settle_score(spec, SCORE, BITS, HEAT)
+    return client.get(job["links"]["self"]).json(), spec
+
+
+def picture(answer: httpx.Response) -> Image.Image:
+    assert answer.status_code == 200, answer.text
+    image = Image.open(io.BytesIO(answer.content))
+    image.load()
+    return image
+
+
+def test_small_image_is_stored_when_it_is_to_be_upsampled(client: httpx.Client, worker: HandWorker) -> None:
+    """Its bytes, the request and both sizes reach the worker; only the large rows count."""
+    job = accepted(upsample(client, n=2, seed=5, temperature=0.5))
+    assert (job["kind"], job["n"], job["seed"], job["temperature"]) == ("upsample", 2, 5, 0.5)
+    assert (job["height"], job["width"], job["small_height"], job["small_width"]) == (4, 6, 2, 3)
+    assert (job["rows_total"], job["filled_pixels"]) == (8, None)
+    assert worker.redis.hget(keys.image(job["id"]), "pixels") == bytes(range(18))
+    spec = worker.take()
+    assert (spec.kind, spec.small_height, spec.small_width, spec.rows_total) == (JobKind.UPSAMPLE, 2, 3, 8)
+
+
+def test_upsampled_images_come_as_samples_do_when_drawn(client: httpx.Client, worker: HandWorker) -> None:
+    """Each sample by itself and all in a grid; the first stage is the image that was given."""
+    job = accepted(upsample(client, n=2))
+    link = job["links"]["image"]
+    assert picture(client.get(link, params={"stage": "small", "sample": 1})).tobytes() == bytes(range(18))
+    is_problem(client.get(link), 409)
+    spec = worker.draw()
+    done = client.get(job["links"]["self"]).json()
+    assert (done["status"], done["rows_done"], len(done["result"]["images"])) == ("succeeded", 8, 2)
+    assert picture(client.get(link, params={"sample": 1})).tobytes() == image_bytes(spec, 1)
+    assert picture(client.get(link, params={"grid": 1})).size == (13, 4)
+
+
+def test_size_is_named_when_the_small_image_has_another(client: httpx.Client, worker: HandWorker) -> None:
+    """The model's own large size is the likeliest mistake; resizing is the way out."""
+    large = png(SMALL.resize((6, 4)))
+    problem = is_problem(upsample(client, large), 422)
+    assert problem["type"] == "urn:pixelrnn:problem:wrong-size"
+    for word in ("6x4", "3x2", "fit=resize"):
+        assert word in problem["detail"]
+    big = png(SMALL.resize((24, 16), Image.Resampling.NEAREST))
+    job = accepted(upsample(client, big, fit="resize"))
+    assert worker.redis.hget(keys.image(job["id"]), "pixels") == bytes(range(18))
+
+
+@pytest.mark.parametrize(("send", "model"), [(upsample, "scorer"), (upsample, "grey"), (score, "grey")])
+def test_answer_is_422_when_the_model_does_no_such_work(client: httpx.Client, send, model: str) -> None:
+    """Before the picture is looked at; what the model can do is said."""
+    problem = is_problem(send(client, b"no picture", model=model), 422)
+    assert (problem["errors"][0]["pointer"], "it can: sample" in problem["detail"]) == ("#/model", True)
+
+
+@pytest.mark.parametrize("send", [upsample, score])
+@pytest.mark.parametrize(
+    ("image", "status"),
+    [
+        (b"", 400),
+        (b"text", 400),
+        (png(SMALL)[:-20], 400),
+        (pictures.bomb(), 413),
+        (png(SMALL) + b"\0" * (2 * 1024 * 1024), 413),
+        (pictures.animated("PNG"), 422),
+        (png(Image.new("RGB", (1, 1))), 422),
+    ],
+)
+def test_picture_is_refused_when_it_cannot_be_used(
+    client: httpx.Client, worker: HandWorker, send, image: bytes, status: int
+) -> None:
+    """The rules of /complete; nothing is queued."""
+    is_problem(send(client, image), status)
+    assert not list(worker.redis.scan_iter("px:job:*"))
+
+
+@pytest.mark.parametrize(
+    ("send", "fields", "pointer"),
+    [
+        (upsample, {"n": "0"}, "#/n"),
+        (upsample, {"seed": "-1"}, "#/seed"),
+        (upsample, {"temperature": "nan"}, "#/temperature"),
+        (upsample, {"fit": "crop"}, "#/fit"),
+        (upsample, {"mask": "x"}, "#/mask"),
+        (score, {"n": "2"}, "#/n"),
+        (score, {"seed": "1"}, "#/seed"),
+        (score, {"fit": "crop"}, "#/fit"),
+        (score, {"model": ""}, "#/model"),
+    ],
+)
+def test_answer_is_422_and_points_when_a_field_is_wrong(
+    client: httpx.Client, send, fields: dict[str, str], pointer: str
+) -> None:
+    """A score draws nothing, so it takes no seed and no number."""
+    assert [error["pointer"] for error in is_problem(send(client, **fields), 422)["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("path", ["/upsample", "/score"])
+def test_answer_is_422_and_points_when_there_is_no_picture(client: httpx.Client, path: str) -> None:
+    """A form without the file, or with text in its place."""
+    for data in ({"model": "scales"}, {"model": "scales", "image": "text"}):
+        answer = client.post(path, data=data, files={"other": b"x"} if "image" not in data else {"fit": b"x"})
+        assert "#/image" in [error["pointer"] for error in is_problem(answer, 422)["errors"]]
+
+
+@pytest.mark.parametrize("path", ["/upsample", "/score"])
+def test_answer_is_404_with_the_names_when_nobody_holds_the_model(client: httpx.Client, path: str) -> None:
+    """As for every other call."""
+    answer = client.post(path, files={"image": png(SMALL)}, data={"model": "unheard-of"})
+    assert is_problem(answer, 404)["detail"] == "expected one of: colour, grey, scales, scorer"
+
+
+def test_both_stages_are_streamed_when_a_sample_has_two(client: httpx.Client, worker: HandWorker) -> None:
+    """Small rows say so and come first; rows of the final image look as they always did."""
+    job = client.post("/sample", json={"model": "scales", "n": 2}).json()
+    assert job["rows_total"] == 2 * (2 + 4)
+    spec = worker.draw()
+    with client.stream("GET", job["links"]["events"]) as response:
+        rows = [event.data for event in events_of(response) if event.name == "row"]
+    assert [row.get("stage") for row in rows] == ["small"] * 4 + [None] * 8
+    for stage, size in ((Stage.SMALL, (3, 2)), (Stage.FINAL, (6, 4))):
+        image = picture(client.get(job["links"]["image"], params={"stage": stage.value, "sample": 1}))
+        assert (image.size, image.tobytes()) == (size, image_bytes(spec, 1, stage))
+    grid = picture(client.get(job["links"]["image"], params={"stage": "small", "grid": 1}))
+    assert grid.size == (7, 2)
+
+
+def test_first_stage_is_seen_when_the_second_has_no_row_yet(client: httpx.Client, worker: HandWorker) -> None:
+    """409 for the final image, the small one as far as it is drawn."""
+    link = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
+    spec = worker.take()
+    worker.rows(spec, (0, 0), stage=Stage.SMALL)
+    is_problem(client.get(link), 409)
+    small = picture(client.get(link, params={"stage": "small"}))
+    assert small.tobytes() == image_bytes(spec, 0, Stage.SMALL)[:9] + bytes(9)
+
+
+def test_stages_are_different_pictures_when_cached(client: httpx.Client, worker: HandWorker) -> None:
+    """Their tags differ."""
+    link = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
+    worker.draw()
+    tag = client.get(link).headers["etag"]
+    answer = client.get(link, params={"stage": "small"}, headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+
+
+def test_answer_is_422_when_the_job_has_no_small_image(client: httpx.Client, worker: HandWorker) -> None:
+    """One scale, or a score."""
+    for job in (client.post("/sample", json={"model": "grey"}).json(), score(client).json()):
+        worker.take()
+        is_problem(client.get(job["links"]["image"], params={"stage": "small"}), 422)
+
+
+def test_picture_is_stored_when_it_is_to_be_scored(client: httpx.Client, worker: HandWorker) -> None:
+    """Bytes as they were sent; nothing is drawn, so there are no rows to wait for."""
+    job = accepted(score(client))
+    assert (job["kind"], job["n"], job["rows_total"], job["progress"], job["result"]) == ("score", 1, 0, 0.0, None)
+    assert worker.redis.hget(keys.image(job["id"]), "pixels") == PICTURE.tobytes()
+    assert worker.take().kind is JobKind.SCORE
+    running = client.get(job["links"]["self"]).json()
+    assert (running["status"], running["progress"], running["eta_s"]) == ("running", 0.0, None)
+
+
+def test_score_is_in_the_job_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:
+    """All numbers, and where map and heat map are."""
+    job, spec = scored(client, worker)
+    link = f"/jobs/{spec.id}"
+    assert (job["status"], job["progress"]) == ("succeeded", 1.0)
+    assert job["result"] == {
+        **SCORE.model_dump(mode="json"),
+        "images": [f"{link}/image"],
+        "map": f"{link}/score-map",
+    }
+
+
+def test_stream_ends_with_the_score_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:
+    """No rows: the snapshot, then the end that carries the result; a reader that has it is sent away."""
+    job, _ = scored(client, worker)
+    with client.stream("GET", job["links"]["events"]) as response:
+        events = list(events_of(response))
+    assert [(event.name, event.id) for event in events] == [("snapshot", None), ("done", "1-0")]
+    assert events[-1].data["result"]["nats"] == 8.5
+    assert client.get(job["links"]["events"], headers={"Last-Event-ID": "1-0"}).status_code == 204
+
+
+def test_map_has_a_number_for_every_variable_when_scored(client: httpx.Client, worker: HandWorker) -> None:
+    """Rows of pixels of colours."""
+    job, _ = scored(client, worker)
+    found = client.get(job["result"]["map"]).json()
+    assert (found["height"], found["width"], found["channels"]) == (4, 3, 1)
+    assert found["bits"] == [[[(y * 3 + x) / 8] for x in range(3)] for y in range(4)]
+
+
+def test_heat_map_states_its_scale_when_scored(client: httpx.Client, worker: HandWorker) -> None:
+    """In the file: which model, how many nats, what black and white mean; enlarged as any other picture."""
+    job, _ = scored(client, worker)
+    (link,) = job["result"]["images"]
+    image = picture(client.get(link))
+    assert (image.mode, image.size, image.tobytes()) == ("RGB", (3, 4), HEAT)
+    assert (image.info["model"], image.info["nats"]) == ("scorer", "8.5")
+    assert image.info["scale"] == "bits per pixel: black 0, white 1 (a uniform guess) and above"
+    assert "seed" not in image.info
+    assert picture(client.get(link, params={"scale": 8})).size == (24, 32)
+    is_problem(client.get(link, params={"sample": 1}), 422)
+
+
+def test_answer_is_409_when_nothing_is_scored_yet(client: httpx.Client, worker: HandWorker) -> None:
+    """Waiting and running: come back."""
+    job = score(client).json()
+    for _ in range(2):
+        for path in ("image", "score-map"):
+            answer = client.get(f"{job['links']['self']}/{path}")
+            assert is_problem(answer, 409)["type"] == "urn:pixelrnn:problem:no-score-yet"
+            assert answer.headers["retry-after"] == "1"
+        if worker.redis.llen("rq:queue:pixelrnn"):
+            worker.take()
+
+
+def test_answer_is_404_when_there_is_no_score(client: httpx.Client, worker: HandWorker) -> None:
+    """Another kind of job, or a score that failed."""
+    sample = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+    worker.draw()
+    failed = score(client).json()["links"]["self"]
+    worker.settle(worker.take(), "failed", {"type": "t", "title": "t", "detail": "d"})
+    for path in (f"{sample}/score-map", f"{failed}/score-map", f"{failed}/image"):
+        assert is_problem(client.get(path), 404)["type"] == "urn:pixelrnn:problem:no-score"
+    assert client.get(failed).json()["result"] is None
+
+
+def test_score_is_gone_when_it_is_deleted(client: httpx.Client, worker: HandWorker) -> None:
+    """Numbers, map and picture."""
+    job, spec = scored(client, worker)
+    assert client.delete(job["links"]["self"]).status_code == 204
+    assert not worker.redis.exists(keys.image(spec.id))
+    assert client.get(job["result"]["map"]).status_code == 410
+
+
+def test_models_say_what_they_can_when_listed(client: httpx.Client) -> None:
+    """Upsampling where there are two scales, with the size that it takes."""
+    models = {model["name"]: model for model in client.get("/models").json()["models"]}
+    assert models["scales"]["can"] == ["sample", "complete", "upsample", "score"]
+    assert (models["scales"]["small_height"], models["scales"]["small_width"]) == (2, 3)
+    assert (models["grey"]["can"], models["grey"]["small_height"]) == (["sample", "complete"], 0)
