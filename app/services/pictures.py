@@ -8,8 +8,6 @@ from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord
 from worker.contract.scores import ScoreSummary, unpack_bits
 
-_DECIMALS = 5
-
 
 class Pictures:
     def __init__(self, store: Store) -> None:
@@ -36,7 +34,7 @@ class Pictures:
         spec = record.spec
         _, raw = await self._scored(record, "bits")
         bits = unpack_bits(raw, spec.height, spec.width, spec.channels)
-        rounded = [[[round(value, _DECIMALS) for value in pixel] for pixel in row] for row in bits]
+        rounded = [[[float(f"{value:.6g}") for value in pixel] for pixel in row] for row in bits]  # single precision
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=rounded)
 
     async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
