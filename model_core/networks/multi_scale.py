@@ -18,8 +18,8 @@ class MultiScaleNetwork(nn.Module):
 
     log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of x. Given the small image the
     logits are causal as in PixelNetwork; the small image itself they see whole. The conditional network draws all n x n
-    pixels, as the paper's does, so what sums to one is the probability of the pair (small, x): the nats of x are an upper
-    bound, tight when the conditional network is sure of the pixels it was given.
+    pixels, as the paper's does, so what sums to one is the probability of the pair (small, x): the nats of x are an
+    upper bound, tight when the conditional network is sure of the pixels it was given.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
