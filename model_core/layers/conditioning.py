@@ -40,8 +40,8 @@ def subsample(values: Tensor, factor: int) -> Tensor:
 
 
 def spread_out(small: Tensor, factor: int) -> Tensor:
-    """Undo subsample, zeros between: (B, C, s, s) -> (B, C, n, n)."""
-    B, C, H, W = small.shape
-    large = torch.zeros(B, C, H * factor, W * factor, dtype=small.dtype, device=small.device)
+    """Undo subsample, zeros between: (..., s, s) -> (..., n, n)."""
+    *outer, H, W = small.shape
+    large = torch.zeros(*outer, H * factor, W * factor, dtype=small.dtype, device=small.device)
     large[..., ::factor, ::factor] = small
     return large

@@ -6,6 +6,7 @@ small (s x s) --unconditional network--> p(small)
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from model_core.config import NetworkConfig
@@ -16,10 +17,9 @@ from model_core.networks.pixel_network import PixelNetwork
 class MultiScaleNetwork(nn.Module):
     """values (B, C, n, n) -> logits (B, V, C, n, n) of the conditional network, given the image's own subsample.
 
-    log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of x. Given the small image the
-    logits are causal as in PixelNetwork; the small image itself they see whole. The conditional network draws all n x n
-    pixels, as the paper's does, so what sums to one is the probability of the pair (small, x): the nats of x are an
-    upper bound, tight when the conditional network is sure of the pixels it was given.
+    log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of every factor-th row of x. Those
+    pixels are given to the second stage: it neither draws nor is charged for them, so the probabilities of all images
+    add up to one. Given the small image the logits are causal as in PixelNetwork; the small image they see whole.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -38,7 +38,9 @@ class MultiScaleNetwork(nn.Module):
         return self.upsampler(self.small.scale(small))
 
     def nats_map(self, values: Tensor) -> Tensor:
-        """Nats of every variable, (B, C, n, n); those of the small image are added where its pixels were taken."""
-        small = subsample(values, self.config.factor)
-        nats = self.large.nats_map(values, self.condition(small))
-        return nats + spread_out(self.small.nats_map(small), self.config.factor)
+        """Nats of every variable, (B, C, n, n): the first stage's at the small image's pixels, else the second's."""
+        factor = self.config.factor
+        small = subsample(values, factor)
+        given = spread_out(torch.ones_like(small, dtype=torch.bool), factor)
+        nats = self.large.nats_map(values, self.condition(small)).masked_fill(given, 0)
+        return nats + spread_out(self.small.nats_map(small), factor)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.layers.conditioning import subsample
+from model_core.layers.conditioning import spread_out, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled_stage import CompiledStage, compiles
@@ -87,7 +87,7 @@ class Engine:
             if len(self._stages) == 2 and request.small is None:
                 self._stages[0].open(slot, self._small_drawing(request))
             elif request.small is None:
-                self._stages[0].open(slot, self._drawing(request, None))
+                self._stages[0].open(slot, self._drawing(request))
             else:
                 self._open_large(slot, request, torch.from_numpy(request.small.astype(np.int64)))
         return ticket
@@ -125,22 +125,27 @@ class Engine:
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
         condition = self._network.condition(small[None])[0].permute(1, 2, 0)  # (H, W, c): each image's by itself
-        self._stages[-1].open(slot, self._drawing(request, condition))
+        factor = self._network.config.factor
+        known, keep = spread_out(small, factor), spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
+        if request.known is not None and request.keep is not None:
+            also = torch.from_numpy(request.keep) & ~keep
+            known, keep = torch.where(also, torch.from_numpy(request.known), known), keep | also
+        self._stages[-1].open(slot, Drawing(self._noise(request), request.temperature, known, keep, condition))
 
-    def _drawing(self, request: ImageRequest, condition: Tensor | None) -> Drawing:
-        config = self._network.config
-        noise = image_noise(request.seed, request.sample, config.height, config.width, config.channels)
-        known, keep = _given(request)
-        return Drawing(torch.from_numpy(noise), request.temperature, known, keep, condition)
+    def _drawing(self, request: ImageRequest) -> Drawing:
+        return Drawing(self._noise(request), request.temperature, *_given(request))
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
-        config = self._network.config
-        shape = config.small.height, config.small.width, config.channels
-        noise = image_noise(request.seed, request.sample, *shape, of_small=True)
         known, keep = _given(request)
         if known is not None and keep is not None:
-            known, keep = subsample(known, config.factor), subsample(keep, config.factor)
-        return Drawing(torch.from_numpy(noise), request.temperature, known, keep)
+            factor = self._network.config.factor
+            known, keep = subsample(known, factor), subsample(keep, factor)
+        return Drawing(self._noise(request, of_small=True), request.temperature, known, keep)
+
+    def _noise(self, request: ImageRequest, of_small: bool = False) -> Tensor:
+        config = self._network.config.small if of_small else self._network.config
+        shape = config.height, config.width, config.channels
+        return torch.from_numpy(image_noise(request.seed, request.sample, *shape, of_small=of_small))
 
 
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model_core.config import NetworkConfig
-from model_core.layers.conditioning import subsample
+from model_core.layers.conditioning import spread_out, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
 from model_core.sampling.draw import draw
@@ -22,7 +22,7 @@ def reference_sample(
     keep: Tensor | None = None,
     small: Tensor | None = None,
 ) -> Tensor:
-    """Draw n images, (n, C, H, W); known (C, H, W) values are taken where keep (H, W) is True (all images alike).
+    """Draw n images, (n, C, H, W); known values (C, H, W) are taken where keep (H, W) is True (all images alike).
 
     small (C, s, s): the first image of a Multi-Scale model, where it is given.
     """
@@ -36,7 +36,10 @@ def reference_sample(
         else:
             smalls = small.expand(n, *small.shape)
         condition = network.condition(smalls)
-        return _draw_all(lambda v: network.large(v, condition), config, n, seed, temperature, known, keep)
+        given, at = spread_out(smalls, config.factor), spread_out(torch.ones_like(smalls[:, 0]).bool(), config.factor)
+        if known is not None and keep is not None:
+            given, at = torch.where(keep & ~at[:, None], known, given), at | keep
+        return _draw_all(lambda v: network.large(v, condition), config, n, seed, temperature, given, at)
 
 
 def _draw_all(
@@ -55,8 +58,8 @@ def _draw_all(
     warmth = torch.full((n,), temperature, dtype=torch.float64)
     for y in range(H):
         for x in range(W):
-            if keep is not None and known is not None and bool(keep[y, x]):
-                values[:, :, y, x] = known[:, y, x]
+            if keep is not None and known is not None and bool(keep.expand(n, H, W)[0, y, x]):
+                values[:, :, y, x] = known.expand(n, C, H, W)[:, :, y, x]
                 continue
             for c in range(C):
                 logits = network(values)[:, :, c, y, x]  # (n, V)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("up", "api", "worker", "train", "evaluate", "sample", "complete", "models", "bench")
+VERBS = ("up", "api", "worker", "train", "publish", "evaluate", "report", "models", "bench")
+VERBS += ("sample", "complete", "upsample", "score")
 
 
 def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
