@@ -20,7 +20,7 @@ from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
