@@ -18,6 +18,7 @@ import torch
 from model_core import untrained
 from model_core.likelihood import nats_per_image
 from model_core.sampling.benchmark import useful_operations
+from model_core.training.allocator import keep_freed_memory
 
 PEAK_SIDE = 1536
 
@@ -27,8 +28,11 @@ def main() -> None:
     parser.add_argument("--preset", default="mnist-diagonal-bilstm")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if not arguments.plain_allocator:
+        keep_freed_memory()
     print(json.dumps(measure(arguments.preset, arguments.batch, arguments.rounds), indent=1))
 
 

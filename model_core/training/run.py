@@ -63,6 +63,7 @@ def train(request: RunRequest) -> RunResult:
     number, and OutOfMemoryError: the last checkpoint is then still good.
     """
     _use_few_threads()
+    keep_freed_memory()
     training = request.recipe.training
     device = training_device(training)
     with (
