@@ -10,6 +10,7 @@ import torch
 from model_core.data.natural import looks_natural
 from model_core.errors import ConfigError
 from model_core.networks import build_network
+from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
 from model_core.training.display import open_display
