@@ -8,8 +8,7 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import BYTES, begin_step, end_colour, input_features, look, new_tables, point, ways
-from model_core.compiled.tiles import cell_tile
+from model_core.compiled.pixels import begin_step, cell, end_colour, input_features, look, new_tables, point, ways
 
 STREAM_KIND = 2
 """Streams lie by slot and column: the right-to-left scan reads the whole row."""
@@ -38,7 +37,7 @@ def _layer(i, colour, count, work, shared, state, places, own, reads, starts, ou
             point(before, own.cell[i], places.own, tile, unit - h)  # one cell back: the left neighbour
             point(cells, own.cell[i], places.own, tile, unit)
             point(out, own.hidden[i], places.own, tile, unit)
-            _cell(reads, 4, weights, bias, unit, before, cells, out)
+            cell(reads, 4, weights, bias, unit, before, cells, out)
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
         above = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x
@@ -46,20 +45,6 @@ def _layer(i, colour, count, work, shared, state, places, own, reads, starts, ou
         for f in range(first, end):
             own.out[i, m, f] = own.hidden[i, places.own[m], f] + seen * own.right[i, above, f]
     ways(i, colour, count, own.out[i], places.order, shared, state, places, reads, starts, out)
-
-
-@njit(nogil=True, cache=KEEP)
-def _cell(reads, count, weights, bias, unit, before, cells, hiddens):  # type: ignore[no-untyped-def]
-    cell_tile(
-        reads.ctypes.data,
-        count,
-        weights.ctypes.data + 4 * unit * BYTES,
-        weights.shape[1] * BYTES,
-        bias.ctypes.data + 4 * unit * BYTES,
-        before.ctypes.data,
-        cells.ctypes.data,
-        hiddens.ctypes.data,
-    )
 
 
 @njit(nogil=True, cache=KEEP)
@@ -92,7 +77,7 @@ def _end_rows(finished, rows, shared, state, own):  # type: ignore[no-untyped-de
                     point(before, own.right_cell[i], cells, tile, h + unit)
                     point(after, own.right_cell[i], cells, tile, unit)
                     point(places, own.right[i], here, tile, unit)
-                    _cell(reads, 4, own.right_w[i], own.right_b[i], unit, before, after, places)
+                    cell(reads, 4, own.right_w[i], own.right_b[i], unit, before, after, places)
 
 
 @njit(nogil=True, cache=KEEP)

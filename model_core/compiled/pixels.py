@@ -17,7 +17,7 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import collect, fill_up
-from model_core.compiled.tiles import READ, linear_1, linear_2, linear_3, linear_4
+from model_core.compiled.tiles import READ, cell_tile, linear_1, linear_2, linear_3, linear_4
 
 BYTES = 4
 SIDE = 3
@@ -93,6 +93,21 @@ def point(places, features, cells, tile, column):  # type: ignore[no-untyped-def
     base, width = features.ctypes.data, features.shape[1]
     for r in range(4):
         places[r] = base + (cells[tile + r] * width + column) * BYTES
+
+
+@njit(nogil=True, cache=KEEP)
+def cell(reads, count, weights, bias, unit, before, cells, hiddens):  # type: ignore[no-untyped-def]
+    """Hidden units unit..unit + 15 of an LSTM for four pixels; weights (K, 4h); see tiles.cell_tile."""
+    cell_tile(
+        reads.ctypes.data,
+        count,
+        weights.ctypes.data + 4 * unit * BYTES,
+        weights.shape[1] * BYTES,
+        bias.ctypes.data + 4 * unit * BYTES,
+        before.ctypes.data,
+        cells.ctypes.data,
+        hiddens.ctypes.data,
+    )
 
 
 @njit(nogil=True, cache=KEEP)

@@ -8,8 +8,7 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import BYTES, begin_step, end_colour, input_features, look, new_tables, point, ways
-from model_core.compiled.tiles import cell_tile
+from model_core.compiled.pixels import begin_step, cell, end_colour, input_features, look, new_tables, point, ways
 
 STREAM_KIND = 1
 """Streams lie in the ring: a layer reads those of the left neighbour too."""
@@ -31,16 +30,7 @@ def _layer(i, colour, count, work, shared, state, places, own, reads, starts, ou
             point(before, own.cell[i], places.above, tile, h + unit)  # one cell on from up and left: straight up
             point(cells, own.cell[i], places.own, tile, unit)
             point(out, own.hidden[i], places.own, tile, unit)
-            cell_tile(
-                reads.ctypes.data,
-                3,
-                weights.ctypes.data + 4 * unit * BYTES,
-                weights.shape[1] * BYTES,
-                bias.ctypes.data + 4 * unit * BYTES,
-                before.ctypes.data,
-                cells.ctypes.data,
-                out.ctypes.data,
-            )
+            cell(reads, 3, weights, bias, unit, before, cells, out)
     ways(i, colour, count, own.hidden[i], places.own, shared, state, places, reads, starts, out)
 
 
