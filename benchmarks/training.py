@@ -1,4 +1,4 @@
-"""Speed of one training step, beside the arithmetic floor of this machine.
+"""Speed of one training step and of evaluation, beside the arithmetic floor of this machine.
 
     python benchmarks/training.py --preset mnist-diagonal-bilstm --batch 16
 
@@ -27,33 +27,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="mnist-diagonal-bilstm")
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--eval-batch", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.plain_allocator:
         keep_freed_memory()
-    print(json.dumps(measure(arguments.preset, arguments.batch, arguments.rounds), indent=1))
+    print(json.dumps(measure(arguments.preset, arguments.batch, arguments.eval_batch, arguments.rounds), indent=1))
 
 
-def measure(preset: str, batch: int, rounds: int) -> dict[str, object]:
-    """Medians of interleaved steps and matrix products."""
+def measure(preset: str, batch: int, eval_batch: int, rounds: int) -> dict[str, object]:
+    """Medians of interleaved steps, evaluations and matrix products."""
     model = untrained(preset)
     network, config = model.network.requires_grad_(True), model.config
     optimiser = torch.optim.RMSprop(network.parameters(), lr=1e-4)
-    values = torch.randint(0, config.values, (batch, config.channels, config.height, config.width))
+    values = torch.randint(0, config.values, (max(batch, eval_batch), config.channels, config.height, config.width))
     left, right = torch.rand(PEAK_SIDE, PEAK_SIDE), torch.rand(PEAK_SIDE, PEAK_SIDE)
 
     def step() -> None:
         optimiser.zero_grad()
-        (nats_per_image(network, values).mean() / config.dimensions).backward()
+        (nats_per_image(network, values[:batch]).mean() / config.dimensions).backward()
         optimiser.step()
 
+    @torch.inference_mode()
+    def score() -> None:
+        network.nats_map(values[:eval_batch])
+
     step()
-    pairs = [(seconds(step), seconds(lambda: left @ right)) for _ in range(rounds)]
-    step_s, product_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    score()
+    rates = [(seconds(step), seconds(score), seconds(lambda: left @ right)) for _ in range(rounds)]
+    step_s, score_s, product_s = (statistics.median(times) for times in zip(*rates, strict=True))
     peak = 2 * PEAK_SIDE**3 / product_s
-    floor_s = 3 * batch * useful_operations(network) / peak
+    image_s = useful_operations(network) / peak
+    floor_s = 3 * batch * image_s
     return {
         "preset": preset,
         "batch": batch,
@@ -64,6 +71,9 @@ def measure(preset: str, batch: int, rounds: int) -> dict[str, object]:
         "peak_gflops": peak / 1e9,
         "floor_s": floor_s,
         "fraction_of_floor": floor_s / step_s,
+        "evaluation_batch": eval_batch,
+        "evaluation_images_per_s": eval_batch / score_s,
+        "evaluation_fraction_of_peak": eval_batch * image_s / score_s,
     }
 
 
