@@ -1,0 +1,103 @@
+"""Measure what every network sees, and write docs/causality.md.
+
+python docs/make_causality.py
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_core.causality import Causality, measure
+from model_core.config import NetworkConfig
+
+NAMES = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
+SIZES = {1: (8, 12, 2), 3: (6, 10, 3)}
+"""Height, width and values by colours. Wide enough for every network to have something that it cannot see."""
+
+HEAD = """# What each network sees
+
+A network is causal when the logits of a variable never depend on the variable itself or on one that is drawn later
+(equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page is a measurement of
+that, and of how much of what may be seen is seen. `python docs/make_causality.py` writes it, from
+`model_core/causality.py`, and the tests in `tests/model_core/test_causality.py` hold it to the code.
+
+Each network has three layers, random weights and biases, and double precision. Every variable of an image is given
+every other value in turn, and all logits are compared with those of the unchanged image, bit by bit.
+
+- **pairs**: (changed variable, variable whose logits are watched), all of them.
+- **leaks**: pairs that moved although the changed variable is drawn later, or is the watched one. Must be 0.
+- **allowed**: pairs whose first variable is drawn before the second. **Moved**: how many of them did; **coverage** is
+  their share.
+- **predicted**: allowed pairs in the field that the paper's layers should have, below. Equal to moved when the network
+  sees exactly that; the tests compare pair by pair.
+"""
+
+FIELDS = """
+## The fields
+
+With L layers, as pixels above and beside the one that is predicted. Every field begins with the 7 x 7 convolution,
+mask A. Of a pixel in the field all colours are seen, of the predicted pixel the colours before.
+
+| network | own row, to the left | d rows up, to the left | d rows up, to the right | rows |
+|---|---|---|---|---|
+| PixelCNN: 3 x 3 in each layer | L + 3 | L + 3 | min(d - 1, L) + 3 | L + 3 |
+| Row LSTM: k = 3 along the row and to the row above | L + 3 | L + 3 + d | d + 2 | all |
+| Diagonal BiLSTM | all | all | all, but for one variable | all |
+
+The variable that the Diagonal BiLSTM leaves out is the last colour of the last pixel of the row above, where the 7 x 7
+convolution does not reach it; [architecture.md](architecture.md) says why.
+
+The large stage of a Multi-Scale network sees the small image whole, before its first pixel. It was measured with the
+small image held fixed: what remains is the field of its base.
+"""
+
+
+def main(out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/causality.md")) -> None:
+    """Measure and write; takes about a quarter of a minute."""
+    out.write_text(page(), encoding="utf-8")
+    typer.echo(out)
+
+
+def page() -> str:
+    """The whole page, measured now."""
+    lines = [row(config, measure(config)) for config in configs()]
+    return "\n".join([HEAD, *table_head(), *lines, FIELDS])
+
+
+def configs() -> list[NetworkConfig]:
+    """Every network of the table: each kind alone and as the base of a Multi-Scale one, in one and three colours."""
+    return [
+        NetworkConfig(kind, H, W, C, V, layers=3, hidden=13, head=61, factor=factor, conditioning=5 * (factor - 1))
+        for factor in (1, 2)
+        for kind in NAMES
+        for C, (H, W, V) in SIZES.items()
+    ]
+
+
+def table_head() -> list[str]:
+    """The table's first two lines."""
+    titles = "network | colours | image | variables changed | pairs | leaks | allowed | moved | coverage | predicted"
+    return [f"| {titles} |", "|---" + "|---:" * titles.count("|") + "|"]
+
+
+def row(config: NetworkConfig, found: Causality) -> str:
+    """One network's line."""
+    name = NAMES[config.network]
+    cells = [
+        f"Multi-Scale, large stage, {name}" if config.multi_scale else name,
+        config.channels,
+        f"{config.height} x {config.width}, {config.values} values",
+        found.variables,
+        f"{found.pairs:,}",
+        found.leaks,
+        f"{found.allowed:,}",
+        f"{found.moved:,}",
+        f"{found.coverage:.2%}",
+        f"{found.predicted:,}",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    typer.run(main)
