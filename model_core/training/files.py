@@ -38,7 +38,7 @@ class RunFiles:
         self._facts = facts
         self._publish_to = publish_to
         paths.samples.mkdir(parents=True, exist_ok=True)
-        paths.recipe.write_text(json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+        paths.recipe.write_text(json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8")
         self.journal = Journal(paths.directory, state.iteration, recipe.output.tensorboard)
 
     def save(self, stepper: Stepper, state: TrainState) -> None:

@@ -80,5 +80,6 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "hardware": facts.get("hardware", ""),
         "natural_images": facts.get("natural_images", False),
         "resize": facts["recipe"]["data"].get("resize", "lanczos"),
+        "start": state.get("start"),
         "recipe": training,
     }

@@ -55,6 +55,8 @@ class TrainingSection(_Section):
     """How the network is fitted. Iterations are optimiser updates, over all processes together."""
 
     epochs: int = Field(ge=1)
+    start: str = ""
+    """A model to train on from, by name or by path; its network must be the recipe's. Empty: random weights."""
     batch: int = Field(default=16, ge=1)
     """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
     seed: int = Field(default=0, ge=0)

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from model_core.config import NetworkConfig
 from model_core.data.natural import looks_natural
 from model_core.errors import ConfigError
-from model_core.networks import build_network
+from model_core.models import Model
+from model_core.networks import Network, build_network
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
@@ -20,7 +22,8 @@ from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
-from model_core.training.state import TrainState
+from model_core.training.start import starting_model
+from model_core.training.state import Start, TrainState
 from model_core.training.step import DivergedError, Stepper
 from model_core.training.stop import stop_on_signals
 
@@ -95,12 +98,11 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     paths = RunPaths(request.directory)
     if paths.last.exists() and not request.resume:
         raise ConfigError(f"{paths.directory} already holds a run: add --resume to go on with it, or choose --name")
+    start = starting_model(training.start, config) if training.start and not request.resume else None
     images = RunImages(recipe, request.directory)
     train_images, valid = images.train(), images.valid()
-    torch.manual_seed(training.seed)
-    network = build_network(config).to(device)
     batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count)
-    stepper = Stepper(network, batches, training, ranks)
+    stepper = Stepper(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
@@ -111,9 +113,20 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
     }
-    state = resume(paths, stepper, facts) if request.resume else TrainState.fresh()
+    origin = Start(training.start, start.card.sha256) if start else None
+    state = resume(paths, stepper, facts) if request.resume else TrainState.fresh(origin)
+    facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
     return Loop(stepper, valid, recipe, ranks, state, files), files
+
+
+def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:
+    """The network before its first update: the starting model's weights, or random ones."""
+    torch.manual_seed(seed)
+    network = build_network(config)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    return network
 
 
 def _use_few_threads() -> None:

@@ -23,6 +23,16 @@ class Mean:
         return mean
 
 
+@dataclass(frozen=True)
+class Start:
+    """The model that a run's first weights are from."""
+
+    model: str
+    """As the recipe names it."""
+    sha256: str
+    """Of its weights."""
+
+
 @dataclass
 class TrainState:
     """How far a run is."""
@@ -40,16 +50,20 @@ class TrainState:
     """Training nats since the epoch began."""
     best_nats: float | None = None
     best_epoch: int = 0
+    start: Start | None = None
+    """None: the first weights were random."""
 
     @classmethod
-    def fresh(cls) -> Self:
+    def fresh(cls, start: Start | None = None) -> Self:
         """The state before the first update."""
-        return cls(iteration=0, epochs=0, images=0, seconds=0.0, window=Mean(), epoch=Mean())
+        return cls(iteration=0, epochs=0, images=0, seconds=0.0, window=Mean(), epoch=Mean(), start=start)
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
         """Undo to_dict."""
-        return cls(**{**facts, "window": Mean(**facts["window"]), "epoch": Mean(**facts["epoch"])})
+        start = facts.get("start")
+        parts = {"window": Mean(**facts["window"]), "epoch": Mean(**facts["epoch"])}
+        return cls(**{**facts, **parts, "start": Start(**start) if start else None})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""

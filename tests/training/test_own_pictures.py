@@ -1,5 +1,6 @@
 """docs/train-your-own.md from its first command to its last, on pictures of its own and a tiny network."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -46,11 +47,11 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def command(verb: str, pictures: Path) -> list[str]:
-    """The page's command of this verb, with our folder."""
-    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
-    line = line.replace("~/pictures", str(pictures)).replace(" configs/", f" {ROOT}/configs/")
-    return [sys.executable, "-m", *shlex.split(line)]
+def commands(verb: str, pictures: Path) -> list[list[str]]:
+    """The page's commands of this verb in their order, with our folder."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
+    lines = [line.replace("~/pictures", str(pictures)).replace(" configs/", f" {ROOT}/configs/") for line in lines]
+    return [[sys.executable, "-m", *shlex.split(line)] for line in lines]
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def trained(pictures: Path, tmp_path: Path) -> Path:
     """Where the page's training and evaluation commands were run."""
     sizes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     environment = {**os.environ, "PIXELRNN_CACHE_DIR": str(tmp_path / "cache")}
-    for words in ([*command("train", pictures), *sizes], command("evaluate", pictures)):
+    train, train_on = ([*words, *sizes] for words in commands("train", pictures))
+    for words in (train, *commands("evaluate", pictures), train_on):
         ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert ended.returncode == 0, ended.stderr
         assert "Traceback" not in ended.stderr
@@ -80,7 +82,10 @@ def served(trained: Path) -> Iterator[Up]:
 def test_a_folder_of_pictures_becomes_a_model_in_the_api(served: Up, pictures: Path, trained: Path) -> None:
     """train, evaluate and up, as the page says: the model is listed with its score, and draws."""
     assert (trained / "runs" / "my-pictures" / "samples" / "epoch-0001.png").is_file()
-    assert " ".join(command("up", pictures)).endswith("pixelrnn up --models-dir my-models")
+    (up,) = commands("up", pictures)
+    assert " ".join(up).endswith("pixelrnn up --models-dir my-models")
+    recipe = json.loads((trained / "runs" / "my-pictures-2" / "recipe.json").read_text())
+    assert recipe["training"]["start"] == "my-models/my-pictures"
     (model,) = served.get("/models")["models"]
     assert model["name"] == "my-pictures"
     assert "pictures (a folder of pictures: centre crop, lanczos resize" in model["data"]

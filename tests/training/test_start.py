@@ -1,0 +1,101 @@
+"""Training on from the weights of a model: what is taken over, what is said of it, what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from model_core.errors import ConfigError, ModelError
+from model_core.models import load_model, save_model, untrained
+from model_core.training.checkpoint import read_checkpoint
+from model_core.training.launch import train_with
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+
+SIZE = {"height": 6, "width": 5, "layers": 2, "hidden": 5, "head": 8}
+STILL = ["training.epochs=1", "training.learning_rate=1e-30"]
+"""A rate that moves weights by nothing but the last places of zero: what a run starts from is what it ends with."""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models directory with `older`, of the recipe's network, and `wider`, of another."""
+    save_model(untrained("mnist-pixelcnn", seed=5, **SIZE), tmp_path / "models" / "older")
+    save_model(untrained("mnist-pixelcnn", seed=5, **{**SIZE, "hidden": 7}), tmp_path / "models" / "wider")
+    monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def weights(directory: Path, kind: str = "weights") -> dict[str, Tensor]:
+    tensors, _ = read_checkpoint(directory / "last.safetensors")
+    return {name.partition("/")[2]: tensor for name, tensor in tensors.items() if name.startswith(f"{kind}/")}
+
+
+def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
+    return found.keys() == expected.keys() and all(
+        torch.allclose(found[name], expected[name], rtol=0, atol=1e-20) for name in expected
+    )
+
+
+@pytest.mark.parametrize("by", ["name", "path"])
+def test_a_run_begins_with_the_weights_of_the_model_it_starts_from(
+    models: Path, recipe_file: Path, tmp_path: Path, by: str
+) -> None:
+    """By name or by path, its weights and their average are the model's, not random ones."""
+    start = "older" if by == "name" else str(models / "older")
+    train(RunRequest(Recipe.load(recipe_file, [*STILL, f"training.start={start}"]), tmp_path / "run"))
+    older = load_model("older").network.state_dict()
+    assert same(weights(tmp_path / "run"), older)
+    assert same(weights(tmp_path / "run", "average"), older)
+
+
+def test_run_and_card_say_what_was_started_from(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """recipe.json keeps the key; the published card has the model and the digest of its weights."""
+    recipe = Recipe.load(recipe_file, [*STILL, "training.start=older"])
+    train(RunRequest(recipe, tmp_path / "newer", publish_to=models))
+    assert json.loads((tmp_path / "newer" / "recipe.json").read_text())["training"]["start"] == "older"
+    facts = load_model("newer").card.training
+    assert facts["start"] == {"model": "older", "sha256": load_model("older").card.sha256}
+    train(RunRequest(Recipe.load(recipe_file, STILL), tmp_path / "fresh", publish_to=models))
+    assert load_model("fresh").card.training["start"] is None
+
+
+def test_start_is_ignored_when_a_run_is_resumed(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """The checkpoint wins, whatever the recipe says by then and wherever the model has gone; the origin stays known."""
+    request = RunRequest(Recipe.load(recipe_file, [*STILL, "training.start=older"]), tmp_path / "run")
+    train(request)
+    before = weights(tmp_path / "run")
+    (models / "older" / "card.json").unlink()
+    again = Recipe.load(recipe_file, [*STILL, "training.epochs=2", "training.start=wider"])
+    assert train(RunRequest(again, tmp_path / "run", resume=True)).epochs == 2
+    assert same(weights(tmp_path / "run"), before)
+    _, facts = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert facts["state"]["start"]["model"] == "older"
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["training"]["start"] == "older"
+
+
+def test_two_processes_start_from_the_same_weights(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """Each reads them for itself."""
+    recipe = Recipe.load(recipe_file, [*STILL, "training.start=older"])
+    assert train_with(RunRequest(recipe, tmp_path / "run"), processes=2).finished
+    assert same(weights(tmp_path / "run"), load_model("older").network.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "words"),
+    [
+        ("wider", ConfigError, r"start = wider is of another network: its hidden is 7, the recipe's .*hidden is 5"),
+        ("nothing", ModelError, "no model 'nothing' in .*: there is older, wider"),
+        ("./nowhere", ModelError, "nowhere has no card.json"),
+    ],
+)
+def test_a_start_is_refused_before_any_data_is_read(
+    models: Path, recipe_file: Path, tmp_path: Path, start: str, error: type[Exception], words: str
+) -> None:
+    """One line that says what differs, even where there is no data either; no run is begun."""
+    recipe = Recipe.load(recipe_file, [f"training.start={start}", "data.path=nowhere"])
+    with pytest.raises(error, match=words):
+        train(RunRequest(recipe, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
