@@ -23,6 +23,13 @@ class JobKind(StrEnum):
     SCORE = "score"
 
 
+class Priority(StrEnum):
+    """Who goes first when images wait for slots: someone looks at interactive ones, bulk ones fill the rest."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
 class JobStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
@@ -64,6 +71,8 @@ class JobSpec(BaseModel):
     small_width: int = Field(default=0, ge=0)
     """Size of the first image of a Multi-Scale model; 0 for other models."""
     request_id: str = ""
+    priority: Priority | None = None
+    """None: a job of few images is interactive, one of many is bulk."""
     filled_pixels: int | None = Field(default=None, ge=1)
     """Of a completion: how many pixels of each image are drawn; the others are given."""
 
