@@ -12,6 +12,7 @@ from worker.faults import JobRefusedError, malformed_spec, model_unavailable
 from worker.images import check_spec, given_image, plan_images, scored_values
 from worker.ledger import Ledger, Unclaimed
 from worker.orders import DrawOrder, Order, ScoreOrder
+from worker.priorities import priority_of
 from worker.publisher import Publisher
 
 
@@ -74,7 +75,7 @@ class Admission:
             images = plan_images(spec, card.values, given, self._ledger.rows(claim))
         except (KeyError, ValueError, IndexError) as error:
             raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
-        return DrawOrder(claim, spec.model, card.values, images)
+        return DrawOrder(claim, spec.model, card.values, images, priority_of(spec))
 
 
 def _read_spec(text: bytes) -> JobSpec:

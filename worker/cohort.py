@@ -58,17 +58,27 @@ class CohortRow:
 
 
 class Cohort:
-    """The images of one model that are being drawn together."""
+    """The images of one model that are being drawn together.
 
-    def __init__(self, new_engine: Callable[[], Engine], height: int) -> None:
+    express: how many of the engine's slots only a job's first image may take, so that a job which comes while a large
+    one fills the others begins at the next step, and not when one of its images is done.
+    """
+
+    def __init__(self, new_engine: Callable[[], Engine], height: int, express: int = 0) -> None:
         self._new_engine = new_engine
         self._height = height
+        self._express = express
         self._engine = new_engine()
         self._seats: dict[int, _Seat] = {}
 
     @property
     def free(self) -> int:
         return self._engine.free
+
+    @property
+    def only_express(self) -> bool:
+        """Are the free slots all kept for first images?"""
+        return self.free <= self._express
 
     @property
     def busy(self) -> int:

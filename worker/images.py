@@ -1,8 +1,8 @@
 """From a job's description to the images the engine draws: given pixels, and rows that are drawn already.
 
 A row that was published is a given row from then on: noise is a pure function of (seed, sample, y, x, colour), so what
-is drawn after it is the same as if nothing had happened. The small image of a Multi-Scale model is given once all its
-rows are published; before, it is drawn again, and comes out the same. Arrays only: no Redis, no queue.
+is drawn after it is the same as if nothing had happened, in both images of a Multi-Scale model. Arrays only: no Redis,
+no queue.
 """
 
 from collections.abc import Iterable, Sequence
@@ -96,7 +96,8 @@ def plan_images(spec: JobSpec, values: int, given: Given | None, rows: Iterable[
 def _plan(
     spec: JobSpec, values: int, sample: int, given: Given, small: Sequence[RowDrawn], final: Sequence[RowDrawn]
 ) -> PlannedImage:
-    first = given.small if given.small is not None else _whole_small(spec, values, small)
+    rows = _small_rows(spec, values, small)
+    first = given.small if given.small is not None else rows if len(small) == spec.small_height else None
     known, keep = _known(spec, values, given, final)
     partial = bool(keep.any())
     request = ImageRequest(
@@ -106,8 +107,9 @@ def _plan(
         known=known if partial else None,
         keep=keep if partial else None,
         small=first,
+        known_small=rows if first is None else None,
     )
-    return PlannedImage(request, skip=len(small) if first is None and small else len(final))
+    return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))
 
 
 def _known(
@@ -123,11 +125,11 @@ def _known(
     return known, keep
 
 
-def _whole_small(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray[np.integer] | None:
-    """The drawn small image (C, s, s), or None while it lacks rows, or where there is none."""
-    if not spec.draws_small or len(rows) < spec.small_height:
+def _small_rows(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray[np.integer] | None:
+    """The first k rows (C, k, s) of the small image, all that are drawn; None where there are none yet."""
+    if not spec.draws_small or not rows:
         return None
-    small = np.zeros((spec.channels, spec.small_height, spec.small_width), np.int64)
+    small = np.zeros((spec.channels, len(rows), spec.small_width), np.int64)
     for row in rows:
         small[:, row.y] = _row_values(row, spec.channels, values)
     return small

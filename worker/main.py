@@ -29,7 +29,7 @@ from worker.finisher import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BatchWorker, NameTakenError
 from worker.ledger import Ledger
-from worker.model_pool import ModelPool, load_pool
+from worker.model_pool import ModelPool, Room, load_pool
 from worker.publisher import Publisher
 from worker.recovery import Recovery, RecoveryThread
 from worker.runner import Runner
@@ -119,7 +119,7 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
     def engines(name: str) -> Callable[[], Engine]:
         return lambda: pool.engine(name)
 
-    return {name: Cohort(engines(name), card.height) for name, card in pool.cards.items()}
+    return {name: Cohort(engines(name), card.height, pool.rooms[name].express) for name, card in pool.cards.items()}
 
 
 def _info(name: str, settings: Settings, pool: ModelPool) -> WorkerInfo:
@@ -160,7 +160,8 @@ def run(settings: Settings) -> int:
     log = structlog.get_logger("worker")
     threading.excepthook = _crash
     try:
-        pool = load_pool(settings.models_dir, settings.models, settings.device, settings.slots, settings.threads)
+        room = Room(settings.slots, settings.express_slots, settings.slot_memory_mib)
+        pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
         _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
         stopped = Worker(settings, pool).run()
     except (ModelError, NameTakenError) as error:

@@ -1,6 +1,7 @@
 """The loaded models: found, loaded and warmed up before the worker counts as ready; their cards; engines on demand."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,45 @@ from model_core.errors import ModelError
 from model_core.models import Model
 from model_core.picture_score import score_picture
 from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.memory import slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobKind
 
 WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
 
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many images of one model are drawn at once."""
+
+    slots: int
+    """Of any job."""
+    express: int
+    """Further ones, of jobs that have no other: see Settings.express_slots."""
+    slot_memory_mib: int
+    """For all models together."""
+
+    def share(self, models: int) -> int:
+        """Bytes for each of so many."""
+        return self.slot_memory_mib * MIB // models
+
+    def fitted(self, slot_bytes: int, share: int) -> "Room":
+        """As many slots of this size as the share holds; the express ones give way last. There is place for one."""
+        fit = min(self.slots + self.express, share // slot_bytes)
+        express = min(self.express, fit - 1)
+        return replace(self, slots=fit - express, express=express)
+
 
 class ModelPool:
-    """Models by name, all on one device."""
+    """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory."""
 
-    def __init__(self, models: Mapping[str, Model], slots: int) -> None:
+    def __init__(self, models: Mapping[str, Model], room: Room) -> None:
         self._models = dict(models)
-        self._slots = slots
+        share = room.share(len(self._models))
+        self.rooms = {name: _fitted(name, model, room, share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model) for name, model in self._models.items()}
 
     def names(self) -> list[str]:
@@ -32,7 +59,8 @@ class ModelPool:
 
     def engine(self, name: str) -> Engine:
         """A fresh engine on the model's network."""
-        return Engine(self._models[name], slots=self._slots)
+        room = self.rooms[name]
+        return Engine(self._models[name], slots=room.slots + room.express)
 
     def model(self, name: str) -> Model:
         return self._models[name]
@@ -55,9 +83,9 @@ class ModelPool:
             rows += len(engine.step())
 
 
-def load_pool(models_dir: Path | None, names: Iterable[str], device: str, slots: int, threads: int) -> ModelPool:
+def load_pool(models_dir: Path | None, names: Iterable[str], device: str, room: Room, threads: int) -> ModelPool:
     """Load and warm up the named models, or all there are. A damaged one is reported and left out; ModelError when none
-    is left, or when a model that was asked for by name cannot be loaded."""
+    is left, when a model that was asked for by name cannot be loaded, or when one does not fit into the memory."""
     torch.set_num_threads(threads)
     log = structlog.get_logger("models")
     asked = tuple(names)
@@ -71,10 +99,21 @@ def load_pool(models_dir: Path | None, names: Iterable[str], device: str, slots:
             log.error("model_left_out", model=name, reason=str(error))
     if not models:
         raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
-    pool = ModelPool(models, slots)
+    pool = ModelPool(models, room)
     pool.warm_up()
-    log.info("models_ready", models=pool.names(), device=device)
+    slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
+    log.info("models_ready", models=pool.names(), device=device, slots=slots)
     return pool
+
+
+def _fitted(name: str, model: Model, room: Room, share: int) -> Room:
+    size = slot_bytes(model)
+    if size > share:
+        raise ModelError(
+            f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
+            "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
+        )
+    return room.fitted(size, share)
 
 
 def _card(name: str, model: Model) -> ModelCard:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.claims import Claim
+from worker.contract.jobs import Priority
 from worker.images import PlannedImage
 
 
@@ -19,6 +20,7 @@ class DrawOrder:
     values: int
     """How many values a colour takes: rows become bytes by it."""
     images: Sequence[PlannedImage]
+    priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""The engine thread: seat waiting images, advance every model by one step, hand the new rows on, let finished jobs go;
-between two rounds of steps, score one picture.
+"""The engine thread: seat waiting images, advance a model by one step, hand the new rows on, let finished jobs go; or
+score a picture. Models and scoring take turns by the time that they use.
 
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
@@ -19,6 +19,10 @@ from worker.faults import drawing_failed, scoring_failed
 from worker.images import PlannedImage, row_event
 from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.scheduler import Scheduler
+from worker.turns import Turns
+
+SCORING = ""
+"""What scoring is called among those that take turns; no model has this name."""
 
 
 class Outlet(Protocol):
@@ -50,6 +54,7 @@ class Runner:
         self._step_delay_s = step_delay_s
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
+        self._turns = Turns()
         self._drawings: dict[str, _Drawing] = {}
         self._unscored: dict[str, ScoreOrder] = {}
         self._stopping = False
@@ -74,9 +79,20 @@ class Runner:
     def _run(self) -> None:
         while not self._stopping:
             self._follow_orders()
-            for name, cohort in self._cohorts.items():
-                self._advance(name, cohort)
+            if ready := self._with_work():
+                self._take_turn(self._turns.next(ready))
+
+    def _with_work(self) -> list[str]:
+        models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
+        return [*models, SCORING] if self._unscored else models
+
+    def _take_turn(self, name: str) -> None:
+        began = time.perf_counter()
+        if name == SCORING:
             self._score_one()
+        else:
+            self._advance(name, self._cohorts[name])
+        self._turns.charge(name, time.perf_counter() - began)
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
@@ -86,7 +102,7 @@ class Runner:
             idle = False
 
     def _advance(self, name: str, cohort: Cohort) -> None:
-        """One step of one model: several models take turns."""
+        """One step of one model."""
         self._seat_waiting(name, cohort)
         if not cohort.busy:
             return
@@ -101,7 +117,7 @@ class Runner:
                 self._hand_on(rows)
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
-        while cohort.free and (found := self._scheduler.next_image(name)) is not None:
+        while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
             token, image = found
             try:
                 cohort.seat(token, image)
@@ -129,8 +145,6 @@ class Runner:
 
     def _score_one(self) -> None:
         """One at a time: images that are being drawn wait for one pass at most."""
-        if not self._unscored:
-            return
         self._pause()
         token = next(iter(self._unscored))
         order = self._unscored.pop(token)
@@ -154,7 +168,7 @@ class Runner:
             self._outlet.end(token, SUCCEEDED)
             return
         self._drawings[token] = _Drawing(order, len(order.images))
-        self._scheduler.add(token, order.model, order.images)
+        self._scheduler.add(token, order.model, order.images, order.priority)
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

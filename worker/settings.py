@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     device: str = "cpu"
     slots: int = Field(default=16, ge=1, le=1024)
     """Images of one model that are drawn at once."""
+    express_slots: int = Field(default=2, ge=0, le=64)
+    """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
+    while a large one fills all other slots."""
+    slot_memory_mib: int = Field(default=2048, ge=1)
+    """What the images that are drawn may take in memory, for all models together. Each model has an equal share; where
+    that holds fewer images than `slots` and `express_slots`, fewer are drawn at once. Weights are not counted."""
     max_jobs: int = Field(default=24, ge=1, le=4096)
     """Jobs a worker holds at once: a few more than slots, so that a freed slot is filled without asking Redis."""
     threads: int = Field(default=1, ge=1, le=256)

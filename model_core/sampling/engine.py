@@ -16,7 +16,10 @@ from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled_stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
+from model_core.sampling.prefill import ForkingStage, SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow, Stage
+
+AnyStage = Stage | CompiledStage | SharedPrefill
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ImageRequest:
     """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True.
 
     small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
+    known_small: (C, k, s), the first k rows of that image, where those are given.
     """
 
     seed: int
@@ -32,6 +36,7 @@ class ImageRequest:
     known: NDArray[np.integer] | None = None
     keep: NDArray[np.bool_] | None = None
     small: NDArray[np.integer] | None = None
+    known_small: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Engine:
                         self._image_ended(stage, row)
             return drawn
 
-    def _image_ended(self, stage: Stage | CompiledStage, row: SlotRow) -> None:
+    def _image_ended(self, stage: AnyStage, row: SlotRow) -> None:
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
@@ -140,7 +145,21 @@ class Engine:
         if known is not None and keep is not None:
             factor = self._network.config.factor
             known, keep = subsample(known, factor), subsample(keep, factor)
+        if request.known_small is not None:
+            known, keep = self._with_small_rows(request.known_small, known, keep)
         return Drawing(self._noise(request, of_small=True), request.temperature, known, keep)
+
+    def _with_small_rows(
+        self, rows: NDArray[np.integer], known: Tensor | None, keep: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """What is given of the small image, (C, s, s) and (s, s), and its first rows (C, k, s) too."""
+        small = self._network.config.small
+        shape = small.channels, small.height, small.width
+        known = torch.zeros(shape, dtype=torch.int64) if known is None else known.clone()
+        keep = torch.zeros(shape[1:], dtype=torch.bool) if keep is None else keep.clone()
+        known[:, : rows.shape[1]] = torch.from_numpy(rows.astype(np.int64))
+        keep[: rows.shape[1]] = True
+        return known, keep
 
     def _noise(self, request: ImageRequest, of_small: bool = False) -> Tensor:
         config = self._network.config.small if of_small else self._network.config
@@ -155,8 +174,9 @@ def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
     return known, torch.from_numpy(np.ascontiguousarray(request.keep, np.bool_))
 
 
-def _stage(network: PixelNetwork, slots: int) -> Stage | CompiledStage:
-    return CompiledStage(network, slots) if compiles(network) else Stage(network, slots)
+def _stage(network: PixelNetwork, slots: int) -> AnyStage:
+    stage = CompiledStage(network, slots) if compiles(network) else Stage(network, slots)
+    return SharedPrefill(stage) if isinstance(stage, ForkingStage) else stage
 
 
 def _networks(network: PixelNetwork | MultiScaleNetwork) -> list[PixelNetwork]:

@@ -4,6 +4,7 @@ A Multi-Scale model has two stages, every other model one.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,6 +26,14 @@ class Drawing:
     known: Tensor | None = None
     keep: Tensor | None = None
     condition: Tensor | None = None
+
+    @cached_property
+    def given_rows(self) -> int:
+        """How many of the leading rows are given whole; the last row is never counted, so that one is left to do."""
+        if self.keep is None:
+            return 0
+        whole = self.keep[:-1].all(1).tolist()
+        return [*whole, False].index(False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,17 @@ class Stage:
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
+        self._take_up(slot, drawing)
+        self._stepper.open(slot, drawing.condition)
+
+    def fork(self, source: int, target: int, drawing: Drawing) -> None:
+        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
+        which has just finished the last of them."""
+        self._take_up(target, drawing)
+        self._y[target] = drawing.given_rows
+        self._stepper.fork(source, target)
+
+    def _take_up(self, slot: int, drawing: Drawing) -> None:
         self._active.append(slot)
         self._y[slot] = self._x[slot] = 0
         self._noise[slot] = drawing.noise
@@ -64,7 +84,6 @@ class Stage:
         if drawing.keep is not None and drawing.known is not None:
             self._keep[slot] = drawing.keep
             self._values[slot] = drawing.known
-        self._stepper.open(slot, drawing.condition)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one."""

@@ -72,15 +72,16 @@ def small_rows(*ys: int) -> list[RowDrawn]:
     return [RowDrawn.of(0, y, bytes([10 * y + 1] * C), Stage.SMALL) for y in ys]
 
 
-def test_small_image_is_drawn_again_when_some_of_its_rows_are_missing() -> None:
-    """The engine begins at the beginning and its first rows are skipped; what a completion gives stays given."""
+def test_small_rows_are_given_when_some_are_missing() -> None:
+    """The engine takes those that are there and draws the rest; what a completion gives stays given."""
     (fresh,) = plan_images(two_scales(), 256, None, [])
-    assert (fresh.request.small, fresh.request.keep, fresh.skip) == (None, None, 0)
+    assert (fresh.request.small, fresh.request.known_small, fresh.request.keep, fresh.skip) == (None, None, None, 0)
     keep = np.array([[1, 0]] * 4, np.uint8)
     job = two_scales(JobKind.COMPLETE)
     given = given_image(job, 256, bytes(4 * 2 * C), keep.tobytes())
     (plan,) = plan_images(job, 256, given, small_rows(0))
     assert (plan.request.small, plan.skip) == (None, 1)
+    np.testing.assert_array_equal(plan.request.known_small, [[[1]]] * C)
     np.testing.assert_array_equal(plan.request.keep, keep == 1)
 
 
@@ -90,7 +91,7 @@ def test_small_image_is_given_when_all_its_rows_are_there(done: int) -> None:
     final = [RowDrawn.of(0, y, bytes(range(2 * C))) for y in range(done)]
     (plan,) = plan_images(two_scales(), 256, None, [*small_rows(0, 1), *final])
     np.testing.assert_array_equal(plan.request.small, [[[1], [11]]] * C)
-    assert plan.skip == done
+    assert (plan.request.known_small, plan.skip) == (None, done)
     assert (plan.request.keep is None) == (done == 0)
     if plan.request.keep is not None:
         assert plan.request.keep[:, 0].tolist() == [True, True, True, False]

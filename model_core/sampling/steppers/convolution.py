@@ -27,6 +27,9 @@ class ConvolutionStepper(Stepper):
     def _clear(self, slot: int) -> None:
         self._maps.clear(slot)
 
+    def _fork(self, source: int, target: int) -> None:
+        self._maps.fork(source, target)
+
     def _look(self, where: Positions) -> None:
         self._cells, self._around = self._ring.cells(where), self._ring.around(where, self._taps)
 

@@ -50,6 +50,11 @@ class DiagonalStepper(Stepper):
         self._cell.clear(slot)
         self._above[:, slot] = self._right.initial_hidden
 
+    def _fork(self, source: int, target: int) -> None:
+        self._hidden.fork(source, target)
+        self._cell.fork(source, target)
+        self._above[:, target] = self._above[:, source]
+
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)
         self._around_state = self._ring.around(where, STATE_TAPS)

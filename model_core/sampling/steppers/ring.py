@@ -25,6 +25,10 @@ class Ring:
         self.image = rows * self._row
         """Cells of one slot."""
 
+    def of(self, slot: int) -> slice:
+        """The cells of this slot."""
+        return slice(slot * self.image, (slot + 1) * self.image)
+
     def cells(self, where: Positions) -> Tensor:
         """(M,) index of each pixel."""
         return where.slot * self.image + where.y % self._rows * self._row + where.x + self._reach
@@ -46,7 +50,11 @@ class RingMaps:
 
     def clear(self, slot: int) -> None:
         """Make ready for a new image: no row has been drawn, so whatever is above reads as the outside."""
-        self._maps[:, slot * self._ring.image : (slot + 1) * self._ring.image] = self._border
+        self._maps[:, self._ring.of(slot)] = self._border
+
+    def fork(self, source: int, target: int) -> None:
+        """Copy all that is kept of one slot to another."""
+        self._maps[:, self._ring.of(target)] = self._maps[:, self._ring.of(source)]
 
     def write(self, layer: int, cells: Tensor, columns: slice, features: Tensor) -> None:
         """Store (M, F_c) features of one colour."""

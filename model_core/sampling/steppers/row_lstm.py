@@ -32,6 +32,10 @@ class RowStepper(Stepper):
         for maps in (self._inputs, self._hidden, self._cell):
             maps.clear(slot)
 
+    def _fork(self, source: int, target: int) -> None:
+        for maps in (self._inputs, self._hidden, self._cell):
+            maps.fork(source, target)
+
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)
         self._around_input = self._ring.around(where, self._input_taps)

@@ -31,6 +31,9 @@ class InputAndHead:
     def clear(self, slot: int) -> None:
         self._values.clear(slot)
 
+    def fork(self, source: int, target: int) -> None:
+        self._values.fork(source, target)
+
     def place(self, where: Positions, colour: int, values: Tensor) -> None:
         """Let the pixels after `where` see its (M,) values of one colour."""
         scaled = self._network.scale(values)[:, None]

@@ -31,6 +31,12 @@ class Stepper(ABC):
         if condition is not None:
             self._conditions[slot] = condition
 
+    def fork(self, source: int, target: int) -> None:
+        """Make the state of one slot that of another, whose row has just ended."""
+        self.ends.fork(source, target)
+        self._fork(source, target)
+        self._conditions[target] = self._conditions[source]
+
     def features(self, where: Positions, colour: int) -> Tensor:
         """Top map (M, 2h), of which the columns up to `colour` are computed."""
         if colour == 0:
@@ -52,6 +58,10 @@ class Stepper(ABC):
     @abstractmethod
     def _clear(self, slot: int) -> None:
         """Forget the image that was in this slot."""
+
+    @abstractmethod
+    def _fork(self, source: int, target: int) -> None:
+        """Copy what the layers keep of a slot between two rows."""
 
     @abstractmethod
     def _look(self, where: Positions) -> None:

@@ -1,0 +1,56 @@
+"""How many bytes a slot takes, before many are made."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_core.models import Model
+from model_core.sampling.engine import Engine
+
+OURS = "model_core."
+
+
+def slot_bytes(model: Model) -> int:
+    """What each further slot adds to the arrays of an engine on this model. Makes two very small engines to see it."""
+    one, two = (array_bytes(Engine(model, slots)) for slots in (1, 2))
+    return two - one
+
+
+def array_bytes(part: object) -> int:
+    """Bytes of all arrays and tensors that an object of ours holds, its networks left out."""
+    seen: dict[int, int] = {}
+    for address, size in _arrays(part, set()):
+        seen[address] = max(size, seen.get(address, 0))
+    return sum(seen.values())
+
+
+def _arrays(part: object, visited: set[int]) -> Iterator[tuple[int, int]]:
+    """(address, bytes) of each memory block; several views of one block have its address."""
+    if id(part) in visited or isinstance(part, nn.Module):
+        return
+    visited.add(id(part))
+    if isinstance(part, Tensor):
+        storage = part.untyped_storage()
+        yield storage.data_ptr(), storage.nbytes()
+    elif isinstance(part, np.ndarray):
+        yield from _array_block(part, visited)
+    else:
+        for inner in _parts(part):
+            yield from _arrays(inner, visited)
+
+
+def _array_block(array: np.ndarray, visited: set[int]) -> Iterator[tuple[int, int]]:
+    if isinstance(array.base, np.ndarray | torch.Tensor):
+        yield from _arrays(array.base, visited)
+    else:
+        yield array.ctypes.data, array.nbytes
+
+
+def _parts(part: object) -> list[object]:
+    if isinstance(part, Mapping):
+        return list(part.values())
+    if isinstance(part, tuple | list):
+        return list(part)
+    return list(vars(part).values()) if type(part).__module__.startswith(OURS) else []
