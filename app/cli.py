@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 8000 by default.")] = None,
     redis_url: Annotated[str | None, typer.Option(help="The Redis server; REDIS_URL by default.")] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Serve other machines without API keys.", show_default=False)
+    ] = None,
 ) -> None:
     """Serve the web API until SIGTERM; the queue and the workers are elsewhere.
 
@@ -19,13 +20,23 @@ def api(
     from app.serve import run
     from app.settings import Settings
 
-    given = {"host": host, "port": port, "redis_url": redis_url}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    if settings.host not in _LOOPBACK:
-        typer.echo(f"anyone who can reach {settings.host} may use this server: it asks for no key", err=True)
-    run(settings)
+    given = {"host": host, "port": port, "redis_url": redis_url, "insecure": insecure or None}
+    run(Settings(**{name: value for name, value in given.items() if value is not None}))
+
+
+def key(name: Annotated[str, typer.Argument(help="Who will hold it: letters, digits, . _ -")]) -> None:
+    """Make an API key: for its holder on the first line, for PIXELRNN_API_KEYS on the second."""
+    from app.clients import new_key, parse_keys
+
+    secret, digest = new_key()
+    try:
+        parse_keys(f"{name}:{digest}")
+    except ValueError:
+        raise typer.BadParameter("expected letters, digits, dots, dashes and underscores") from None
+    typer.echo(f"{secret}\n{name}:{digest}")
 
 
 def register(root: typer.Typer) -> None:
-    """Make it a verb of `pixelrnn`."""
+    """Make them verbs of `pixelrnn`."""
     root.command()(api)
+    root.command()(key)

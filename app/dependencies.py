@@ -1,18 +1,21 @@
 """What handlers ask for."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from app.clients import Client
 from app.errors import UnknownJobError
+from app.metrics import Metrics
+from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
+from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
 from app.settings import Settings
@@ -28,10 +31,13 @@ class Services:
 
     settings: Settings
     store: Store
+    fleet: FleetWatch
+    metrics: Metrics
     models: Models
     jobs: Jobs
     submission: Submission
     pictures: Pictures
+    row_reader: RowReader
     row_feed: RowFeed
     seats: Seats
     stopping: Stopping
@@ -55,10 +61,8 @@ def _job_id(job_id: str) -> str:
 JobId = Annotated[str, Depends(_job_id)]
 
 
-async def _seat(services: ServicesDep) -> AsyncIterator[None]:
-    """Held until the response is finished, also when its body never started."""
-    with services.seats.take():
-        yield
+def _client(request: Request) -> Client:
+    return request.scope["state"]["client"]
 
 
-SeatDep = Depends(_seat)
+ClientDep = Annotated[Client, Depends(_client)]

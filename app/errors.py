@@ -1,15 +1,18 @@
 """Every way a request can fail, and the one body that says so: problem+json (RFC 9457).
 
     ApiError
-    ├── BadUploadError       400    ├── NothingToFillError   422
-    ├── UnknownModelError    404    ├── WrongSizeError       422
-    ├── UnknownJobError      404    ├── UnusableImageError   422
-    ├── NoScoreError         404    ├── BadParameterError    422
-    ├── NoRowsYetError       409    ├── NoWorkerError        503
-    ├── NoScoreYetError      409    ├── TooManyStreamsError  503
-    ├── ExpiredJobError      410    └── StoreDownError       503
-    ├── TooLargeError        413
-    └── WrongMediaTypeError  415
+    ├── BadUploadError       400    ├── NothingToFillError        422
+    ├── WrongKeyError        401    ├── WrongSizeError            422
+    ├── ForeignOriginError   403    ├── UnusableImageError        422
+    ├── UnknownModelError    404    ├── BadParameterError         422
+    ├── UnknownJobError      404    ├── ReusedKeyError            422
+    ├── NoScoreError         404    ├── TooManyRequestsError      429
+    ├── NoRowsYetError       409    ├── TooManyOpenJobsError      429
+    ├── NoScoreYetError      409    ├── NoWorkerError             503
+    ├── ExpiredJobError      410    ├── QueueFullError            503
+    ├── TooLargeError        413    ├── StoreFullError            503
+    ├── WrongMediaTypeError  415    ├── TooManyStreamsError       503
+    │                               └── StoreDownError            503
 
 No body repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -45,9 +48,10 @@ class ApiError(HTTPException):
     title: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
 
-    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
-        headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
-        super().__init__(self.status, detail, headers)
+    def __init__(self, detail: str, errors: Sequence[FieldError] = (), retry_after_s: int | None = None) -> None:
+        """`retry_after_s`: when to come back, where it is known better than by the kind of error."""
+        retry_s = self.retry_after_s if retry_after_s is None else retry_after_s
+        super().__init__(self.status, detail, {} if retry_s is None else {"Retry-After": str(retry_s)})
         self.errors = tuple(errors)
 
     def problem(self) -> Problem:
@@ -56,6 +60,14 @@ class ApiError(HTTPException):
 
 class BadUploadError(ApiError):
     status, slug, title = 400, "unreadable-image", "The image cannot be read"
+
+
+class WrongKeyError(ApiError):
+    status, slug, title = 401, "unauthorized", "No valid key"
+
+
+class ForeignOriginError(ApiError):
+    status, slug, title = 403, "foreign-origin", "Not from this page"
 
 
 class UnknownModelError(ApiError):
@@ -106,6 +118,26 @@ class BadParameterError(ApiError):
     status, slug, title = 422, "invalid-request", "The request is not as expected"
 
 
+class ReusedKeyError(ApiError):
+    status, slug, title = 422, "reused-idempotency-key", "The Idempotency-Key was used for another request"
+
+
+class TooManyRequestsError(ApiError):
+    status, slug, title, retry_after_s = 429, "too-many-requests", "Too fast", 1
+
+
+class TooManyOpenJobsError(ApiError):
+    status, slug, title, retry_after_s = 429, "too-many-open-jobs", "Too many open jobs", 1
+
+
+class QueueFullError(ApiError):
+    status, slug, title, retry_after_s = 503, "queue-full", "The queue is full", 5
+
+
+class StoreFullError(ApiError):
+    status, slug, title, retry_after_s = 503, "store-full", "The job store is nearly full", 30
+
+
 class NoWorkerError(ApiError):
     status, slug, title, retry_after_s = 503, "no-worker", "No worker is ready", 5
 
@@ -134,6 +166,11 @@ def _problem(status: int, slug: str, title: str, detail: str, errors: Sequence[F
     )
 
 
+def response_to(error: ApiError) -> JSONResponse:
+    """For whoever stands outside FastAPI's own handling."""
+    return _response(error.problem(), dict(error.headers or {}))
+
+
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
@@ -141,7 +178,7 @@ def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONRe
 
 async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    return _response(error.problem(), dict(error.headers or {}))
+    return response_to(error)
 
 
 async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
@@ -189,4 +226,5 @@ def _allowed(request: Request) -> str:
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     _log.error("request failed", path=request.url.path, exc_info=error)
-    return _response(_problem(500, "internal-error", "Internal error", "this is a fault of the server, and was logged"))
+    problem = _problem(500, "internal-error", "Internal error", "this is a fault of the server, and was logged")
+    return _response(problem, {"X-Request-Id": request.scope.get("state", {}).get("request_id", "")})

@@ -1,19 +1,25 @@
 """The composition root: what exists, and who gets what."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from app import errors, openapi
 from app.dependencies import Services
+from app.edge import Edge
+from app.metrics import Metrics
 from app.routes import events, health, jobs, models, submit
+from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
+from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
 from app.settings import Settings
@@ -34,7 +40,10 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
+        ending = asyncio.create_task(_end_streams(services))
         yield
+        ending.cancel()
+        await services.row_reader.close()
         await services.store.close()
 
     app = FastAPI(
@@ -47,25 +56,46 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     errors.install(app)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["Location", "Retry-After", "X-Request-Id"],
+        )
+    app.add_middleware(Edge, settings=settings, metrics=services.metrics)
     openapi.install(app)
     for module in (submit, jobs, events, models, health):
         app.include_router(module.router)
     return app
 
 
+async def _end_streams(services: Services) -> None:
+    await services.stopping.wait()
+    services.row_reader.stop()
+
+
 def _services(settings: Settings) -> Services:
-    store = Store(settings.redis_url, settings.max_streams, settings.redis_budget_s)
-    jobs = Jobs(store)
-    stopping = Stopping()
+    store = Store(settings.redis_url, settings.redis_budget_s)
+    fleet = FleetWatch(store, settings.fleet_age_s)
+    jobs = Jobs(store, fleet)
+    metrics = Metrics()
+    row_reader = RowReader(store, settings.redis_url)
+    seats = Seats(settings.max_streams)
+    metrics.count_streams(lambda: seats.taken)
     return Services(
         settings=settings,
         store=store,
-        models=Models(store),
+        fleet=fleet,
+        metrics=metrics,
+        models=Models(fleet),
         jobs=jobs,
-        submission=Submission(store, jobs),
+        submission=Submission(settings, store, jobs, fleet, metrics),
         pictures=Pictures(store),
-        row_feed=RowFeed(store, jobs, stopping, settings.ping_s),
-        seats=Seats(settings.max_streams),
-        stopping=stopping,
+        row_reader=row_reader,
+        row_feed=RowFeed(row_reader, jobs, settings.ping_s),
+        seats=seats,
+        stopping=Stopping(),
         imaging=CapacityLimiter(_IMAGING_THREADS),
     )

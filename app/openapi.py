@@ -11,13 +11,16 @@ from app.schemas import Problem
 _REFERENCE = "#/components/schemas/{model}"
 _DESCRIPTIONS = {
     400: "Cannot be read",
+    401: "A key is needed",
+    403: "A page of another site",
     404: "Unknown",
     409: "Not yet",
     410: "No longer kept",
     413: "Too large",
     415: "Wrong content type",
     422: "Not as expected",
-    503: "Redis or a worker is missing; `Retry-After` says when to come back",
+    429: "Too fast, or too much at once; `Retry-After` says when to come back",
+    503: "Redis, a worker or room is missing; `Retry-After` says when to come back",
 }
 
 
@@ -27,6 +30,23 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in statuses
+    }
+
+
+def drawn() -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a POST that draws, for what it may answer beside problems."""
+    job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
+    location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
+    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {
+            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png` its picture (of several "
+            "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
+            "content": {**job, **stream, **picture},
+            "headers": location,
+        },
+        202: {"description": "The job, queued; or not ended in the time that was asked for", "headers": location},
     }
 
 

@@ -22,6 +22,8 @@ _TEMPERATURE = Field(
     allow_inf_nan=False,
     description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
 )
+_PRIORITY: Any = Field(default="normal", description="`high`: before those that wait.")
+Priority = Literal["normal", "high"]
 _IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
 _FIT: Any = Field(
     default="strict",
@@ -38,6 +40,7 @@ class SampleRequest(BaseModel):
     n: int = _N
     seed: int | None = _SEED
     temperature: float = _TEMPERATURE
+    priority: Priority = _PRIORITY
 
 
 class CompleteForm(BaseModel):
@@ -58,6 +61,11 @@ class CompleteForm(BaseModel):
         description="`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a "
         "box filter (area average; nearest pixel where they grow), then the mask is cut at 128.",
     )
+    rank: bool = Field(
+        default=False,
+        description="Score the completions, and list them with the likeliest first in `result.ranking`.",
+    )
+    priority: Priority = _PRIORITY
 
 
 class UpsampleForm(BaseModel):
@@ -70,6 +78,7 @@ class UpsampleForm(BaseModel):
     seed: int | None = _SEED
     temperature: float = _TEMPERATURE
     fit: Literal["strict", "resize"] = _FIT
+    priority: Priority = _PRIORITY
 
 
 class ScoreForm(BaseModel):
@@ -87,9 +96,19 @@ class Links(BaseModel):
     image: str
 
 
+class RankedImage(BaseModel):
+    """A completion and how likely the model finds the whole image, given pixels included."""
+
+    sample: int
+    nats: float = Field(description="-ln p(image); less is likelier.")
+    image: str
+
+
 class JobResult(BaseModel):
     images: list[str]
     """Where each sample is, in order."""
+    ranking: list[RankedImage] | None = None
+    """Of a completion with `rank`: likeliest first."""
 
 
 class ScoreResult(ScoreSummary):
@@ -143,10 +162,18 @@ class Job(BaseModel):
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
-    """Seconds until the last row at the pace so far; null before the first row and after the end."""
+    """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
     error: JobError | None
     result: ScoreResult | JobResult | None
     links: Links
+
+
+class JobList(BaseModel):
+    """Newest first."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+    """For the next request; null at the end. There may be more though this answer is short."""
 
 
 class WorkerPlace(BaseModel):
@@ -203,11 +230,17 @@ class Limits(BaseModel):
     wait_s: int
     streams: int
     result_ttl_s: int
+    client_jobs_per_s: float
+    client_open_jobs: int
+    queue_jobs: int
+    queue_values: int
 
 
 class Info(BaseModel):
     name: Literal["pixelrnn"] = "pixelrnn"
     version: str
+    python: str
+    needs_key: bool
     limits: Limits
 
 

@@ -1,9 +1,14 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
 import os
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.clients import KeyEntry, parse_keys
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _redis_url() -> str:
@@ -17,16 +22,41 @@ class Settings(BaseSettings):
     """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    max_streams: int = Field(default=256, ge=1)
-    """Open event streams and long polls of this process; each holds one Redis connection."""
+    api_keys: Annotated[tuple[KeyEntry, ...], NoDecode] = ()
+    """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
+    everybody who can reach it."""
+    insecure: bool = False
+    """Serve other machines without any key."""
+    metrics_open: bool = False
+    """Show /metrics without a key, where there are keys."""
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas."""
+    client_rate: float = Field(default=50.0, gt=0)
+    """Jobs a second that one client may hand in, on average; twice as many at once."""
+    client_jobs: int = Field(default=512, ge=1)
+    """Jobs of one client that may be queued or running."""
+    queue_jobs: int = Field(default=2048, ge=1)
+    """Jobs that may wait; beyond, requests get 503 with Retry-After."""
+    queue_work: int = Field(default=500_000_000, ge=1)
+    """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
+    redis_share: float = Field(default=0.8, gt=0, le=1)
+    """Nothing is accepted while Redis has used more than this part of its maxmemory."""
+    fleet_age_s: float = Field(default=0.5, ge=0)
+    """How old the view of workers and queue may be that requests are judged by."""
+    max_streams: int = Field(default=4096, ge=1)
+    """Open event streams, followed pictures and long polls of this process."""
     max_upload_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     """Of one uploaded file."""
     redis_budget_s: float = Field(default=3.0, gt=0)
     """After this long without an answer from Redis a request gets 503."""
     ping_s: float = Field(default=15.0, gt=0)
     """Between comments on an event stream where nothing happens, so that proxies keep it open."""
-    drain_s: int = Field(default=5, ge=1)
+    stall_s: float = Field(default=30.0, gt=0)
+    """A reader that takes nothing for this long is let go; it may come back with the last id it has."""
+    drain_s: int = Field(default=4, ge=1)
     """How long a stopping server waits for its requests."""
+    access_log: bool = True
+    """One line for each request."""
 
     @field_validator("redis_url", mode="after")
     @classmethod
@@ -34,3 +64,22 @@ class Settings(BaseSettings):
         if not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("expected redis://HOST:PORT/DB, rediss://... or unix:///PATH?db=0")
         return url
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_keys(cls, value: object) -> object:
+        return parse_keys(value) if isinstance(value, str) else value
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_not_open_to_all_by_accident(self) -> Self:
+        if self.host not in LOOPBACK and not self.api_keys and not self.insecure:
+            raise ValueError(
+                f"host {self.host} is open to other machines: set PIXELRNN_API_KEYS (`pixelrnn key NAME` makes a key), "
+                "or PIXELRNN_INSECURE=true to serve everybody"
+            )
+        return self

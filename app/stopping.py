@@ -4,7 +4,7 @@ import asyncio
 
 
 class Stopping:
-    """Set once, from a signal handler or another thread; awaited by open streams and long polls."""
+    """Set once, from a signal handler or another thread; awaited by whoever ends open streams and long polls."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()

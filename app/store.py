@@ -1,38 +1,41 @@
-"""Everything the API says to Redis. It knows keys, scripts and time limits, and nothing of HTTP.
+"""Everything the API says to Redis, but for the waiting reads of app.services.row_reader.
 
-Three clients, because a lost reply means something different to each:
-    commands   reads, and writes that may be repeated: two retries
-    once       the accept transaction: a retry could queue a job twice, so there is none
-    streams    blocking reads, one connection per open stream
-Each call but the blocking one gives up after `budget_s` with redis.exceptions.TimeoutError.
+It knows keys, scripts and time limits, and nothing of HTTP.
+
+Each call gives up after `budget_s` with redis.exceptions.TimeoutError. All may be repeated: writes are scripts.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
 
+from app import redis_clients
+from app.entries import Entry, entries_of
 from app.queue_entry import QUEUE_KEY, enqueue_commands, rq_job_key
-from worker.contract import keys, scripts
+from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo
-from worker.contract.events import EventType
 from worker.contract.jobs import JobRecord, JobSpec
+from worker.contract.submission import Gate, Verdict
 
-_BLOCK_S = 30
-_LEAVING = 16
-"""Connections beside one for each stream: a reader that leaves gives its own back a moment later than its seat."""
-_BATCH = 256
+BATCH = 256
 """Entries in one answer to a stream's reader."""
 
 _WITHDRAW = """
 -- KEYS: RQ queue, RQ job. ARGV: job id. Only an id that still waits may lose its entry; a worker may hold the others.
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
+"""
+
+_FLEET = f"""
+-- KEYS: queue. Returns seconds now, its length, creation of the next job, open jobs, load, drawn, took, totals.
+local head = redis.call('LINDEX', KEYS[1], 0)
+local since = head and redis.call('HGET', 'px:job:' .. head, 'created_at')
+return {{redis.call('TIME')[1], redis.call('LLEN', KEYS[1]), since, redis.call('ZCARD', '{keys.OPEN}'),
+        redis.call('HMGET', '{keys.LOAD}', 'work', 'accepted'), redis.call('HGETALL', '{keys.DRAWN}'),
+        redis.call('HGETALL', '{keys.TOOK}'), redis.call('HGETALL', '{keys.TOTALS}')}}
 """
 
 
@@ -49,58 +52,46 @@ class JobRead:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of a job's stream; `seq` counts 1, 2, ... and `data` is JSON."""
+class Load:
+    """One look at the books: see worker.contract.keys. Work is counted in values."""
 
-    seq: int
-    type: EventType
-    data: str
+    now: float
+    queue: int
+    waiting_since: float | None
+    open_jobs: int
+    work: int
+    accepted: int
+    drawn: dict[int, int]
+    took: dict[str, float]
+    totals: dict[str, int]
 
 
 class Store:
-    def __init__(self, url: str, streams: int, budget_s: float) -> None:
-        common: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
-        patient = Retry(ExponentialBackoff(cap=0.2, base=0.05), 2)
-        never = Retry(NoBackoff(), 0)
+    def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
-        self._commands = Redis(
-            connection_pool=BlockingConnectionPool.from_url(
-                url, max_connections=32, timeout=1, socket_timeout=2.0, retry=patient, **common
-            )
-        )
-        self._once = Redis(
-            connection_pool=BlockingConnectionPool.from_url(
-                url, max_connections=16, timeout=1, socket_timeout=budget_s, retry=never, **common
-            )
-        )
-        self._streams = Redis(
-            connection_pool=ConnectionPool.from_url(
-                url, max_connections=streams + _LEAVING, socket_timeout=_BLOCK_S + 5, retry=never, **common
-            )
-        )
+        self._redis: Any = redis_clients.commands(url)  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
-        for client in (self._commands, self._once, self._streams):
-            await client.aclose()
-            await client.connection_pool.disconnect()
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
 
-    async def ping(self) -> None:
+    async def submit(
+        self, gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, high: bool
+    ) -> tuple[Verdict, list[bytes | int]]:
+        """Accept and queue the job, or say why not; all or nothing. `pixels` and `keep` as in `keys.image`."""
+        words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, high), high)
         async with self._within_budget():
-            await self._commands.execute_command("PING")
+            answer = await self._eval(submission.SUBMIT, scripts.of(spec.id), words)
+        return Verdict(answer[0].decode()), answer[1:]
 
-    async def accept(self, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> None:
-        """Store the job and queue it, in one transaction. `pixels` and `keep` as in `keys.image`."""
-        given = [] if pixels is None else [pixels, keep]
-        arguments = [spec.model_dump_json(), spec.rows_total, keys.ACTIVE_TTL_S, *given]
-        commands = enqueue_commands(spec.id)
-        async with self._within_budget(), self._once.pipeline(transaction=True) as pipe:
-            _eval(pipe, scripts.ACCEPT, scripts.of(spec.id), arguments)
-            for command in commands:
-                pipe.execute_command(*command)
-            await pipe.execute()
+    async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
+        """Job id and body digest that an `Idempotency-Key` stands for."""
+        async with self._within_budget():
+            job, body = await self._redis.hmget(keys.idempotency(client, digest), "job", "body")
+        return None if job is None else (job.decode(), body.decode())
 
     async def read(self, job_id: str) -> JobRead:
-        async with self._within_budget(), self._commands.pipeline(transaction=True) as pipe:
+        async with self._within_budget(), self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.job(job_id))
             pipe.execute_command("LPOS", QUEUE_KEY, job_id)
             pipe.exists(keys.tombstone(job_id))
@@ -109,46 +100,107 @@ class Store:
         record = JobRecord.from_hash(fields) if fields else None
         return JobRead(record, index, bool(was), seconds + micros / 1e6)
 
+    async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
+        """Ids and times of acceptance of the owner's jobs, newest first, from those accepted at `until` on."""
+        limit = "+inf" if until is None else repr(until)
+        async with self._within_budget():
+            found = await self._redis.execute_command(
+                "ZREVRANGEBYSCORE", keys.listed(owner), limit, "-inf", "WITHSCORES", "LIMIT", 0, count
+            )
+        return [(job_id.decode(), float(score)) for job_id, score in zip(found[::2], found[1::2], strict=True)]
+
+    async def records(self, job_ids: Sequence[str]) -> list[JobRead]:
+        """One look at each; the place in the queue is left out."""
+        async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for job_id in job_ids:
+                pipe.hgetall(keys.job(job_id))
+            (seconds, micros), *found = await pipe.execute()
+        return [
+            JobRead(JobRecord.from_hash(fields) if fields else None, None, False, seconds + micros / 1e6)
+            for fields in found
+        ]
+
+    async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
+        """Take ids of jobs that are gone from the owner's list."""
+        if job_ids:
+            async with self._within_budget():
+                await self._redis.zrem(keys.listed(owner), *job_ids)
+
     async def cancel(self, job_id: str) -> str:
         """What the CANCEL script returns; a job that still waited leaves the queue at once."""
         arguments = [keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
         async with self._within_budget():
-            result = await _eval(self._commands, scripts.CANCEL, scripts.of(job_id), arguments)
+            result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
             if result == b"canceled":
-                await _eval(self._commands, _WITHDRAW, [QUEUE_KEY, rq_job_key(job_id)], [job_id])
+                await self._eval(_WITHDRAW, [QUEUE_KEY, rq_job_key(job_id)], [job_id])
         return result.decode()
 
     async def delete(self, job_id: str) -> None:
         """Forget a job that has ended; its tombstone stays."""
         async with self._within_budget():
-            await self._commands.delete(keys.job(job_id), keys.events(job_id), keys.image(job_id))
+            await self._redis.delete(keys.job(job_id), keys.events(job_id), keys.image(job_id))
 
     async def entries(self, job_id: str) -> list[Entry]:
         """All that the job's stream says so far."""
         async with self._within_budget():
-            return _entries(await self._commands.execute_command("XRANGE", keys.events(job_id), "-", "+"))
+            return entries_of(await self._redis.execute_command("XRANGE", keys.events(job_id), "-", "+"))
+
+    async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
+        """The next entries that are there, BATCH at most."""
+        async with self._within_budget():
+            return entries_of(
+                await self._redis.execute_command("XRANGE", keys.events(job_id), f"({seq}-0", "+", "COUNT", BATCH)
+            )
 
     async def picture(self, job_id: str, field: str) -> bytes | None:
         """One of the job's pictures that are not drawn row by row: see `keys.image`."""
         async with self._within_budget():
-            return await self._commands.execute_command("HGET", keys.image(job_id), field)
+            return await self._redis.execute_command("HGET", keys.image(job_id), field)
 
-    async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
-        """The next entries, as soon as there are any; empty after about half a minute without one."""
-        answer = await self._streams.execute_command(
-            "XREAD", "COUNT", _BATCH, "BLOCK", _BLOCK_S * 1000, "STREAMS", keys.events(job_id), f"{seq}-0"
-        )
-        return _entries(next(iter(_streams_of(answer)), []))
+    async def exists(self, job_id: str) -> bool:
+        async with self._within_budget():
+            return bool(await self._redis.exists(keys.job(job_id)))
+
+    async def unblock(self, connection_id: int) -> None:
+        """Wake a connection that waits in a blocking read; nothing if it does not."""
+        async with self._within_budget():
+            await self._redis.execute_command("CLIENT", "UNBLOCK", connection_id)
 
     async def workers(self) -> list[WorkerInfo]:
         """Workers that announced themselves and still live, latest started first."""
         async with self._within_budget():
-            names = sorted(await self._commands.execute_command("SMEMBERS", keys.WORKERS) or [])
+            names = sorted(await self._redis.execute_command("SMEMBERS", keys.WORKERS) or [])
             if not names:
                 return []
-            found = await self._commands.mget([keys.worker(name.decode()) for name in names])
+            found = await self._redis.mget([keys.worker(name.decode()) for name in names])
         workers = [WorkerInfo.model_validate_json(text) for text in found if text is not None]
         return sorted(workers, key=lambda worker: -worker.started_at)
+
+    async def load(self) -> Load:
+        async with self._within_budget():
+            now, queue, since, open_jobs, (work, accepted), *hashes = await self._eval(_FLEET, [QUEUE_KEY], [])
+        drawn, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
+        return Load(
+            now=float(now),
+            queue=queue,
+            waiting_since=float(since) if since else None,
+            open_jobs=open_jobs,
+            work=int(work or 0),
+            accepted=int(accepted or 0),
+            drawn={int(span): int(values) for span, values in drawn.items()},
+            took={model: float(seconds) for model, seconds in took.items()},
+            totals={name: int(count) for name, count in totals.items()},
+        )
+
+    async def memory(self) -> tuple[int, int]:
+        """Bytes that Redis uses, and may use; 0 = as many as there are."""
+        async with self._within_budget():
+            found = await self._redis.info("memory")
+        return int(found.get("used_memory", 0)), int(found.get("maxmemory", 0))
+
+    async def _eval(self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        return await self._redis.execute_command("EVAL", script, len(script_keys), *script_keys, *arguments)
 
     @contextlib.asynccontextmanager
     async def _within_budget(self) -> AsyncIterator[None]:
@@ -157,24 +209,3 @@ class Store:
                 yield
         except TimeoutError as error:
             raise redis_errors.TimeoutError("no answer within the budget") from error
-
-
-def _eval(client: Any, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    """EVAL on a client (awaitable) or on a pipeline (queued)."""
-    return client.execute_command("EVAL", script, len(script_keys), *script_keys, *arguments)
-
-
-def _streams_of(answer: Any) -> Iterable[Any]:
-    """XREAD answers a list of [key, entries], a mapping of them, or nothing, depending on the client's version."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        return answer.values()
-    return (entries for _, entries in answer)
-
-
-def _entries(raw: Any) -> list[Entry]:
-    return [
-        Entry(int(entry_id.split(b"-")[0]), EventType(fields[b"type"].decode()), fields[b"data"].decode())
-        for entry_id, fields in raw or []
-    ]

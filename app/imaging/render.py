@@ -41,13 +41,13 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        return cls(spec.n, height, width, spec.channels, drawn, _origin(spec))
+        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec))
 
     @classmethod
     def of_given(cls, spec: JobSpec, small: bytes) -> "Canvas":
         """The small image that every sample of an upsampling begins with."""
         height, width = _size(spec, Stage.SMALL)
-        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), small), _origin(spec))
+        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), small), origin_of(spec))
 
     @classmethod
     def of_score(cls, spec: JobSpec, score: ScoreSummary, heat: bytes) -> "Canvas":
@@ -90,7 +90,7 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
     return Image.frombytes(mode, (canvas.width, canvas.height), canvas.samples[sample])
 
 
-def _origin(spec: JobSpec) -> dict[str, str]:
+def origin_of(spec: JobSpec) -> dict[str, str]:
     """What it takes to draw the same picture again."""
     return {
         "model": spec.model,

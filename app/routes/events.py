@@ -4,12 +4,12 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.dependencies import JobId, SeatDep, ServicesDep
+from app.dependencies import ClientDep, JobId, ServicesDep
 from app.errors import BadParameterError
 from app.openapi import problems
+from app.routes.desk import event_stream
 
 router = APIRouter(tags=["jobs"])
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
@@ -24,7 +24,7 @@ class EventsQuery(BaseModel):
     )
 
 
-class EventStream(StreamingResponse):
+class EventStream(Response):
     media_type = "text/event-stream"
 
 
@@ -32,7 +32,6 @@ class EventStream(StreamingResponse):
     "/jobs/{job_id}/events",
     operation_id="stream_events",
     response_class=EventStream,
-    dependencies=[SeatDep],
     responses={
         200: {
             "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes, "
@@ -41,22 +40,23 @@ class EventStream(StreamingResponse):
             "`server-stopping` ends a stream early: come back with the last id."
         },
         204: {"description": "The reader has the last event already; an EventSource stops here"},
-        **problems(404, 410, 422, 503),
+        **problems(401, 404, 410, 422, 503),
     },
 )
 async def stream_events(
     job_id: JobId,
     query: Annotated[EventsQuery, Query()],
     services: ServicesDep,
+    client: ClientDep,
     last_event_id: Annotated[str | None, Header(description="Id of the last event the reader has")] = None,
 ) -> Response:
     """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
     after = _sequence(last_event_id or query.from_)
-    job = await services.jobs.view(job_id)
+    services.seats.expect_free()
+    job = await services.jobs.view(job_id, client.owner)
     if job.status.is_terminal and after > job.rows_done:
         return Response(status_code=204)
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return EventStream(services.row_feed.follow(job, after), headers=headers)
+    return event_stream(services, job, after, {})
 
 
 def _sequence(event_id: str | None) -> int:

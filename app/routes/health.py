@@ -1,13 +1,16 @@
 """Is the process alive, can it work, what is it, and the page at /."""
 
+import contextlib
 from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.dependencies import ServicesDep
-from app.errors import NoWorkerError
+from app.errors import STORE_TROUBLE, NoWorkerError
 from app.imaging.decode import FORMATS, MAX_PIXELS
 from app.openapi import problems
 from app.schemas import MAX_IMAGES, MAX_WAIT_S, Alive, Info, Limits, Ready
@@ -27,7 +30,7 @@ async def healthz() -> Alive:
 @router.get("/readyz", operation_id="get_readiness", responses=problems(503))
 async def readyz(services: ServicesDep) -> Ready:
     """Redis answers and at least one worker is warm."""
-    workers = await services.store.workers()
+    workers = (await services.fleet.fresh()).workers
     if not workers:
         raise NoWorkerError("no worker has announced itself yet")
     names = sorted({card.name for worker in workers for card in worker.models})
@@ -49,8 +52,26 @@ async def info(services: ServicesDep) -> Info:
         wait_s=MAX_WAIT_S,
         streams=settings.max_streams,
         result_ttl_s=RESULT_TTL_S,
+        client_jobs_per_s=settings.client_rate,
+        client_open_jobs=settings.client_jobs,
+        queue_jobs=settings.queue_jobs,
+        queue_values=settings.queue_work,
     )
-    return Info(version=version("pixelrnn"), limits=limits)
+    return Info(version=version("pixelrnn"), python=python_version(), needs_key=bool(settings.api_keys), limits=limits)
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Of this process and, while Redis answers, of the fleet"}, **problems(401)},
+)
+async def metrics(services: ServicesDep) -> Response:
+    """In the text format of Prometheus."""
+    fleet = None
+    with contextlib.suppress(*STORE_TROUBLE):
+        fleet = await services.fleet.now()
+    return Response(services.metrics.text(fleet), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/", include_in_schema=False)

@@ -1,44 +1,111 @@
 """What became of a job, as the API shows it."""
 
+import base64
+import binascii
+import struct
 from datetime import UTC, datetime
 
-from app.errors import ExpiredJobError, UnknownJobError
-from app.schemas import Job, JobResult, Links, ScoreResult
+from app.clients import ANYONE
+from app.errors import BadParameterError, ExpiredJobError, UnknownJobError
+from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
+from app.services.fleet import FleetWatch, Pace
 from app.store import JobRead, Store
-from worker.contract.jobs import JobRecord, JobStatus
+from worker.contract.jobs import JobKind, JobRecord, JobStatus
+from worker.contract.scores import RankSummary, ScoreSummary
+
+_LOOK_AT_A_TIME = 100
+_LOOK_AT_MOST = 1000
+"""Jobs that one request for a list looks at, however few of them match."""
 
 
 class Jobs:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fleet: FleetWatch) -> None:
         self._store = store
+        self._fleet = fleet
 
-    async def view(self, job_id: str) -> Job:
-        """Raises ExpiredJobError for an id that was known once, UnknownJobError for any other."""
-        return view(await self._store.read(job_id))
+    async def view(self, job_id: str, owner: str = ANYONE) -> Job:
+        """Raises ExpiredJobError for an id that was known once, UnknownJobError for any other or another owner's."""
+        return await self.shown(await self.read(job_id, owner))
 
-    async def cancel_or_delete(self, job_id: str) -> Job | None:
+    async def read(self, job_id: str, owner: str = ANYONE) -> JobRead:
+        """As it stands in the store; raises as `view`."""
+        read = await self._store.read(job_id)
+        expect_job(read, owner)
+        return read
+
+    async def shown(self, read: JobRead) -> Job:
+        record = expect_job(read)
+        pace = None if record.status.is_terminal else (await self._fleet.now()).pace
+        return _job(record, read, pace)
+
+    async def cancel_or_delete(self, job_id: str, owner: str) -> Job | None:
         """The job, if it was active and was asked to stop; None, if it had ended and is now deleted."""
-        await self.view(job_id)
+        await self.read(job_id, owner)
         if await self._store.cancel(job_id) == "settled":
             await self._store.delete(job_id)
             return None
         return await self.view(job_id)
 
+    async def page(
+        self, owner: str, status: JobStatus | None, kind: JobKind | None, limit: int, cursor: str | None
+    ) -> JobList:
+        """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
+        place = None if cursor is None else _place(cursor)
+        pace = (await self._fleet.now()).pace
+        found: list[Job] = []
+        for _ in range(_LOOK_AT_MOST // _LOOK_AT_A_TIME):
+            page = await self._look(owner, place)
+            for (job_id, at), read in page:
+                place = (at, job_id)
+                if _matches(read.record, status, kind):
+                    assert read.record is not None
+                    found.append(_job(read.record, read, pace))
+                    if len(found) == limit:
+                        return JobList(jobs=found, next_cursor=_cursor(place))
+            if len(page) < _LOOK_AT_A_TIME:
+                return JobList(jobs=found, next_cursor=None)
+        assert place is not None
+        return JobList(jobs=found, next_cursor=_cursor(place))
 
-def view(read: JobRead) -> Job:
+    async def _look(self, owner: str, place: tuple[float, str] | None) -> list[tuple[tuple[str, float], JobRead]]:
+        """What comes behind a place of the list; those that are gone have no record, and leave the list."""
+        until = None if place is None else place[0]
+        ids = await self._store.listed(owner, until, _LOOK_AT_A_TIME + (place is not None))
+        ids = [(job_id, at) for job_id, at in ids if place is None or (at, job_id) < place]
+        reads = await self._store.records([job_id for job_id, _ in ids])
+        gone = [job_id for (job_id, _), read in zip(ids, reads, strict=True) if read.record is None]
+        await self._store.forget_listed(owner, gone)
+        return list(zip(ids, reads, strict=True))
+
+
+def expect_job(read: JobRead, owner: str = ANYONE) -> JobRecord:
+    """The record; ExpiredJobError or UnknownJobError when there is none for this owner to see."""
     if read.record is None:
         if read.was:
             raise ExpiredJobError("the job was deleted, or its results were kept as long as promised and are gone")
         raise UnknownJobError("no job has this id")
-    return _job(read.record, read)
+    if owner not in (ANYONE, read.record.client):
+        raise UnknownJobError("no job has this id")
+    return read.record
 
 
-def _job(record: JobRecord, read: JobRead) -> Job:
+def _job(record: JobRecord, read: JobRead, pace: Pace | None) -> Job:
     spec = record.spec
     queued = record.status is JobStatus.QUEUED
     return Job(
-        **spec.model_dump(include={"id", "kind", "model", "digest", "seed", "n", "temperature", "filled_pixels"}),
-        **spec.model_dump(include={"height", "width", "channels", "small_height", "small_width"}),
+        id=spec.id,
+        kind=spec.kind,
+        model=spec.model,
+        digest=spec.digest,
+        seed=spec.seed,
+        n=spec.n,
+        temperature=spec.temperature,
+        filled_pixels=spec.filled_pixels,
+        height=spec.height,
+        width=spec.width,
+        channels=spec.channels,
+        small_height=spec.small_height,
+        small_width=spec.small_width,
         rows_total=spec.rows_total,
         status=record.status,
         created_at=_at(record.created_at),
@@ -48,11 +115,15 @@ def _job(record: JobRecord, read: JobRead) -> Job:
         progress=_progress(record),
         rows_done=record.rows_done,
         position=read.index + 1 if queued and read.index is not None else None,
-        eta_s=_eta_s(record, read.now),
+        eta_s=None if pace is None else pace.eta_s(record, read.now),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),
     )
+
+
+def _matches(record: JobRecord | None, status: JobStatus | None, kind: JobKind | None) -> bool:
+    return record is not None and status in (None, record.status) and kind in (None, record.spec.kind)
 
 
 def _at(seconds: float) -> datetime:
@@ -72,14 +143,28 @@ def _progress(record: JobRecord) -> float:
 
 def _result(record: JobRecord) -> ScoreResult | JobResult:
     link = f"/jobs/{record.spec.id}"
-    if record.result is not None:
+    if isinstance(record.result, ScoreSummary):
         return ScoreResult(**record.result.model_dump(), images=[f"{link}/image"], map=f"{link}/score-map")
-    return JobResult(images=[f"{link}/image?sample={sample}" for sample in range(record.spec.n)])
+    images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
+    return JobResult(images=images, ranking=None if record.result is None else _ranking(record.result, images))
 
 
-def _eta_s(record: JobRecord, now: float) -> float | None:
-    """Rows that are left, at this job's own pace so far."""
-    if record.status is not JobStatus.RUNNING or record.started_at is None or record.rows_done == 0:
-        return None
-    seconds_per_row = max(now - record.started_at, 0.0) / record.rows_done
-    return round(seconds_per_row * (record.spec.rows_total - record.rows_done), 3)
+def _ranking(summary: RankSummary, images: list[str]) -> list[RankedImage]:
+    """Likeliest first; of equals the one drawn first."""
+    order = sorted(range(len(images)), key=lambda sample: summary.sample_nats[sample])
+    return [RankedImage(sample=i, nats=summary.sample_nats[i], image=images[i]) for i in order]
+
+
+def _cursor(place: tuple[float, str]) -> str:
+    return base64.urlsafe_b64encode(struct.pack(">d", place[0]) + place[1].encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        (at,) = struct.unpack(">d", raw[:8])
+        if 0 <= at < 1e12:
+            return at, raw[8:].decode("ascii")
+    except (binascii.Error, struct.error, ValueError):
+        pass
+    raise BadParameterError("cursor: expected the `next_cursor` of an earlier answer")

@@ -2,24 +2,26 @@
 
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schemas import FieldError, Model, WorkerPlace
-from app.store import Store
+from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import JobKind
 
 
 class Models:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, fleet: FleetWatch) -> None:
+        self._fleet = fleet
 
     async def all(self) -> list[Model]:
         """By name. Where two workers hold different weights under one name, the latest started one is believed."""
-        workers = await self._store.workers()
+        workers = (await self._fleet.fresh()).workers
         names = sorted({card.name for worker in workers for card in worker.models})
         return [_merged(name, workers) for name in names]
 
     async def find(self, name: str) -> Model:
         """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds this model."""
-        workers = await self._store.workers()
+        workers = (await self._fleet.now()).workers
+        if not any(card.name == name for worker in workers for card in worker.models):
+            workers = (await self._fleet.fresh()).workers  # it may have come a moment ago
         if not workers:
             raise NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
         names = sorted({card.name for worker in workers for card in worker.models})

@@ -43,6 +43,6 @@ class Pictures:
         if not record.status.is_terminal:
             raise NoScoreYetError("the picture is not scored yet")
         picture = await self._store.picture(record.spec.id, field)
-        if record.result is None or picture is None:
+        if not isinstance(record.result, ScoreSummary) or picture is None:
             raise NoScoreError("the job ended without a score; its status and error say why")
         return record.result, picture

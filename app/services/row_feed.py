@@ -14,118 +14,110 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from enum import Enum, auto
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from app.entries import Entry
 from app.errors import STORE_TROUBLE, ApiError
 from app.schemas import Job
 from app.services.jobs import Jobs
-from app.stopping import Stopping
-from app.store import Entry, Store
+from app.services.row_reader import Following, Pause, RowReader
+from worker.contract.events import TERMINAL_EVENT
 
 RETRY_MS = 1000
-_CANCEL_AGAIN_S = 0.05
-T = TypeVar("T")
-
-
-class Pause(Enum):
-    """Why a tail says something though no entry came."""
-
-    QUIET = auto()
-    STOPPING = auto()
+_CHECK_S = 30.0
+"""How often a silent job is looked at: it may be gone without a last entry, with all that Redis held."""
 
 
 class RowFeed:
-    def __init__(self, store: Store, jobs: Jobs, stopping: Stopping, ping_s: float) -> None:
-        self._store = store
+    def __init__(self, reader: RowReader, jobs: Jobs, ping_s: float) -> None:
+        self._reader = reader
         self._jobs = jobs
-        self._stopping = stopping
         self._ping_s = ping_s
 
-    async def follow(self, job: Job, after: int) -> AsyncIterator[bytes]:
-        """Events of a job from the entry behind `after` (0 = from the first row)."""
+    def follow(self, job: Job, after: int) -> contextlib.AbstractContextManager[Following]:
+        """Entries behind `after` (0 = from the first row)."""
+        return self._reader.follow(job.id, after)
+
+    async def events(self, job: Job, following: Following) -> AsyncIterator[bytes]:
+        """What the following brings, as events; ends behind the last one, or when the following is ended."""
         yield format_sse_event(event="snapshot", data_str=job.model_dump_json(), retry=RETRY_MS)
         try:
-            async with contextlib.aclosing(self._tail(job.id, after)) as tail:
-                async for batch in tail:
-                    async for event in self._events(job, batch):
-                        yield event
+            async for batch in self._batches(job, following):
+                yield b"".join(_row_events(batch, job.rows_total)) if batch else KEEPALIVE_COMMENT
+                if batch and batch[-1].is_last:
+                    yield _end(await self._finished(job), batch[-1].seq)
+                    return
+        except _EndedUnseenError as ended:
+            yield _end(ended.job, ended.job.rows_done + 1)
         except ApiError as error:  # the job is gone: deleted, or lost with the store's data
             yield format_sse_event(event="error", data_str=error.problem().model_dump_json(exclude_none=True))
+        else:
+            yield format_sse_event(event="server-stopping", data_str="{}", retry=RETRY_MS)
+
+    async def entries(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
+        """Batches of entries, nothing else; ends as `events` does. Raises ApiError when the job is gone."""
+        with contextlib.suppress(_EndedUnseenError):
+            async for batch in self._batches(job, following):
+                if batch:
+                    yield batch
+                    if batch[-1].is_last:
+                        return
 
     async def wait(self, job: Job, seconds: float) -> None:
         """Return when the job has ended, when the time is up, or when this process is told to stop."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), contextlib.aclosing(self._tail(job.id, job.rows_done)) as tail:
-                async for _ in tail:
+        with contextlib.suppress(TimeoutError), self.follow(job, job.rows_done) as following:
+            async with asyncio.timeout(seconds):
+                async for _ in self.entries(job, following):
                     pass
 
-    async def _events(self, job: Job, batch: list[Entry] | Pause) -> AsyncIterator[bytes]:
-        if batch is Pause.QUIET:
-            yield KEEPALIVE_COMMENT
-        elif batch is Pause.STOPPING:
-            yield format_sse_event(event="server-stopping", data_str="{}", retry=RETRY_MS)
-        else:
-            rows = [entry for entry in batch if not entry.type.is_terminal]
-            for entry in rows:
-                yield format_sse_event(event=entry.type, data_str=entry.data, id=f"{entry.seq}-0")
-            if rows:
-                yield format_sse_event(event="progress", data_str=_progress(rows[-1].seq, job.rows_total))
-            if batch[-1].type.is_terminal:
-                finished = await self._insist(lambda: self._jobs.view(job.id))
-                yield format_sse_event(
-                    event=batch[-1].type, data_str=finished.model_dump_json(), id=f"{batch[-1].seq}-0"
-                )
-
-    async def _tail(self, job_id: str, after: int) -> AsyncGenerator[list[Entry] | Pause]:
-        """Batches of entries; ends behind the terminal one, or with STOPPING. Raises ApiError when the job is gone."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        reading = asyncio.ensure_future(self._next(job_id, after))
-        try:
-            while True:
-                await asyncio.wait({reading, stopping}, timeout=self._ping_s, return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    yield Pause.STOPPING
-                    return
-                if not reading.done():
-                    yield Pause.QUIET
-                    continue
-                batch = reading.result()
+    async def _batches(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
+        """Entries, or an empty list where nothing came for a while. Raises ApiError, _EndedUnseenError."""
+        quiet_s = 0.0
+        while (batch := await following.next(self._ping_s)) is not Pause.ENDED:
+            if isinstance(batch, list):
+                quiet_s = 0.0
                 yield batch
-                if batch[-1].type.is_terminal:
-                    return
-                reading = asyncio.ensure_future(self._next(job_id, batch[-1].seq))
-        finally:
-            _abandon(reading)
-            _abandon(stopping)
+                continue
+            yield []
+            quiet_s += self._ping_s
+            if quiet_s >= _CHECK_S:
+                quiet_s = 0.0
+                await self._check(job)
 
-    async def _next(self, job_id: str, after: int) -> list[Entry]:
-        """The entries behind `after`; not empty. Raises ApiError when the job is gone."""
-        while True:
-            batch = await self._insist(lambda: self._store.entries_after(job_id, after))
-            if batch:
-                return batch
-            await self._insist(lambda: self._jobs.view(job_id))
+    async def _check(self, job: Job) -> None:
+        with contextlib.suppress(*STORE_TROUBLE):
+            seen = await self._jobs.view(job.id)
+            if seen.status.is_terminal:
+                raise _EndedUnseenError(seen)
 
-    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _finished(self, job: Job) -> Job:
         while True:
             try:
-                return await ask()
+                return await self._jobs.view(job.id)
             except STORE_TROUBLE:
                 await asyncio.sleep(random.uniform(0.2, 1.0))
 
 
-def _abandon(task: asyncio.Future[Any]) -> None:
-    """Cancel until it is done: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow a cancel."""
-    if task.done():
-        if not task.cancelled():
-            task.exception()  # look at it, or asyncio reports it as never retrieved
-        return
-    task.cancel()
-    asyncio.get_running_loop().call_later(_CANCEL_AGAIN_S, _abandon, task)
+class _EndedUnseenError(Exception):
+    """The job has ended, though its last entry is before the place that the reader named."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.id)
+        self.job = job
+
+
+def _row_events(batch: list[Entry], rows_total: int) -> list[bytes]:
+    rows = [entry for entry in batch if not entry.is_last]
+    events = [format_sse_event(event=entry.type, data_str=entry.data, id=f"{entry.seq}-0") for entry in rows]
+    if rows:
+        events.append(format_sse_event(event="progress", data_str=_progress(rows[-1].seq, rows_total)))
+    return events
+
+
+def _end(job: Job, seq: int) -> bytes:
+    return format_sse_event(event=TERMINAL_EVENT[job.status], data_str=job.model_dump_json(), id=f"{seq}-0")
 
 
 def _progress(rows_done: int, rows_total: int) -> str:

@@ -15,13 +15,23 @@ class Seats:
     def taken(self) -> int:
         return self._taken
 
-    @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Hold a seat; TooManyStreamsError when all are taken."""
+    def expect_free(self) -> None:
+        """TooManyStreamsError when all are taken; asked while an answer can still be an error."""
         if self._taken >= self._number:
             raise TooManyStreamsError(f"all {self._number} seats for streams and long polls of this server are taken")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a seat that was free a moment ago."""
         self._taken += 1
         try:
             yield
         finally:
             self._taken -= 1
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold a seat; TooManyStreamsError when all are taken."""
+        self.expect_free()
+        with self.held():
+            yield

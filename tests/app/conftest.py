@@ -15,7 +15,7 @@ from tests.app.live import serving
 def api_url(redis_server: str) -> Iterator[str]:
     """One server for all tests: it keeps nothing outside Redis."""
     logs.configure()
-    with serving(Settings(redis_url=redis_server, port=0)) as (url, _):
+    with serving(Settings(redis_url=redis_server, port=0, fleet_age_s=0)) as (url, _):
         yield url
 
 

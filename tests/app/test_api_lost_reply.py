@@ -75,7 +75,7 @@ def test_job_is_queued_once_when_the_reply_is_lost(redis_url: str, worker: HandW
     target = redis_url.removeprefix("unix://").partition("?")[0]
     path = str(tmp_path / "proxy")
     with (
-        losing_replies_to(b"EXEC", path, target),
+        losing_replies_to(b"known_key", path, target),
         serving(Settings(redis_url=f"unix://{path}", port=0)) as (url, _),
         httpx.Client(base_url=url) as client,
     ):

@@ -8,4 +8,6 @@ Standard library and pydantic only. Everything here is written to Redis as JSON 
     scores.py    how likely a model finds a picture
     cards.py     what a model is, and which worker holds it
     scripts.py   the job life cycle as atomic Lua: accept, claim, append, settle, cancel
+    books.py     what is open, what is drawn in a second, what has ended, kept by those scripts
+    submission.py   the gate before the queue, in the same script as the acceptance
 """

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.contract.scores import ScoreSummary
+from worker.contract.scores import RankSummary, ScoreSummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -75,6 +75,8 @@ class JobSpec(BaseModel):
     """None: a job of few images is interactive, one of many is bulk."""
     filled_pixels: int | None = Field(default=None, ge=1)
     """Of a completion: how many pixels of each image are drawn; the others are given."""
+    rank: bool = False
+    """Of a completion: its images are scored once they are drawn, and the result says how likely each is."""
 
     @property
     def draws_small(self) -> bool:
@@ -87,6 +89,19 @@ class JobSpec(BaseModel):
         if self.kind is JobKind.SCORE:
             return 0
         return self.n * (self.height + (self.small_height if self.draws_small else 0))
+
+    @property
+    def work(self) -> int:
+        """Values that are drawn one after the other: what a job costs. One pass over a picture counts as one row."""
+        if self.kind is JobKind.SCORE:
+            return self.width * self.channels
+        pixels = self.filled_pixels or self.height * self.width
+        small = self.small_height * self.small_width if self.draws_small else 0
+        return self.n * (pixels + small) * self.channels
+
+    def entry(self) -> str:
+        """As it is stored: without what is as usual, so that workers of an earlier version can read it."""
+        return self.model_dump_json(exclude_defaults=True)
 
 
 class JobRecord(BaseModel):
@@ -101,8 +116,12 @@ class JobRecord(BaseModel):
     expires_at: float | None = None
     rows_done: int = 0
     error: JobError | None = None
-    result: ScoreSummary | None = None
-    """Of a score that has succeeded."""
+    result: ScoreSummary | RankSummary | None = None
+    """Of a score, or of ranked completions, that have succeeded."""
+    client: str = ""
+    """Who handed it in."""
+    ahead: int | None = None
+    """Values that had been accepted before it, ever: `keys.LOAD`."""
 
     @classmethod
     def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
@@ -119,5 +138,7 @@ class JobRecord(BaseModel):
                 "rows_done": text.get("rows_done", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
                 "result": json.loads(text["result"]) if text.get("result") else None,
+                "client": text.get("client", ""),
+                "ahead": text.get("ahead"),
             }
         )

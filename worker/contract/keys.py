@@ -21,6 +21,27 @@ RESULT_TTL_S = 24 * 3600
 TOMBSTONE_TTL_S = 7 * 24 * 3600
 """How long after that an id is still answered with 410 (expired) and not 404 (unknown)."""
 
+IDEMPOTENCY_TTL_S = 24 * 3600
+"""How long the same `Idempotency-Key` means the same job."""
+
+OPEN = "px:open"
+"""Sorted set of the tickets (`work:job:client`) of all jobs that have not ended, by time of acceptance."""
+
+LOAD = "px:load"
+"""Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs."""
+
+DRAWN = "px:drawn"
+"""Hash: values finished in each span of DRAWN_SPAN_S seconds, by the span's number; the last DRAWN_SPANS are kept."""
+
+DRAWN_SPAN_S = 5
+DRAWN_SPANS = 12
+
+TOOK = "px:took"
+"""Hash: seconds that a job of each model takes from its start to its end, as a moving average."""
+
+TOTALS = "px:totals"
+"""Hash: how many jobs of each `kind:status` have ended."""
+
 CRASHES_FORGIVEN = 5
 """How often a job is taken up again after a worker died with it. A dying worker charges a crash to each job it holds,
 also to those that are not to blame, so that a few deaths in a row must not end a healthy job."""
@@ -34,7 +55,8 @@ ANNOUNCE_TTL_S = 15
 
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
-    owner, attempts, last_seq, cancel_requested."""
+    owner, attempts, last_seq, cancel_requested; and for the books client, ticket, kind, model, work (values to draw),
+    ahead (of LOAD's `accepted` when it came)."""
     return f"px:job:{job_id}"
 
 
@@ -62,3 +84,18 @@ def tombstone(job_id: str) -> str:
 def worker(name: str) -> str:
     """JSON `WorkerInfo`, expiring after ANNOUNCE_TTL_S."""
     return f"px:worker:{name}"
+
+
+def listed(client: str) -> str:
+    """Sorted set of the ids that this client may list, by time of acceptance."""
+    return f"px:jobs:{client}"
+
+
+def idempotency(client: str, digest: str) -> str:
+    """Hash `job`, `body`: what the client's `Idempotency-Key` stands for; `digest` is of the key."""
+    return f"px:idem:{client}:{digest}"
+
+
+def allowance(client: str) -> str:
+    """Hash `tokens`, `at`: how many jobs the client may hand in at once, refilled with time."""
+    return f"px:rate:{client}"

@@ -23,6 +23,14 @@ class ScoreSummary(BaseModel):
     )
 
 
+class RankSummary(BaseModel):
+    """How likely the model finds each sample of a completion, as a whole image. The given pixels are the same in all,
+    so the order is that of the drawn parts given them, those below the hole included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    sample_nats: tuple[float, ...] = Field(description="-ln p(image) of each sample, in the order of the samples.")
+
+
 def unpack_bits(raw: bytes, height: int, width: int, channels: int) -> Sequence[Sequence[Sequence[float]]]:
     """The bytes of the field `bits` as H rows of W pixels of C numbers. Raises struct.error for another length."""
     flat = struct.unpack(f"<{height * width * channels}f", raw)

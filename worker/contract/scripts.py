@@ -1,4 +1,4 @@
-"""The life of a job as six atomic scripts (Lua, Redis 7 and Valkey).
+"""The life of a job as six atomic scripts (Lua, Redis 7 and Valkey); worker.contract.submission has the gate before it.
 
     accept -> queued --claim--> running --append rows--> ... --settle--> succeeded | failed | canceled
                  \\------------------ cancel ------------------------------------------/
@@ -9,6 +9,7 @@ Every script takes KEYS = job, events, image, tombstone of the same job, in this
 """
 
 from worker.contract import keys
+from worker.contract.books import BOOKS
 
 
 def of(job_id: str) -> list[str]:
@@ -16,7 +17,7 @@ def of(job_id: str) -> list[str]:
     return [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.tombstone(job_id)]
 
 
-_NOW = """
+NOW = """
 local function now()
   local t = redis.call('TIME')
   return string.format('%d.%06d', t[1], t[2])
@@ -24,7 +25,8 @@ end
 """
 
 _SETTLE = (
-    _NOW
+    NOW
+    + BOOKS
     + """
 local terminal = {succeeded = 'done', failed = 'error', canceled = 'canceled'}
 local function settle(status, error, result_ttl, tombstone_ttl, result)
@@ -34,6 +36,7 @@ local function settle(status, error, result_ttl, tombstone_ttl, result)
              'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
+  close_books(KEYS[1], status, tonumber(at))
   local data = error ~= '' and error or result or '{}'
   redis.call('XADD', KEYS[2], seq .. '-0', 'type', terminal[status], 'data', data)
   redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
@@ -42,18 +45,30 @@ end
 """
 )
 
-ACCEPT = (
-    _NOW
+CREATE = (
+    NOW
     + """
+local function create(spec, rows_total, ttl, pixels, keep)
+  local at = now()
+  redis.call('HSET', KEYS[1], 'spec', spec, 'status', 'queued', 'created_at', at, 'rows_done', 0,
+             'rows_total', rows_total, 'last_seq', 0, 'attempts', 0)
+  redis.call('EXPIRE', KEYS[1], ttl)
+  if pixels then
+    redis.call('HSET', KEYS[3], 'pixels', pixels, 'keep', keep)
+    redis.call('EXPIRE', KEYS[3], ttl)
+  end
+  return at
+end
+"""
+)
+
+ACCEPT = (
+    CREATE
+    + """
+-- The bare act, without a gate, a queue entry or books: for tests of what follows.
 -- ARGV: spec JSON, rows_total, active_ttl, [pixels, keep]. Returns 1, or 0 if the id is taken.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'spec', ARGV[1], 'status', 'queued', 'created_at', now(), 'rows_done', 0,
-           'rows_total', ARGV[2], 'last_seq', 0, 'attempts', 0)
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-if ARGV[4] then
-  redis.call('HSET', KEYS[3], 'pixels', ARGV[4], 'keep', ARGV[5])
-  redis.call('EXPIRE', KEYS[3], ARGV[3])
-end
+create(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5])
 return 1
 """
 )
@@ -77,7 +92,10 @@ return {'claimed', tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0), attem
 """
 )
 
-APPEND = """
+APPEND = (
+    NOW
+    + BOOKS
+    + """
 -- ARGV: owner token, active_ttl, sequence number of the first row, row JSON, row JSON, ...
 -- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
@@ -93,22 +111,23 @@ for i = 4, #ARGV do
 end
 if added > 0 then
   redis.call('HSET', KEYS[1], 'last_seq', last + added)
-  redis.call('HINCRBY', KEYS[1], 'rows_done', added)
+  book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, tonumber(now()))
   redis.call('EXPIRE', KEYS[2], ARGV[2])
 end
 return 'ok'
 """
+)
 
 SETTLE = (
     _SETTLE
     + """
 -- ARGV: owner token ('' = whoever owns it), status, error JSON or '', result_ttl, tombstone_ttl,
---       and for a score that succeeded: result JSON, bits, heat (as in keys.image).
+--       and where there is one: result JSON; of a score also bits, heat (as in keys.image).
 -- Returns 1 if this call ended the job, 0 if it had ended already, is unknown, or belongs to someone else.
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 0 end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-if ARGV[6] then redis.call('HSET', KEYS[3], 'bits', ARGV[7], 'heat', ARGV[8]) end
+if ARGV[7] then redis.call('HSET', KEYS[3], 'bits', ARGV[7], 'heat', ARGV[8]) end
 settle(ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6])
 return 1
 """

@@ -1,0 +1,82 @@
+"""What the API counts, in the words of Prometheus. One registry for each application, none for the process."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from app.services.fleet import Fleet
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+class Metrics:
+    """Of this process; those of the fleet are added when somebody looks."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "pixelrnn_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "pixelrnn_request_seconds",
+            "From the request to the last byte of its answer; streams are left out.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._rejects = Counter(
+            "pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",), registry=self.registry
+        )
+        self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
+        self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """A request is over; `seconds` None for a stream, which lasts as long as its job."""
+        self._requests.labels(method, route, status).inc()
+        if seconds is not None:
+            self._seconds.labels(method, route).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        self._rejects.labels(reason).inc()
+
+    def streamed(self, size: int) -> None:
+        self._streamed.inc(size)
+
+    def count_streams(self, number: Callable[[], int]) -> None:
+        self._streams.set_function(number)
+
+    def text(self, fleet: Fleet | None) -> bytes:
+        """The exposition; without the fleet's part when Redis does not answer."""
+        registries = [self.registry]
+        if fleet is not None:
+            shown = CollectorRegistry()
+            shown.register(_FleetCollector(fleet))
+            registries.append(shown)
+        return b"".join(generate_latest(registry) for registry in registries)
+
+
+class _FleetCollector:
+    """What Redis says of all workers and jobs: the same from every API process."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        load = self._fleet.pace.load
+        age = 0.0 if load.waiting_since is None else max(0.0, load.now - load.waiting_since)
+        for name, text, value in (
+            ("pixelrnn_queue_depth", "Jobs that wait.", load.queue),
+            ("pixelrnn_queue_oldest_seconds", "How long the next job has waited.", age),
+            ("pixelrnn_open_jobs", "Jobs that wait or are drawn.", load.open_jobs),
+            ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
+            ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.pace.drained_per_s or 0.0),
+            ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
+            ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis_used),
+            ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis_limit),
+        ):
+            yield GaugeMetricFamily(name, text, value)
+        ended = CounterMetricFamily("pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status"))
+        for name, count in sorted(load.totals.items()):
+            ended.add_metric(name.split(":"), count)
+        yield ended

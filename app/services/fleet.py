@@ -1,0 +1,102 @@
+"""The fleet as requests are judged by it: workers, queue, how fast work gets done. At most `age_s` old, read once for
+all who ask at the same time."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from app.store import Load, Store
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import JobRecord, JobStatus
+
+_MAX_RETRY_S = 300
+_UNMEASURED_RETRY_S = 5
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is open, and how fast it goes. Work is counted in values."""
+
+    load: Load
+
+    @property
+    def drained_per_s(self) -> float | None:
+        """Values finished in a second, over the last spans in which anything was; None when nothing was of late."""
+        current = int(self.load.now // keys.DRAWN_SPAN_S)
+        oldest = current - keys.DRAWN_SPANS
+        whole = [values for span, values in self.load.drawn.items() if oldest <= span < current]
+        if whole:
+            return sum(whole) / (len(whole) * keys.DRAWN_SPAN_S)
+        begun = self.load.drawn.get(current)
+        return begun / keys.DRAWN_SPAN_S if begun else None
+
+    def eta_s(self, record: JobRecord, now: float) -> float | None:
+        """Seconds until the job's last row; None after its end, or where nothing was measured."""
+        if record.status is JobStatus.RUNNING:
+            return self._running_eta_s(record, now)
+        rate = self.drained_per_s
+        if record.status is not JobStatus.QUEUED or record.ahead is None or rate is None:
+            return None
+        finished = self.load.accepted - self.load.work
+        before_it = max(0, record.ahead - finished)
+        alone = max(self.load.took.get(record.spec.model, 0.0), record.spec.work / rate)
+        return round(before_it / rate + alone, 3)
+
+    def _running_eta_s(self, record: JobRecord, now: float) -> float | None:
+        """At its own pace so far; before the first row, at that of the jobs before it."""
+        spent = max(now - (record.started_at or now), 0.0)
+        left = record.spec.rows_total - record.rows_done
+        if record.rows_done:
+            return round(spent / record.rows_done * left, 3)
+        took = self.load.took.get(record.spec.model)
+        return None if took is None else round(max(0.0, took - spent), 3)
+
+    def retry_s(self, excess_work: float) -> int:
+        """Whole seconds until so much is done; for `Retry-After`."""
+        rate = self.drained_per_s
+        if rate is None:
+            return _UNMEASURED_RETRY_S
+        return int(min(max(1, -(-excess_work // rate)), _MAX_RETRY_S))
+
+
+@dataclass(frozen=True)
+class Fleet:
+    workers: list[WorkerInfo]
+    pace: Pace
+    redis_used: int
+    redis_limit: int
+    """Bytes; 0 = no limit."""
+
+
+class FleetWatch:
+    def __init__(self, store: Store, age_s: float) -> None:
+        self._store = store
+        self._age_s = age_s
+        self._reading = asyncio.Lock()
+        self._seen: Fleet | None = None
+        self._seen_at = 0.0
+
+    async def now(self) -> Fleet:
+        """As it was at most `age_s` ago."""
+        asked_at = time.monotonic()
+        if self._seen is None or self._seen_at < asked_at - self._age_s:
+            async with self._reading:
+                if self._seen is None or self._seen_at < asked_at - self._age_s:
+                    await self._read()
+        assert self._seen is not None
+        return self._seen
+
+    async def fresh(self) -> Fleet:
+        """As it is."""
+        async with self._reading:
+            await self._read()
+        assert self._seen is not None
+        return self._seen
+
+    async def _read(self) -> None:
+        at = time.monotonic()
+        workers, load, (used, limit) = await asyncio.gather(
+            self._store.workers(), self._store.load(), self._store.memory()
+        )
+        self._seen, self._seen_at = Fleet(workers, Pace(load), used, limit), at

@@ -1,0 +1,54 @@
+"""One sample as a PNG that comes row by row while it is drawn."""
+
+from collections.abc import AsyncIterator
+
+from app.entries import Entry
+from app.errors import BadParameterError
+from app.imaging.progressive import ProgressivePng
+from app.imaging.render import MAX_SIDE, origin_of
+from app.schemas import Job
+from app.services.row_feed import RowFeed
+from app.services.row_reader import Following
+from worker.contract.events import EventType, RowDrawn, Stage
+from worker.contract.jobs import JobKind, JobSpec
+
+
+class UnfinishedPictureError(Exception):
+    """The job ended, or this process stops, before the last row."""
+
+
+class FollowedPicture:
+    """Raises BadParameterError where there is nothing that is drawn row by row."""
+
+    def __init__(self, spec: JobSpec, sample: int, stage: Stage, scale: int) -> None:
+        if spec.kind is JobKind.SCORE or (stage is Stage.SMALL and not spec.draws_small):
+            raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
+        if sample >= spec.n:
+            raise BadParameterError(f"sample: the job has the samples 0 to {spec.n - 1}")
+        small = stage is Stage.SMALL
+        self._height, width = (spec.small_height, spec.small_width) if small else (spec.height, spec.width)
+        if max(self._height, width) * scale > MAX_SIDE:
+            raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
+        self._sample, self._stage = sample, stage
+        self._png = ProgressivePng(self._height, width, spec.channels, scale)
+        self._text = {**origin_of(spec), "sample": str(sample)}
+
+    async def chunks(self, feed: RowFeed, job: Job, following: Following) -> AsyncIterator[bytes]:
+        """Raises UnfinishedPictureError."""
+        yield self._png.head(self._text)
+        missing = self._height
+        async for batch in feed.entries(job, following):
+            rows = self._rows(batch)
+            missing -= len(rows)
+            data = b"".join(self._png.row(row.pixel_bytes()) for row in rows)
+            if missing == 0:
+                yield data + self._png.tail()
+                return
+            if data:
+                yield data
+        raise UnfinishedPictureError
+
+    def _rows(self, batch: list[Entry]) -> list[RowDrawn]:
+        """Those of this picture; they come from the top down."""
+        rows = (RowDrawn.model_validate_json(entry.data) for entry in batch if entry.type is EventType.ROW)
+        return [row for row in rows if row.sample == self._sample and row.stage is self._stage]

@@ -1,0 +1,255 @@
+"""The rows of all jobs that anybody follows, over few connections: one a shard, whatever the number of readers.
+
+    Reader.follow(job, after) -> Following -- next() --> entries | QUIET | ENDED
+
+A shard waits in one XREAD over the streams of its jobs and hands each batch to those who follow. What a follower has
+not taken waits in a bounded queue; when that is full, or when it comes late, it catches up from the stream by itself.
+Entries count 1, 2, 3, ..., so that a gap or a repetition is seen, whatever way they came.
+"""
+
+import asyncio
+import contextlib
+import random
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from app import redis_clients
+from app.entries import Entry, entries_of, streams_of
+from app.errors import STORE_TROUBLE
+from app.store import BATCH, Store
+from worker.contract import keys
+
+SHARDS = 16
+_PENDING = 256
+"""Entries that wait for one follower."""
+_PAUSE_PER_JOB_S = 0.0002
+_MAX_PAUSE_S = 0.02
+"""A shard with many jobs gathers rows for a moment: one read costs as much as it has jobs."""
+_POKE_EVERY_S = 0.003
+
+
+class Pause(Enum):
+    """Why `next` returns though no entry came."""
+
+    QUIET = auto()
+    """For as long as was asked; the job may be gone."""
+    ENDED = auto()
+    """This process stops, or the reader has left."""
+
+
+class Following:
+    """One reader of one job, at the entry `last`."""
+
+    def __init__(self, reader: "RowReader", job_id: str, after: int) -> None:
+        self._reader = reader
+        self._job_id = job_id
+        self.last = after
+        self._pending: deque[Entry] = deque()
+        self._behind = True
+        self._joined = False
+        self._ended = False
+        self._news = asyncio.Event()
+
+    def end(self) -> None:
+        self._ended = True
+        self._news.set()
+
+    def offer(self, entries: list[Entry]) -> None:
+        """From the shard. What does not fit is dropped: it is still in the stream."""
+        if len(self._pending) + len(entries) > _PENDING:
+            self._pending.clear()
+            self._behind = True
+        else:
+            self._pending.extend(entries)
+        self._news.set()
+
+    def fall_behind(self) -> None:
+        """Entries were read that this one was not offered."""
+        self._behind = True
+        self._news.set()
+
+    async def next(self, quiet_s: float) -> list[Entry] | Pause:
+        """The next entries, in order, each once. Trouble with Redis is waited out."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + quiet_s
+        while not self._ended:
+            try:
+                if batch := await self._take():
+                    return batch
+                await self._wait_for_news(deadline - clock())
+            except STORE_TROUBLE:
+                self._behind = True
+                await asyncio.sleep(random.uniform(0.2, 1.0))
+            if clock() >= deadline and not self._pending and not self._ended:
+                return Pause.QUIET
+        return Pause.ENDED
+
+    async def _take(self) -> list[Entry]:
+        self._news.clear()
+        if self._behind:
+            return await self._catch_up()
+        fresh = [entry for entry in self._pending if entry.seq > self.last]
+        self._pending.clear()
+        if fresh and fresh[0].seq != self.last + 1:
+            self._behind = True
+            return await self._catch_up()
+        return self._advance(fresh)
+
+    async def _catch_up(self) -> list[Entry]:
+        self._behind = False
+        self._pending.clear()
+        batch = await self._reader.store.entries_after(self._job_id, self.last)
+        self._advance(batch)
+        if len(batch) == BATCH:
+            self._behind = True
+        elif not self._joined and not (batch and batch[-1].is_last):
+            self._joined = True
+            self._reader.join(self._job_id, self)
+        return batch
+
+    def _advance(self, batch: list[Entry]) -> list[Entry]:
+        if batch:
+            self.last = batch[-1].seq
+        return batch
+
+    async def _wait_for_news(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._news.wait()
+
+
+class RowReader:
+    """All followings of this process."""
+
+    def __init__(self, store: Store, url: str, shards: int = SHARDS) -> None:
+        self.store = store
+        self._shards = [_Shard(store, url) for _ in range(shards)]
+        self._followings: set[Following] = set()
+        self._stopped = False
+
+    @property
+    def readers(self) -> int:
+        return len(self._followings)
+
+    @contextlib.contextmanager
+    def follow(self, job_id: str, after: int) -> Iterator[Following]:
+        """Entries behind `after` (0 = all)."""
+        following = Following(self, job_id, after)
+        self._followings.add(following)
+        if self._stopped:
+            following.end()
+        try:
+            yield following
+        finally:
+            self._followings.discard(following)
+            self._shard(job_id).leave(job_id, following)
+
+    def join(self, job_id: str, following: Following) -> None:
+        self._shard(job_id).join(job_id, following)
+
+    def stop(self) -> None:
+        """End every following, those that begin later too."""
+        self._stopped = True
+        for following in list(self._followings):
+            following.end()
+
+    async def close(self) -> None:
+        for shard in self._shards:
+            await shard.close()
+
+    def _shard(self, job_id: str) -> "_Shard":
+        return self._shards[zlib.crc32(job_id.encode()) % len(self._shards)]
+
+
+@dataclass
+class _Watch:
+    """One stream that a shard reads, and who wants it."""
+
+    seq: int
+    followings: set[Following] = field(default_factory=set)
+
+
+class _Shard:
+    """One connection, and one task while there is anything to read."""
+
+    def __init__(self, store: Store, url: str) -> None:
+        self._store = store
+        self._redis: Any = redis_clients.reader(url)
+        self._watches: dict[str, _Watch] = {}
+        self._reads = 0
+        self._read_wanted = 0
+        self._connection: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._poker: asyncio.Task[None] | None = None
+
+    def join(self, job_id: str, following: Following) -> None:
+        watch = self._watches.get(job_id)
+        if watch is None:
+            watch = self._watches[job_id] = _Watch(following.last)
+            self._poke()
+        elif watch.seq > following.last:
+            following.fall_behind()
+        watch.followings.add(following)
+
+    def leave(self, job_id: str, following: Following) -> None:
+        watch = self._watches.get(job_id)
+        if watch is not None:
+            watch.followings.discard(following)
+            if not watch.followings:
+                del self._watches[job_id]
+
+    async def close(self) -> None:
+        for task in (self._task, self._poker):
+            while task is not None and not task.done():
+                # again until it is done: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow it
+                task.cancel()
+                await asyncio.wait({task}, timeout=0.05)
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+
+    def _poke(self) -> None:
+        """See to it that a read begins that knows of the new job: the one under way waits for the others."""
+        self._read_wanted = self._reads + 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read_on())
+        elif self._poker is None or self._poker.done():
+            self._poker = asyncio.create_task(self._poke_until_read())
+
+    async def _poke_until_read(self) -> None:
+        while self._reads < self._read_wanted and self._task is not None and not self._task.done():
+            with contextlib.suppress(*STORE_TROUBLE):
+                if self._connection is not None:
+                    await self._store.unblock(self._connection)
+            await asyncio.sleep(_POKE_EVERY_S)
+
+    async def _read_on(self) -> None:
+        while self._watches:
+            try:
+                await self._read()
+            except STORE_TROUBLE:
+                self._connection = None
+                await asyncio.sleep(random.uniform(0.1, 0.5))
+
+    async def _read(self) -> None:
+        if self._connection is None:
+            self._connection = int(await self._redis.execute_command("CLIENT", "ID"))
+        names = [keys.events(job_id) for job_id in self._watches]
+        ids = [f"{watch.seq}-0" for watch in self._watches.values()]
+        by_name = dict(zip(names, self._watches.items(), strict=True))
+        self._reads += 1
+        block_ms = int(redis_clients.READ_BLOCK_S * 1000)
+        answer = await self._redis.execute_command("XREAD", "COUNT", BATCH, "BLOCK", block_ms, "STREAMS", *names, *ids)
+        for name, raw in streams_of(answer):
+            self._hand_out(*by_name[name.decode()], entries_of(raw))
+        await asyncio.sleep(min(_MAX_PAUSE_S, len(names) * _PAUSE_PER_JOB_S))
+
+    def _hand_out(self, job_id: str, watch: _Watch, entries: list[Entry]) -> None:
+        watch.seq = entries[-1].seq
+        for following in watch.followings:
+            following.offer(entries)
+        if entries[-1].is_last and self._watches.get(job_id) is watch:
+            del self._watches[job_id]
