@@ -1,0 +1,23 @@
+# The web API, without torch: about a tenth of the worker's size.
+#   docker build -f docker/api.Dockerfile -t pixelrnn-api .
+FROM python:3.11-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/pixelrnn
+WORKDIR /src
+# The libraries are a layer of their own, made again only when pyproject.toml changes.
+COPY pyproject.toml README.md LICENSE ./
+RUN mkdir app worker model_core pixelrnn && /opt/pixelrnn/bin/pip install '.[api]' && /opt/pixelrnn/bin/pip uninstall -y pixelrnn
+COPY . .
+RUN /opt/pixelrnn/bin/pip install --no-deps .
+
+FROM python:3.11-slim
+COPY --from=build /opt/pixelrnn /opt/pixelrnn
+RUN useradd --uid 10001 --create-home pixelrnn
+USER pixelrnn
+WORKDIR /home/pixelrnn
+ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PIXELRNN_HOST=0.0.0.0 PIXELRNN_PORT=8000
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]
+CMD ["pixelrnn", "api"]
