@@ -8,6 +8,9 @@ from typing import Any, Self
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
 
+_KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
+_WORDS = {str: "a string", int: "a whole number", dict: "an object"}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -26,13 +29,21 @@ class Card:
         """Read card.json; ModelError when it is not a card."""
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
+            return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})._checked()
         except FileNotFoundError:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
             ) from None
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, ConfigError) as error:
             raise ModelError(f"{path} is not a model card: {error}") from None
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}") from None
+
+    def _checked(self) -> Self:
+        for name, kind in _KINDS.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
+        return self
 
     def write(self, path: Path) -> None:
         """Write card.json."""

@@ -46,19 +46,22 @@ class NetworkConfig:
         _expect(self, "values", 2, 256)
         for name in ("hidden", "head"):
             _expect(self, name, self.channels, 65536)  # every colour group needs a feature of its own
+        for name in ("residual", "skip"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, not {value!r}")
         self._check_scales()
 
     def _check_scales(self) -> None:
         _expect(self, "factor", 1, 64)
-        _expect(self, "conditioning", 0 if self.factor == 1 else 1, 4096)
-        _expect(self, "small_layers", 0, 4096)
-        _expect(self, "small_hidden", 0, 65536)
         if self.factor & (self.factor - 1):
             raise ConfigError(f"factor must be a power of two, not {self.factor}: each deconvolution doubles the size")
         if self.height % self.factor or self.width % self.factor:
             raise ConfigError(
                 f"height and width must be multiples of factor {self.factor}, not {self.height} x {self.width}"
             )
+        _expect(self, "conditioning", 0 if self.factor == 1 else 1, 4096)
+        _expect(self, "small_layers", 0, 4096)
+        _expect(self, "small_hidden", 0, 65536)
         if self.factor == 1 and (self.conditioning or self.small_layers or self.small_hidden):
             raise ConfigError(
                 "conditioning, small_layers and small_hidden are for Multi-Scale networks, whose factor is 2 or more"

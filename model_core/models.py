@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_core.card import Card
 from model_core.config import NetworkConfig, preset
-from model_core.errors import ModelError
+from model_core.errors import ConfigError, ModelError
 from model_core.networks import Network, build_network
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -36,6 +36,14 @@ class Model:
 def default_models_dir() -> Path:
     """PIXELRNN_MODELS_DIR, else the models/ that ships beside this package."""
     return Path(os.environ.get("PIXELRNN_MODELS_DIR") or Path(__file__).resolve().parent.parent / "models")
+
+
+def check_name(name: str) -> None:
+    """ConfigError unless a model of this name can be served."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be a model's name: expected at most 64 of a-z 0-9 . _ -, with a letter or digit first"
+        )
 
 
 def model_names(models_dir: Path | None = None) -> list[str]:
@@ -73,14 +81,28 @@ def save_model(model: Model, directory: Path) -> Card:
 def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path | None = None) -> Model:
     """Load a model by its name in the models directory, or by the path of its own directory.
 
-    Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card.
+    Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
+    ConfigError when there is no such device.
     """
+    _check_device(device)
     directory = _find(name_or_path, models_dir)
     card = Card.read(directory / CARD)
     network = build_network(card.config)
     _load_weights(network, directory / WEIGHTS, card)
     network.to(device).eval().requires_grad_(False)
     return Model(network, card, device)
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"{name!r} is no device: expected cpu, cuda or cuda:1")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise ConfigError(f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}")
 
 
 def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
@@ -118,6 +140,8 @@ def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             raise ModelError(f"{path}: {name} is {tuple(tensor.shape)}, its card needs {tuple(expected[name].shape)}")
+        if tensor.dtype != expected[name].dtype:
+            raise ModelError(f"{path}: {name} is {tensor.dtype}, not {expected[name].dtype}")
         if not tensor.isfinite().all():
             raise ModelError(f"{path}: {name} holds values that are not finite")
 

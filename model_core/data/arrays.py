@@ -66,7 +66,7 @@ class ArrayFile:
 
 def _image_shape(array: StoredArray) -> tuple[int, int, int]:
     shape = array.shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or 0 in shape[1:]:
         raise DataError(f"{array}: expected images (N, H, W) or (N, H, W, C) with 1 or 3 colours, not {shape}")
     return (shape[3] if len(shape) == 4 else 1, shape[1], shape[2])
 

@@ -19,7 +19,9 @@ def training_device(training: TrainingSection) -> str:
     try:
         device = torch.device(training.device)
     except RuntimeError:
-        raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1") from None
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1")
     if device.type == "cuda":
         return _gpu(device, training)
     for key, wanted in (("precision = bf16", training.precision == "bf16"), ("compile = true", training.compile)):

@@ -32,12 +32,17 @@ class RunFiles:
     def __init__(
         self, paths: RunPaths, recipe: Recipe, state: TrainState, facts: dict[str, Any], publish_to: Path | None
     ) -> None:
-        """facts: what every checkpoint says beside the state. publish_to: models directory for each best epoch."""
+        """facts: what every checkpoint says beside the state. publish_to: models directory for each best epoch.
+
+        Raises ConfigError when one of the directories cannot be made.
+        """
         self.paths = paths
         self._recipe = recipe
         self._facts = facts
         self._publish_to = publish_to
-        paths.samples.mkdir(parents=True, exist_ok=True)
+        for directory in (paths.samples, publish_to):
+            if directory is not None:
+                _make(directory)
         paths.recipe.write_text(json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8")
         self.journal = Journal(paths.directory, state.iteration, recipe.output.tensorboard)
 
@@ -56,6 +61,13 @@ class RunFiles:
         if self._recipe.output.samples:
             path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
             draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the directory {directory}: {error.strerror}") from None
 
 
 def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainState:

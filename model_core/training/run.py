@@ -10,7 +10,7 @@ import torch
 from model_core.config import NetworkConfig
 from model_core.data.natural import looks_natural
 from model_core.errors import ConfigError
-from model_core.models import Model
+from model_core.models import Model, check_name
 from model_core.networks import Network, build_network
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
@@ -98,6 +98,8 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     paths = RunPaths(request.directory)
     if paths.last.exists() and not request.resume:
         raise ConfigError(f"{paths.directory} already holds a run: add --resume to go on with it, or choose --name")
+    if request.publish_to is not None:
+        check_name(request.directory.name)
     start = starting_model(training.start, config) if training.start and not request.resume else None
     images = RunImages(recipe, request.directory)
     train_images, valid = images.train(), images.valid()

@@ -31,9 +31,9 @@ def test_every_preset_has_a_recipe() -> None:
     assert {path.stem for path in CONFIGS} >= set(PRESETS)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_shipped_recipe_has_the_batch_of_section_5_2(path: Path) -> None:
-    """16 images; 64 for ImageNet 32 x 32 and 32 for 64 x 64."""
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem in PRESETS], ids=lambda path: path.stem)
+def test_a_recipe_of_the_paper_has_the_batch_of_section_5_2(path: Path) -> None:
+    """16 images; 64 for ImageNet 32 x 32 and 32 for 64 x 64. Recipes at sizes of ours may choose."""
     expected = 64 if "imagenet32" in path.stem else 32 if "imagenet64" in path.stem else 16
     assert Recipe.load(path).training.batch == expected
 

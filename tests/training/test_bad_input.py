@@ -1,0 +1,149 @@
+"""What a person may get wrong, through the command itself: one line that says so, exit code 2, nothing begun."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import pixelrnn.cli
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `pixelrnn` with these words in a directory of its own; returns the one line that it ends with."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> str:
+        monkeypatch.setattr("sys.argv", ["pixelrnn", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            pixelrnn.cli.main()
+        out, err = capsys.readouterr()
+        assert (ended.value.code, out) == (2, "")
+        (line,) = err.splitlines()
+        return line.removeprefix("pixelrnn: ")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("network.hiden=3", "unknown key 'network.hiden'"),
+        ("network.channels=3 network.hidden=1", "hidden must be a whole number from 3"),
+        ("network.channels=3 network.head=2", "head must be a whole number from 3"),
+        ("network.factor=7", "factor must be a power of two, not 7"),
+        ("network.factor=2", "multiples of factor 2, not 6 x 5"),
+        ("network.factor=2 network.width=6", "conditioning must be"),
+        ("training.learning_rate=inf", "training.learning_rate: "),
+        ("training.learning_rate=nan", "training.learning_rate: "),
+        ("training.device=gpu", "'gpu' is no device"),
+        ("training.device=meta", "'meta' is no device"),
+        ("training.batch=51", "more than the 50 training images"),
+        ("training.start=nothing", "no model 'nothing'"),
+        ("network.width=6", "images of 1x6x5 (colours x height x width), but the network takes 1x6x6"),
+    ],
+)
+def test_a_recipe_is_refused_before_a_run_begins(
+    refusal: Run, recipe_file: Path, tmp_path: Path, change: str, words: str
+) -> None:
+    """Misspelt keys, sizes that cannot work, numbers that are none, devices that are not there."""
+    assert words in refusal("train", recipe_file, *(f"--set={one}" for one in change.split()))
+    assert not (tmp_path / "runs" / "stripes").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--runs-dir", "file"], "cannot make the directory file/stripes/samples"),
+        (["--publish", "file/models"], "cannot make the directory file/models"),
+        (["--publish", "models", "--name", "My Model"], "'My Model' cannot be a model's name"),
+    ],
+)
+def test_a_place_is_refused_before_training(
+    refusal: Run, recipe_file: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    """A directory that cannot be made, or a name that could not be served, is not found out after an epoch."""
+    (tmp_path / "file").touch()
+    assert words in refusal("train", recipe_file, *options)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def card_with(**facts: object) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        card = json.loads((model / "card.json").read_text())
+        config = {**card["config"], **facts.pop("config", {})}  # type: ignore[dict-item]
+        (model / "card.json").write_text(json.dumps({**card, "config": config, **facts}))
+
+    return change
+
+
+def tensor_with(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    """Another first tensor, and a card whose digest agrees."""
+
+    def rewrite(model: Path) -> None:
+        tensors = load_file(model / "weights.safetensors")
+        name = min(tensors)
+        save_file({**tensors, name: change(tensors[name])}, model / "weights.safetensors")
+        digest = hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest()
+        card_with(sha256=digest)(model)
+
+    return rewrite
+
+
+def card_is_a_directory(model: Path) -> None:
+    (model / "card.json").unlink()
+    (model / "card.json").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (card_with(sha256="0" * 64), "its card says 000000000000..."),
+        (card_with(sha256=3), "sha256 must be a string, not 3"),
+        (card_with(training=[1]), "training must be an object"),
+        (card_with(scores="good"), "scores must be an object"),
+        (card_with(parameters="many"), "parameters must be a whole number"),
+        (card_with(config={"hidden": 9}), "its card needs (9,)"),
+        (card_with(config={"residual": "no"}), "residual must be true or false"),
+        (card_is_a_directory, "Is a directory"),
+        (tensor_with(lambda t: torch.full_like(t, float("nan"))), "not finite"),
+        (tensor_with(lambda t: torch.zeros(1)), "its card needs"),
+        (tensor_with(lambda t: t.half()), "is torch.float16, not torch.float32"),
+        (tensor_with(lambda t: t.to(torch.float8_e4m3fn)), "is torch.float8_e4m3fn, not torch.float32"),
+    ],
+)
+def test_a_model_is_refused_when_card_and_weights_disagree(
+    refusal: Run, models_dir: Path, tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    """Every damage of a card or of weights names the file."""
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "m")
+    damage(tmp_path / "models" / "m")
+    line = refusal("sample", "m", "--models-dir", tmp_path / "models")
+    assert words in line
+    assert "models/m/" in line
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        (["sample", "tiny-cnn", "--device", "gpu"], "'gpu' is no device"),
+        (["sample", "tiny-cnn", "--device", "cuda:99"], "there is no cuda:99"),
+        (["evaluate", "tiny-cnn", "--data", "empty.npy"], "expected images (N, H, W)"),
+        (["report", "--out", "file/page.md"], "cannot write file/page.md"),
+    ],
+)
+def test_a_verb_refuses_what_is_not_there(
+    refusal: Run, models_dir: Path, tmp_path: Path, verb: list[str], words: str
+) -> None:
+    """Devices, images without pixels, and places that cannot be written."""
+    (tmp_path / "file").touch()
+    np.save(tmp_path / "empty.npy", np.zeros((4, 0, 0), np.uint8))
+    assert words in refusal(*verb, "--models-dir", models_dir)
