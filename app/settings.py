@@ -1,9 +1,9 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
 import os
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.clients import KeyEntry, parse_keys
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode] = ()
     """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
     everybody who can reach it."""
-    insecure: bool = False
+    insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
     """Show /metrics without a key, where there are keys."""
@@ -75,11 +75,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _is_not_open_to_all_by_accident(self) -> Self:
-        if self.host not in LOOPBACK and not self.api_keys and not self.insecure:
+    @field_validator("insecure", mode="after")
+    @classmethod
+    def _is_not_open_to_all_by_accident(cls, insecure: bool, others: ValidationInfo) -> bool:
+        host = others.data.get("host")
+        if not insecure and host not in LOOPBACK and not others.data.get("api_keys", True):
             raise ValueError(
-                f"host {self.host} is open to other machines: set PIXELRNN_API_KEYS (`pixelrnn key NAME` makes a key), "
-                "or PIXELRNN_INSECURE=true to serve everybody"
+                f"host {host} is open to other machines: set PIXELRNN_API_KEYS (`pixelrnn key NAME` makes a key), or "
+                "PIXELRNN_INSECURE=true to serve everybody"
             )
-        return self
+        return insecure

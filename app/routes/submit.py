@@ -44,12 +44,12 @@ async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form
     given below come first.
     """
     services = desk.services
-    await services.submission.expect_room()
     image = await _bytes_of(form.image, "image", services)
     mask = None if form.mask is None else await _bytes_of(form.mask, "mask", services)
     wish = desk.wish(JobKind.COMPLETE, _fields(form), image, mask or b"")
     if known := await services.submission.known(wish):
         return await desk.answer(known)
+    await services.submission.expect_room()
     model = await services.models.find_for(JobKind.COMPLETE, form.model)
     shape, resize = Shape(model.height, model.width, model.channels), form.fit == "resize"
     given = await run_sync(given_pixels, image, mask, shape, resize, limiter=services.imaging)
@@ -63,11 +63,11 @@ async def upsample(form: Annotated[UpsampleForm, Form(media_type="multipart/form
     The large image is drawn given the small one, every pixel of it; it need not repeat its pixels.
     """
     services = desk.services
-    await services.submission.expect_room()
     image = await _bytes_of(form.image, "image", services)
     wish = desk.wish(JobKind.UPSAMPLE, _fields(form), image)
     if known := await services.submission.known(wish):
         return await desk.answer(known)
+    await services.submission.expect_room()
     model = await services.models.find_for(JobKind.UPSAMPLE, form.model)
     shape = Shape(model.small_height, model.small_width, model.channels)
     small = await _picture(form, image, shape, services)
@@ -81,11 +81,11 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
     Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
     """
     services = desk.services
-    await services.submission.expect_room()
     image = await _bytes_of(form.image, "image", services)
     wish = desk.wish(JobKind.SCORE, _fields(form), image)
     if known := await services.submission.known(wish):
         return await desk.answer(known)
+    await services.submission.expect_room()
     model = await services.models.find_for(JobKind.SCORE, form.model)
     picture = await _picture(form, image, Shape(model.height, model.width, model.channels), services)
     return await desk.answer(await services.submission.score(wish, model, picture))

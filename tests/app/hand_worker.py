@@ -10,7 +10,7 @@ from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobSpec
-from worker.contract.scores import ScoreSummary
+from worker.contract.scores import RankSummary, ScoreSummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -33,6 +33,11 @@ class HandWorker:
         info = WorkerInfo(name=self.name, device="cpu", slots=4, models=cards or (GREY, COLOUR), started_at=started_at)
         self.redis.sadd(keys.WORKERS, self.name)
         self.redis.set(keys.worker(self.name), info.model_dump_json(), ex=keys.ANNOUNCE_TTL_S)
+
+    def leave(self) -> None:
+        """As a worker that stops."""
+        self.redis.srem(keys.WORKERS, self.name)
+        self.redis.delete(keys.worker(self.name))
 
     def take(self) -> JobSpec:
         """Pop the next job of the RQ queue and claim it."""
@@ -57,6 +62,11 @@ class HandWorker:
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = score.model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text, bits, heat)
+
+    def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        text = RankSummary(sample_nats=sample_nats).model_dump_json()
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
 
     def draw(self) -> JobSpec:
         """Take a job and draw all of it."""

@@ -1,0 +1,142 @@
+"""Who is let in, and whose jobs are whose."""
+
+import json
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from app.clients import digest_of, parse_keys
+from app.settings import Settings
+from tests.app.hand_worker import HandWorker
+from tests.app.live import serving
+from tests.app.test_api_errors import is_problem
+
+SAMPLE = {"model": "grey"}
+KEYS = parse_keys(f"alice:{digest_of('alice-key')},bob:{digest_of('bob-key')}")
+ALICE, BOB = {"Authorization": "Bearer alice-key"}, {"X-API-Key": "bob-key"}
+
+
+def settings(redis_url: str, **more: object) -> Settings:
+    return Settings(**{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, "api_keys": KEYS, **more})
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-API-Key": "wrong"}, {"Authorization": "Basic alice-key"}, {"X-API-Key": ""}]
+)
+def test_answer_is_401_when_there_is_no_valid_key(redis_url: str, worker: HandWorker, headers: dict[str, str]) -> None:
+    """Everywhere but where nothing is told: and before the body is read."""
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=headers) as client:
+        for method, path in (("POST", "/sample"), ("GET", "/jobs"), ("GET", "/models"), ("GET", "/metrics")):
+            answer = client.request(method, path)
+            is_problem(answer, 401)
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for path in ("/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"):
+            assert client.get(path).status_code == 200, path
+
+
+def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
+    """Others cannot see, list, follow, cancel or delete them, nor tell that they are there."""
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url) as client:
+        link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
+        for path in (link, f"{link}/events", f"{link}/image"):
+            is_problem(client.get(path, headers=BOB), 404)
+        is_problem(client.delete(link, headers=BOB), 404)
+        assert client.get("/jobs", headers=BOB).json()["jobs"] == []
+        assert len(client.get("/jobs", headers=ALICE).json()["jobs"]) == 1
+        assert client.get(link, headers=ALICE).json()["status"] == "queued"
+
+
+def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
+    """One that hands in too much does not keep others out; the same Idempotency-Key of two clients is two."""
+    with serving(settings(redis_url, client_jobs=1)) as (url, _), httpx.Client(base_url=url) as client:
+        key = {"Idempotency-Key": "same"}
+        first = client.post("/sample", json=SAMPLE, headers=ALICE | key)
+        is_problem(client.post("/sample", json=SAMPLE, headers=ALICE), 429)
+        other = client.post("/sample", json=SAMPLE, headers=BOB | key)
+        assert other.status_code == 202
+        assert other.json()["id"] != first.json()["id"]
+
+
+def test_answer_is_429_when_wrong_keys_keep_coming(redis_url: str, worker: HandWorker) -> None:
+    """Ten a minute; then the right one has to wait too."""
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url) as client:
+        for i in range(10):
+            is_problem(client.get("/jobs", headers={"X-API-Key": f"wrong-{i}"}), 401)
+        answer = client.get("/jobs", headers=ALICE)
+        is_problem(answer, 429)
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not in the logs, the metrics, the job or Redis."""
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=ALICE) as client:
+        answer = client.post("/sample", json=SAMPLE)
+        shown = answer.text + client.get("/metrics").text + client.get("/info").text
+    stored = [worker.redis.dump(key) for key in worker.redis.keys("*")]
+    assert "alice-key" not in shown + "".join(capfd.readouterr())
+    assert not any(b"alice-key" in value for value in stored)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://evil.example:{port}"])
+def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
+    api_url: str, client: httpx.Client, worker: HandWorker, origin: str
+) -> None:
+    """Also one that has its own name lead to this machine. Reading is for the browser to forbid."""
+    port = api_url.rpartition(":")[2]
+    headers = {"Origin": origin.format(port=port)}
+    if "evil.example:" in headers["Origin"]:
+        headers["Host"] = f"evil.example:{port}"
+    is_problem(client.post("/sample", json=SAMPLE, headers=headers), 403)
+    is_problem(client.delete("/jobs/x", headers=headers), 403)
+    assert "access-control-allow-origin" not in client.get("/models", headers=headers).headers
+
+
+def test_own_page_may_ask_when_there_is_no_key(api_url: str, client: httpx.Client, worker: HandWorker) -> None:
+    """The playground is such a page."""
+    assert client.post("/sample", json=SAMPLE, headers={"Origin": api_url}).status_code == 202
+
+
+def test_listed_page_may_ask_when_it_is_listed(redis_url: str, worker: HandWorker) -> None:
+    """The browser's question before, and the answer."""
+    origin = "https://pixels.example"
+    given = settings(redis_url, api_keys=(), origins=(origin,))
+    with serving(given) as (url, _), httpx.Client(base_url=url, headers={"Origin": origin}) as client:
+        asked = client.options("/sample", headers={"Access-Control-Request-Method": "POST"})
+        assert asked.headers["access-control-allow-origin"] == origin
+        answer = client.post("/sample", json=SAMPLE)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, origin)
+        other = client.get("/models", headers={"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_settings_are_refused_when_open_to_all_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another address needs keys, or the word that none are wanted."""
+    with pytest.raises(ValidationError, match="PIXELRNN_API_KEYS"):
+        Settings(host="0.0.0.0")
+    assert Settings(host="0.0.0.0", insecure=True).insecure
+    assert Settings(host="0.0.0.0", api_keys=KEYS).api_keys == KEYS
+    monkeypatch.setenv("PIXELRNN_API_KEYS", f"carol:{digest_of('c')}, dave:{digest_of('d')}")
+    monkeypatch.setenv("PIXELRNN_HOST", "0.0.0.0")
+    assert [entry.name for entry in Settings().api_keys] == ["carol", "dave"]
+
+
+@pytest.mark.parametrize(
+    "text", ["alice", "alice:secret", f":{'0' * 64}", f"a b:{'0' * 64}", f"a:{'0' * 64},a:{'1' * 64}"]
+)
+def test_settings_are_refused_when_keys_are_malformed(text: str) -> None:
+    """A key itself instead of its digest is refused, and the sentence does not repeat it."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(api_keys=text)
+    assert "secret" not in caught.value.errors()[0]["msg"]
+
+
+def test_key_is_made_when_asked() -> None:
+    """The second line is what the server is told; it lets the first line in."""
+    from pixelrnn.cli import root
+
+    key, entry = CliRunner().invoke(root, ["key", "erin"]).stdout.split()
+    assert parse_keys(entry)[0].name == "erin"
+    assert parse_keys(entry)[0].digest == digest_of(key)
+    assert json.dumps(key)

@@ -1,0 +1,235 @@
+"""How a POST may be answered: at once, after a wait, as events, as a picture; and once, however often it is sent."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.queue_entry import QUEUE_KEY
+from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
+from tests.app.live import events_of
+from tests.app.pictures import grey, png
+from tests.app.test_api_errors import is_problem
+
+SAMPLE = {"model": "grey", "seed": 3}
+
+
+@pytest.fixture
+def drawing(worker: HandWorker) -> Iterator[Callable[[], None]]:
+    """Call it, and the next job is drawn a moment later."""
+    timers = []
+
+    def soon() -> None:
+        timers.append(threading.Timer(0.2, worker.draw))
+        timers[-1].start()
+
+    yield soon
+    for timer in timers:
+        timer.join()
+
+
+def test_answer_is_the_finished_job_when_waited_for(client: httpx.Client, drawing: Callable[[], None]) -> None:
+    """`Prefer: wait` makes it one request: 200, and says that the preference was honoured."""
+    drawing()
+    answer = client.post("/sample", json=SAMPLE, headers={"Prefer": "respond-async, wait=20"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
+    assert answer.headers["preference-applied"] == "wait=20"
+    assert answer.headers["location"] == answer.json()["links"]["self"]
+
+
+def test_answer_is_202_when_the_wait_is_too_short(client: httpx.Client, worker: HandWorker) -> None:
+    """The job as it is then; it goes on."""
+    answer = client.post("/sample", json=SAMPLE, headers={"Prefer": "wait=1"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+
+
+@pytest.mark.parametrize("prefer", ["wait=99999999", "wait=-1", "wait", "return=minimal", "await=3", "\xff"])
+def test_answer_is_202_when_the_preference_is_none_of_ours(
+    client: httpx.Client, worker: HandWorker, prefer: str
+) -> None:
+    """A preference that cannot be honoured is ignored, as RFC 7240 says."""
+    answer = client.post("/sample", json=SAMPLE, headers={"Prefer": prefer.encode("latin-1")})
+    assert answer.status_code == 202
+    assert "preference-applied" not in answer.headers
+
+
+def test_events_follow_on_the_same_request_when_accepted(client: httpx.Client, drawing: Callable[[], None]) -> None:
+    """One request from the wish to the last row."""
+    drawing()
+    with client.stream("POST", "/sample", json=SAMPLE, headers={"Accept": "text/event-stream"}) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["location"].startswith("/jobs/")
+        names = [event.name for event in events_of(answer)]
+    assert (names[0], names.count("row"), names[-1]) == ("snapshot", 4, "done")
+
+
+def test_picture_is_the_answer_when_accepted_and_waited_for(client: httpx.Client, drawing: Callable[[], None]) -> None:
+    """The bytes themselves, with what it takes to get them again in the headers."""
+    drawing()
+    answer = client.post("/sample", json=SAMPLE, headers={"Accept": "image/png", "Prefer": "wait=20"})
+    assert (answer.status_code, answer.headers["content-type"], answer.headers["x-seed"]) == (200, "image/png", "3")
+    picture = Image.open(io.BytesIO(answer.content))
+    assert picture.size == (3, 4)
+    assert answer.content == client.get(f"/jobs/{answer.headers['x-job-id']}/image").content
+
+
+def test_picture_is_the_grid_when_several_are_drawn(client: httpx.Client, drawing: Callable[[], None]) -> None:
+    """All of them."""
+    drawing()
+    answer = client.post("/sample", json=SAMPLE | {"n": 4}, headers={"Accept": "image/png", "Prefer": "wait=20"})
+    assert Image.open(io.BytesIO(answer.content)).size == (7, 9)
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "image/png", "text/html,*/*;q=0.5", "text/event-stream;q=0", "application/json, image/png;q=0.9"]
+)
+def test_answer_is_json_when_nothing_else_is_liked_better(
+    client: httpx.Client, worker: HandWorker, accept: str
+) -> None:
+    """Also a picture that is not waited for is a job at first."""
+    answer = client.post("/sample", json=SAMPLE, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (202, "application/json")
+
+
+def test_job_is_the_same_when_the_key_comes_again(client: httpx.Client, worker: HandWorker) -> None:
+    """While it waits, after it is drawn, and though the seed was left to the server; it says that it came before."""
+    headers = {"Idempotency-Key": "k-1"}
+    first = client.post("/sample", json={"model": "grey"}, headers=headers)
+    again = client.post("/sample", json={"model": "grey", "n": 1}, headers=headers)
+    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (202, first.json(), "true")
+    assert "idempotent-replayed" not in first.headers
+    worker.draw()
+    done = client.post("/sample", json={"model": "grey"}, headers=headers | {"Prefer": "wait=1"})
+    assert (done.status_code, done.json()["id"]) == (200, first.json()["id"])
+    assert worker.redis.llen(QUEUE_KEY) == 0
+
+
+def test_answer_is_422_when_the_key_comes_with_another_body(client: httpx.Client, worker: HandWorker) -> None:
+    """Nothing is drawn that nobody asked for."""
+    headers = {"Idempotency-Key": "k-2"}
+    client.post("/sample", json=SAMPLE, headers=headers)
+    problem = is_problem(client.post("/sample", json=SAMPLE | {"seed": 4}, headers=headers), 422)
+    assert problem["type"] == "urn:pixelrnn:problem:reused-idempotency-key"
+
+
+def test_job_is_one_when_the_same_key_comes_at_once(client: httpx.Client, worker: HandWorker) -> None:
+    """Twenty requests at the same time make one job, and all get it."""
+
+    def post(_: int) -> str:
+        return client.post("/sample", json={"model": "grey"}, headers={"Idempotency-Key": "k-3"}).json()["id"]
+
+    with ThreadPoolExecutor(20) as pool:
+        assert len(set(pool.map(post, range(20)))) == 1
+    assert worker.redis.llen(QUEUE_KEY) == 1
+
+
+def test_key_tells_pictures_apart_when_forms_are_sent(client: httpx.Client, worker: HandWorker) -> None:
+    """Of a form the files count and not their boundary."""
+    worker.announce(SCORER)
+    pictures = [png(grey(*[[shade] * 3] * 4)) for shade in (0, 255)]
+
+    def post(picture: bytes) -> httpx.Response:
+        headers = {"Idempotency-Key": "k-4"}
+        return client.post("/score", data={"model": "scorer"}, files={"image": picture}, headers=headers)
+
+    first, again, other = post(pictures[0]), post(pictures[0]), post(pictures[1])
+    assert first.json()["id"] == again.json()["id"]
+    is_problem(other, 422)
+
+
+def test_answer_is_410_when_the_keys_job_was_deleted(client: httpx.Client, worker: HandWorker) -> None:
+    """The promise outlives the job: it is not drawn a second time."""
+    headers = {"Idempotency-Key": "k-5"}
+    link = client.post("/sample", json=SAMPLE, headers=headers).json()["links"]["self"]
+    worker.draw()
+    client.delete(link)
+    is_problem(client.post("/sample", json=SAMPLE, headers=headers), 410)
+
+
+def test_key_works_when_no_worker_is_left(client: httpx.Client, worker: HandWorker) -> None:
+    """What was promised is looked up before anything is refused."""
+    headers = {"Idempotency-Key": "k-6"}
+    first = client.post("/sample", json=SAMPLE, headers=headers).json()
+    worker.leave()
+    assert client.post("/sample", json=SAMPLE, headers=headers).json()["id"] == first["id"]
+    is_problem(client.post("/sample", json=SAMPLE), 503)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_answer_is_422_when_the_key_is_too_short_or_long(client: httpx.Client, worker: HandWorker, key: str) -> None:
+    """Between 1 and 255 characters."""
+    is_problem(client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": key}), 422)
+
+
+def test_high_priority_goes_first_when_others_wait(client: httpx.Client, worker: HandWorker) -> None:
+    """Position 1, and the worker takes it next."""
+    client.post("/sample", json=SAMPLE)
+    high = client.post("/sample", json=SAMPLE | {"priority": "high"}).json()
+    assert high["position"] == 1
+    assert worker.take().id == high["id"]
+
+
+def test_completions_are_ranked_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+    """Likeliest first; the worker is told by the job's text."""
+    files = {"image": png(grey(*[[0] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
+    job = client.post("/complete", data={"model": "grey", "n": 3, "rank": "true"}, files=files).json()
+    spec = worker.take()
+    assert spec.rank
+    worker.rows(spec, *((s, y) for y in range(4) for s in range(3)))
+    worker.settle_ranked(spec, 7.5, 2.25, 9.0)
+    ranking = client.get(job["links"]["self"]).json()["result"]["ranking"]
+    assert [(image["sample"], image["nats"]) for image in ranking] == [(1, 2.25), (0, 7.5), (2, 9.0)]
+    assert ranking[0]["image"] == f"{job['links']['self']}/image?sample=1"
+
+
+def test_seed_model_and_digest_are_in_the_picture_when_fetched(client: httpx.Client, worker: HandWorker) -> None:
+    """So that a picture tells where it is from, followed or not."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    worker.draw()
+    text = Image.open(io.BytesIO(client.get(f"{link}/image").content)).info
+    assert (text["seed"], text["model"], text["digest"], text["sample"]) == ("3", "grey", GREY.digest, "0")
+
+
+def test_picture_comes_row_by_row_when_followed(client: httpx.Client, worker: HandWorker) -> None:
+    """The head before the first row, and a valid picture at the end, the same as without `follow`."""
+    worker.announce(GREY, SCALES)
+    link = client.post("/sample", json={"model": "scales", "n": 2}).json()["links"]["self"]
+    with client.stream("GET", f"{link}/image", params={"follow": 1, "sample": 1, "scale": 3}) as answer:
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        chunks = answer.iter_raw()
+        data = next(chunks)
+        assert data.startswith(b"\x89PNG")
+        spec = worker.take()
+        for y in range(4):
+            worker.rows(spec, (0, y), (1, y))
+            data += next(chunks)
+        worker.settle(spec)
+        data += b"".join(chunks)
+    followed = Image.open(io.BytesIO(data))
+    followed.load()
+    fetched = Image.open(io.BytesIO(client.get(f"{link}/image", params={"sample": 1, "scale": 3}).content))
+    assert (followed.mode, followed.size, followed.info) == (fetched.mode, fetched.size, fetched.info)
+    assert followed.tobytes() == fetched.tobytes()
+
+
+def test_connection_breaks_when_a_followed_job_fails(client: httpx.Client, worker: HandWorker) -> None:
+    """A picture that is not whole must not look whole."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    with client.stream("GET", f"{link}/image", params={"follow": 1}) as answer:
+        spec = worker.take()
+        worker.rows(spec, (0, 0))
+        worker.settle(spec, "failed", {"type": "t", "title": "t", "detail": "d"})
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.read()
+
+
+@pytest.mark.parametrize("query", ["follow=1&grid=1", "follow=1&sample=1", "follow=1&stage=small", "follow=2"])
+def test_answer_is_422_when_there_is_nothing_to_follow(client: httpx.Client, worker: HandWorker, query: str) -> None:
+    """One sample that exists, drawn row by row."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    is_problem(client.get(f"{link}/image?{query}"), 422)

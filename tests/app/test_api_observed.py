@@ -1,0 +1,82 @@
+"""What an operator sees: request ids, log lines, metrics."""
+
+import json
+import re
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.app.hand_worker import HandWorker
+from worker.contract.jobs import JobSpec
+
+SAMPLE = {"model": "grey"}
+
+
+def metric(client: httpx.Client, name: str, **labels: str) -> float:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+def test_request_id_comes_back_when_given(client: httpx.Client, worker: HandWorker) -> None:
+    """It goes with the job to the worker; one that is none is replaced."""
+    answer = client.post("/sample", json=SAMPLE, headers={"X-Request-Id": "my-id.1"})
+    assert answer.headers["x-request-id"] == "my-id.1"
+    assert worker.take().request_id == "my-id.1"
+    for bad in ("", "a b", "x" * 65, '"'):
+        made = client.get("/healthz", headers={"X-Request-Id": bad}).headers["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{16}", made)
+
+
+def test_error_has_a_request_id_when_refused(client: httpx.Client, worker: HandWorker) -> None:
+    """Of every kind."""
+    for answer in (client.get("/nowhere"), client.post("/sample"), client.get("/jobs/x")):
+        assert answer.headers["x-request-id"]
+
+
+def test_request_is_one_json_line_when_answered(
+    client: httpx.Client, worker: HandWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its id, its path without the query, status and time."""
+    client.get("/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"})
+    noted = [record.msg for record in caplog.records if record.name == "pixelrnn.api"]
+    (line,) = [fields for fields in noted if isinstance(fields, dict) and fields.get("request_id") == "line-1"]
+    assert (line["event"], line["method"], line["status"]) == ("request", "GET", 404)
+    assert "secret" not in json.dumps(line)
+
+
+def test_metrics_count_requests_and_jobs_when_scraped(client: httpx.Client, worker: HandWorker) -> None:
+    """Those of this process, and the fleet's."""
+    labels = {"method": "POST", "route": "/sample", "status": "202"}
+    before = metric(client, "pixelrnn_requests_total", **labels)
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    client.post("/sample", json=SAMPLE)
+    assert metric(client, "pixelrnn_queue_depth") == 2
+    worker.draw()
+    assert client.get(f"{link}/events").status_code == 200
+    assert metric(client, "pixelrnn_requests_total", **labels) == before + 2
+    assert metric(client, "pixelrnn_queue_depth") == 1
+    assert metric(client, "pixelrnn_open_values") == 12
+    assert metric(client, "pixelrnn_workers") == 1
+    assert metric(client, "pixelrnn_jobs_total", kind="sample", status="succeeded") == 1
+    assert metric(client, "pixelrnn_streamed_bytes_total") > 0
+    assert metric(client, "pixelrnn_streams") == 0
+
+
+def test_metrics_have_no_path_of_the_clients_when_scraped(client: httpx.Client, worker: HandWorker) -> None:
+    """Routes, not addresses: otherwise anybody could make the server count without bound."""
+    client.get("/jobs/some-id-of-mine")
+    client.get("/some/path/of/mine")
+    text = client.get("/metrics").text
+    assert "of-mine" not in text
+    assert "of/mine" not in text
+
+
+def test_spec_is_short_when_written() -> None:
+    """Without what is as usual: a worker of an earlier version refuses fields that it does not know."""
+    spec = JobSpec(
+        id="a", kind="sample", model="m", digest="d", seed=1, n=1, temperature=1, height=1, width=1, channels=1
+    )
+    assert "rank" not in spec.entry()
+    assert JobSpec.model_validate_json(spec.entry()) == spec

@@ -1,0 +1,110 @@
+"""What is not taken when there is too much, and when to come back."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from app.queue_entry import QUEUE_KEY
+from app.settings import Settings
+from tests.app.hand_worker import HandWorker
+from tests.app.live import serving
+from tests.app.test_api_errors import is_problem
+from worker.contract import keys
+
+SAMPLE = {"model": "grey"}
+
+
+@contextmanager
+def server(redis_url: str, **settings: Any) -> Iterator[httpx.Client]:
+    given = Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+        yield client
+
+
+def refused(answer: httpx.Response, status: int, slug: str) -> int:
+    """Seconds of Retry-After."""
+    assert is_problem(answer, status)["type"] == f"urn:pixelrnn:problem:{slug}"
+    return int(answer.headers["retry-after"])
+
+
+def measured(worker: HandWorker, values_per_s: int) -> None:
+    """As if so much had been drawn in the last seconds."""
+    span = int(worker.redis.time()[0]) // keys.DRAWN_SPAN_S
+    worker.redis.hset(keys.DRAWN, str(span - 1), values_per_s * keys.DRAWN_SPAN_S)
+
+
+def test_answer_is_503_when_the_queue_has_its_number(redis_url: str, worker: HandWorker) -> None:
+    """Retry-After is the time in which a job gets done; room is taken as soon as a worker takes a job."""
+    with server(redis_url, queue_jobs=2) as client:
+        assert [client.post("/sample", json=SAMPLE).status_code for _ in range(2)] == [202, 202]
+        assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 5
+        measured(worker, values_per_s=4)
+        assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 3
+        assert worker.redis.llen(QUEUE_KEY) == 2
+        worker.draw()
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+
+
+def test_answer_is_503_when_the_queue_has_its_work(redis_url: str, worker: HandWorker) -> None:
+    """Work counts, not only jobs: few large ones are as much as many small. Alone, a job of any size is taken."""
+    with server(redis_url, queue_work=100) as client:
+        assert client.post("/sample", json=SAMPLE | {"n": 20}).status_code == 202
+        measured(worker, values_per_s=10)
+        assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 24
+        worker.draw()
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+
+
+def test_answer_is_429_when_a_client_is_too_fast(redis_url: str, worker: HandWorker) -> None:
+    """A few at once, then at the rate; Retry-After is when the next one may come, and a refused one costs nothing."""
+    with server(redis_url, client_rate=0.5) as client:
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+        for _ in range(3):
+            assert refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests") in (1, 2)
+        eventually = time.monotonic() + 10
+        while client.post("/sample", json=SAMPLE).status_code != 202:
+            assert time.monotonic() < eventually
+            time.sleep(0.1)
+
+
+def test_answer_is_429_when_a_client_has_its_jobs(redis_url: str, worker: HandWorker) -> None:
+    """Open ones count; those that have ended do not."""
+    with server(redis_url, client_jobs=2) as client:
+        links = [client.post("/sample", json=SAMPLE).json()["links"]["self"] for _ in range(2)]
+        refused(client.post("/sample", json=SAMPLE), 429, "too-many-open-jobs")
+        client.delete(links[0])
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+
+
+def test_answer_is_503_when_redis_is_nearly_full(redis_url: str, worker: HandWorker) -> None:
+    """Before it refuses by itself: what is accepted must also be drawn, and rows need room."""
+    used = worker.redis.info("memory")["used_memory"]
+    worker.redis.config_set("maxmemory", int(used * 1.1))
+    try:
+        with server(redis_url) as client:
+            refused(client.post("/sample", json=SAMPLE), 503, "store-full")
+    finally:
+        worker.redis.config_set("maxmemory", 0)
+
+
+def test_nothing_is_left_when_a_job_is_refused(redis_url: str, worker: HandWorker) -> None:
+    """All or nothing: no record, no entry, no ticket, no promise of the Idempotency-Key."""
+    with server(redis_url, client_jobs=1) as client:
+        client.post("/sample", json=SAMPLE)
+        before = sorted(worker.redis.keys("*"))
+        answer = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 429
+        assert sorted(worker.redis.keys("*")) == before
+
+
+@pytest.mark.parametrize("load", [{}, {"client_rate": 0.001}, {"client_jobs": 1}, {"queue_jobs": 1}])
+def test_known_key_is_answered_when_there_is_no_room(redis_url: str, worker: HandWorker, load: dict[str, Any]) -> None:
+    """A client that repeats a request is not one more."""
+    with server(redis_url, **load) as client:
+        first = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
+        again = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
