@@ -26,7 +26,9 @@ CONFIG = preset("mnist-diagonal-bilstm").with_overrides(height=4, width=3, layer
 def network() -> PixelNetwork:
     """A Diagonal BiLSTM of 4 x 3 in double precision."""
     torch.manual_seed(0)
-    return build_network(CONFIG).double()
+    made = build_network(CONFIG).double()
+    assert isinstance(made, PixelNetwork)
+    return made
 
 
 @pytest.fixture
