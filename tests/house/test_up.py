@@ -1,15 +1,9 @@
 """`pixelrnn up` with its real parts: ready, survives the death of each child, and leaves nothing behind."""
 
-import http.client
-import json
-import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +11,14 @@ import pytest
 
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually, is_alive
+from tests.house.running import READY_LIMIT_S, Up
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and only Linux ties children to their parent"),
 ]
 
-READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
-
-
-class Up:
-    """A running `pixelrnn up`."""
-
-    def __init__(self, data_dir: Path, models_dir: Path, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", str(self.port)]
-        environment = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
-        self.process = subprocess.Popen(
-            [*command, "--data-dir", data_dir, "--models-dir", models_dir],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment | settings,
-        )
-
-    def wait_until_ready(self) -> None:
-        assert eventually(lambda: is_ready(self.url), READY_LIMIT_S), self.output()
-
-    def children(self) -> dict[str, int]:
-        """Process ids by what they are: server, worker, api."""
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids}
-        names = {"server": "valkey", "worker": "pixelrnn worker", "api": "pixelrnn api"}
-        return {name: pid for name, word in names.items() for pid, line in lines.items() if word in line}
-
-    def kill(self, child: str) -> None:
-        """kill -9 a child, and wait until another stands in its place and everything is ready."""
-        before = self.children()[child]
-        os.kill(before, signal.SIGKILL)
-        assert eventually(lambda: self.children().get(child, before) != before), f"no new {child}"
-        self.wait_until_ready()
-
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._call("POST", path, json.dumps(body))
-
-    def get(self, path: str) -> dict[str, Any]:
-        return self._call("GET", path)
-
-    @contextmanager
-    def follow(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        """An open event stream."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("GET", path, headers={"Accept": "text/event-stream"})
-        yield connection.getresponse()
-        connection.close()
-
-    def output(self) -> str:
-        """End it, and return what it said."""
-        self.process.kill()
-        return self.process.communicate()[1]
-
-    def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
-        connection.request(method, path, body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        connection.close()
-        assert response.status < 300, answer
-        return answer
 
 
 @pytest.fixture

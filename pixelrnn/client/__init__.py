@@ -1,0 +1,28 @@
+"""The service from Python: `Client`, and `AsyncClient` for asyncio. Needs httpx (`pip install 'pixelrnn[client]'`).
+
+    with Client("http://127.0.0.1:8000") as client:
+        job = client.sample("mnist-diagonal-bilstm", n=4, seed=7)
+        for row in job.rows():
+            print(row.sample, row.y, row.pixels)
+        job.save("digits.png", grid=True, scale=4)
+
+Requests that failed on the way, or that the server asks to repeat later, are repeated: each POST carries an
+idempotency key of its own, so a job is made once. Streams that break go on behind the last row that arrived.
+"""
+
+from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
+from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError, UnreachableError
+from pixelrnn.client.feed import Row
+from pixelrnn.client.synchronous import Client, Job
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncJob",
+    "Client",
+    "Job",
+    "JobEndedError",
+    "Row",
+    "ServiceError",
+    "UnreachableError",
+]

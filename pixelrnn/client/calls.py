@@ -1,0 +1,63 @@
+"""What is asked of the service, as data: no request is sent here."""
+
+import uuid
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+Picture = bytes | str | PathLike[str]
+"""An image file: its bytes, or where it is."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. `fields` and `files` are a multipart form; without files, `body` is JSON."""
+
+    method: str
+    path: str
+    query: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    fields: dict[str, Any] | None = None
+    files: dict[str, bytes] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def arguments(self) -> dict[str, Any]:
+        """As httpx takes them."""
+        files = {name: (name, data) for name, data in (self.files or {}).items()} or None
+        given = {"params": self.query or None, "json": self.body, "data": self.fields, "files": files}
+        return {"headers": self.headers, **{name: value for name, value in given.items() if value is not None}}
+
+
+def sample(**fields: Any) -> Call:
+    return Call("POST", "/sample", body=_given(fields), headers=_once())
+
+
+def form(path: str, pictures: dict[str, Picture | None], **fields: Any) -> Call:
+    """A POST with pictures; raises OSError when a file cannot be read."""
+    files = {name: _bytes_of(picture) for name, picture in pictures.items() if picture is not None}
+    return Call("POST", path, fields=_as_text(_given(fields)), files=files, headers=_once())
+
+
+def get(path: str, **query: Any) -> Call:
+    return Call("GET", path, query=_as_text(_given(query)))
+
+
+def image(job_id: str, **query: Any) -> Call:
+    return get(f"/jobs/{job_id}/image", **query)
+
+
+def _once() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _as_text(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
+
+
+def _bytes_of(picture: Picture) -> bytes:
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()

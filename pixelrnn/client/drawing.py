@@ -1,0 +1,42 @@
+"""The four calls that start a job, for both clients."""
+
+from abc import abstractmethod
+from typing import Any, Generic, TypeVar
+
+from pixelrnn.client import calls
+from pixelrnn.client.calls import Call, Picture
+
+J = TypeVar("J", covariant=True)
+
+
+class Drawing(Generic[J]):
+    """J: what a call gives at once: a Job, or one to await. Pictures are bytes or paths of PNG, JPEG or WebP files."""
+
+    @abstractmethod
+    def start(self, call: Call) -> J:
+        """Send a call that is answered with a job."""
+
+    def sample(self, model: str, n: int = 1, seed: int | None = None, **options: Any) -> J:
+        """Draw n images. Options: temperature, priority."""
+        return self.start(calls.sample(model=model, n=n, seed=seed, **options))
+
+    def complete(
+        self,
+        model: str,
+        image: Picture,
+        mask: Picture | None = None,
+        n: int = 1,
+        seed: int | None = None,
+        **options: Any,
+    ) -> J:
+        """Fill the white part of the mask, n times. Options: temperature, fit, rank, priority."""
+        pictures = {"image": image, "mask": mask}
+        return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **options))
+
+    def upsample(self, model: str, image: Picture, n: int = 1, seed: int | None = None, **options: Any) -> J:
+        """Draw n large images from a small one. Options: temperature, fit, priority."""
+        return self.start(calls.form("/upsample", {"image": image}, model=model, n=n, seed=seed, **options))
+
+    def score(self, model: str, image: Picture, **options: Any) -> J:
+        """How likely a picture is. Options: fit."""
+        return self.start(calls.form("/score", {"image": image}, model=model, **options))

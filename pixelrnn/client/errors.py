@@ -1,0 +1,31 @@
+"""What can go wrong between here and the service."""
+
+from typing import Any
+
+
+class ServiceError(Exception):
+    """Anything that this client raises on purpose."""
+
+
+class UnreachableError(ServiceError):
+    """No answer, however often it was tried."""
+
+
+class ApiError(ServiceError):
+    """The service refused: `status`, and its problem document (RFC 9457) in `problem`."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.status = status
+        self.problem = problem
+        parts = [str(problem.get("detail") or problem.get("title") or "")]
+        parts += [f"{error.get('pointer', '')}: {error.get('detail', '')}" for error in problem.get("errors") or []]
+        super().__init__(f"{status}: {'; '.join(parts)}")
+
+
+class JobEndedError(ServiceError):
+    """The job failed or was canceled; `state` is its last state."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+        error = state.get("error") or {}
+        super().__init__(f"job {state['id']} {state['status']}: {error.get('detail', 'no reason given')}")

@@ -1,0 +1,61 @@
+"""When to try again, and when to give up."""
+
+import random
+
+import httpx
+
+from pixelrnn.client.errors import ApiError, ServiceError, UnreachableError
+
+_PASSING = frozenset({429, 502, 503, 504})
+"""Answers that may be others a moment later."""
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 30.0
+
+
+class Patience:
+    """Of one call: counts its failures, and says how long to pause after each."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries = tries
+        self.renew()
+
+    def renew(self) -> None:
+        """Something arrived: the next failure is the first again."""
+        self._left = self._tries
+        self._pause_s = _FIRST_PAUSE_S
+
+    def after_answer(self, response: httpx.Response) -> float | None:
+        """None: the answer is good. Seconds: try again after them. Raises ApiError when that is of no use."""
+        if response.is_success:
+            return None
+        if response.status_code not in _PASSING:
+            raise error_of(response)
+        return self._pause(error_of(response), _retry_after(response))
+
+    def after_silence(self, error: httpx.TransportError | None) -> float:
+        """Seconds to pause after a connection that failed or broke. Raises UnreachableError after the last try."""
+        return self._pause(UnreachableError(f"no answer from the service: {error or 'the stream ended early'}"), None)
+
+    def _pause(self, error: ServiceError, asked_s: float | None) -> float:
+        self._left -= 1
+        if self._left <= 0:
+            raise error
+        pause_s = self._pause_s * random.uniform(0.5, 1.0)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        return max(pause_s, min(asked_s or 0.0, _LONGEST_PAUSE_S))
+
+
+def error_of(response: httpx.Response) -> ApiError:
+    """The refusal that a response, read in full, is."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {"title": response.reason_phrase}
+    return ApiError(response.status_code, problem if isinstance(problem, dict) else {"title": str(problem)})
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return float(response.headers.get("retry-after", ""))
+    except ValueError:
+        return None

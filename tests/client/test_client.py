@@ -1,0 +1,152 @@
+"""`pixelrnn.client` against the running service, and against one in trouble."""
+
+import asyncio
+import io
+import json
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from model_core import load_model, sample
+from model_core.data.pixels import values_to_pixels
+from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, UnreachableError
+from tests.client.flaky import Answer, flaky
+
+JOB = {"id": "a", "status": "running"}
+
+
+def _png(width: int, height: int, mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _event(name: str, data: object, seq: int = 0) -> str:
+    lines = [f"event: {name}", f"data: {json.dumps(data)}", *([f"id: {seq}-0"] if seq else [])]
+    return "\n".join(lines) + "\n\n"
+
+
+def _row(y: int) -> str:
+    return _event("row", {"sample": 0, "y": y, "pixels": "AA=="}, y + 1)
+
+
+def test_rows_are_the_image(service: str, all_models_dir: Path) -> None:
+    """Each row comes once, and together they are what the model draws here with the same seed."""
+    with Client(service) as client:
+        rows = list(client.sample("tiny-cnn", n=2, seed=7).rows())
+    model = load_model("tiny-cnn", models_dir=all_models_dir)
+    drawn = values_to_pixels(sample(model, n=2, seed=7).numpy(), model.config.values)
+    assert {(row.sample, row.y): row.pixels for row in rows} == {
+        (i, y): drawn[i, 0, y].tobytes() for i in range(2) for y in range(6)
+    }
+    assert len(rows) == 12
+
+
+def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> None:
+    """Sample, complete, upsample and score, with pictures as bytes and as files."""
+    mask = tmp_path / "mask.png"
+    Image.new("L", (5, 6), 255).save(mask)
+    with Client(service) as client:
+        assert {model["name"] for model in client.models()} == {"tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"}
+        jobs = [
+            client.sample("tiny-rgb", seed=1),
+            client.complete("tiny-cnn", _png(5, 6), mask, n=3, rank=True),
+            client.upsample("tiny-scales", _png(2, 3)),
+            client.score("tiny-rgb", _png(4, 5)),
+        ]
+        for job in jobs:
+            assert job.wait(timeout_s=60)["status"] == "succeeded"
+            job.save(tmp_path / "out.png")
+            with Image.open(tmp_path / "out.png") as picture:
+                assert picture.size == (job.state["width"], job.state["height"])
+        assert len(jobs[1].state["result"]["ranking"]) == 3
+        assert len(jobs[3].score_map()["bits"]) == 5
+        assert {job.id for job in jobs} <= {job.id for job in client.jobs(status="succeeded")}
+
+
+def test_cancel_ends_the_rows(service: str) -> None:
+    """A canceled job ends its stream with an error that says so."""
+    with Client(service) as client:
+        job = client.sample("tiny-diagonal", n=64)
+        rows = job.rows()
+        next(rows)
+        client.job(job.id).cancel()
+        with pytest.raises(JobEndedError, match="canceled"):
+            list(rows)
+
+
+def test_a_refusal_is_raised_in_the_words_of_the_service(service: str) -> None:
+    """Nothing is tried again that cannot get better."""
+    with Client(service) as client, pytest.raises(ApiError, match="tiny-cnn") as refused:
+        client.sample("no-such-model")
+    assert refused.value.status == 404
+
+
+def test_many_jobs_at_once_with_asyncio(service: str) -> None:
+    """The asyncio client draws jobs side by side, each with its own bytes."""
+
+    async def draw() -> list[list[Row]]:
+        async with AsyncClient(service) as client:
+
+            async def rows(seed: int) -> list[Row]:
+                job = await client.sample("tiny-cnn", seed=seed)
+                drawn = [row async for row in job.rows()]
+                assert (await job.wait())["status"] == "succeeded"
+                assert (await job.image()).startswith(b"\x89PNG")
+                return drawn
+
+            return await asyncio.gather(*(rows(seed) for seed in (1, 2, 1)))
+
+    first, other, again = asyncio.run(draw())
+    assert first == again != other
+
+
+def test_a_post_is_repeated_with_its_key_after_the_pause_that_was_asked_for() -> None:
+    """503 with Retry-After, then a connection that says nothing: a third try, all under one idempotency key."""
+    answers = [Answer(503, "{}", {"Retry-After": "1"}), Answer(None), Answer(202, json.dumps(JOB))]
+    with flaky(answers) as (url, seen), Client(url) as client:
+        begun = time.monotonic()
+        assert client.sample("m").id == "a"
+        assert time.monotonic() - begun >= 1.0
+    assert len({headers["Idempotency-Key"] for headers in seen}) == 1
+    assert len(seen) == 3
+
+
+def test_a_broken_stream_goes_on_behind_the_last_row() -> None:
+    """A body cut in the middle of a row, and a server that leaves: every row once, from two more connections."""
+    start, middle, end = (
+        _event("snapshot", JOB) + _row(0) + "event: ro",
+        _row(1),
+        _event("done", {**JOB, "status": "succeeded"}, 3),
+    )
+    answers = [
+        Answer(200, json.dumps(JOB)),
+        Answer(200, start, cut=True),
+        Answer(200, middle + _event("server-stopping", {})),
+        Answer(200, end),
+    ]
+    with flaky(answers) as (url, seen), Client(url) as client:
+        assert [row.y for row in client.job("a").rows()] == [0, 1]
+    assert [headers.get("Last-Event-ID") for headers in seen[1:]] == [None, "1-0", "2-0"]
+
+
+def test_patience_ends() -> None:
+    """A service that stays away is an error and not a wait without end."""
+    with flaky([Answer(None)] * 3) as (url, _), Client(url, tries=3) as client, pytest.raises(UnreachableError):
+        client.models()
+    with (
+        flaky([Answer(503, "busy")] * 3) as (url, _),
+        Client(url, tries=3) as client,
+        pytest.raises(ApiError, match="503"),
+    ):
+        client.models()
+
+
+def test_a_key_is_sent() -> None:
+    """The key travels as a bearer token."""
+    with flaky([Answer(200, '{"models": []}')]) as (url, seen), Client(url, key="secret") as client:
+        client.models()
+    assert httpx.Headers(seen[0])["authorization"] == "Bearer secret"
