@@ -38,7 +38,7 @@ def flaky(answers: Sequence[Answer]) -> Iterator[tuple[str, list[dict[str, str]]
 
         do_GET = do_POST  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
