@@ -13,7 +13,7 @@ from app import errors, openapi
 from app.dependencies import Services
 from app.edge import Edge
 from app.metrics import Metrics
-from app.routes import events, health, jobs, models, submit
+from app.routes import events, health, jobs, models, page, submit
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.models import Models
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
     app.add_middleware(Edge, settings=settings, metrics=services.metrics)
     openapi.install(app)
-    for module in (submit, jobs, events, models, health):
+    for module in (submit, jobs, events, models, health, page):
         app.include_router(module.router)
     return app
 

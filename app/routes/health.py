@@ -1,12 +1,11 @@
-"""Is the process alive, can it work, what is it, and the page at /."""
+"""Is the process alive, can it work, and what is it."""
 
 import contextlib
 from importlib.metadata import version
-from pathlib import Path
 from platform import python_version
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.dependencies import ServicesDep
@@ -18,7 +17,6 @@ from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import RESULT_TTL_S
 
 router = APIRouter(tags=["server"])
-_PAGE = Path(__file__).parent.parent / "playground" / "index.html"
 
 
 @router.get("/healthz", operation_id="get_health")
@@ -72,9 +70,3 @@ async def metrics(services: ServicesDep) -> Response:
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()
     return Response(services.metrics.text(fleet), media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def page() -> HTMLResponse:
-    """A plain page that says where to go."""
-    return HTMLResponse(_PAGE.read_text(encoding="utf-8"))
