@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 run: .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
 
-test: check
+test: check .venv/installed-clients
 	$(BIN)/python -m pytest
 
 check: .venv/installed-dev
@@ -40,6 +40,13 @@ clean:
 .venv/installed-all: pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	$(PIP) --editable '.[all]'
+	@touch $@
+
+# What the tests of generated clients need: a generator in an environment of its own, and Node's packages where there is npm.
+.venv/installed-clients: tests/client/typescript/package.json | .venv/bin/python
+	$(BIN)/python -m venv .venv/clients
+	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff
+	if command -v npm >/dev/null; then npm install --prefix tests/client/typescript --no-package-lock --no-audit --no-fund --silent; fi
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python

@@ -1,0 +1,35 @@
+"""docs/operate.md, the compose file and deploy/ name only what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import app.settings
+import worker.settings
+from docs.make_settings import PAGE, with_table
+
+ROOT = Path(__file__).parents[2]
+OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD"}
+MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
+
+
+def test_the_table_of_settings_is_current() -> None:
+    """As `python docs/make_settings.py` writes it."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_table(page)
+
+
+@pytest.mark.parametrize("path", [*MANIFESTS, PAGE], ids=lambda path: path.name)
+def test_every_variable_is_a_setting(path: Path) -> None:
+    """A misspelt variable would be ignored in silence."""
+    fields = [*app.settings.Settings.model_fields, *worker.settings.Settings.model_fields]
+    known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
+    assert set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8"))) <= known
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_are_yaml(path: Path) -> None:
+    """Every document of every file."""
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
