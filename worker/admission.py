@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 import structlog
 from pydantic import ValidationError
 
-from worker.claims import Claim, Outcome, failed
+from worker.claims import Outcome, failed
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobKind, JobSpec
 from worker.faults import JobRefusedError, malformed_spec, model_unavailable
 from worker.images import check_spec, given_image, plan_images, scored_values
-from worker.ledger import Ledger, Unclaimed
+from worker.ledger import Ledger, Opened, Unclaimed
 from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.priorities import priority_of
 from worker.publisher import Publisher
@@ -33,12 +33,13 @@ class Admission:
 
         A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
         """
-        claim = self._ledger.claim(job_id, token)
-        if isinstance(claim, Unclaimed):
-            return claim
+        opened = self._ledger.open(job_id, token)
+        if isinstance(opened, Unclaimed):
+            return opened
+        claim = opened.claim
         try:
-            spec = _read_spec(self._ledger.spec_json(claim.job_id))
-            order = self._order(claim, spec)
+            spec = _read_spec(opened.spec_json)
+            order = self._order(opened, spec)
         except JobRefusedError as refusal:
             self._publisher.open(claim)
             self._publisher.end(token, failed(refusal.error))
@@ -61,17 +62,17 @@ class Admission:
         """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job."""
         self._ledger.settle(job_id, "", outcome)
 
-    def _order(self, claim: Claim, spec: JobSpec) -> Order:
+    def _order(self, opened: Opened, spec: JobSpec) -> Order:
         """What is to be drawn or scored. JobRefusedError when this worker cannot."""
         card = self._cards.get(spec.model)
         if card is None:
             raise JobRefusedError(model_unavailable(spec.model, sorted(self._cards)))
         check_spec(spec, card)
-        pixels, keep = self._ledger.given_image(claim.job_id)
+        claim = opened.claim
         try:
             if spec.kind is JobKind.SCORE:
-                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, pixels))
-            given = given_image(spec, card.values, pixels, keep)
+                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, opened.pixels))
+            given = given_image(spec, card.values, opened.pixels, opened.keep)
             images = plan_images(spec, card.values, given, self._ledger.rows(claim))
         except (KeyError, ValueError, IndexError) as error:
             raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error

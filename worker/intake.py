@@ -81,6 +81,8 @@ class BatchWorker(SimpleWorker):
         self.on_registered: Callable[[], None] = lambda: None
         """Called once this worker has its name, before it takes a job."""
         self._slog = structlog.get_logger("intake")
+        self._suspended = False
+        self._look_again_at = 0.0
 
     @property
     def dequeue_timeout(self) -> int:
@@ -157,7 +159,7 @@ class BatchWorker(SimpleWorker):
 
     def _take(self) -> tuple[Job, Queue] | None:
         """Wait up to a second for a job. Raises RedisError."""
-        if is_suspended(self.connection):
+        if self._is_suspended():
             time.sleep(BLOCK_S)
             return None
         try:
@@ -176,6 +178,13 @@ class BatchWorker(SimpleWorker):
         except Exception as error:  # the edge to whoever can write to Redis: an entry that RQ itself cannot read
             self._drop_unreadable(getattr(error, "job_id", None), error)
             return None
+
+    def _is_suspended(self) -> bool:
+        """Whether an operator told all workers to pause; asked once a second, and not before every job."""
+        if time.monotonic() >= self._look_again_at:
+            self._suspended = bool(is_suspended(self.connection))
+            self._look_again_at = time.monotonic() + BLOCK_S
+        return self._suspended
 
     def _drop_unreadable(self, job_id: str | None, error: Exception) -> None:
         self._slog.error("entry_unreadable", job_id=job_id, error=repr(error))

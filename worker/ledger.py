@@ -33,6 +33,18 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A claim, with all that tells what is to be done."""
+
+    claim: Claim
+    spec_json: bytes
+    """The job's description as it was accepted; empty when there is none."""
+    pixels: bytes
+    keep: bytes
+    """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Rows of one claim, ready to be written: row i has the sequence number first_seq + i."""
 
@@ -49,11 +61,22 @@ class Ledger:
 
     def claim(self, job_id: str, token: str) -> Claim | Unclaimed:
         """Become the job's only writer."""
-        answer = self._run(scripts.CLAIM, job_id, token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        opened = self.open(job_id, token)
+        return opened if isinstance(opened, Unclaimed) else opened.claim
+
+    def open(self, job_id: str, token: str) -> Opened | Unclaimed:
+        """Become the job's only writer and read what is to be done, in one round trip."""
+        job = scripts.of(job_id)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.eval(scripts.CLAIM, len(job), *job, token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        pipeline.hget(keys.job(job_id), "spec")
+        pipeline.hmget(keys.image(job_id), "pixels", "keep")
+        answer, spec, (pixels, keep) = pipeline.execute()
         word = answer[0].decode()
-        if word == "claimed":
-            return Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
-        return Unclaimed(word)
+        if word != "claimed":
+            return Unclaimed(word)
+        claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
+        return Opened(claim, spec or b"", pixels or b"", keep or b"")
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
@@ -84,10 +107,6 @@ class Ledger:
         status = self._redis.hget(keys.job(job_id), "status")
         return status not in (b"queued", b"running")
 
-    def spec_json(self, job_id: str) -> bytes:
-        """The job's description as it was accepted; empty when there is none."""
-        return self._redis.hget(keys.job(job_id), "spec") or b""
-
     def rows(self, claim: Claim) -> list[RowDrawn]:
         """The rows that earlier attempts published, in their order."""
         entries = self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0") if claim.last_seq else []
@@ -96,11 +115,6 @@ class Ledger:
             for _, fields in entries
             if fields[b"type"].decode() == EventType.ROW
         ]
-
-    def given_image(self, job_id: str) -> tuple[bytes, bytes]:
-        """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
-        pixels, keep = self._redis.hmget(keys.image(job_id), "pixels", "keep")
-        return pixels or b"", keep or b""
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
         """Those of the jobs that someone asked to cancel."""

@@ -20,6 +20,10 @@ from worker.images import PlannedImage, row_event
 from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.scheduler import Scheduler
 from worker.turns import Turns
+from worker.usage import Usage
+
+USAGE_LOG_S = 5.0
+"""A worker that draws says so often how much."""
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
@@ -55,6 +59,8 @@ class Runner:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
+        self._usage = {name: Usage() for name in cohorts}
+        self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._drawings: dict[str, _Drawing] = {}
         self._unscored: dict[str, ScoreOrder] = {}
         self._stopping = False
@@ -81,6 +87,9 @@ class Runner:
             self._follow_orders()
             if ready := self._with_work():
                 self._take_turn(self._turns.next(ready))
+            if time.monotonic() > self._log_usage_at:
+                self._log_usage()
+        self._log_usage()
 
     def _with_work(self) -> list[str]:
         models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
@@ -106,12 +115,14 @@ class Runner:
         self._seat_waiting(name, cohort)
         if not cohort.busy:
             return
+        began, busy = time.perf_counter(), cohort.busy
         try:
             rows = cohort.step()
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
             for token in cohort.renew():
                 self._fail(token, error)
         else:
+            self._usage[name].step(time.perf_counter() - began, busy, left=busy - cohort.busy)
             if rows:
                 self._pause()
                 self._hand_on(rows)
@@ -183,6 +194,13 @@ class Runner:
         self._log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
         self._forget(token)
         self._outlet.end(token, failed(drawing_failed(error)))
+
+    def _log_usage(self) -> None:
+        self._log_usage_at = time.monotonic() + USAGE_LOG_S
+        for name, usage in self._usage.items():
+            if usage.images:
+                occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
+                self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)
 
     def _stop(self) -> None:
         self._stopping = True
