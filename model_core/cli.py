@@ -178,7 +178,7 @@ def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
 def bench_sampling(
     preset: Annotated[str, typer.Option(help="A preset's name; its weights are random.")],
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads torch may use.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Processes of one thread that share the batch.")] = 1,
     json_: Json = False,
 ) -> None:
     """Time of sampling over the time of one dense teacher-forced pass."""
@@ -187,7 +187,8 @@ def bench_sampling(
     facts = measure(preset, batch, threads)
     typer.echo(
         f"{preset}, batch {batch}: sample {facts['sample_s']:.4f} s, forward {facts['forward_s']:.4f} s, "
-        f"ratio {facts['ratio']:.2f}",
+        f"ratio {facts['ratio']:.2f}, {facts['efficiency']:.2f} of peak; first row after "
+        f"{1000 * facts['first_row_p50_s']:.1f} ms; naive {facts['naive_s']:.1f} s (one step, multiplied)",
         err=True,
     )
     if json_:

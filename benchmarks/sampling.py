@@ -1,0 +1,139 @@
+"""Drawing beside one dense pass, for every preset: writes docs/performance.md and docs/img/sampling.svg.
+
+    python benchmarks/sampling.py                          everything; an hour or more on two cores
+    python benchmarks/sampling.py --preset mnist-pixelcnn  one preset; the other rows stay as they are
+    python benchmarks/sampling.py --quick                  small presets and batches, one round, nothing written
+
+What would take longer than --limit seconds is left out and shown as a dash. The figures are kept in
+benchmarks/sampling.json; see model_core/sampling/benchmark.py for what is measured.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chart import Panel, svg
+from page import PAGE, machine, number, table, write_section
+
+from model_core import untrained
+from model_core.config import PRESETS
+from model_core.sampling.benchmark import measure, useful_operations
+
+FIGURES = Path(__file__).with_suffix(".json")
+PLOT = PAGE.parent / "img" / "sampling.svg"
+BATCHES, THREADS = (1, 4, 16, 64), (1, 2)
+QUICK_PRESETS = ("mnist-diagonal-bilstm", "mnist-row-lstm")
+GUESSED_RATE = 15e9
+"""Operations a second, until a first measurement says how long a batch takes."""
+
+HEADER = (
+    *("preset", "images", "threads", "sample s", "forward s", "ratio", "naive s", "naive / sample"),
+    *("images/s", "GFLOP/s", "of peak", "first row p50 ms", "p95 ms"),
+)
+
+Facts = dict[str, Any]
+
+
+def main() -> None:
+    arguments = _arguments()
+    quick = arguments.quick
+    presets = arguments.preset or (QUICK_PRESETS if quick else sorted(PRESETS))
+    batches, rounds = ((1, 4), 1) if quick else (BATCHES, arguments.rounds)
+    figures: dict[str, Facts] = {} if quick or not FIGURES.exists() else json.loads(FIGURES.read_text())
+    for preset in presets:
+        for key, facts in cells(preset, batches, rounds, arguments.limit):
+            figures[key] = {**facts, "machine": machine()}
+            print(json.dumps(facts), flush=True)
+        if not quick:
+            FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+            publish(figures)
+    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures)])))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="only these")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each kind, of which the median counts")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds that one cell may take")
+    parser.add_argument("--quick", action="store_true", help="see that it works")
+    return parser.parse_args()
+
+
+def cells(preset: str, batches: tuple[int, ...], rounds: int, limit_s: float) -> Iterator[tuple[str, Facts]]:
+    """Every batch in every number of threads, by key; those left out have a reason instead of figures."""
+    operations = useful_operations(untrained(preset).network)
+    per_image_s = 3 * (rounds + 1) * operations / GUESSED_RATE
+    for batch in batches:
+        for threads in THREADS:
+            where: Facts = {"preset": preset, "batch": batch, "threads": threads}
+            key = f"{preset}/{batch}/{threads}"
+            if batch % threads:
+                yield key, {**where, "skipped": "one image is not shared"}
+            elif per_image_s * batch > limit_s:
+                yield key, {**where, "skipped": f"about {per_image_s * batch:.0f} s, more than {limit_s:.0f}"}
+            else:
+                facts = measure(preset, batch, threads, rounds)
+                yield key, facts
+                round_s = facts["sample_s"] + facts["forward_s"] + 2 * facts["fused_s"]  # a naive step is such a pass
+                per_image_s = (rounds + 1) * round_s / batch
+
+
+def ordered(figures: dict[str, Facts]) -> list[Facts]:
+    return sorted(figures.values(), key=lambda facts: (facts["preset"], facts["threads"], facts["batch"]))
+
+
+def row(facts: Facts) -> list[str]:
+    """One line of the table; dashes where nothing was measured."""
+    head = [f"`{facts['preset']}`", str(facts["batch"]), str(facts["threads"])]
+    if "skipped" in facts:
+        return head + ["–"] * (len(HEADER) - len(head))
+    sample_s, naive_s = facts["sample_s"], facts["naive_s"]
+    return [
+        *head,
+        number(sample_s, 3),
+        number(facts["forward_s"], 3),
+        f"{facts['ratio']:.2f}",
+        number(naive_s),
+        f"{naive_s / sample_s:.0f}",
+        number(facts["images_per_s"], 3),
+        number(facts["gflops"], 3),
+        f"{facts['efficiency']:.2f}",
+        number(1000 * facts["first_row_p50_s"], 3),
+        number(1000 * facts["first_row_p95_s"], 3),
+    ]
+
+
+def publish(figures: dict[str, Facts]) -> None:
+    """Write the section of the page, and the plot."""
+    facts = ordered(figures)
+    machines = sorted({each["machine"] for each in facts if "skipped" not in each})
+    skipped = sorted(
+        {f"`{each['preset']}`, {each['batch']} images: {each['skipped']}" for each in facts if "skipped" in each}
+    )
+    lines = [
+        "",
+        *(f"Measured on {machine}." for machine in machines),
+        "",
+        *table(HEADER, [row(each) for each in facts]),
+        "",
+    ]
+    if long := [reason for reason in skipped if "about" in reason]:
+        lines += ["Left out (–) for the time that they would take: " + "; ".join(long) + ".", ""]
+    write_section("sampling", lines)
+    measured = [each for each in facts if "skipped" not in each and each["threads"] == 1]
+    PLOT.write_text(
+        svg([_panel(measured, "ratio", "sample / forward", 1.0), _panel(measured, "efficiency", "fraction of peak")])
+    )
+
+
+def _panel(measured: list[Facts], name: str, title: str, level: float | None = None) -> Panel:
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for facts in measured:
+        lines.setdefault(facts["preset"], []).append((facts["batch"], facts[name]))
+    return Panel(f"{title}, one thread", "images at once", lines, level)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The whole service beside the bare engine: writes its section of docs/performance.md.
+
+    python benchmarks/serving.py [--model NAME] [--seconds 30]
+    python benchmarks/serving.py --quick       a few seconds, nothing written
+
+Starts what `pixelrnn up` starts (embedded server, one worker, the API). The load is open: jobs are sent when a Poisson
+process with a fixed seed says so, whatever became of those before. This process sends and watches, on the other core.
+"""
+
+import argparse
+import itertools
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+from mix import MEAN_IMAGES, Job, Mix, jobs
+from page import machine, number, table, write_section
+from stack import Stack
+
+from model_core import load_model
+from model_core.models import Model
+from model_core.sampling.benchmark import percentile
+from model_core.sampling.engine import Engine, ImageRequest
+
+SEED = 1
+SLOTS = 16
+SATURATING, MODERATE = 1.5, 0.6
+"""Offered load, as a fraction of what the bare engine draws with all slots full."""
+
+WATCH_MS = 2
+SENDERS = 8
+
+
+@dataclass
+class Served:
+    """What became of one load."""
+
+    offered: float
+    seconds: float
+    images: float = 0
+    """Rows that were drawn in the time, divided by the rows of an image."""
+    refused: int = 0
+    occupancy: float = 0
+    first_rows: list[float] = field(default_factory=list)
+    """Seconds from sending the request to the first row in the job's stream."""
+
+    @property
+    def images_per_s(self) -> float:
+        return self.images / self.seconds
+
+
+def main() -> None:
+    arguments = _arguments()
+    seconds, rounds = (8.0, 3) if arguments.quick else (arguments.seconds, arguments.rounds)
+    model = load_model(arguments.model)
+    mix = Mix(arguments.model, model.config)
+    capacity = bare_images_per_s(model, mix, SLOTS, seconds / 4)
+    loads = []
+    for share in (SATURATING, MODERATE):
+        served = serve(model, mix, share, share * capacity / MEAN_IMAGES, seconds)
+        bare = bare_images_per_s(model, mix, max(1, round(served.occupancy)), seconds / 2)
+        loads.append((served, bare))
+        print(
+            json.dumps({"offered": share, "images_per_s": served.images_per_s, "bare_images_per_s": bare}), flush=True
+        )
+    with Stack(arguments.model) as stack:
+        alone = lone(model, stack, arguments.model, rounds)
+        late = under_large_job(stack, mix, rounds)
+    lines = [
+        "",
+        f"`{arguments.model}`, measured on {machine()}.",
+        "",
+        *_load_table(loads),
+        "",
+        *_sentences(alone, late),
+        "",
+    ]
+    print("\n".join(lines))
+    if not arguments.quick:
+        write_section("serving", lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mnist-diagonal-bilstm", help="one that ships, or of PIXELRNN_MODELS_DIR")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long each load lasts")
+    parser.add_argument("--rounds", type=int, default=20, help="how often the single jobs are measured")
+    parser.add_argument("--quick", action="store_true", help="see that it works")
+    return parser.parse_args()
+
+
+def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: float) -> Served:
+    """Send the load to a fresh service."""
+    served = Served(share, seconds)
+    with Stack(model.card.name) as stack, ThreadPoolExecutor(SENDERS) as senders, httpx.Client(timeout=60) as client:
+        sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, client, stack.url, mix, job))
+        accepted = [(job, found[0]) for job, future in sent if (found := future.result()) is not None]
+        rows = stack.rows_done([job_id for _, job_id in accepted])
+        served.refused = len(sent) - len(accepted)
+        stack.stop()
+        served.occupancy = stack.occupancy()
+    rows_an_image = sum(mix.rows(job) for job, _ in accepted) / sum(job.n for job, _ in accepted)
+    served.images = rows / rows_an_image
+    return served
+
+
+Sent = list[tuple[Job, "Future[tuple[str, float] | None]"]]
+
+
+def _send(
+    stack: Stack, mix: Mix, jobs_per_s: float, served: Served, post: Callable[[Job], "Future[tuple[str, float] | None]"]
+) -> Sent:
+    """Send jobs on time until the load is over, and meanwhile see first rows come."""
+    chance, source, sent = random.Random(SEED), jobs(SEED, mix.can_upsample), Sent()
+    waiting: dict[str, float] = {}
+    unread = 0
+    began = time.perf_counter()
+    due = chance.expovariate(jobs_per_s)
+    while (now := time.perf_counter() - began) < served.seconds:
+        while due <= now:
+            job = next(source)
+            sent.append((job, post(job)))
+            due += chance.expovariate(jobs_per_s)
+        while unread < len(sent) and sent[unread][1].done():
+            if (accepted := sent[unread][1].result()) is not None:
+                waiting[accepted[0]] = accepted[1]
+            unread += 1
+        for job_id in stack.first_rows(list(waiting), WATCH_MS):
+            served.first_rows.append(time.perf_counter() - waiting.pop(job_id))
+        if not waiting:
+            time.sleep(WATCH_MS / 1000)
+    return sent
+
+
+def _post(client: httpx.Client, url: str, mix: Mix, job: Job) -> tuple[str, float] | None:
+    """The job's id and when it was sent; None when the service had no room for it."""
+    sent_at = time.perf_counter()
+    response = client.send(mix.post(url, job))
+    if response.status_code in (429, 503):
+        return None
+    return response.raise_for_status().json()["id"], sent_at
+
+
+def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> float:
+    """What the engine alone draws of the same mix, always so many images side by side."""
+    engine = Engine(model, together)
+    images = ((request, mix.rows(job) / job.n) for job in jobs(SEED, mix.can_upsample) for request in mix.requests(job))
+    rows_an_image: dict[int, float] = {}
+    began, drawn = time.perf_counter(), 0.0
+    while (elapsed := time.perf_counter() - began) < seconds:
+        for request, rows in itertools.islice(images, engine.free):
+            rows_an_image[engine.admit(request)] = rows
+        drawn += sum(1 / rows_an_image[row.ticket] for row in engine.step())
+    return drawn / elapsed
+
+
+def lone(model: Model, stack: Stack, name: str, rounds: int) -> tuple[float, float]:
+    """Seconds of one image over HTTP, from the request to the last row in its event stream, and in the bare engine:
+    medians of runs that take turns."""
+    engine = Engine(model, 1)
+    served, bare = [], []
+    with httpx.Client(base_url=stack.url, timeout=60) as client:
+        for seed in range(rounds + 1):  # the first of each warms up
+            began = time.perf_counter()
+            job = client.post("/sample", json={"model": name, "seed": seed}).raise_for_status().json()
+            client.get(job["links"]["events"]).raise_for_status()
+            served.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            engine.admit(ImageRequest(seed, 0))
+            while engine.busy:
+                engine.step()
+            bare.append(time.perf_counter() - began)
+    return statistics.median(served[1:]), statistics.median(bare[1:])
+
+
+def under_large_job(stack: Stack, mix: Mix, rounds: int) -> tuple[float, float]:
+    """Seconds that a job of 64 images takes when it is alone, and until the first row of a job of one image that is
+    sent at some moment of such a job: medians."""
+    chance, whole, first = random.Random(SEED), [], []
+    with httpx.Client(timeout=60) as client:
+        for seed in range(rounds):
+            whole.append(_timed_to(stack.wait_end, client, stack, mix, Job("sample", 64, seed)))
+            large = _post(client, stack.url, mix, Job("sample", 64, seed))
+            time.sleep(chance.random() * 0.7 * whole[-1])
+            first.append(_timed_to(stack.wait_first_row, client, stack, mix, Job("sample", 1, seed)))
+            assert large is not None
+            stack.wait_end(large[0])
+    return statistics.median(whole), statistics.median(first)
+
+
+def _timed_to(wait: Callable[[str], None], client: httpx.Client, stack: Stack, mix: Mix, job: Job) -> float:
+    accepted = _post(client, stack.url, mix, job)
+    assert accepted is not None
+    wait(accepted[0])
+    return time.perf_counter() - accepted[1]
+
+
+def _load_table(loads: list[tuple[Served, float]]) -> list[str]:
+    header = (
+        "offered load",
+        "images/s",
+        "bare engine",
+        "of it",
+        "images at once",
+        "first row p50 ms",
+        "p95 ms",
+        "refused",
+    )
+    return table(header, [_load_row(served, bare) for served, bare in loads])
+
+
+def _load_row(served: Served, bare: float) -> list[str]:
+    first = [number(1000 * percentile(served.first_rows, percent), 3) for percent in (50, 95)]
+    return [
+        f"{served.offered:.0%}",
+        number(served.images_per_s, 3),
+        number(bare, 3),
+        f"{served.images_per_s / bare:.0%}",
+        f"{served.occupancy:.1f}",
+        *first,
+        str(served.refused),
+    ]
+
+
+def _sentences(alone: tuple[float, float], late: tuple[float, float]) -> list[str]:
+    (served, bare), (whole, first) = alone, late
+    return [
+        f"- One image over HTTP, to the last row in its event stream: {1000 * served:.1f} ms.",
+        f"  In the bare engine: {1000 * bare:.1f} ms.",
+        f"- A job of 64 images, alone: {1000 * whole:.0f} ms.",
+        f"  First row of one image that is sent while one runs: {1000 * first:.1f} ms, {first / whole:.1%} of that.",
+    ]
+
+
+if __name__ == "__main__":
+    main()
