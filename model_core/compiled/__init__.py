@@ -1,12 +1,14 @@
 """Compiled CPU code (numba, no C compiler): the loops that would drown in operator overhead.
 
-    vector_code.py   four rows times sixty-four columns: products and activations in registers, as LLVM vectors
+    vector_code.py   a few rows times a few vectors of columns: products and activations in registers, as LLVM vectors
     lstm_cell.py     one LSTM cell of four images, forward and backward, as numba intrinsics
     scans.py         training: a whole batch of such cells in raster order
-    tiles.py         drawing: four pixels, anywhere in memory, through one piece of a layer
-    padded.py        maps and weights laid out for the tiles
+    tiles.py         drawing: a few pixels, anywhere in memory, through one piece of a layer
+    products.py      drawing: a whole list of pixels, in such tiles
+    padded.py        drawing: maps and weights laid out for the tiles
     frontier.py      drawing: which pixels can be drawn now, several rows at once
-    pixels.py        drawing: what every network shares; convolution.py, row_lstm.py, diagonal.py: their layers
+    pixels.py        drawing: what every network shares; convolution.py, row_lstm.py, diagonal.py: their layers;
+                     recurrence.py: what the latter two share
 
 Compiled once, then kept on disk, in a directory of its own for each state of these sources: numba looks only at the
 file of a function, and not at what it calls.

@@ -3,54 +3,69 @@
 
 from collections import namedtuple
 
-import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, end_colour, input_features, linear, look, new_tables, point, ways
+from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.products import aside, columns, everywhere, multiply, one_colour, row, spot
+from model_core.compiled.tiles import rectify
 
 STREAM_KIND = 0
 """Streams lie in the order of the work list."""
 
-Own = namedtuple("Own", "ring_rows maps rectified out down_w down_b spread_w spread_b")
-"""maps (L, ring cells, h): what the 3 x 3 reads. rectified (L, M, 2h) and out (L, M, h): of the pixels of one step."""
+Own = namedtuple("Own", "ring_rows maps rectified sums out down_w down_b before_w before_b own_w")
+"""maps (L, ring cells, h): what the 3 x 3 reads.
+
+rectified (L, M, 2h), sums and out (L, M, h) are of the pixels of one step.
+Weight rows of before: the three cells above, the condition, the cell to the left; of own: the pixel itself.
+"""
 
 
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, work, shared, state, places, own, reads, starts, out):  # type: ignore[no-untyped-def]
-    first, end = shared.hidden[colour], shared.hidden[colour + 1]
-    stream_first, stream_end = shared.features[colour], shared.features[colour + 1]
+def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
     h, c = shared.hidden[-1], state.conditions.shape[1]
-    for m in range(count):
-        for f in range(stream_first, stream_end):
-            value = state.streams[i, m, f]
-            own.rectified[i, m, f] = np.float32(0) if value < 0 else value  # NaN stays NaN
-    starts[0] = 0
-    for tile in range(0, count, 4):
-        look(reads, 0, own.rectified[i], places.order, 0, tile, stream_end)
-        point(out, own.maps[i], places.own, tile, first)
-        linear(reads, 1, own.down_w[i], own.down_b[i], first, end, starts, out, 1)
-    for tile in range(0, count, 4):
-        look(reads, 0, own.maps[i], places.above, 0, tile, 3 * h)
-        look(reads, 1, state.conditions, places.condition, 0, tile, c)
-        look(reads, 2, own.maps[i], places.own, -1, tile, h + end)
-        point(out, own.out[i], places.order, tile, first)
-        linear(reads, 3, own.spread_w[i], own.spread_b[i], first, end, starts, out, 1)
-    ways(i, colour, count, own.out[i], places.order, shared, state, places, reads, starts, out)
+    out, vectors, zeros = spot(own.sums, i, places.order, 0, 0), own.before_w.shape[1], shared.zeros.ctypes.data
+    read, weights = spot(own.maps, i, places.above, 0, 0), columns(own.before_w, i, 0, 0)
+    start = everywhere(shared.zeros, places.order)
+    multiply(count, read, 3, h, weights, vectors, row(own.before_b, i), start, out, 0)
+    if c:
+        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.before_w, i, 0, 3 * h)
+        multiply(count, read, 1, c, weights, vectors, zeros, out, out, 0)
+    read, weights = spot(own.maps, i, places.own, -1, 0), columns(own.before_w, i, 0, 3 * h + c)
+    multiply(count, read, 1, h, weights, vectors, zeros, out, out, 0)
+
+
+@njit(nogil=True, cache=KEEP)
+def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    bounds, vectors = shared.hidden, shared.hidden_vectors
+    first, wide = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
+    stream, rectified = spot(state.streams, i, places.stream, 0, 0), spot(own.rectified, i, places.order, 0, 0)
+    rectify(count, wide, aside(stream, first), aside(rectified, first))
+    weights, bias, zeros = columns(own.down_w, i, 0, 0), row(own.down_b, i), everywhere(shared.zeros, places.order)
+    down, known = spot(own.maps, i, places.own, 0, 0), shared.features[colour + 1]
+    one_colour(colour, bounds, vectors, count, rectified, known, weights, bias, zeros, down, 1)
+    weights, known = columns(own.own_w, i, 0, 0), bounds[colour + 1]
+    sums, out = spot(own.sums, i, places.order, 0, 0), spot(own.out, i, places.order, 0, 0)
+    one_colour(colour, bounds, vectors, count, down, known, weights, shared.zeros.ctypes.data, sums, out, 1)
+    ways(i, colour, count, out, shared, state, places)
 
 
 @njit(nogil=True, cache=KEEP)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
-    reads, starts, out = new_tables()
     while True:
-        real, count = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND)
+        real, count, wanted = begin_step(
+            slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND
+        )
+        for i in range(shared.layers):
+            _from_before(i, count, shared, state, places, own)
         for colour in range(shared.channels):
-            input_features(colour, count, shared, state, places, reads, starts, out)
+            input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, work, shared, state, places, own, reads, starts, out)
-            if not end_colour(colour, real, count, work, shared, state, places, reads, starts, out):
+                _layer(i, colour, count, shared, state, places, own)
+            if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:

@@ -1,96 +1,169 @@
-"""The Diagonal BiLSTM's layer (section 3.2) on a work list: left to right pixel by pixel, right to left row by row."""
+"""The Diagonal BiLSTM's layer (section 3.2) on a work list: left to right pixel by pixel, right to left row by row.
+
+What the row above says is known before a row begins, so it is summed for the whole row and all layers at once.
+"""
 # pyright: reportCallIssue=false
 
 from collections import namedtuple
 
-import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, cell, end_colour, input_features, look, new_tables, point, ways
+from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.products import columns, further, multiply, row, spot
+from model_core.compiled.recurrence import add_own, continue_cells
+from model_core.compiled.tiles import add
 
 STREAM_KIND = 2
 """Streams lie by slot and column: the right-to-left scan reads the whole row."""
 
-Own = namedtuple("Own", "ring_rows hidden cell out left_w left_b right right_cell right_w right_b")
-"""hidden and cell (L, ring cells, h): left to right. out (L, M, h): both directions, for the pixels of one step.
+Own = namedtuple(
+    "Own",
+    "ring_rows hidden cell above gates out right right_cell right_gates lists "
+    "left_above_w left_beside_w left_own_w left_b right_above_w right_beside_w right_own_w right_b",
+)
+"""hidden and cell (L, ring cells, h): left to right. above (L, slots * W, 4h): what the gates of a row see above it.
 
-right (L, slots * 2 * (W + 1), h): the right-to-left map of the last two rows of each slot, by parity; the cell at W is
-the learned initial state. right_cell (L, slots * (W + 1), h) is used within a row only. All weights have rows for the
-state above, the one beside, the condition, the input.
+gates (L, M, 4h) and out (L, M, h), both directions, are of the pixels of one step.
+right (L, slots * 2 * (W + 1) + 1, h): the right-to-left map of the last two rows of each slot, by parity; the cell at W
+is the learned initial state, the very last cell is zero. right_cell (L, slots * (W + 1), h) and right_gates
+(slots * W, 4h) are used within a row only. lists (7, ...): cells of whole rows, their order, and
+where the pixels of one step find `right`.
+Weight rows of above: the state above, the condition.
 """
 
 
+@njit(inline="always")
+def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state):  # type: ignore[no-untyped-def]
+    """gates = bias + what they see of the states above, at the spot `hidden`, and of the condition, all colours."""
+    h, c, vectors = shared.hidden[-1], state.conditions.shape[1], weights.shape[1]
+    zeros = shared.zeros.ctypes.data
+    multiply(count, hidden, 1, h, columns(weights, i, 0, 0), vectors, row(bias, i), (zeros, 0, gates[2]), gates, 0)
+    if c:
+        multiply(count, condition, 1, c, columns(weights, i, 0, h), vectors, zeros, gates, gates, 0)
+
+
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, work, shared, state, places, own, reads, starts, out):  # type: ignore[no-untyped-def]
-    h, c = shared.hidden[-1], state.conditions.shape[1]
-    first, end = shared.hidden[colour], shared.hidden[colour + 1]
-    weights, bias = own.left_w[i], own.left_b[i]
-    before, cells = np.empty(4, np.int64), np.empty(4, np.int64)
-    for tile in range(0, count, 4):
-        look(reads, 0, own.hidden[i], places.above, 1, tile, h)
-        look(reads, 1, own.hidden[i], places.own, -1, tile, h)
-        look(reads, 2, state.conditions, places.condition, 0, tile, c)
-        look(reads, 3, state.streams[i], places.stream, 0, tile, shared.features[colour + 1])
-        for unit in range(first, end, 16):
-            point(before, own.cell[i], places.own, tile, unit - h)  # one cell back: the left neighbour
-            point(cells, own.cell[i], places.own, tile, unit)
-            point(out, own.hidden[i], places.own, tile, unit)
-            cell(reads, 4, weights, bias, unit, before, cells, out)
+def _begin_rows(real, work, shared, state, own):  # type: ignore[no-untyped-def]
+    """Sum what the row above says to every pixel of the rows that begin, in all layers."""
+    H, W, scratch = shared.height, shared.width, len(state.temperature) - 1
+    up, condition, here = own.lists[0], own.lists[1], own.lists[2]
+    count = 0
+    for m in range(real):
+        slot, y = work[m, 0], work[m, 1]
+        if work[m, 2] == 0:
+            for x in range(W):
+                up[count] = (slot * own.ring_rows + (y - 1) % own.ring_rows) * (W + 2) + x + 1
+                condition[count], here[count] = (slot * H + y) * W + x, slot * W + x
+                count += 1
+    while count > 1 and count % 4:
+        up[count], condition[count], here[count] = scratch * own.ring_rows * (W + 2), scratch * H * W, scratch * W
+        count += 1
+    if count:
+        conditions = spot(state.conditions, 0, condition, 0, 0)
+        for i in range(shared.layers):
+            hidden, gates = spot(own.hidden, i, up, 0, 0), spot(own.above, i, here, 0, 0)
+            _sum_above(i, count, hidden, conditions, gates, own.left_above_w, own.left_b, shared, state)
+
+
+@njit(nogil=True, cache=KEEP)
+def _from_before(i, count, shared, places, own):  # type: ignore[no-untyped-def]
+    """gates = what those of layer i see of the pixels before, all colours."""
+    above, left = spot(own.above, i, places.stream, 0, 0), spot(own.hidden, i, places.own, -1, 0)
+    gates, weights = spot(own.gates, i, places.order, 0, 0), columns(own.left_beside_w, i, 0, 0)
+    vectors, zeros = own.left_beside_w.shape[1], shared.zeros.ctypes.data
+    multiply(count, left, 1, shared.hidden[-1], weights, vectors, zeros, above, gates, 0)
+
+
+@njit(inline="always")
+def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
+    """Where the right-to-left map has what these pixels see of the row above: shifted down, the first row sees none."""
+    nothing = own.right.shape[1] - 1
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
-        above = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x
-        seen = np.float32(y > 0)  # shifted down: the first row has none above
-        for f in range(first, end):
-            own.out[i, m, f] = own.hidden[i, places.own[m], f] + seen * own.right[i, above, f]
-    ways(i, colour, count, own.out[i], places.order, shared, state, places, reads, starts, out)
+        own.lists[6, m] = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
 
 
 @njit(nogil=True, cache=KEEP)
-def _end_rows(finished, rows, shared, state, own):  # type: ignore[no-untyped-def]
-    """Scan the finished rows from right to left in every layer, for the rows below to see."""
-    W, H = shared.width, shared.height
-    scratch = len(state.temperature) - 1
-    while rows % 4:
+def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
+    add_own(colour, count, stream, columns(own.left_own_w, i, 0, 0), gates, shared)
+    before, cell = spot(own.cell, i, places.own, -1, 0), spot(own.cell, i, places.own, 0, 0)
+    continue_cells(colour, count, gates, before, cell, spot(own.hidden, i, places.own, 0, 0), shared)
+    first, vectors = shared.hidden[colour], shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour]
+    left, right = spot(own.hidden, i, places.own, 0, first), spot(own.right, i, own.lists[6], 0, first)
+    add(count, vectors, left, right, spot(own.out, i, places.order, 0, first))
+    ways(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
+
+
+@njit(inline="always")
+def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
+    """Fill the lists with the cells of finished rows, column by column; returns how many rows and cells, padded."""
+    H, W, scratch = shared.height, shared.width, own.above.shape[1] // shared.width - 1
+    while rows > 1 and rows % 4:
         finished[rows, 0], finished[rows, 1] = scratch, 0
         rows += 1
-    here, above, condition = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
-    stream, cells = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    reads = np.empty((4, 5), np.int64)
-    places, before, after = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
-    h, F, c = shared.hidden[-1], shared.features[-1], state.conditions.shape[1]
+    for x in range(W):
+        for k in range(rows):
+            slot, y, n = finished[k, 0], finished[k, 1], x * rows + k
+            own.lists[0, n] = (slot * 2 + (y + 1) % 2) * (W + 1) + x
+            own.lists[1, n] = (slot * H + y) * W + x
+            own.lists[2, n] = slot * W + x
+            own.lists[3, n] = (slot * 2 + y % 2) * (W + 1) + x
+            own.lists[4, n] = slot * (W + 1) + x
+    count = rows * W
+    while count > 1 and count % 4:
+        own.lists[:5, count] = 0  # read for nothing; what it gives lies behind the row's gates
+        count += 1
+    return rows, count
+
+
+@njit(nogil=True, cache=KEEP)
+def _end_rows(finished, real, shared, state, own):  # type: ignore[no-untyped-def]
+    """Scan the finished rows from right to left in every layer, for the rows below to see."""
+    rows, count = _find_rows(finished, real, shared, own)
+    lists, zeros = own.lists, shared.zeros.ctypes.data
+    condition, gates = spot(state.conditions, 0, lists[1], 0, 0), spot(own.right_gates, 0, lists[5], 0, 0)
     for i in range(shared.layers):
-        for x in range(W - 1, -1, -1):
-            for k in range(rows):
-                slot, y = finished[k, 0], finished[k, 1]
-                here[k] = (slot * 2 + y % 2) * (W + 1) + x
-                above[k] = (slot * 2 + (y + 1) % 2) * (W + 1) + x
-                condition[k] = (slot * H + y) * W + x
-                stream[k], cells[k] = slot * W + x, slot * (W + 1) + x
-            for tile in range(0, rows, 4):
-                look(reads, 0, own.right[i], above, 0, tile, h)
-                look(reads, 1, own.right[i], here, 1, tile, h)
-                look(reads, 2, state.conditions, condition, 0, tile, c)
-                look(reads, 3, state.streams[i], stream, 0, tile, F)
-                for unit in range(0, h, 16):
-                    point(before, own.right_cell[i], cells, tile, h + unit)
-                    point(after, own.right_cell[i], cells, tile, unit)
-                    point(places, own.right[i], here, tile, unit)
-                    cell(reads, 4, own.right_w[i], own.right_b[i], unit, before, after, places)
+        above, stream = spot(own.right, i, lists[0], 0, 0), spot(state.streams, i, lists[2], 0, 0)
+        _sum_above(i, count, above, condition, gates, own.right_above_w, own.right_b, shared, state)
+        for colour in range(shared.channels):
+            add_own(colour, count, stream, columns(own.right_own_w, i, 0, 0), gates, shared)
+        _scan(i, rows, shared, own, zeros, gates)
+
+
+@njit(inline="always")
+def _scan(i, rows, shared, own, zeros, gates):  # type: ignore[no-untyped-def]
+    """From the last column to the first: add what the right neighbour says, and continue its cell."""
+    weights, vectors = columns(own.right_beside_w, i, 0, 0), own.right_beside_w.shape[1]
+    hidden, cell = spot(own.right, i, own.lists[3], 0, 0), spot(own.right_cell, i, own.lists[4], 0, 0)
+    next_hidden, next_cell = spot(own.right, i, own.lists[3], 1, 0), spot(own.right_cell, i, own.lists[4], 1, 0)
+    for x in range(shared.width - 1, -1, -1):
+        n = x * rows
+        here = further(gates, n)
+        multiply(rows, further(next_hidden, n), 1, shared.hidden[-1], weights, vectors, zeros, here, here, 0)
+        for colour in range(shared.channels):
+            before, cells, hiddens = further(next_cell, n), further(cell, n), further(hidden, n)
+            continue_cells(colour, rows, here, before, cells, hiddens, shared)
 
 
 @njit(nogil=True, cache=KEEP)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
-    reads, starts, out = new_tables()
     while True:
-        real, count = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND)
+        real, count, wanted = begin_step(
+            slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND
+        )
+        _begin_rows(real, work, shared, state, own)
+        _find_right(count, work, shared, own)
+        for i in range(shared.layers):
+            _from_before(i, count, shared, places, own)
         for colour in range(shared.channels):
-            input_features(colour, count, shared, state, places, reads, starts, out)
+            input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, work, shared, state, places, own, reads, starts, out)
-            if not end_colour(colour, real, count, work, shared, state, places, reads, starts, out):
+                _layer(i, colour, count, shared, state, places, own)
+            if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:

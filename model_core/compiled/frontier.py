@@ -32,8 +32,8 @@ def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=KEEP)
 def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
-    """Pad the list to a multiple of four with the first pixel of the scratch slot; returns the new length."""
-    while count % 4:
+    """Pad a list of several to a multiple of four with the first pixel of the scratch slot; returns the new length."""
+    while count > 1 and count % 4:
         work[count, 0], work[count, 1], work[count, 2] = scratch, 0, 0
         count += 1
     return count

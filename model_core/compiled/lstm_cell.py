@@ -28,6 +28,7 @@ from model_core.compiled.vector_code import (
     new_tile,
     offset,
     rows_apart,
+    side_by_side,
     sigmoid,
     store,
     tanh,
@@ -69,7 +70,7 @@ def _add_products(
         triple = b.inttoptr(b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer())
         address, stride, features = (b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE))
         here = b.load(at_weights)
-        add_product(b, tile, rows_apart(b, address, stride), features, here, weight_bytes)
+        add_product(b, tile, rows_apart(b, address, stride), features, side_by_side(b, here), weight_bytes)
         b.store(b.add(here, b.mul(features, weight_bytes)), at_weights)
 
 
@@ -121,7 +122,7 @@ def add_rows_times(  # type: ignore[no-untyped-def]
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         rows, row_bytes, count, weights, weight_bytes, places = arguments
         tile = new_tile(b, [[constant(0.0)] * COLUMNS] * ROWS)
-        add_product(b, tile, rows_apart(b, rows, row_bytes), count, weights, weight_bytes)
+        add_product(b, tile, rows_apart(b, rows, row_bytes), count, side_by_side(b, weights), weight_bytes)
         table = b.inttoptr(places, INDEX.as_pointer())
         for v in range(COLUMNS):
             address, stride = (b.load(b.gep(table, [INDEX(2 * v + field)])) for field in range(2))

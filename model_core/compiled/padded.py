@@ -1,8 +1,8 @@
-"""Maps and weights laid out for the tiles: each colour's features padded to whole vectors, weights (inputs, outputs).
+"""Maps and weights laid out for the tiles (products.py).
 
-A map of F features becomes one block of a multiple of 16 for each colour, in order. What colour c may read at its own
-pixel is then a prefix of the map, and what it produces is whole vectors, so masked zeros are never multiplied. Padded
-features have zero weights both ways and stay zero.
+A map of F features has them side by side, colour after colour, so what colour c may read at its own pixel is a prefix
+of the map. A cell of it is a little wider, for the last vector of a colour to run on. In weights each colour begins a
+vector of 16 outputs of its own, (vectors, inputs, 16), padded with zeros, so masked zeros are never multiplied.
 """
 
 from dataclasses import dataclass
@@ -11,56 +11,69 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from model_core.compiled.products import LANES
 from model_core.layers.groups import colour_of
 
-LANES = 16
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where F features of C colours lie: feature i at place[i]; colour c owns bounds[c] to bounds[c + 1]."""
+    """A map of several colours: colour c owns features bounds[c] to bounds[c + 1]; all (C + 1,) int64."""
 
-    place: Tensor
     bounds: NDArray[np.int64]
 
     @property
-    def width(self) -> int:
+    def vectors(self) -> NDArray[np.int64]:
+        """Where the colours begin, in vectors, in weights whose outputs this map is."""
+        return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
+
+    @property
+    def features(self) -> int:
         return int(self.bounds[-1])
+
+    @property
+    def width(self) -> int:
+        """Floats in a cell: room for the last vector of every colour."""
+        return _whole(int((self.bounds[:-1] + np.diff(self.vectors) * LANES).max()))
 
 
 def layout(features: int, colours: int) -> Layout:
     """A map of `features`, grouped as everywhere (layers/groups.py)."""
-    owner = colour_of(features, colours)
-    sizes = torch.bincount(owner, minlength=colours)
-    blocks = (sizes + LANES - 1) // LANES * LANES
-    bounds = torch.cat([torch.zeros(1, dtype=torch.int64), blocks.cumsum(0)])
-    first = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
-    return Layout(bounds[owner] + torch.arange(features) - first[owner], bounds.numpy())
+    sizes = torch.bincount(colour_of(features, colours), minlength=colours)
+    return Layout(np.concatenate([[0], sizes.cumsum(0).numpy()]))
 
 
-def plain(features: int) -> Layout:
-    """A map without colours, such as the conditioning map, padded at its end; it may have no features at all."""
-    return layout(features, 1) if features else Layout(torch.arange(0), np.zeros(2, np.int64))
+def gate_layout(hidden: Layout) -> Layout:
+    """The gates of h units: colour by colour, and within a colour o, f, i, g."""
+    return Layout(hidden.bounds * 4)
 
 
-def pad_matrix(weights: Tensor, inputs: Layout, outputs: Layout) -> Floats:
-    """(O, I) weights -> (inputs.width, outputs.width)."""
-    padded = torch.zeros(inputs.width, outputs.width)
-    padded[inputs.place[:, None], outputs.place[None, :]] = weights.detach().float().t()
-    return padded.numpy()
+def gate_order(hidden: Layout) -> Tensor:
+    """(4h,) the paper's index, gate by gate, of each feature of the gates' map."""
+    h, bounds = hidden.features, hidden.bounds
+    starts = [(gate * h + int(bounds[c]), int(bounds[c + 1])) for c in range(len(bounds) - 1) for gate in range(4)]
+    return torch.cat([torch.arange(first, first // h * h + end) for first, end in starts])
+
+
+def whole_columns(weights: Tensor) -> Floats:
+    """(O, I) weights of all colours at once -> (vectors, I, 16)."""
+    outputs, inputs = weights.shape
+    padded = functional.pad(weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs))
+    return padded.view(-1, LANES, inputs).transpose(1, 2).contiguous().numpy()
+
+
+def colour_columns(weights: Tensor, outputs: Layout) -> Floats:
+    """(O, I) weights -> (vectors, I, 16), each colour of the outputs from a vector of its own."""
+    return np.concatenate([whole_columns(part) for part in weights.split(np.diff(outputs.bounds).tolist())])
 
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """(F,) -> (width,)."""
-    padded = torch.zeros(where.width)
-    padded[where.place] = values.detach().float()
-    return padded.numpy()
+    return functional.pad(values.detach().float(), (0, where.width - where.features)).numpy()
 
 
-def gate_layout(hidden: Layout) -> Layout:
-    """Where the four gates of h units lie, (4h,) in the paper's order: chunks of [o, f, i, g], 16 units each."""
-    chunk, lane = hidden.place // LANES, hidden.place % LANES
-    place = torch.cat([chunk * 4 * LANES + gate * LANES + lane for gate in range(4)])
-    return Layout(place, hidden.bounds * 4)
+def _whole(features: int) -> int:
+    return -(-features // LANES) * LANES

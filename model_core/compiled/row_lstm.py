@@ -3,48 +3,62 @@
 
 from collections import namedtuple
 
-import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, cell, end_colour, input_features, look, new_tables, point, ways
+from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.products import columns, everywhere, multiply, row, spot
+from model_core.compiled.recurrence import add_own, continue_cells
 
 STREAM_KIND = 1
 """Streams lie in the ring: a layer reads those of the left neighbour too."""
 
-Own = namedtuple("Own", "ring_rows hidden cell gates_w gates_b")
-"""hidden and cell (L, ring cells, h). Weight rows: the three states above, the condition, the left and own inputs."""
+Own = namedtuple("Own", "ring_rows hidden cell gates before_w before_b own_w")
+"""hidden and cell (L, ring cells, h); gates (L, M, 4h) of the pixels of one step.
+
+Weight rows of before: the three states above, the condition, the left input; of own: the pixel's input.
+"""
 
 
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, work, shared, state, places, own, reads, starts, out):  # type: ignore[no-untyped-def]
-    h, c, F = shared.hidden[-1], state.conditions.shape[1], shared.features[-1]
-    weights, bias = own.gates_w[i], own.gates_b[i]
-    before, cells = np.empty(4, np.int64), np.empty(4, np.int64)
-    for tile in range(0, count, 4):
-        look(reads, 0, own.hidden[i], places.above, 0, tile, 3 * h)
-        look(reads, 1, state.conditions, places.condition, 0, tile, c)
-        look(reads, 2, state.streams[i], places.stream, -1, tile, F + shared.features[colour + 1])
-        for unit in range(shared.hidden[colour], shared.hidden[colour + 1], 16):
-            point(before, own.cell[i], places.above, tile, h + unit)  # one cell on from up and left: straight up
-            point(cells, own.cell[i], places.own, tile, unit)
-            point(out, own.hidden[i], places.own, tile, unit)
-            cell(reads, 3, weights, bias, unit, before, cells, out)
-    ways(i, colour, count, own.hidden[i], places.own, shared, state, places, reads, starts, out)
+def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """What the gates of layer i see of the pixels before, all colours."""
+    h, c = shared.hidden[-1], state.conditions.shape[1]
+    gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.before_w.shape[1], shared.zeros.ctypes.data
+    read, start = spot(own.hidden, i, places.above, 0, 0), everywhere(shared.zeros, places.order)
+    multiply(count, read, 3, h, columns(own.before_w, i, 0, 0), vectors, row(own.before_b, i), start, gates, 0)
+    if c:
+        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.before_w, i, 0, 3 * h)
+        multiply(count, read, 1, c, weights, vectors, zeros, gates, gates, 0)
+    read, weights = spot(state.streams, i, places.stream, -1, 0), columns(own.before_w, i, 0, 3 * h + c)
+    multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, gates, gates, 0)
+
+
+@njit(nogil=True, cache=KEEP)
+def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
+    add_own(colour, count, stream, columns(own.own_w, i, 0, 0), gates, shared)
+    before = spot(own.cell, i, places.above, 1, 0)  # one cell on from up and left: straight up
+    cell, hidden = spot(own.cell, i, places.own, 0, 0), spot(own.hidden, i, places.own, 0, 0)
+    continue_cells(colour, count, gates, before, cell, hidden, shared)
+    ways(i, colour, count, hidden, shared, state, places)
 
 
 @njit(nogil=True, cache=KEEP)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
-    reads, starts, out = new_tables()
     while True:
-        real, count = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND)
+        real, count, wanted = begin_step(
+            slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND
+        )
+        for i in range(shared.layers):
+            _from_before(i, count, shared, state, places, own)
         for colour in range(shared.channels):
-            input_features(colour, count, shared, state, places, reads, starts, out)
+            input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, work, shared, state, places, own, reads, starts, out)
-            if not end_colour(colour, real, count, work, shared, state, places, reads, starts, out):
+                _layer(i, colour, count, shared, state, places, own)
+            if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:

@@ -1,107 +1,167 @@
-"""Tiles for drawing: four pixels, anywhere in memory, through one piece of a layer, as numba intrinsics.
+"""Pieces of a layer for drawing, as numba intrinsics: products of a few pixels, anywhere in memory, and LSTM cells.
 
-Everything is said by tables of int64 byte addresses, four to a row, one for each pixel:
+Where features of pixels lie is a *spot*, three int64: the address of a map's features, the bytes from one of its cells
+to the next, and the address of a list of cells (int64), one for each pixel.
 
-    reads    rows of (address, address, address, address, features): what the product reads, in the order of the weights
-    places   one row of four addresses: where results go, or start from
-
-Each pixel's result is the same sequence of operations whatever the other three are, so its bits depend on nothing else.
+Each pixel's result is the same sequence of operations whatever shape the tile has and whatever the other pixels are, so
+its bits depend on nothing else.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from model_core.compiled.vector_code import (
-    COLUMNS,
     INDEX,
-    ROWS,
     VECTOR_BYTES,
     Builder,
     Tile,
     add_product,
+    exp,
     load,
     multiply_add,
     new_tile,
     relu,
+    side_by_side,
     sigmoid,
     store,
     tanh,
 )
 
-READ = ROWS + 1
-"""Entries in a row of `reads`."""
+_MANY_REGISTERS = binding.get_host_cpu_features().get("avx512f", False)
+TALLEST, WIDEST = (8, 3) if _MANY_REGISTERS else (4, 1)
+"""Pixels and vectors of columns of the largest tile: 8 x 3 sums, three weights and a factor fit into 32 registers."""
+
+_SHAPES = [(rows, columns) for rows in sorted({TALLEST, 4, 1}, reverse=True) for columns in range(WIDEST, 0, -1)]
+_INDEX_BYTES = 8
+_SPOT = types.UniTuple(types.intp, 3)
+_WEIGHTS = types.UniTuple(types.intp, 2)
 
 
-def _addresses(b: Builder, table: ir.Value) -> list[ir.Value]:
-    entries = b.inttoptr(table, INDEX.as_pointer())
-    return [b.load(b.gep(entries, [INDEX(r)])) for r in range(ROWS)]
+def _parts(b: Builder, record: ir.Value, count: int) -> list[ir.Value]:
+    return [b.extract_value(record, i) for i in range(count)]
 
 
-def _columns_at(b: Builder, address: ir.Value, columns: int) -> list[ir.Value]:
-    return [load(b, b.add(address, INDEX(VECTOR_BYTES * v))) for v in range(columns)]
+def _pixels(b: Builder, spot: ir.Value, rows: int) -> list[ir.Value]:
+    """Addresses of the features of the first `rows` pixels of a spot."""
+    base, cell_bytes, cells = _parts(b, spot, 3)
+    entries = b.inttoptr(cells, INDEX.as_pointer())
+    return [b.add(base, b.mul(b.load(b.gep(entries, [INDEX(r)])), cell_bytes)) for r in range(rows)]
 
 
-def _add_reads(
-    b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, weights: ir.Value, weight_bytes: ir.Value
-) -> None:
-    at_weights = cgutils.alloca_once_value(b, weights)
-    with cgutils.for_range(b, count) as loop:
-        row = b.add(reads, b.mul(loop.index, INDEX(8 * READ)))
-        features = b.load(b.gep(b.inttoptr(row, INDEX.as_pointer()), [INDEX(ROWS)]))
-        here = b.load(at_weights)
-        add_product(b, tile, _addresses(b, row), features, here, weight_bytes)
-        b.store(b.add(here, b.mul(features, weight_bytes)), at_weights)
+def _vectors(b: Builder, address: ir.Value, columns: int) -> list[ir.Value]:
+    return [load(b, at) for at in side_by_side(b, address, columns)]
 
 
-def _linear_tile(columns: int) -> Any:
-    @intrinsic
-    def linear(_typing, reads, count, weights, weight_bytes, bias, starts, places, rectify):  # type: ignore[no-untyped-def]
-        def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-            reads, count, weights, weight_bytes, bias, starts, places, rectify = arguments
-            tile = new_tile(b, [_columns_at(b, bias, columns)] * ROWS)
-            with b.if_then(b.icmp_signed("!=", starts, INDEX(0))):
-                for row, address in zip(tile, _addresses(b, starts), strict=True):
-                    for slot, start in zip(row, _columns_at(b, address, columns), strict=True):
-                        b.store(b.fadd(b.load(slot), start), slot)
-            _add_reads(b, tile, reads, count, weights, weight_bytes)
-            with b.if_then(b.icmp_signed("!=", rectify, INDEX(0))):
-                for row in tile:
-                    for slot in row:
-                        b.store(relu(b, b.load(slot)), slot)
-            for row, address in zip(tile, _addresses(b, places), strict=True):
-                for v, slot in enumerate(row):
-                    store(b, b.load(slot), b.add(address, INDEX(VECTOR_BYTES * v)))
-            return context.get_dummy_value()
-
-        return types.void(*[types.intp] * 8), emit
-
-    return linear
+def _start(b: Builder, bias: ir.Value, start: ir.Value, rows: int, columns: int) -> Tile:
+    biases = _vectors(b, bias, columns)
+    starts = [_vectors(b, at, columns) for at in _pixels(b, start, rows)]
+    return new_tile(b, [[b.fadd(*pair) for pair in zip(biases, row, strict=True)] for row in starts])
 
 
-linear_1, linear_2, linear_3, linear_4 = (_linear_tile(columns) for columns in range(1, COLUMNS + 1))
-"""bias + starts (if any) + reads @ weights, rectified if asked, for 16, 32, 48 and 64 columns."""
+def _finish(b: Builder, tile: Tile, out: ir.Value, rectify: ir.Value) -> None:
+    with b.if_then(b.icmp_signed("!=", rectify, INDEX(0))):
+        for row in tile:
+            for slot in row:
+                b.store(relu(b, b.load(slot)), slot)
+    for row, place in zip(tile, _pixels(b, out, len(tile)), strict=True):
+        for slot, at in zip(row, side_by_side(b, place, len(row)), strict=True):
+            store(b, b.load(slot), at)
+
+
+def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -> None:
+    """The product of a tile of this shape; see `product_tile` for the arguments."""
+    read, taps, features, weights, bias, start, out, rectify = arguments
+    pixels, tile = _pixels(b, read, rows), _start(b, bias, start, rows, columns)
+    cell_bytes, (first, vector_bytes) = b.extract_value(read, 1), _parts(b, weights, 2)
+    tap_bytes = b.mul(features, INDEX(VECTOR_BYTES))
+    with cgutils.for_range(b, taps) as loop:
+        left = [b.add(pixel, b.mul(loop.index, cell_bytes)) for pixel in pixels]
+        here = b.add(first, b.mul(loop.index, tap_bytes))
+        right = [b.add(here, b.mul(vector_bytes, INDEX(v))) for v in range(columns)]
+        add_product(b, tile, left, features, right, INDEX(VECTOR_BYTES))
+    _finish(b, tile, out, rectify)
 
 
 @intrinsic
-def cell_tile(  # type: ignore[no-untyped-def]
-    _typing, reads, count, weights, weight_bytes, bias, cells_before, cells, hiddens
+def product_tile(  # type: ignore[no-untyped-def]
+    _typing, rows, columns, read, taps, features, weights, bias, start, out, rectify
 ):
-    """16 hidden units of an LSTM (equation 3), gates by chunks of [o, f, i, g]; three tables of places."""
+    """out = bias + start + read @ weights, rectified if asked, for `rows` pixels and `columns` vectors of columns.
+
+    The shape must be one of those above. read, start, out: spots; of read, `features` floats in each of `taps` cells
+    side by side. weights: (address, bytes from one vector of columns to the next), in each taps * features rows of 16.
+    """
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        reads, count, weights, weight_bytes, bias, cells_before, cells, hiddens = arguments
-        tile = new_tile(b, [_columns_at(b, bias, COLUMNS)] * ROWS)
-        _add_reads(b, tile, reads, count, weights, weight_bytes)
-        tables = (_addresses(b, table) for table in (cells_before, cells, hiddens))
-        for row, before, cell, hidden in zip(tile, *tables, strict=True):
-            o, f, i = (sigmoid(b, b.load(slot)) for slot in row[:3])
-            c = multiply_add(b, f, load(b, before), b.fmul(i, tanh(b, b.load(row[3]))))
-            store(b, c, cell)
-            store(b, b.fmul(o, tanh(b, c)), hidden)
+        rows, columns, *rest = arguments
+        for tall, wide in _SHAPES:
+            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+            with b.if_then(b.and_(is_tall, is_wide)):
+                _emit_tile(b, tall, wide, rest)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 8), emit
+    numbers = [types.intp] * 2
+    return types.void(*numbers, _SPOT, *numbers, _WEIGHTS, types.intp, _SPOT, _SPOT, types.intp), emit
+
+
+def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> Any:
+    """What an intrinsic (count, vectors, *spots, *numbers) returns: `operation` on 16 floats at each spot, for all."""
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        count, vectors, *rest = arguments
+        records = [_parts(b, spot, 3) for spot in rest[:spots]]
+        with cgutils.for_range(b, count) as pixel:
+            skipped = b.mul(pixel.index, INDEX(_INDEX_BYTES))
+            rows = []
+            for base, cell_bytes, cells in records:
+                cell = b.load(b.inttoptr(b.add(cells, skipped), INDEX.as_pointer()))
+                rows.append(b.add(base, b.mul(cell, cell_bytes)))
+            with cgutils.for_range(b, vectors) as vector:
+                across = b.mul(vector.index, INDEX(VECTOR_BYTES))
+                operation(b, *(b.add(row, across) for row in rows), *rest[spots:])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, *[_SPOT] * spots, *[types.intp] * numbers), emit
+
+
+@intrinsic
+def rectify(_typing, count, vectors, source, target):  # type: ignore[no-untyped-def]
+    """target = max(source, 0); NaN stays NaN."""
+    return _elementwise(2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target))
+
+
+@intrinsic
+def add(_typing, count, vectors, left, right, target):  # type: ignore[no-untyped-def]
+    """target = left + right."""
+    return _elementwise(3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target))
+
+
+@intrinsic
+def rectify_sum(_typing, count, vectors, left, right, target):  # type: ignore[no-untyped-def]
+    """target = max(left + right, 0); NaN stays NaN."""
+    return _elementwise(3, 0, lambda b, x, y, target: store(b, relu(b, b.fadd(load(b, x), load(b, y))), target))
+
+
+@intrinsic
+def exponentials(_typing, count, vectors, source, target):  # type: ignore[no-untyped-def]
+    """target = exp(source), within 2e-7."""
+    return _elementwise(2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target))
+
+
+@intrinsic
+def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_bytes):  # type: ignore[no-untyped-def]
+    """LSTM cells (equation 3) that continue `before`; the summed gates o, f, i, g lie `gate_bytes` apart."""
+
+    def units(b: Builder, gates: ir.Value, before: ir.Value, cell: ir.Value, hidden: ir.Value, apart: ir.Value) -> None:
+        sums = [load(b, b.add(gates, b.mul(apart, INDEX(gate)))) for gate in range(4)]
+        o, f, i = (sigmoid(b, gate) for gate in sums[:3])
+        c = multiply_add(b, f, load(b, before), b.fmul(i, tanh(b, sums[3])))
+        store(b, c, cell)
+        store(b, b.fmul(o, tanh(b, c)), hidden)
+
+    return _elementwise(4, 1, units)

@@ -68,35 +68,50 @@ def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
     return tile
 
 
-def add_product(
-    b: Builder, tile: Tile, rows: Sequence[ir.Value], count: ir.Value, right: ir.Value, right_stride: ir.Value
-) -> None:
-    """tile += left @ right: left has `count` floats at each of the addresses `rows`, right has `count` rows.
+def side_by_side(b: Builder, address: ir.Value, columns: int = COLUMNS) -> list[ir.Value]:
+    """Addresses of vectors that lie side by side."""
+    return [b.add(address, INDEX(VECTOR_BYTES * v)) for v in range(columns)]
 
-    `count` is a multiple of UNROLL.
+
+def add_product(
+    b: Builder, tile: Tile, rows: Sequence[ir.Value], count: ir.Value, columns: Sequence[ir.Value], stride: ir.Value
+) -> None:
+    """tile += left @ right: left has `count` floats at each of the addresses `rows`.
+
+    right has `count` rows, `stride` bytes apart, its vectors of columns beginning at the addresses `columns`. Each
+    element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile.
     """
-    with cgutils.for_range_slice(b, INDEX(0), count, INDEX(UNROLL), inc=True) as (k, _):
+    whole = b.and_(count, INDEX(-UNROLL))
+    with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
         for step in range(UNROLL):
-            index = b.add(k, INDEX(step))
-            row_of_right = b.add(right, b.mul(index, right_stride))
-            columns = [load(b, b.add(row_of_right, INDEX(VECTOR_BYTES * v))) for v in range(len(tile[0]))]
-            for address, row in zip(rows, tile, strict=True):
-                factor = _broadcast(b, b.add(address, b.mul(index, INDEX(4))))
-                for slot, column in zip(row, columns, strict=True):
-                    b.store(multiply_add(b, factor, column, b.load(slot)), slot)
+            _add_outer(b, tile, rows, b.add(k, INDEX(step)), columns, stride)
+    with cgutils.for_range_slice(b, whole, count, INDEX(1), inc=True) as (k, _):
+        _add_outer(b, tile, rows, k, columns, stride)
+
+
+def _add_outer(
+    b: Builder, tile: Tile, rows: Sequence[ir.Value], k: ir.Value, columns: Sequence[ir.Value], stride: ir.Value
+) -> None:
+    """tile += the outer product of left's column k and right's row k."""
+    down = b.mul(k, stride)
+    vectors = [load(b, b.add(column, down)) for column in columns]
+    for address, row in zip(rows, tile, strict=True):
+        factor = _broadcast(b, b.add(address, b.mul(k, INDEX(4))))
+        for slot, vector in zip(row, vectors, strict=True):
+            b.store(multiply_add(b, factor, vector, b.load(slot)), slot)
 
 
 def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
     """1 / (1 + exp(-x)), within 2e-7."""
-    return b.fdiv(constant(1.0), b.fadd(constant(1.0), _exp(b, b.fneg(x))))
+    return b.fdiv(constant(1.0), b.fadd(constant(1.0), exp(b, b.fneg(x))))
 
 
 def tanh(b: Builder, x: ir.Value) -> ir.Value:
     """1 - 2 / (exp(2x) + 1), within 2e-7."""
-    return b.fsub(constant(1.0), b.fdiv(constant(2.0), b.fadd(_exp(b, b.fmul(x, constant(2.0))), constant(1.0))))
+    return b.fsub(constant(1.0), b.fdiv(constant(2.0), b.fadd(exp(b, b.fmul(x, constant(2.0))), constant(1.0))))
 
 
-def _exp(b: Builder, x: ir.Value) -> ir.Value:
+def exp(b: Builder, x: ir.Value) -> ir.Value:
     """exp(x) = 2^n exp(r) with |r| <= ln(2) / 2: the power by its exponent bits, the rest by seven Taylor terms.
 
     x is held within -87..87, where float32 has an exponent for it; NaN stays NaN.

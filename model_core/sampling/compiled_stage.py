@@ -12,7 +12,8 @@ from torch import Tensor
 
 from model_core.compiled import convolution, diagonal, row_lstm
 from model_core.compiled.padded import Floats
-from model_core.compiled.pixels import SIDE, VALUE_WIDTH, Places, State
+from model_core.compiled.pixels import SIDE, Places, State
+from model_core.compiled.products import LANES
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled_weights import Maps, convolution_own, diagonal_own, row_own, shared_weights
 from model_core.sampling.stage import Drawing, SlotRow
@@ -75,7 +76,7 @@ class CompiledStage:
         if drawing.condition is not None:
             cells = len(state.conditions) // self._slots
             condition = drawing.condition.flatten(0, 1).numpy()
-            state.conditions[slot * cells : (slot + 1) * cells, : condition.shape[1]] = condition
+            state.conditions[slot * cells : (slot + 1) * cells] = condition
         for name, outside in self._outside.items():
             part = getattr(self._own, name)
             cells = part.shape[1] // self._slots
@@ -127,12 +128,13 @@ def _state(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, longes
         keep=keep,
         noise=np.zeros((slots, H, W, C)),
         temperature=np.ones(slots),
-        scaled=floats(slots * (H + SIDE) * (W + 2 * SIDE), VALUE_WIDTH),
-        conditions=floats(slots * H * W, maps.condition.width),
+        scaled=floats(slots * (H + SIDE) * (W + 2 * SIDE), C),
+        conditions=floats(slots * H * W, network.conditioning),
         streams=floats(config.layers + 1, stream_cells, maps.features.width),
         skips=floats(longest, maps.features.width),
         top=floats(longest, maps.features.width),
         first=floats(longest, maps.wide.width),
         second=floats(longest, maps.wide.width),
         logits=floats(longest, maps.outputs.width),
+        weights=floats(-(-config.values // LANES) * LANES),
     )

@@ -2,12 +2,20 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_core.compiled import convolution, diagonal, row_lstm
-from model_core.compiled.padded import Floats, Layout, gate_layout, layout, pad_matrix, pad_vector, plain
-from model_core.compiled.pixels import SIDE, VALUE_WIDTH, Shared
+from model_core.compiled.padded import (
+    Floats,
+    Layout,
+    colour_columns,
+    gate_layout,
+    gate_order,
+    layout,
+    pad_vector,
+    whole_columns,
+)
+from model_core.compiled.pixels import SIDE, Shared
 from model_core.layers.convolution import ConvolutionLayer
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.layers.masked_conv import MaskedConv2d
@@ -23,20 +31,21 @@ class Maps:
         self.features = layout(config.features, config.channels)
         self.hidden = layout(config.hidden, config.channels)
         self.gates = gate_layout(self.hidden)
+        self.gate_order = gate_order(self.hidden)
         self.wide = layout(config.head, config.channels)
         self.outputs = layout(config.values * config.channels, config.channels)
-        self.condition = plain(network.conditioning)
 
 
 def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
     """What every network has beside its layers."""
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
-    up_w, up_b = _stack([_pointwise(block.up, maps.hidden, maps.features) for block in blocks])
-    skip_w, skip_b = _stack([_pointwise(skip, maps.hidden, maps.features) for skip in skips] or [_nothing()])
-    first_w, first_b = _pointwise(head.first, maps.features, maps.wide)
-    second_w, second_b = _pointwise(head.second, maps.wide, maps.wide)
-    output_w, output_b = _pointwise(head.output, maps.wide, maps.outputs)
+    up_w, up_b = _stack([_pointwise(block.up, maps.features) for block in blocks])
+    skip_w, skip_b = _stack([_pointwise(skip, maps.features) for skip in skips or [blocks[0].up]])
+    first_w, first_b = _pointwise(head.first, maps.wide)
+    second_w, second_b = _pointwise(head.second, maps.wide)
+    output_w, output_b = _pointwise(head.output, maps.outputs)
+    before_w, own_w = _input_columns(network.input, maps.features)
     return Shared(
         channels=config.channels,
         values=config.values,
@@ -47,14 +56,22 @@ def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
         skip=int(config.skip),
         features=maps.features.bounds,
         hidden=maps.hidden.bounds,
+        gates=maps.gates.bounds,
         wide=maps.wide.bounds,
         outputs=maps.outputs.bounds,
-        input_w=_input_matrix(network.input, maps.features),
-        input_b=pad_vector(network.input.bias, maps.features),
+        feature_vectors=maps.features.vectors,
+        hidden_vectors=maps.hidden.vectors,
+        gate_vectors=maps.gates.vectors,
+        wide_vectors=maps.wide.vectors,
+        output_vectors=maps.outputs.vectors,
+        zeros=np.zeros(max(part.width for part in (maps.features, maps.gates, maps.wide, maps.outputs)), np.float32),
+        before_w=before_w,
+        before_b=pad_vector(network.input.bias, maps.features),
+        own_w=own_w,
         up_w=up_w,
         up_b=up_b,
         skip_w=skip_w,
-        skip_b=skip_b,
+        skip_b=skip_b.sum(0) * np.float32(config.skip),
         first_w=first_w,
         first_b=first_b,
         second_w=second_w,
@@ -67,32 +84,35 @@ def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
 def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> convolution.Own:
     """Weights and state of a PixelCNN's layers; `slots` counts the scratch slot, `work` is the longest work list."""
     layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
-    down_w, down_b = _stack([_pointwise(layer.down, maps.features, maps.hidden) for layer in layers])
-    spread_w, spread_b = _stack([_spread(layer, maps) for layer in layers])
+    down_w, down_b = _stack([_pointwise(layer.down, maps.hidden) for layer in layers])
     L, h = len(layers), maps.hidden.width
     return convolution.Own(
         ring_rows=ring_rows,
-        maps=np.zeros((L, slots * ring_rows * (network.config.width + 2), h), np.float32),
-        rectified=np.zeros((L, work, maps.features.width), np.float32),
-        out=np.zeros((L, work, h), np.float32),
+        maps=_zeros(L, slots * ring_rows * (network.config.width + 2), h),
+        rectified=_zeros(L, work, maps.features.width),
+        sums=_zeros(L, work, h),
+        out=_zeros(L, work, h),
         down_w=down_w,
         down_b=down_b,
-        spread_w=spread_w,
-        spread_b=spread_b,
+        before_w=np.stack([_spread_before(layer) for layer in layers]),
+        before_b=np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
+        own_w=np.stack([colour_columns(layer.spread.masked_weight()[:, :, 1, 1], maps.hidden) for layer in layers]),
     )
 
 
 def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> row_lstm.Own:
     """Weights and state of a Row LSTM's layers."""
     layers = [layer_of(block, RowLSTM) for block in network.blocks]
-    gates_w, gates_b = _stack([_row_gates(layer, maps) for layer in layers])
+    inputs = [layer.input_to_state.masked_weight()[maps.gate_order, :, 0] for layer in layers]  # (4h, 2h, 3)
     cells = slots * ring_rows * (network.config.width + 2)
     return row_lstm.Own(
         ring_rows=ring_rows,
         hidden=_filled([layer.initial_hidden for layer in layers], maps.hidden, cells),
         cell=_filled([layer.initial_cell for layer in layers], maps.hidden, cells),
-        gates_w=gates_w,
-        gates_b=gates_b,
+        gates=_zeros(len(layers), work, maps.gates.width),
+        before_w=np.stack([_row_before(layer, maps) for layer in layers]),
+        before_b=np.stack([_gate_bias(layer.input_to_state, maps) for layer in layers]),
+        own_w=np.stack([colour_columns(taps[:, :, 1], maps.gates) for taps in inputs]),
     )
 
 
@@ -100,65 +120,75 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
     """Weights and state of a Diagonal BiLSTM's layers."""
     layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
     left, right = [layer.left for layer in layers], [layer.right for layer in layers]
-    left_w, left_b = _stack([_diagonal_gates(lstm, maps) for lstm in left])
-    right_w, right_b = _stack([_diagonal_gates(lstm, maps) for lstm in right])
-    W = network.config.width
-    cells = slots * ring_rows * (W + 2)
+    L, W, gates = len(layers), network.config.width, maps.gates.width
+    longest = (slots + 3) * W + 4  # rows, and pixels, are filled up to a multiple of four
+    right_map = _filled([lstm.initial_hidden for lstm in right], maps.hidden, slots * 2 * (W + 1) + 1)
+    right_map[:, -1] = 0
     return diagonal.Own(
         ring_rows=ring_rows,
-        hidden=_filled([lstm.initial_hidden for lstm in left], maps.hidden, cells),
-        cell=_filled([lstm.initial_cell for lstm in left], maps.hidden, cells),
-        out=np.zeros((len(layers), work, maps.hidden.width), np.float32),
-        left_w=left_w,
-        left_b=left_b,
-        right=_filled([lstm.initial_hidden for lstm in right], maps.hidden, slots * 2 * (W + 1)),
+        hidden=_filled([lstm.initial_hidden for lstm in left], maps.hidden, slots * ring_rows * (W + 2)),
+        cell=_filled([lstm.initial_cell for lstm in left], maps.hidden, slots * ring_rows * (W + 2)),
+        above=_zeros(L, slots * W, gates),
+        gates=_zeros(L, work, gates),
+        out=_zeros(L, work, maps.hidden.width),
+        right=right_map,
         right_cell=_filled([lstm.initial_cell for lstm in right], maps.hidden, slots * (W + 1)),
-        right_w=right_w,
-        right_b=right_b,
+        right_gates=_zeros(longest, gates),
+        lists=np.tile(np.arange(longest), (7, 1)),
+        left_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in left]),
+        left_beside_w=np.stack([whole_columns(lstm.state_to_state[1][maps.gate_order]) for lstm in left]),
+        left_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in left]),
+        left_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in left]),
+        right_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in right]),
+        right_beside_w=np.stack([whole_columns(lstm.state_to_state[1][maps.gate_order]) for lstm in right]),
+        right_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in right]),
+        right_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in right]),
     )
 
 
-def _pointwise(convolution: MaskedConv2d, inputs: Layout, outputs: Layout) -> tuple[Floats, Floats]:
-    return pad_matrix(convolution.matrix(), inputs, outputs), pad_vector(convolution.bias, outputs)
+def _pointwise(convolution: MaskedConv2d, outputs: Layout) -> tuple[Floats, Floats]:
+    return colour_columns(convolution.matrix(), outputs), pad_vector(convolution.bias, outputs)
 
 
-def _input_matrix(convolution: MaskedConv2d, outputs: Layout) -> Floats:
-    """Cells of the map of values: three rows of seven, then four; colours and a spare in each."""
+def _input_columns(convolution: MaskedConv2d, outputs: Layout) -> tuple[Floats, Floats]:
+    """The pixels before, three rows of seven and then three; and the pixel itself. All colours of each cell."""
     weight = convolution.masked_weight()  # (O, C, 4, 7)
-    colours = Layout(torch.arange(weight.shape[1]), np.array([0, VALUE_WIDTH]))
-    above = [weight[:, :, dy, dx] for dy in range(SIDE) for dx in range(2 * SIDE + 1)]
-    own_row = [weight[:, :, SIDE, dx] for dx in range(SIDE + 1)]
-    return np.concatenate([pad_matrix(tap, colours, outputs) for tap in [*above, *own_row]])
+    cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [(SIDE, dx) for dx in range(SIDE)]
+    before = torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1)
+    return whole_columns(before), colour_columns(weight[:, :, SIDE, SIDE], outputs)
 
 
-def _spread(layer: ConvolutionLayer, maps: Maps) -> tuple[Floats, Floats]:
+def _spread_before(layer: ConvolutionLayer) -> Floats:
     weight = layer.spread.masked_weight()  # (h, h, 2, 3)
-    above = [pad_matrix(weight[:, :, 0, dx], maps.hidden, maps.hidden) for dx in range(3)]
-    beside = [pad_matrix(weight[:, :, 1, dx], maps.hidden, maps.hidden) for dx in range(2)]
-    condition = _condition(layer.condition, maps, maps.hidden)
-    return np.concatenate([*above, condition, *beside]), pad_vector(layer.spread.bias, maps.hidden)
+    above = [weight[:, :, 0, dx] for dx in range(3)]
+    return whole_columns(torch.cat([*above, *_condition(layer.condition), weight[:, :, 1, 0]], 1))
 
 
-def _row_gates(lstm: RowLSTM, maps: Maps) -> tuple[Floats, Floats]:
-    weight = lstm.input_to_state.masked_weight()[:, :, 0]  # (4h, 2h, 3)
-    states = [pad_matrix(tap, maps.hidden, maps.gates) for tap in lstm.state_to_state]
-    inputs = [pad_matrix(weight[:, :, dx], maps.features, maps.gates) for dx in range(2)]
-    condition = _condition(lstm.condition, maps, maps.gates)
-    return np.concatenate([*states, condition, *inputs]), pad_vector(lstm.input_to_state.bias, maps.gates)
+def _row_before(lstm: RowLSTM, maps: Maps) -> Floats:
+    left_input = lstm.input_to_state.masked_weight()[:, :, 0, 0]
+    parts = [*lstm.state_to_state, *_condition(lstm.condition), left_input]
+    return whole_columns(torch.cat(parts, 1)[maps.gate_order])
 
 
-def _diagonal_gates(lstm: DiagonalLSTM, maps: Maps) -> tuple[Floats, Floats]:
-    states = [pad_matrix(tap, maps.hidden, maps.gates) for tap in lstm.state_to_state]  # up, beside
-    inputs = pad_matrix(lstm.input_to_state.matrix(), maps.features, maps.gates)
-    condition = _condition(lstm.condition, maps, maps.gates)
-    return np.concatenate([*states, condition, inputs]), pad_vector(lstm.input_to_state.bias, maps.gates)
+def _diagonal_above(lstm: DiagonalLSTM, maps: Maps) -> Floats:
+    return whole_columns(torch.cat([lstm.state_to_state[0], *_condition(lstm.condition)], 1)[maps.gate_order])
 
 
-def _condition(condition: nn.Conv2d | None, maps: Maps, outputs: Layout) -> Floats:
-    """(c, outputs) weights of the conditioning map; no rows for a network without one."""
-    if condition is None:
-        return np.zeros((0, outputs.width), np.float32)
-    return pad_matrix(condition.weight[:, :, 0, 0], maps.condition, outputs)
+def _gate_columns(convolution: MaskedConv2d, maps: Maps) -> Floats:
+    return colour_columns(convolution.matrix()[maps.gate_order], maps.gates)
+
+
+def _gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
+    return pad_vector(convolution.bias[maps.gate_order], maps.gates)
+
+
+def _condition(condition: nn.Conv2d | None) -> list[Tensor]:
+    """The (outputs, c) weights of the conditioning map, if there is one."""
+    return [] if condition is None else [condition.weight[:, :, 0, 0]]
+
+
+def _zeros(*shape: int) -> Floats:
+    return np.zeros(shape, np.float32)
 
 
 def _filled(initials: list[Tensor], hidden: Layout, cells: int) -> Floats:
@@ -168,7 +198,3 @@ def _filled(initials: list[Tensor], hidden: Layout, cells: int) -> Floats:
 
 def _stack(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return np.stack([weights for weights, _ in parts]), np.stack([bias for _, bias in parts])
-
-
-def _nothing() -> tuple[Floats, NDArray[np.float32]]:
-    return np.zeros((1, 16), np.float32), np.zeros(16, np.float32)

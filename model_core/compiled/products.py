@@ -1,0 +1,114 @@
+"""Products of a work list's features with weights, in tiles (all functions numba's).
+
+Where features lie is a spot (tiles.py). Weights are laid out by vectors of 16 columns, (..., vectors, inputs, 16), so
+that a tile reads them in the order in which they lie; where a product begins in them is (address, bytes from one vector
+to the next).
+
+The columns of one colour are whole vectors in the weights, and in the maps no wider than they are: the last vector runs
+on into the next colour's features, with weights of zero, and that colour writes them when its turn comes. So whatever
+is computed for all colours at once is never wider than the map.
+"""
+# pyright: reportCallIssue=false
+# numba passes an intrinsic's first parameter itself
+
+from numba import njit
+
+from model_core.compiled import KEEP
+from model_core.compiled.tiles import TALLEST, WIDEST, product_tile
+
+BYTES = 4
+LANES = 16
+VECTOR_BYTES = LANES * BYTES
+INDEX_BYTES = 8
+SMALLEST = 4
+"""Pixels in the smallest tile but one, which is a single pixel."""
+
+
+@njit(inline="always")
+def spot(maps, layer, cells, shift, column):  # type: ignore[no-untyped-def]
+    """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
+    address = maps.ctypes.data + layer * maps.strides[0] + shift * maps.strides[-2] + column * BYTES
+    return address, maps.strides[-2], cells.ctypes.data
+
+
+@njit(inline="always")
+def aside(place, column):  # type: ignore[no-untyped-def]
+    """The spot `column` features on."""
+    return place[0] + column * BYTES, place[1], place[2]
+
+
+@njit(inline="always")
+def further(place, pixels):  # type: ignore[no-untyped-def]
+    """The spot of the pixels from the `pixels`-th of the list on."""
+    return place[0], place[1], place[2] + pixels * INDEX_BYTES
+
+
+@njit(inline="always")
+def row(vectors, layer):  # type: ignore[no-untyped-def]
+    """The address of one of vectors (layers, width), such as a layer's bias."""
+    return vectors.ctypes.data + layer * vectors.strides[0]
+
+
+@njit(inline="always")
+def everywhere(vector, cells):  # type: ignore[no-untyped-def]
+    """A spot that is the same vector (width,) for every pixel."""
+    return vector.ctypes.data, 0, cells.ctypes.data
+
+
+@njit(inline="always")
+def columns(weights, layer, vector, row):  # type: ignore[no-untyped-def]
+    """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
+    stride = weights.strides[-3]
+    return weights.ctypes.data + layer * weights.strides[0] + vector * stride + row * VECTOR_BYTES, stride
+
+
+@njit(nogil=True, cache=KEEP)
+def multiply(count, read, taps, features, weights, vectors, bias, start, out, rectify):  # type: ignore[no-untyped-def]
+    """out = bias + start + read @ weights for `count` pixels (1 or a multiple of 4) and 16 * vectors columns.
+
+    read: `features` of each of `taps` cells side by side. bias: the address of a vector. rectify: 1 for max(., 0).
+    """
+    vector = 0
+    while vector < vectors:
+        left = vectors - vector
+        wide = min(WIDEST, left) if left != 4 else min(WIDEST, 2)
+        across = vector * VECTOR_BYTES
+        pixel = 0
+        while pixel < count:
+            tall = TALLEST if count - pixel >= TALLEST else min(SMALLEST, count - pixel)
+            along = pixel * INDEX_BYTES
+            product_tile(
+                tall,
+                wide,
+                (read[0], read[1], read[2] + along),
+                taps,
+                features,
+                (weights[0] + vector * weights[1], weights[1]),
+                bias + across,
+                (start[0] + across, start[1], start[2] + along),
+                (out[0] + across, out[1], out[2] + along),
+                rectify,
+            )
+            pixel += tall
+        vector += wide
+
+
+@njit(inline="always")
+def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):  # type: ignore[no-untyped-def]
+    """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
+
+    weights, bias, start and out begin with the first colour; bounds and vectors say where each begins in them.
+    """
+    first, column = vectors[colour], bounds[colour]
+    multiply(
+        count,
+        read,
+        1,
+        known,
+        (weights[0] + first * weights[1], weights[1]),
+        vectors[colour + 1] - first,
+        bias + column * BYTES,
+        aside(start, column),
+        aside(out, column),
+        rectify,
+    )

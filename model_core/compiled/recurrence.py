@@ -1,0 +1,26 @@
+"""What the recurrent networks share when they draw: the gates are summed in memory, then comes the cell (equation 3).
+
+The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one after the other without padding.
+"""
+# pyright: reportCallIssue=false
+
+from numba import njit
+
+from model_core.compiled.products import BYTES, LANES, aside, one_colour
+from model_core.compiled.tiles import lstm_cells
+
+
+@njit(inline="always")
+def add_own(colour, count, read, weights, gates, shared):  # type: ignore[no-untyped-def]
+    """Add what the gates of one colour see of the features at the spot `read`: those of the colours up to its own."""
+    known, zeros = shared.features[colour + 1], shared.zeros.ctypes.data
+    one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, gates, gates, 0)
+
+
+@njit(inline="always")
+def continue_cells(colour, count, gates, before, cells, hiddens, shared):  # type: ignore[no-untyped-def]
+    """The cells and hidden states of one colour from its gates and the cells before; all spots of the first colour."""
+    first, units = shared.hidden[colour], shared.hidden[colour + 1] - shared.hidden[colour]
+    vectors, gates = (units + LANES - 1) // LANES, aside(gates, shared.gates[colour])
+    before, cells, hiddens = aside(before, first), aside(cells, first), aside(hiddens, first)
+    lstm_cells(count, vectors, gates, before, cells, hiddens, units * BYTES)
