@@ -1,0 +1,151 @@
+/** The server's calls. Throws Problem when it refuses, Unreachable when it does not answer; knows no element. */
+
+import { Problem, Unreachable } from "./problems.js";
+
+/** @import {Info, Job, Model, ScoreMap, Stage} from "./types" */
+
+const KEY = "pixelrnn.key";
+const TRIES = 3;
+const PAUSE_MS = 400;
+
+export class Api {
+  /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
+  askForKey = async () => "";
+
+  /** @returns {Promise<Info>} */
+  info() {
+    return this.#json("/info");
+  }
+
+  /** @returns {Promise<Model[]>} */
+  async models() {
+    return (await this.#json("/models")).models;
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} waitS how long to wait for the end
+   * @returns {Promise<Job>}
+   */
+  job(id, waitS = 0) {
+    return this.#json(`/jobs/${id}?wait=${waitS}`);
+  }
+
+  /**
+   * Cancel it, or forget it once it has ended.
+   *
+   * @param {string} id
+   */
+  async remove(id) {
+    await this.send(`/jobs/${id}`, { method: "DELETE" });
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<ScoreMap>}
+   */
+  scoreMap(id) {
+    return this.#json(`/jobs/${id}/score-map`);
+  }
+
+  /**
+   * @param {string} id
+   * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean}} [options]
+   */
+  async image(id, options = {}) {
+    return (await this.send(imagePath(id, options), {})).blob();
+  }
+
+  /**
+   * A job that draws: JSON for a sample, a form for what needs files. One click is one job, however often it is sent.
+   *
+   * @param {string} path
+   * @param {Record<string, any> | FormData} body
+   * @param {number} waitS how long to wait for the end
+   * @returns {Promise<Job>}
+   */
+  async submit(path, body, waitS = 0) {
+    const headers = new Headers({ "Idempotency-Key": randomKey() });
+    if (waitS) headers.set("Prefer", `wait=${waitS}`);
+    if (!(body instanceof FormData)) headers.set("Content-Type", "application/json");
+    const request = { method: "POST", headers, body: body instanceof FormData ? body : JSON.stringify(body) };
+    for (let tried = 1; ; tried += 1) {
+      try {
+        return await (await this.send(path, request)).json();
+      } catch (error) {
+        if (!(error instanceof Unreachable) || tried === TRIES) throw error;
+        await pause(PAUSE_MS * tried);
+      }
+    }
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} request
+   * @returns {Promise<Response>} one that is fine
+   */
+  async send(path, request) {
+    const response = await this.#fetch(path, request);
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    if (response.status === 401) {
+      const key = await this.askForKey();
+      if (key) {
+        sessionStorage.setItem(KEY, key);
+        return this.send(path, request);
+      }
+    }
+    throw problem;
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} request
+   */
+  async #fetch(path, request) {
+    const headers = new Headers(request.headers);
+    const key = sessionStorage.getItem(KEY);
+    if (key) headers.set("Authorization", `Bearer ${key}`);
+    try {
+      return await fetch(path, { ...request, headers });
+    } catch (error) {
+      if (request.signal?.aborted) throw error;
+      throw new Unreachable();
+    }
+  }
+
+  /** @param {string} path */
+  async #json(path) {
+    return (await this.send(path, {})).json();
+  }
+}
+
+/**
+ * @param {string} id
+ * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean}} options
+ */
+export function imagePath(id, options) {
+  const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]));
+  return `/jobs/${id}/image?${query}`;
+}
+
+/** @param {number} ms */
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  try {
+    return new Problem(await response.json(), retryAfter);
+  } catch {
+    const title = response.statusText || `Error ${response.status}`;
+    return new Problem({ type: "", title, status: response.status, detail: title }, retryAfter);
+  }
+}
+
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,35 @@
+/** The pictures that the page brings along: strips of squares, cut apart here. */
+
+import { fitted, load } from "./raster.js";
+
+/** @import {Model, Size} from "./types" */
+
+const DIGITS = { url: "/playground/img/digits.png", names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
+const SCENES = {
+  url: "/playground/img/scenes.png",
+  names: ["Boat", "Dunes", "Night", "Tree", "House", "Mountains"],
+};
+
+/** @param {string} name */
+function digit(name) {
+  return `Digit ${name}`;
+}
+
+/**
+ * Pictures that suit the model, at this size.
+ *
+ * @param {Model} model
+ * @param {Size} size
+ * @returns {Promise<{name: string, picture: ImageData}[]>}
+ */
+export async function examplesFor(model, size) {
+  const strip = model.channels === 1 ? DIGITS : SCENES;
+  const image = await load(strip.url);
+  const side = image.height;
+  return Promise.all(
+    strip.names.map(async (name, i) => {
+      const square = await createImageBitmap(image, i * side, 0, side, side);
+      return { name, picture: fitted(square, size) };
+    }),
+  );
+}

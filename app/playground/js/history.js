@@ -1,0 +1,58 @@
+/** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
+
+/** @import {Given, Job, Remembered} from "./types" */
+
+const KEY = "pixelrnn.history";
+const MOST = 60;
+
+export class History {
+  /** @returns {Remembered[]} */
+  all() {
+    try {
+      const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+      return Array.isArray(found) ? found : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.all().find((one) => one.id === id) ?? null;
+  }
+
+  /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */
+  keep(job) {
+    const others = this.all().filter((one) => one.id !== job.id);
+    this.#write([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
+  }
+
+  /** @param {string} id */
+  forget(id) {
+    this.#write(this.all().filter((one) => one.id !== id));
+  }
+
+  clear() {
+    this.#write([]);
+  }
+
+  /** Older half out when the browser gives no more room. @param {Remembered[]} jobs */
+  #write(jobs) {
+    try {
+      localStorage.setItem(KEY, JSON.stringify(jobs));
+    } catch {
+      if (jobs.length > 1) this.#write(jobs.slice(0, Math.floor(jobs.length / 2)));
+    }
+  }
+}
+
+/**
+ * @param {Job} job
+ * @param {Given} given
+ * @param {string} thumbnail a data URL
+ * @returns {Remembered}
+ */
+export function remembered(job, given, thumbnail) {
+  const { id, kind, model, seed, n, temperature, status } = job;
+  return { id, kind, model, seed, n, temperature, status, at: Date.parse(job.created_at), given, thumbnail };
+}

@@ -1,0 +1,68 @@
+/** History: the jobs of this browser, to look at again or to forget. */
+
+import { el, find } from "./dom.js";
+import { load } from "./raster.js";
+import { plural } from "./words.js";
+
+/** @import {History} from "./history.js" */
+/** @import {Remembered} from "./types" */
+
+const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect", inspect: "Inspect" };
+const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect", inspect: "inspect" };
+
+export class HistoryView {
+  /** @param {HTMLElement} element @param {History} history */
+  constructor(element, history) {
+    this.#history = history;
+    this.#list = find(element, ".jobs");
+    this.#empty = find(element, ".empty");
+    this.#clear = find(element, "[data-act=clear]");
+    this.#clear.addEventListener("click", () => {
+      this.#history.clear();
+      this.open();
+    });
+  }
+
+  #history;
+  #list;
+  #empty;
+  #clear;
+
+  offer() {}
+  limit() {}
+  leave() {}
+
+  open() {
+    const jobs = this.#history.all();
+    this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
+    this.#empty.hidden = jobs.length > 0;
+    this.#clear.hidden = jobs.length === 0;
+  }
+
+  /** @param {Remembered} job */
+  #line(job) {
+    const facts = job.kind === "score" ? "" : ` · ${plural(job.n, "image")} · seed ${job.seed}`;
+    const picture = el("span", { class: "job-picture" });
+    if (job.thumbnail) load(job.thumbnail).then((image) => picture.append(image));
+    const when = new Date(job.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const forget = el("button", { type: "button", class: "quiet", "aria-label": `Forget this job of ${when}` }, "Forget");
+    const link = el(
+      "a",
+      { href: `#${VIEWS[job.kind]}/${job.id}` },
+      picture,
+      el(
+        "span",
+        { class: "job-text" },
+        el("strong", {}, VERBS[job.kind]),
+        el("span", {}, `${job.model}${facts}`),
+        el("span", { class: "when" }, `${when} · ${job.status}`),
+      ),
+    );
+    const line = el("li", {}, link, forget);
+    forget.addEventListener("click", () => {
+      this.#history.forget(job.id);
+      this.open();
+    });
+    return line;
+  }
+}

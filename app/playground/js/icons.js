@@ -1,0 +1,32 @@
+/** Small drawings for buttons, made of strokes in the colour of the text. */
+
+const SPACE = "http://www.w3.org/2000/svg";
+
+/** @type {Record<string, string>} */
+const STROKES = {
+  dice: "M4 4h12v12H4z M7.5 7.5v.01 M12.5 7.5v.01 M10 10v.01 M7.5 12.5v.01 M12.5 12.5v.01",
+  lock: "M5 9h10v7H5z M7 9V6.5a3 3 0 0 1 6 0V9",
+  "open-lock": "M5 9h10v7H5z M7 9V6.5a3 3 0 0 1 5.8-1",
+  brush: "M4 16c2 0 4-1 4-3l6.5-8.5a1.2 1.2 0 0 1 2 1.5L9.5 14c0 1-.5 2-2 2.5z",
+  erase: "M7 15.5 4 12.5l7.5-8 4.5 4.5-6.5 6.5z M8 8.5l4.5 4.5 M6.5 15.5H16",
+  rectangle: "M4 5h12v10H4z",
+  undo: "M7 5 4 8l3 3 M4 8h8a4 4 0 0 1 0 8H8",
+  close: "M5 5l10 10 M15 5 5 15",
+  download: "M10 4v9 M6 9.5 10 13.5l4-4 M4.5 16.5h11",
+  copy: "M7 7h9v9H7z M4 13V4h9",
+  left: "M12 5 7 10l5 5",
+  right: "M8 5l5 5-5 5",
+  picture: "M4 5h12v10H4z M4 13l3.5-3.5 3 3 2-2L16 14 M12.5 8v.01",
+};
+
+/** @param {string} name */
+export function icon(name) {
+  const drawing = document.createElementNS(SPACE, "svg");
+  drawing.setAttribute("viewBox", "0 0 20 20");
+  drawing.setAttribute("aria-hidden", "true");
+  drawing.classList.add("drawing");
+  const line = document.createElementNS(SPACE, "path");
+  line.setAttribute("d", STROKES[name]);
+  drawing.append(line);
+  return drawing;
+}

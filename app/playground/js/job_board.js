@@ -1,0 +1,267 @@
+/** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
+
+import { announce, el } from "./dom.js";
+import { follow } from "./events.js";
+import { remembered } from "./history.js";
+import { Lightbox } from "./lightbox.js";
+import { Painting } from "./painting.js";
+import { explain, Problem } from "./problems.js";
+import { canvasOf, fitted, holeOf, load, pixelsOf } from "./raster.js";
+import { thumbnailOf } from "./thumbnail.js";
+import { ordinal, standing } from "./words.js";
+
+/** @import {Api} from "./api.js" */
+/** @import {History} from "./history.js" */
+/** @import {Given, Job, JobResult, ServerEvent} from "./types" */
+
+const LOOK_MS = 1500;
+const MARKER = /** @type {const} */ ([79, 124, 255]);
+
+export class JobBoard {
+  /** @param {Api} api @param {History} history */
+  constructor(api, history) {
+    this.#api = api;
+    this.#history = history;
+    this.#status = el("p", { class: "standing", role: "status" });
+    this.#bar = el("progress", { max: 1, value: 0, "aria-label": "Progress" });
+    this.#cancel = el("button", { type: "button", class: "quiet" }, "Cancel");
+    this.#cancel.addEventListener("click", () => this.#stop());
+    this.#tiles = el("div", { class: "tiles" });
+    this.element = el(
+      "div",
+      { class: "board" },
+      el("div", { class: "board-head" }, this.#status, this.#cancel),
+      this.#bar,
+      this.#tiles,
+    );
+  }
+
+  /** Called when the job has ended. @type {(job: Job) => void} */
+  onEnd = () => {};
+
+  #api;
+  #history;
+  #status;
+  #bar;
+  #cancel;
+  #tiles;
+  /** @type {Job | null} */
+  #job = null;
+  /** @type {Given} */
+  #given = {};
+  /** @type {Painting[]} */
+  #paintings = [];
+  /** @type {ImageData | null} */
+  #ground = null;
+  #leave = new AbortController();
+  #frame = 0;
+
+  /**
+   * Show this job from its first row on, until it ends or another one is shown. Never throws: trouble is said here.
+   *
+   * @param {string} id
+   * @param {Given} [given]
+   */
+  async watch(id, given = this.#history.get(id)?.given ?? {}) {
+    this.close();
+    this.#leave = new AbortController();
+    const { signal } = this.#leave;
+    this.#given = given;
+    this.#job = null;
+    this.#say("Connecting…", "busy");
+    try {
+      for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
+        await this.#take(event);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#ended(explain(error).text, "failed");
+    }
+  }
+
+  /** Look no further; the job itself goes on. */
+  close() {
+    this.#leave.abort();
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+  }
+
+  /** @param {ServerEvent} event */
+  async #take(event) {
+    if (event.name === "snapshot") await this.#begin(event.data);
+    else if (event.name === "row") this.#paintings[event.data.sample]?.put(event.data);
+    else if (event.name === "progress") this.#progress(event.data.progress);
+    else if (event.name === "error" && !event.data.id) this.#ended(explain(new Problem(event.data)).text, "failed");
+    else if (["done", "error", "canceled"].includes(event.name)) this.#finish(event.data);
+    if (event.name === "row" && !this.#frame) this.#frame = requestAnimationFrame(() => this.#paint());
+  }
+
+  #paint() {
+    this.#frame = 0;
+    for (const painting of this.#paintings) painting.show(MARKER);
+  }
+
+  /** The stream begins, or begins again. @param {Job} job */
+  async #begin(job) {
+    const isNew = this.#job === null;
+    this.#job = job;
+    if (isNew) {
+      await this.#lay(job);
+      this.#remember(job);
+      this.#look();
+    }
+    this.#say(standing(job), "busy");
+    this.#cancel.hidden = false;
+    this.#bar.hidden = false;
+    this.#progress(job.progress);
+  }
+
+  /** Empty tiles, with what was given in its place. @param {Job} job */
+  async #lay(job) {
+    this.#ground = await this.#groundOf(job);
+    this.#paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
+    this.#tiles.replaceChildren(...this.#paintings.map((painting, sample) => this.#tile(painting, sample)));
+    const side = tileSide(job.n, job.width);
+    this.#tiles.style.setProperty("--tile", `${side}px`);
+    if (job.kind === "complete" && this.#given.image) await this.#showOriginal("Original", this.#given.image);
+    if (job.kind === "upsample") await this.#showSmall(job);
+  }
+
+  /** What is kept of the given image; transparent where it is to be drawn. @param {Job} job */
+  async #groundOf(job) {
+    const { image, mask } = this.#given;
+    if (job.kind !== "complete" || !image || !mask) return null;
+    const ground = await pixelsOf(image, job);
+    holeOf(await pixelsOf(mask, job)).forEach((filled, i) => {
+      if (filled) ground.data[4 * i + 3] = 0;
+    });
+    return ground;
+  }
+
+  /** @param {Job} job */
+  async #showSmall(job) {
+    const url = this.#given.image ?? URL.createObjectURL(await this.#api.image(job.id, { stage: "small" }));
+    const small = fitted(await load(url), { width: job.small_width, height: job.small_height });
+    for (const painting of this.#paintings) painting.giveSmall(small);
+    await this.#showOriginal(`Given, ${job.small_width} × ${job.small_height}`, url);
+  }
+
+  /** @param {string} caption @param {string} url */
+  async #showOriginal(caption, url) {
+    const canvas = canvasOf(await pixelsOf(url));
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", caption);
+    this.#tiles.prepend(
+      el("div", { class: "tile original" }, canvas, el("span", { class: "caption" }, caption)),
+    );
+  }
+
+  /** @param {Painting} painting @param {number} sample */
+  #tile(painting, sample) {
+    const button = el("button", { type: "button", class: "tile", "aria-label": `Image ${sample + 1}: open large` });
+    button.dataset.sample = String(sample);
+    button.append(painting.canvas, el("span", { class: "caption" }));
+    button.addEventListener("click", () => this.#open(sample));
+    return button;
+  }
+
+  /** @param {number} sample */
+  #open(sample) {
+    if (this.#job) new Lightbox(this.#api, this.#job, this.#paintings).open(sample);
+  }
+
+  /** @param {number} share */
+  #progress(share) {
+    this.#bar.value = share;
+    if (this.#job && share > 0 && !this.#job.finished_at) {
+      this.#job.progress = Math.max(share, this.#job.progress);
+      this.#job.status = "running";
+      this.#status.textContent = standing(this.#job);
+    }
+  }
+
+  /** Places in the queue and estimates are not in the stream: ask for them while it lasts. */
+  async #look() {
+    const { signal } = this.#leave;
+    while (!signal.aborted && this.#job && !this.#job.finished_at) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (signal.aborted || this.#job.finished_at) return;
+      try {
+        const seen = await this.#api.job(this.#job.id);
+        if (signal.aborted || this.#job.finished_at || seen.finished_at) continue;
+        this.#job = { ...seen, progress: Math.max(seen.progress, this.#bar.value) };
+        this.#status.textContent = standing(this.#job);
+      } catch {
+        // the stream says when the connection is lost, and when the job is gone
+      }
+    }
+  }
+
+  /** @param {boolean} isBack */
+  #connection(isBack) {
+    if (!isBack) this.#say("The connection is lost. Trying again; nothing that is drawn gets lost…", "waiting");
+    else if (this.#job) this.#say(standing(this.#job), "busy");
+  }
+
+  /** @param {Job} job */
+  #finish(job) {
+    this.#job = job;
+    cancelAnimationFrame(this.#frame);
+    this.#paint();
+    for (const painting of this.#paintings) painting.rest(this.#ground);
+    this.#ended(standing(job), job.status);
+    if (job.result?.ranking) this.#rank(job.result.ranking);
+    this.#remember(job);
+    announce(standing(job));
+    this.onEnd(job);
+  }
+
+  /** The likeliest first. @param {NonNullable<JobResult["ranking"]>} ranking */
+  #rank(ranking) {
+    ranking.forEach(({ sample, nats }, place) => {
+      const tile = this.#tiles.querySelector(`[data-sample="${sample}"]`);
+      if (!tile) return;
+      const caption = tile.querySelector(".caption");
+      const name = place === 0 ? "Likeliest" : ordinal(place + 1);
+      if (caption) caption.textContent = `${name} · ${nats.toFixed(1)} nats`;
+      this.#tiles.append(tile);
+    });
+  }
+
+  /** @param {string} text @param {string} state */
+  #ended(text, state) {
+    this.#say(text, state);
+    this.#cancel.hidden = true;
+    this.#bar.hidden = true;
+  }
+
+  /** @param {string} text @param {string} state */
+  #say(text, state) {
+    this.#status.textContent = text;
+    this.element.dataset.state = state;
+  }
+
+  async #stop() {
+    if (!this.#job) return;
+    this.#cancel.disabled = true;
+    try {
+      await this.#api.remove(this.#job.id);
+    } catch (error) {
+      this.#say(explain(error).text, "waiting");
+    } finally {
+      this.#cancel.disabled = false;
+    }
+  }
+
+  /** @param {Job} job */
+  #remember(job) {
+    const thumbnail = thumbnailOf(this.#paintings.map((painting) => painting.canvas));
+    this.#history.keep(remembered(job, this.#given, thumbnail));
+  }
+}
+
+/** CSS pixels: a whole multiple of the image's width, smaller the more there are. @param {number} n @param {number} width */
+function tileSide(n, width) {
+  const wanted = n === 1 ? 336 : n <= 4 ? 224 : n <= 9 ? 168 : n <= 16 ? 140 : n <= 36 ? 112 : 84;
+  return Math.max(1, Math.round(wanted / width)) * width;
+}

@@ -1,0 +1,88 @@
+/** Which pixels are to be filled, with the way back. Knows no element. */
+
+/** @import {Size} from "./types" */
+
+const MOST_STEPS = 100;
+
+export class Mask {
+  /** @param {Size} size */
+  constructor({ width, height }) {
+    this.width = width;
+    this.height = height;
+    /** 1 = fill, row by row. @type {Uint8Array} */
+    this.hole = new Uint8Array(width * height);
+  }
+
+  /** @type {Uint8Array[]} */
+  #past = [];
+
+  get count() {
+    return this.hole.reduce((sum, filled) => sum + filled, 0);
+  }
+
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+
+  /** Remember how it is now: the next changes are one step back. */
+  mark() {
+    this.#past.push(this.hole.slice());
+    if (this.#past.length > MOST_STEPS) this.#past.shift();
+  }
+
+  undo() {
+    this.hole = this.#past.pop() ?? this.hole;
+  }
+
+  /** @param {(x: number, y: number, filled: number) => boolean} rule which pixels are to be filled */
+  setAll(rule) {
+    this.mark();
+    this.hole = this.hole.map((filled, i) => Number(rule(i % this.width, Math.floor(i / this.width), filled)));
+  }
+
+  /**
+   * A round dab. `size` is its diameter, all in pixels; x and y may lie between pixels.
+   *
+   * @param {number} x
+   * @param {number} y
+   * @param {number} size
+   * @param {boolean} fill
+   */
+  dab(x, y, size, fill) {
+    const radius = size / 2;
+    this.#each(x - radius, y - radius, x + radius, y + radius, (column, row) => {
+      const isInside = Math.hypot(column + 0.5 - x, row + 0.5 - y) <= radius;
+      const isUnder = column === Math.floor(x) && row === Math.floor(y);
+      if (isInside || isUnder) this.hole[row * this.width + column] = Number(fill);
+    });
+  }
+
+  /** Dabs along a line. @param {number[]} from @param {number[]} to @param {number} size @param {boolean} fill */
+  stroke(from, to, size, fill) {
+    const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
+    for (let step = 0; step <= steps; step += 1) {
+      const share = step / steps;
+      this.dab(from[0] + share * (to[0] - from[0]), from[1] + share * (to[1] - from[1]), size, fill);
+    }
+  }
+
+  /** Everything between two corners. @param {number[]} from @param {number[]} to @param {boolean} fill */
+  rectangle(from, to, fill) {
+    const [left, right] = [from[0], to[0]].sort((a, b) => a - b);
+    const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
+    this.#each(left, top, right, bottom, (x, y) => (this.hole[y * this.width + x] = Number(fill)));
+  }
+
+  /**
+   * @param {number} left
+   * @param {number} top
+   * @param {number} right
+   * @param {number} bottom
+   * @param {(x: number, y: number) => void} visit
+   */
+  #each(left, top, right, bottom, visit) {
+    for (let y = Math.max(0, Math.floor(top)); y <= Math.min(this.height - 1, Math.floor(bottom)); y += 1) {
+      for (let x = Math.max(0, Math.floor(left)); x <= Math.min(this.width - 1, Math.floor(right)); x += 1) visit(x, y);
+    }
+  }
+}

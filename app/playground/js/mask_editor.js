@@ -1,0 +1,205 @@
+/** Painting the hole: by pointer, by keyboard, or with one of the ready-made ones. */
+
+import { announce, el, find, stamp } from "./dom.js";
+import { icon } from "./icons.js";
+import { Mask } from "./mask.js";
+import { canvasOf, pen } from "./raster.js";
+import { plural } from "./words.js";
+
+const STEPS = /** @type {Record<string, number[]>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
+const HATCH = 4;
+
+export class MaskEditor {
+  constructor() {
+    this.element = stamp("mask-editor");
+    this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
+    this.#size = find(this.element, "input[type=range]");
+    this.#size.addEventListener("input", () => (find(this.element, "output").value = this.#size.value));
+    for (const button of this.element.querySelectorAll("button")) {
+      if (button.dataset.icon) button.prepend(icon(button.dataset.icon));
+      button.addEventListener("click", () => this.#press(button));
+    }
+    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
+    this.#canvas.addEventListener("pointerup", () => this.#up());
+    this.#canvas.addEventListener("pointercancel", () => this.#up());
+    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.#canvas.addEventListener("focus", () => this.#draw());
+    this.#canvas.addEventListener("blur", () => this.#draw());
+  }
+
+  mask = new Mask({ width: 1, height: 1 });
+
+  #canvas;
+  #size;
+  /** @type {HTMLCanvasElement | null} */
+  #picture = null;
+  #tool = "brush";
+  /** @type {number[] | null} */
+  #last = null;
+  /** @type {number[] | null} */
+  #corner = null;
+  #cursor = [0, 0];
+
+  /** Edit this picture; the hole stays where the size does. @param {ImageData} picture */
+  edit(picture) {
+    this.#picture = canvasOf(picture);
+    const { width, height } = picture;
+    if (width !== this.mask.width || height !== this.mask.height) {
+      this.mask = new Mask(picture);
+      this.mask.setAll((x, y) => y >= height / 2);
+      this.#cursor = [Math.floor(width / 2), Math.floor(height / 2)];
+      this.#size.value = String(Math.max(2, Math.round(width / 10)));
+      find(this.element, "output").value = this.#size.value;
+    }
+    const scale = Math.max(1, Math.floor(672 / width));
+    this.#canvas.width = width * scale;
+    this.#canvas.height = height * scale;
+    this.#draw();
+  }
+
+  /** @param {Uint8Array} hole as many pixels as the picture has */
+  setHole(hole) {
+    if (hole.length !== this.mask.hole.length) return;
+    this.mask.setAll((x, y) => hole[y * this.mask.width + x] === 1);
+    this.#draw();
+  }
+
+  /** @param {HTMLButtonElement} button */
+  #press(button) {
+    const { tool, rule } = button.dataset;
+    if (tool) this.#choose(tool);
+    const { mask } = this;
+    if (rule === "undo") mask.undo();
+    if (rule === "clear") mask.setAll(() => false);
+    if (rule === "invert") mask.setAll((x, y, filled) => !filled);
+    if (rule === "lower") mask.setAll((x, y) => y >= mask.height / 2);
+    if (rule === "right") mask.setAll((x) => x >= mask.width / 2);
+    this.#draw();
+    if (rule) announce(this.#summary);
+  }
+
+  /** @param {string} tool */
+  #choose(tool) {
+    this.#tool = tool;
+    for (const button of this.element.querySelectorAll("[data-tool]")) {
+      button.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (button).dataset.tool === tool));
+    }
+  }
+
+  /** @param {PointerEvent} event @returns {number[]} in pixels of the picture */
+  #at(event) {
+    const box = this.#canvas.getBoundingClientRect();
+    const { width, height } = this.mask;
+    return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (event.button !== 0) return;
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.mask.mark();
+    this.#last = this.#at(event);
+    this.#corner = this.#last;
+    this.#move(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    if (!this.#last || !this.#corner) return;
+    const here = this.#at(event);
+    if (this.#tool === "rectangle") {
+      this.mask.undo();
+      this.mask.mark();
+      this.mask.rectangle(this.#corner, here, true);
+    } else {
+      this.mask.stroke(this.#last, here, Number(this.#size.value), this.#tool === "brush");
+    }
+    this.#last = here;
+    this.#draw();
+  }
+
+  #up() {
+    this.#last = null;
+    this.#corner = null;
+  }
+
+  /** Arrows move the cursor; the space bar paints or erases under it, and so does shift with an arrow. @param {KeyboardEvent} event */
+  #key(event) {
+    const step = STEPS[event.key];
+    if (!step && event.key !== " ") return;
+    event.preventDefault();
+    const { mask } = this;
+    if (step) {
+      this.#cursor = [
+        Math.min(mask.width - 1, Math.max(0, this.#cursor[0] + step[0])),
+        Math.min(mask.height - 1, Math.max(0, this.#cursor[1] + step[1])),
+      ];
+    }
+    const [x, y] = this.#cursor;
+    if (event.key === " " || event.shiftKey) {
+      mask.mark();
+      mask.dab(x + 0.5, y + 0.5, Number(this.#size.value), this.#tool !== "erase");
+    }
+    this.#draw();
+    announce(`Row ${y + 1}, column ${x + 1}: ${mask.hole[y * mask.width + x] ? "to be filled" : "kept"}`);
+  }
+
+  get #summary() {
+    const all = this.mask.hole.length;
+    return `${plural(this.mask.count, "pixel")} of ${all.toLocaleString("en")} will be filled`;
+  }
+
+  #draw() {
+    const brush = pen(this.#canvas);
+    const { width, height } = this.#canvas;
+    brush.imageSmoothingEnabled = false;
+    if (this.#picture) brush.drawImage(this.#picture, 0, 0, width, height);
+    this.#drawHole(brush);
+    if (document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible")) this.#drawCursor(brush);
+    find(this.element, "[data-count]").textContent = this.#summary;
+    find(this.element, "[data-rule=undo]").disabled = !this.mask.canUndo;
+  }
+
+  /** @param {CanvasRenderingContext2D} brush */
+  #drawHole(brush) {
+    const { hole, width } = this.mask;
+    const side = this.#canvas.width / width;
+    const cell = /** @type {CanvasPattern} */ (brush.createPattern(hatched(), "repeat"));
+    brush.fillStyle = cell;
+    hole.forEach((filled, i) => {
+      if (filled) brush.fillRect((i % width) * side, Math.floor(i / width) * side, side, side);
+    });
+  }
+
+  /** @param {CanvasRenderingContext2D} brush */
+  #drawCursor(brush) {
+    const side = this.#canvas.width / this.mask.width;
+    brush.lineWidth = 3;
+    brush.strokeStyle = "#ff8a3d";
+    brush.strokeRect(this.#cursor[0] * side, this.#cursor[1] * side, side, side);
+  }
+}
+
+/** The look of a hole: slanted stripes, apart from every picture. */
+function hatched() {
+  const tile = el("canvas", { width: 2 * HATCH, height: 2 * HATCH });
+  const brush = pen(tile);
+  brush.fillStyle = "#3d63dd";
+  brush.fillRect(0, 0, 2 * HATCH, 2 * HATCH);
+  brush.fillStyle = "#5b7fee";
+  brush.beginPath();
+  for (const shift of [-HATCH, HATCH]) {
+    brush.moveTo(shift, 2 * HATCH);
+    brush.lineTo(shift + HATCH, 2 * HATCH);
+    brush.lineTo(shift + 3 * HATCH, 0);
+    brush.lineTo(shift + 2 * HATCH, 0);
+  }
+  brush.fill();
+  return tile;
+}

@@ -1,0 +1,99 @@
+/** Model cards, of which one is chosen. */
+
+import { el, uniqueId } from "./dom.js";
+import { group } from "./fields.js";
+import { load } from "./raster.js";
+import { modelFacts, modelScore } from "./words.js";
+
+/** @import {Kind, Model} from "./types" */
+
+const CHOSEN = "pixelrnn.model";
+
+export class ModelPicker {
+  /**
+   * @param {Kind} kind what the models must be able to do
+   * @param {string} nobody what to say when there is none
+   */
+  constructor(kind, nobody) {
+    this.#kind = kind;
+    this.#nobody = nobody;
+    this.#name = uniqueId("model");
+    this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, "Looking for models…"));
+    this.element = group("model", "Model", this.#list);
+    this.#list.addEventListener("change", () => this.#chosen());
+  }
+
+  /** Called with the model when another one is chosen. @type {(model: Model) => void} */
+  onChange = () => {};
+
+  #kind;
+  #nobody;
+  #name;
+  #list;
+  /** @type {Model[]} */
+  #models = [];
+
+  /** @param {Model[]} models all that workers hold */
+  offer(models) {
+    const able = models.filter((model) => model.can.includes(this.#kind));
+    if (JSON.stringify(able) === JSON.stringify(this.#models) && able.length) return;
+    const before = this.model?.name ?? localStorage.getItem(CHOSEN);
+    this.#models = able;
+    this.#list.replaceChildren(...able.map((model) => this.#card(model)));
+    if (!able.length) this.#list.append(el("p", { class: "hint" }, this.#nobody));
+    this.choose(able.some((model) => model.name === before) ? String(before) : (able[0]?.name ?? ""));
+  }
+
+  get model() {
+    const checked = /** @type {HTMLInputElement | null} */ (this.#list.querySelector("input:checked"));
+    return this.#models.find((model) => model.name === checked?.value) ?? null;
+  }
+
+  /** @param {string} name @returns {boolean} whether it is there */
+  choose(name) {
+    for (const radio of this.#list.querySelectorAll("input")) {
+      if (radio.value !== name) continue;
+      radio.checked = true;
+      if (this.model) this.onChange(this.model);
+      return true;
+    }
+    return false;
+  }
+
+  #chosen() {
+    if (!this.model) return;
+    localStorage.setItem(CHOSEN, this.model.name);
+    this.onChange(this.model);
+  }
+
+  /** @param {Model} model */
+  #card(model) {
+    const facts = modelFacts(model);
+    const picture = el("span", { class: "card-picture", "data-network": model.network }, `${model.width}²`);
+    showPicture(picture, model.name);
+    return el(
+      "label",
+      { class: "card", title: model.data },
+      el("input", { type: "radio", name: this.#name, value: model.name }),
+      picture,
+      el(
+        "span",
+        { class: "card-text" },
+        el("strong", {}, model.name),
+        el("span", {}, facts),
+        el("span", { class: "score" }, modelScore(model)),
+      ),
+    );
+  }
+}
+
+/** Nine of its images where the page brings them along. @param {HTMLElement} place @param {string} name */
+async function showPicture(place, name) {
+  try {
+    const image = await load(`/playground/img/model-${encodeURIComponent(name)}.png`);
+    image.alt = "";
+    place.replaceChildren(image);
+  } catch {
+    // a model of the user's own: its size stands there instead
+  }
+}

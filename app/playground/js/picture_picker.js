@@ -1,0 +1,115 @@
+/** Where the given picture comes from: one of the examples, or a file of your own, fitted to the model. */
+
+import { el, uniqueId } from "./dom.js";
+import { examplesFor } from "./examples.js";
+import { group } from "./fields.js";
+import { icon } from "./icons.js";
+import { FieldTrouble } from "./problems.js";
+import { asSeenBy, canvasOf, fitted } from "./raster.js";
+
+/** @import {Model, Size} from "./types" */
+
+export class PicturePicker {
+  /** @param {string} legend @param {(model: Model) => Size} sizeFor what the model takes here */
+  constructor(legend, sizeFor) {
+    this.#sizeFor = sizeFor;
+    this.#strip = el("div", { class: "examples" });
+    this.#file = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen" });
+    this.#file.id = uniqueId("file");
+    this.#file.addEventListener("change", () => this.#take(this.#file.files?.[0]));
+    const label = el("label", { class: "button", for: this.#file.id }, icon("picture"), "Choose or drop a picture");
+    this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label));
+    this.element.addEventListener("dragover", (event) => this.#hover(event, true));
+    this.element.addEventListener("dragleave", (event) => this.#hover(event, false));
+    this.element.addEventListener("drop", (event) => this.#drop(event));
+    this.#name = uniqueId("example");
+  }
+
+  /** Called with the picture as the model sees it, whenever there is another one. @type {(picture: ImageData) => void} */
+  onChange = () => {};
+  /** Called when a file is no picture. @type {(error: unknown) => void} */
+  onTrouble = () => {};
+  /** @type {ImageData | null} */
+  picture = null;
+
+  #sizeFor;
+  #strip;
+  #file;
+  #name;
+  /** @type {Model | null} */
+  #model = null;
+  /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
+  #own = null;
+
+  /** @param {Model} model */
+  async suit(model) {
+    this.#model = model;
+    const size = this.#sizeFor(model);
+    const examples = await examplesFor(model, size);
+    if (this.#model !== model) return;
+    this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, asSeenBy(picture, model))));
+    if (this.#own) this.#use(this.#fit(this.#own));
+    else this.#strip.querySelector("input")?.click();
+  }
+
+  /** @param {string} name @param {ImageData} picture */
+  #example(name, picture) {
+    const radio = el("input", { type: "radio", name: this.#name, "aria-label": name });
+    radio.addEventListener("change", () => {
+      this.#own = null;
+      this.#use(picture);
+    });
+    return el("label", { class: "example", title: name }, radio, canvasOf(picture));
+  }
+
+  /** @param {ImageData} picture already as the model sees it */
+  use(picture) {
+    this.#uncheck();
+    this.#use(picture);
+  }
+
+  /** @param {ImageData} picture */
+  #use(picture) {
+    this.picture = picture;
+    this.onChange(picture);
+  }
+
+  /** @param {ImageBitmap} bitmap */
+  #fit(bitmap) {
+    const model = /** @type {Model} */ (this.#model);
+    return asSeenBy(fitted(bitmap, this.#sizeFor(model)), model);
+  }
+
+  /** @param {File | undefined} file */
+  async #take(file) {
+    if (!file || !this.#model) return;
+    try {
+      this.#own = await createImageBitmap(file);
+    } catch {
+      this.onTrouble(new FieldTrouble("image", "This file cannot be read as a picture. PNG, JPEG and WebP files work."));
+      return;
+    } finally {
+      this.#file.value = "";
+    }
+    this.#uncheck();
+    this.#use(this.#fit(this.#own));
+  }
+
+  #uncheck() {
+    for (const radio of this.#strip.querySelectorAll("input")) radio.checked = false;
+  }
+
+  /** @param {DragEvent} event @param {boolean} isOver */
+  #hover(event, isOver) {
+    event.preventDefault();
+    this.element.classList.toggle("dragged-over", isOver);
+  }
+
+  /** @param {DragEvent} event */
+  #drop(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.#hover(event, false);
+    this.#take(event.dataTransfer?.files[0]);
+  }
+}
