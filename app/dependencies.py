@@ -1,4 +1,4 @@
-"""What handlers ask for."""
+"""What handlers ask for. All are `async`: FastAPI would send others to a thread and back."""
 
 import re
 from dataclasses import dataclass
@@ -45,14 +45,14 @@ class Services:
     """How many threads may decode or encode pictures at once: each may hold some tens of MiB."""
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return request.app.state.services
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
 
 
-def _job_id(job_id: str) -> str:
+async def _job_id(job_id: str) -> str:
     if not _JOB_ID.fullmatch(job_id):
         raise UnknownJobError("no job has this id")
     return job_id
@@ -61,7 +61,7 @@ def _job_id(job_id: str) -> str:
 JobId = Annotated[str, Depends(_job_id)]
 
 
-def _client(request: Request) -> Client:
+async def _client(request: Request) -> Client:
     return request.scope["state"]["client"]
 
 

@@ -52,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.edge and app.metrics say it for less
     )
     app.state.settings = settings
     app.state.services = services

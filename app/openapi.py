@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.errors import MEDIA_TYPE
-from app.schemas import Problem
+from app.schemas import MAX_KEY_LENGTH, MAX_WAIT_S, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _DESCRIPTIONS = {
@@ -47,6 +47,24 @@ def drawn() -> dict[int | str, dict[str, Any]]:
             "headers": location,
         },
         202: {"description": "The job, queued; or not ended in the time that was asked for", "headers": location},
+    }
+
+
+def manners() -> dict[str, Any]:
+    """`openapi_extra=` of a POST that draws: the headers that say how it wants to be answered."""
+    wait = f"`wait=N`: answer when the job has ended, or after N seconds ({MAX_WAIT_S} at most)."
+    key = "Any text of your own: the same key and request mean the same job, for a day."
+    text = {"type": "string"}
+    return {
+        "parameters": [
+            {"name": "Prefer", "in": "header", "description": wait, "schema": text, "example": "wait=10"},
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": key,
+                "schema": {**text, "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+            },
+        ]
     }
 
 

@@ -4,6 +4,7 @@ RQ speaks to Redis synchronously. Its commands only depend on the job, so they a
 executed and then run in the script that accepts the job: no thread, no second round trip, nothing half done.
 """
 
+import json
 import zlib
 from datetime import UTC, datetime
 from enum import Enum
@@ -37,15 +38,15 @@ def rq_job_key(job_id: str) -> str:
     return f"rq:job:{job_id}"
 
 
-def enqueue_commands(job_id: str, high: bool = False) -> list[list[Any]]:
-    """What RQ sends to enqueue this job: each entry is one Redis command with its arguments. High ones go first."""
+def enqueue_commands(job_id: str, high: bool = False) -> str:
+    """What RQ sends to enqueue this job: a JSON list of Redis commands, each a list of words. High ones go first."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
-    return [[_filled(word, job_id, now) for word in command] for command in _template(high)]
+    return _template(high).replace(_ID, job_id).replace(_TIME, now)
 
 
 @lru_cache
-def _template(high: bool) -> list[list[Any]]:
-    """Recorded once: RQ takes a millisecond for it. Ids and times are places that `_filled` fills."""
+def _template(high: bool) -> str:
+    """Recorded once, since RQ takes a millisecond for it, with places for the id and the times."""
     queue = _queue()
     recorder = queue.connection.pipeline(transaction=True)
     queue.enqueue_call(
@@ -60,28 +61,18 @@ def _template(high: bool) -> list[list[Any]]:
         retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )
-    commands = [[_plain(word) for word in arguments] for arguments, _ in recorder.command_stack]
-    for command in commands:
-        for i, word in enumerate(command[:-1]):
-            if word in ("created_at", "enqueued_at"):
-                command[i + 1] = _TIME
-    return commands
+    return json.dumps([_timed([_text(word) for word in arguments]) for arguments, _ in recorder.command_stack])
 
 
-def _plain(word: Any) -> Any:
-    """A word of a command as Redis gets it; the call itself unpacked, so that the id in it can be replaced."""
+def _text(word: Any) -> Any:
+    """A word of a command as text: RQ compresses the call, and reads it uncompressed as well."""
     if isinstance(word, Enum):
         return word.value
-    return _Packed(zlib.decompress(word)) if isinstance(word, bytes) else word
+    return zlib.decompress(word).decode() if isinstance(word, bytes) else word
 
 
-class _Packed(bytes):
-    """What RQ compresses."""
-
-
-def _filled(word: Any, job_id: str, now: str) -> Any:
-    if isinstance(word, _Packed):
-        return zlib.compress(word.replace(_ID.encode(), job_id.encode()))
-    if isinstance(word, str):
-        return now if word == _TIME else word.replace(_ID, job_id)
-    return word
+def _timed(command: list[Any]) -> list[Any]:
+    """The command with a place where each time of creation stands."""
+    before = ["", *command[:-1]]
+    times = ("created_at", "enqueued_at")
+    return [_TIME if name in times else word for name, word in zip(before, command, strict=True)]

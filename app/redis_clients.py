@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import RedisError
 
 MAX_COMMAND_CONNECTIONS = 15
 READ_BLOCK_S = 5.0
@@ -27,9 +28,34 @@ def commands(url: str) -> Redis:
     return Redis(connection_pool=pool)
 
 
-def reader(url: str) -> Redis:
-    """Commands may wait READ_BLOCK_S on the server."""
-    pool = ConnectionPool.from_url(
-        url, max_connections=1, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0), **_COMMON
-    )
-    return Redis(connection_pool=pool)
+class Link:
+    """One connection, one command at a time, each packed by the caller. Raises what redis-py raises; then it is closed,
+    and opened again with the next command."""
+
+    def __init__(self, url: str) -> None:
+        pool = ConnectionPool.from_url(url, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0), **_COMMON)
+        self._connection = pool.make_connection()
+        self.number: int | None = None
+        """The server's name for it, while it is open."""
+
+    async def ask(self, packed: bytes) -> Any:
+        try:
+            if self.number is None:
+                await self._connection.connect()
+                await self._connection.send_command("CLIENT", "ID")
+                self.number = int(str(await self._connection.read_response()))
+            await self._connection.send_packed_command(packed, check_health=False)
+            return await self._connection.read_response()
+        except RedisError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        self.number = None
+        await self._connection.disconnect()
+
+
+def packed(*words: bytes | str | int) -> bytes:
+    """Words of a command, without the line that says how many there are."""
+    encoded = (word if isinstance(word, bytes) else str(word).encode() for word in words)
+    return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)

@@ -11,6 +11,7 @@ from worker.contract.scores import ScoreSummary
 
 MAX_IMAGES = 64
 MAX_WAIT_S = 30
+MAX_KEY_LENGTH = 255
 
 _MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
 _N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
@@ -22,8 +23,12 @@ _TEMPERATURE = Field(
     allow_inf_nan=False,
     description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
 )
-_PRIORITY: Any = Field(default="normal", description="`high`: before those that wait.")
-Priority = Literal["normal", "high"]
+_PRIORITY: Any = Field(
+    default=None,
+    description="`interactive`: before those that wait, and first for free slots; `bulk`: after the others. "
+    "Without it, a job of few images is interactive once a worker has it.",
+)
+PriorityWord = Literal["interactive", "bulk"] | None
 _IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
 _FIT: Any = Field(
     default="strict",
@@ -40,7 +45,7 @@ class SampleRequest(BaseModel):
     n: int = _N
     seed: int | None = _SEED
     temperature: float = _TEMPERATURE
-    priority: Priority = _PRIORITY
+    priority: PriorityWord = _PRIORITY
 
 
 class CompleteForm(BaseModel):
@@ -65,7 +70,7 @@ class CompleteForm(BaseModel):
         default=False,
         description="Score the completions, and list them with the likeliest first in `result.ranking`.",
     )
-    priority: Priority = _PRIORITY
+    priority: PriorityWord = _PRIORITY
 
 
 class UpsampleForm(BaseModel):
@@ -78,7 +83,7 @@ class UpsampleForm(BaseModel):
     seed: int | None = _SEED
     temperature: float = _TEMPERATURE
     fit: Literal["strict", "resize"] = _FIT
-    priority: Priority = _PRIORITY
+    priority: PriorityWord = _PRIORITY
 
 
 class ScoreForm(BaseModel):

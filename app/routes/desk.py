@@ -6,16 +6,17 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import Depends, Header, Request, Response
+from fastapi import Request, Response
+from pydantic import BaseModel
 
 from app.clients import Client
-from app.dependencies import Services, ServicesDep
+from app.dependencies import Services
+from app.errors import BadParameterError
 from app.imaging.render import grid_png, sample_png
 from app.routes.streams import FollowingResponse
-from app.schemas import MAX_WAIT_S, Job
+from app.schemas import MAX_KEY_LENGTH, MAX_WAIT_S, Job
 from app.services.row_reader import Following
 from app.services.submission import Submitted, Wish, body_digest
 from worker.contract.events import Stage
@@ -43,14 +44,16 @@ class Desk:
     """0 = at once."""
     key: str | None
 
-    def wish(self, kind: JobKind, fields: dict[str, Any], *files: bytes) -> Wish:
-        """TooManyStreamsError when the answer would need a seat and there is none."""
+    def wish(self, kind: JobKind, request: BaseModel, *files: bytes) -> Wish:
+        """`files` are those of the request. TooManyStreamsError when the answer would need a seat and there is none."""
         if self.wait_s or self.media is Media.EVENTS:
             self.services.seats.expect_free()
         if self.key is None:
             return Wish(self.client, self.request_id)
         key = hashlib.sha256(self.key.encode()).hexdigest()
-        return Wish(self.client, self.request_id, key, body_digest(kind, fields, *files))
+        return Wish(
+            self.client, self.request_id, key, body_digest(kind, request.model_dump(exclude={"image", "mask"}), *files)
+        )
 
     async def answer(self, submitted: Submitted) -> Response:
         job, headers = submitted.job, {"Location": submitted.job.links.self}
@@ -93,38 +96,22 @@ def event_stream(services: Services, job: Job, after: int, headers: dict[str, st
     return FollowingResponse(body(), services.seats, Media.EVENTS, services.settings.stall_s, headers)
 
 
-def _desk(
-    request: Request,
-    services: ServicesDep,
-    prefer: Annotated[
-        str | None,
-        Header(
-            description=f"`wait=N`: answer when the job has ended, or after N seconds ({MAX_WAIT_S} at most).",
-            examples=["wait=10"],
-        ),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="Any text of your own: the same key and request mean the same job, for a day.",
-        ),
-    ] = None,
-) -> Desk:
-    wanted = _WAIT.search(prefer or "")
-    state = request.scope["state"]
+def desk_of(request: Request) -> Desk:
+    """BadParameterError for an `Idempotency-Key` that is none. Headers are declared in app.openapi: FastAPI would take
+    as long to look at each as everything here together."""
+    headers, state = request.headers, request.scope["state"]
+    key = headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
+        raise BadParameterError(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
+    wanted = _WAIT.search(headers.get("prefer", ""))
     return Desk(
-        services=services,
+        services=request.app.state.services,
         client=state["client"],
         request_id=state["request_id"],
-        media=_media(request.headers.get("accept", "")),
+        media=_media(headers.get("accept", "")),
         wait_s=min(int(wanted[1]), MAX_WAIT_S) if wanted else 0,
-        key=idempotency_key,
+        key=key,
     )
-
-
-DeskDep = Annotated[Desk, Depends(_desk)]
 
 
 def _media(accept: str) -> Media:

@@ -1,52 +1,55 @@
 """POST /sample, /complete, /upsample, /score: a request becomes a queued job."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Response, UploadFile
-from fastapi.encoders import jsonable_encoder
+from fastapi import APIRouter, Form, Request, Response, UploadFile
 
 from app.dependencies import Services
 from app.errors import TooLargeError
 from app.imaging.decode import Role
 from app.imaging.given import Shape, given_pixels, whole_picture
-from app.openapi import drawn, problems
+from app.openapi import drawn, manners, problems
 from app.routes.bodies import BodyRoute
-from app.routes.desk import DeskDep
+from app.routes.desk import desk_of
 from app.schemas import CompleteForm, Job, SampleRequest, ScoreForm, UpsampleForm
 from worker.contract.jobs import JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
 _REFUSALS = problems(400, 401, 403, 404, 413, 415, 422, 429, 503)
-_post = partial(router.post, status_code=202, response_model=Job, responses={**drawn(), **_REFUSALS})
+_post = partial(
+    router.post, status_code=202, response_model=Job, responses={**drawn(), **_REFUSALS}, openapi_extra=manners()
+)
 _post_form = partial(_post, form_limits={"max_files": 2, "max_fields": 16, "max_part_size": 16 * 1024})
 
 
 @_post("/sample", operation_id="create_sample")
-async def sample(request: SampleRequest, desk: DeskDep) -> Response:
+async def sample(body: SampleRequest, request: Request) -> Response:
     """Draw `n` new images: answers at once with a queued job; follow `links.events` or poll `links.self`."""
+    desk = desk_of(request)
     services = desk.services
-    wish = desk.wish(JobKind.SAMPLE, request.model_dump())
+    wish = desk.wish(JobKind.SAMPLE, body)
     if known := await services.submission.known(wish):
         return await desk.answer(known)
     await services.submission.expect_room()
-    model = await services.models.find_for(JobKind.SAMPLE, request.model)
-    return await desk.answer(await services.submission.sample(wish, request, model))
+    model = await services.models.find_for(JobKind.SAMPLE, body.model)
+    return await desk.answer(await services.submission.sample(wish, body, model))
 
 
 @_post_form("/complete", operation_id="create_completion")
-async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form-data")], desk: DeskDep) -> Response:
+async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
     """Fill the hole of an image, `n` times: known pixels stay as they are, `filled_pixels` says how many are drawn.
 
     A drawn pixel sees the pixels above it and to its left, given or drawn. Given pixels below it are kept, but not
     looked ahead to. With `rank` the completions are scored as whole images, so that those which lead up to what is
     given below come first.
     """
+    desk = desk_of(request)
     services = desk.services
     image = await _bytes_of(form.image, "image", services)
     mask = None if form.mask is None else await _bytes_of(form.mask, "mask", services)
-    wish = desk.wish(JobKind.COMPLETE, _fields(form), image, mask or b"")
+    wish = desk.wish(JobKind.COMPLETE, form, image, mask or b"")
     if known := await services.submission.known(wish):
         return await desk.answer(known)
     await services.submission.expect_room()
@@ -57,14 +60,15 @@ async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form
 
 
 @_post_form("/upsample", operation_id="create_upsampling")
-async def upsample(form: Annotated[UpsampleForm, Form(media_type="multipart/form-data")], desk: DeskDep) -> Response:
+async def upsample(form: Annotated[UpsampleForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
     """Draw `n` large images from a small one, which a Multi-Scale model takes as the first stage of its own.
 
     The large image is drawn given the small one, every pixel of it; it need not repeat its pixels.
     """
+    desk = desk_of(request)
     services = desk.services
     image = await _bytes_of(form.image, "image", services)
-    wish = desk.wish(JobKind.UPSAMPLE, _fields(form), image)
+    wish = desk.wish(JobKind.UPSAMPLE, form, image)
     if known := await services.submission.known(wish):
         return await desk.answer(known)
     await services.submission.expect_room()
@@ -75,24 +79,21 @@ async def upsample(form: Annotated[UpsampleForm, Form(media_type="multipart/form
 
 
 @_post_form("/score", operation_id="create_score")
-async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data")], desk: DeskDep) -> Response:
+async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
     """How likely the model finds a picture: nats, bits/dim, and the bits of every pixel as numbers and as a heat map.
 
     Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
     """
+    desk = desk_of(request)
     services = desk.services
     image = await _bytes_of(form.image, "image", services)
-    wish = desk.wish(JobKind.SCORE, _fields(form), image)
+    wish = desk.wish(JobKind.SCORE, form, image)
     if known := await services.submission.known(wish):
         return await desk.answer(known)
     await services.submission.expect_room()
     model = await services.models.find_for(JobKind.SCORE, form.model)
     picture = await _picture(form, image, Shape(model.height, model.width, model.channels), services)
     return await desk.answer(await services.submission.score(wish, model, picture))
-
-
-def _fields(form: CompleteForm | UpsampleForm | ScoreForm) -> dict[str, Any]:
-    return jsonable_encoder(form.model_dump(exclude={"image", "mask"}))
 
 
 async def _picture(form: UpsampleForm | ScoreForm, image: bytes, shape: Shape, services: Services) -> bytes:

@@ -10,6 +10,8 @@ from worker.contract.jobs import JobKind
 class Models:
     def __init__(self, fleet: FleetWatch) -> None:
         self._fleet = fleet
+        self._merged_from: list[WorkerInfo] = []
+        self._merged: dict[str, Model] = {}
 
     async def all(self) -> list[Model]:
         """By name. Where two workers hold different weights under one name, the latest started one is believed."""
@@ -27,7 +29,11 @@ class Models:
         names = sorted({card.name for worker in workers for card in worker.models})
         if name not in names:
             raise UnknownModelError(f"expected one of: {', '.join(names)}")
-        return _merged(name, workers)
+        if workers is not self._merged_from:
+            self._merged_from, self._merged = workers, {}
+        if name not in self._merged:
+            self._merged[name] = _merged(name, workers)
+        return self._merged[name]
 
     async def find_for(self, kind: JobKind, name: str) -> Model:
         """As `find`; raises BadParameterError for a model that does not do this kind of work."""

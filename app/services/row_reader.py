@@ -15,14 +15,16 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
 
-from app import redis_clients
+import structlog
+
 from app.entries import Entry, entries_of, streams_of
 from app.errors import STORE_TROUBLE
+from app.redis_clients import READ_BLOCK_S, Link, packed
 from app.store import BATCH, Store
 from worker.contract import keys
 
+_log = structlog.get_logger("pixelrnn.api")
 SHARDS = 16
 _PENDING = 256
 """Entries that wait for one follower."""
@@ -30,6 +32,8 @@ _PAUSE_PER_JOB_S = 0.0002
 _MAX_PAUSE_S = 0.02
 """A shard with many jobs gathers rows for a moment: one read costs as much as it has jobs."""
 _POKE_EVERY_S = 0.003
+_XREAD = packed("XREAD", "COUNT", BATCH, "BLOCK", int(READ_BLOCK_S * 1000), "STREAMS")
+_XREAD_WORDS = 6
 
 
 class Pause(Enum):
@@ -167,10 +171,20 @@ class RowReader:
 
 @dataclass
 class _Watch:
-    """One stream that a shard reads, and who wants it."""
+    """One stream that a shard reads, and who wants it. Its words in the command are kept: a shard may have many."""
 
+    job_id: str
     seq: int
     followings: set[Following] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.name = keys.events(self.job_id).encode()
+        self.name_word = packed(self.name)
+        self.move(self.seq)
+
+    def move(self, seq: int) -> None:
+        self.seq = seq
+        self.place_word = packed(f"{seq}-0")
 
 
 class _Shard:
@@ -178,18 +192,17 @@ class _Shard:
 
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
-        self._redis: Any = redis_clients.reader(url)
+        self._link = Link(url)
         self._watches: dict[str, _Watch] = {}
         self._reads = 0
         self._read_wanted = 0
-        self._connection: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._poker: asyncio.Task[None] | None = None
 
     def join(self, job_id: str, following: Following) -> None:
         watch = self._watches.get(job_id)
         if watch is None:
-            watch = self._watches[job_id] = _Watch(following.last)
+            watch = self._watches[job_id] = _Watch(job_id, following.last)
             self._poke()
         elif watch.seq > following.last:
             following.fall_behind()
@@ -208,22 +221,31 @@ class _Shard:
                 # again until it is done: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow it
                 task.cancel()
                 await asyncio.wait({task}, timeout=0.05)
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
+        await self._link.close()
 
     def _poke(self) -> None:
         """See to it that a read begins that knows of the new job: the one under way waits for the others."""
         self._read_wanted = self._reads + 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._read_on())
+            self._task.add_done_callback(self._note_bug)
         elif self._poker is None or self._poker.done():
             self._poker = asyncio.create_task(self._poke_until_read())
+
+    def _note_bug(self, task: asyncio.Task[None]) -> None:
+        """Whoever waits for this shard would wait for ever: they end, and come back."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("reader failed", exc_info=error)
+            for watch in self._watches.values():
+                for following in watch.followings:
+                    following.end()
+            self._watches.clear()
 
     async def _poke_until_read(self) -> None:
         while self._reads < self._read_wanted and self._task is not None and not self._task.done():
             with contextlib.suppress(*STORE_TROUBLE):
-                if self._connection is not None:
-                    await self._store.unblock(self._connection)
+                if self._link.number is not None:
+                    await self._store.unblock(self._link.number)
             await asyncio.sleep(_POKE_EVERY_S)
 
     async def _read_on(self) -> None:
@@ -231,25 +253,22 @@ class _Shard:
             try:
                 await self._read()
             except STORE_TROUBLE:
-                self._connection = None
                 await asyncio.sleep(random.uniform(0.1, 0.5))
 
     async def _read(self) -> None:
-        if self._connection is None:
-            self._connection = int(await self._redis.execute_command("CLIENT", "ID"))
-        names = [keys.events(job_id) for job_id in self._watches]
-        ids = [f"{watch.seq}-0" for watch in self._watches.values()]
-        by_name = dict(zip(names, self._watches.items(), strict=True))
+        watches = list(self._watches.values())
+        head = b"*%d\r\n" % (_XREAD_WORDS + 2 * len(watches)) + _XREAD
+        words = [watch.name_word for watch in watches] + [watch.place_word for watch in watches]
         self._reads += 1
-        block_ms = int(redis_clients.READ_BLOCK_S * 1000)
-        answer = await self._redis.execute_command("XREAD", "COUNT", BATCH, "BLOCK", block_ms, "STREAMS", *names, *ids)
+        answer = await self._link.ask(head + b"".join(words))
+        by_name = {watch.name: watch for watch in watches} if answer else {}
         for name, raw in streams_of(answer):
-            self._hand_out(*by_name[name.decode()], entries_of(raw))
-        await asyncio.sleep(min(_MAX_PAUSE_S, len(names) * _PAUSE_PER_JOB_S))
+            self._hand_out(by_name[name], entries_of(raw))
+        await asyncio.sleep(min(_MAX_PAUSE_S, len(watches) * _PAUSE_PER_JOB_S))
 
-    def _hand_out(self, job_id: str, watch: _Watch, entries: list[Entry]) -> None:
-        watch.seq = entries[-1].seq
+    def _hand_out(self, watch: _Watch, entries: list[Entry]) -> None:
+        watch.move(entries[-1].seq)
         for following in watch.followings:
             following.offer(entries)
-        if entries[-1].is_last and self._watches.get(job_id) is watch:
-            del self._watches[job_id]
+        if entries[-1].is_last and self._watches.get(watch.job_id) is watch:
+            del self._watches[watch.job_id]

@@ -23,7 +23,7 @@ from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Store
-from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus, Priority
 from worker.contract.submission import Gate, Verdict
 
 _ID_BYTES = 16
@@ -88,23 +88,22 @@ class Submission:
 
     async def sample(self, wish: Wish, request: SampleRequest, model: Model) -> Submitted:
         spec = _spec(JobKind.SAMPLE, model, wish, **_drawing(request))
-        return await self._accept(wish, spec, high=request.priority == "high")
+        return await self._accept(wish, spec)
 
     async def complete(self, wish: Wish, form: CompleteForm, model: Model, given: GivenPixels) -> Submitted:
         fields = _drawing(form) | {"filled_pixels": given.filled, "rank": form.rank}
         spec = _spec(JobKind.COMPLETE, model, wish, **fields)
-        return await self._accept(wish, spec, given.pixels, given.keep, high=form.priority == "high")
+        return await self._accept(wish, spec, given.pixels, given.keep)
 
     async def upsample(self, wish: Wish, form: UpsampleForm, model: Model, small: bytes) -> Submitted:
         spec = _spec(JobKind.UPSAMPLE, model, wish, **_drawing(form))
-        return await self._accept(wish, spec, small, high=form.priority == "high")
+        return await self._accept(wish, spec, small)
 
     async def score(self, wish: Wish, model: Model, picture: bytes) -> Submitted:
         return await self._accept(wish, _spec(JobKind.SCORE, model, wish, **_NOTHING_TO_DRAW), picture)
 
-    async def _accept(
-        self, wish: Wish, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"", high: bool = False
-    ) -> Submitted:
+    async def _accept(self, wish: Wish, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> Submitted:
+        high = spec.priority is Priority.INTERACTIVE
         verdict, facts = await self._store.submit(self._gate(wish), spec, pixels, keep, high)
         if verdict is Verdict.ACCEPTED:
             return Submitted(await self._shown(spec, wish, facts, high))
@@ -176,7 +175,7 @@ def _text(fact: bytes | int) -> str:
 
 def _drawing(request: SampleRequest | CompleteForm | UpsampleForm) -> dict[str, Any]:
     seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
-    return {"seed": seed, "n": request.n, "temperature": request.temperature}
+    return {"seed": seed, "n": request.n, "temperature": request.temperature, "priority": request.priority}
 
 
 def _spec(kind: JobKind, model: Model, wish: Wish, **fields: Any) -> JobSpec:

@@ -14,6 +14,7 @@ from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
+from worker.contract import submission
 
 SEEN_BY_THE_SERVER_S = 0.2
 
@@ -73,9 +74,10 @@ def _hang_up(end: socket.socket) -> None:
 def test_job_is_queued_once_when_the_reply_is_lost(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
     """The client gets 503 and cannot know, but Redis never gets the same job twice."""
     target = redis_url.removeprefix("unix://").partition("?")[0]
+    digest = worker.redis.script_load(submission.SUBMIT)
     path = str(tmp_path / "proxy")
     with (
-        losing_replies_to(b"known_key", path, target),
+        losing_replies_to(digest.encode(), path, target),
         serving(Settings(redis_url=f"unix://{path}", port=0)) as (url, _),
         httpx.Client(base_url=url) as client,
     ):

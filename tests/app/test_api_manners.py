@@ -166,10 +166,10 @@ def test_answer_is_422_when_the_key_is_too_short_or_long(client: httpx.Client, w
     is_problem(client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": key}), 422)
 
 
-def test_high_priority_goes_first_when_others_wait(client: httpx.Client, worker: HandWorker) -> None:
+def test_interactive_job_goes_first_when_others_wait(client: httpx.Client, worker: HandWorker) -> None:
     """Position 1, and the worker takes it next."""
     client.post("/sample", json=SAMPLE)
-    high = client.post("/sample", json=SAMPLE | {"priority": "high"}).json()
+    high = client.post("/sample", json=SAMPLE | {"priority": "interactive"}).json()
     assert high["position"] == 1
     assert worker.take().id == high["id"]
 

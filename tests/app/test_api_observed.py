@@ -4,7 +4,7 @@ import json
 import re
 
 import httpx
-import pytest
+import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.app.hand_worker import HandWorker
@@ -35,13 +35,11 @@ def test_error_has_a_request_id_when_refused(client: httpx.Client, worker: HandW
         assert answer.headers["x-request-id"]
 
 
-def test_request_is_one_json_line_when_answered(
-    client: httpx.Client, worker: HandWorker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_request_is_one_line_when_answered(client: httpx.Client, worker: HandWorker) -> None:
     """With its id, its path without the query, status and time."""
-    client.get("/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"})
-    noted = [record.msg for record in caplog.records if record.name == "pixelrnn.api"]
-    (line,) = [fields for fields in noted if isinstance(fields, dict) and fields.get("request_id") == "line-1"]
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        client.get("/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"})
+    (line,) = [line for line in lines if line.get("request_id") == "line-1"]
     assert (line["event"], line["method"], line["status"]) == ("request", "GET", 404)
     assert "secret" not in json.dumps(line)
 

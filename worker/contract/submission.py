@@ -3,9 +3,7 @@
 All of it happens or none: a client that never saw the answer may ask again with the same id or `Idempotency-Key`.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,8 +58,8 @@ SUBMIT = (
     CREATE
     + BOOKS
     + f"""
--- KEYS: as all scripts. ARGV: gate JSON, facts JSON, spec JSON, pixels or '', keep, then the commands that queue the
--- job: how many words, the words, how many words, ...
+-- KEYS: as all scripts.
+-- ARGV: gate JSON, facts JSON, spec JSON, pixels or '', keep, and a JSON list of the commands that queue the job.
 local gate, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local at = tonumber(now())
 
@@ -128,12 +126,8 @@ local function spend(tokens)
   redis.call('EXPIRE', facts.allowance_key, math.ceil(gate.burst / gate.rate) + 1)
 end
 
-local function enqueue(first)
-  while ARGV[first] do
-    local last = first + tonumber(ARGV[first])
-    redis.call(unpack(ARGV, first + 1, last))
-    first = last + 1
-  end
+local function enqueue(commands)
+  for _, words in ipairs(cjson.decode(commands)) do redis.call(unpack(words)) end
 end
 
 local answer = accepted_before() or known_key()
@@ -146,16 +140,16 @@ spend(tokens)
 local created = create(ARGV[3], facts.rows_total, {keys.ACTIVE_TTL_S}, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5])
 local ahead = open_books(created)
 remember_key()
-enqueue(6)
+enqueue(ARGV[6])
 return {{'accepted', created, redis.call('LLEN', gate.queue), ahead}}
 """
 )
 
 
 def arguments(
-    gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: Sequence[Sequence[Any]], high: bool
-) -> list[str | bytes | int]:
-    """ARGV of SUBMIT. `commands` queue the job: each is the words of one Redis command; `high`: they put it first."""
+    gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, high: bool
+) -> list[str | bytes]:
+    """ARGV of SUBMIT. `commands`: a JSON list of the Redis commands that queue the job; `high`: they put it first."""
     facts = _Facts(
         id=spec.id,
         kind=spec.kind,
@@ -167,10 +161,7 @@ def arguments(
         allowance_key=keys.allowance(gate.client),
         idempotency_key=keys.idempotency(gate.client, gate.idempotency),
     )
-    words: list[Any] = []
-    for command in commands:
-        words += [len(command), *command]
-    return [gate.model_dump_json(), facts.model_dump_json(), spec.entry(), pixels or b"", keep, *words]
+    return [gate.model_dump_json(), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
 
 
 class _Facts(BaseModel):
