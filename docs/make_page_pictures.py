@@ -66,9 +66,9 @@ def samples(model: Path) -> Image.Image:
 
 def scene(sky: tuple[int, int, int], draw: Callable[[Pen], None]) -> Image.Image:
     """A picture of SCENE_SIDE x SCENE_SIDE; `draw` works in units of the final pixel."""
-    large = Image.new("RGB", (SCENE_SIDE * FINER,) * 2, sky)
+    large = Image.new("RGB", (SCENE_SIDE * FINER, SCENE_SIDE * FINER), sky)
     draw(ImageDraw.Draw(large))
-    return large.resize((SCENE_SIDE,) * 2, Image.Resampling.BOX)
+    return large.resize((SCENE_SIDE, SCENE_SIDE), Image.Resampling.BOX)
 
 
 def _box(*units: float) -> list[float]:

@@ -1,0 +1,58 @@
+"""What a model expects of one pixel: of each colour the probability of every value, given all before it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model_core.layers.conditioning import subsample
+from model_core.models import Model
+from model_core.networks.multi_scale import MultiScaleNetwork
+
+
+@dataclass(frozen=True)
+class ColourBelief:
+    """p(value | everything before it), of one colour of one pixel."""
+
+    probabilities: NDArray[np.float64]
+    """(V,), sums to 1."""
+    value: int
+    """The one that the picture has."""
+
+    @property
+    def entropy_bits(self) -> float:
+        """What the colour costs on average if the model is right."""
+        p = self.probabilities[self.probabilities > 0]
+        return float(-(p * np.log2(p)).sum()) + 0.0
+
+    @property
+    def bits(self) -> float:
+        """What its true value costs."""
+        return float(-np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))) + 0.0
+
+
+def pixel_belief(model: Model, values: NDArray[np.integer], y: int, x: int) -> list[ColourBelief]:
+    """One teacher-forced pass over the picture's values (C, H, W); a belief for each colour, red first (figure 6).
+
+    Of a Multi-Scale model the first stage is asked where it draws the pixel, else the second. Raises FloatingPointError
+    when the network gives a probability that is not finite.
+    """
+    with torch.inference_mode():
+        image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
+        logits = _logits(model.network, image, y, x)[0]  # (V, C)
+        shares = torch.softmax(logits.double(), dim=0).cpu().numpy()
+    if not np.isfinite(shares).all():
+        raise FloatingPointError("the network gave a probability that is not finite")
+    return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
+
+
+def _logits(network: nn.Module, image: Tensor, y: int, x: int) -> Tensor:
+    """(1, V, C) of the stage that draws the pixel."""
+    if not isinstance(network, MultiScaleNetwork):
+        return network(image)[..., y, x]
+    factor = network.config.factor
+    if y % factor == 0 and x % factor == 0:
+        return network.small(subsample(image, factor))[..., y // factor, x // factor]
+    return network(image)[..., y, x]
