@@ -1,0 +1,54 @@
+"""Nothing that a client sends makes the API answer 5xx, hang, or swell."""
+
+import asyncio
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.fuzz.hostile import requests
+from tests.fuzz.volley import volley
+from tests.house.running import Up
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def patient(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The running service, with no limit on how much one client may ask for."""
+    open_handed = {
+        "PIXELRNN_CLIENT_RATE": "1000000",
+        "PIXELRNN_CLIENT_JOBS": "1000000",
+        "PIXELRNN_QUEUE_JOBS": "1000000",
+    }
+    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, **open_handed)
+    running.wait_until_ready()
+    yield running
+    running.output()
+
+
+def test_hostile_requests_are_answered_and_leave_nothing(patient: Up) -> None:
+    """Spoilt bodies, headers, pictures, paths and HTTP: no 5xx, no hang, no descriptor kept, memory as before."""
+    api = psutil.Process(patient.children()["api"])
+    shots = requests(seed=1)
+    asyncio.run(volley(patient.url, itertools.islice(shots, 500)))
+    memory, descriptors = api.memory_info().rss, api.num_fds()
+    counts, bad = asyncio.run(volley(patient.url, itertools.islice(shots, 1500)))
+    assert not bad, bad[:3]
+    assert {200, 202, 400, 404, 413, 415, 422} <= set(counts), counts
+    assert api.memory_info().rss - memory < 30 * MIB
+    assert api.num_fds() - descriptors < 20
+
+
+def test_every_answer_is_one_that_the_schema_declares(patient: Up) -> None:
+    """schemathesis over all operations, in all its phases, the stateful one too."""
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{patient.url}/openapi.json"]
+    limits = ["--max-examples", "12", "--seed", "1", "--checks", checks, "--request-timeout", "40", "--no-color"]
+    done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False, timeout=380)
+    assert done.returncode == 0, done.stdout[-6000:]
