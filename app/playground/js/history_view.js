@@ -2,13 +2,13 @@
 
 import { el, find } from "./dom.js";
 import { load } from "./raster.js";
-import { plural } from "./words.js";
+import { plural, STATES } from "./words.js";
 
 /** @import {History} from "./history.js" */
 /** @import {Remembered} from "./types" */
 
-const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect", inspect: "Inspect" };
-const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect", inspect: "inspect" };
+const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect" };
+const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect" };
 
 export class HistoryView {
   /** @param {HTMLElement} element @param {History} history */
@@ -55,7 +55,7 @@ export class HistoryView {
         { class: "job-text" },
         el("strong", {}, VERBS[job.kind]),
         el("span", {}, `${job.model}${facts}`),
-        el("span", { class: "when" }, `${when} · ${job.status}`),
+        el("span", { class: "when" }, `${when} · ${STATES[job.status]}`),
       ),
     );
     const line = el("li", {}, link, forget);

@@ -129,8 +129,8 @@ export class InspectView {
     this.#beliefs.setAttribute("aria-busy", "true");
     this.#trouble("");
     try {
-      const answer = await this.#shared.api.submit("/inspect", body, WAIT_S);
-      const colours = answer.result?.colours ?? [];
+      const answer = await this.#shared.api.submit("/score", body, WAIT_S);
+      const colours = answer.result?.pixel?.colours ?? [];
       const names = colours.length === 1 ? ["Brightness"] : ["Red", "Green", "Blue"];
       this.#beliefs.replaceChildren(...colours.map((belief, i) => beliefPlot(names[i], belief)));
     } catch (error) {

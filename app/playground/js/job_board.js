@@ -15,6 +15,10 @@ import { ordinal, standing } from "./words.js";
 /** @import {Given, Job, JobResult, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
+const GAP = 12;
+const CRISP = 4;
+const NARROW = "(max-width: 860px)";
+const MOST_ROOM = 780;
 const MARKER = /** @type {const} */ ([79, 124, 255]);
 
 export class JobBoard {
@@ -121,10 +125,13 @@ export class JobBoard {
     this.#ground = await this.#groundOf(job);
     this.#paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
     this.#tiles.replaceChildren(...this.#paintings.map((painting, sample) => this.#tile(painting, sample)));
-    const side = tileSide(job.n, job.width);
+    const count = job.n + (job.kind === "sample" ? 0 : 1);
+    const { columns, side } = tileSide(count, job.width, this.element.clientWidth);
     this.#tiles.style.setProperty("--tile", `${side}px`);
+    this.#tiles.style.setProperty("--columns", String(columns));
     if (job.kind === "complete" && this.#given.image) await this.#showOriginal("Original", this.#given.image);
     if (job.kind === "upsample") await this.#showSmall(job);
+    if (matchMedia(NARROW).matches) this.element.scrollIntoView({ block: "start" });
   }
 
   /** What is kept of the given image; transparent where it is to be drawn. @param {Job} job */
@@ -260,8 +267,17 @@ export class JobBoard {
   }
 }
 
-/** CSS pixels: a whole multiple of the image's width, smaller the more there are. @param {number} n @param {number} width */
-function tileSide(n, width) {
-  const wanted = n === 1 ? 336 : n <= 4 ? 224 : n <= 9 ? 168 : n <= 16 ? 140 : n <= 36 ? 112 : 84;
-  return Math.max(1, Math.round(wanted / width)) * width;
+/**
+ * The side of a tile in CSS pixels, so that all of them make a square that fits: a whole multiple of the image's
+ * width where that wastes little.
+ *
+ * @param {number} count
+ * @param {number} width
+ * @param {number} room
+ */
+function tileSide(count, width, room) {
+  const columns = Math.max(2, Math.ceil(Math.sqrt(count)));
+  const most = Math.floor((Math.min(room, MOST_ROOM) + GAP) / columns) - GAP;
+  const scale = Math.floor(most / width);
+  return { columns, side: scale < CRISP ? most : scale * width };
 }

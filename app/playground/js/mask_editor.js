@@ -13,6 +13,7 @@ const STEPS = /** @type {Record<string, number[]>} */ ({
   ArrowDown: [0, 1],
 });
 const HATCH = 4;
+const HOLE_ALPHA = 0.85;
 
 export class MaskEditor {
   constructor() {
@@ -172,9 +173,11 @@ export class MaskEditor {
     const side = this.#canvas.width / width;
     const cell = /** @type {CanvasPattern} */ (brush.createPattern(hatched(), "repeat"));
     brush.fillStyle = cell;
+    brush.globalAlpha = HOLE_ALPHA;
     hole.forEach((filled, i) => {
       if (filled) brush.fillRect((i % width) * side, Math.floor(i / width) * side, side, side);
     });
+    brush.globalAlpha = 1;
   }
 
   /** @param {CanvasRenderingContext2D} brush */

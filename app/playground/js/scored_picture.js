@@ -3,6 +3,7 @@
 import { announce, el, find, stamp } from "./dom.js";
 import { heatPicture } from "./heat.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
+import { plural } from "./words.js";
 
 /** @import {Job, ScoreMap} from "./types" */
 
@@ -54,7 +55,7 @@ export class ScoredPicture {
     const scale = Math.max(1, Math.floor(SIDE / map.width));
     this.#canvas.width = map.width * scale;
     this.#canvas.height = map.height * scale;
-    find(this.element, "[data-top]").textContent = `${uniform_bits} bits`;
+    find(this.element, "[data-top]").textContent = plural(uniform_bits, "bit");
     const colours = per_colour_bits.length > 1 ? [["Red, green, blue", per_colour_bits.map((b) => b.toFixed(2)).join(", ")]] : [];
     const moved = quantised_pixels ? [["Moved to a known value", `${quantised_pixels} pixels`]] : [];
     const facts = [["Model", job.model], ["Nats", nats.toFixed(2)], ["Bits/dim", bits_per_dim.toFixed(3)], ...colours, ...moved];

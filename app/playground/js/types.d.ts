@@ -1,6 +1,6 @@
 // What the server answers (see /openapi.json), and what the parts of the page hand each other.
 
-export type Kind = "sample" | "complete" | "upsample" | "score" | "inspect";
+export type Kind = "sample" | "complete" | "upsample" | "score";
 export type Status = "queued" | "running" | "succeeded" | "failed" | "canceled";
 export type Stage = "small" | "final";
 
@@ -43,7 +43,7 @@ export interface JobResult {
   per_colour_bits?: number[];
   uniform_bits?: number;
   quantised_pixels?: number;
-  colours?: ColourBelief[];
+  pixel?: { x: number; y: number; colours: ColourBelief[] } | null;
 }
 
 /** What the model expected of one colour of a pixel, knowing everything before it. */

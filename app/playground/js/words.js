@@ -1,6 +1,6 @@
 /** Numbers and states as people say them. */
 
-/** @import {Job, Model} from "./types" */
+/** @import {Job, Model, Status} from "./types" */
 
 /** @param {number} count @param {string} one @param {string} [many] */
 export function plural(count, one, many = `${one}s`) {
@@ -38,14 +38,19 @@ export function networkName(network) {
 export function modelFacts(model) {
   const colours = model.channels === 1 ? (model.values === 2 ? "black and white" : "grey") : "colour";
   const size = `${model.width} × ${model.height}`;
-  return `${networkName(model.network)} · ${size} ${colours} · ${short(model.parameters)} weights`;
+  const stages = model.small_width ? `Multi-Scale ${networkName(model.network)}` : networkName(model.network);
+  return `${stages} · ${size} ${colours}`;
 }
 
 /** @param {Model} model */
 export function modelScore(model) {
-  if (model.test_bits_per_dim === null) return "not measured";
-  const bits = `${model.test_bits_per_dim.toFixed(model.values === 2 ? 3 : 2)} bits/dim`;
-  return model.values === 2 && model.test_nats !== null ? `${model.test_nats.toFixed(2)} nats · ${bits}` : bits;
+  return `${measured(model)} · ${short(model.parameters)} weights`;
+}
+
+/** Nats where the values are two, bits/dim elsewhere, as the literature has it. @param {Model} model */
+function measured(model) {
+  if (model.values === 2 && model.test_nats !== null) return `${model.test_nats.toFixed(2)} nats`;
+  return model.test_bits_per_dim === null ? "not measured" : `${model.test_bits_per_dim.toFixed(2)} bits/dim`;
 }
 
 /** @param {number} count */
@@ -54,13 +59,22 @@ function short(count) {
   return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${(count / 1e6).toFixed(1)} M`;
 }
 
+/** @type {Record<Status, string>} */
+export const STATES = {
+  queued: "waiting",
+  running: "drawing",
+  succeeded: "done",
+  failed: "failed",
+  canceled: "canceled",
+};
+
 /**
  * Where the job is, in one line.
  *
  * @param {Job} job
  */
 export function standing(job) {
-  const eta = job.eta_s === null ? "" : ` · about ${duration(job.eta_s)} left`;
+  const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · about ${duration(job.eta_s)} left`;
   switch (job.status) {
     case "queued":
       return job.position && job.position > 1
