@@ -9,7 +9,7 @@ from worker.claims import Outcome, failed
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobKind, JobSpec
 from worker.faults import JobRefusedError, malformed_spec, model_unavailable
-from worker.images import check_spec, given_image, plan_images, scored_values
+from worker.images import check_spec, drawn_images, given_image, plan_images, scored_values
 from worker.ledger import Ledger, Opened, Unclaimed
 from worker.orders import DrawOrder, Order, ScoreOrder
 from worker.priorities import priority_of
@@ -73,10 +73,12 @@ class Admission:
             if spec.kind is JobKind.SCORE:
                 return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, opened.pixels))
             given = given_image(spec, card.values, opened.pixels, opened.keep)
-            images = plan_images(spec, card.values, given, self._ledger.rows(claim))
+            rows = self._ledger.rows(claim)
+            images = plan_images(spec, card.values, given, rows)
+            drawn = drawn_images(spec, card.values, rows) if spec.rank else None
         except (KeyError, ValueError, IndexError) as error:
             raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
-        return DrawOrder(claim, spec.model, card.values, images, priority_of(spec))
+        return DrawOrder(claim, spec.model, card.values, images, priority_of(spec), drawn)
 
 
 def _read_spec(text: bytes) -> JobSpec:

@@ -32,6 +32,8 @@ class Outcome:
     status: JobStatus | None
     error: JobError | None = None
     score: Score | None = None
+    ranking: str | None = None
+    """Of ranked completions: RankSummary in JSON."""
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)

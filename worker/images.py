@@ -135,6 +135,15 @@ def _small_rows(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray
     return small
 
 
+def drawn_images(spec: JobSpec, values: int, rows: Iterable[RowDrawn]) -> NDArray[np.integer]:
+    """The final images as values (n, C, H, W), as far as their rows are published; zeros elsewhere."""
+    images = np.zeros((spec.n, spec.channels, spec.height, spec.width), np.int64)
+    for row in rows:
+        if row.stage is Stage.FINAL:
+            images[row.sample, :, row.y] = _row_values(row, spec.channels, values)
+    return images
+
+
 def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
     """(C, W)."""
     return pixels_to_values(np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values).T

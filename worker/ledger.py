@@ -96,6 +96,8 @@ class Ledger:
         arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
         if outcome.score is not None:
             arguments += [outcome.score.summary, outcome.score.bits, outcome.score.heat]
+        elif outcome.ranking is not None:
+            arguments.append(outcome.ranking)
         return bool(self._run(scripts.SETTLE, job_id, *arguments))
 
     def release(self, claim: Claim) -> bool:

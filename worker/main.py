@@ -33,7 +33,7 @@ from worker.model_pool import ModelPool, Room, load_pool
 from worker.publisher import Publisher
 from worker.recovery import Recovery, RecoveryThread
 from worker.runner import Runner
-from worker.scores import scored
+from worker.scores import passed
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
@@ -55,7 +55,7 @@ class Worker:
             on_closed=lambda claim, outcome: self._finisher.put(claim, outcome),
         )
         self._runner = Runner(
-            _cohorts(pool), self._publisher, lambda order: scored(order, pool.model(order.model)), settings.step_delay_s
+            _cohorts(pool), self._publisher, lambda order: passed(order, pool.model(order.model)), settings.step_delay_s
         )
         self._admission = Admission(ledger, pool.cards, self._publisher, self._runner.submit)
         name = settings.name()

@@ -15,9 +15,10 @@ import structlog
 
 from worker.claims import SUCCEEDED, Outcome, failed
 from worker.cohort import Cohort, CohortRow
+from worker.contract.events import Stage
 from worker.faults import drawing_failed, scoring_failed
 from worker.images import PlannedImage, row_event
-from worker.orders import DrawOrder, Order, ScoreOrder
+from worker.orders import DrawOrder, Order, RankOrder, ScoreOrder
 from worker.scheduler import Scheduler
 from worker.turns import Turns
 from worker.usage import Usage
@@ -43,13 +44,14 @@ class _Drawing:
 
 
 class Runner:
-    """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass."""
+    """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass;
+    None when the order needs another."""
 
     def __init__(
         self,
         cohorts: Mapping[str, Cohort],
         outlet: Outlet,
-        score: Callable[[ScoreOrder], Outcome],
+        score: Callable[[ScoreOrder | RankOrder], Outcome | None],
         step_delay_s: float = 0.0,
     ) -> None:
         self._cohorts = cohorts
@@ -62,7 +64,7 @@ class Runner:
         self._usage = {name: Usage() for name in cohorts}
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._drawings: dict[str, _Drawing] = {}
-        self._unscored: dict[str, ScoreOrder] = {}
+        self._unscored: dict[str, ScoreOrder | RankOrder] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
@@ -138,8 +140,10 @@ class Runner:
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
         events: dict[str, list[str]] = {}
         for row in rows:
-            values = self._drawings[row.token].order.values
-            event = row_event(row.sample, row.y, row.values, values, row.stage)
+            order = self._drawings[row.token].order
+            if order.drawn is not None and row.stage is Stage.FINAL:
+                order.drawn[row.sample, :, row.y] = row.values
+            event = row_event(row.sample, row.y, row.values, order.values, row.stage)
             events.setdefault(row.token, []).append(event)
         self._outlet.publish(events)
         for row in rows:
@@ -152,7 +156,14 @@ class Runner:
         drawing.images_left -= 1
         if not drawing.images_left:
             del self._drawings[token]
+            self._all_drawn(drawing.order)
+
+    def _all_drawn(self, order: DrawOrder) -> None:
+        token = order.claim.token
+        if order.drawn is None:
             self._outlet.end(token, SUCCEEDED)
+        else:
+            self._unscored[token] = RankOrder(order.claim, order.model, order.drawn)
 
     def _score_one(self) -> None:
         """One at a time: images that are being drawn wait for one pass at most."""
@@ -164,7 +175,10 @@ class Runner:
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
             self._log.error("scoring_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
             outcome = failed(scoring_failed(error))
-        self._outlet.end(token, outcome)
+        if outcome is None:
+            self._unscored[token] = order  # behind the others that wait
+        else:
+            self._outlet.end(token, outcome)
 
     def _pause(self) -> None:
         if self._step_delay_s:
@@ -176,7 +190,7 @@ class Runner:
             self._unscored[token] = order
             return
         if not order.images:
-            self._outlet.end(token, SUCCEEDED)
+            self._all_drawn(order)
             return
         self._drawings[token] = _Drawing(order, len(order.images))
         self._scheduler.add(token, order.model, order.images, order.priority)

@@ -6,8 +6,19 @@ from model_core.models import Model
 from model_core.picture_score import score_picture
 from worker.claims import Outcome, Score
 from worker.contract.jobs import JobStatus
-from worker.contract.scores import ScoreSummary
-from worker.orders import ScoreOrder
+from worker.contract.scores import RankSummary, ScoreSummary
+from worker.orders import RankOrder, ScoreOrder
+
+
+def passed(order: ScoreOrder | RankOrder, model: Model) -> Outcome | None:
+    """One pass for this order; None while it needs more. Raises FloatingPointError as `scored` does."""
+    if isinstance(order, ScoreOrder):
+        return scored(order, model)
+    order.nats.append(score_picture(model, order.images[len(order.nats)]).nats)
+    if len(order.nats) < len(order.images):
+        return None
+    summary = RankSummary(sample_nats=tuple(order.nats))
+    return Outcome(JobStatus.SUCCEEDED, ranking=summary.model_dump_json())
 
 
 def scored(order: ScoreOrder, model: Model) -> Outcome:
