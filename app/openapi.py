@@ -5,10 +5,16 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app import examples
 from app.errors import MEDIA_TYPE
 from app.schemas import MAX_KEY_LENGTH, MAX_WAIT_S, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
+_COME_BACK = (409, 429, 503)
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Where the server has keys: `GET /info` says."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
@@ -25,19 +31,25 @@ _DESCRIPTIONS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems."""
+    """`responses=` of a route that may answer with these problems; where a key is asked for, many wrong ones give 429."""
+    every = sorted({*statuses, 429} if 401 in statuses else statuses)
+    return {status: _problem(status) for status in every}
+
+
+def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": _REFERENCE.format(model="Problem")}
-    return {
-        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in statuses
-    }
+    described = {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+    if status in _COME_BACK:
+        seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
+        described["headers"] = {"Retry-After": seconds}
+    return described
 
 
 def drawn() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that draws, for what it may answer beside problems."""
     job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
-    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    stream = {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}}
     picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
     return {
         200: {
@@ -86,6 +98,8 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template=_REFERENCE)
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
+    schema["components"]["securitySchemes"] = _KEYS
+    schema["security"] = [{}, *({name: []} for name in _KEYS)]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operation in _operations(schema):

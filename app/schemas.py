@@ -6,6 +6,7 @@ from typing import Any, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import examples
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, JobError, JobKind, JobStatus
 from worker.contract.scores import ScoreSummary
 
@@ -40,7 +41,7 @@ _FIT: Any = Field(
 class SampleRequest(BaseModel):
     """Draw new images."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.SAMPLE]})
     model: str = _MODEL
     n: int = _N
     seed: int | None = _SEED
@@ -138,6 +139,7 @@ class ScoreMap(BaseModel):
 class Job(BaseModel):
     """A request and what became of it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
     id: str
     kind: JobKind
     status: JobStatus
@@ -257,6 +259,7 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """RFC 9457."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})
     type: str
     title: str
     status: int

@@ -1,5 +1,7 @@
 """Run the API in this process until it is told to stop."""
 
+import os
+import socket
 from collections.abc import Callable
 from types import FrameType
 
@@ -9,6 +11,8 @@ from app import logs
 from app.main import create_app
 from app.settings import Settings
 
+_SILENCE_MS = 60_000
+
 
 class Server(uvicorn.Server):
     """Tells the application as soon as a signal comes: uvicorn itself waits for open streams, which never end alone."""
@@ -17,9 +21,23 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            _give_up_on_silent_peers(listener.fileno())
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._on_stop()
+
+
+def _give_up_on_silent_peers(descriptor: int) -> None:
+    """What is sent to a reader that vanished, or reads nothing, is dropped with its connection after a while; accepted
+    sockets take the limit from the listener. The kernel's own patience is a quarter of an hour."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        with socket.socket(fileno=os.dup(descriptor)) as listener:
+            if listener.family in (socket.AF_INET, socket.AF_INET6):
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
 
 
 def server(settings: Settings) -> Server:

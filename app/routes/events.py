@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import examples
 from app.dependencies import ClientDep, JobId, ServicesDep
 from app.errors import BadParameterError
 from app.openapi import problems
@@ -37,7 +38,8 @@ class EventStream(Response):
             "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes, "
             "stage: `small` where it is of the first image of a Multi-Scale model}, "
             "`progress` {rows_done, rows_total, progress}, then one of `done`, `error`, `canceled` (Job). "
-            "`server-stopping` ends a stream early: come back with the last id."
+            "`server-stopping` ends a stream early: come back with the last id.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}},
         },
         204: {"description": "The reader has the last event already; an EventSource stops here"},
         **problems(401, 404, 410, 422, 503),

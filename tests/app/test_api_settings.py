@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app import openapi_file
+from app import examples, openapi_file
+from app.schemas import Job, Problem, SampleRequest
 from app.settings import Settings
 
 
@@ -33,3 +34,10 @@ def test_settings_are_refused_when_the_redis_url_is_none(monkeypatch: pytest.Mon
 def test_schema_file_is_current_when_checked() -> None:
     """If this fails, run `python -m app.openapi_file` and look at what changed for clients."""
     assert (Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8") == openapi_file.text()
+
+
+def test_examples_are_valid_when_shown() -> None:
+    """A reader may send and expect what the schema shows."""
+    SampleRequest.model_validate(examples.SAMPLE)
+    assert Job.model_validate(examples.JOB).model_dump(mode="json").keys() == examples.JOB.keys()
+    Problem.model_validate(examples.PROBLEM)

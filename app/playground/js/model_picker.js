@@ -3,7 +3,7 @@
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
 import { load } from "./raster.js";
-import { modelFacts, modelScore } from "./words.js";
+import { modelFacts, modelOrigin, modelScore } from "./words.js";
 
 /** @import {Kind, Model} from "./types" */
 
@@ -73,7 +73,7 @@ export class ModelPicker {
     showPicture(picture, model.name);
     return el(
       "label",
-      { class: "card", title: model.data },
+      { class: "card", title: modelOrigin(model) },
       el("input", { type: "radio", name: this.#name, value: model.name }),
       picture,
       el(

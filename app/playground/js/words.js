@@ -44,13 +44,14 @@ export function modelFacts(model) {
 
 /** @param {Model} model */
 export function modelScore(model) {
-  return `${measured(model)} · ${short(model.parameters)} weights`;
+  if (model.test_bits_per_dim === null) return "not measured";
+  const bits = `${model.test_bits_per_dim.toFixed(model.values === 2 ? 3 : 2)} bits/dim`;
+  return model.values === 2 && model.test_nats !== null ? `${model.test_nats.toFixed(2)} nats · ${bits}` : bits;
 }
 
-/** Nats where the values are two, bits/dim elsewhere, as the literature has it. @param {Model} model */
-function measured(model) {
-  if (model.values === 2 && model.test_nats !== null) return `${model.test_nats.toFixed(2)} nats`;
-  return model.test_bits_per_dim === null ? "not measured" : `${model.test_bits_per_dim.toFixed(2)} bits/dim`;
+/** @param {Model} model */
+export function modelOrigin(model) {
+  return `${short(model.parameters)} weights, trained on ${model.data}`;
 }
 
 /** @param {number} count */

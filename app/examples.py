@@ -1,0 +1,63 @@
+"""What the schema shows as examples; a test holds them to the models."""
+
+from typing import Any
+
+SAMPLE: dict[str, Any] = {"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7}
+
+JOB: dict[str, Any] = {
+    "id": "3q2-7wBhQkG1mZ0c9dXyTA",
+    "kind": "sample",
+    "status": "running",
+    "model": "mnist-diagonal-bilstm",
+    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "seed": 7,
+    "n": 4,
+    "temperature": 1.0,
+    "height": 28,
+    "width": 28,
+    "channels": 1,
+    "small_height": 0,
+    "small_width": 0,
+    "filled_pixels": None,
+    "created_at": "2026-11-25T09:00:00.120000Z",
+    "started_at": "2026-11-25T09:00:00.150000Z",
+    "finished_at": None,
+    "expires_at": None,
+    "progress": 0.25,
+    "rows_done": 28,
+    "rows_total": 112,
+    "position": None,
+    "eta_s": 0.9,
+    "error": None,
+    "result": None,
+    "links": {
+        "self": "/jobs/3q2-7wBhQkG1mZ0c9dXyTA",
+        "events": "/jobs/3q2-7wBhQkG1mZ0c9dXyTA/events",
+        "image": "/jobs/3q2-7wBhQkG1mZ0c9dXyTA/image",
+    },
+}
+
+PROBLEM: dict[str, Any] = {
+    "type": "urn:pixelrnn:problem:invalid-request",
+    "title": "The request is not as expected",
+    "status": 422,
+    "detail": "#/n: Input should be less than or equal to 64",
+    "errors": [{"pointer": "#/n", "detail": "Input should be less than or equal to 64"}],
+}
+
+EVENTS = """event: snapshot
+retry: 1000
+data: {"id":"3q2-7wBhQkG1mZ0c9dXyTA","status":"running"}
+
+event: row
+id: 1-0
+data: {"sample":0,"y":0,"pixels":"AAAA/w=="}
+
+event: progress
+data: {"rows_done":1,"rows_total":112,"progress":0.0089}
+
+event: done
+id: 113-0
+data: {"id":"3q2-7wBhQkG1mZ0c9dXyTA","status":"succeeded"}
+
+"""
