@@ -7,7 +7,7 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
 from model_core.compiled.products import aside, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import rectify
 
@@ -38,18 +38,24 @@ def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    bounds, vectors = shared.hidden, shared.hidden_vectors
-    first, wide = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
+def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """ReLU - 1 x 1 - ReLU of one colour: from the stream to what the 3 x 3 reads."""
+    first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
     stream, rectified = spot(state.streams, i, places.stream, 0, 0), spot(own.rectified, i, places.order, 0, 0)
-    rectify(count, wide, aside(stream, first), aside(rectified, first))
+    rectify(count, vectors, aside(stream, first), aside(rectified, first))
     weights, bias, zeros = columns(own.down_w, i, 0, 0), row(own.down_b, i), everywhere(shared.zeros, places.order)
-    down, known = spot(own.maps, i, places.own, 0, 0), shared.features[colour + 1]
-    one_colour(colour, bounds, vectors, count, rectified, known, weights, bias, zeros, down, 1)
-    weights, known = columns(own.own_w, i, 0, 0), bounds[colour + 1]
-    sums, out = spot(own.sums, i, places.order, 0, 0), spot(own.out, i, places.order, 0, 0)
-    one_colour(colour, bounds, vectors, count, down, known, weights, shared.zeros.ctypes.data, sums, out, 1)
-    ways(i, colour, count, out, shared, state, places)
+    known, out = shared.features[colour + 1], spot(own.maps, i, places.own, 0, 0)
+    one_colour(colour, shared.hidden, shared.hidden_vectors, count, rectified, known, weights, bias, zeros, out, 1)
+
+
+@njit(nogil=True, cache=KEEP)
+def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already; and on to the next stream."""
+    read, sums = spot(own.maps, i, places.own, 0, 0), spot(own.sums, i, places.order, 0, 0)
+    weights, zeros, known = columns(own.own_w, i, 0, 0), shared.zeros.ctypes.data, shared.hidden[colour + 1]
+    out = spot(own.out, i, places.order, 0, 0)
+    one_colour(colour, shared.hidden, shared.hidden_vectors, count, read, known, weights, zeros, sums, out, 1)
+    to_stream(i, colour, count, out, shared, state, places)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -64,9 +70,24 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, shared, state, places, own)
+                _down(i, colour, count, shared, state, places, own)
+                _spread(i, colour, count, shared, state, places, own)
+                to_skips(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
             if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:
             return rows
+
+
+@njit(nogil=True, cache=KEEP)
+def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
+    count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)
+    for i in range(shared.layers):
+        for colour in range(shared.channels):
+            _down(i, colour, count, shared, state, places, own)
+        if i < shared.layers - 1:
+            _from_before(i, count, shared, state, places, own)
+            for colour in range(shared.channels):
+                _spread(i, colour, count, shared, state, places, own)

@@ -10,9 +10,9 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
 from model_core.compiled.products import columns, further, multiply, row, spot
-from model_core.compiled.recurrence import add_own, continue_cells
+from model_core.compiled.recurrence import add_input, add_state, continue_cells
 from model_core.compiled.tiles import add
 
 STREAM_KIND = 2
@@ -67,15 +67,6 @@ def _begin_rows(real, work, shared, state, own):  # type: ignore[no-untyped-def]
             _sum_above(i, count, hidden, conditions, gates, own.left_above_w, own.left_b, shared, state)
 
 
-@njit(nogil=True, cache=KEEP)
-def _from_before(i, count, shared, places, own):  # type: ignore[no-untyped-def]
-    """gates = what those of layer i see of the pixels before, all colours."""
-    above, left = spot(own.above, i, places.stream, 0, 0), spot(own.hidden, i, places.own, -1, 0)
-    gates, weights = spot(own.gates, i, places.order, 0, 0), columns(own.left_beside_w, i, 0, 0)
-    vectors, zeros = own.left_beside_w.shape[1], shared.zeros.ctypes.data
-    multiply(count, left, 1, shared.hidden[-1], weights, vectors, zeros, above, gates, 0)
-
-
 @njit(inline="always")
 def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
     """Where the right-to-left map has what these pixels see of the row above: shifted down, the first row sees none."""
@@ -86,15 +77,31 @@ def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
-    add_own(colour, count, stream, columns(own.left_own_w, i, 0, 0), gates, shared)
-    before, cell = spot(own.cell, i, places.own, -1, 0), spot(own.cell, i, places.own, 0, 0)
-    continue_cells(colour, count, gates, before, cell, spot(own.hidden, i, places.own, 0, 0), shared)
+def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """What the left-to-right gates of one colour see of the rows above and of the input."""
+    above, gates = spot(own.above, i, places.stream, 0, 0), spot(own.gates, i, places.order, 0, 0)
+    stream, weights = spot(state.streams, i, places.stream, 0, 0), columns(own.left_own_w, i, 0, 0)
+    add_input(colour, count, stream, weights, above, gates, shared)
+
+
+@njit(nogil=True, cache=KEEP)
+def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-untyped-def]
+    """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
+    gates = further(spot(own.gates, i, places.order, 0, 0), first)
+    before, left = spot(own.cell, i, places.own, -1, 0), spot(own.hidden, i, places.own, -1, 0)
+    add_state(colour, count, further(left, first), columns(own.left_beside_w, i, 0, 0), gates, shared)
+    cell, hidden = spot(own.cell, i, places.own, 0, 0), spot(own.hidden, i, places.own, 0, 0)
+    before, cell, hidden = further(before, first), further(cell, first), further(hidden, first)
+    continue_cells(colour, count, gates, before, cell, hidden, shared)
+
+
+@njit(nogil=True, cache=KEEP)
+def _join(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """Add up both directions, and on to the next stream, one colour."""
     first, vectors = shared.hidden[colour], shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour]
     left, right = spot(own.hidden, i, places.own, 0, first), spot(own.right, i, own.lists[6], 0, first)
     add(count, vectors, left, right, spot(own.out, i, places.order, 0, first))
-    ways(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
+    to_stream(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
 
 
 @njit(inline="always")
@@ -123,29 +130,28 @@ def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
 def _end_rows(finished, real, shared, state, own):  # type: ignore[no-untyped-def]
     """Scan the finished rows from right to left in every layer, for the rows below to see."""
     rows, count = _find_rows(finished, real, shared, own)
-    lists, zeros = own.lists, shared.zeros.ctypes.data
+    lists = own.lists
     condition, gates = spot(state.conditions, 0, lists[1], 0, 0), spot(own.right_gates, 0, lists[5], 0, 0)
     for i in range(shared.layers):
         above, stream = spot(own.right, i, lists[0], 0, 0), spot(state.streams, i, lists[2], 0, 0)
         _sum_above(i, count, above, condition, gates, own.right_above_w, own.right_b, shared, state)
         for colour in range(shared.channels):
-            add_own(colour, count, stream, columns(own.right_own_w, i, 0, 0), gates, shared)
-        _scan(i, rows, shared, own, zeros, gates)
+            add_input(colour, count, stream, columns(own.right_own_w, i, 0, 0), gates, gates, shared)
+        _scan(i, rows, shared, own, gates)
 
 
 @njit(inline="always")
-def _scan(i, rows, shared, own, zeros, gates):  # type: ignore[no-untyped-def]
+def _scan(i, rows, shared, own, gates):  # type: ignore[no-untyped-def]
     """From the last column to the first: add what the right neighbour says, and continue its cell."""
-    weights, vectors = columns(own.right_beside_w, i, 0, 0), own.right_beside_w.shape[1]
+    weights = columns(own.right_beside_w, i, 0, 0)
     hidden, cell = spot(own.right, i, own.lists[3], 0, 0), spot(own.right_cell, i, own.lists[4], 0, 0)
     next_hidden, next_cell = spot(own.right, i, own.lists[3], 1, 0), spot(own.right_cell, i, own.lists[4], 1, 0)
     for x in range(shared.width - 1, -1, -1):
         n = x * rows
-        here = further(gates, n)
-        multiply(rows, further(next_hidden, n), 1, shared.hidden[-1], weights, vectors, zeros, here, here, 0)
+        here, before = further(gates, n), further(next_cell, n)
         for colour in range(shared.channels):
-            before, cells, hiddens = further(next_cell, n), further(cell, n), further(hidden, n)
-            continue_cells(colour, rows, here, before, cells, hiddens, shared)
+            add_state(colour, rows, further(next_hidden, n), weights, here, shared)
+            continue_cells(colour, rows, here, before, further(cell, n), further(hidden, n), shared)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -157,15 +163,34 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
         )
         _begin_rows(real, work, shared, state, own)
         _find_right(count, work, shared, own)
-        for i in range(shared.layers):
-            _from_before(i, count, shared, places, own)
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, shared, state, places, own)
+                _gates(i, colour, count, shared, state, places, own)
+                _left(i, colour, 0, count, shared, places, own)
+                _join(i, colour, count, shared, state, places, own)
+                to_skips(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
             if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:
             _end_rows(finished, rows, shared, state, own)
             return rows
+
+
+@njit(nogil=True, cache=KEEP)
+def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it."""
+    count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)
+    _begin_rows(shared.width, work, shared, state, own)
+    _find_right(count, work, shared, own)
+    for i in range(shared.layers):
+        for colour in range(shared.channels):
+            _gates(i, colour, count, shared, state, places, own)
+        for x in range(shared.width):
+            for colour in range(shared.channels):
+                _left(i, colour, x, 1, shared, places, own)
+        for colour in range(shared.channels):
+            _join(i, colour, count, shared, state, places, own)
+    work[0, 0], work[0, 1] = slot, y
+    _end_rows(work, 1, shared, state, own)

@@ -121,26 +121,29 @@ def input_from_before(count, shared, state, places):  # type: ignore[no-untyped-
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     """What the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
-    if colour:
-        read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
-        weights, zeros = columns(shared.own_w, 0, 0, 0), shared.zeros.ctypes.data
-        bounds, vectors = shared.features, shared.feature_vectors
-        one_colour(colour, bounds, vectors, count, read, colour, weights, zeros, out, out, 0)
+    read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
+    weights, zeros, vectors = columns(shared.own_w, 0, 0, 0), shared.zeros.ctypes.data, shared.feature_vectors
+    one_colour(colour, shared.features, vectors, count, read, colour, weights, zeros, out, out, 0)
 
 
 @njit(inline="always")
-def ways(layer, colour, count, hidden, shared, state, places):  # type: ignore[no-untyped-def]
-    """From a layer's hidden features, at the spot `hidden`, to the next stream and to the skip sum, of one colour."""
-    known, bounds, vectors = shared.hidden[colour + 1], shared.features, shared.feature_vectors
+def to_stream(layer, colour, count, hidden, shared, state, places):  # type: ignore[no-untyped-def]
+    """From a layer's hidden features, at the spot `hidden`, to the next stream, of one colour."""
     start = everywhere(shared.zeros, places.order)
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
     out = spot(state.streams, layer + 1, places.stream, 0, 0)
-    weights, bias = columns(shared.up_w, layer, 0, 0), row(shared.up_b, layer)
-    one_colour(colour, bounds, vectors, count, hidden, known, weights, bias, start, out, 0)
+    weights, bias, known = columns(shared.up_w, layer, 0, 0), row(shared.up_b, layer), shared.hidden[colour + 1]
+    one_colour(colour, shared.features, shared.feature_vectors, count, hidden, known, weights, bias, start, out, 0)
+
+
+@njit(inline="always")
+def to_skips(layer, colour, count, hidden, shared, state, places):  # type: ignore[no-untyped-def]
+    """From a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
     if shared.skip:
         sums, weights = spot(state.skips, 0, places.order, 0, 0), columns(shared.skip_w, layer, 0, 0)
-        one_colour(colour, bounds, vectors, count, hidden, known, weights, shared.zeros.ctypes.data, sums, sums, 0)
+        known, zeros, bounds = shared.hidden[colour + 1], shared.zeros.ctypes.data, shared.features
+        one_colour(colour, bounds, shared.feature_vectors, count, hidden, known, weights, zeros, sums, sums, 0)
 
 
 @njit(inline="always")
@@ -206,3 +209,18 @@ def end_colour(colour, real, wanted, work, shared, state, places):  # type: igno
     if wanted:
         head(colour, wanted, shared, state, places)
     return draw_colour(colour, real, work, shared, state, places)
+
+
+@njit(nogil=True, cache=KEEP)
+def begin_given(slot, y, work, shared, state, places, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
+    """List the pixels of a row that is given whole, and begin their streams; returns how many with the padding."""
+    for x in range(shared.width):
+        work[x, 0], work[x, 1], work[x, 2] = slot, y, x
+    count = fill_up(work, shared.width, len(state.temperature) - 1)
+    locate(work, count, shared, places, ring_rows, stream_kind)
+    for colour in range(shared.channels):
+        draw_colour(colour, shared.width, work, shared, state, places)
+    input_from_before(count, shared, state, places)
+    for colour in range(1, shared.channels):
+        input_from_own(colour, count, shared, state, places)
+    return count

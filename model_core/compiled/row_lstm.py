@@ -7,9 +7,9 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, end_colour, input_from_own, ways
+from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
 from model_core.compiled.products import columns, everywhere, multiply, row, spot
-from model_core.compiled.recurrence import add_own, continue_cells
+from model_core.compiled.recurrence import add_input, continue_cells
 
 STREAM_KIND = 1
 """Streams lie in the ring: a layer reads those of the left neighbour too."""
@@ -36,13 +36,14 @@ def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=KEEP)
-def _layer(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """The cells of one colour, of whose gates what lies before the pixel is summed already; and the next stream."""
     gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
-    add_own(colour, count, stream, columns(own.own_w, i, 0, 0), gates, shared)
+    add_input(colour, count, stream, columns(own.own_w, i, 0, 0), gates, gates, shared)
     before = spot(own.cell, i, places.above, 1, 0)  # one cell on from up and left: straight up
     cell, hidden = spot(own.cell, i, places.own, 0, 0), spot(own.hidden, i, places.own, 0, 0)
     continue_cells(colour, count, gates, before, cell, hidden, shared)
-    ways(i, colour, count, hidden, shared, state, places)
+    to_stream(i, colour, count, hidden, shared, state, places)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -57,9 +58,20 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                _layer(i, colour, count, shared, state, places, own)
+                _cells(i, colour, count, shared, state, places, own)
+                to_skips(i, colour, count, spot(own.hidden, i, places.own, 0, 0), shared, state, places)
             if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
         rows = move_on(work, real, done, first_row, finished)
         if rows:
             return rows
+
+
+@njit(nogil=True, cache=KEEP)
+def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
+    count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)
+    for i in range(shared.layers):
+        _from_before(i, count, shared, state, places, own)
+        for colour in range(shared.channels):
+            _cells(i, colour, count, shared, state, places, own)

@@ -22,9 +22,9 @@ LAG = 4
 """How many columns a row stays behind the row above (compiled/frontier.py)."""
 
 _KINDS: dict[str, Any] = {
-    "pixel-cnn": (convolution.advance, convolution_own),
-    "row-lstm": (row_lstm.advance, row_own),
-    "diagonal-bilstm": (diagonal.advance, diagonal_own),
+    "pixel-cnn": (convolution.advance, convolution.take, convolution_own),
+    "row-lstm": (row_lstm.advance, row_lstm.take, row_own),
+    "diagonal-bilstm": (diagonal.advance, diagonal.take, diagonal_own),
 }
 
 
@@ -47,15 +47,15 @@ class CompiledStage:
         self._slots = slots + 1  # and a scratch slot, whose pixels are computed and thrown away
         self._lag = W if config.network == "diagonal-bilstm" else LAG
         rows_at_once = min(H, ceil(W / self._lag))
-        longest, ring_rows = slots * rows_at_once + 4, rows_at_once + 2
+        longest, ring_rows = slots * rows_at_once + W + 4, rows_at_once + 2
         maps = Maps(network)
-        self._advance, own = _KINDS[config.network]
+        self._advance, self._take, own = _KINDS[config.network]
         self._shared = shared_weights(network, maps)
         self._own = own(network, maps, self._slots, ring_rows, longest)
         self._outside = {n: part[:, :1].copy() for n, part in self._own._asdict().items() if n in _KEPT}
         self._state = _state(network, maps, self._slots, ring_rows, longest)
         self._active: list[int] = []
-        self._first_row = np.zeros(self._slots, np.int64)
+        self._first_row, self._given_rows = np.zeros(self._slots, np.int64), np.zeros(self._slots, np.int64)
         self._done = np.zeros((self._slots, H + 1), np.int64)
         self._done[:, H] = W
         self._work, self._finished = np.zeros((longest, 3), np.int64), np.zeros((longest, 2), np.int64)
@@ -63,9 +63,29 @@ class CompiledStage:
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
+        self._take_up(slot, drawing, first_row=0)
+        state = self._state
+        if drawing.condition is not None:
+            state.conditions[self._cells(state.conditions, slot)] = drawing.condition.flatten(0, 1).numpy()
+        for name, outside in self._outside.items():
+            part = getattr(self._own, name)
+            part[:, self._cells(part[0], slot)] = outside
+
+    def fork(self, source: int, target: int, drawing: Drawing) -> None:
+        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
+        which has just finished the last of them."""
+        self._take_up(target, drawing, drawing.given_rows)
+        state = self._state
+        for part in (state.scaled, state.conditions):
+            part[self._cells(part, target)] = part[self._cells(part, source)]
+        for name in self._outside:
+            part = getattr(self._own, name)
+            part[:, self._cells(part[0], target)] = part[:, self._cells(part[0], source)]
+
+    def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
         self._active.append(slot)
-        self._first_row[slot] = 0
-        self._done[slot, :-1] = 0
+        self._first_row[slot], self._given_rows[slot] = first_row, drawing.given_rows
+        self._done[slot, :first_row], self._done[slot, first_row:-1] = self._shared.width, 0
         state = self._state
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
@@ -73,14 +93,11 @@ class CompiledStage:
         if drawing.keep is not None and drawing.known is not None:
             state.keep[slot] = drawing.keep.numpy()
             state.images[slot] = drawing.known.numpy()
-        if drawing.condition is not None:
-            cells = len(state.conditions) // self._slots
-            condition = drawing.condition.flatten(0, 1).numpy()
-            state.conditions[slot * cells : (slot + 1) * cells] = condition
-        for name, outside in self._outside.items():
-            part = getattr(self._own, name)
-            cells = part.shape[1] // self._slots
-            part[:, slot * cells : (slot + 1) * cells] = outside
+
+    def _cells(self, part: Floats, slot: int) -> slice:
+        """Which cells of a map (cells, width) belong to a slot."""
+        cells = len(part) // self._slots
+        return slice(slot * cells, (slot + 1) * cells)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one."""
@@ -94,12 +111,21 @@ class CompiledStage:
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete; returns the rows that are.
 
-        Raises FloatingPointError when the network gives logits that are not finite.
+        An image whose next row is given whole works that off. Raises FloatingPointError when the network gives logits
+        that are not finite.
         """
-        if not self._active:
-            return []
-        slots = np.array(self._active)
-        sizes = slots, self._first_row, self._done, self._lag, self._work, self._finished
+        given = [slot for slot in self._active if self._first_row[slot] < self._given_rows[slot]]
+        drawn = [slot for slot in self._active if slot not in given]
+        return [self._take_row(slot) for slot in given] + (self._draw_rows(drawn) if drawn else [])
+
+    def _take_row(self, slot: int) -> SlotRow:
+        y = int(self._first_row[slot])
+        self._take(slot, y, self._work, self._shared, self._state, self._places, self._own)
+        self._done[slot, y], self._first_row[slot] = self._shared.width, y + 1
+        return self._row(slot, y)
+
+    def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
+        sizes = np.array(slots), self._first_row, self._done, self._lag, self._work, self._finished
         count = self._advance(*sizes, self._shared, self._state, self._places, self._own)
         if count < 0:
             raise FloatingPointError("the network gave logits that are not finite")

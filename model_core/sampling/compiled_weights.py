@@ -136,11 +136,13 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
         right_gates=_zeros(longest, gates),
         lists=np.tile(np.arange(longest), (7, 1)),
         left_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in left]),
-        left_beside_w=np.stack([whole_columns(lstm.state_to_state[1][maps.gate_order]) for lstm in left]),
+        left_beside_w=np.stack([colour_columns(lstm.state_to_state[1][maps.gate_order], maps.gates) for lstm in left]),
         left_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in left]),
         left_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in left]),
         right_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in right]),
-        right_beside_w=np.stack([whole_columns(lstm.state_to_state[1][maps.gate_order]) for lstm in right]),
+        right_beside_w=np.stack(
+            [colour_columns(lstm.state_to_state[1][maps.gate_order], maps.gates) for lstm in right]
+        ),
         right_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in right]),
         right_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in right]),
     )
