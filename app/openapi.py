@@ -31,7 +31,7 @@ _DESCRIPTIONS = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems; where a key is asked for, many wrong ones give 429."""
+    """`responses=` of a route that may answer with these problems; where a key is asked for, also with 429."""
     every = sorted({*statuses, 429} if 401 in statuses else statuses)
     return {status: _problem(status) for status in every}
 

@@ -20,6 +20,9 @@ from model_core.errors import PixelRNNError
 SETTINGS = "Settings"
 """The class of that name in `app` and `worker` reads the environment, which a person may have got wrong."""
 
+SECRETS = ("API_KEYS", "REDIS_URL")
+"""Settings that may hold a key or a password: what is wrong with them is said without repeating them."""
+
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -94,4 +97,6 @@ def fail(sentence: str) -> NoReturn:
 def _setting(error: ValidationError) -> str:
     first = error.errors()[0]
     name = "_".join(str(part) for part in first["loc"]).upper()
-    return f"PIXELRNN_{name.removeprefix('PIXELRNN_')}: {first['msg']}, not {first['input']!r}"
+    name = name.removeprefix("PIXELRNN_")
+    given = "" if name in SECRETS else f", not {first['input']!r}"
+    return f"PIXELRNN_{name}: {first['msg']}{given}"

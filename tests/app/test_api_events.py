@@ -1,10 +1,13 @@
 """The event stream: complete, in order, once, and closed properly."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -164,18 +167,27 @@ def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, wo
     assert names[-1] == "done"
 
 
-def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: HandWorker) -> None:
-    """SIGTERM ends a real server within seconds; its reader is told to come back, without an id."""
+@contextlib.contextmanager
+def process_serving(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process, and its address."""
     script = "from app.serve import run; from app.settings import Settings; run(Settings())"
     environment = {**os.environ, "PIXELRNN_REDIS_URL": redis_url, "PIXELRNN_PORT": "0"}
     process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        address = next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
-        with (
-            httpx.Client(base_url=address, timeout=20) as client,
-            client.stream("GET", f"{submit(client)}/events") as response,
-        ):
+        yield process, next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: HandWorker) -> None:
+    """SIGTERM ends a real server within seconds; its reader is told to come back, without an id."""
+    with (
+        process_serving(redis_url) as (process, address),
+        httpx.Client(base_url=address, timeout=20) as client,
+    ):
+        with client.stream("GET", f"{submit(client)}/events") as response:
             events = events_of(response)
             next(events)
             process.send_signal(signal.SIGTERM)
@@ -183,6 +195,23 @@ def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: 
             assert (closing.name, closing.id, closing.retry) == ("server-stopping", None, "1000")
             assert next(events, None) is None
         assert process.wait(5) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()
-        process.communicate()
+
+
+def test_all_streams_end_well_when_there_are_many(redis_url: str, worker: HandWorker) -> None:
+    """Two hundred readers, also of rows that are coming: each gets the hint and a whole body, and the server exits."""
+    with process_serving(redis_url) as (process, address), httpx.Client(base_url=address, timeout=20) as client:
+        link = submit(client)
+        worker.rows(worker.take(), (0, 0))
+        host, _, port = address.removeprefix("http://").partition(":")
+        readers = [socket.create_connection((host, int(port)), timeout=20) for _ in range(200)]
+        for reader in readers:
+            reader.sendall(f"GET {link}/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        for reader in readers:
+            assert reader.recv(100).startswith(b"HTTP/1.1 200")
+        process.send_signal(signal.SIGTERM)
+        for reader in readers:
+            with reader, reader.makefile("rb") as body:
+                text = body.read()
+            assert b"event: server-stopping\n" in text
+            assert text.endswith(b"\r\n0\r\n\r\n")
+        assert process.wait(5) in (0, -signal.SIGTERM)
