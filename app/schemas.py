@@ -94,6 +94,12 @@ class ScoreForm(BaseModel):
     image: UploadFile = Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")
     model: str = _MODEL
     fit: Literal["strict", "resize"] = _FIT
+    x: int | None = Field(
+        default=None,
+        ge=0,
+        description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
+    )
+    y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
 
 
 class Links(BaseModel):

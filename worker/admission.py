@@ -71,7 +71,7 @@ class Admission:
         claim = opened.claim
         try:
             if spec.kind is JobKind.SCORE:
-                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, opened.pixels))
+                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, opened.pixels), spec.pixel)
             given = given_image(spec, card.values, opened.pixels, opened.keep)
             rows = self._ledger.rows(claim)
             images = plan_images(spec, card.values, given, rows)

@@ -69,6 +69,8 @@ def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given
 def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np.uint8], int]:
     """A score's input as values (C, H, W), and how many of its pixels were moved to get there. JobRefusedError when it
     does not fit."""
+    if spec.pixel is not None and (spec.pixel.x >= spec.width or spec.pixel.y >= spec.height):
+        raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
     return quantise(_picture(spec, pixels, spec.height, spec.width), values)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.claims import Claim
-from worker.contract.jobs import Priority
+from worker.contract.jobs import Pixel, Priority
 from worker.images import PlannedImage
 
 
@@ -35,6 +35,8 @@ class ScoreOrder:
     values: NDArray[np.integer]
     quantised_pixels: int
     """How many of its pixels are not quite those that were sent."""
+    pixel: Pixel | None = None
+    """Whose expected values are wanted too."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """A picture's score as it is stored: one teacher-forced pass, made in the engine's thread between two steps."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_core.models import Model
 from model_core.picture_score import score_picture
+from model_core.pixel_belief import pixel_belief
 from worker.claims import Outcome, Score
-from worker.contract.jobs import JobStatus
-from worker.contract.scores import RankSummary, ScoreSummary
+from worker.contract.jobs import JobStatus, Pixel
+from worker.contract.scores import ColourBelief, PixelBelief, RankSummary, ScoreSummary
 from worker.orders import RankOrder, ScoreOrder
 
 
@@ -33,6 +35,22 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
         width=W,
         quantised_pixels=order.quantised_pixels,
         uniform_bits=score.uniform_bits,
+        pixel=None if order.pixel is None else believed(order.values, order.pixel, model),
     )
+    text = summary.model_dump_json(exclude_none=True)  # an earlier API knows no `pixel`
     bits = np.ascontiguousarray(score.bits.transpose(1, 2, 0), "<f4")  # (H, W, C)
-    return Outcome(JobStatus.SUCCEEDED, score=Score(summary.model_dump_json(), bits.tobytes(), score.heat.tobytes()))
+    return Outcome(JobStatus.SUCCEEDED, score=Score(text, bits.tobytes(), score.heat.tobytes()))
+
+
+def believed(values: NDArray[np.integer], pixel: Pixel, model: Model) -> PixelBelief:
+    """A second pass. Raises FloatingPointError when the network gives a probability that is not finite."""
+    colours = tuple(
+        ColourBelief(
+            probabilities=tuple(belief.probabilities.tolist()),
+            value=belief.value,
+            bits=belief.bits,
+            entropy_bits=belief.entropy_bits,
+        )
+        for belief in pixel_belief(model, values, pixel.y, pixel.x)
+    )
+    return PixelBelief(x=pixel.x, y=pixel.y, colours=colours)

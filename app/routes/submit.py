@@ -83,6 +83,8 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
     """How likely the model finds a picture: nats, bits/dim, and the bits of every pixel as numbers and as a heat map.
 
     Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
+    With `x` and `y` the result also lists, for each colour of that pixel, the probability of every value given all that
+    comes before it.
     """
     desk = desk_of(request)
     services = desk.services
@@ -93,7 +95,7 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
     await services.submission.expect_room()
     model = await services.models.find_for(JobKind.SCORE, form.model)
     picture = await _picture(form, image, Shape(model.height, model.width, model.channels), services)
-    return await desk.answer(await services.submission.score(wish, model, picture))
+    return await desk.answer(await services.submission.score(wish, form, model, picture))
 
 
 async def _picture(form: UpsampleForm | ScoreForm, image: bytes, shape: Shape, services: Services) -> bytes:

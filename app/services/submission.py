@@ -8,6 +8,7 @@ from typing import Any
 
 from app.clients import Client
 from app.errors import (
+    BadParameterError,
     NoWorkerError,
     QueueFullError,
     ReusedKeyError,
@@ -18,12 +19,12 @@ from app.errors import (
 from app.imaging.given import GivenPixels
 from app.metrics import Metrics
 from app.queue_entry import QUEUE_KEY
-from app.schemas import CompleteForm, Job, Model, SampleRequest, UpsampleForm
+from app.schemas import CompleteForm, FieldError, Job, Model, SampleRequest, ScoreForm, UpsampleForm
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Store
-from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus, Priority
+from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus, Pixel, Priority
 from worker.contract.submission import Gate, Verdict
 
 _ID_BYTES = 16
@@ -99,8 +100,10 @@ class Submission:
         spec = _spec(JobKind.UPSAMPLE, model, wish, **_drawing(form))
         return await self._accept(wish, spec, small)
 
-    async def score(self, wish: Wish, model: Model, picture: bytes) -> Submitted:
-        return await self._accept(wish, _spec(JobKind.SCORE, model, wish, **_NOTHING_TO_DRAW), picture)
+    async def score(self, wish: Wish, form: ScoreForm, model: Model, picture: bytes) -> Submitted:
+        """Raises BadParameterError for a pixel that the image does not have."""
+        spec = _spec(JobKind.SCORE, model, wish, pixel=_pixel(form, model), **_NOTHING_TO_DRAW)
+        return await self._accept(wish, spec, picture)
 
     async def _accept(self, wish: Wish, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> Submitted:
         high = spec.priority is Priority.INTERACTIVE
@@ -176,6 +179,19 @@ def _text(fact: bytes | int) -> str:
 def _drawing(request: SampleRequest | CompleteForm | UpsampleForm) -> dict[str, Any]:
     seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
     return {"seed": seed, "n": request.n, "temperature": request.temperature, "priority": request.priority}
+
+
+def _pixel(form: ScoreForm, model: Model) -> Pixel | None:
+    """The pixel that is asked about; None = none. Raises BadParameterError."""
+    if form.x is None and form.y is None:
+        return None
+    for name, place, size in (("x", form.x, model.width), ("y", form.y, model.height)):
+        if place is None or place >= size:
+            detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
+            raise BadParameterError(detail, [FieldError(pointer=f"#/{name}", detail=detail)])
+    assert form.x is not None
+    assert form.y is not None
+    return Pixel(x=form.x, y=form.y)
 
 
 def _spec(kind: JobKind, model: Model, wish: Wish, **fields: Any) -> JobSpec:

@@ -14,8 +14,8 @@ from tests.app.pictures import grey, png
 from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 from worker.contract.events import Stage
-from worker.contract.jobs import JobKind, JobSpec
-from worker.contract.scores import ScoreSummary
+from worker.contract.jobs import JobKind, JobSpec, Pixel
+from worker.contract.scores import ColourBelief, PixelBelief, ScoreSummary
 
 SMALL = Image.frombytes("RGB", (3, 2), bytes(range(18)))
 PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
@@ -138,6 +138,11 @@ def test_picture_is_refused_when_it_cannot_be_used(
         (score, {"seed": "1"}, "#/seed"),
         (score, {"fit": "crop"}, "#/fit"),
         (score, {"model": ""}, "#/model"),
+        (score, {"x": "-1", "y": "0"}, "#/x"),
+        (score, {"x": "99", "y": "0"}, "#/x"),
+        (score, {"x": "0", "y": "99"}, "#/y"),
+        (score, {"x": "0"}, "#/y"),
+        (score, {"y": "0"}, "#/x"),
     ],
 )
 def test_answer_is_422_and_points_when_a_field_is_wrong(
@@ -223,6 +228,18 @@ def test_score_is_in_the_job_when_it_is_done(client: httpx.Client, worker: HandW
         "images": [f"{link}/image"],
         "map": f"{link}/score-map",
     }
+
+
+def test_score_says_what_was_expected_when_a_pixel_is_asked_about(client: httpx.Client, worker: HandWorker) -> None:
+    """The pixel goes to the worker, costs a second pass, and what it says comes back in the result."""
+    job = accepted(score(client, x="1", y="2"))
+    spec = worker.take()
+    assert spec.pixel == Pixel(x=1, y=2)
+    assert spec.work == 2 * spec.model_copy(update={"pixel": None}).work
+    colour = ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.415, entropy_bits=0.811)
+    pixel = PixelBelief(x=1, y=2, colours=(colour,))
+    worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
+    assert client.get(job["links"]["self"]).json()["result"]["pixel"] == pixel.model_dump(mode="json")
 
 
 def test_stream_ends_with_the_score_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:

@@ -12,8 +12,8 @@ from model_core.models import Model
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.events import Stage
-from worker.contract.jobs import JobKind, JobSpec, JobStatus
-from worker.contract.scores import unpack_bits
+from worker.contract.jobs import JobKind, JobSpec, JobStatus, Pixel
+from worker.contract.scores import ScoreSummary, unpack_bits
 
 SLOW = 0.2
 
@@ -125,8 +125,31 @@ def test_score_is_the_likelihood_when_a_picture_is_given(
     np.testing.assert_allclose(bits.mean((0, 1)), result.per_colour_bits, rtol=1e-5)
     assert len(stored[b"heat"]) == config.height * config.width * 3
     ((_, event),) = client.redis.xrange(keys.events(spec.id))
-    assert json.loads(event[b"data"]) == result.model_dump(mode="json")
+    assert json.loads(event[b"data"]) == result.model_dump(mode="json", exclude_none=True)
     assert 0 < client.redis.ttl(keys.image(spec.id)) <= keys.RESULT_TTL_S
+    client.wait_idle()
+
+
+@pytest.mark.parametrize("name", ["tiny-rgb", "tiny-scales"])
+def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
+    client: Client, start_worker: StartWorker, models_dir, name: str
+) -> None:
+    """Each colour's distribution; its true value costs what the map says there."""
+    config = load_model(name, models_dir=models_dir).config
+    values = torch.randint(0, config.values, (config.channels, config.height, config.width))
+    start_worker()
+    pixels = pixels_of(values[None], config.values).tobytes()
+    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model=name, pixel=Pixel(x=2, y=1))
+    result = client.wait_end(spec.id).result
+    assert isinstance(result, ScoreSummary)
+    assert result.pixel is not None
+    assert (result.pixel.x, result.pixel.y) == (2, 1)
+    colours = result.pixel.colours
+    assert [colour.value for colour in colours] == values[:, 1, 2].tolist()
+    assert [sum(colour.probabilities) for colour in colours] == pytest.approx([1.0] * config.channels)
+    stored = client.redis.hget(keys.image(spec.id), "bits")
+    bits = unpack_bits(stored, config.height, config.width, config.channels)
+    assert [colour.bits for colour in colours] == pytest.approx(bits[1][2], abs=1e-4)
     client.wait_idle()
 
 
@@ -160,6 +183,7 @@ def test_job_fails_clearly_when_its_picture_or_model_does_not_fit(client: Client
         client.submit(kind=JobKind.SCORE),
         client.submit(bytes(7), b"", kind=JobKind.SCORE),
         client.submit(bytes(30), b"", kind=JobKind.UPSAMPLE),
+        client.submit(bytes(30), b"", kind=JobKind.SCORE, pixel=Pixel(x=5, y=0)),
         submit(client, JobKind.UPSAMPLE, bytes(8 * 4 * 3), b""),
         submit(client, small_height=2),
     ]

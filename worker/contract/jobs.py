@@ -51,6 +51,14 @@ class JobError(BaseModel):
     detail: str
 
 
+class Pixel(BaseModel):
+    """A place in the image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+
+
 class JobSpec(BaseModel):
     """One request: `n` images of one model. Sample i of n draws with the noise of (seed, i), whatever n is."""
 
@@ -78,6 +86,9 @@ class JobSpec(BaseModel):
     rank: bool = False
     """Of a completion: its images are scored once they are drawn, and the result says how likely each is."""
 
+    pixel: Pixel | None = None
+    """Of a score: the pixel whose expected values the result lists."""
+
     @property
     def draws_small(self) -> bool:
         """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""
@@ -94,7 +105,8 @@ class JobSpec(BaseModel):
     def work(self) -> int:
         """Values that are drawn one after the other: what a job costs. One pass over a picture counts as one row."""
         if self.kind is JobKind.SCORE:
-            return self.width * self.channels
+            passes = 1 if self.pixel is None else 2
+            return passes * self.width * self.channels
         pixels = self.filled_pixels or self.height * self.width
         small = self.small_height * self.small_width if self.draws_small else 0
         return self.n * (pixels + small) * self.channels

@@ -6,6 +6,28 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class ColourBelief(BaseModel):
+    """What the model expected of one colour of a pixel, knowing everything before it: pixels above and to the left, and
+    the colours before this one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    probabilities: tuple[float, ...] = Field(description="Of each value that a colour can take, from dark to bright.")
+    value: int = Field(ge=0, description="The one that the picture has: an index into `probabilities`.")
+    bits: float = Field(allow_inf_nan=False, description="What that value costs.")
+    entropy_bits: float = Field(
+        allow_inf_nan=False, description="What the colour costs on average, the model being right."
+    )
+
+
+class PixelBelief(BaseModel):
+    """What the model expected at one pixel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    x: int = Field(ge=0, description="Column, from the left.")
+    y: int = Field(ge=0, description="Row, from the top.")
+    colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
+
+
 class ScoreSummary(BaseModel):
     """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
 
@@ -21,6 +43,7 @@ class ScoreSummary(BaseModel):
     uniform_bits: float = Field(
         gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
     )
+    pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
 
 
 class RankSummary(BaseModel):
