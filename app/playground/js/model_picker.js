@@ -32,16 +32,19 @@ export class ModelPicker {
   #list;
   /** @type {Model[]} */
   #models = [];
+  #wanted = localStorage.getItem(CHOSEN) ?? "";
+  #isOffered = false;
 
   /** @param {Model[]} models all that workers hold */
   offer(models) {
     const able = models.filter((model) => model.can.includes(this.#kind));
-    if (JSON.stringify(able) === JSON.stringify(this.#models) && able.length) return;
-    const before = this.model?.name ?? localStorage.getItem(CHOSEN);
+    if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
+    this.#isOffered = true;
+    const wanted = this.model?.name ?? this.#wanted;
     this.#models = able;
     this.#list.replaceChildren(...able.map((model) => this.#card(model)));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, this.#nobody));
-    this.choose(able.some((model) => model.name === before) ? String(before) : (able[0]?.name ?? ""));
+    this.choose(able.some((model) => model.name === wanted) ? wanted : (able[0]?.name ?? ""));
   }
 
   get model() {
@@ -49,8 +52,10 @@ export class ModelPicker {
     return this.#models.find((model) => model.name === checked?.value) ?? null;
   }
 
-  /** @param {string} name @returns {boolean} whether it is there */
+  /** Now, or when it is offered. @param {string} name @returns {boolean} false when it is not there */
   choose(name) {
+    this.#wanted = name;
+    if (!this.#isOffered) return true;
     for (const radio of this.#list.querySelectorAll("input")) {
       if (radio.value !== name) continue;
       radio.checked = true;

@@ -1,0 +1,99 @@
+"""What tests do on the page, in the words of a person in front of it."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.house.running import Up
+
+LIMIT_MS = 30_000
+_REFUSED = re.compile(r"Failed to load resource")
+
+
+def chromium_path() -> str | None:
+    """Debian's chromium, or what the environment names."""
+    named = os.environ.get("PIXELRNN_CHROMIUM")
+    return named or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Site:
+    """One browser window. `complaints`: errors on its console, but for answers that were not 2xx."""
+
+    context: Any
+    service: Up
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.context.set_default_timeout(LIMIT_MS)
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._hear)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not _REFUSED.search(message.text):
+            self.complaints.append(message.text)
+
+    def open(self, view: str = "sample") -> None:
+        """The view with its model cards, or with its jobs."""
+        self.page.goto(f"/#{view}")
+        if view != "history":
+            self.page.locator(f"#view-{view} .card").first.wait_for()
+
+    def choose_model(self, name: str) -> None:
+        self.view.locator(f"input[type=radio][value={name}]").check()
+
+    def fill(self, name: str, text: str) -> None:
+        """A field by its name."""
+        self.view.locator(f"[data-field={name}] input").first.fill(text)
+
+    def submit(self) -> None:
+        self.view.locator("button.primary").click()
+
+    def wait_for_standing(self, pattern: str) -> str:
+        """The line that says where the job is, once it fits."""
+        standing = self.view.locator(".standing").filter(has_text=re.compile(pattern)).first
+        standing.wait_for()
+        return standing.inner_text()
+
+    def trouble(self, name: str) -> str:
+        """What is said beside a field."""
+        line = self.view.locator(f"[data-field={name}] .trouble")
+        line.wait_for()
+        return line.inner_text()
+
+    @property
+    def view(self) -> Any:
+        return self.page.locator("section.view:visible")
+
+    @property
+    def job_id(self) -> str:
+        """Of the job that is shown."""
+        self.page.wait_for_url(re.compile(r"#\w+/\w"))
+        return self.page.evaluate("location.hash.split('/')[1]")
+
+    def pixels(self, index: int) -> list[int]:
+        """Red of every pixel of a tile, -1 where nothing is drawn."""
+        return self.page.evaluate(
+            """index => {
+              const canvas = document.querySelectorAll("section.view:not([hidden]) button.tile canvas")[index];
+              const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+              return Array.from({length: data.length / 4}, (_, i) => data[4 * i + 3] ? data[4 * i] : -1);
+            }""",
+            index,
+        )
+
+    def drop(self, selector: str, path: Path, kind: str = "image/png") -> None:
+        """Drop a file there, as from a file manager."""
+        transfer = self.page.evaluate_handle(
+            """([bytes, name, type]) => {
+              const transfer = new DataTransfer();
+              transfer.items.add(new File([new Uint8Array(bytes)], name, {type}));
+              return transfer;
+            }""",
+            [list(path.read_bytes()), path.name, kind],
+        )
+        self.page.dispatch_event(selector, "drop", {"dataTransfer": transfer})

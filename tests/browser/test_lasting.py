@@ -1,0 +1,54 @@
+"""What survives: reloading the page, and the end of the process that serves it."""
+
+from tests.browser.site import Site
+
+
+def _start_long_job(site: Site, seed: str) -> str:
+    site.open("sample")
+    site.choose_model("tiny-diagonal")
+    site.fill("n", "64")
+    site.fill("seed", seed)
+    site.submit()
+    site.wait_for_standing("Drawing")
+    return site.job_id
+
+
+def _is_whole(site: Site) -> bool:
+    """Every image on the page is drawn, and is the server's."""
+    return all(-1 not in site.pixels(i) for i in (0, 31, 63))
+
+
+def test_page_goes_on_when_it_is_reloaded_in_the_middle(site: Site) -> None:
+    """The job's address is in the page's, so it is followed again from its first row."""
+    job = _start_long_job(site, "1")
+    site.page.reload()
+    site.wait_for_standing("Done")
+    assert site.job_id == job
+    assert _is_whole(site)
+
+
+def test_page_goes_on_when_the_api_is_killed_in_the_middle(site: Site) -> None:
+    """The stream is resumed behind the last row; no row is missing at the end."""
+    job = _start_long_job(site, "2")
+    site.service.kill("api")
+    site.wait_for_standing("Done")
+    assert site.job_id == job
+    assert _is_whole(site)
+
+
+def test_history_opens_a_job_again_and_forgets_it(site: Site) -> None:
+    """A finished completion is shown again with its original, until it is forgotten."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.fill("n", "2")
+    site.submit()
+    site.wait_for_standing("Done")
+    before = site.pixels(0)
+    site.page.goto("/#history")
+    site.view.locator("li a").click()
+    site.wait_for_standing("Done")
+    assert site.view.locator(".tile.original").count() == 1
+    assert site.pixels(0) == before
+    site.page.goto("/#history")
+    site.view.get_by_role("button", name="Forget this job").click()
+    assert "Nothing yet" in site.view.inner_text()

@@ -1,0 +1,79 @@
+"""What is served at / and below /playground/: all of the page, and nothing from elsewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.app.live import serving
+
+ROOT = Path(__file__).parents[2] / "app" / "playground"
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file())
+SERVED = [name for name in FILES if not name.endswith(".d.ts")]
+MOST_BYTES = 150_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[httpx.Client]:
+    """Speaks to a live server; the page needs no Redis."""
+    settings = Settings(redis_url="redis://127.0.0.1:1/0", port=0)
+    with serving(settings) as (url, _), httpx.Client(base_url=url) as speaker:
+        yield speaker
+
+
+def test_page_is_small() -> None:
+    """The whole page stays below what a slow line brings in a second."""
+    assert sum((ROOT / name).stat().st_size for name in SERVED) < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str) -> None:
+    """Each file has its type, forbids everything foreign, and is not sent twice."""
+    answer = server.get(f"/playground/{name}")
+    kinds = {
+        "html": "text/html",
+        "css": "text/css",
+        "js": "text/javascript",
+        "svg": "image/svg+xml",
+        "png": "image/png",
+    }
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    again = server.get(f"/playground/{name}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nothing.js", "../main.py", "..%2fmain.py", "%2e%2e/%2e%2e/pyproject.toml", "js", "js/types.d.ts", "a%00.js"],
+)
+def test_404_for_everything_that_is_no_file_of_the_page(server: httpx.Client, name: str) -> None:
+    """No other file of the machine can be read through the page."""
+    answer = server.get(f"/playground/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_page_names_no_other_place(server: httpx.Client) -> None:
+    """No file refers to another server, but for the names of drawing languages."""
+    for name in SERVED:
+        if not name.endswith(".png"):
+            found = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*", (ROOT / name).read_text()))
+            assert found <= {"http://www.w3.org/2000/svg"}, name
+
+
+def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
+    """Each module is preloaded, so that none waits until another has been read."""
+    page = server.get("/").text
+    for name in SERVED:
+        if name.endswith((".js", ".css")):
+            assert f"/playground/{name}" in page
+    for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page):
+        assert address.removeprefix("/playground/") in SERVED

@@ -1,0 +1,100 @@
+"""What goes wrong is said in words, beside the field that caused it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.site import Site
+
+
+def _refuse_with(site: Site, pattern: str, status: int, slug: str, retry_after: str = "0") -> None:
+    """Answer as the server does when that is wrong with it."""
+    body = {"type": f"urn:pixelrnn:problem:{slug}", "title": slug, "status": status, "detail": "in its own words"}
+
+    def answer(route: Any) -> None:
+        route.fulfill(status=status, json=body, headers={"Retry-After": retry_after})
+
+    site.page.route(pattern, answer)
+
+
+def test_seed_that_is_no_number_is_said_beside_it(site: Site) -> None:
+    """The field is marked, has the focus, and is described by the words."""
+    site.open("sample")
+    site.fill("seed", "seven")
+    site.submit()
+    assert "whole number" in site.trouble("seed")
+    seed = site.view.locator("[data-field=seed] input")
+    assert seed.get_attribute("aria-invalid") == "true"
+    assert seed.evaluate("node => document.activeElement === node")
+    described = seed.get_attribute("aria-describedby")
+    assert "whole number" in site.page.locator(f"#{described}").inner_text()
+
+
+def test_too_many_images_are_said_beside_the_number(site: Site) -> None:
+    """The page knows the server's limit."""
+    site.open("sample")
+    site.fill("n", "65")
+    site.submit()
+    assert "1 to 64" in site.trouble("n")
+
+
+def test_file_that_is_no_picture_is_said_beside_the_picture(site: Site, tmp_path: Path) -> None:
+    """A text file is not taken, and the picture before it stays."""
+    wrong = tmp_path / "notes.png"
+    wrong.write_text("this is no picture")
+    site.open("complete")
+    site.view.locator("input[type=file]").set_input_files(wrong)
+    assert "cannot be read as a picture" in site.trouble("image")
+
+
+def test_empty_hole_is_said_beside_the_mask(site: Site) -> None:
+    """Nothing is sent when there is nothing to fill."""
+    site.open("complete")
+    site.view.get_by_role("button", name="Clear").click()
+    site.submit()
+    assert "Paint a hole" in site.trouble("mask")
+
+
+@pytest.mark.parametrize(
+    ("status", "slug", "words"),
+    [
+        (503, "no-worker", "No worker is running"),
+        (503, "queue-full", "The queue is full"),
+        (429, "too-many-open-jobs", "as many open jobs"),
+        (503, "store-down", "job store"),
+    ],
+)
+def test_server_that_cannot_take_a_job_says_so_plainly(site: Site, status: int, slug: str, words: str) -> None:
+    """Each reason has words of its own, and says when to come back."""
+    site.open("sample")
+    _refuse_with(site, "**/sample", status, slug, retry_after="7")
+    site.submit()
+    said = site.trouble("form")
+    assert words in said
+    assert "7 seconds" in said
+
+
+def test_expired_job_is_said_where_its_images_would_be(site: Site) -> None:
+    """An old address of the page explains itself."""
+    _refuse_with(site, "**/jobs/gone/events", 410, "expired-job")
+    site.open("sample/gone".partition("/")[0])
+    site.page.goto("/#sample/gone")
+    assert "no longer kept" in site.wait_for_standing("no longer kept")
+
+
+def test_unknown_job_is_said_where_its_images_would_be(site: Site) -> None:
+    """The real server's answer to an id that it never gave out."""
+    site.open("sample")
+    site.page.goto("/#sample/AAAAAAAAAAAAAAAAAAAAAA")
+    assert "no such job" in site.wait_for_standing("no such job")
+
+
+def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
+    """When nothing answers, the page says that and keeps what was typed."""
+    site.open("sample")
+    site.page.route("**/sample", lambda route: route.abort())
+    site.fill("seed", "5")
+    site.submit()
+    assert "does not answer" in site.trouble("form")
+    assert site.view.locator("[data-field=seed] input").input_value() == "5"
