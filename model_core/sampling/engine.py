@@ -16,10 +16,8 @@ from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled_stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
-from model_core.sampling.prefill import ForkingStage, SharedPrefill
+from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow, Stage
-
-AnyStage = Stage | CompiledStage | SharedPrefill
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Engine:
                         self._image_ended(stage, row)
             return drawn
 
-    def _image_ended(self, stage: AnyStage, row: SlotRow) -> None:
+    def _image_ended(self, stage: SharedPrefill, row: SlotRow) -> None:
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
@@ -174,9 +172,8 @@ def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
     return known, torch.from_numpy(np.ascontiguousarray(request.keep, np.bool_))
 
 
-def _stage(network: PixelNetwork, slots: int) -> AnyStage:
-    stage = CompiledStage(network, slots) if compiles(network) else Stage(network, slots)
-    return SharedPrefill(stage) if isinstance(stage, ForkingStage) else stage
+def _stage(network: PixelNetwork, slots: int) -> SharedPrefill:
+    return SharedPrefill(CompiledStage(network, slots) if compiles(network) else Stage(network, slots))
 
 
 def _networks(network: PixelNetwork | MultiScaleNetwork) -> list[PixelNetwork]:

@@ -1,11 +1,11 @@
 """Images that begin with the same given rows work them off once: the first does, the others take over its state.
 
-Stands before a stage that can fork, with the same words. A completion of n images, or an image that is resumed n times,
+Stands before a stage, with the same words. A completion of n images, or an image that is resumed n times,
 costs one prefill for as many as are seated together.
 """
 
 import hashlib
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,6 @@ Key = tuple[int, bytes]
 """How many leading rows are given, and a digest of what state they lead to."""
 
 
-@runtime_checkable
 class ForkingStage(Protocol):
     """Stage, as far as it is used here."""
 

@@ -18,8 +18,9 @@ from worker.runner import Runner
 from worker.settings import Settings
 
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default
-HEIGHT = 8
-MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=6)
+HEIGHT, WIDTH = 8, 6
+MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
+MODEL.network.double()  # drawn by plain code: a step is a pixel of every image, and nothing has to be compiled
 
 
 class CountingEngine(Engine):
@@ -58,7 +59,7 @@ def order(token: str, n: int, priority: Priority = Priority.BULK) -> DrawOrder:
     return DrawOrder(Claim(token, token, last_seq=0), "m", MODEL.config.values, images, priority)
 
 
-@pytest.mark.parametrize("arrives_at", [1, 2, 5, 9, 17])
+@pytest.mark.parametrize("arrives_at", [1, 5, 17, 48, 100])
 @pytest.mark.parametrize("n", [1, 64])
 def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: int) -> None:
     """Whenever it comes, and however large it is: within a quarter of the steps that the running job takes."""
@@ -75,7 +76,7 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
     wait_for(lambda: len(steps.ended) == 2, "both ends")
     runner.stop(5)
     assert steps.first["late"] - arrives_at <= 0.25 * steps.ended["large"]
-    assert steps.first["late"] - arrives_at <= HEIGHT
+    assert steps.first["late"] - arrives_at == WIDTH
 
 
 def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, start_worker: StartWorker) -> None:
