@@ -99,4 +99,4 @@ def _setting(error: ValidationError) -> str:
     name = "_".join(str(part) for part in first["loc"]).upper()
     name = name.removeprefix("PIXELRNN_")
     given = "" if name in SECRETS else f", not {first['input']!r}"
-    return f"PIXELRNN_{name}: {first['msg']}{given}"
+    return f"PIXELRNN_{name}: {first['msg'].removeprefix('Value error, ')}{given}"

@@ -51,6 +51,7 @@ class UpOptions:
 def up(options: UpOptions, say: Callable[[str], None]) -> None:
     """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
     _expect_models(options.models_dir)
+    _expect_settings(options.host)
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
@@ -175,6 +176,13 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
 def _expect_models(models_dir: Path) -> None:
     if not any(models_dir.glob("*/card.json")):
         raise StartError(f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir")
+
+
+def _expect_settings(host: str) -> None:
+    """What the API would refuse when it starts, such as to serve other machines without a key."""
+    from app.settings import Settings
+
+    Settings(host=host)
 
 
 def _make_directory(path: Path) -> None:

@@ -29,6 +29,7 @@ from worker.finisher import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BatchWorker, NameTakenError
 from worker.ledger import Ledger
+from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.model_pool import ModelPool, Room, load_pool
 from worker.publisher import Publisher
 from worker.recovery import Recovery, RecoveryThread
@@ -75,12 +76,19 @@ class Worker:
         self._cancellation = Cancellation(
             connect(settings.redis_url, BLOCKING_TIMEOUT_S), self._publisher.open_jobs, self._publisher.cancel
         )
+        slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
+        self._metrics = UsageCollector(self._runner.usage, slots, lambda: len(self._intake.executions))
         self._recovery = RecoveryThread(Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue))
 
     def run(self) -> bool:
-        """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError."""
+        """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""
         self._intake.on_registered = self._start_threads
-        self._intake.work()
+        port = self._settings.metrics_port
+        stop_metrics = serve(self._metrics, port) if port else lambda: None
+        try:
+            self._intake.work()
+        finally:
+            stop_metrics()
         return self._intake.stopping
 
     def _start_threads(self) -> None:
@@ -164,7 +172,7 @@ def run(settings: Settings) -> int:
         pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
         _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
         stopped = Worker(settings, pool).run()
-    except (ModelError, NameTakenError) as error:
+    except (ModelError, NameTakenError, MetricsPortError) as error:
         log.critical("cannot_start", reason=str(error))
         return EXIT_BAD_SETTINGS
     log.info("worker_stopped", on_request=stopped)

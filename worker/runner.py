@@ -61,7 +61,8 @@ class Runner:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
-        self._usage = {name: Usage() for name in cohorts}
+        self.usage = {name: Usage() for name in cohorts}
+        """Of each model, since the start; for others to read."""
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._drawings: dict[str, _Drawing] = {}
         self._unscored: dict[str, ScoreOrder | RankOrder] = {}
@@ -124,7 +125,7 @@ class Runner:
             for token in cohort.renew():
                 self._fail(token, error)
         else:
-            self._usage[name].step(time.perf_counter() - began, busy, left=busy - cohort.busy)
+            self.usage[name].step(time.perf_counter() - began, busy, len(rows), left=busy - cohort.busy)
             if rows:
                 self._pause()
                 self._hand_on(rows)
@@ -211,7 +212,7 @@ class Runner:
 
     def _log_usage(self) -> None:
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
-        for name, usage in self._usage.items():
+        for name, usage in self.usage.items():
             if usage.images:
                 occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
                 self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)

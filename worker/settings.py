@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     queue: str = keys.QUEUE
     drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
     """How long running jobs may go on after SIGTERM before they are handed back."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Where GET /metrics is answered, to anybody who can reach it; 0 = nowhere."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
     """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""

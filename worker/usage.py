@@ -7,13 +7,17 @@ from dataclasses import dataclass
 class Usage:
     """Of the steps so far: `image_s` adds up, for each image, the seconds of the steps that drew it."""
 
+    steps: int = 0
     seconds: float = 0.0
     image_s: float = 0.0
+    rows: int = 0
     images: int = 0
 
-    def step(self, seconds: float, busy: int, left: int) -> None:
-        """One step drew `busy` images side by side, of which `left` are done."""
+    def step(self, seconds: float, busy: int, rows: int, left: int) -> None:
+        """One step drew `busy` images side by side, ended `rows` rows, and of the images `left` are done."""
+        self.steps += 1
         self.seconds += seconds
+        self.rows += rows
         self.image_s += busy * seconds
         self.images += left
 

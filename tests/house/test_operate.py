@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 
 import app.settings
 import worker.settings
+from app.metrics import Metrics
+from app.services.fleet import Fleet, Pace
+from app.store import Load
 from docs.make_settings import PAGE, with_table
+from worker.metrics import UsageCollector
+from worker.usage import Usage
 
 ROOT = Path(__file__).parents[2]
 OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD"}
@@ -33,3 +39,17 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 def test_manifests_are_yaml(path: Path) -> None:
     """Every document of every file."""
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
+    """Every pixelrnn_* name is one that the API or a worker tells."""
+    registry = CollectorRegistry()
+    registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
+    load = Load(0.0, 0, None, 0, 0, 0, {}, {}, {"sample:succeeded": 1})
+    fleet = Fleet([], Pace(load), 0, 0)
+    told = (Metrics().text(fleet) + generate_latest(registry)).decode()
+    known = set(re.findall(r"^# TYPE (\S+) ", told, re.MULTILINE))
+    known |= {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}
+    dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "pixelrnn.json"
+    asked = {name for path in (dashboard, PAGE) for name in re.findall(r"\bpixelrnn_[a-z_]+", path.read_text())}
+    assert asked <= known, asked - known

@@ -1,0 +1,39 @@
+"""What a worker tells Prometheus."""
+
+import socket
+import urllib.request
+
+import pytest
+
+from worker.metrics import MetricsPortError, UsageCollector, serve
+from worker.usage import Usage
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def test_usage_is_told_over_http() -> None:
+    """Steps, occupancy, rows, images and slots by model, as they are when they are asked for."""
+    usage, port = Usage(), _free_port()
+    stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3), port)
+    usage.step(seconds=0.5, busy=4, rows=2, left=1)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    stop()
+    assert {
+        'pixelrnn_worker_step_seconds_count{model="m"} 1.0',
+        'pixelrnn_worker_step_seconds_sum{model="m"} 0.5',
+        'pixelrnn_worker_image_seconds_total{model="m"} 2.0',
+        'pixelrnn_worker_rows_total{model="m"} 2.0',
+        'pixelrnn_worker_images_total{model="m"} 1.0',
+        'pixelrnn_worker_slots{model="m"} 18.0',
+        "pixelrnn_worker_jobs 3.0",
+    } <= set(lines)
+
+
+def test_a_taken_port_is_said() -> None:
+    """In words, and before any work is taken."""
+    with socket.create_server(("", 0)) as holder, pytest.raises(MetricsPortError, match="in use"):
+        serve(UsageCollector({}, {}, lambda: 0), holder.getsockname()[1])

@@ -1,0 +1,58 @@
+"""What a worker tells Prometheus, on a port of its own; read when it is asked for, so drawing pays nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily
+
+from worker.usage import Usage
+
+
+class MetricsPortError(Exception):
+    """The port is taken, or not allowed."""
+
+
+class UsageCollector:
+    """Of each model: its steps, what they drew, and its slots; and how many jobs the worker holds."""
+
+    def __init__(self, usage: Mapping[str, Usage], slots: Mapping[str, int], jobs: Callable[[], int]) -> None:
+        self._usage = usage
+        self._slots = slots
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        steps = SummaryMetricFamily("pixelrnn_worker_step_seconds", "Steps of a model's batch.", labels=["model"])
+        busy = CounterMetricFamily(
+            "pixelrnn_worker_image_seconds",
+            "Step time, once for each image drawn in it; over step seconds it is the occupancy.",
+            labels=["model"],
+        )
+        rows = CounterMetricFamily("pixelrnn_worker_rows", "Rows drawn.", labels=["model"])
+        images = CounterMetricFamily("pixelrnn_worker_images", "Images that left their slot.", labels=["model"])
+        slots = GaugeMetricFamily("pixelrnn_worker_slots", "Images that can be drawn at once.", labels=["model"])
+        for name, usage in self._usage.items():
+            steps.add_metric([name], usage.steps, usage.seconds)
+            busy.add_metric([name], usage.image_s)
+            rows.add_metric([name], usage.rows)
+            images.add_metric([name], usage.images)
+            slots.add_metric([name], self._slots[name])
+        yield from (steps, busy, rows, images, slots)
+        yield GaugeMetricFamily("pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs())
+
+
+def serve(collector: UsageCollector, port: int) -> Callable[[], None]:
+    """Answer GET /metrics on all addresses until the returned function is called. Raises MetricsPortError."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    try:
+        server, thread = start_http_server(port, registry=registry)
+    except OSError as error:
+        raise MetricsPortError(f"cannot answer /metrics on port {port}: {error.strerror}") from None
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop
