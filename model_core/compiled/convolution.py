@@ -8,7 +8,7 @@ from numba import njit
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
-from model_core.compiled.products import aside, columns, everywhere, multiply, one_colour, row, spot
+from model_core.compiled.products import address, aside, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import rectify
 
 STREAM_KIND = 0
@@ -26,7 +26,7 @@ Weight rows of before: the three cells above, the condition, the cell to the lef
 def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
     h, c = shared.hidden[-1], state.conditions.shape[1]
-    out, vectors, zeros = spot(own.sums, i, places.order, 0, 0), own.before_w.shape[1], shared.zeros.ctypes.data
+    out, vectors, zeros = spot(own.sums, i, places.order, 0, 0), own.before_w.shape[1], address(shared.zeros)
     read, weights = spot(own.maps, i, places.above, 0, 0), columns(own.before_w, i, 0, 0)
     start = everywhere(shared.zeros, places.order)
     multiply(count, read, 3, h, weights, vectors, row(own.before_b, i), start, out, 0)
@@ -52,7 +52,7 @@ def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-unty
 def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already; and on to the next stream."""
     read, sums = spot(own.maps, i, places.own, 0, 0), spot(own.sums, i, places.order, 0, 0)
-    weights, zeros, known = columns(own.own_w, i, 0, 0), shared.zeros.ctypes.data, shared.hidden[colour + 1]
+    weights, zeros, known = columns(own.own_w, i, 0, 0), address(shared.zeros), shared.hidden[colour + 1]
     out = spot(own.out, i, places.order, 0, 0)
     one_colour(colour, shared.hidden, shared.hidden_vectors, count, read, known, weights, zeros, sums, out, 1)
     to_stream(i, colour, count, out, shared, state, places)

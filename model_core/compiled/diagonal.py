@@ -6,12 +6,13 @@ What the row above says is known before a row begins, so it is summed for the wh
 
 from collections import namedtuple
 
+import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
-from model_core.compiled.products import columns, further, multiply, row, spot
+from model_core.compiled.products import address, columns, further, multiply, row, spot
 from model_core.compiled.recurrence import add_input, add_state, continue_cells
 from model_core.compiled.tiles import add
 
@@ -38,8 +39,9 @@ Weight rows of above: the state above, the condition.
 def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state):  # type: ignore[no-untyped-def]
     """gates = bias + what they see of the states above, at the spot `hidden`, and of the condition, all colours."""
     h, c, vectors = shared.hidden[-1], state.conditions.shape[1], weights.shape[1]
-    zeros = shared.zeros.ctypes.data
-    multiply(count, hidden, 1, h, columns(weights, i, 0, 0), vectors, row(bias, i), (zeros, 0, gates[2]), gates, 0)
+    zeros = address(shared.zeros)
+    start = zeros, np.int64(0), gates[2]
+    multiply(count, hidden, 1, h, columns(weights, i, 0, 0), vectors, row(bias, i), start, gates, 0)
     if c:
         multiply(count, condition, 1, c, columns(weights, i, 0, h), vectors, zeros, gates, gates, 0)
 
@@ -121,7 +123,8 @@ def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
             own.lists[4, n] = slot * (W + 1) + x
     count = rows * W
     while count > 1 and count % 4:
-        own.lists[:5, count] = 0  # read for nothing; what it gives lies behind the row's gates
+        for k in range(5):
+            own.lists[k, count] = 0  # read for nothing; what it gives lies behind the row's gates
         count += 1
     return rows, count
 

@@ -18,7 +18,7 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import collect, fill_up
-from model_core.compiled.products import LANES, columns, everywhere, multiply, one_colour, row, spot
+from model_core.compiled.products import LANES, address, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import exponentials, rectify_sum
 
 SIDE = 3
@@ -109,20 +109,20 @@ def input_from_before(count, shared, state, places):  # type: ignore[no-untyped-
     """What the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
     C, ring = shared.channels, shared.width + 2 * SIDE
     out, vectors = spot(state.streams, 0, places.stream, 0, 0), shared.before_w.shape[0]
-    bias, start = shared.before_b.ctypes.data, everywhere(shared.zeros, places.order)
+    bias, start = address(shared.before_b), everywhere(shared.zeros, places.order)
     for up in range(SIDE, -1, -1):
         features = C * (2 * SIDE + 1 if up else SIDE)
         read = spot(state.scaled, 0, places.values, -up * ring - SIDE, 0)
         weights = columns(shared.before_w, 0, 0, (SIDE - up) * (2 * SIDE + 1) * C)
         multiply(count, read, 1, features, weights, vectors, bias, start, out, 0)
-        bias, start = shared.zeros.ctypes.data, out
+        bias, start = address(shared.zeros), out
 
 
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     """What the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
     read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
-    weights, zeros, vectors = columns(shared.own_w, 0, 0, 0), shared.zeros.ctypes.data, shared.feature_vectors
+    weights, zeros, vectors = columns(shared.own_w, 0, 0, 0), address(shared.zeros), shared.feature_vectors
     one_colour(colour, shared.features, vectors, count, read, colour, weights, zeros, out, out, 0)
 
 
@@ -142,7 +142,7 @@ def to_skips(layer, colour, count, hidden, shared, state, places):  # type: igno
     """From a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
     if shared.skip:
         sums, weights = spot(state.skips, 0, places.order, 0, 0), columns(shared.skip_w, layer, 0, 0)
-        known, zeros, bounds = shared.hidden[colour + 1], shared.zeros.ctypes.data, shared.features
+        known, zeros, bounds = shared.hidden[colour + 1], address(shared.zeros), shared.features
         one_colour(colour, bounds, shared.feature_vectors, count, hidden, known, weights, zeros, sums, sums, 0)
 
 
@@ -164,11 +164,11 @@ def head(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     zeros, wide, vectors = everywhere(shared.zeros, places.wanted), shared.wide, shared.wide_vectors
     top, one = spot(state.top, 0, places.wanted, 0, 0), spot(state.first, 0, places.wanted, 0, 0)
     two, logits = spot(state.second, 0, places.wanted, 0, 0), spot(state.logits, 0, places.wanted, 0, 0)
-    weights, bias = columns(shared.first_w, 0, 0, 0), shared.first_b.ctypes.data
+    weights, bias = columns(shared.first_w, 0, 0, 0), address(shared.first_b)
     one_colour(colour, wide, vectors, count, top, shared.features[colour + 1], weights, bias, zeros, one, 1)
-    weights, bias = columns(shared.second_w, 0, 0, 0), shared.second_b.ctypes.data
+    weights, bias = columns(shared.second_w, 0, 0, 0), address(shared.second_b)
     one_colour(colour, wide, vectors, count, one, wide[colour + 1], weights, bias, zeros, two, 1)
-    weights, bias, vectors = columns(shared.output_w, 0, 0, 0), shared.output_b.ctypes.data, shared.output_vectors
+    weights, bias, vectors = columns(shared.output_w, 0, 0, 0), address(shared.output_b), shared.output_vectors
     one_colour(colour, shared.outputs, vectors, count, two, wide[colour + 1], weights, bias, zeros, logits, 0)
 
 
@@ -198,7 +198,9 @@ def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_ro
     real = collect(slots, first_row, done, lag, work)
     count = fill_up(work, real, len(first_row) - 1)
     locate(work, count, shared, places, ring_rows, stream_kind)
-    state.skips[:count] = shared.skip_b
+    for m in range(count):
+        for feature in range(len(shared.skip_b)):  # numba compiles a long message into an assignment of slices
+            state.skips[m, feature] = shared.skip_b[feature]
     input_from_before(count, shared, state, places)
     return real, count, want(work, real, state.keep, places.wanted)
 

@@ -11,6 +11,7 @@ is computed for all colours at once is never wider than the map.
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
 
+import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
@@ -25,10 +26,16 @@ SMALLEST = 4
 
 
 @njit(inline="always")
+def address(array):  # type: ignore[no-untyped-def]
+    """Where an array begins, as int64: numba's own is unsigned, and signed and unsigned make a float."""
+    return np.int64(array.ctypes.data)
+
+
+@njit(inline="always")
 def spot(maps, layer, cells, shift, column):  # type: ignore[no-untyped-def]
     """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
-    address = maps.ctypes.data + layer * maps.strides[0] + shift * maps.strides[-2] + column * BYTES
-    return address, maps.strides[-2], cells.ctypes.data
+    first = address(maps) + layer * maps.strides[0] + shift * maps.strides[-2] + column * BYTES
+    return first, maps.strides[-2], address(cells)
 
 
 @njit(inline="always")
@@ -46,20 +53,20 @@ def further(place, pixels):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def row(vectors, layer):  # type: ignore[no-untyped-def]
     """The address of one of vectors (layers, width), such as a layer's bias."""
-    return vectors.ctypes.data + layer * vectors.strides[0]
+    return address(vectors) + layer * vectors.strides[0]
 
 
 @njit(inline="always")
 def everywhere(vector, cells):  # type: ignore[no-untyped-def]
     """A spot that is the same vector (width,) for every pixel."""
-    return vector.ctypes.data, 0, cells.ctypes.data
+    return address(vector), np.int64(0), address(cells)
 
 
 @njit(inline="always")
 def columns(weights, layer, vector, row):  # type: ignore[no-untyped-def]
     """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
-    return weights.ctypes.data + layer * weights.strides[0] + vector * stride + row * VECTOR_BYTES, stride
+    return address(weights) + layer * weights.strides[0] + vector * stride + row * VECTOR_BYTES, stride
 
 
 @njit(nogil=True, cache=KEEP)

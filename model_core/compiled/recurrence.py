@@ -6,21 +6,21 @@ The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one a
 
 from numba import njit
 
-from model_core.compiled.products import BYTES, LANES, aside, one_colour
+from model_core.compiled.products import BYTES, LANES, address, aside, one_colour
 from model_core.compiled.tiles import lstm_cells
 
 
 @njit(inline="always")
 def add_input(colour, count, read, weights, start, gates, shared):  # type: ignore[no-untyped-def]
     """gates = start + what those of one colour see of the features at the spot `read`: of the colours up to its own."""
-    known, zeros = shared.features[colour + 1], shared.zeros.ctypes.data
+    known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, start, gates, 0)
 
 
 @njit(inline="always")
 def add_state(colour, count, read, weights, gates, shared):  # type: ignore[no-untyped-def]
     """Add what the gates of one colour see of the whole hidden state at the spot `read`."""
-    known, zeros = shared.hidden[-1], shared.zeros.ctypes.data
+    known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, gates, gates, 0)
 
 

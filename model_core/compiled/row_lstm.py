@@ -8,7 +8,7 @@ from numba import njit
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
-from model_core.compiled.products import columns, everywhere, multiply, row, spot
+from model_core.compiled.products import address, columns, everywhere, multiply, row, spot
 from model_core.compiled.recurrence import add_input, continue_cells
 
 STREAM_KIND = 1
@@ -25,7 +25,7 @@ Weight rows of before: the three states above, the condition, the left input; of
 def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the gates of layer i see of the pixels before, all colours."""
     h, c = shared.hidden[-1], state.conditions.shape[1]
-    gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.before_w.shape[1], shared.zeros.ctypes.data
+    gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.before_w.shape[1], address(shared.zeros)
     read, start = spot(own.hidden, i, places.above, 0, 0), everywhere(shared.zeros, places.order)
     multiply(count, read, 3, h, columns(own.before_w, i, 0, 0), vectors, row(own.before_b, i), start, gates, 0)
     if c:

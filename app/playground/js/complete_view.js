@@ -50,10 +50,9 @@ export class CompleteView {
 
   async #ask() {
     const { model } = this.#models;
-    const { picture } = this.#pictures;
-    const { mask } = this.#editor;
     if (!model) throw new FieldTrouble("model", "There is no model to draw with.");
-    if (!picture) throw new FieldTrouble("image", "Choose a picture first.");
+    const picture = await this.#pictures.chosen();
+    const { mask } = this.#editor;
     if (!mask.count) throw new FieldTrouble("mask", "Nothing is marked to be filled yet. Paint a hole first.");
     const { n, seed, temperature } = this.#fields.read();
     return completionOf(model.name, picture, mask.hole, { n, seed, temperature });

@@ -73,9 +73,8 @@ export class InspectView {
     clearTrouble(this.#form);
     try {
       const { model } = this.#models;
-      const { picture } = this.#pictures;
       if (!model) throw new FieldTrouble("model", "There is no model to ask.");
-      if (!picture) throw new FieldTrouble("image", "Choose a picture first.");
+      const picture = await this.#pictures.chosen();
       this.#state.textContent = "Asking the model…";
       const job = await this.#shared.api.submit("/score", await form(model.name, picture));
       this.#shared.history.keep(remembered(job, { image: dataUrlOf(picture) }, ""));

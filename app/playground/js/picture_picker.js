@@ -36,13 +36,26 @@ export class PicturePicker {
   #strip;
   #file;
   #name;
+  #suiting = Promise.resolve();
   /** @type {Model | null} */
   #model = null;
   /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
   #own = null;
 
+  /** Pictures as this model takes them. @param {Model} model */
+  suit(model) {
+    this.#suiting = this.#suit(model);
+  }
+
+  /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
+  async chosen() {
+    await this.#suiting;
+    if (!this.picture) throw new FieldTrouble("image", "Choose a picture first.");
+    return this.picture;
+  }
+
   /** @param {Model} model */
-  async suit(model) {
+  async #suit(model) {
     this.#model = model;
     const size = this.#sizeFor(model);
     const examples = await examplesFor(model, size);
@@ -60,12 +73,6 @@ export class PicturePicker {
       this.#use(picture);
     });
     return el("label", { class: "example", title: name }, radio, canvasOf(picture));
-  }
-
-  /** @param {ImageData} picture already as the model sees it */
-  use(picture) {
-    this.#uncheck();
-    this.#use(picture);
   }
 
   /** @param {ImageData} picture */

@@ -50,9 +50,8 @@ export class UpsampleView {
 
   async #ask() {
     const { model } = this.#models;
-    const { picture } = this.#pictures;
     if (!model) throw new FieldTrouble("model", NOBODY);
-    if (!picture) throw new FieldTrouble("image", "Choose a picture first.");
+    const picture = await this.#pictures.chosen();
     const body = new FormData();
     body.set("model", model.name);
     body.set("image", await pngOf(picture), "image.png");
