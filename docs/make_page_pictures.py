@@ -3,7 +3,7 @@
     python docs/make_page_pictures.py
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.png: six small colour
-pictures, drawn here, side by side. model-NAME.png: nine samples of each model in models/, drawn with seed 2016.
+pictures, drawn here, side by side. model-NAME.png: samples of each model in models/, drawn with seed 2016.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ SKIES = ((126, 178, 222), (250, 190, 130), (34, 40, 86), (176, 210, 220), (244, 
 
 
 def main(models_dir: Path = Path("models")) -> None:
-    """Draw them all; takes as long as nine samples of each model."""
+    """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
     _save(digits(), OUT / "digits.png")
     _save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.png")
@@ -50,18 +50,20 @@ def digits() -> Image.Image:
 
 
 def samples(model: Path) -> Image.Image:
-    """Nine images that the model draws, in a square."""
+    """Images that the model draws, in a square: nine in black and white, four in colour, of which few fit a small page."""
     from model_core import load_model, sample
     from model_core.data.pixels import values_to_pixels
 
     loaded = load_model(str(model))
-    drawn = values_to_pixels(sample(loaded, n=9, seed=2016).numpy(), loaded.config.values)  # (9, C, H, W)
+    is_binary = loaded.config.values == 2
+    side = 3 if is_binary else 2
+    drawn = values_to_pixels(sample(loaded, n=side * side, seed=2016).numpy(), loaded.config.values)  # (n, C, H, W)
     tiles = [Image.fromarray(one.transpose(1, 2, 0).squeeze()) for one in drawn]
-    side = [_beside(tiles[i : i + 3]) for i in (0, 3, 6)]
-    square = Image.new(side[0].mode, (side[0].width, 3 * side[0].height))
-    for i, line in enumerate(side):
+    lines = [_beside(tiles[i : i + side]) for i in range(0, side * side, side)]
+    square = Image.new(lines[0].mode, (lines[0].width, side * lines[0].height))
+    for i, line in enumerate(lines):
         square.paste(line, (0, i * line.height))
-    return square.convert("1") if loaded.config.values == 2 else square
+    return square.convert("1") if is_binary else square.quantize(48)
 
 
 def scene(sky: tuple[int, int, int], draw: Callable[[Pen], None]) -> Image.Image:

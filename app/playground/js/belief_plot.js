@@ -16,7 +16,8 @@ const FLOOR = 4;
 export function beliefPlot(name, belief) {
   const { probabilities, value, entropy_bits: entropy, bits } = belief;
   const share = probabilities[value];
-  const facts = `entropy ${entropy.toFixed(2)} bits · true value ${value} had ${percent(share)}, ${bits.toFixed(2)} bits`;
+  const was = probabilities.length === 2 ? ["black", "white"][value] : `value ${value}`;
+  const facts = `Entropy ${entropy.toFixed(2)} bits. It was ${was}: ${percent(share)}, ${bits.toFixed(2)} bits.`;
   const figure = el("figure", { class: "belief", "data-colour": name.toLowerCase() });
   figure.append(
     el("figcaption", {}, el("strong", {}, name), el("span", {}, facts)),

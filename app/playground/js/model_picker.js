@@ -59,10 +59,17 @@ export class ModelPicker {
     for (const radio of this.#list.querySelectorAll("input")) {
       if (radio.value !== name) continue;
       radio.checked = true;
+      this.#reveal(radio);
       if (this.model) this.onChange(this.model);
       return true;
     }
     return false;
+  }
+
+  /** In the list, which may be longer than its place. @param {HTMLElement} radio */
+  #reveal(radio) {
+    const card = /** @type {HTMLElement} */ (radio.closest(".card"));
+    this.#list.scrollTop = card.offsetTop - this.#list.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
   }
 
   #chosen() {

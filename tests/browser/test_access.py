@@ -1,0 +1,100 @@
+"""For everybody: by keyboard, with a screen reader, on any screen, in light and dark."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.browser.site import Site
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+VIEWS = ("sample", "complete", "upsample", "inspect", "history")
+WIDTHS = (320, 390, 768, 1280, 1920)
+
+
+def _findings(site: Site) -> list[str]:
+    """What axe-core finds serious or critical on the page as it is."""
+    if not AXE.exists():
+        pytest.skip("needs axe-core (npm ci --prefix tests/browser)")
+    site.page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = site.page.evaluate("axe.run()")
+    assert len(result["passes"]) > 10, "axe looked at next to nothing"
+    grave = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']}: {node['html']}" for one in grave for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious(site: Site, view: str, scheme: str) -> None:
+    """Names, roles, contrast and order of every view."""
+    site.page.emulate_media(color_scheme=scheme)
+    site.open(view)
+    assert _findings(site) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_results(site: Site, scheme: str) -> None:
+    """A board of images, the large view, and an inspected picture."""
+    site.page.emulate_media(color_scheme=scheme)
+    site.open("sample")
+    site.fill("n", "2")
+    site.submit()
+    site.wait_for_standing("Done")
+    assert _findings(site) == []
+    site.view.locator("button.tile").first.click()
+    site.page.get_by_role("dialog").get_by_text("bits/dim").wait_for()
+    assert _findings(site) == []
+    site.page.keyboard.press("Escape")
+    site.open("inspect")
+    site.choose_model("tiny-rgb")
+    site.submit()
+    site.view.locator(".belief").first.wait_for()
+    assert _findings(site) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen(site: Site, width: int) -> None:
+    """No view scrolls sideways, from small phones to wide screens."""
+    site.page.set_viewport_size({"width": width, "height": 800})
+    for view in VIEWS:
+        site.open(view)
+        assert site.page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
+    """Tab reaches everything in its order, Enter does it, Escape leads back to where it was."""
+    site.open("sample")
+    press = site.page.keyboard.press
+    press("Tab")
+    assert site.page.locator(":focus").inner_text() == "Skip to the content"
+    press("Enter")
+    press("Tab")
+    assert site.page.locator(":focus").get_attribute("type") == "radio"
+    press("ArrowDown")
+    press("Tab")
+    site.page.keyboard.type("2")
+    press("Control+a")
+    site.page.keyboard.type("2")
+    press("Enter")
+    assert "2 images" in site.wait_for_standing("Done")
+    for _ in range(12):
+        press("Tab")
+        if "tile" in (site.page.locator(":focus").get_attribute("class") or ""):
+            break
+    press("Enter")
+    site.page.get_by_role("dialog").wait_for()
+    press("Escape")
+    assert site.page.locator(":focus").get_attribute("aria-label") == "Image 1: open large"
+
+
+def test_hole_is_painted_by_keyboard_and_said_aloud(site: Site) -> None:
+    """Arrows move over the picture, the space bar paints, and both are announced."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_role("button", name="Clear").click()
+    site.view.locator(".size input").fill("1")
+    site.view.locator(".mask-editor canvas").focus()
+    site.page.keyboard.press("Space")
+    assert re.match(r"Row \d, column \d: to be filled", site.page.locator("#announcer").inner_text())
+    site.page.keyboard.press("Shift+ArrowRight")
+    assert site.view.locator("[data-count]").inner_text().startswith("2 pixels")

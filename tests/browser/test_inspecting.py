@@ -1,0 +1,72 @@
+"""Looking at what the network expects, pixel by pixel."""
+
+from tests.browser.site import Site
+
+
+def _inspect(site: Site, model: str) -> None:
+    site.open("inspect")
+    site.choose_model(model)
+    site.submit()
+    site.view.locator(".belief").first.wait_for()
+
+
+def test_heat_map_shows_the_bits_of_every_pixel(site: Site) -> None:
+    """The numbers are the score's, and each pixel's are said when it is looked at."""
+    _inspect(site, "tiny-rgb")
+    result = site.service.get(f"/jobs/{site.job_id}")["result"]
+    assert f"{result['nats']:.2f}" in site.view.locator(".facts").inner_text()
+    bits = site.service.get(f"/jobs/{site.job_id}/score-map")["bits"]
+    canvas = site.view.locator(".scored-picture canvas")
+    canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
+    box = canvas.bounding_box()
+    site.page.mouse.move(box["x"] + 2.5 * box["width"] / 4, box["y"] + 3.5 * box["height"] / 5)
+    said = site.view.locator(".readout").inner_text()
+    assert said.startswith(f"Row 4, column 3: {sum(bits[3][2]):.2f} bits")
+
+
+def test_pixel_that_is_clicked_shows_a_distribution_for_each_colour(site: Site) -> None:
+    """One plot for red, green and blue, each with its entropy and the true value."""
+    _inspect(site, "tiny-rgb")
+    plots = site.view.locator(".belief")
+    assert plots.count() == 3
+    assert [plots.nth(i).locator("rect").count() for i in range(3)] == [4, 4, 4]
+    assert plots.locator("rect.true").count() == 3
+    assert all("Entropy" in text for text in plots.all_inner_texts())
+
+
+def test_black_and_white_model_shows_two_bars(site: Site) -> None:
+    """How likely black was, and white."""
+    _inspect(site, "tiny-cnn")
+    assert site.view.locator(".belief rect").count() == 2
+    assert "black" in site.view.locator(".belief .axis").inner_text()
+
+
+def test_pixels_are_chosen_by_keyboard(site: Site) -> None:
+    """Arrows move, Enter asks; what is under the cursor is said aloud."""
+    _inspect(site, "tiny-cnn")
+    canvas = site.view.locator(".scored-picture canvas")
+    canvas.focus()
+    for _ in range(6):
+        site.page.keyboard.press("ArrowUp")
+        site.page.keyboard.press("ArrowLeft")
+    assert site.page.locator("#announcer").inner_text().startswith("Row 1, column 1")
+    with site.page.expect_response("**/score") as asked:
+        site.page.keyboard.press("Enter")
+    pixel = asked.value.json()["result"]["pixel"]
+    assert (pixel["x"], pixel["y"]) == (0, 0)
+    site.view.locator(".belief").first.wait_for()
+
+
+def test_rows_below_are_drawn_again_from_the_chosen_pixel(site: Site) -> None:
+    """What stands before the pixel is kept in every redrawn image."""
+    _inspect(site, "tiny-cnn")
+    canvas = site.view.locator(".scored-picture canvas")
+    canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
+    box = canvas.bounding_box()
+    site.page.mouse.click(box["x"] + 0.5 * box["width"] / 5, box["y"] + 3.5 * box["height"] / 6)
+    with site.page.expect_response("**/complete") as made:
+        site.view.get_by_role("button", name="Redraw from here down").click()
+    assert made.value.json()["filled_pixels"] == 15
+    site.wait_for_standing("Done")
+    tops = [site.pixels(i)[:15] for i in range(8)]
+    assert all(top == tops[0] for top in tops)

@@ -1,0 +1,55 @@
+"""The page's modules: their types, and those that know no element, asked directly."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.browser.site import Site
+
+HERE = Path(__file__).parent
+COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
+
+
+@pytest.mark.skipif(not COMPILER.exists() or not shutil.which("node"), reason="needs npm ci --prefix tests/browser")
+def test_types_agree() -> None:
+    """The types that the modules state in comments fit together."""
+    checked = subprocess.run(["node", COMPILER, "--project", HERE / "jsconfig.json"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_events_are_taken_apart_wherever_the_stream_is_cut(site: Site) -> None:
+    """Comments are left out; an event may come in two pieces."""
+    site.open("history")
+    events = site.page.evaluate(
+        """async () => {
+          const {parse} = await import("/playground/js/events.js");
+          const row = [": ping\\n\\nevent: row\\nid: 1-0\\nda", "ta: {\\"y\\": 3}\\n"];
+          const pieces = [...row, "\\nevent: progress\\ndata: {}\\n\\n"];
+          const body = new ReadableStream({start(controller) {
+            pieces.forEach((piece) => controller.enqueue(new TextEncoder().encode(piece)));
+            controller.close();
+          }});
+          const found = [];
+          for await (const event of parse(body)) found.push(event);
+          return found;
+        }"""
+    )
+    assert events == [
+        {"name": "row", "id": "1-0", "data": {"y": 3}},
+        {"name": "progress", "id": None, "data": {}},
+    ]
+
+
+def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
+    """Cut files and other files have no words, and do no harm."""
+    site.open("history")
+    found = site.page.evaluate(
+        """async () => {
+          const {textOf, settingsOf} = await import("/playground/js/png_text.js");
+          const cut = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 99, 116, 69, 88, 116, 1, 2]);
+          return [textOf(new ArrayBuffer(0)), textOf(cut.buffer), settingsOf({}), settingsOf({model: "m", seed: "x"})];
+        }"""
+    )
+    assert found == [{}, {}, None, None]
