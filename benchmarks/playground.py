@@ -1,0 +1,91 @@
+"""How the page feels: how soon something is seen, and how evenly it is painted while 64 images stream.
+
+    python -m benchmarks.playground http://127.0.0.1:8000 --model mnist-diagonal-bilstm
+
+Prints one line of JSON. `first_paint_ms`: from the request for the page to its first text, as the browser has it.
+`frames_per_s`: median over `runs` of the frames that the browser painted in a second, from the first row to the last, by
+its own trace; `script_ms_per_frame`: what the page's own work took of each, of 16.7 at 60 frames a second.
+"""
+
+import json
+import re
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+VIEWPORT = {"width": 1280, "height": 1000}
+LIMIT_MS = 120_000
+_DRAW_FRAME = "DrawFrame"
+_SCRIPT = ("FunctionCall", "FireAnimationFrame", "RunMicrotasks", "EvaluateScript")
+
+
+def main(
+    url: Annotated[str, typer.Argument(help="Of a running service.")],
+    model: Annotated[str, typer.Option(help="What draws.")] = "mnist-diagonal-bilstm",
+    images: Annotated[int, typer.Option(help="How many stream at once.")] = 64,
+    runs: Annotated[int, typer.Option(help="How often each number is taken.")] = 3,
+    chromium: Annotated[str, typer.Option(help="The browser.")] = "/usr/bin/chromium",
+) -> None:
+    """Measure and print."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        paints = [first_paint_ms(browser, url) for _ in range(runs)]
+        streams = [stream(browser, url, model, images) for _ in range(runs)]
+        browser.close()
+    frames, script = zip(*streams, strict=True)
+    result = {
+        "model": model,
+        "images": images,
+        "first_paint_ms": round(statistics.median(paints)),
+        "frames_per_s": round(statistics.median(frames), 1),
+        "script_ms_per_frame": round(statistics.median(script), 2),
+    }
+    typer.echo(json.dumps(result))
+
+
+def first_paint_ms(browser: Any, url: str) -> float:
+    """With an empty cache."""
+    page = browser.new_context(viewport=VIEWPORT).new_page()
+    page.goto(url)
+    page.wait_for_timeout(500)
+    (entry,) = page.evaluate("performance.getEntriesByName('first-contentful-paint').map((entry) => entry.startTime)")
+    page.context.close()
+    return entry
+
+
+def stream(browser: Any, url: str, model: str, images: int) -> tuple[float, float]:
+    """Frames a second and milliseconds of script a frame, while the images arrive."""
+    page = browser.new_context(viewport=VIEWPORT).new_page()
+    page.set_default_timeout(LIMIT_MS)
+    page.goto(url)
+    page.locator(f"#view-sample input[value={model}]").check()
+    page.locator("#view-sample [data-field=n] input").fill(str(images))
+    with tempfile.TemporaryDirectory() as directory:
+        trace = Path(directory) / "trace.json"
+        categories = ["devtools.timeline", "disabled-by-default-devtools.timeline.frame", "blink.user_timing"]
+        page.locator("#view-sample button.primary").click()
+        standing = page.locator("#view-sample .standing")
+        standing.filter(has_text=re.compile("Drawing")).wait_for()
+        browser.start_tracing(page=page, path=trace, categories=categories)
+        standing.filter(has_text=re.compile("Done")).wait_for()
+        browser.stop_tracing()
+        events = json.loads(trace.read_text())["traceEvents"]
+    page.context.close()
+    return _rate(events)
+
+
+def _rate(events: list[dict[str, Any]]) -> tuple[float, float]:
+    drawn = sorted(event["ts"] for event in events if event["name"] == _DRAW_FRAME)
+    if len(drawn) < 2:
+        raise typer.BadParameter("the images came too fast to be measured; draw more, or with a slower model")
+    busy_us = sum(event.get("dur", 0) for event in events if event["name"] in _SCRIPT)
+    return (len(drawn) - 1) / (drawn[-1] - drawn[0]) * 1e6, busy_us / 1000 / len(drawn)
+
+
+if __name__ == "__main__":
+    typer.run(main)
