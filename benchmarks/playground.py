@@ -3,7 +3,7 @@
     python -m benchmarks.playground http://127.0.0.1:8000 --model mnist-diagonal-bilstm
 
 Prints one line of JSON. `first_paint_ms`: from the request for the page to its first text, as the browser has it.
-`frames_per_s`: median over `runs` of the frames that the browser painted in a second, from the first row to the last, by
+`frames_per_s`: median over `runs` of the frames that the browser drew in a second, from the first row to the last, by
 its own trace; `script_ms_per_frame`: what the page's own work took of each, of 16.7 at 60 frames a second.
 """
 

@@ -50,7 +50,7 @@ def digits() -> Image.Image:
 
 
 def samples(model: Path) -> Image.Image:
-    """Images that the model draws, in a square: nine in black and white, four in colour, as the page has to be small."""
+    """Images that the model draws, in a square: nine in black and white, four in colour, to keep the page small."""
     from model_core import load_model, sample
     from model_core.data.pixels import values_to_pixels
 

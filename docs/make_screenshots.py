@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 OUT = Path("docs/img")
 MODEL = "mnist-diagonal-bilstm"
 WIDE = {"width": 1280, "height": 1000}
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 390, "height": 1240}
 SEED = 2016
 LIMIT_MS = 60_000
 
@@ -28,7 +28,7 @@ FRAME_MS, LAST_FRAME_MS = 60, 2500
 
 
 def main(
-    url: Annotated[str, typer.Argument(help="Of a running service that has the model.")],
+    url: Annotated[str, typer.Argument(help="Of a running service that has the shipped models.")],
     chromium: Annotated[str, typer.Option(help="The browser.")] = "/usr/bin/chromium",
 ) -> None:
     """All pictures; takes a minute."""
@@ -63,6 +63,9 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     _submit(page, "complete")
     page.locator("#view-complete .caption", has_text="Likeliest").wait_for()
     yield "complete", page
+    page.goto("/#upsample")
+    _submit(page, "upsample")
+    yield "upsample", page
     _begin(page, "inspect")
     page.get_by_label("Digit 3").last.check()
     page.locator("#view-inspect button.primary").click()
@@ -93,7 +96,10 @@ def _shoot(page: Any, name: str) -> None:
     page.wait_for_timeout(400)
     page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=OUT / name)
-    Image.open(OUT / name).convert("RGB").save(OUT / name, optimize=True)
+    few_colours = (
+        Image.open(OUT / name).convert("RGB").quantize(255, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    few_colours.save(OUT / name, optimize=True)
     typer.echo(OUT / name)
 
 

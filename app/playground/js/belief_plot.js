@@ -58,6 +58,7 @@ function axis(probabilities) {
 /** @param {number} share */
 function percent(share) {
   const of100 = 100 * share;
+  if (of100 < 0.01) return "under 0.01%";
   return `${of100 >= 1 ? of100.toFixed(1) : of100.toPrecision(2)}%`;
 }
 

@@ -34,8 +34,8 @@ export class InspectView {
     this.#redraw = el("button", { type: "button" }, "Redraw from here down");
     this.#redraw.addEventListener("click", () => this.#resample());
     this.#scored.onPick = (x, y) => this.#ask(x, y);
-    this.#side = el("div", { class: "side" }, this.#scored.summary, this.#scored.readout, this.#beliefs, this.#redraw);
-    this.#side.append(el("p", { class: "trouble", hidden: true }));
+    this.#side = el("div", { class: "side" }, this.#scored.summary, this.#scored.readout, this.#redraw);
+    this.#side.append(el("p", { class: "trouble", hidden: true }), this.#beliefs);
     this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, this.#side);
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
@@ -153,6 +153,7 @@ export class InspectView {
       this.#shared.history.keep(remembered(job, request.given, ""));
       this.#board.element.hidden = false;
       this.#board.watch(job.id);
+      this.#board.element.scrollIntoView({ block: "start" });
     } catch (error) {
       this.#trouble(explain(error).text);
     }

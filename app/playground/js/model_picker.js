@@ -69,7 +69,7 @@ export class ModelPicker {
   /** In the list, which may be longer than its place. @param {HTMLElement} radio */
   #reveal(radio) {
     const card = /** @type {HTMLElement} */ (radio.closest(".card"));
-    this.#list.scrollTop = card.offsetTop - this.#list.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
+    this.#list.scrollTop = card.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
   }
 
   #chosen() {

@@ -96,6 +96,7 @@ export class Painting {
     if (large.isWhole) return;
     this.#pen.clearRect(0, large.next, this.canvas.width, 1);
     if (ground) this.#pen.putImageData(ground, 0, 0, 0, large.next, this.canvas.width, 1);
+    if (this.small?.next) this.#enlarge(this.small.pixels);
   }
 
   /** The small image, pale, below what the large one has. @param {ImageData} small */
