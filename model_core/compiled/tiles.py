@@ -83,7 +83,10 @@ def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -
         left = [b.add(pixel, b.mul(loop.index, cell_bytes)) for pixel in pixels]
         here = b.add(first, b.mul(loop.index, tap_bytes))
         right = [b.add(here, b.mul(vector_bytes, INDEX(v))) for v in range(columns)]
-        add_product(b, tile, left, features, right, INDEX(VECTOR_BYTES))
+        # A single pixel waits for its weights, and the processor foresees them only within a page: ask for the next
+        # vectors of columns in time.
+        ahead = b.mul(vector_bytes, INDEX(columns)) if rows == 1 else None
+        add_product(b, tile, left, features, right, INDEX(VECTOR_BYTES), ahead)
     _finish(b, tile, out, rectify)
 
 

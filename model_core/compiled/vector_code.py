@@ -73,18 +73,37 @@ def side_by_side(b: Builder, address: ir.Value, columns: int = COLUMNS) -> list[
     return [b.add(address, INDEX(VECTOR_BYTES * v)) for v in range(columns)]
 
 
+def fetch(b: Builder, address: ir.Value) -> None:
+    """Ask for the cache line at `address`, which need not exist, to be brought into the second cache."""
+    integer, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
+    reads, second_cache, data = integer(0), integer(2), integer(1)
+    function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8")
+    b.call(function, [b.inttoptr(address, pointer), reads, second_cache, data])
+
+
 def add_product(
-    b: Builder, tile: Tile, rows: Sequence[ir.Value], count: ir.Value, columns: Sequence[ir.Value], stride: ir.Value
+    b: Builder,
+    tile: Tile,
+    rows: Sequence[ir.Value],
+    count: ir.Value,
+    columns: Sequence[ir.Value],
+    stride: ir.Value,
+    ahead: ir.Value | None = None,
 ) -> None:
     """tile += left @ right: left has `count` floats at each of the addresses `rows`.
 
     right has `count` rows, `stride` bytes apart, its vectors of columns beginning at the addresses `columns`. Each
-    element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile.
+    element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile. ahead: how many
+    bytes further on to fetch what a later product reads.
     """
     whole = b.and_(count, INDEX(-UNROLL))
     with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
         for step in range(UNROLL):
-            _add_outer(b, tile, rows, b.add(k, INDEX(step)), columns, stride)
+            row = b.add(k, INDEX(step))
+            _add_outer(b, tile, rows, row, columns, stride)
+            for column in columns if ahead is not None else ():
+                fetch(b, b.add(b.add(column, ahead), b.mul(row, stride)))
     with cgutils.for_range_slice(b, whole, count, INDEX(1), inc=True) as (k, _):
         _add_outer(b, tile, rows, k, columns, stride)
 
