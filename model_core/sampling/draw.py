@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+NOT_FINITE = "the network gave logits that are not finite"
+
 
 def draw(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
     """logits (M, V), noise (M,) in [0, 1), temperature (M,) > 0 -> values (M,), int64.
@@ -10,7 +12,12 @@ def draw(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
     its logits, noise and temperature decides. Raises FloatingPointError for logits that are not finite.
     """
     if not bool(logits.isfinite().all()):
-        raise FloatingPointError("the network gave logits that are not finite")
+        raise FloatingPointError(NOT_FINITE)
+    return invert(logits, noise, temperature)
+
+
+def invert(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
+    """As draw, unchecked, so that nothing waits for the device: logits that are not finite give any value."""
     scaled = logits.double() / temperature[:, None]
     weights = (scaled - scaled.amax(1, keepdim=True)).exp()
     cumulative = weights.cumsum(1)

@@ -1,4 +1,4 @@
-"""Many images at once from one model: slots, each at its own pixel; images join and leave at any step.
+"""Many images at once from one model: slots, each at its own rows; images join and leave at any step.
 
 The bytes of an image depend on its request and the weights alone: not on who shares the batch, nor on the slot, nor on
 when it joined. Knows no jobs.
@@ -59,7 +59,7 @@ class _Seat:
 class Engine:
     """Draws up to `slots` images side by side.
 
-    A step draws a pixel of each, or in compiled code (float32 on a CPU) goes on until at least one row is complete.
+    A step goes on until at least one row is complete: in compiled code (float32 on a CPU) or in plain torch.
     """
 
     def __init__(self, model: Model, slots: int = 16) -> None:
@@ -127,7 +127,8 @@ class Engine:
 
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
-        condition = self._network.condition(small[None])[0].permute(1, 2, 0)  # (H, W, c): each image's by itself
+        at = self._network.small.input.bias.device
+        condition = self._network.condition(small[None].to(at))[0].permute(1, 2, 0)  # (H, W, c): each image's by itself
         factor = self._network.config.factor
         known, keep = spread_out(small, factor), spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
         if request.known is not None and request.keep is not None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 SMALLEST_BATCH = 4
@@ -11,17 +10,10 @@ SMALLEST_BATCH = 4
 
 @dataclass(frozen=True)
 class Positions:
-    """M pixels: slot, y and x are (M,) int64. The first `real` are asked for; the rest pad a small batch with pixels of
-    the scratch slot, so that no image's bits depend on how many others are drawn beside it."""
+    """M pixels: slot, y and x are (M,) int64. Where live (M,) is False nothing is asked for: slot is one that no image
+    has, and the pixel is computed and thrown away, so that M is always the same."""
 
     slot: Tensor
     y: Tensor
     x: Tensor
-    real: int
-
-    @classmethod
-    def of(cls, slots: list[int], y: Tensor, x: Tensor, scratch: int) -> "Positions":
-        """The pixels that images in `slots` have come to; y and x are (slots,), one entry for every slot there is."""
-        spare = max(0, SMALLEST_BATCH - len(slots))
-        slot = torch.tensor(slots + [scratch] * spare, dtype=torch.int64)
-        return cls(slot, y[slot], x[slot], len(slots))
+    live: Tensor

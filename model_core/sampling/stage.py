@@ -1,20 +1,20 @@
-"""One network drawing images side by side, each slot at its own pixel. Knows slots and pixels, not who asked.
+"""One network drawing images side by side, each slot at its own rows. Knows slots and pixels, not who asked.
 
 A Multi-Scale model has two stages, every other model one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.draw import draw
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers import stepper_for
+from model_core.sampling.draw import NOT_FINITE
+from model_core.sampling.static_graph import ReplayedStep
+from model_core.sampling.static_step import StaticStep
 
 
 @dataclass(frozen=True)
@@ -47,92 +47,85 @@ class SlotRow:
 
 
 class Stage:
-    """One pixel of every image in every step; an image leaves with its last row."""
+    """One network on any device, in plain torch operations; on a GPU these are captured once and replayed."""
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
+        device = network.input.bias.device
         config = network.config
-        C, H, W = config.channels, config.height, config.width
-        self._shape = C, H, W
-        self._stepper = stepper_for(network, slots)
-        self._scratch = slots
-        self._active: list[int] = []
-        # One entry for every slot and, last, the scratch slot, whose pixels are computed and thrown away.
-        self._y, self._x = torch.zeros(slots + 1, dtype=torch.int64), torch.zeros(slots + 1, dtype=torch.int64)
-        self._values = torch.zeros(slots + 1, C, H, W, dtype=torch.int64)
-        self._keep = torch.zeros(slots + 1, H, W, dtype=torch.bool)
-        self._noise = torch.zeros(slots + 1, H, W, C, dtype=torch.float64)
-        self._temperature = torch.ones(slots + 1, dtype=torch.float64)
+        self._height, self._row_shape = config.height, (slots, config.channels, config.width)
+        self._step = StaticStep(network, slots)
+        self._run: Callable[[], Tensor] = ReplayedStep(self._step, device) if device.type == "cuda" else self._step
+        self._passes: dict[int, _Pass] = {}
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
         self._take_up(slot, drawing)
-        self._stepper.open(slot, drawing.condition)
+        self._step.stepper.open(slot, drawing.condition)
+        self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
         which has just finished the last of them."""
         self._take_up(target, drawing)
-        self._y[target] = drawing.given_rows
-        self._stepper.fork(source, target)
+        self._step.stepper.fork(source, target)
+        self._begin(target, drawing.given_rows, self._height)
 
     def _take_up(self, slot: int, drawing: Drawing) -> None:
-        self._active.append(slot)
-        self._y[slot] = self._x[slot] = 0
-        self._noise[slot] = drawing.noise
-        self._temperature[slot] = drawing.temperature
-        self._keep[slot] = False
+        step = self._step
+        step.noise[slot] = drawing.noise
+        step.temperature[slot] = drawing.temperature
+        step.keep[slot] = False
         if drawing.keep is not None and drawing.known is not None:
-            self._keep[slot] = drawing.keep
-            self._values[slot] = drawing.known
+            step.keep[slot] = drawing.keep
+            step.values[slot] = drawing.known
+
+    def _begin(self, slot: int, first: int, end: int) -> None:
+        self._passes[slot] = _Pass(first, end)
+        self._step.schedule.begin(slot, first, end)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one."""
-        if slot in self._active:
-            self._active.remove(slot)
+        if self._passes.pop(slot, None) is not None:
+            self._step.schedule.begin(slot, 0, 0)
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far."""
-        return self._values[slot]
+        """(C, H, W) values drawn so far, on the CPU."""
+        return self._step.values[slot].cpu()
 
     def step(self) -> list[SlotRow]:
-        """Advance every image by one pixel; returns the rows that became final.
+        """Advance every image until at least one row is complete; returns the rows that are.
 
         Raises FloatingPointError when the network gives logits that are not finite.
         """
-        if not self._active:
-            return []
-        where = Positions.of(self._active, self._y, self._x, self._scratch)
-        self._draw_pixels(where)
-        return self._move_on()
-
-    def _draw_pixels(self, where: Positions) -> None:
-        drawn = ~self._keep[where.slot, where.y, where.x]
-        drawn[where.real :] = False
-        wanted = drawn.nonzero()[:, 0]
-        for colour in range(self._shape[0]):
-            top = self._stepper.features(where, colour)
-            if len(wanted):
-                self._draw_colour(where, wanted, top, colour)
-            self._stepper.ends.place(where, colour, self._values[where.slot, colour, where.y, where.x])
-
-    def _draw_colour(self, where: Positions, wanted: Tensor, top: Tensor, colour: int) -> None:
-        slot, y, x = where.slot[wanted], where.y[wanted], where.x[wanted]
-        logits = self._stepper.ends.logits(top, colour)[wanted]
-        self._values[slot, colour, y, x] = draw(logits, self._noise[slot, y, x, colour], self._temperature[slot])
-
-    def _move_on(self) -> list[SlotRow]:
-        _, H, W = self._shape
-        slots = torch.tensor(self._active)
-        self._x[slots] += 1
-        ended = slots[self._x[slots] == W].tolist()
-        rows = []
-        for slot in ended:
-            y = int(self._y[slot])
-            rows.append(SlotRow(slot, y, self._values[slot, :, y].numpy().astype(np.uint8), is_last=y == H - 1))
-            self._x[slot], self._y[slot] = 0, y + 1
-        if ended:
-            self._stepper.end_rows(ended)
-        for row in rows:
-            if row.is_last:
-                self.close(row.slot)
+        rows: list[SlotRow] = []
+        while self._passes and not rows:
+            report = self._run()
+            if not report[0]:
+                raise FloatingPointError(NOT_FINITE)
+            values = report[1:].view(self._row_shape).numpy()
+            ended = [(slot, y) for slot in list(self._passes) if (y := self._ended_row(slot)) is not None]
+            rows = [SlotRow(slot, y, values[slot].copy(), is_last=y == self._height - 1) for slot, y in ended]
         return rows
+
+    def _ended_row(self, slot: int) -> int | None:
+        """Which row of this slot the step just done completed, if it did; what comes after it is begun."""
+        rows = self._passes[slot]
+        rows.steps += 1
+        y = rows.first + rows.steps - self._step.schedule.rows_at_once
+        if y < rows.first:
+            return None
+        if y == self._height - 1:
+            self.close(slot)
+        elif y == rows.end - 1:
+            self._begin(slot, rows.end, self._height)
+        return y
+
+
+@dataclass
+class _Pass:
+    """Rows first..end-1 of an image, drawn in one wave. Given rows are a wave of their own: the state after the last of
+    them is one that others can take over."""
+
+    first: int
+    end: int
+    steps: int = 0

@@ -12,7 +12,7 @@ from model_core.sampling.draw import draw
 from model_core.sampling.engine import Engine, ImageRequest
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.reference import reference_sample
-from model_core.sampling.stage import Drawing, Stage
+from model_core.sampling.static_step import StaticStep
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 COLOURS = [(1, 2), (3, 4)]
@@ -62,17 +62,20 @@ def test_stepped_logits_equal_the_teacher_forced_pass(preset: str) -> None:
     model = untrained(preset, seed=2, layers=3, hidden=16, height=7, width=6, channels=3, values=8)
     seen = {}
 
-    class Listening(Stage):
-        def _draw_colour(self, where, wanted, top, colour) -> None:  # type: ignore[no-untyped-def]
-            seen[int(where.y[0]), int(where.x[0]), colour] = self._stepper.ends.logits(top, colour)[0]
-            super()._draw_colour(where, wanted, top, colour)
+    class Listening(StaticStep):
+        def _place(self, where, drawn, logits, colour) -> None:  # type: ignore[no-untyped-def]
+            for place in drawn.nonzero()[:, 0].tolist():
+                seen[int(where.y[place]), int(where.x[place]), colour] = logits[place]
+            super()._place(where, drawn, logits, colour)
 
     assert isinstance(model.network, PixelNetwork)
-    stage = Listening(model.network, slots=1)
-    stage.open(0, Drawing(torch.from_numpy(image_noise(1, 0, 7, 6, 3)), temperature=1.0))
-    rows = [row for _ in range(7 * 6) for row in stage.step()]
-    image = torch.from_numpy(np.stack([row.values for row in rows], 1).astype(np.int64))[None]
-    dense = model.network(image)[0]
+    step = Listening(model.network, slots=1)
+    step.noise[0] = torch.from_numpy(image_noise(1, 0, 7, 6, 3))
+    step.stepper.open(0)
+    step.schedule.begin(0, first=0, end=7)
+    for _ in range(7 * 6):
+        step()
+    dense = model.network(step.values[:1])[0]
     for (y, x, c), logits in seen.items():
         torch.testing.assert_close(logits, dense[:, c, y, x], rtol=0, atol=2e-5)
     assert len(seen) == 7 * 6 * 3

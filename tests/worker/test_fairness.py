@@ -1,6 +1,7 @@
 """What a small job gets while a large one runs: real engines and a real worker, counted in steps and rows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 
 import pytest
 
@@ -20,7 +21,7 @@ from worker.settings import Settings
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default
 HEIGHT, WIDTH = 8, 6
 MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
-MODEL.network.double()  # drawn by plain code: a step is a pixel of every image, and nothing has to be compiled
+MODEL.network.double()  # drawn by plain code: a step is four pixels of every row begun, and nothing has to be compiled
 
 
 class CountingEngine(Engine):
@@ -59,7 +60,7 @@ def order(token: str, n: int, priority: Priority = Priority.BULK) -> DrawOrder:
     return DrawOrder(Claim(token, token, last_seq=0), "m", MODEL.config.values, images, priority)
 
 
-@pytest.mark.parametrize("arrives_at", [1, 5, 17, 48, 100])
+@pytest.mark.parametrize("arrives_at", [1, 3, 8, 15, 24])
 @pytest.mark.parametrize("n", [1, 64])
 def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: int) -> None:
     """Whenever it comes, and however large it is: within a quarter of the steps that the running job takes."""
@@ -76,7 +77,7 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
     wait_for(lambda: len(steps.ended) == 2, "both ends")
     runner.stop(5)
     assert steps.first["late"] - arrives_at <= 0.25 * steps.ended["large"]
-    assert steps.first["late"] - arrives_at == WIDTH
+    assert 1 <= steps.first["late"] - arrives_at <= ceil(WIDTH / 4)
 
 
 def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, start_worker: StartWorker) -> None:

@@ -15,6 +15,6 @@ _STEPPERS = {"pixel-cnn": ConvolutionStepper, "row-lstm": RowStepper, "diagonal-
 __all__ = ["Stepper", "stepper_for"]
 
 
-def stepper_for(network: PixelNetwork, slots: int) -> Stepper:
-    """The stepper of this network with room for `slots` images."""
-    return _STEPPERS[network.config.network](network, slots)
+def stepper_for(network: PixelNetwork, slots: int, places: int) -> Stepper:
+    """The stepper of this network with room for `slots` images, of which `places` pixels are computed at once."""
+    return _STEPPERS[network.config.network](network, slots, places)

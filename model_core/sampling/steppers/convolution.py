@@ -7,21 +7,21 @@ from model_core.layers.convolution import ConvolutionLayer
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.positions import Positions
 from model_core.sampling.steppers.packed import causal_taps, pack_pointwise, pack_taps
-from model_core.sampling.steppers.ring import Ring, RingMaps
+from model_core.sampling.steppers.ring import Ring, RingMaps, taps_on
 from model_core.sampling.steppers.stepper import Stepper
 
 
 class ConvolutionStepper(Stepper):
     """Keeps the two rows that each 3 x 3 convolution reads of its own input."""
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None:
-        super().__init__(network, slots)
+    def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        super().__init__(network, slots, places)
         config, colours = network.config, network.config.channels
         layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
         self._down = [pack_pointwise(layer.down, colours) for layer in layers]
         self._spread = [pack_taps(layer.spread, colours, layer.condition) for layer in layers]
-        self._taps = causal_taps(layers[0].spread)
-        self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
+        self._taps = taps_on(network.input.bias.device, causal_taps(layers[0].spread))
+        self._ring = Ring(slots, rows=2, width=config.width, reach=1)
         self._maps = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.hidden))
 
     def _clear(self, slot: int) -> None:

@@ -5,9 +5,9 @@ from torch import Tensor
 
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
-from model_core.sampling.positions import SMALLEST_BATCH, Positions
+from model_core.sampling.positions import Positions
 from model_core.sampling.steppers.packed import Packed, pack_gates, with_condition
-from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
+from model_core.sampling.steppers.ring import Ring, RingMaps, Tap, taps_on
 from model_core.sampling.steppers.stepper import Stepper
 
 LEFT, UP = (0, -1), (-1, 0)
@@ -21,29 +21,27 @@ class DiagonalStepper(Stepper):
     layers at once when the row is drawn.
     """
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None:
-        super().__init__(network, slots)
+    def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
         self._gates = [_pack(layer.left, config.channels) for layer in layers]
-        self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
+        self._ring = Ring(slots, rows=2, width=config.width, reach=1)
         self._hidden = RingMaps(self._ring, torch.stack([layer.left.initial_hidden for layer in layers]).detach())
         self._cell = RingMaps(self._ring, torch.stack([layer.left.initial_cell for layer in layers]).detach())
         self._right = RightScan([layer.right for layer in layers])
-        self._scratch = slots
-        like, shape = network.input.bias, (config.layers, slots + 1, config.width)
-        self._row_of = torch.zeros(slots + 1, dtype=torch.int64)
+        like, shape = network.input.bias, (config.layers, slots, config.width)
+        self._state_taps, self._left = taps_on(like.device, STATE_TAPS), taps_on(like.device, [LEFT])
+        self._slots = torch.arange(slots, device=like.device)
+        self._row_of = torch.zeros_like(self._slots)
         self._row_inputs = like.new_zeros(*shape, config.features)
         self._above = like.new_zeros(*shape, config.hidden)
 
-    def end_rows(self, slots: list[int]) -> None:
+    def end_rows(self) -> None:
         """Scan the rows from right to left, for the rows below to see."""
-        index = torch.tensor(slots + [self._scratch] * max(0, SMALLEST_BATCH - len(slots)))
-        condition = self._conditions[index, self._row_of[index]].expand(
-            len(self._row_inputs), -1, -1, -1
-        )  # (L, M, W, c)
-        inputs = torch.cat([self._row_inputs[:, index], condition], 3)
-        self._above[:, index] = self._right(inputs, self._above[:, index])
+        condition = self._conditions[self._slots, self._row_of]  # (slots, W, c)
+        inputs = torch.cat([self._row_inputs, condition.expand(len(self._row_inputs), -1, -1, -1)], 3)
+        self._above.copy_(self._right(inputs, self._above))
 
     def _clear(self, slot: int) -> None:
         self._hidden.clear(slot)
@@ -57,8 +55,8 @@ class DiagonalStepper(Stepper):
 
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)
-        self._around_state = self._ring.around(where, STATE_TAPS)
-        self._beside = self._ring.around(where, [LEFT])
+        self._around_state = self._ring.around(where, self._state_taps)
+        self._beside = self._ring.around(where, self._left)
         below_another = (where.y > 0).to(self._above.dtype)[:, None]  # shifted down: the first row has none above
         self._from_right = self._above[:, where.slot, where.x] * below_another  # (L, M, h)
 

@@ -14,6 +14,11 @@ Tap = tuple[int, int]
 """(dy, dx) of a neighbour, never ahead of the pixel in raster order."""
 
 
+def taps_on(device: torch.device, taps: list[Tap]) -> Tensor:
+    """(2, T) int64: the rows dy and columns dx, kept where they are used."""
+    return torch.tensor(taps, device=device).t()
+
+
 class Ring:
     """Where pixels and their neighbours lie: flat indices, shared by all maps of one shape."""
 
@@ -33,9 +38,9 @@ class Ring:
         """(M,) index of each pixel."""
         return where.slot * self.image + where.y % self._rows * self._row + where.x + self._reach
 
-    def around(self, where: Positions, taps: list[Tap]) -> Tensor:
-        """(M, T) indices of each pixel's neighbours, in the order of the taps."""
-        dy, dx = torch.tensor(taps).t()
+    def around(self, where: Positions, taps: Tensor) -> Tensor:
+        """(M, T) indices of each pixel's neighbours, in the order of the taps (2, T)."""
+        dy, dx = taps
         rows = (where.y[:, None] + dy) % self._rows
         return where.slot[:, None] * self.image + rows * self._row + where.x[:, None] + dx + self._reach
 

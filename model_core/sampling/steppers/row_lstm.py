@@ -8,22 +8,25 @@ from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.positions import Positions
 from model_core.sampling.steppers.packed import Packed, causal_taps, pack_gates, with_condition
-from model_core.sampling.steppers.ring import Ring, RingMaps, Tap
+from model_core.sampling.steppers.ring import Ring, RingMaps, Tap, taps_on
 from model_core.sampling.steppers.stepper import Stepper
 
-STATE_TAPS: list[Tap] = [(-1, -1), (-1, 0), (-1, 1)]
+UP = (-1, 0)
+STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
 
 
 class RowStepper(Stepper):
     """Keeps two rows of hidden states, cells and layer inputs."""
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None:
-        super().__init__(network, slots)
+    def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, RowLSTM) for block in network.blocks]
         self._gates = [_pack(layer, config.channels) for layer in layers]
-        self._input_taps = causal_taps(layers[0].input_to_state)
-        self._ring = Ring(slots + 1, rows=2, width=config.width, reach=1)
+        device = network.input.bias.device
+        self._input_taps = taps_on(device, causal_taps(layers[0].input_to_state))
+        self._state_taps, self._up = taps_on(device, STATE_TAPS), taps_on(device, [UP])
+        self._ring = Ring(slots, rows=2, width=config.width, reach=1)
         self._inputs = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.features))
         self._hidden = RingMaps(self._ring, torch.stack([layer.initial_hidden for layer in layers]).detach())
         self._cell = RingMaps(self._ring, torch.stack([layer.initial_cell for layer in layers]).detach())
@@ -39,8 +42,8 @@ class RowStepper(Stepper):
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)
         self._around_input = self._ring.around(where, self._input_taps)
-        self._around_state = self._ring.around(where, STATE_TAPS)
-        self._above = self._ring.around(where, [(-1, 0)])
+        self._around_state = self._ring.around(where, self._state_taps)
+        self._above = self._ring.around(where, self._up)
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         self._inputs.write(i, self._cells, slice(None), stream)

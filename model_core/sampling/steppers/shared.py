@@ -9,7 +9,7 @@ from torch import Tensor
 from model_core.networks.pixel_network import INPUT_KERNEL, Block, PixelNetwork
 from model_core.sampling.positions import Positions
 from model_core.sampling.steppers.packed import causal_taps, pack, pack_pointwise, pack_taps
-from model_core.sampling.steppers.ring import Ring, RingMaps
+from model_core.sampling.steppers.ring import Ring, RingMaps, taps_on
 
 
 class InputAndHead:
@@ -20,7 +20,7 @@ class InputAndHead:
         self.colours = config.channels
         self._network = network
         self._input = pack_taps(network.input, self.colours)
-        self._taps = causal_taps(network.input)
+        self._taps = taps_on(network.input.bias.device, causal_taps(network.input))
         self._ring = Ring(slots, INPUT_KERNEL // 2 + 1, config.width, INPUT_KERNEL // 2)
         self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, self.colours))
         self._head = [pack_pointwise(c, self.colours) for c in (network.head.first, network.head.second)]
@@ -80,3 +80,8 @@ class Streams:
         self.stream = like.new_zeros(config.layers + 1, count, config.features)
         self.hidden = like.new_zeros(config.layers, count, config.hidden)
         self.skips = like.new_zeros(count, config.features)
+
+    def clear(self) -> None:
+        """For the next step. What a mask hides is multiplied by zero, and must be a number for that to be nothing."""
+        for part in (self.stream, self.hidden, self.skips):
+            part.zero_()

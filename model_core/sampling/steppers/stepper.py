@@ -11,17 +11,16 @@ from model_core.sampling.steppers.shared import InputAndHead, Streams, Ways
 
 
 class Stepper(ABC):
-    """The state of `slots` images and one scratch slot, moved on pixel by pixel."""
+    """The state of `slots` images, on the network's device; a step computes `places` pixels of any of them."""
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None:
+    def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
         config, colours = network.config, network.config.channels
-        self.ends = InputAndHead(network, slots + 1)
-        self._network = network
+        self.ends = InputAndHead(network, slots)
         self._columns = colour_slices(config.hidden, colours)
         self._ways = [Ways(block, colours, config.residual) for block in network.blocks]
-        self._now = Streams(network, 0)
+        self._now = Streams(network, places)
         # What biases every layer at each pixel (section 3.6); no features at all for a network without conditioning.
-        shape = slots + 1, config.height, config.width, network.conditioning
+        shape = slots, config.height, config.width, network.conditioning
         self._conditions = network.input.bias.new_zeros(*shape)
 
     def open(self, slot: int, condition: Tensor | None = None) -> None:
@@ -40,7 +39,7 @@ class Stepper(ABC):
     def features(self, where: Positions, colour: int) -> Tensor:
         """Top map (M, 2h), of which the columns up to `colour` are computed."""
         if colour == 0:
-            self._now = Streams(self._network, len(where.slot))
+            self._now.clear()
         now, own = self._now, self._columns[colour]
         self.ends.input(where, colour, now.stream[0])
         self._condition = self._conditions[where.slot, where.y, where.x]  # (M, c)
@@ -52,8 +51,8 @@ class Stepper(ABC):
             self._leave(where)
         return now.stream[-1] + now.skips
 
-    def end_rows(self, slots: list[int]) -> None:  # noqa: B027 - most layers have nothing to do
-        """The current rows of these slots are drawn; their next pixels lie in the next row."""
+    def end_rows(self) -> None:  # noqa: B027 - most layers have nothing to do
+        """Every slot's row is drawn to its end, where rows are drawn one after the other."""
 
     @abstractmethod
     def _clear(self, slot: int) -> None:

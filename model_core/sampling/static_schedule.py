@@ -1,0 +1,64 @@
+"""Which pixel each place works at: tensor arithmetic on the device, so that a captured step needs no word of the host.
+
+An image has R places, and place p draws its rows p, p + R, p + 2R, ...; row y is at column x in tick lag * y + x after
+the first. With lag 4, R = 3 and 10 columns:
+
+    tick      0  1  2  3  4  5  6  7  8  9 10 11 12 13
+    place 0   0  1  2  3  4  5  6  7  8  9  .  .  0  1     rows 0 and 3
+    place 1               0  1  2  3  4  5  6  7  8  9     row 1
+    place 2                           0  1  2  3  4  5     row 2
+
+A lag of the whole width, with one place, is one row after the other.
+"""
+
+from math import ceil
+
+import torch
+
+from model_core.config import NetworkConfig
+from model_core.networks.pixel_network import INPUT_KERNEL
+from model_core.sampling.positions import SMALLEST_BATCH, Positions
+
+ROW_LAG = INPUT_KERNEL // 2 + 1
+"""Columns that a row stays behind the row above: the first convolution sees three columns ahead in it, others fewer."""
+
+SCRATCH = SMALLEST_BATCH
+"""Slots beyond those of images: places without a pixel work in the first; the rest keep products large enough."""
+
+
+class Schedule:
+    """The ticks of `slots` images on one device: each begins at row `first`, and stops before row `end`."""
+
+    def __init__(self, config: NetworkConfig, slots: int, device: torch.device) -> None:
+        self.lag = config.width if config.network == "diagonal-bilstm" else min(ROW_LAG, config.width)
+        self.rows_at_once = ceil(config.width / self.lag)
+        self.places = slots * self.rows_at_once + SMALLEST_BATCH
+        self._width, self._scratch = config.width, slots
+        images, place = torch.arange(slots), torch.arange(self.rows_at_once)
+        nobody = torch.full((SMALLEST_BATCH,), slots)
+        self._slot = torch.cat([images.repeat_interleave(len(place)), nobody]).to(device)
+        self._place = torch.cat([place.repeat(slots), torch.zeros_like(nobody)]).to(device)
+        self._tick, self._first, self._end = torch.zeros(3, slots + SCRATCH, dtype=torch.int64, device=device)
+
+    def begin(self, slot: int, first: int, end: int) -> None:
+        """Let rows first..end-1 of this slot be worked at, from the next tick on; none where they are equal."""
+        self._tick[slot], self._first[slot], self._end[slot] = 0, first, end
+
+    def now(self) -> Positions:
+        """The pixels of this tick."""
+        since = self._tick[self._slot] - self.lag * self._place
+        period = self.lag * self.rows_at_once
+        y = self._first[self._slot] + self._place + since.div(period, rounding_mode="floor") * self.rows_at_once
+        x = since.remainder(period)
+        live = (since >= 0) & (x < self._width) & (y < self._end[self._slot])
+        idle = ~live
+        slot = self._slot.masked_fill(idle, self._scratch)
+        return Positions(slot, y.masked_fill(idle, 0), x.masked_fill(idle, 0), live)
+
+    def move_on(self) -> None:
+        """The next tick."""
+        self._tick += 1
+
+    def ended(self) -> torch.Tensor:
+        """(slots + SCRATCH,) the row that each slot completed in the last `lag` ticks; any number where it did not."""
+        return self._first + self._tick.div(self.lag, rounding_mode="floor") - self.rows_at_once

@@ -1,0 +1,62 @@
+"""One step of a stage with static shapes: all images, places and noise stay on the device, and the host is not asked.
+
+The same function runs as it is, or is captured once as a CUDA graph and replayed (static_graph.py).
+"""
+
+import torch
+from torch import Tensor
+
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.draw import invert
+from model_core.sampling.positions import Positions
+from model_core.sampling.static_schedule import SCRATCH, Schedule
+from model_core.sampling.steppers import stepper_for
+
+
+class StaticStep:
+    """The images of `slots` slots, and `lag` ticks of drawing in all of them."""
+
+    def __init__(self, network: PixelNetwork, slots: int) -> None:
+        config, device = network.config, network.input.bias.device
+        C, H, W = config.channels, config.height, config.width
+        self.schedule = Schedule(config, slots, device)
+        self.stepper = stepper_for(network, slots + SCRATCH, self.schedule.places)
+        self._slots, self._height = torch.arange(slots, device=device), H
+        shape = slots + SCRATCH, H, W
+        self.values = torch.zeros(slots + SCRATCH, C, H, W, dtype=torch.int64, device=device)
+        self.keep = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.noise = torch.zeros(*shape, C, dtype=torch.float64, device=device)
+        self.temperature = torch.ones(slots + SCRATCH, dtype=torch.float64, device=device)
+        self._report = torch.zeros(1 + slots * C * W, dtype=torch.uint8, device=device)
+
+    def __call__(self) -> Tensor:
+        """Advance every image by `lag` ticks; at most one row of each is completed. Returns the report, on the device:
+        (1 + slots * C * W,) uint8, whether all logits were finite that were drawn from, and the row of each slot.
+        """
+        finite = torch.stack([self._tick() for _ in range(self.schedule.lag)])
+        self.stepper.end_rows()
+        ended = self.schedule.ended()[: len(self._slots)].clamp(0, self._height - 1)
+        self._report[:1] = finite.all()
+        self._report[1:] = self.values[self._slots, :, ended].flatten()
+        return self._report
+
+    def _tick(self) -> Tensor:
+        """Draw a pixel at every place; were all logits finite that were drawn from?"""
+        where = self.schedule.now()
+        drawn = where.live & ~self.keep[where.slot, where.y, where.x]
+        finite = []
+        for colour in range(self.values.shape[1]):
+            top = self.stepper.features(where, colour)
+            logits = self.stepper.ends.logits(top, colour)
+            finite.append((logits.isfinite().all(1) | ~drawn).all())
+            self._place(where, drawn, logits, colour)
+        self.schedule.move_on()
+        return torch.stack(finite).all()
+
+    def _place(self, where: Positions, drawn: Tensor, logits: Tensor, colour: int) -> None:
+        """Values of one colour, drawn or given, for the pixels and colours after them: logits (M, V)."""
+        slot, y, x = where.slot, where.y, where.x
+        values = invert(logits, self.noise[slot, y, x, colour], self.temperature[slot])
+        values = values.where(drawn, self.values[slot, colour, y, x])
+        self.values[slot, colour, y, x] = values
+        self.stepper.ends.place(where, colour, values)
