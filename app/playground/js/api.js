@@ -12,6 +12,9 @@ export class Api {
   /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
   askForKey = async () => "";
 
+  /** Asked once for all that only look; again for each new job. */
+  #mayAsk = true;
+
   /** @returns {Promise<Info>} */
   info() {
     return this.#json("/info");
@@ -65,6 +68,7 @@ export class Api {
    * @returns {Promise<Job>}
    */
   async submit(path, body, waitS = 0) {
+    this.#mayAsk = true;
     const headers = new Headers({ "Idempotency-Key": randomKey() });
     if (waitS) headers.set("Prefer", `wait=${waitS}`);
     if (!(body instanceof FormData)) headers.set("Content-Type", "application/json");
@@ -88,8 +92,9 @@ export class Api {
     const response = await this.#fetch(path, request);
     if (response.ok) return response;
     const problem = await problemOf(response);
-    if (response.status === 401) {
+    if (response.status === 401 && this.#mayAsk) {
       const key = await this.askForKey();
+      this.#mayAsk = Boolean(key);
       if (key) {
         sessionStorage.setItem(KEY, key);
         return this.send(path, request);

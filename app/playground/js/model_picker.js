@@ -21,6 +21,7 @@ export class ModelPicker {
     this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, "Looking for models…"));
     this.element = group("model", "Model", this.#list);
     this.#list.addEventListener("change", () => this.#chosen());
+    new ResizeObserver(() => this.#reveal()).observe(this.#list);
   }
 
   /** Called with the model when another one is chosen. @type {(model: Model) => void} */
@@ -59,16 +60,18 @@ export class ModelPicker {
     for (const radio of this.#list.querySelectorAll("input")) {
       if (radio.value !== name) continue;
       radio.checked = true;
-      this.#reveal(radio);
+      this.#reveal();
       if (this.model) this.onChange(this.model);
       return true;
     }
     return false;
   }
 
-  /** In the list, which may be longer than its place. @param {HTMLElement} radio */
-  #reveal(radio) {
-    const card = /** @type {HTMLElement} */ (radio.closest(".card"));
+  /** The chosen card, in a list that may be longer than its place. */
+  #reveal() {
+    /** @type {HTMLElement | null} */
+    const card = this.#list.querySelector(".card:has(:checked)");
+    if (!card) return;
     this.#list.scrollTop = card.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
   }
 
