@@ -179,14 +179,15 @@ def bench_sampling(
     preset: Annotated[str, typer.Option(help="A preset's name; its weights are random.")],
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 1,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Processes of one thread that share the batch.")] = 1,
+    device: Device = "cpu",
     json_: Json = False,
 ) -> None:
     """Time of sampling over the time of one dense teacher-forced pass."""
     from model_core.sampling.benchmark import measure
 
-    facts = measure(preset, batch, threads)
+    facts = measure(preset, batch, threads, device=device)
     typer.echo(
-        f"{preset}, batch {batch}: sample {facts['sample_s']:.4f} s, forward {facts['forward_s']:.4f} s, "
+        f"{preset}, batch {batch}, {device}: sample {facts['sample_s']:.4f} s, forward {facts['forward_s']:.4f} s, "
         f"ratio {facts['ratio']:.2f}, {facts['efficiency']:.2f} of peak; first row after "
         f"{1000 * facts['first_row_p50_s']:.1f} ms; naive {facts['naive_s']:.1f} s (one step, multiplied)",
         err=True,

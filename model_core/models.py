@@ -84,7 +84,7 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path |
     Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
     ConfigError when there is no such device.
     """
-    _check_device(device)
+    check_device(device)
     directory = _find(name_or_path, models_dir)
     card = Card.read(directory / CARD)
     network = build_network(card.config)
@@ -93,7 +93,8 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path |
     return Model(network, card, device)
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """ConfigError unless tensors can be put on a device of this name."""
     try:
         device = torch.device(name)
     except RuntimeError:

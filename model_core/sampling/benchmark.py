@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from threading import Barrier
 from typing import Any
@@ -18,15 +18,25 @@ from torch import Tensor
 
 from model_core.errors import ConfigError
 from model_core.layers.conditioning import subsample
-from model_core.models import untrained
+from model_core.models import check_device, untrained
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.draw import draw
 from model_core.sampling.engine import Engine, ImageRequest
 
-PEAK_SIDE = 1536
-"""Square matrices large enough that a product runs at the machine's peak, small enough to measure in a moment."""
+PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
+"""Square matrices large enough that a product runs at the device's peak, small enough to measure in a moment."""
 
 MEETING_LIMIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured, and on what."""
+
+    preset: str
+    batch: int
+    threads: int
+    device: str
 
 
 @dataclass
@@ -37,23 +47,26 @@ class Timings:
     first_rows: list[float] = field(default_factory=list)
 
 
-def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3) -> dict[str, Any]:
-    """Time random weights of a preset: medians of `rounds` of each, in seconds.
+def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu") -> dict[str, Any]:
+    """Time random weights of a preset on a device: medians of `rounds` of each, in seconds.
 
     sample_s draws `batch` images, of which the first rows are there after first_row_p50_s and first_row_p95_s.
     forward_s is one dense pass over them in plain torch, fused_s the same pass as the network really runs it. naive_s
     is what drawing with one such pass a variable would take: one step is measured, and multiplied. ratio = sample_s /
     forward_s. efficiency = useful operations / sample_s / peak: two for each weight that no mask hides, at each pixel,
-    over the measured rate of a large matrix product in as many threads. Raises ConfigError for a batch that the threads
-    cannot share evenly.
+    over the measured rate of a large matrix product on the device, in as many threads. Raises ConfigError for a batch
+    that the threads cannot share evenly, several threads for a GPU, or a device that is not there.
     """
+    check_device(device)
+    if device != "cpu" and threads > 1:
+        raise ConfigError(f"one process measures {device}: expected threads = 1, got {threads}")
     if batch % threads:
         raise ConfigError(f"{batch} images cannot be shared evenly by {threads} processes")
     if threads == 1:
-        timings = _timed(preset, batch, rounds)
+        timings = _timed(preset, batch, rounds, torch.device(device))
     else:
         timings = _together(_in_processes(preset, batch // threads, threads, rounds))
-    return _facts(untrained(preset).network, preset, batch, threads, timings)
+    return _facts(untrained(preset).network, Setting(preset, batch, threads, device), timings)
 
 
 def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
@@ -89,7 +102,7 @@ def naive_steps(network: Network, values: Tensor) -> list[tuple[int, Callable[[]
 def _naive_step(forward: Callable[[], Tensor]) -> Callable[[], object]:
     def step() -> Tensor:
         logits = forward()[:, :, 0, 0, 0]
-        return draw(logits, torch.full((len(logits),), 0.5), torch.ones(len(logits)))
+        return draw(logits, torch.full_like(logits[:, 0], 0.5), torch.ones_like(logits[:, 0]))
 
     return step
 
@@ -98,35 +111,35 @@ def _plain(network: PixelNetwork, values: Tensor, condition: Tensor | None) -> T
     return network.head(network.trunk(network.input(network.scale(values)), condition))
 
 
-def _timed(preset: str, batch: int, rounds: int, barrier: Barrier | None = None) -> Timings:
+def _timed(preset: str, batch: int, rounds: int, device: torch.device, barrier: Barrier | None = None) -> Timings:
     """Interleave the runs on one thread; the first round warms up and is not counted."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     timings = Timings()
     try:
         with torch.inference_mode():
-            runs = _runs(preset, batch, timings)
+            runs = _runs(preset, batch, device, timings)
             for _ in range(rounds + 1):
                 for name, run in runs.items():
                     if barrier is not None:
                         barrier.wait(MEETING_LIMIT_S)
-                    timings.seconds.setdefault(name, []).append(_seconds(run))
+                    timings.seconds.setdefault(name, []).append(_seconds(run, device))
     finally:
         torch.set_num_threads(before)
     counted = {name: seconds[1:] for name, seconds in timings.seconds.items()}
     return Timings(counted, timings.first_rows[batch:])
 
 
-def _runs(preset: str, batch: int, timings: Timings) -> dict[str, Callable[[], object]]:
-    model = untrained(preset)
-    network, config = model.network, model.config
+def _runs(preset: str, batch: int, device: torch.device, timings: Timings) -> dict[str, Callable[[], object]]:
+    model = replace(untrained(preset), device=str(device))
+    network, config = model.network.to(device), model.config
     engine = Engine(model, slots=batch)
-    values = torch.randint(0, config.values, (batch, config.channels, config.height, config.width))
+    values = torch.randint(0, config.values, (batch, config.channels, config.height, config.width), device=device)
     return {
         "sample": lambda: timings.first_rows.extend(_draw(engine, batch)),
         "forward": lambda: plain_forward(network, values),
         "fused": lambda: network(values),
-        "peak": _product(),
+        "peak": _product(device),
         **{f"naive-{i}": step for i, (_, step) in enumerate(naive_steps(network, values))},
     }
 
@@ -136,7 +149,10 @@ def _in_processes(preset: str, share: int, count: int, rounds: int) -> list[Timi
     with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as pool:
         barrier = manager.Barrier(count)
         return [
-            future.result() for future in [pool.submit(_timed, preset, share, rounds, barrier) for _ in range(count)]
+            future.result()
+            for future in [
+                pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier) for _ in range(count)
+            ]
         ]
 
 
@@ -147,16 +163,15 @@ def _together(parts: list[Timings]) -> Timings:
     return Timings(seconds, [first for part in parts for first in part.first_rows])
 
 
-def _facts(network: Network, preset: str, batch: int, threads: int, timings: Timings) -> dict[str, Any]:
+def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, Any]:
+    batch, threads = setting.batch, setting.threads
     median = {name: statistics.median(times) for name, times in timings.seconds.items()}
     tiny = torch.zeros(1, network.config.channels, network.config.height, network.config.width, dtype=torch.int64)
     steps = [count for count, _ in naive_steps(network, tiny)]
     operations = batch * useful_operations(network)
-    peak = threads * 2 * PEAK_SIDE**3 / median["peak"]
+    peak = threads * 2 * PEAK_SIDES[torch.device(setting.device).type] ** 3 / median["peak"]
     return {
-        "preset": preset,
-        "batch": batch,
-        "threads": threads,
+        **asdict(setting),
         "sample_s": median["sample"],
         "forward_s": median["forward"],
         "fused_s": median["fused"],
@@ -190,13 +205,21 @@ def _draw(engine: Engine, batch: int) -> list[float]:
     return list(first.values())
 
 
-def _product() -> Callable[[], object]:
-    left, right = torch.rand(PEAK_SIDE, PEAK_SIDE), torch.rand(PEAK_SIDE, PEAK_SIDE)
-    out = torch.empty(PEAK_SIDE, PEAK_SIDE)
+def _product(device: torch.device) -> Callable[[], object]:
+    side = PEAK_SIDES[device.type]
+    left, right, out = torch.rand(3, side, side, device=device)
     return lambda: torch.mm(left, right, out=out)
 
 
-def _seconds(run: Callable[[], object]) -> float:
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Until the device is done; what was asked of it before does not count."""
+    _wait_for(device)
     start = time.perf_counter()
     run()
+    _wait_for(device)
     return time.perf_counter() - start
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
