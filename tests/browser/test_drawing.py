@@ -2,9 +2,12 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
+from PIL import Image
 
 from tests.browser.site import Site
 
@@ -70,6 +73,28 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     assert body == {"model": "tiny-cnn", "n": 1, "seed": 11, "temperature": 1}
     site.page.keyboard.press("Escape")
     assert dialog.count() == 0
+
+
+def test_lines_of_python_draw_the_same_image(site: Site, tmp_path: Path) -> None:
+    """What the page offers to copy works as it stands, with the files that it offers."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.fill("n", "2")
+    site.submit()
+    site.wait_for_standing("Done")
+    shown = site.pixels(0)
+    tile = site.view.locator("button.tile").first
+    sample = int(tile.get_attribute("data-sample"))
+    tile.click()
+    dialog = site.page.get_by_role("dialog")
+    for name in ("given.png", "mask.png"):
+        with site.page.expect_download() as download:
+            dialog.get_by_role("link", name=name).click()
+        download.value.save_as(tmp_path / name)
+    lines = dialog.locator("[data-code=python]").inner_text()
+    assert f"sample={sample}" in lines
+    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, check=True, timeout=60)
+    assert list(Image.open(tmp_path / "image.png").tobytes()) == shown
 
 
 def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path) -> None:

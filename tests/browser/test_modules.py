@@ -9,14 +9,27 @@ import pytest
 from tests.browser.site import Site
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "app" / "playground"
 COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
+FORMATTER = HERE / "node_modules" / "prettier" / "bin" / "prettier.cjs"
+needs_npm = pytest.mark.skipif(
+    not (COMPILER.exists() and FORMATTER.exists() and shutil.which("node")), reason="needs npm ci --prefix tests/browser"
+)
 
 
-@pytest.mark.skipif(not COMPILER.exists() or not shutil.which("node"), reason="needs npm ci --prefix tests/browser")
+@needs_npm
 def test_types_agree() -> None:
     """The types that the modules state in comments fit together."""
     checked = subprocess.run(["node", COMPILER, "--project", HERE / "jsconfig.json"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+@needs_npm
+def test_modules_and_styles_are_formatted() -> None:
+    """One look for all of the page's code."""
+    command = ["node", FORMATTER, "--check", "--print-width", "120", PAGE / "js", PAGE / "css"]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_events_are_taken_apart_wherever_the_stream_is_cut(site: Site) -> None:

@@ -45,7 +45,11 @@ export class HistoryView {
     const picture = el("span", { class: "job-picture" });
     if (job.thumbnail) load(job.thumbnail).then((image) => picture.append(image));
     const when = new Date(job.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-    const forget = el("button", { type: "button", class: "quiet", "aria-label": `Forget this job of ${when}` }, "Forget");
+    const forget = el(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Forget this job of ${when}` },
+      "Forget",
+    );
     const link = el(
       "a",
       { href: `#${VIEWS[job.kind]}/${job.id}` },

@@ -1,4 +1,4 @@
-/** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else it sees there. */
+/** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else could be. */
 
 import { announce, el, find } from "./dom.js";
 import { clearTrouble, showTrouble, submitRow } from "./fields.js";
@@ -30,7 +30,12 @@ export class InspectView {
     this.#models.onChange = (model) => this.#pictures.suit(model);
     this.#pictures.onTrouble = (error) => showTrouble(this.#form, error);
     this.#board = new JobBoard(shared.api, shared.history);
-    this.#beliefs = el("div", { class: "beliefs", role: "region", "aria-label": "Expected values", "aria-live": "polite" });
+    this.#beliefs = el("div", {
+      class: "beliefs",
+      role: "region",
+      "aria-label": "Expected values",
+      "aria-live": "polite",
+    });
     this.#redraw = el("button", { type: "button" }, "Redraw from here down");
     this.#redraw.addEventListener("click", () => this.#resample());
     this.#scored.onPick = (x, y) => this.#ask(x, y);

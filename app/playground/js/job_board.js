@@ -158,9 +158,7 @@ export class JobBoard {
     const canvas = canvasOf(await pixelsOf(url));
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", caption);
-    this.#tiles.prepend(
-      el("div", { class: "tile original" }, canvas, el("span", { class: "caption" }, caption)),
-    );
+    this.#tiles.prepend(el("div", { class: "tile original" }, canvas, el("span", { class: "caption" }, caption)));
   }
 
   /** @param {Painting} painting @param {number} sample */
@@ -174,7 +172,7 @@ export class JobBoard {
 
   /** @param {number} sample */
   #open(sample) {
-    if (this.#job) new Lightbox(this.#api, this.#job, this.#paintings).open(sample);
+    if (this.#job) new Lightbox(this.#api, this.#job, this.#paintings, this.#given).open(sample);
   }
 
   /** @param {number} share */

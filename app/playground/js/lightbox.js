@@ -8,7 +8,7 @@ import { curlLine, pythonLine } from "./recipe.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {Painting} from "./painting.js" */
-/** @import {Job} from "./types" */
+/** @import {Given, Job} from "./types" */
 
 const SCORE_WAIT_S = 20;
 
@@ -17,11 +17,13 @@ export class Lightbox {
    * @param {Api} api
    * @param {Job} job
    * @param {Painting[]} paintings
+   * @param {Given} given what the recipe's files are
    */
-  constructor(api, job, paintings) {
+  constructor(api, job, paintings, given) {
     this.#api = api;
     this.#job = job;
     this.#paintings = paintings;
+    this.#given = given;
     this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
     this.#dialog.addEventListener("close", () => this.#dialog.remove());
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
@@ -38,6 +40,7 @@ export class Lightbox {
   #api;
   #job;
   #paintings;
+  #given;
   #dialog;
   #sample = 0;
 
@@ -70,6 +73,7 @@ export class Lightbox {
     for (const act of ["previous", "next"]) find(this.#dialog, `[data-act=${act}]`).hidden = n === 1;
     this.#showPicture(name);
     this.#showFacts();
+    this.#showFiles();
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(this.#job, this.#sample, location.origin);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(this.#job, this.#sample, location.origin);
   }
@@ -88,6 +92,15 @@ export class Lightbox {
       first.append(canvas, el("figcaption", {}, `First stage, ${small.width} × ${small.height}`));
     }
     find(this.#dialog, ".large").replaceChildren(large, ...(first ? [first] : []));
+  }
+
+  /** The given picture and the mask, under the names that the recipes have for them. */
+  #showFiles() {
+    const files = { "given.png": this.#given.image, "mask.png": this.#given.mask };
+    const links = Object.entries(files).flatMap(([download, href]) =>
+      href ? [el("a", { href, download }, download)] : [],
+    );
+    find(this.#dialog, "[data-files]").replaceChildren(...links);
   }
 
   #showFacts() {

@@ -130,7 +130,11 @@ export class MaskEditor {
     this.#corner = null;
   }
 
-  /** Arrows move the cursor; the space bar paints or erases under it, and so does shift with an arrow. @param {KeyboardEvent} event */
+  /**
+   * Arrows move the cursor; the space bar paints or erases under it, and so does shift with an arrow.
+   *
+   * @param {KeyboardEvent} event
+   */
   #key(event) {
     const step = STEPS[event.key];
     if (!step && event.key !== " ") return;

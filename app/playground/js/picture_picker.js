@@ -25,7 +25,11 @@ export class PicturePicker {
     this.#name = uniqueId("example");
   }
 
-  /** Called with the picture as the model sees it, whenever there is another one. @type {(picture: ImageData) => void} */
+  /**
+   * Called with the picture as the model sees it, whenever there is another one.
+   *
+   * @type {(picture: ImageData) => void}
+   */
   onChange = () => {};
   /** Called when a file is no picture. @type {(error: unknown) => void} */
   onTrouble = () => {};
@@ -93,7 +97,9 @@ export class PicturePicker {
     try {
       this.#own = await createImageBitmap(file);
     } catch {
-      this.onTrouble(new FieldTrouble("image", "This file cannot be read as a picture. PNG, JPEG and WebP files work."));
+      this.onTrouble(
+        new FieldTrouble("image", "This file cannot be read as a picture. PNG, JPEG and WebP files work."),
+      );
       return;
     } finally {
       this.#file.value = "";

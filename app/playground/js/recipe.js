@@ -9,7 +9,9 @@ export function curlLine(job, sample, origin) {
   if (job.kind === "sample") {
     const body = JSON.stringify({ model: job.model, n, seed: job.seed, temperature: job.temperature });
     const single = `curl ${origin}/sample -H 'Content-Type: application/json' -d '${body}'`;
-    return n === 1 ? `${single} ${asked}` : `${single}\ncurl -o image.png '${origin}/jobs/ID/image?sample=${sample}'`;
+    if (n === 1) return `${single} ${asked}`;
+    const fetched = `curl -o image.png '${origin}/jobs/ID/image?sample=${sample}'`;
+    return `${single}\n# and with the id of the answer, when it is done:\n${fetched}`;
   }
   const mask = job.kind === "complete" ? " -F mask=@mask.png" : "";
   const settings = `-F model=${job.model} -F n=${n} -F seed=${job.seed} -F temperature=${job.temperature}`;
@@ -18,8 +20,9 @@ export function curlLine(job, sample, origin) {
 
 /** @param {Job} job @param {number} sample @param {string} origin */
 export function pythonLine(job, sample, origin) {
-  const files = { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
+  const files =
+    { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
   const settings = `n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature}`;
   const call = `Client("${origin}").${job.kind}("${job.model}"${files}, ${settings})`;
-  return `from pixelrnn.client import Client\n${call}.save("image.png", sample=${sample})`;
+  return `from pixelrnn.client import Client\n\njob = ${call}\njob.wait()\njob.save("image.png", sample=${sample})`;
 }

@@ -48,17 +48,35 @@ export class ScoredPicture {
 
   /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
   show(job, map, picture) {
-    const { nats = 0, bits_per_dim = 0, per_colour_bits = [], uniform_bits = 1, quantised_pixels = 0 } = job.result ?? {};
+    const {
+      nats = 0,
+      bits_per_dim = 0,
+      per_colour_bits = [],
+      uniform_bits = 1,
+      quantised_pixels = 0,
+    } = job.result ?? {};
     this.#map = map;
     this.picture = picture;
-    this.heat = canvasOf(heatPicture(map.bits.map((row) => row.map(sum)), uniform_bits));
+    this.heat = canvasOf(
+      heatPicture(
+        map.bits.map((row) => row.map(sum)),
+        uniform_bits,
+      ),
+    );
     const scale = Math.max(1, Math.floor(SIDE / map.width));
     this.#canvas.width = map.width * scale;
     this.#canvas.height = map.height * scale;
     find(this.element, "[data-top]").textContent = plural(uniform_bits, "bit");
-    const colours = per_colour_bits.length > 1 ? [["Red, green, blue", per_colour_bits.map((b) => b.toFixed(2)).join(", ")]] : [];
+    const colours =
+      per_colour_bits.length > 1 ? [["Red, green, blue", per_colour_bits.map((b) => b.toFixed(2)).join(", ")]] : [];
     const moved = quantised_pixels ? [["Moved to a known value", `${quantised_pixels} pixels`]] : [];
-    const facts = [["Model", job.model], ["Nats", nats.toFixed(2)], ["Bits/dim", bits_per_dim.toFixed(3)], ...colours, ...moved];
+    const facts = [
+      ["Model", job.model],
+      ["Nats", nats.toFixed(2)],
+      ["Bits/dim", bits_per_dim.toFixed(3)],
+      ...colours,
+      ...moved,
+    ];
     this.summary.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     this.#choose(...this.#mostSurprising());
   }
