@@ -13,7 +13,8 @@ PAGE = HERE.parents[1] / "app" / "playground"
 COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
 FORMATTER = HERE / "node_modules" / "prettier" / "bin" / "prettier.cjs"
 needs_npm = pytest.mark.skipif(
-    not (COMPILER.exists() and FORMATTER.exists() and shutil.which("node")), reason="needs npm ci --prefix tests/browser"
+    not (COMPILER.exists() and FORMATTER.exists() and shutil.which("node")),
+    reason="needs npm ci --prefix tests/browser",
 )
 
 
