@@ -71,6 +71,9 @@ class ModelPool:
             config = model.config
             blank = np.zeros((config.channels, config.height, config.width), np.uint8)
             self._draw_rows(name, ImageRequest(seed=0, sample=0))
+            given = np.zeros((config.height, config.width), np.bool_)
+            given[:WARM_UP_ROWS] = True
+            self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
             if config.multi_scale:  # those rows were the small image's
                 small = blank[:, :: config.factor, :: config.factor]
                 self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))

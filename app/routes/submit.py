@@ -17,7 +17,7 @@ from app.schemas import CompleteForm, Job, SampleRequest, ScoreForm, UpsampleFor
 from worker.contract.jobs import JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
-_REFUSALS = problems(400, 401, 403, 404, 413, 415, 422, 429, 503)
+_REFUSALS = problems(400, 401, 403, 404, 410, 413, 415, 422, 429, 503)
 _post = partial(
     router.post, status_code=202, response_model=Job, responses={**drawn(), **_REFUSALS}, openapi_extra=manners()
 )

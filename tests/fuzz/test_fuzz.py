@@ -16,6 +16,7 @@ from tests.house.running import Up
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 MIB = 2**20
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,13 @@ def test_hostile_requests_are_answered_and_leave_nothing(patient: Up) -> None:
 def test_every_answer_is_one_that_the_schema_declares(patient: Up) -> None:
     """schemathesis over all operations, in all its phases, the stateful one too."""
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{patient.url}/openapi.json"]
+    command = [
+        Path(sys.executable).with_name("schemathesis"),
+        "--config-file",
+        CONFIG,
+        "run",
+        f"{patient.url}/openapi.json",
+    ]
     limits = ["--max-examples", "12", "--seed", "1", "--checks", checks, "--request-timeout", "40", "--no-color"]
     done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False, timeout=380)
     assert done.returncode == 0, done.stdout[-6000:]
