@@ -1,17 +1,9 @@
-"""Sends hostile requests to a running server and counts its answers.
+"""Sends hostile requests to a running server and counts its answers."""
 
-python -m tests.fuzz.volley --url http://127.0.0.1:8000 --requests 100000
-"""
-
-import argparse
 import asyncio
-import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
-
-from tests.fuzz.hostile import requests
 
 ANSWER_LIMIT_S = 20.0
 NO_ANSWER = 0
@@ -52,20 +44,3 @@ async def _status(host: str, port: int, request: bytes) -> int:
         return NO_ANSWER
     finally:
         writer.transport.abort()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    shots = itertools.islice(requests(arguments.seed), arguments.requests)
-    counts, bad = asyncio.run(volley(arguments.url, shots))
-    print(
-        json.dumps({"answers": dict(sorted(counts.items())), "bad": [repr(shot[:500]) for shot in bad[:20]]}, indent=1)
-    )
-
-
-if __name__ == "__main__":
-    main()

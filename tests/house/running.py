@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ READY_LIMIT_S = 150.0
 class Up:
     """A running `pixelrnn up`."""
 
-    def __init__(self, data_dir: Path, models_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", str(self.port)]
         environment = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
         self.process = subprocess.Popen(
-            [*command, "--data-dir", data_dir, "--models-dir", models_dir],
+            [*command, "--data-dir", data_dir, "--models-dir", models_dir, *options],
             stderr=subprocess.PIPE,
             text=True,
             env=environment | settings,
@@ -38,12 +38,19 @@ class Up:
     def wait_until_ready(self) -> None:
         assert eventually(lambda: is_ready(self.url), READY_LIMIT_S), self.output()
 
+    def processes(self) -> dict[int, str]:
+        """What each child is, by its process id: server, worker or api."""
+        names = {"valkey": "server", "pixelrnn worker": "worker", "pixelrnn api": "api"}
+        found = {}
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(OSError):  # it may have ended a moment ago
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found |= {int(pid): name for word, name in names.items() if word in line}
+        return found
+
     def children(self) -> dict[str, int]:
         """Process ids by what they are: server, worker, api."""
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids}
-        names = {"server": "valkey", "worker": "pixelrnn worker", "api": "pixelrnn api"}
-        return {name: pid for name, word in names.items() for pid, line in lines.items() if word in line}
+        return {name: pid for pid, name in self.processes().items()}
 
     def kill(self, child: str) -> None:
         """kill -9 a child, and wait until another stands in its place and everything is ready."""
