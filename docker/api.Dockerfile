@@ -1,4 +1,4 @@
-# The web API, without torch: about a tenth of the worker's size.
+# The web API, without torch: what it adds to the base image is about a tenth of what the worker adds.
 #   docker build -f docker/api.Dockerfile -t pixelrnn-api .
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -22,6 +22,7 @@ WORKDIR /home/pixelrnn
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 ENV PIXELRNN_MODELS_DIR=/models NUMBA_CACHE_DIR=/cache
 VOLUME /cache
-HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --start-interval=2s --retries=3 \
+# The first start on a volume compiles every network's loops: minutes, where the processor is busy with other things too.
+HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "worker.health"]
 CMD ["pixelrnn", "worker"]
