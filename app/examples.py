@@ -23,6 +23,7 @@ JOB: dict[str, Any] = {
     "started_at": "2026-11-25T09:00:00.150000Z",
     "finished_at": None,
     "expires_at": None,
+    "numerics": "cpu-compiled",
     "progress": 0.25,
     "rows_done": 28,
     "rows_total": 112,

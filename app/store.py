@@ -32,12 +32,12 @@ if redis.call('LREM', KEYS[1], 1, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) e
 """
 
 _FLEET = f"""
--- KEYS: queue. Returns seconds now, its length, creation of the next job, open jobs, load, drawn, took, totals.
+-- KEYS: queue. Returns seconds now, its length, creation of the next job, open jobs, load, drawn, busy, took, totals.
 local head = redis.call('LINDEX', KEYS[1], 0)
 local since = head and redis.call('HGET', 'px:job:' .. head, 'created_at')
 return {{redis.call('TIME')[1], redis.call('LLEN', KEYS[1]), since, redis.call('ZCARD', '{keys.OPEN}'),
         redis.call('HMGET', '{keys.LOAD}', 'work', 'accepted'), redis.call('HGETALL', '{keys.DRAWN}'),
-        redis.call('HGETALL', '{keys.TOOK}'), redis.call('HGETALL', '{keys.TOTALS}')}}
+        redis.call('HGETALL', '{keys.BUSY}'), redis.call('HGETALL', '{keys.TOOK}'), redis.call('HGETALL', '{keys.TOTALS}')}}
 """
 
 
@@ -64,6 +64,7 @@ class Load:
     work: int
     accepted: int
     drawn: dict[int, int]
+    busy: dict[int, float]
     took: dict[str, float]
     totals: dict[str, int]
 
@@ -187,7 +188,7 @@ class Store:
     async def load(self) -> Load:
         async with self._within_budget():
             now, queue, since, open_jobs, (work, accepted), *hashes = await self._eval(_FLEET, [QUEUE_KEY], [])
-        drawn, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
+        drawn, busy, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
         return Load(
             now=float(now),
             queue=queue,
@@ -196,6 +197,7 @@ class Store:
             work=int(work or 0),
             accepted=int(accepted or 0),
             drawn={int(span): int(values) for span, values in drawn.items()},
+            busy={int(span): float(seconds) for span, seconds in busy.items()},
             took={model: float(seconds) for model, seconds in took.items()},
             totals={name: int(count) for name, count in totals.items()},
         )

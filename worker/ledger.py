@@ -54,10 +54,11 @@ class Batch:
 
 
 class Ledger:
-    """Claims, appends, settles and releases jobs."""
+    """Claims, appends, settles and releases jobs. numerics: with which arithmetic the claimer draws."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, numerics: str = "") -> None:
         self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
+        self._numerics = numerics
 
     def claim(self, job_id: str, token: str) -> Claim | Unclaimed:
         """Become the job's only writer."""
@@ -68,7 +69,8 @@ class Ledger:
         """Become the job's only writer and read what is to be done, in one round trip."""
         job = scripts.of(job_id)
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.eval(scripts.CLAIM, len(job), *job, token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        pipeline.eval(scripts.CLAIM, len(job), *job, token, *lifetimes, self._numerics)
         pipeline.hget(keys.job(job_id), "spec")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
         answer, spec, (pixels, keep) = pipeline.execute()

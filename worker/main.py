@@ -49,7 +49,7 @@ class Worker:
     def __init__(self, settings: Settings, pool: ModelPool) -> None:
         self._settings = settings
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
-        ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S))
+        ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), pool.numerics)
         self._publisher = Publisher(
             ledger,
             on_stopped=lambda token: self._runner.withdraw(token),

@@ -12,7 +12,7 @@ from model_core import load_model, model_names
 from model_core.errors import ModelError
 from model_core.models import Model
 from model_core.picture_score import score_picture
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine, ImageRequest, numerics_of
 from model_core.sampling.memory import slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobKind
@@ -53,6 +53,8 @@ class ModelPool:
         share = room.share(len(self._models))
         self.rooms = {name: _fitted(name, model, room, share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model) for name, model in self._models.items()}
+        self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
+        """With which arithmetic they are drawn from: one, as they are all on one device."""
 
     def names(self) -> list[str]:
         return sorted(self._models)

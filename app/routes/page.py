@@ -18,6 +18,7 @@ _TYPES = MappingProxyType(
         ".js": "text/javascript; charset=utf-8",
         ".svg": "image/svg+xml",
         ".png": "image/png",
+        ".webp": "image/webp",
     }
 )
 _HEADERS = MappingProxyType(

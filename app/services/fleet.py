@@ -22,14 +22,11 @@ class Pace:
 
     @property
     def drained_per_s(self) -> float | None:
-        """Values finished in a second, over the last spans in which anything was; None when nothing was of late."""
-        current = int(self.load.now // keys.DRAWN_SPAN_S)
-        oldest = current - keys.DRAWN_SPANS
-        whole = [values for span, values in self.load.drawn.items() if oldest <= span < current]
-        if whole:
-            return sum(whole) / (len(whole) * keys.DRAWN_SPAN_S)
-        begun = self.load.drawn.get(current)
-        return begun / keys.DRAWN_SPAN_S if begun else None
+        """Values finished in a second in which there was work, of late; None when nothing was finished."""
+        oldest = int(self.load.now // keys.DRAWN_SPAN_S) - keys.DRAWN_SPANS
+        spans = [span for span in self.load.drawn if span >= oldest]
+        busy_s = sum(self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans)  # earlier workers noted no times
+        return sum(self.load.drawn[span] for span in spans) / busy_s if busy_s else None
 
     def eta_s(self, record: JobRecord, now: float) -> float | None:
         """Seconds until the job's last row; None after its end, or where nothing was measured."""

@@ -112,6 +112,7 @@ def _job(record: JobRecord, read: JobRead, pace: Pace | None) -> Job:
         started_at=_at_or_none(record.started_at),
         finished_at=_at_or_none(record.finished_at),
         expires_at=_at_or_none(record.expires_at),
+        numerics=record.numerics,
         progress=_progress(record),
         rows_done=record.rows_done,
         position=read.index + 1 if queued and read.index is not None else None,

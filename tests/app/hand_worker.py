@@ -44,7 +44,8 @@ class HandWorker:
         job_id = self.redis.lpop(QUEUE_KEY)
         assert job_id is not None
         job_id = job_id.decode()
-        answer = self._run(scripts.CLAIM, job_id, self.token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        answer = self._run(scripts.CLAIM, job_id, self.token, *lifetimes, "by-hand")
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
 

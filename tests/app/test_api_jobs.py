@@ -25,7 +25,7 @@ def test_job_is_complete_and_queued_when_submitted(client: httpx.Client, worker:
     assert (job["height"], job["width"], job["channels"], job["digest"]) == (4, 3, 1, GREY.digest)
     assert (job["rows_done"], job["rows_total"], job["progress"], job["position"]) == (0, 8, 0.0, 1)
     assert job["created_at"].endswith("Z")
-    for empty in ("started_at", "finished_at", "expires_at", "eta_s", "error", "result", "filled_pixels"):
+    for empty in ("started_at", "finished_at", "expires_at", "eta_s", "error", "result", "filled_pixels", "numerics"):
         assert job[empty] is None
     assert client.get(job["links"]["self"]).json() == job
 
@@ -65,6 +65,7 @@ def test_job_shows_progress_and_result_when_drawn(client: httpx.Client, worker: 
     worker.rows(spec, (0, 0), (1, 0))
     running = client.get(link).json()
     assert (running["status"], running["rows_done"], running["progress"]) == ("running", 2, 0.25)
+    assert running["numerics"] == "by-hand"
     assert running["eta_s"] >= 0
     worker.rows(spec, *((s, y) for y in (1, 2, 3) for s in (0, 1)))
     worker.settle(spec)

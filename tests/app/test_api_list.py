@@ -82,6 +82,17 @@ def test_estimate_follows_the_measured_rate_when_jobs_wait(client: httpx.Client,
     assert estimates == [3.0, 2.0, 1.0]
 
 
+def test_estimate_counts_only_the_time_in_which_there_was_work(client: httpx.Client, worker: HandWorker) -> None:
+    """One small job, done at once, and then nothing for a while: that is not a slow service."""
+    submit(client)
+    time.sleep(0.5)
+    worker.draw()
+    time.sleep(0.5)
+    submit(client)
+    (estimate,) = (job["eta_s"] for job in client.get("/jobs?status=queued").json()["jobs"])
+    assert 0.5 <= estimate < 0.9
+
+
 def test_books_are_even_when_all_jobs_have_ended(client: httpx.Client, worker: HandWorker) -> None:
     """Whatever became of them: nothing is open, and what was drawn is counted."""
     submit(client, n=3)
@@ -93,8 +104,8 @@ def test_books_are_even_when_all_jobs_have_ended(client: httpx.Client, worker: H
     client.delete(f"/jobs/{submit(client)}")
     assert failed
     assert worker.redis.zcard(keys.OPEN) == 0
-    load = worker.redis.hgetall(keys.LOAD)
-    assert load == {b"work": b"0", b"accepted": b"60"}
+    assert worker.redis.hmget(keys.LOAD, "work", "accepted") == [b"0", b"60"]
+    assert not [field for field in worker.redis.hkeys(keys.LOAD) if field.startswith(b"of:")]
     assert sum(int(value) for value in worker.redis.hvals(keys.DRAWN)) == 36 + 3
     totals = {b"sample:succeeded": b"1", b"sample:failed": b"1", b"sample:canceled": b"1"}
     assert worker.redis.hgetall(keys.TOTALS) == totals

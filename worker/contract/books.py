@@ -9,13 +9,25 @@ from worker.contract import keys
 _OLDEST_SPAN = keys.DRAWN_SPANS + 1
 
 BOOKS = f"""
+local function begin_busy(at)
+  redis.call('HSET', '{keys.LOAD}', 'busy_since', string.format('%.6f', at))
+end
+
 local function drawn(work, at)
   local span = math.floor(at / {keys.DRAWN_SPAN_S})
+  local since = tonumber(redis.call('HGET', '{keys.LOAD}', 'busy_since') or at)
+  local busy = math.min(math.max(at - since, 0), {keys.DRAWN_SPAN_S})
+  redis.call('HINCRBYFLOAT', '{keys.BUSY}', span, string.format('%.6f', busy))
+  begin_busy(at)
   if redis.call('HINCRBY', '{keys.DRAWN}', span, work) == work then
     for _, old in ipairs(redis.call('HKEYS', '{keys.DRAWN}')) do
-      if tonumber(old) < span - {_OLDEST_SPAN} then redis.call('HDEL', '{keys.DRAWN}', old) end
+      if tonumber(old) < span - {_OLDEST_SPAN} then
+        redis.call('HDEL', '{keys.DRAWN}', old)
+        redis.call('HDEL', '{keys.BUSY}', old)
+      end
     end
     redis.call('EXPIRE', '{keys.DRAWN}', {keys.ACTIVE_TTL_S})
+    redis.call('EXPIRE', '{keys.BUSY}', {keys.ACTIVE_TTL_S})
   end
 end
 
@@ -61,6 +73,7 @@ end
 """
 """`at` is seconds since 1970 by Redis's clock.
 
-drawn(work, at): so much was finished now. settle_ticket(ticket, left): the job is no longer open.
+begin_busy(at): there is work from now on. drawn(work, at): so much was finished now, since the last time or since then;
+a longer wait, such as one for a worker, counts as one span. settle_ticket(ticket, left): the job is no longer open.
 book_rows(job, rows_done, added, at): behind an append. close_books(job, status, at): behind the last change of status.
 """

@@ -130,6 +130,8 @@ class JobRecord(BaseModel):
     error: JobError | None = None
     result: ScoreSummary | RankSummary | None = None
     """Of a score, or of ranked completions, that have succeeded."""
+    numerics: str | None = None
+    """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
     client: str = ""
     """Who handed it in."""
     ahead: int | None = None
@@ -150,6 +152,7 @@ class JobRecord(BaseModel):
                 "rows_done": text.get("rows_done", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
                 "result": json.loads(text["result"]) if text.get("result") else None,
+                "numerics": text.get("numerics"),
                 "client": text.get("client", ""),
                 "ahead": text.get("ahead"),
             }

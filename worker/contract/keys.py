@@ -28,13 +28,18 @@ OPEN = "px:open"
 """Sorted set of the tickets (`work:job:client`) of all jobs that have not ended, by time of acceptance."""
 
 LOAD = "px:load"
-"""Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs."""
+"""Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs,
+`busy_since` = the time up to which BUSY is kept."""
 
 DRAWN = "px:drawn"
 """Hash: values finished in each span of DRAWN_SPAN_S seconds, by the span's number; the last DRAWN_SPANS are kept."""
 
 DRAWN_SPAN_S = 5
 DRAWN_SPANS = 12
+
+BUSY = "px:busy"
+"""Hash: seconds of each such span in which any job was open: what DRAWN is divided by to get a rate. A service that
+had little to do would else seem slow."""
 
 TOOK = "px:took"
 """Hash: seconds that a job of each model takes from its start to its end, as a moving average."""

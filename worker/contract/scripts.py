@@ -76,7 +76,7 @@ return 1
 CLAIM = (
     _SETTLE
     + """
--- ARGV: owner token, result_ttl, tombstone_ttl.
+-- ARGV: owner token, result_ttl, tombstone_ttl, and where it is known: with which arithmetic the owner draws.
 -- Returns {'claimed', last_seq, attempts}, or {'settled'} when there is nothing left to do, or {'missing'}.
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return {'missing'} end
@@ -87,6 +87,12 @@ if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then
 end
 redis.call('HSET', KEYS[1], 'status', 'running', 'owner', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'started_at', now())
+if ARGV[4] and ARGV[4] ~= '' and redis.call('HSETNX', KEYS[1], 'numerics', ARGV[4]) == 0 then
+  local before = redis.call('HGET', KEYS[1], 'numerics')
+  if not string.find(', ' .. before .. ', ', ', ' .. ARGV[4] .. ', ', 1, true) then
+    redis.call('HSET', KEYS[1], 'numerics', before .. ', ' .. ARGV[4])
+  end
+end
 local attempts = redis.call('HINCRBY', KEYS[1], 'attempts', 1)
 return {'claimed', tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0), attempts}
 """

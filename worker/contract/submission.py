@@ -100,6 +100,7 @@ local function prune()
 end
 
 local function open_books(created)
+  if redis.call('EXISTS', '{keys.OPEN}') == 0 then begin_busy(at) end
   local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. gate.client
   redis.call('ZADD', '{keys.OPEN}', created, ticket)
   redis.call('HINCRBY', '{keys.LOAD}', 'of:' .. gate.client, 1)

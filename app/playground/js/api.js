@@ -15,6 +15,11 @@ export class Api {
   /** Asked once for all that only look; again for each new job. */
   #mayAsk = true;
 
+  /** Whether it has been asked for a key and has one. */
+  get hasKey() {
+    return sessionStorage.getItem(KEY) !== null;
+  }
+
   /** @returns {Promise<Info>} */
   info() {
     return this.#json("/info");

@@ -15,16 +15,22 @@ const FLOOR = 4;
  */
 export function beliefPlot(name, belief) {
   const { probabilities, value, entropy_bits: entropy, bits } = belief;
-  const share = probabilities[value];
-  const was = probabilities.length === 2 ? ["black", "white"][value] : `value ${value}`;
-  const facts = `Entropy ${entropy.toFixed(2)} bits. It was ${was}: ${percent(share)}, ${bits.toFixed(2)} bits.`;
+  const likeliest = probabilities.indexOf(Math.max(...probabilities));
+  const it = (/** @type {number} */ which) => `${valueName(which, probabilities)} (${percent(probabilities[which])})`;
+  const facts = `It was ${it(value)}: ${bits.toFixed(2)} bits. Likeliest: ${it(likeliest)}.`;
+  const unsure = `entropy ${entropy.toFixed(2)} bits`;
   const figure = el("figure", { class: "belief", "data-colour": name.toLowerCase() });
   figure.append(
-    el("figcaption", {}, el("strong", {}, name), el("span", {}, facts)),
-    drawing(probabilities, value, `${name}: ${facts}`),
-    axis(probabilities),
+    el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),
+    drawing(probabilities, value, `${name}: ${unsure}. ${facts}`),
+    axis(probabilities, value),
   );
   return figure;
+}
+
+/** @param {number} value @param {number[]} probabilities */
+function valueName(value, probabilities) {
+  return probabilities.length === 2 ? ["black", "white"][value] : String(value);
 }
 
 /** @param {number[]} probabilities @param {number} value @param {string} label */
@@ -34,25 +40,33 @@ function drawing(probabilities, value, label) {
   const highest = Math.max(...probabilities);
   const step = WIDTH / probabilities.length;
   const gap = step > 8 ? 0.12 * step : 0;
-  probabilities.forEach((probability, i) => {
+  const bars = probabilities.map((probability, i) => {
     const height = (probability / highest) * (HEIGHT - FLOOR);
-    const box = { x: i * step + gap, y: HEIGHT - height, width: step - 2 * gap, height };
-    plot.append(svg("rect", { ...box, class: i === value ? "bar true" : "bar" }));
+    return `M${i * step + gap} ${HEIGHT}v${-height}h${step - 2 * gap}v${height}z`;
   });
   const middle = (value + 0.5) * step;
-  plot.append(svg("line", { x1: middle, x2: middle, y1: 0, y2: HEIGHT, class: "true-line" }));
+  plot.append(
+    svg("path", { d: bars.join(""), class: "bars" }),
+    svg("path", { d: bars[value], class: "true" }),
+    svg("line", { x1: middle, x2: middle, y1: 0, y2: HEIGHT, class: "true-line" }),
+  );
   return plot;
 }
 
-/** @param {number[]} probabilities */
-function axis(probabilities) {
-  if (probabilities.length === 2) {
-    const [black, white] = probabilities.map(percent);
-    return el("div", { class: "axis two" }, el("span", {}, `black ${black}`), el("span", {}, `white ${white}`));
-  }
+/** The ends, and the true value at its place. @param {number[]} probabilities @param {number} value */
+function axis(probabilities, value) {
   const last = probabilities.length - 1;
-  const marks = [0, Math.round(last / 2), last].map((mark) => el("span", {}, String(mark)));
-  return el("div", { class: "axis" }, ...marks);
+  const marks = last === 1 ? [0, 1] : [0, value, last];
+  const line = el("div", { class: last === 1 ? "axis two" : "axis" });
+  for (const [i, mark] of marks.entries()) {
+    const isTrue = mark === value && (last === 1 || i === 1);
+    const label = el("span", isTrue ? { class: "true-value" } : {}, valueName(mark, probabilities));
+    const share = value / last;
+    label.hidden = last > 1 && ((i === 0 && share < 0.1) || (i === 2 && share > 0.9));
+    if (last > 1 && i === 1) label.style.left = `${100 * Math.min(0.97, Math.max(0.03, share))}%`;
+    line.append(label);
+  }
+  return line;
 }
 
 /** @param {number} share */

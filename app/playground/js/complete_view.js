@@ -7,56 +7,29 @@ import { MaskEditor } from "./mask_editor.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
 import { FieldTrouble } from "./problems.js";
-import { dataUrlOf, maskPicture, pngOf } from "./raster.js";
+import { dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf } from "./raster.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Info, Model} from "./types" */
 
-export class CompleteView {
-  /** @param {HTMLElement} element @param {Shared} shared */
-  constructor(element, shared) {
-    const hole = group("mask", "Hole", this.#editor.element);
-    const parts = [this.#models.element, this.#pictures.element, hole, this.#fields.element];
-    this.#view = new DrawingView(element, shared, parts, "Fill the hole", () => this.#ask());
-    this.#models.onChange = (model) => this.#pictures.suit(model);
-    this.#pictures.onChange = (picture) => this.#editor.edit(picture);
-    this.#pictures.onTrouble = (error) => this.#view.trouble(error);
-  }
-
-  #models = new ModelPicker("complete", "No running worker has a model that can complete images.");
-  #pictures = new PicturePicker("Picture", (model) => model);
-  #editor = new MaskEditor();
-  #fields = new DrawFields(8);
-  #view;
-
-  /** @param {Model[]} models */
-  offer(models) {
-    this.#models.offer(models);
-  }
-
-  /** @param {Info} info */
-  limit(info) {
-    this.#fields.limit(info);
-  }
-
-  /** @param {string} jobId */
-  open(jobId) {
-    this.#view.open(jobId);
-  }
-
-  leave() {
-    this.#view.leave();
-  }
-
-  async #ask() {
-    const { model } = this.#models;
-    if (!model) throw new FieldTrouble("model", "There is no model to draw with.");
-    const picture = await this.#pictures.chosen();
-    const { mask } = this.#editor;
+/** @param {HTMLElement} element @param {Shared} shared */
+export function completeView(element, shared) {
+  const models = new ModelPicker("complete", "No running worker has a model that can complete images.");
+  const pictures = new PicturePicker("Picture", (model) => model);
+  const editor = new MaskEditor();
+  const hole = group("mask", "Hole", editor.element);
+  const fields = new DrawFields(8);
+  const view = new DrawingView(element, shared, { models, pictures, hole, fields }, "Fill the hole", async (model) => {
+    const picture = await pictures.chosen();
+    const { mask } = editor;
     if (!mask.count) throw new FieldTrouble("mask", "Nothing is marked to be filled yet. Paint a hole first.");
-    const { n, seed, temperature } = this.#fields.read();
-    return completionOf(model.name, picture, mask.hole, { n, seed, temperature });
-  }
+    return completionOf(model.name, picture, mask.hole, fields.read());
+  });
+  pictures.onChange = (picture) => editor.edit(picture);
+  view.onRefill = async ({ mask }) => {
+    const kept = mask && (await pixelsOf(mask));
+    if (kept) editor.setHole(holeOf(kept), kept);
+  };
+  return view;
 }
 
 /**

@@ -67,11 +67,11 @@ export class DrawFields {
     return { n, seed, temperature: this.#degree };
   }
 
-  /** @param {{n?: number, seed: number, temperature: number}} settings */
-  set({ n, seed, temperature }) {
-    if (n) this.#n.value = String(n);
+  /** @param {{n: number, seed: number, temperature: number}} settings @param {boolean} isLocked */
+  set({ n, seed, temperature }, isLocked) {
+    this.#n.value = String(n);
     this.#seed.value = String(seed);
-    this.#setLock(true);
+    this.#setLock(isLocked);
     this.#temperature.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, temperature))));
     this.#showTemperature();
   }

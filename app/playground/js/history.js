@@ -1,6 +1,6 @@
 /** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
 
-/** @import {Given, Job, Remembered} from "./types" */
+/** @import {Given, Job, Remembered, Settings} from "./types" */
 
 const KEY = "pixelrnn.history";
 const MOST = 60;
@@ -19,6 +19,13 @@ export class History {
   /** @param {string} id */
   get(id) {
     return this.all().find((one) => one.id === id) ?? null;
+  }
+
+  /** The job whose images these settings drew, where this browser asked for it. @param {Settings} settings */
+  drawnWith({ kind, model, seed, temperature }) {
+    const fits = (/** @type {Remembered} */ job) =>
+      job.model === model && job.seed === seed && job.temperature === temperature && job.kind !== "score";
+    return this.all().find((job) => fits(job) && (!kind || job.kind === kind)) ?? null;
   }
 
   /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */

@@ -4,25 +4,30 @@ import { el, find } from "./dom.js";
 import { load } from "./raster.js";
 import { plural, STATES } from "./words.js";
 
+/** @import {Api} from "./api.js" */
 /** @import {History} from "./history.js" */
 /** @import {Remembered} from "./types" */
 
+const OPEN = new Set(["queued", "running"]);
+const GONE = new Set([404, 410]);
 const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect" };
 const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect" };
 
 export class HistoryView {
-  /** @param {HTMLElement} element @param {History} history */
-  constructor(element, history) {
+  /** @param {HTMLElement} element @param {Api} api @param {History} history */
+  constructor(element, api, history) {
+    this.#api = api;
     this.#history = history;
     this.#list = find(element, ".jobs");
     this.#empty = find(element, ".empty");
     this.#clear = find(element, "[data-act=clear]");
     this.#clear.addEventListener("click", () => {
       this.#history.clear();
-      this.open();
+      this.#show();
     });
   }
 
+  #api;
   #history;
   #list;
   #empty;
@@ -30,9 +35,24 @@ export class HistoryView {
 
   offer() {}
   limit() {}
-  leave() {}
 
   open() {
+    this.#show();
+    this.#look();
+  }
+
+  /** What has become of those that had not ended when they were last seen? */
+  async #look() {
+    const open = this.#history.all().filter((job) => OPEN.has(job.status));
+    const seen = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
+    seen.forEach((answer, i) => {
+      if (answer.status === "fulfilled") this.#history.keep({ ...open[i], status: answer.value.status });
+      else if (GONE.has(answer.reason.body?.status)) this.#history.keep({ ...open[i], status: "gone" });
+    });
+    if (open.length) this.#show();
+  }
+
+  #show() {
     const jobs = this.#history.all();
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
     this.#empty.hidden = jobs.length > 0;
@@ -65,7 +85,7 @@ export class HistoryView {
     const line = el("li", {}, link, forget);
     forget.addEventListener("click", () => {
       this.#history.forget(job.id);
-      this.open();
+      this.#show();
     });
     return line;
   }

@@ -13,7 +13,6 @@ const STROKES = {
   undo: "M7 5 4 8l3 3 M4 8h8a4 4 0 0 1 0 8H8",
   close: "M5 5l10 10 M15 5 5 15",
   download: "M10 4v9 M6 9.5 10 13.5l4-4 M4.5 16.5h11",
-  copy: "M7 7h9v9H7z M4 13V4h9",
   left: "M12 5 7 10l5 5",
   right: "M8 5l5 5-5 5",
   picture: "M4 5h12v10H4z M4 13l3.5-3.5 3 3 2-2L16 14 M12.5 8v.01",

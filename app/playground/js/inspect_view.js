@@ -60,6 +60,9 @@ export class InspectView {
   #scored = new ScoredPicture();
   /** @type {Job | null} */
   #job = null;
+  /** The score that was asked for last, and the one that is shown. */
+  #asked = "";
+  #shown = "";
 
   /** @param {Model[]} models */
   offer(models) {
@@ -67,10 +70,6 @@ export class InspectView {
   }
 
   limit() {}
-
-  leave() {
-    this.#board.close();
-  }
 
   /** @param {Event} event */
   async #submit(event) {
@@ -83,6 +82,7 @@ export class InspectView {
       this.#state.textContent = "Asking the model…";
       const job = await this.#shared.api.submit("/score", await form(model.name, picture));
       this.#shared.history.keep(remembered(job, { image: dataUrlOf(picture) }, ""));
+      this.#asked = job.id;
       this.#shared.onJob(job.id);
     } catch (error) {
       this.#state.textContent = "";
@@ -90,14 +90,21 @@ export class InspectView {
     }
   }
 
-  /** Show a score, when it is there. @param {string} jobId */
-  async open(jobId) {
+  /** Show a score, when it is there, and what was drawn from it. @param {string} jobId @param {string} [redrawnId] */
+  open(jobId, redrawnId) {
     this.element.dataset.used = "";
-    this.#board.close();
-    this.#board.element.hidden = true;
+    this.#board.element.hidden = !redrawnId;
+    if (redrawnId) this.#board.watch(redrawnId);
+    if (jobId !== this.#shown) this.#show(jobId);
+    this.#shown = jobId;
+  }
+
+  /** @param {string} jobId */
+  async #show(jobId) {
     this.#beliefs.replaceChildren();
     this.#state.textContent = "Asking the model…";
     try {
+      if (jobId !== this.#asked) await this.#refill(jobId);
       const job = await this.#ended(jobId);
       const given = this.#shared.history.get(jobId)?.given ?? {};
       const picture = given.image ? await pixelsOf(given.image) : null;
@@ -109,9 +116,18 @@ export class InspectView {
       this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
       announce("The picture is scored.");
     } catch (error) {
+      this.#shown = "";
       this.#result.hidden = true;
       this.#state.textContent = explain(error).text;
     }
+  }
+
+  /** The form as it was when this was asked. @param {string} jobId */
+  async #refill(jobId) {
+    const kept = this.#shared.history.get(jobId);
+    if (!kept) return;
+    this.#models.choose(kept.model);
+    if (kept.given.image) await this.#pictures.give(kept.given.image);
   }
 
   /** @param {string} jobId @returns {Promise<Job>} a score that has succeeded */
@@ -156,8 +172,8 @@ export class InspectView {
       const request = await completionOf(this.#job.model, picture, hole, { n: REDRAWN, seed, temperature: 1 });
       const job = await this.#shared.api.submit(request.path, request.body);
       this.#shared.history.keep(remembered(job, request.given, ""));
+      this.#shared.onJob(`${this.#job.id}/${job.id}`);
       this.#board.element.hidden = false;
-      this.#board.watch(job.id);
       this.#board.element.scrollIntoView({ block: "start" });
     } catch (error) {
       this.#trouble(explain(error).text);

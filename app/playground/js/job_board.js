@@ -6,15 +6,16 @@ import { remembered } from "./history.js";
 import { Lightbox } from "./lightbox.js";
 import { Painting } from "./painting.js";
 import { explain, Problem } from "./problems.js";
-import { canvasOf, fitted, holeOf, load, pixelsOf } from "./raster.js";
+import { canvasOf, fitted, holeOf, load, pixelsOf, save } from "./raster.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { ordinal, standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {History} from "./history.js" */
-/** @import {Given, Job, JobResult, ServerEvent} from "./types" */
+/** @import {Given, Job, JobResult, RowEvent, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
+const AGAIN_MS = 4000;
 const GAP = 12;
 const CRISP = 4;
 const NARROW = "(max-width: 860px)";
@@ -30,24 +31,27 @@ export class JobBoard {
     this.#bar = el("progress", { max: 1, value: 0, "aria-label": "Progress" });
     this.#cancel = el("button", { type: "button", class: "quiet" }, "Cancel");
     this.#cancel.addEventListener("click", () => this.#stop());
+    const again = el("button", { type: "button", class: "quiet" }, "Watch again");
+    again.addEventListener("click", () => this.#watchAgain());
+    const all = el("button", { type: "button", class: "quiet" }, "Download all");
+    all.addEventListener("click", () => this.#download());
+    this.#afterwards = el("span", { class: "afterwards", hidden: true }, again, all);
     this.#tiles = el("div", { class: "tiles" });
     this.element = el(
       "div",
       { class: "board" },
-      el("div", { class: "board-head" }, this.#status, this.#cancel),
+      el("div", { class: "board-head" }, this.#status, this.#cancel, this.#afterwards),
       this.#bar,
       this.#tiles,
     );
   }
-
-  /** Called when the job has ended. @type {(job: Job) => void} */
-  onEnd = () => {};
 
   #api;
   #history;
   #status;
   #bar;
   #cancel;
+  #afterwards;
   #tiles;
   /** @type {Job | null} */
   #job = null;
@@ -55,8 +59,13 @@ export class JobBoard {
   #given = {};
   /** @type {Painting[]} */
   #paintings = [];
+  /** All that have come, for a second look. @type {RowEvent[]} */
+  #rows = [];
   /** @type {ImageData | null} */
   #ground = null;
+  /** The small image that was given. @type {ImageData | null} */
+  #small = null;
+  #watched = "";
   #leave = new AbortController();
   #frame = 0;
 
@@ -67,11 +76,17 @@ export class JobBoard {
    * @param {Given} [given]
    */
   async watch(id, given = this.#history.get(id)?.given ?? {}) {
-    this.close();
+    if (id === this.#watched) return;
+    this.#close();
+    this.#watched = id;
     this.#leave = new AbortController();
     const { signal } = this.#leave;
     this.#given = given;
     this.#job = null;
+    this.#rows = [];
+    this.#bar.value = 0;
+    this.#cancel.hidden = true;
+    this.#afterwards.hidden = true;
     this.#say("Connecting…", "busy");
     try {
       for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
@@ -79,12 +94,14 @@ export class JobBoard {
       }
     } catch (error) {
       if (signal.aborted) return;
+      this.#watched = "";
+      if (!this.#job) this.#tiles.replaceChildren();
       this.#ended(explain(error).text, "failed");
     }
   }
 
   /** Look no further; the job itself goes on. */
-  close() {
+  #close() {
     this.#leave.abort();
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
@@ -93,11 +110,17 @@ export class JobBoard {
   /** @param {ServerEvent} event */
   async #take(event) {
     if (event.name === "snapshot") await this.#begin(event.data);
-    else if (event.name === "row") this.#paintings[event.data.sample]?.put(event.data);
+    else if (event.name === "row") this.#put(event.data);
     else if (event.name === "progress") this.#progress(event.data.progress);
     else if (event.name === "error" && !event.data.id) this.#ended(explain(new Problem(event.data)).text, "failed");
     else if (["done", "error", "canceled"].includes(event.name)) this.#finish(event.data);
-    if (event.name === "row" && !this.#frame) this.#frame = requestAnimationFrame(() => this.#paint());
+  }
+
+  /** @param {RowEvent} row */
+  #put(row) {
+    this.#rows.push(row);
+    this.#paintings[row.sample]?.put(row);
+    this.#frame ||= requestAnimationFrame(() => this.#paint());
   }
 
   #paint() {
@@ -116,14 +139,14 @@ export class JobBoard {
     }
     this.#say(standing(job), "busy");
     this.#cancel.hidden = false;
-    this.#bar.hidden = false;
     this.#progress(job.progress);
   }
 
   /** Empty tiles, with what was given in its place. @param {Job} job */
   async #lay(job) {
     this.#ground = await this.#groundOf(job);
-    this.#paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
+    this.#small = null;
+    this.#paintings = this.#blankPaintings(job);
     this.#tiles.replaceChildren(...this.#paintings.map((painting, sample) => this.#tile(painting, sample)));
     const count = job.n + (job.kind === "sample" ? 0 : 1);
     const { columns, side } = tileSide(count, job.width, this.element.clientWidth);
@@ -132,6 +155,13 @@ export class JobBoard {
     if (job.kind === "complete" && this.#given.image) await this.#showOriginal("Original", this.#given.image);
     if (job.kind === "upsample") await this.#showSmall(job);
     if (matchMedia(NARROW).matches) this.element.scrollIntoView({ block: "start" });
+  }
+
+  /** @param {Job} job */
+  #blankPaintings(job) {
+    const paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
+    if (this.#small) for (const painting of paintings) painting.giveSmall(this.#small);
+    return paintings;
   }
 
   /** What is kept of the given image; transparent where it is to be drawn. @param {Job} job */
@@ -148,8 +178,8 @@ export class JobBoard {
   /** @param {Job} job */
   async #showSmall(job) {
     const url = this.#given.image ?? URL.createObjectURL(await this.#api.image(job.id, { stage: "small" }));
-    const small = fitted(await load(url), { width: job.small_width, height: job.small_height });
-    for (const painting of this.#paintings) painting.giveSmall(small);
+    this.#small = fitted(await load(url), { width: job.small_width, height: job.small_height });
+    for (const painting of this.#paintings) painting.giveSmall(this.#small);
     await this.#showOriginal(`Given, ${job.small_width} × ${job.small_height}`, url);
   }
 
@@ -215,10 +245,10 @@ export class JobBoard {
     this.#paint();
     for (const painting of this.#paintings) painting.rest(this.#ground);
     this.#ended(standing(job), job.status);
+    this.#afterwards.hidden = job.status !== "succeeded";
     if (job.result?.ranking) this.#rank(job.result.ranking);
     this.#remember(job);
     announce(standing(job));
-    this.onEnd(job);
   }
 
   /** The likeliest first. @param {NonNullable<JobResult["ranking"]>} ranking */
@@ -237,13 +267,44 @@ export class JobBoard {
   #ended(text, state) {
     this.#say(text, state);
     this.#cancel.hidden = true;
-    this.#bar.hidden = true;
   }
 
   /** @param {string} text @param {string} state */
   #say(text, state) {
     this.#status.textContent = text;
     this.element.dataset.state = state;
+  }
+
+  /** The rows again, in the order in which they came, slowly enough for the eye. */
+  #watchAgain() {
+    if (!this.#job) return;
+    cancelAnimationFrame(this.#frame);
+    const before = this.#paintings;
+    this.#paintings = this.#blankPaintings(this.#job);
+    this.#paintings.forEach((painting, sample) => {
+      painting.likelihood = before[sample].likelihood;
+      before[sample].canvas.replaceWith(painting.canvas);
+    });
+    const begun = performance.now();
+    let next = 0;
+    const step = (/** @type {number} */ now) => {
+      const due = Math.min(this.#rows.length, Math.ceil(((now - begun) / AGAIN_MS) * this.#rows.length));
+      for (; next < due; next += 1) this.#paintings[this.#rows[next].sample]?.put(this.#rows[next]);
+      this.#paint();
+      if (next < this.#rows.length) this.#frame = requestAnimationFrame(step);
+    };
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  /** All images in one picture. */
+  async #download() {
+    if (!this.#job) return;
+    const { id, model, seed } = this.#job;
+    try {
+      save(await this.#api.image(id, { grid: true }), `${model}-${seed}.png`);
+    } catch (error) {
+      this.#say(explain(error).text, "failed");
+    }
   }
 
   async #stop() {

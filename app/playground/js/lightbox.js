@@ -3,8 +3,9 @@
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { explain } from "./problems.js";
-import { blankCanvas, pen, pngOf } from "./raster.js";
+import { blankCanvas, canvasOf, pen, pngOf, save } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
+import { ordinal } from "./words.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {Painting} from "./painting.js" */
@@ -24,13 +25,16 @@ export class Lightbox {
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
+    const ranked = job.result?.ranking?.map(({ sample }) => sample);
+    this.#order = ranked ?? paintings.map((_, sample) => sample);
+    this.#isRanked = Boolean(ranked);
     this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
     this.#dialog.addEventListener("close", () => this.#dialog.remove());
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
     this.#dialog.addEventListener("keydown", (event) => this.#step(event));
     this.#wire("close", "close", () => this.#dialog.close());
-    this.#wire("previous", "left", () => this.#show(this.#sample - 1));
-    this.#wire("next", "right", () => this.#show(this.#sample + 1));
+    this.#wire("previous", "left", () => this.#show(this.#place - 1));
+    this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
     for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
       button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
@@ -42,13 +46,26 @@ export class Lightbox {
   #paintings;
   #given;
   #dialog;
-  #sample = 0;
+  /** Samples in the order in which the board shows them. @type {number[]} */
+  #order;
+  #isRanked;
+  #place = 0;
+  /** Whether its likelihood can be asked for only when its last row is there. */
+  #isWaiting = false;
 
   /** @param {number} sample */
   open(sample) {
     document.body.append(this.#dialog);
     this.#dialog.showModal();
-    this.#show(sample);
+    this.#show(this.#order.indexOf(sample));
+  }
+
+  get #sample() {
+    return this.#order[this.#place];
+  }
+
+  get #painting() {
+    return this.#paintings[this.#sample];
   }
 
   /** @param {string} name @param {string} drawing @param {() => void} act */
@@ -60,38 +77,50 @@ export class Lightbox {
 
   /** @param {KeyboardEvent} event */
   #step(event) {
-    if (event.key === "ArrowLeft") this.#show(this.#sample - 1);
-    if (event.key === "ArrowRight") this.#show(this.#sample + 1);
+    if (event.key === "ArrowLeft") this.#show(this.#place - 1);
+    if (event.key === "ArrowRight") this.#show(this.#place + 1);
   }
 
-  /** @param {number} sample */
-  #show(sample) {
+  /** @param {number} place */
+  #show(place) {
     const { n } = this.#job;
-    this.#sample = (sample + n) % n;
-    const name = n > 1 ? `Image ${this.#sample + 1} of ${n}` : "Image";
+    this.#place = (place + n) % n;
+    const name = n === 1 ? "Image" : this.#isRanked ? `${this.#rank} of ${n}` : `Image ${this.#sample + 1} of ${n}`;
     find(this.#dialog, "h2").textContent = name;
     for (const act of ["previous", "next"]) find(this.#dialog, `[data-act=${act}]`).hidden = n === 1;
     this.#showPicture(name);
     this.#showFacts();
     this.#showFiles();
-    find(this.#dialog, "[data-code=curl]").textContent = curlLine(this.#job, this.#sample, location.origin);
-    find(this.#dialog, "[data-code=python]").textContent = pythonLine(this.#job, this.#sample, location.origin);
+    const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
+    find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
+    find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
+    find(this.#dialog, "[data-said]").textContent = "";
+  }
+
+  get #rank() {
+    return this.#place === 0 ? "Likeliest" : `${ordinal(this.#place + 1)} likeliest`;
   }
 
   /** @param {string} name */
   #showPicture(name) {
-    const painting = this.#paintings[this.#sample];
-    const large = magnified(painting.canvas);
+    const { canvas } = this.#painting;
+    const large = blankCanvas(canvas.width, canvas.height);
     large.setAttribute("role", "img");
     large.setAttribute("aria-label", name);
-    const small = painting.whole("small");
-    const first = small && el("figure", { class: "first-stage" });
-    if (first && small) {
-      const canvas = blankCanvas(small.width, small.height);
-      pen(canvas).putImageData(small, 0, 0);
-      first.append(canvas, el("figcaption", {}, `First stage, ${small.width} × ${small.height}`));
-    }
+    const small = this.#painting.whole("small");
+    const caption = small && el("figcaption", {}, `First stage, ${small.width} × ${small.height}`);
+    const first = small && el("figure", { class: "first-stage" }, canvasOf(small), caption);
     find(this.#dialog, ".large").replaceChildren(large, ...(first ? [first] : []));
+    this.#follow(this.#painting, large);
+  }
+
+  /** The rows that come while it is open are seen here too. @param {Painting} painting @param {HTMLCanvasElement} large */
+  #follow(painting, large) {
+    if (!large.isConnected) return;
+    pen(large).clearRect(0, 0, large.width, large.height);
+    pen(large).drawImage(painting.canvas, 0, 0);
+    if (!painting.whole("final")) requestAnimationFrame(() => this.#follow(painting, large));
+    else if (this.#isWaiting) this.#showFacts();
   }
 
   /** The given picture and the mask, under the names that the recipes have for them. */
@@ -100,31 +129,32 @@ export class Lightbox {
     const links = Object.entries(files).flatMap(([download, href]) =>
       href ? [el("a", { href, download }, download)] : [],
     );
-    find(this.#dialog, "[data-files]").replaceChildren(...links);
+    const isLost = this.#job.kind !== "sample" && !links.length;
+    const lost = "The given picture is not kept in this browser; the lines need it as a file.";
+    find(this.#dialog, "[data-files]").replaceChildren(...(isLost ? [lost] : links));
   }
 
   #showFacts() {
-    const { model, seed, temperature, width, height, id } = this.#job;
-    const likelihood = el("dd", { "data-fact": "likelihood" }, "…");
+    const { model, n, seed, temperature, width, height, id } = this.#job;
+    const likelihood = el("dd");
     find(this.#dialog, "dl").replaceChildren(
       ...pair("Model", model),
-      ...pair("Seed", `${seed}, image ${this.#sample + 1}`),
+      ...pair("Seed", n > 1 ? `${seed}, image ${this.#sample + 1}` : String(seed)),
       ...pair("Temperature", temperature.toFixed(2)),
       ...pair("Size", `${width} × ${height}`),
       el("dt", {}, "Likelihood"),
       likelihood,
       ...pair("Job", id),
     );
-    this.#measure(likelihood);
+    this.#measure(this.#painting, likelihood);
   }
 
-  /** @param {HTMLElement} place */
-  async #measure(place) {
-    const picture = this.#paintings[this.#sample].whole("final");
-    if (!picture) {
-      place.textContent = "when it is complete";
-      return;
-    }
+  /** Asked once for each image. @param {Painting} painting @param {HTMLElement} place */
+  async #measure(painting, place) {
+    const picture = painting.whole("final");
+    this.#isWaiting = !picture;
+    place.textContent = painting.likelihood || (picture ? "…" : "when it is complete");
+    if (!picture || painting.likelihood) return;
     const form = new FormData();
     form.set("model", this.#job.model);
     form.set("image", await pngOf(picture), "image.png");
@@ -132,7 +162,8 @@ export class Lightbox {
       const { result } = await this.#api.submit("/score", form, SCORE_WAIT_S);
       const { bits_per_dim: bits, nats } = result ?? {};
       const isKnown = bits !== undefined && nats !== undefined;
-      place.textContent = isKnown ? `${bits.toFixed(3)} bits/dim · ${nats.toFixed(1)} nats` : "not known yet";
+      if (isKnown) painting.likelihood = `${bits.toFixed(3)} bits/dim · ${nats.toFixed(1)} nats`;
+      place.textContent = painting.likelihood || "not known yet";
     } catch (error) {
       place.textContent = explain(error).text;
     }
@@ -141,9 +172,7 @@ export class Lightbox {
   async #download() {
     const { id, model, seed } = this.#job;
     try {
-      const url = URL.createObjectURL(await this.#api.image(id, { sample: this.#sample }));
-      el("a", { href: url, download: `${model}-${seed}-${this.#sample}.png` }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      save(await this.#api.image(id, { sample: this.#sample }), `${model}-${seed}-${this.#sample}.png`);
     } catch (error) {
       find(this.#dialog, "[data-said]").textContent = explain(error).text;
     }
@@ -160,13 +189,6 @@ export class Lightbox {
       said.textContent = "The browser does not let this page copy; select the text instead.";
     }
   }
-}
-
-/** @param {HTMLCanvasElement} canvas */
-function magnified(canvas) {
-  const copy = blankCanvas(canvas.width, canvas.height);
-  pen(copy).drawImage(canvas, 0, 0);
-  return copy;
 }
 
 /** @param {string} name @param {string} value */

@@ -1,16 +1,17 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { Api } from "./api.js";
-import { CompleteView } from "./complete_view.js";
+import { completeView } from "./complete_view.js";
 import { announce, find } from "./dom.js";
+import { DrawingView } from "./drawing_view.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
 import { InspectView } from "./inspect_view.js";
 import { KeyDialog } from "./key_dialog.js";
 import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
-import { SampleView } from "./sample_view.js";
-import { UpsampleView } from "./upsample_view.js";
+import { sampleView } from "./sample_view.js";
+import { upsampleView } from "./upsample_view.js";
 import { plural } from "./words.js";
 
 const LOOK_MS = 5000;
@@ -20,7 +21,6 @@ const api = new Api();
 const history = new History();
 const views = makeViews();
 const keyDialog = new KeyDialog();
-let shown = "";
 api.askForKey = () => keyDialog.ask();
 
 /** @param {string} name */
@@ -34,32 +34,31 @@ function shared(name) {
 }
 
 function makeViews() {
-  const sample = new SampleView(section("sample"), shared("sample"));
   return new Map(
     Object.entries({
-      sample,
-      complete: new CompleteView(section("complete"), shared("complete")),
-      upsample: new UpsampleView(section("upsample"), shared("upsample")),
+      sample: sampleView(section("sample"), shared("sample")),
+      complete: completeView(section("complete"), shared("complete")),
+      upsample: upsampleView(section("upsample"), shared("upsample")),
       inspect: new InspectView(section("inspect"), shared("inspect")),
-      history: new HistoryView(section("history"), history),
+      history: new HistoryView(section("history"), api, history),
     }),
   );
 }
 
-/** #VIEW or #VIEW/JOB. */
+/** #VIEW or #VIEW/JOB; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
 function route() {
-  const [name, jobId] = location.hash.slice(1).split("/");
+  const [name, jobId, redrawnId] = location.hash.slice(1).split("/");
   const wanted = views.has(name) ? name : FIRST;
-  if (shown && shown !== wanted) views.get(shown)?.leave();
-  shown = wanted;
   for (const other of views.keys()) section(other).hidden = other !== wanted;
-  for (const link of document.querySelectorAll("nav a[href^='#']")) {
-    if (link.getAttribute("href") === `#${wanted}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+  for (const link of document.querySelectorAll("nav a")) {
+    const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
+    if (place !== wanted) link.removeAttribute("aria-current");
+    else link.setAttribute("aria-current", "page");
+    if (place === wanted && jobId) link.setAttribute("href", location.hash);
   }
   const view = views.get(wanted);
   if (view instanceof HistoryView) view.open();
-  else if (jobId) view?.open(jobId);
+  else if (jobId) view?.open(jobId, redrawnId);
 }
 
 /** Who works, and with which models: asked now and again, because workers come and go. */
@@ -92,9 +91,11 @@ async function restore(event) {
     : `“${file.name}” does not say how it was drawn: only PNG files from here do.`;
   announce(notice.textContent ?? "");
   if (!settings) return;
-  location.hash = FIRST;
-  const sample = views.get(FIRST);
-  if (sample instanceof SampleView) sample.restore(settings);
+  const kept = history.drawnWith(settings);
+  const kind = settings.kind || kept?.kind || FIRST;
+  location.hash = kind;
+  const view = views.get(kind);
+  if (view instanceof DrawingView) view.restore(settings, kept?.given ?? {});
 }
 
 async function begin() {

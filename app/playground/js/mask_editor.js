@@ -6,6 +6,8 @@ import { Mask } from "./mask.js";
 import { canvasOf, pen } from "./raster.js";
 import { plural } from "./words.js";
 
+/** @import {Size} from "./types" */
+
 const STEPS = /** @type {Record<string, number[]>} */ ({
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -32,6 +34,8 @@ export class MaskEditor {
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#canvas.addEventListener("focus", () => this.#draw());
     this.#canvas.addEventListener("blur", () => this.#draw());
+    this.#canvas.addEventListener("pointerleave", () => this.#look(null));
+    this.#enable(false);
   }
 
   mask = new Mask({ width: 1, height: 1 });
@@ -46,6 +50,10 @@ export class MaskEditor {
   /** @type {number[] | null} */
   #corner = null;
   #cursor = [0, 0];
+  /** Where the pointer is. @type {number[] | null} */
+  #hover = null;
+  /** @type {{hole: Uint8Array} & Size | null} */
+  #wanted = null;
 
   /** Edit this picture; the hole stays where the size does. @param {ImageData} picture */
   edit(picture) {
@@ -61,13 +69,30 @@ export class MaskEditor {
     const scale = Math.max(1, Math.floor(672 / width));
     this.#canvas.width = width * scale;
     this.#canvas.height = height * scale;
+    this.#enable(true);
     this.#draw();
+    this.#takeHole();
   }
 
-  /** @param {Uint8Array} hole as many pixels as the picture has */
-  setHole(hole) {
-    if (hole.length !== this.mask.hole.length) return;
-    this.mask.setAll((x, y) => hole[y * this.mask.width + x] === 1);
+  /** Nothing can be painted before there is a picture. @param {boolean} isReady */
+  #enable(isReady) {
+    for (const control of this.element.querySelectorAll("button, input")) {
+      /** @type {HTMLButtonElement} */ (control).disabled = !isReady;
+    }
+  }
+
+  /** Now, or when a picture of that size is there. @param {Uint8Array} hole @param {Size} size */
+  setHole(hole, { width, height }) {
+    this.#wanted = { hole, width, height };
+    this.#takeHole();
+  }
+
+  #takeHole() {
+    const { mask } = this;
+    const wanted = this.#wanted;
+    if (wanted?.width !== mask.width || wanted.height !== mask.height) return;
+    this.#wanted = null;
+    mask.setAll((x, y) => wanted.hole[y * mask.width + x] === 1);
     this.#draw();
   }
 
@@ -112,8 +137,9 @@ export class MaskEditor {
 
   /** @param {PointerEvent} event */
   #move(event) {
-    if (!this.#last || !this.#corner) return;
     const here = this.#at(event);
+    this.#look(here);
+    if (!this.#last || !this.#corner) return;
     if (this.#tool === "rectangle") {
       this.mask.undo();
       this.mask.mark();
@@ -122,6 +148,12 @@ export class MaskEditor {
       this.mask.stroke(this.#last, here, Number(this.#size.value), this.#tool === "brush");
     }
     this.#last = here;
+    this.#draw();
+  }
+
+  /** @param {number[] | null} place */
+  #look(place) {
+    this.#hover = place;
     this.#draw();
   }
 
@@ -137,9 +169,14 @@ export class MaskEditor {
    */
   #key(event) {
     const step = STEPS[event.key];
+    const { mask } = this;
+    if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
+      mask.undo();
+      this.#draw();
+      announce(this.#summary);
+    }
     if (!step && event.key !== " ") return;
     event.preventDefault();
-    const { mask } = this;
     if (step) {
       this.#cursor = [
         Math.min(mask.width - 1, Math.max(0, this.#cursor[0] + step[0])),
@@ -166,6 +203,7 @@ export class MaskEditor {
     brush.imageSmoothingEnabled = false;
     if (this.#picture) brush.drawImage(this.#picture, 0, 0, width, height);
     this.#drawHole(brush);
+    if (this.#hover && this.#tool !== "rectangle") this.#drawDab(brush, this.#hover);
     if (document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible")) this.#drawCursor(brush);
     find(this.element, "[data-count]").textContent = this.#summary;
     find(this.element, "[data-rule=undo]").disabled = !this.mask.canUndo;
@@ -182,6 +220,21 @@ export class MaskEditor {
       if (filled) brush.fillRect((i % width) * side, Math.floor(i / width) * side, side, side);
     });
     brush.globalAlpha = 1;
+  }
+
+  /** What a click would paint or erase. @param {CanvasRenderingContext2D} brush @param {number[]} place */
+  #drawDab(brush, [x, y]) {
+    const side = this.#canvas.width / this.mask.width;
+    for (const [line, colour] of /** @type {const} */ ([
+      [4, "#101010"],
+      [2, "#ffffff"],
+    ])) {
+      brush.lineWidth = line;
+      brush.strokeStyle = colour;
+      brush.beginPath();
+      brush.arc(x * side, y * side, (Number(this.#size.value) / 2) * side, 0, 2 * Math.PI);
+      brush.stroke();
+    }
   }
 
   /** @param {CanvasRenderingContext2D} brush */

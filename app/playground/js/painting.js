@@ -52,8 +52,12 @@ export class Painting {
     if (ground) this.#pen.putImageData(ground, 0, 0);
   }
 
+  /** How likely it is, in words, once somebody has asked. */
+  likelihood = "";
+
   #pen;
   #shown = 0;
+  #smallShown = 0;
 
   /** @param {RowEvent} row */
   put(row) {
@@ -66,6 +70,7 @@ export class Painting {
     if (!this.small) return;
     this.small.pixels = picture;
     this.small.next = picture.height;
+    this.#smallShown = picture.height;
     this.#enlarge(this.small.pixels);
   }
 
@@ -76,12 +81,14 @@ export class Painting {
    */
   show(marker) {
     const { large, small } = this;
-    if (small && small.next && !large.next) this.#enlarge(small.pixels);
-    if (large.next > this.#shown) {
-      this.#pen.putImageData(large.pixels, 0, 0, 0, this.#shown, large.pixels.width, large.next - this.#shown);
-      this.#shown = large.next;
+    if (small && small.next > this.#smallShown && !large.next) {
+      this.#enlarge(small.pixels);
+      this.#smallShown = small.next;
     }
-    if (large.next && !large.isWhole) this.#mark(large.next, marker);
+    if (large.next === this.#shown) return;
+    this.#pen.putImageData(large.pixels, 0, 0, 0, this.#shown, large.pixels.width, large.next - this.#shown);
+    this.#shown = large.next;
+    if (!large.isWhole) this.#mark(large.next, marker);
   }
 
   /** @param {number} y @param {readonly [number, number, number]} colour */

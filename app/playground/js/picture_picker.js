@@ -5,9 +5,11 @@ import { examplesFor } from "./examples.js";
 import { group } from "./fields.js";
 import { icon } from "./icons.js";
 import { FieldTrouble } from "./problems.js";
-import { asSeenBy, canvasOf, fitted } from "./raster.js";
+import { asSeenBy, canvasOf, fitted, load } from "./raster.js";
 
 /** @import {Model, Size} from "./types" */
+
+const OWN = "Your picture";
 
 export class PicturePicker {
   /** @param {string} legend @param {(model: Model) => Size} sizeFor what the model takes here */
@@ -45,6 +47,8 @@ export class PicturePicker {
   #model = null;
   /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
   #own = null;
+  /** What is chosen: the name of an example, or OWN. */
+  #chosen = "";
 
   /** Pictures as this model takes them. @param {Model} model */
   suit(model) {
@@ -65,30 +69,43 @@ export class PicturePicker {
     const examples = await examplesFor(model, size);
     if (this.#model !== model) return;
     this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, asSeenBy(picture, model))));
-    if (this.#own) this.#use(this.#fit(this.#own));
-    else this.#strip.querySelector("input")?.click();
+    const wanted = this.#chosen;
+    if (this.#own) this.#showOwn(this.#own);
+    this.#choose(wanted);
+  }
+
+  /** The picture of that name, or the first one. @param {string} name */
+  #choose(name) {
+    const radios = [...this.#strip.querySelectorAll("input")];
+    (radios.find((radio) => radio.ariaLabel === name) ?? radios[0])?.click();
   }
 
   /** @param {string} name @param {ImageData} picture */
   #example(name, picture) {
     const radio = el("input", { type: "radio", name: this.#name, "aria-label": name });
     radio.addEventListener("change", () => {
-      this.#own = null;
-      this.#use(picture);
+      this.#chosen = name;
+      this.picture = picture;
+      this.onChange(picture);
     });
     return el("label", { class: "example", title: name }, radio, canvasOf(picture));
   }
 
-  /** @param {ImageData} picture */
-  #use(picture) {
-    this.picture = picture;
-    this.onChange(picture);
+  /** As the first of the strip, fitted to the model. @param {ImageBitmap} bitmap */
+  #showOwn(bitmap) {
+    const model = /** @type {Model} */ (this.#model);
+    this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
+    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model)), model)));
   }
 
-  /** @param {ImageBitmap} bitmap */
-  #fit(bitmap) {
-    const model = /** @type {Model} */ (this.#model);
-    return asSeenBy(fitted(bitmap, this.#sizeFor(model)), model);
+  /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
+  async give(url) {
+    this.#own = await createImageBitmap(await load(url));
+    this.#chosen = OWN;
+    await this.#suiting;
+    if (!this.#model) return;
+    this.#showOwn(this.#own);
+    this.#choose(OWN);
   }
 
   /** @param {File | undefined} file */
@@ -104,12 +121,8 @@ export class PicturePicker {
     } finally {
       this.#file.value = "";
     }
-    this.#uncheck();
-    this.#use(this.#fit(this.#own));
-  }
-
-  #uncheck() {
-    for (const radio of this.#strip.querySelectorAll("input")) radio.checked = false;
+    this.#showOwn(this.#own);
+    this.#choose(OWN);
   }
 
   /** @param {DragEvent} event @param {boolean} isOver */

@@ -1,6 +1,6 @@
 /** The words inside a PNG file: its tEXt chunks, where the server writes what drew the picture. */
 
-/** @import {Settings} from "./types" */
+/** @import {Kind, Settings} from "./types" */
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
@@ -37,5 +37,6 @@ export function settingsOf(text) {
   const seed = Number(text.seed);
   const temperature = Number(text.temperature);
   if (!text.model || !Number.isSafeInteger(seed) || !(temperature > 0)) return null;
-  return { model: text.model, seed, temperature, n: Number(text.samples) || Number(text.sample) + 1 || 1 };
+  const n = Number(text.samples) || Number(text.sample) + 1 || 1;
+  return { kind: /** @type {Kind} */ (text.kind ?? ""), model: text.model, seed, temperature, n };
 }

@@ -87,6 +87,15 @@ export function pngOf(picture) {
   );
 }
 
+/** Hand it to the person as a file. @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 /** @param {string} url @param {Size} [size] */
 export async function pixelsOf(url, size) {
   const image = await load(url);

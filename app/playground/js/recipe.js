@@ -1,28 +1,48 @@
-/** The lines that draw the same picture again: with curl, and in Python. */
+/** The lines that draw the same picture again: with curl, and in Python. They work as they stand. */
 
 /** @import {Job} from "./types" */
 
-/** @param {Job} job @param {number} sample @param {string} origin */
-export function curlLine(job, sample, origin) {
-  const asked = `-H 'Prefer: wait=30' -H 'Accept: image/png' -o image.png`;
-  const n = sample + 1;
-  if (job.kind === "sample") {
-    const body = JSON.stringify({ model: job.model, n, seed: job.seed, temperature: job.temperature });
-    const single = `curl ${origin}/sample -H 'Content-Type: application/json' -d '${body}'`;
-    if (n === 1) return `${single} ${asked}`;
-    const fetched = `curl -o image.png '${origin}/jobs/ID/image?sample=${sample}'`;
-    return `${single}\n# and with the id of the answer, when it is done:\n${fetched}`;
-  }
-  const mask = job.kind === "complete" ? " -F mask=@mask.png" : "";
-  const settings = `-F model=${job.model} -F n=${n} -F seed=${job.seed} -F temperature=${job.temperature}`;
-  return `curl ${origin}/${job.kind} -F image=@given.png${mask} ${settings}${n === 1 ? ` ${asked}` : ""}`;
+/**
+ * Sample 0 comes with the answer; another one is fetched from the job, as soon as its last row is drawn.
+ *
+ * @param {Job} job
+ * @param {number} sample
+ * @param {string} origin
+ * @param {boolean} isGuarded whether the server wants a key
+ */
+export function curlLine(job, sample, origin, isGuarded) {
+  const key = isGuarded ? ` -H "Authorization: Bearer $PIXELRNN_KEY"` : "";
+  const ask = `${origin}/${job.kind}${key} \\\n  ${bodyOf(job, sample + 1)}`;
+  if (sample === 0) return `curl -fsSo image.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
+  const id = `job=$(curl -fsS ${ask} \\\n  | grep -o '/jobs/[^"/]*' | head -n 1)`;
+  return `${id}\ncurl -fsSo image.png${key} \\\n  "${origin}$job/image?sample=${sample}&follow=1"`;
 }
 
-/** @param {Job} job @param {number} sample @param {string} origin */
-export function pythonLine(job, sample, origin) {
+/** @param {Job} job @param {number} n */
+function bodyOf(job, n) {
+  const { model, seed, temperature } = job;
+  if (job.kind === "sample") {
+    return `-H 'Content-Type: application/json' \\\n  -d '${JSON.stringify({ model, n, seed, temperature })}'`;
+  }
+  const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
+  return `${files} \\\n  -F model=${model} -F n=${n} -F seed=${seed} -F temperature=${temperature}`;
+}
+
+/** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
+export function pythonLine(job, sample, origin, isGuarded) {
   const files =
     { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
-  const settings = `n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature}`;
-  const call = `Client("${origin}").${job.kind}("${job.model}"${files}, ${settings})`;
-  return `from pixelrnn.client import Client\n\njob = ${call}\njob.wait()\njob.save("image.png", sample=${sample})`;
+  const key = isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : "";
+  return [
+    ...(isGuarded ? ["import os", ""] : []),
+    "from pixelrnn.client import Client",
+    "",
+    `client = Client("${origin}"${key})`,
+    `job = client.${job.kind}(`,
+    `    "${job.model}"${files},`,
+    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},`,
+    ")",
+    "job.wait()",
+    `job.save("image.png", sample=${sample})`,
+  ].join("\n");
 }

@@ -1,7 +1,7 @@
 /** A picture under its heat map: look at a pixel to see its bits, choose one to ask more. */
 
 import { announce, el, find, stamp } from "./dom.js";
-import { heatPicture } from "./heat.js";
+import { glowing, heatPicture } from "./heat.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
 import { plural } from "./words.js";
 
@@ -14,7 +14,6 @@ const STEPS = /** @type {Record<string, number[]>} */ ({
   ArrowDown: [0, 1],
 });
 const SIDE = 672;
-const HEAT_OVER = 0.6;
 
 export class ScoredPicture {
   constructor() {
@@ -45,6 +44,8 @@ export class ScoredPicture {
   #cursor = [0, 0];
   /** @type {ScoreMap | null} */
   #map = null;
+  /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
+  #layers = {};
 
   /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
   show(job, map, picture) {
@@ -57,16 +58,14 @@ export class ScoredPicture {
     } = job.result ?? {};
     this.#map = map;
     this.picture = picture;
-    this.heat = canvasOf(
-      heatPicture(
-        map.bits.map((row) => row.map(sum)),
-        uniform_bits,
-      ),
-    );
+    const shares = map.bits.flat().map((bits) => sum(bits) / uniform_bits);
+    this.heat = canvasOf(heatPicture(shares, map.width));
+    this.#layers = { heat: this.heat };
+    if (picture) Object.assign(this.#layers, { picture: canvasOf(picture), both: canvasOf(glowing(shares, picture)) });
     const scale = Math.max(1, Math.floor(SIDE / map.width));
     this.#canvas.width = map.width * scale;
     this.#canvas.height = map.height * scale;
-    find(this.element, "[data-top]").textContent = plural(uniform_bits, "bit");
+    find(this.element, "[data-top]").textContent = `${plural(uniform_bits, "bit")} or more`;
     const colours =
       per_colour_bits.length > 1 ? [["Red, green, blue", per_colour_bits.map((b) => b.toFixed(2)).join(", ")]] : [];
     const moved = quantised_pixels ? [["Moved to a known value", `${quantised_pixels} pixels`]] : [];
@@ -134,10 +133,7 @@ export class ScoredPicture {
     const layer = find(this.element, "input:checked").value;
     brush.imageSmoothingEnabled = false;
     brush.clearRect(0, 0, width, height);
-    if (this.picture && layer !== "heat") brush.drawImage(canvasOf(this.picture), 0, 0, width, height);
-    brush.globalAlpha = layer === "both" && this.picture ? HEAT_OVER : 1;
-    if (layer !== "picture" || !this.picture) brush.drawImage(this.heat, 0, 0, width, height);
-    brush.globalAlpha = 1;
+    brush.drawImage(this.#layers[layer] ?? this.heat, 0, 0, width, height);
     this.#frame(brush, this.chosen, "#ff8a3d", 4);
     this.#frame(brush, this.#cursor, "#4f7cff", 3);
   }

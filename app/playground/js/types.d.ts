@@ -121,13 +121,15 @@ export interface Remembered {
   seed: number;
   n: number;
   temperature: number;
-  status: Status;
+  /** As last seen; gone: the server does not have it any more. */
+  status: Status | "gone";
   at: number;
   given: Given;
   thumbnail: string;
 }
 
 export interface Settings {
+  kind: Kind | "";
   model: string;
   n: number;
   seed: number;

@@ -60,13 +60,14 @@ function short(count) {
   return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${(count / 1e6).toFixed(1)} M`;
 }
 
-/** @type {Record<Status, string>} */
+/** @type {Record<Status | "gone", string>} */
 export const STATES = {
   queued: "waiting",
   running: "drawing",
   succeeded: "done",
   failed: "failed",
   canceled: "canceled",
+  gone: "no longer kept",
 };
 
 /**
