@@ -169,9 +169,9 @@ class Job(BaseModel):
     finished_at: datetime | None
     expires_at: datetime | None
     numerics: str | None = Field(
-        description="With which arithmetic it was drawn: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of them "
-        "the bytes are always the same. Several, in their order, when a worker of another kind took the job over; null "
-        "until one has it."
+        description="With which arithmetic it was drawn: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of "
+        "them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; "
+        "null until one has it."
     )
     progress: float = Field(ge=0, le=1)
     rows_done: int

@@ -166,6 +166,16 @@ class Engine:
         return torch.from_numpy(image_noise(request.seed, request.sample, *shape, of_small=of_small))
 
 
+def numerics_of(model: Model) -> str:
+    """With which arithmetic a model is drawn from: `cpu-compiled`, `cpu-torch` or `cuda-torch`.
+
+    All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
+    last digits of the logits differ, which turns a draw now and then.
+    """
+    device = next(model.network.parameters()).device.type
+    return f"{device}-{'compiled' if all(map(compiles, _networks(model.network))) else 'torch'}"
+
+
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
     if request.known is None or request.keep is None:
         return None, None

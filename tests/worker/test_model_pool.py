@@ -31,3 +31,13 @@ def test_model_is_refused_when_one_image_does_not_fit() -> None:
     assert need > MIB // 2
     with pytest.raises(ModelError, match=rf"m0 takes {need / MIB:.1f} MiB .* share is 0.5: raise PIXELRNN_SLOT_MEMORY"):
         ModelPool(models, Room(1, 0, slot_memory_mib=1))
+
+
+def test_arithmetic_is_named_when_models_are_loaded() -> None:
+    """What jobs say that they were drawn with: compiled in single precision on a CPU."""
+    assert (
+        ModelPool({"m": untrained("mnist-row-lstm", **TINY)}, Room(1, 0, slot_memory_mib=64)).numerics == "cpu-compiled"
+    )
+    exact = untrained("mnist-row-lstm", **TINY)
+    exact.network.double()
+    assert ModelPool({"m": exact}, Room(1, 0, slot_memory_mib=64)).numerics == "cpu-torch"

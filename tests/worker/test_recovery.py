@@ -174,3 +174,12 @@ def test_overtaken_claim_writes_nothing_when_a_new_one_exists(client: Client) ->
     assert ledger.settle(spec.id, new.token, SUCCEEDED)
     assert ledger.claim(spec.id, "late") is Unclaimed.SETTLED
     assert ledger.claim("unheard-of", "token") is Unclaimed.MISSING
+
+
+def test_arithmetic_is_kept_when_workers_of_other_kinds_take_over(client: Client) -> None:
+    """Each kind once, in the order in which they drew: where there are two, the bytes are a mixture."""
+    spec = client.submit()
+    assert client.record(spec.id).numerics is None
+    for numerics in ("cpu-compiled", "cpu-compiled", "cuda-torch", "cpu-compiled"):
+        Ledger(client.redis, numerics).claim(spec.id, "token")
+    assert client.record(spec.id).numerics == "cpu-compiled, cuda-torch"
