@@ -40,16 +40,17 @@ def _zeros(value: float) -> int:
 def machine() -> str:
     """What the figures were measured on, and when."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numba", "numpy"))
-    return f"{_processor()}, {_cores()} cores; Python {platform.python_version()}, {versions}; {date.today()}"
+    return f"{processor()}, {_cores()} cores; Python {platform.python_version()}, {versions}; {date.today()}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, without what decorates it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii")
     except OSError:
         return platform.processor() or platform.machine()
     found = re.search(r"model name\s*: (.*)", text)
-    return found[1] if found else platform.machine()
+    return re.sub(r"\((R|TM)\)| Processor", "", found[1]) if found else platform.machine()
 
 
 def _cores() -> int:

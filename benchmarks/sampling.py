@@ -1,28 +1,31 @@
-"""Drawing beside one dense pass, for every preset: writes docs/performance.md and docs/img/sampling.svg.
+"""Drawing beside one dense pass, for every preset: writes docs/performance.md and docs/img/sampling-*.svg.
 
     python benchmarks/sampling.py                          everything; an hour or more on two cores
     python benchmarks/sampling.py --preset mnist-pixelcnn  one preset; the other rows stay as they are
     python benchmarks/sampling.py --quick                  small presets and batches, one round, nothing written
+    python benchmarks/sampling.py --publish                write the page from the figures that there are
 
 What would take longer than --limit seconds is left out and shown as a dash. The figures are kept in
-benchmarks/sampling.json; see model_core/sampling/benchmark.py for what is measured.
+benchmarks/sampling.json, those of each processor by themselves; see model_core/sampling/benchmark.py for what is
+measured.
 """
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from chart import Panel, svg
-from page import PAGE, machine, number, table, write_section
+from page import PAGE, machine, number, processor, table, write_section
 
 from model_core import untrained
 from model_core.config import PRESETS
 from model_core.sampling.benchmark import measure, useful_operations
 
 FIGURES = Path(__file__).with_suffix(".json")
-PLOT = PAGE.parent / "img" / "sampling.svg"
+PLOTS = PAGE.parent / "img"
 BATCHES, THREADS = (1, 4, 16, 64), (1, 2)
 QUICK_PRESETS = ("mnist-diagonal-bilstm", "mnist-row-lstm")
 GUESSED_RATE = 15e9
@@ -34,27 +37,38 @@ HEADER = (
 )
 
 Facts = dict[str, Any]
+Figures = dict[str, dict[str, Facts]]
+"""By processor, then by cell."""
 
 
 def main() -> None:
     arguments = _arguments()
-    quick = arguments.quick
+    figures: Figures = {} if arguments.quick or not FIGURES.exists() else json.loads(FIGURES.read_text())
+    if not arguments.publish:
+        measure_all(arguments, figures)
+    if not arguments.quick:
+        publish(figures)
+    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures[processor()])])))
+
+
+def measure_all(arguments: argparse.Namespace, figures: Figures) -> None:
+    """Add what is asked for to the figures, and keep them after every preset."""
+    quick, ours = arguments.quick, figures.setdefault(processor(), {})
     presets = arguments.preset or (QUICK_PRESETS if quick else sorted(PRESETS))
-    batches, rounds = ((1, 4), 1) if quick else (BATCHES, arguments.rounds)
-    figures: dict[str, Facts] = {} if quick or not FIGURES.exists() else json.loads(FIGURES.read_text())
+    batches, rounds = ((1, 4), 1) if quick else (arguments.batch or BATCHES, arguments.rounds)
     for preset in presets:
         for key, facts in cells(preset, batches, rounds, arguments.limit):
-            figures[key] = {**facts, "machine": machine()}
+            ours[key] = {**facts, "machine": machine()}
             print(json.dumps(facts), flush=True)
         if not quick:
             FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
-            publish(figures)
-    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures)])))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="only these")
+    parser.add_argument("--batch", nargs="+", type=int, help="only so many images at once")
+    parser.add_argument("--publish", action="store_true", help="measure nothing")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each kind, of which the median counts")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds that one cell may take")
     parser.add_argument("--quick", action="store_true", help="see that it works")
@@ -105,27 +119,38 @@ def row(facts: Facts) -> list[str]:
     ]
 
 
-def publish(figures: dict[str, Facts]) -> None:
-    """Write the section of the page, and the plot."""
-    facts = ordered(figures)
-    machines = sorted({each["machine"] for each in facts if "skipped" not in each})
-    skipped = sorted(
-        {f"`{each['preset']}`, {each['batch']} images: {each['skipped']}" for each in facts if "skipped" in each}
+def publish(figures: Figures) -> None:
+    """Write the section of the page, and a plot for each processor."""
+    write_section("sampling", [line for name in sorted(figures) for line in _published(name, ordered(figures[name]))])
+
+
+def _published(name: str, facts: list[Facts]) -> list[str]:
+    """What the page says of one processor; draws its plot."""
+    measured = [each for each in facts if "skipped" not in each]
+    long = sorted(
+        {
+            f"`{each['preset']}`, {each['batch']} images: {why}"
+            for each in facts
+            if "about" in (why := each.get("skipped", ""))
+        }
     )
-    lines = [
+    plot = PLOTS / f"sampling-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.svg"
+    alone = [each for each in measured if each["threads"] == 1]
+    plot.write_text(
+        svg([_panel(alone, "ratio", "sample / forward", 1.0), _panel(alone, "efficiency", "fraction of peak")])
+    )
+    return [
         "",
-        *(f"Measured on {machine}." for machine in machines),
+        f"### {name}",
+        "",
+        f"![Sample time over the time of one dense pass, and the fraction of peak, by batch](img/{plot.name})",
+        "",
+        *(f"Measured on {machine}." for machine in sorted({each["machine"] for each in measured})),
         "",
         *table(HEADER, [row(each) for each in facts]),
         "",
+        *(["Left out (–) for the time that they would take: " + "; ".join(long) + ".", ""] if long else []),
     ]
-    if long := [reason for reason in skipped if "about" in reason]:
-        lines += ["Left out (–) for the time that they would take: " + "; ".join(long) + ".", ""]
-    write_section("sampling", lines)
-    measured = [each for each in facts if "skipped" not in each and each["threads"] == 1]
-    PLOT.write_text(
-        svg([_panel(measured, "ratio", "sample / forward", 1.0), _panel(measured, "efficiency", "fraction of peak")])
-    )
 
 
 def _panel(measured: list[Facts], name: str, title: str, level: float | None = None) -> Panel:
