@@ -36,7 +36,7 @@ class Gatekeeper:
         self._failures = Failures(time.monotonic)
 
     def admit(self, scope: Scope) -> Client:
-        """Raises WrongKeyError, TooManyRequestsError after many wrong keys, ForeignOriginError."""
+        """Raises WrongKeyError, TooManyRequestsError for a wrong key after many, ForeignOriginError."""
         headers = Headers(scope=scope)
         address = scope["client"][0] if scope.get("client") else "local"
         if not self._keys:
@@ -53,16 +53,15 @@ class Gatekeeper:
         return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or _is_preflight(scope)
 
     def _holder(self, headers: Headers, address: str) -> Client:
-        if wait_s := self._failures.wait_s(address):
-            raise TooManyRequestsError("too many wrong keys from this address", retry_after_s=int(wait_s) + 1)
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not key:
             raise _wrong_key("expected a key: Authorization: Bearer KEY, or X-API-Key: KEY")
-        name = self._keys.holder(key)
-        if name is None:
-            self._failures.note(address)
-            raise _wrong_key("this key is not one of ours")
-        return Client(name, name)
+        if (name := self._keys.holder(key)) is not None:
+            return Client(name, name)  # whatever others sent: behind a proxy all come from one address
+        if wait_s := self._failures.wait_s(address):
+            raise TooManyRequestsError("too many wrong keys from this address", retry_after_s=int(wait_s) + 1)
+        self._failures.note(address)
+        raise _wrong_key("this key is not one of ours")
 
     def _expect_own_page(self, method: str, headers: Headers) -> None:
         """Without keys, any page that a person on this machine visits could call: only our own may change things."""
