@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     redis_url: str = Field(default_factory=_redis_url, validate_default=True)
     """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 = all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 = any that is free."""
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode] = ()
     """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
     everybody who can reach it."""

@@ -3,6 +3,7 @@
 Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -98,5 +99,6 @@ def _setting(error: ValidationError) -> str:
     first = error.errors()[0]
     name = "_".join(str(part) for part in first["loc"]).upper()
     name = name.removeprefix("PIXELRNN_")
-    given = "" if name in SECRETS else f", not {first['input']!r}"
+    is_told = f"PIXELRNN_{name}" in os.environ and name not in SECRETS
+    given = f", not {first['input']!r}" if is_told else ""
     return f"PIXELRNN_{name}: {first['msg'].removeprefix('Value error, ')}{given}"

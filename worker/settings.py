@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...], NoDecode] = ()
     """Which of them to load, by name and separated by commas; all when empty."""
     device: str = "cpu"
+    """Where it draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=16, ge=1, le=1024)
     """Images of one model that are drawn at once."""
     express_slots: int = Field(default=2, ge=0, le=64)
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Where GET /metrics is answered, to anybody who can reach it; 0 = nowhere."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """What is logged at the least: debug, info, warning or error."""
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
     """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
 
