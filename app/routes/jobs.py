@@ -111,6 +111,8 @@ async def get_image(
     """
     record = (await services.jobs.read(job_id, client.owner)).record
     assert record is not None
+    if query.follow and query.grid:
+        raise BadParameterError("follow: one sample at a time, not the grid")
     if query.follow and not record.status.is_terminal:
         return await _followed(record, query, services)
     headers = {"Cache-Control": "no-store"}
@@ -128,8 +130,6 @@ async def get_image(
 
 
 async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> FollowingResponse:
-    if query.grid:
-        raise BadParameterError("follow: one sample at a time, not the grid")
     picture = FollowedPicture(record.spec, query.sample, query.stage, query.scale)
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)

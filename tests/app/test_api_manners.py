@@ -233,3 +233,6 @@ def test_answer_is_422_when_there_is_nothing_to_follow(client: httpx.Client, wor
     """One sample that exists, drawn row by row."""
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     is_problem(client.get(f"{link}/image?{query}"), 422)
+    worker.draw()
+    if "grid" in query:
+        is_problem(client.get(f"{link}/image?{query}"), 422)
