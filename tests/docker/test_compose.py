@@ -74,7 +74,7 @@ class Service:
         return self.client.get(f"/jobs/{job_id}").raise_for_status().json()
 
     def begun(self, job_id: str) -> bool:
-        return self.job(job_id)["rows"]["done"] > 0
+        return self.job(job_id)["rows_done"] > 0
 
     def result(self, job_id: str) -> list[bytes]:
         """The pixels of a job's images, once it has succeeded."""
@@ -108,6 +108,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
     finally:
         service.compose("down", "--volumes", "--timeout", "5")
+        service.client.close()
 
 
 def _drawn_here(n: int, seed: int) -> list[bytes]:
