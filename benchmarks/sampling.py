@@ -48,7 +48,7 @@ def main() -> None:
         measure_all(arguments, figures)
     if not arguments.quick:
         publish(figures)
-    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures[processor()])])))
+    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures.get(processor(), {}))])))
 
 
 def measure_all(arguments: argparse.Namespace, figures: Figures) -> None:
@@ -84,8 +84,8 @@ def cells(preset: str, batches: tuple[int, ...], rounds: int, limit_s: float) ->
             where: Facts = {"preset": preset, "batch": batch, "threads": threads}
             key = f"{preset}/{batch}/{threads}"
             if batch % threads:
-                yield key, {**where, "skipped": "one image is not shared"}
-            elif per_image_s * batch > limit_s:
+                continue  # one image is not shared
+            if per_image_s * batch > limit_s:
                 yield key, {**where, "skipped": f"about {per_image_s * batch:.0f} s, more than {limit_s:.0f}"}
             else:
                 facts = measure(preset, batch, threads, rounds)
