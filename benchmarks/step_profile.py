@@ -68,90 +68,84 @@ def lap(since, part, spent):  # type: ignore[no-untyped-def]
     return now
 
 
+@njit
+def pixel_cnn_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    for i in range(shared.layers):
+        convolution._from_before(i, count, shared, state, places, own)
+
+
+@njit
+def pixel_cnn_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    convolution._down(i, colour, count, shared, state, places, own)
+    convolution._spread(i, colour, count, shared, state, places, own)
+    return spot(own.out, i, places.order, 0, 0)
+
+
+@njit
+def row_lstm_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    for i in range(shared.layers):
+        row_lstm._from_before(i, count, shared, state, places, own)
+
+
+@njit
+def row_lstm_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    row_lstm._cells(i, colour, count, shared, state, places, own)
+    return spot(own.hidden, i, places.own, 0, 0)
+
+
+@njit
+def diagonal_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    diagonal._begin_rows(real, work, shared, state, own)
+    diagonal._find_right(count, work, shared, own)
+
+
+@njit
+def diagonal_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
+    diagonal._gates(i, colour, count, shared, state, places, own)
+    diagonal._left(i, colour, 0, count, shared, places, own)
+    diagonal._join(i, colour, count, shared, state, places, own)
+    return spot(own.out, i, places.order, 0, 0)
+
+
+@njit
+def no_scans(finished, rows, shared, state, own):  # type: ignore[no-untyped-def]
+    pass
+
+
 @njit(nogil=True)
-def advance_pixel_cnn(slots, first_row, done, lag, work, finished, shared, state, places, own, spent):  # type: ignore[no-untyped-def]
-    """convolution.advance, timed."""
+def timed_advance(  # type: ignore[no-untyped-def]
+    parts, slots, first_row, done, lag, work, finished, shared, state, places, own, spent
+):
+    """The networks' `advance`, with a look at the clock after each part."""
+    before, layer, scans, kind = parts
     while True:
         t = cycles()
-        kind = convolution.STREAM_KIND
         real, count, wanted = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, kind)
         t = lap(t, BEGIN, spent)
-        for i in range(shared.layers):
-            convolution._from_before(i, count, shared, state, places, own)
+        before(real, count, work, shared, state, places, own)
         t = lap(t, BEFORE, spent)
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
-                convolution._down(i, colour, count, shared, state, places, own)
-                convolution._spread(i, colour, count, shared, state, places, own)
+                hidden = layer(i, colour, count, shared, state, places, own)
                 t = lap(t, OWN, spent)
-                to_skips(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
+                to_skips(i, colour, count, hidden, shared, state, places)
                 t = lap(t, SKIPS, spent)
             if not end_colour(colour, real, wanted, work, shared, state, places):
                 return -1
             t = lap(t, HEAD, spent)
         rows = move_on(work, real, done, first_row, finished)
         if rows:
-            return rows
-
-
-@njit(nogil=True)
-def advance_row_lstm(slots, first_row, done, lag, work, finished, shared, state, places, own, spent):  # type: ignore[no-untyped-def]
-    """row_lstm.advance, timed."""
-    while True:
-        t = cycles()
-        kind = row_lstm.STREAM_KIND
-        real, count, wanted = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, kind)
-        t = lap(t, BEGIN, spent)
-        for i in range(shared.layers):
-            row_lstm._from_before(i, count, shared, state, places, own)
-        t = lap(t, BEFORE, spent)
-        for colour in range(shared.channels):
-            input_from_own(colour, count, shared, state, places)
-            for i in range(shared.layers):
-                row_lstm._cells(i, colour, count, shared, state, places, own)
-                t = lap(t, OWN, spent)
-                to_skips(i, colour, count, spot(own.hidden, i, places.own, 0, 0), shared, state, places)
-                t = lap(t, SKIPS, spent)
-            if not end_colour(colour, real, wanted, work, shared, state, places):
-                return -1
-            t = lap(t, HEAD, spent)
-        rows = move_on(work, real, done, first_row, finished)
-        if rows:
-            return rows
-
-
-@njit(nogil=True)
-def advance_diagonal(slots, first_row, done, lag, work, finished, shared, state, places, own, spent):  # type: ignore[no-untyped-def]
-    """diagonal.advance, timed."""
-    while True:
-        t = cycles()
-        kind = diagonal.STREAM_KIND
-        real, count, wanted = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, kind)
-        t = lap(t, BEGIN, spent)
-        diagonal._begin_rows(real, work, shared, state, own)
-        diagonal._find_right(count, work, shared, own)
-        t = lap(t, BEFORE, spent)
-        for colour in range(shared.channels):
-            input_from_own(colour, count, shared, state, places)
-            for i in range(shared.layers):
-                diagonal._gates(i, colour, count, shared, state, places, own)
-                diagonal._left(i, colour, 0, count, shared, places, own)
-                diagonal._join(i, colour, count, shared, state, places, own)
-                t = lap(t, OWN, spent)
-                to_skips(i, colour, count, spot(own.out, i, places.order, 0, 0), shared, state, places)
-                t = lap(t, SKIPS, spent)
-            if not end_colour(colour, real, wanted, work, shared, state, places):
-                return -1
-            t = lap(t, HEAD, spent)
-        rows = move_on(work, real, done, first_row, finished)
-        if rows:
-            diagonal._end_rows(finished, rows, shared, state, own)
+            scans(finished, rows, shared, state, own)
             lap(t, SCANS, spent)
             return rows
 
 
-TIMED = {"pixel-cnn": advance_pixel_cnn, "row-lstm": advance_row_lstm, "diagonal-bilstm": advance_diagonal}
+NETWORKS = {
+    "pixel-cnn": (pixel_cnn_before, pixel_cnn_own, no_scans, convolution.STREAM_KIND),
+    "row-lstm": (row_lstm_before, row_lstm_own, no_scans, row_lstm.STREAM_KIND),
+    "diagonal-bilstm": (diagonal_before, diagonal_own, diagonal._end_rows, diagonal.STREAM_KIND),
+}
 
 
 def main() -> None:
@@ -178,7 +172,8 @@ def described(preset: str, batch: int, rounds: int) -> list[str]:
         seconds, spent = compiled_parts(model, batch, rounds)
         plain_s, operations = plain_operations(model, batch)
     variables = batch * model.config.height * model.config.width
-    compiled = [[part, share(ticks, spent.sum())] for part, ticks in zip(PARTS, spent, strict=True) if ticks]
+    parts = zip(PARTS, spent, strict=True)
+    compiled = [[part, share(ticks, spent.sum())] for part, ticks in parts if ticks > spent.sum() / 1000]
     accounted = sum(each for _, each in operations)
     plain = [[f"`{name}`", share(each, plain_s)] for name, each in operations[:SHOWN_OPERATIONS]]
     plain.append(["other operations", share(sum(each for _, each in operations[SHOWN_OPERATIONS:]), plain_s)])
@@ -204,8 +199,8 @@ def compiled_parts(model: Model, batch: int, rounds: int) -> tuple[float, np.nda
     """Seconds to draw `batch` images, and cycles by part; the mean of the rounds after the first."""
     network = _plain_network(model)
     stage = CompiledStage(network, batch)
-    spent, timed = np.zeros(len(PARTS), np.int64), TIMED[model.config.network]
-    stage._advance = lambda *arguments: timed(*arguments, spent)
+    spent, parts = np.zeros(len(PARTS), np.int64), NETWORKS[model.config.network]
+    stage._advance = lambda *arguments: timed_advance(parts, *arguments, spent)
     began = 0.0
     for round_ in range(rounds + 1):
         if round_ == 1:  # what came before compiled the loop
