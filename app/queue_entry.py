@@ -24,30 +24,36 @@ _SERVER = (7, 2, 0)
 """The command set that RQ may use; saves asking the server."""
 
 
-def _queue() -> Queue:
-    queue = Queue(keys.QUEUE, connection=Redis(), serializer="json")  # the client never connects
+QUEUES_KEY: str = Queue.redis_queues_keys
+"""Set of the keys of all queues that were ever used."""
+
+
+def _queue(name: str) -> Queue:
+    queue = Queue(name, connection=Redis(), serializer="json")  # the client never connects
     queue.redis_server_version = _SERVER
     return queue
 
 
-QUEUE_KEY: str = _queue().key
-"""List of the ids that wait, next one first."""
+@lru_cache
+def queue_key(name: str = keys.QUEUE) -> str:
+    """List of the ids that wait, next one first."""
+    return _queue(name).key
 
 
 def rq_job_key(job_id: str) -> str:
     return f"rq:job:{job_id}"
 
 
-def enqueue_commands(job_id: str, high: bool = False) -> str:
+def enqueue_commands(job_id: str, queue: str = keys.QUEUE, high: bool = False) -> str:
     """What RQ sends to enqueue this job: a JSON list of Redis commands, each a list of words. High ones go first."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
-    return _template(high).replace(_ID, job_id).replace(_TIME, now)
+    return _template(queue, high).replace(_ID, job_id).replace(_TIME, now)
 
 
 @lru_cache
-def _template(high: bool) -> str:
+def _template(name: str, high: bool) -> str:
     """Recorded once, since RQ takes a millisecond for it, with places for the id and the times."""
-    queue = _queue()
+    queue = _queue(name)
     recorder = queue.connection.pipeline(transaction=True)
     queue.enqueue_call(
         keys.JOB_FUNCTION,

@@ -17,7 +17,7 @@ from redis import exceptions as redis_errors
 
 from app import redis_clients
 from app.entries import Entry, entries_of
-from app.queue_entry import QUEUE_KEY, enqueue_commands, rq_job_key
+from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec
@@ -26,18 +26,34 @@ from worker.contract.submission import Gate, Verdict
 BATCH = 256
 """Entries in one answer to a stream's reader."""
 
+_READ = """
+-- KEYS: job, tombstone. ARGV: job id. Returns the job's hash, its place in its queue, whether it ever was, the time.
+local status, queue = unpack(redis.call('HMGET', KEYS[1], 'status', 'queue'))
+local index = status == 'queued' and queue and redis.call('LPOS', queue, ARGV[1])
+return {redis.call('HGETALL', KEYS[1]), index, redis.call('EXISTS', KEYS[2]), redis.call('TIME')}
+"""
+
 _WITHDRAW = """
--- KEYS: RQ queue, RQ job. ARGV: job id. Only an id that still waits may lose its entry; a worker may hold the others.
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
+-- KEYS: job, RQ job. ARGV: job id. Only an id that still waits may lose its entry; a worker may hold the others.
+local queue = redis.call('HGET', KEYS[1], 'queue')
+if queue and redis.call('LREM', queue, 1, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
 """
 
 _FLEET = f"""
--- KEYS: queue. Returns seconds now, its length, creation of the next job, open jobs, load, drawn, busy, took, totals.
-local head = redis.call('LINDEX', KEYS[1], 0)
-local since = head and redis.call('HGET', 'px:job:' .. head, 'created_at')
-return {{redis.call('TIME')[1], redis.call('LLEN', KEYS[1]), since, redis.call('ZCARD', '{keys.OPEN}'),
+-- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs, open
+-- jobs, load, drawn, busy, took, totals.
+local depths, since = {{}}, false
+for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  depths[#depths + 1] = queue
+  depths[#depths + 1] = redis.call('LLEN', queue)
+  local head = redis.call('LINDEX', queue, 0)
+  local at = head and redis.call('HGET', 'px:job:' .. head, 'created_at')
+  if at and (not since or tonumber(at) < tonumber(since)) then since = at end
+end
+return {{redis.call('TIME')[1], depths, since, redis.call('ZCARD', '{keys.OPEN}'),
         redis.call('HMGET', '{keys.LOAD}', 'work', 'accepted'), redis.call('HGETALL', '{keys.DRAWN}'),
-        redis.call('HGETALL', '{keys.BUSY}'), redis.call('HGETALL', '{keys.TOOK}'), redis.call('HGETALL', '{keys.TOTALS}')}}
+        redis.call('HGETALL', '{keys.BUSY}'), redis.call('HGETALL', '{keys.TOOK}'),
+        redis.call('HGETALL', '{keys.TOTALS}')}}
 """
 
 
@@ -58,7 +74,8 @@ class Load:
     """One look at the books: see worker.contract.keys. Work is counted in values."""
 
     now: float
-    queue: int
+    depths: dict[str, int]
+    """How many jobs wait, by the key of their queue."""
     waiting_since: float | None
     open_jobs: int
     work: int
@@ -67,6 +84,11 @@ class Load:
     busy: dict[int, float]
     took: dict[str, float]
     totals: dict[str, int]
+
+    @property
+    def queue(self) -> int:
+        """How many jobs wait."""
+        return sum(self.depths.values())
 
 
 @lru_cache
@@ -84,10 +106,10 @@ class Store:
         await self._redis.connection_pool.disconnect()
 
     async def submit(
-        self, gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, high: bool
+        self, gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, queue: str, high: bool
     ) -> tuple[Verdict, list[bytes | int]]:
         """Accept and queue the job, or say why not; all or nothing. `pixels` and `keep` as in `keys.image`."""
-        words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, high), high)
+        words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
         async with self._within_budget():
             answer = await self._eval(submission.SUBMIT, scripts.of(spec.id), words)
         return Verdict(answer[0].decode()), answer[1:]
@@ -99,14 +121,11 @@ class Store:
         return None if job is None else (job.decode(), body.decode())
 
     async def read(self, job_id: str) -> JobRead:
-        async with self._within_budget(), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.job(job_id))
-            pipe.execute_command("LPOS", QUEUE_KEY, job_id)
-            pipe.exists(keys.tombstone(job_id))
-            pipe.time()
-            fields, index, was, (seconds, micros) = await pipe.execute()
-        record = JobRecord.from_hash(fields) if fields else None
-        return JobRead(record, index, bool(was), seconds + micros / 1e6)
+        async with self._within_budget():
+            answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
+        flat, index, was, (seconds, micros) = answer
+        record = JobRecord.from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+        return JobRead(record, index, bool(was), int(seconds) + int(micros) / 1e6)
 
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first, from those accepted at `until` on."""
@@ -141,7 +160,7 @@ class Store:
         async with self._within_budget():
             result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
             if result == b"canceled":
-                await self._eval(_WITHDRAW, [QUEUE_KEY, rq_job_key(job_id)], [job_id])
+                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
         return result.decode()
 
     async def delete(self, job_id: str) -> None:
@@ -187,11 +206,11 @@ class Store:
 
     async def load(self) -> Load:
         async with self._within_budget():
-            now, queue, since, open_jobs, (work, accepted), *hashes = await self._eval(_FLEET, [QUEUE_KEY], [])
+            now, depths, since, open_jobs, (work, accepted), *hashes = await self._eval(_FLEET, [QUEUES_KEY], [])
         drawn, busy, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
         return Load(
             now=float(now),
-            queue=queue,
+            depths={key.decode(): length for key, length in zip(depths[::2], depths[1::2], strict=True)},
             waiting_since=float(since) if since else None,
             open_jobs=open_jobs,
             work=int(work or 0),

@@ -111,11 +111,12 @@ class _Worker:
 
     def recover(self) -> None:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
+        from worker.contract import keys
         from worker.recovery import recover
 
         with embedded.connect(self.redis_url) as client:
             try:
-                recover(self.name, client)
+                recover(self.name, client, self.environment.get("PIXELRNN_QUEUE", keys.QUEUE))
             except redis.RedisError:
                 return
 

@@ -18,7 +18,7 @@ class Announcement:
         if self._ended:
             return
         with redis.pipeline() as pipeline:
-            pipeline.set(keys.worker(self._info.name), self._info.model_dump_json(), ex=keys.ANNOUNCE_TTL_S)
+            pipeline.set(keys.worker(self._info.name), self._info.entry(), ex=keys.ANNOUNCE_TTL_S)
             pipeline.sadd(keys.WORKERS, self._info.name)
             pipeline.execute()
 

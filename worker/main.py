@@ -137,6 +137,7 @@ def _info(name: str, settings: Settings, pool: ModelPool) -> WorkerInfo:
         slots=settings.slots,
         models=tuple(pool.cards[model] for model in pool.names()),
         started_at=time.time(),
+        queue=settings.queue,
     )
 
 

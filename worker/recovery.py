@@ -75,6 +75,7 @@ class Recovery:
         self._redis: Any = redis
         self._queue = queue_of(queue, redis)
         self._ledger = Ledger(redis)
+        self._lock = f"{LOCK}:{queue}"
         self._started = StartedJobRegistry(
             queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
         )
@@ -85,14 +86,14 @@ class Recovery:
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
         """One pass, unless another worker is at it."""
         token = uuid.uuid4().hex
-        if not self._redis.set(LOCK, token, nx=True, ex=LOCK_TTL_S):
+        if not self._redis.set(self._lock, token, nx=True, ex=LOCK_TTL_S):
             return False
         try:
             self.expire_leases()
             self.sweep_intermediate(stranded_after_s)
             self._sweep_failed_sometimes()
         finally:
-            self._redis.eval(UNLOCK, 1, LOCK, token)
+            self._redis.eval(UNLOCK, 1, self._lock, token)
         return True
 
     def expire_leases(self) -> None:

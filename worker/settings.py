@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     """Threads of one tensor operation."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
-    queue: str = keys.QUEUE
+    queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """Where it takes jobs from. All workers of one queue must hold the same models: those with others, such as GPUs
+    with the large ones, need a queue of their own."""
     drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     metrics_port: int = Field(default=0, ge=0, le=65535)

@@ -5,6 +5,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from app.errors import NoWorkerError
+from app.queue_entry import queue_key
 from app.store import Load, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -64,6 +66,16 @@ class Fleet:
     redis_used: int
     redis_limit: int
     """Bytes; 0 = no limit."""
+
+    def queue_for(self, model: str, digest: str) -> str:
+        """That of the workers which hold these weights; of several the one where fewest wait. Raises NoWorkerError."""
+        holders = (
+            worker for worker in self.workers if any((m.name, m.digest) == (model, digest) for m in worker.models)
+        )
+        queues = dict.fromkeys(worker.queue for worker in holders)
+        if not queues:
+            raise NoWorkerError("the last worker that holds this model has just left")
+        return min(queues, key=lambda queue: self.pace.load.depths.get(queue_key(queue), 0))
 
 
 class FleetWatch:

@@ -18,7 +18,7 @@ from app.errors import (
 )
 from app.imaging.given import GivenPixels
 from app.metrics import Metrics
-from app.queue_entry import QUEUE_KEY
+from app.queue_entry import queue_key
 from app.schemas import CompleteForm, FieldError, Job, Model, SampleRequest, ScoreForm, UpsampleForm
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
@@ -107,14 +107,15 @@ class Submission:
 
     async def _accept(self, wish: Wish, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> Submitted:
         high = spec.priority is Priority.INTERACTIVE
-        verdict, facts = await self._store.submit(self._gate(wish), spec, pixels, keep, high)
+        queue = (await self._fleet.now()).queue_for(spec.model, spec.digest)
+        verdict, facts = await self._store.submit(self._gate(wish, queue), spec, pixels, keep, queue, high)
         if verdict is Verdict.ACCEPTED:
             return Submitted(await self._shown(spec, wish, facts, high))
         if verdict is Verdict.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(verdict, facts, spec.work)
 
-    def _gate(self, wish: Wish) -> Gate:
+    def _gate(self, wish: Wish, queue: str) -> Gate:
         settings = self._settings
         return Gate(
             client=wish.client.account,
@@ -122,7 +123,7 @@ class Submission:
             rate=settings.client_rate,
             burst=max(1, int(2 * settings.client_rate)),
             client_jobs=settings.client_jobs,
-            queue=QUEUE_KEY,
+            queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
             idempotency=wish.key,

@@ -5,7 +5,7 @@ import time
 
 import redis
 
-from app.queue_entry import QUEUE_KEY
+from app.queue_entry import queue_key
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn, Stage
@@ -24,15 +24,23 @@ SCORER = GREY.model_copy(update={"name": "scorer", "can": (JobKind.SAMPLE, JobKi
 
 
 class HandWorker:
-    def __init__(self, url: str, name: str = "w1") -> None:
+    def __init__(self, url: str, name: str = "w1", queue: str = keys.QUEUE) -> None:
         self.redis = redis.Redis.from_url(url)
         self.name = name
+        self.queue = queue
         self.token = f"{name}-token"
 
     def announce(self, *cards: ModelCard, started_at: float = 1.0) -> None:
-        info = WorkerInfo(name=self.name, device="cpu", slots=4, models=cards or (GREY, COLOUR), started_at=started_at)
+        info = WorkerInfo(
+            name=self.name,
+            device="cpu",
+            slots=4,
+            models=cards or (GREY, COLOUR),
+            started_at=started_at,
+            queue=self.queue,
+        )
         self.redis.sadd(keys.WORKERS, self.name)
-        self.redis.set(keys.worker(self.name), info.model_dump_json(), ex=keys.ANNOUNCE_TTL_S)
+        self.redis.set(keys.worker(self.name), info.entry(), ex=keys.ANNOUNCE_TTL_S)
 
     def leave(self) -> None:
         """As a worker that stops."""
@@ -41,7 +49,7 @@ class HandWorker:
 
     def take(self) -> JobSpec:
         """Pop the next job of the RQ queue and claim it."""
-        job_id = self.redis.lpop(QUEUE_KEY)
+        job_id = self.redis.lpop(queue_key(self.queue))
         assert job_id is not None
         job_id = job_id.decode()
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S

@@ -5,7 +5,7 @@ import threading
 import httpx
 import pytest
 
-from app.queue_entry import QUEUE_KEY, rq_job_key
+from app.queue_entry import queue_key, rq_job_key
 from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys
 
@@ -105,7 +105,7 @@ def test_queued_job_ends_and_leaves_the_queue_when_canceled(client: httpx.Client
     job = submit(client)
     answer = client.delete(job["links"]["self"])
     assert (answer.status_code, answer.json()["status"]) == (202, "canceled")
-    assert worker.redis.llen(QUEUE_KEY) == 0
+    assert worker.redis.llen(queue_key()) == 0
     assert not worker.redis.exists(rq_job_key(job["id"]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from app.queue_entry import QUEUE_KEY
+from app.queue_entry import queue_key
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
@@ -82,5 +82,5 @@ def test_job_is_queued_once_when_the_reply_is_lost(redis_url: str, worker: HandW
         httpx.Client(base_url=url) as client,
     ):
         is_problem(client.post("/sample", json={"model": "grey"}), 503)
-    assert worker.redis.llen(QUEUE_KEY) == 1
+    assert worker.redis.llen(queue_key()) == 1
     assert len(list(worker.redis.scan_iter("px:job:*"))) == 1

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.queue_entry import QUEUE_KEY
+from app.queue_entry import queue_key
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
 from tests.app.live import events_of
 from tests.app.pictures import grey, png
@@ -106,7 +106,7 @@ def test_job_is_the_same_when_the_key_comes_again(client: httpx.Client, worker: 
     worker.draw()
     done = client.post("/sample", json={"model": "grey"}, headers=headers | {"Prefer": "wait=1"})
     assert (done.status_code, done.json()["id"]) == (200, first.json()["id"])
-    assert worker.redis.llen(QUEUE_KEY) == 0
+    assert worker.redis.llen(queue_key()) == 0
 
 
 def test_answer_is_422_when_the_key_comes_with_another_body(client: httpx.Client, worker: HandWorker) -> None:
@@ -125,7 +125,7 @@ def test_job_is_one_when_the_same_key_comes_at_once(client: httpx.Client, worker
 
     with ThreadPoolExecutor(20) as pool:
         assert len(set(pool.map(post, range(20)))) == 1
-    assert worker.redis.llen(QUEUE_KEY) == 1
+    assert worker.redis.llen(queue_key()) == 1
 
 
 def test_key_tells_pictures_apart_when_forms_are_sent(client: httpx.Client, worker: HandWorker) -> None:

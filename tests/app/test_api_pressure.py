@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.queue_entry import QUEUE_KEY
+from app.queue_entry import queue_key
 from app.settings import Settings
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
 from worker.contract import keys
@@ -44,7 +44,7 @@ def test_answer_is_503_when_the_queue_has_its_number(redis_url: str, worker: Han
         assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 5
         measured(worker, values_per_s=4)
         assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 3
-        assert worker.redis.llen(QUEUE_KEY) == 2
+        assert worker.redis.llen(queue_key()) == 2
         worker.draw()
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
@@ -108,3 +108,20 @@ def test_known_key_is_answered_when_there_is_no_room(redis_url: str, worker: Han
         first = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
         again = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
         assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
+    redis_url: str, worker: HandWorker, client: httpx.Client
+) -> None:
+    """Each group of workers has a queue of its own; a model that several hold goes where fewest wait."""
+    worker.announce(GREY)
+    painter = HandWorker(redis_url, "w2", queue="painters")
+    painter.announce(GREY, COLOUR, started_at=2.0)
+    jobs = [client.post("/sample", json={"model": name}).json() for name in ("colour", "colour", "grey")]
+    assert [job["position"] for job in jobs] == [1, 2, 1]
+    assert "pixelrnn_queue_depth 3.0" in client.get("/metrics").text
+    assert client.get(jobs[1]["links"]["self"]).json()["position"] == 2
+    client.delete(jobs[0]["links"]["self"])
+    assert client.get(jobs[1]["links"]["self"]).json()["position"] == 1
+    assert (worker.take().id, painter.take().id) == (jobs[2]["id"], jobs[1]["id"])
+    assert worker.redis.llen(queue_key("painters")) == 0

@@ -1,7 +1,9 @@
 """`pixelrnn up` with its real parts: ready, survives the death of each child, and leaves nothing behind."""
 
+import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pixelrnn.embedded import EmbeddedRedis
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually, is_alive
 from tests.house.running import READY_LIMIT_S, Up
@@ -95,3 +98,24 @@ def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_di
     again.wait_until_ready()
     assert again.get(f"/jobs/{job}?wait=30")["status"] == "succeeded"
     again.output()
+
+
+def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, models_dir: Path) -> None:
+    """A worker with models of its own has a queue of its own, and no job goes to one that cannot draw it."""
+    running = Up(tmp_path / "data", models_dir, PIXELRNN_MODELS="tiny-cnn")
+    running.wait_until_ready()
+    settings = {
+        "REDIS_URL": EmbeddedRedis(tmp_path / "data").url,
+        "PIXELRNN_MODELS_DIR": str(models_dir),
+        "PIXELRNN_MODELS": "tiny-rgb",
+        "PIXELRNN_QUEUE": "colour",
+    }
+    other = subprocess.Popen([sys.executable, "-m", "pixelrnn", "worker"], env=os.environ | settings)
+    try:
+        assert eventually(lambda: len(running.get("/models")["models"]) == 2, READY_LIMIT_S)
+        jobs = [running.post("/sample", {"model": name}) for name in ("tiny-rgb", "tiny-cnn") * 3]
+        assert {running.get(f"/jobs/{job['id']}?wait=30")["status"] for job in jobs} == {"succeeded"}
+    finally:
+        other.terminate()
+        other.wait(STOP_LIMIT_S)
+        running.output()

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contract import keys
 from worker.contract.jobs import JobKind
 
 
@@ -42,3 +43,9 @@ class WorkerInfo(BaseModel):
     """How many images it draws at once, per model."""
     models: tuple[ModelCard, ...]
     started_at: float
+    queue: str = keys.QUEUE
+    """The one it takes jobs from."""
+
+    def entry(self) -> str:
+        """As it is announced: without what is as usual, so that an API of an earlier version can read it."""
+        return self.model_dump_json(exclude_defaults=True)

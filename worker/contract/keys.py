@@ -1,7 +1,8 @@
 """Every Redis name and lifetime. One job is one hash, one stream and, unless it samples, one hash of pictures."""
 
 QUEUE = "pixelrnn"
-"""The RQ queue. A worker listens on exactly one: with several, RQ pops non-atomically and a crash loses the job."""
+"""The RQ queue of workers that were not given another. A worker listens on exactly one: with several, RQ pops
+non-atomically and a crash loses the job. All workers of one queue hold the same models."""
 
 JOB_FUNCTION = "worker.tasks.draw"
 """The only function a worker runs, whatever a queue entry names."""
@@ -61,7 +62,7 @@ ANNOUNCE_TTL_S = 15
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
     owner, attempts, last_seq, cancel_requested; and for the books client, ticket, kind, model, work (values to draw),
-    ahead (of LOAD's `accepted` when it came)."""
+    ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in)."""
     return f"px:job:{job_id}"
 
 

@@ -28,7 +28,7 @@ class Gate(BaseModel):
     client_jobs: int = Field(ge=1)
     """How many of its jobs may be open."""
     queue: str
-    """The Redis list whose length is that of the queue."""
+    """The Redis list in which it will wait."""
     queue_jobs: int = Field(ge=1)
     queue_work: int = Field(ge=1)
     idempotency: str = ""
@@ -110,7 +110,7 @@ local function open_books(created)
   redis.call('EXPIRE', '{keys.OPEN}', {keys.ACTIVE_TTL_S})
   redis.call('EXPIRE', '{keys.LOAD}', {keys.ACTIVE_TTL_S})
   redis.call('HSET', KEYS[1], 'client', gate.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
-             'work', facts.work, 'ahead', ahead)
+             'work', facts.work, 'ahead', ahead, 'queue', gate.queue)
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
   return ahead
