@@ -114,7 +114,7 @@ def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Clie
     client.wait_rows(spec.id, 3)
     later = client.submit(id="later")
     worker.terminate()
-    assert worker.wait(2.5) == 0
+    assert worker.wait(8) == 0
     assert client.status(spec.id) is JobStatus.QUEUED
     assert [i.decode() for i in client.redis.lrange(client.queue.key, 0, -1)] == [spec.id, later.id]
     job = client.queue.fetch_job(spec.id)
