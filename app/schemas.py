@@ -38,6 +38,12 @@ _FIT: Any = Field(
 )
 
 
+class _Answer(BaseModel):
+    """A body that is sent: what is said under each field stands in the schema too."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 class SampleRequest(BaseModel):
     """Draw new images."""
 
@@ -102,21 +108,26 @@ class ScoreForm(BaseModel):
     y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
 
 
-class Links(BaseModel):
+class Links(_Answer):
     self: str
+    """This document."""
     events: str
+    """Its event stream."""
     image: str
+    """Its first picture; `?sample=`, `?grid=1` and `?follow=1` give others."""
 
 
-class RankedImage(BaseModel):
+class RankedImage(_Answer):
     """A completion and how likely the model finds the whole image, given pixels included."""
 
     sample: int
+    """Which of the `n`, counted from 0."""
     nats: float = Field(description="-ln p(image); less is likelier.")
     image: str
+    """Where it is."""
 
 
-class JobResult(BaseModel):
+class JobResult(_Answer):
     images: list[str]
     """Where each sample is, in order."""
     ranking: list[RankedImage] | None = None
@@ -126,55 +137,74 @@ class JobResult(BaseModel):
 class ScoreResult(ScoreSummary):
     """What the model says of the picture, and where to see it."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
     images: list[str]
     """The heat map."""
     map: str
     """The bits of every variable."""
 
 
-class ScoreMap(BaseModel):
+class ScoreMap(_Answer):
     """Bits of every variable given those before it; of a Multi-Scale model the small image's are added where its pixels
     were taken. Their sum, times ln 2, is the score's nats."""
 
     height: int
+    """H."""
     width: int
+    """W."""
     channels: int
+    """C: 1 or 3."""
     bits: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
-class Job(BaseModel):
+class Job(_Answer):
     """A request and what became of it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
     id: str
+    """Part of all its addresses; nobody can guess it."""
     kind: JobKind
+    """By which call it was made."""
     status: JobStatus
+    """`queued` and `running` may change; `succeeded`, `failed` and `canceled` are final."""
     model: str
+    """Name of the model."""
     digest: str
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
     seed: int
-    """0 for a score, which draws nothing."""
+    """As given, or as drawn; 0 for a score, which draws nothing."""
     n: int
+    """How many images."""
     temperature: float
+    """As given; 1 samples the model itself."""
     height: int
+    """Of each image."""
     width: int
+    """Of each image."""
     channels: int
+    """1 = grey, 3 = red, green and blue."""
     small_height: int
+    """Of the first image of a Multi-Scale model; 0 for others."""
     small_width: int
-    """Size of the first image of a Multi-Scale model; 0 for others."""
+    """Of the first image of a Multi-Scale model; 0 for others."""
     filled_pixels: int | None
     """How many pixels of a completion are drawn; the others are kept."""
     created_at: datetime
+    """When it was accepted, by Redis's clock, as all times here."""
     started_at: datetime | None
+    """When a worker first took it."""
     finished_at: datetime | None
+    """When it ended."""
     expires_at: datetime | None
+    """Until when results are kept; then the job answers 410."""
     numerics: str | None = Field(
         description="With which arithmetic it was drawn: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of "
         "them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; "
         "null until one has it."
     )
-    progress: float = Field(ge=0, le=1)
+    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
     rows_done: int
+    """Over all samples and both stages."""
     rows_total: int
     """Over all samples and both stages of a Multi-Scale model; 0 for a score."""
     position: int | None
@@ -182,97 +212,149 @@ class Job(BaseModel):
     eta_s: float | None
     """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
     error: JobError | None
+    """Why it failed."""
     result: ScoreResult | JobResult | None
+    """Once it has succeeded."""
     links: Links
+    """Where to go on."""
 
 
-class JobList(BaseModel):
+class JobList(_Answer):
     """Newest first."""
 
     jobs: list[Job]
+    """At most `limit`."""
     next_cursor: str | None
     """For the next request; null at the end. There may be more though this answer is short."""
 
 
-class WorkerPlace(BaseModel):
+class WorkerPlace(_Answer):
     """A live worker that holds a model."""
 
     name: str
+    """Its own among live workers."""
     device: str
+    """`cpu`, `cuda:0`, ..."""
     slots: int
+    """How many images it draws side by side."""
 
 
-class Model(BaseModel):
+class Model(_Answer):
     """A model that at least one live worker holds."""
 
     name: str
+    """What requests call it."""
     network: str
+    """`pixel-cnn`, `row-lstm`, `diagonal-bilstm`."""
     height: int
+    """Of the images that it draws."""
     width: int
+    """Of the images that it draws."""
     channels: int
+    """1 = grey, 3 = red, green and blue."""
     small_height: int
+    """Of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     small_width: int
-    """Size of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
+    """Of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     values: int
+    """How many values a colour takes: 256, or 2 for binary images."""
     parameters: int
+    """How many numbers were learnt."""
     data: str
+    """What it was trained on."""
     test_nats: float | None
+    """Negative log-likelihood of a test image, natural logarithm: less is better."""
     test_bits_per_dim: float | None
+    """The same in bits for each colour of each pixel."""
     digest: str
+    """sha256 of the weights."""
     can: list[JobKind]
+    """Which calls take it."""
     loaded_on: list[WorkerPlace]
+    """Who draws from it."""
 
 
-class ModelList(BaseModel):
+class ModelList(_Answer):
     models: list[Model]
+    """By name."""
 
 
-class Alive(BaseModel):
+class Alive(_Answer):
     status: Literal["ok"] = "ok"
+    """The process answers."""
 
 
-class Ready(BaseModel):
+class Ready(_Answer):
     status: Literal["ready"] = "ready"
+    """Redis answers, and a worker is warm."""
     workers: int
+    """How many."""
     models: list[str]
+    """What they hold."""
 
 
-class Limits(BaseModel):
+class Limits(_Answer):
     n: int
+    """Images of one job."""
     seed: int
+    """The largest."""
     temperature_min: float
+    """The lowest."""
     temperature_max: float
+    """The highest."""
     upload_bytes: int
+    """Of one file."""
     image_pixels: int
+    """Of one picture that is sent."""
     image_formats: list[str]
+    """Which are read."""
     wait_s: int
+    """How long `wait` may be."""
     streams: int
+    """Open streams and long polls of this process."""
     result_ttl_s: int
+    """How long results are kept."""
     client_jobs_per_s: float
+    """Of one client, on average."""
     client_open_jobs: int
+    """Of one client, queued or running."""
     queue_jobs: int
+    """Jobs that may wait."""
     queue_values: int
+    """Values (one colour of one pixel) that all open jobs may lack together."""
 
 
-class Info(BaseModel):
+class Info(_Answer):
     name: Literal["pixelrnn"] = "pixelrnn"
+    """What this is."""
     version: str
+    """Of the service."""
     python: str
+    """That it runs on."""
     needs_key: bool
+    """Whether calls need an API key."""
     limits: Limits
+    """How much may be asked for."""
 
 
-class FieldError(BaseModel):
+class FieldError(_Answer):
     pointer: str
+    """Where in the request: `#/n`, `#/query/limit`."""
     detail: str
+    """What was expected."""
 
 
-class Problem(BaseModel):
+class Problem(_Answer):
     """RFC 9457."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})
     type: str
+    """Tells kinds of problems apart, for programs."""
     title: str
+    """The kind, for people; always the same for a type."""
     status: int
+    """As of the response."""
     detail: str
+    """One sentence on what was expected here."""
     errors: list[FieldError] | None = None
+    """Field by field, where fields are wrong."""

@@ -120,7 +120,8 @@ def test_page_leads_on_when_opened(client: httpx.Client) -> None:
 
 
 def test_schema_suits_generators_when_served(client: httpx.Client) -> None:
-    """Files are binary, form fields never null, errors are problems, ids make method names, media types are single."""
+    """Files are binary, form fields never null, errors are problems, ids make method names, media types are single, and
+    every field says what it is."""
     schema = client.get("/openapi.json").json()
     assert schema == json.loads(json.dumps(create_app(Settings()).openapi()))
     assert "contentMediaType" not in json.dumps(schema)
@@ -135,6 +136,9 @@ def test_schema_suits_generators_when_served(client: httpx.Client) -> None:
                 assert len(media) <= 1 or ("post" in operations and status == "200"), (path, status, media)
                 if status >= "400":
                     assert media == ["application/problem+json"], (path, status)
+    for name, model in schema["components"]["schemas"].items():
+        unsaid = [field for field, said in model.get("properties", {}).items() if "description" not in said]
+        assert not unsaid, (name, unsaid)
     events = schema["paths"]["/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]
     image = schema["paths"]["/jobs/{job_id}/image"]["get"]["responses"]["200"]["content"]
     assert (list(events), list(image)) == (["text/event-stream"], ["image/png"])

@@ -45,10 +45,13 @@ class JobStatus(StrEnum):
 class JobError(BaseModel):
     """Why a job failed, in the words of problem+json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     type: str
+    """Tells kinds of failures apart, for programs."""
     title: str
+    """The kind, for people."""
     detail: str
+    """One sentence on what happened here."""
 
 
 class Pixel(BaseModel):

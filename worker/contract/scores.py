@@ -35,8 +35,8 @@ class ScoreSummary(BaseModel):
     nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
     bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
     per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: int = Field(ge=1, description="Of the picture.")
+    width: int = Field(ge=1, description="Of the picture.")
     quantised_pixels: int = Field(
         ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
     )
