@@ -8,15 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from model_core.card import Card
-from model_core.models import CARD, default_models_dir, model_names
+from model_core.models import CARD, models_in
 
 _WIDTH_OF_A_PIPE = 120
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
     """What every card says, by name; ModelError for a damaged one. None: the models that ship with the project."""
-    directory = models_dir or default_models_dir()
-    return [asdict(Card.read(directory / name / CARD)) for name in model_names(directory)]
+    directory, names = models_in(models_dir)
+    return [asdict(Card.read(directory / name / CARD)) for name in names]
 
 
 def print_models(cards: list[dict[str, Any]]) -> None:

@@ -96,12 +96,13 @@ def evaluate(
 ) -> None:
     """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
     from model_core import load_model
-    from model_core.training.scoring import keep_score, model_directory, score_model
+    from model_core.training.scoring import keep_score, score_model, scored_directory
 
     loaded = load_model(model, device=device, models_dir=models_dir)
+    directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
     score = score_model(loaded, data, split, limit, batch)
-    if write_card:
-        keep_score(model_directory(model, models_dir), split, score)
+    if directory is not None:
+        keep_score(directory, split, score)
     typer.echo(
         f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, "
         f"{score.bits_per_dim:.4f} +- {score.bits_standard_error:.4f} bits/dim{_by_colour(score.colour_bits)}, "

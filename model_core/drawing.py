@@ -35,6 +35,7 @@ class Drawing:
 def draw(drawing: Drawing) -> dict[str, Any]:
     """Draw and write the PNG; returns what was done. Raises the errors of load_model, and DataError."""
     model = load_model(drawing.model, device=drawing.device, models_dir=drawing.models_dir)
+    _check_place(drawing.out)
     started = time.perf_counter()
     values = _values(drawing, model)
     seconds = time.perf_counter() - started
@@ -61,9 +62,18 @@ def _values(drawing: Drawing, model: Model) -> Tensor:
     return sample(model, *how, known=known, keep=torch.from_numpy(read_keep(drawing.mask, model.config)))
 
 
+def _check_place(out: Path) -> None:
+    """A picture that cannot be written is refused before it is drawn."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from None
+    if out.is_dir():
+        raise DataError(f"cannot write {out}: it is a directory")
+
+
 def _write(drawing: Drawing, model: Model, values: np.ndarray) -> None:
     try:
-        drawing.out.parent.mkdir(parents=True, exist_ok=True)
         write_grid(values, model.config, drawing.out, drawing.scale)
     except OSError as error:
         raise DataError(f"cannot write {drawing.out}: {error.strerror}") from None

@@ -46,6 +46,14 @@ def check_name(name: str) -> None:
         )
 
 
+def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
+    """A directory of models that a person named, and their names; ModelError when it is not there."""
+    directory = models_dir or default_models_dir()
+    if not directory.is_dir():
+        raise ModelError(f"there is no directory {directory}")
+    return directory, model_names(directory)
+
+
 def model_names(models_dir: Path | None = None) -> list[str]:
     """The models in a directory, sorted; names that could not be served are left out."""
     directory = models_dir or default_models_dir()
@@ -66,8 +74,14 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
 
 
 def save_model(model: Model, directory: Path) -> Card:
-    """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest.
+
+    Raises ModelError when the directory cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
     temporary = directory / f".{WEIGHTS}.{os.getpid()}"
     save_file(tensors, temporary)

@@ -31,6 +31,8 @@ def training_device(training: TrainingSection) -> str:
 
 
 def _gpu(device: torch.device, training: TrainingSection) -> str:
+    if device.index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"training.device = {training.device} is one GPU for several processes: expected cuda")
     count = torch.cuda.device_count()
     index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
     if index >= count:

@@ -25,6 +25,12 @@ class RunPaths:
         self.samples = directory / "samples"
         self.recipe = directory / "recipe.json"
 
+    def way_on(self, change: str) -> str:
+        """How a run that failed goes on after `change`: from its last checkpoint, if it has come so far."""
+        if self.last.exists():
+            return f"{self.last} is the last good checkpoint; {change}, and use --resume"
+        return f"no checkpoint was written yet; {change}, and start again"
+
 
 class RunFiles:
     """Writes what a run leaves behind; only the process that leads has one."""

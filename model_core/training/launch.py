@@ -24,7 +24,13 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
     """Train in `processes` processes, one of them this one; the curve is that of one process, up to rounding."""
     if processes == 1:
         return train(request)
-    group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    count = str(processes)
+    group = {
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
     context = multiprocessing.get_context("spawn")
     others = [
         context.Process(target=_train_as, args=(request, {**group, "RANK": str(rank)}), daemon=True)

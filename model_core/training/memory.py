@@ -26,12 +26,14 @@ def explained_memory(training: TrainingSection, directory: Path) -> Iterator[Non
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        last = RunPaths(directory).last
-        good = f"{last} is the last good checkpoint" if last.exists() else "no checkpoint was written yet"
         images = training.micro_batch or training.batch
+        way_on = RunPaths(directory).way_on(
+            f"set training.micro_batch below {images}, which changes only the speed"
+            if images > 1
+            else "take a smaller network"
+        )
         raise OutOfMemoryError(
-            f"out of memory on {training.device} with {images} images at once: {good}; "
-            f"set training.micro_batch below {images}, which changes only the speed, and use --resume"
+            f"out of memory on {training.device} with {images} image{'s' if images > 1 else ''} at once: {way_on}"
         ) from error
 
 

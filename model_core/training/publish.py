@@ -9,7 +9,7 @@ from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
 from model_core.likelihood import bits_per_dim
-from model_core.models import Model, count_parameters, save_model
+from model_core.models import Model, check_name, count_parameters, save_model
 from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint
 
@@ -49,9 +49,11 @@ def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> Networ
 def publish(checkpoint: Path, models_dir: Path) -> Path:
     """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory.
 
-    Raises ModelError when the file is no checkpoint, or when its validation score shows a leak.
+    Raises ModelError when the file is no checkpoint, or when its validation score shows a leak; ConfigError when no
+    model can have the run's name.
     """
     model = model_from_checkpoint(checkpoint)
+    check_name(model.card.name)
     nats = model.card.training["valid_nats"]
     if model.card.training["natural_images"] and nats is not None:
         refuse_leak(bits_per_dim(nats, model.config))

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_PATIENCE = timedelta(minutes=30)
 
 
 class Ranks:
@@ -48,7 +51,11 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks()
         return
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if device.startswith("cuda"):
+        # The leader draws samples and writes files while the others wait; and NCCL would guess the GPU from the rank.
+        dist.init_process_group("nccl", timeout=_PATIENCE, device_id=torch.device(device))
+    else:
+        dist.init_process_group("gloo")
     try:
         yield Ranks(dist.get_rank(), count, device)
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
-from model_core.models import CARD, default_models_dir, model_names
+from model_core.models import CARD, models_in
 from model_core.training.paper import SOURCE, TABLES, PaperScore, PaperTable
 
 _NOTHING = "–"
@@ -27,10 +27,10 @@ number of the paper that is quoted from memory; its training scores, in brackets
 def write_report(models_dir: Path | None, out: Path) -> int:
     """Write the page; returns how many models have a score in it.
 
-    Raises ModelError for a damaged card, DataError when the page cannot be written.
+    Raises ModelError for a damaged card or no such directory, DataError when the page cannot be written.
     """
-    directory = models_dir or default_models_dir()
-    cards = [Card.read(directory / name / CARD) for name in model_names(directory)]
+    directory, names = models_in(models_dir)
+    cards = [Card.read(directory / name / CARD) for name in names]
     page = render(cards)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

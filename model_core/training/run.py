@@ -81,7 +81,8 @@ def train(request: RunRequest) -> RunResult:
             with open_display(ranks.leads, loop.state.iteration, total) as display:
                 finished = loop.run(lambda: stop.made, display)
         except DivergedError as error:
-            raise DivergedError(f"{error}: {_advice(request.directory)}") from None
+            way_on = RunPaths(request.directory).way_on("lower training.learning_rate, or set training.clip")
+            raise DivergedError(f"{error}: {way_on}") from None
         finally:
             if files is not None:
                 files.journal.close()
@@ -102,7 +103,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         check_name(request.directory.name)
     start = starting_model(training.start, config) if training.start and not request.resume else None
     images = RunImages(recipe, request.directory)
-    train_images, valid = images.train(), images.valid()
+    valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
     batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count)
     stepper = Stepper(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
@@ -135,9 +136,3 @@ def _use_few_threads() -> None:
     """One thread a process unless the user says otherwise: with networks this small, more only wait for each other."""
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
-
-
-def _advice(directory: Path) -> str:
-    last = RunPaths(directory).last
-    good = f"{last} is the last good checkpoint" if last.exists() else "no checkpoint was written yet"
-    return f"{good}; lower training.learning_rate, or set training.clip, and use --resume"

@@ -1,5 +1,6 @@
 """The score of a published model on a data set, shown and, if asked, kept in its card."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from model_core.card import Card
 from model_core.data import ReadOptions, read_dataset
 from model_core.data.natural import looks_natural
 from model_core.data.splits import spread
+from model_core.errors import ModelError
 from model_core.models import CARD, Model, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate
 from model_core.training.publish import refuse_leak
@@ -19,7 +21,8 @@ def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int
     """Score `limit` images spread over a split (0: all), with a progress bar; refuses what only a leak explains."""
     options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
     values = spread(read_dataset(data, split, model.config, options), limit)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"{split} images", total=len(values))
         score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))
     if looks_natural(values, model.config.values):
@@ -27,10 +30,13 @@ def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int
     return score
 
 
-def model_directory(name_or_path: str, models_dir: Path | None) -> Path:
-    """Where a model that load_model finds is kept."""
-    directory = models_dir or default_models_dir()
-    return directory / name_or_path if name_or_path in model_names(directory) else Path(name_or_path)
+def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
+    """Where a model that load_model finds is kept; ModelError when no score can be written there."""
+    kept = models_dir or default_models_dir()
+    directory = kept / name_or_path if name_or_path in model_names(kept) else Path(name_or_path)
+    if not os.access(directory, os.W_OK):
+        raise ModelError(f"cannot write the score into {directory}: permission denied")
+    return directory
 
 
 def keep_score(directory: Path, split: str, score: Score) -> None:

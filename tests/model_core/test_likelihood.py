@@ -32,7 +32,9 @@ def test_all_probabilities_add_up_to_one(network: str, space: dict[str, int]) ->
 
 
 @pytest.mark.parametrize("network", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
-@pytest.mark.parametrize(("height", "width", "values", "channels"), [(2, 2, 3, 1), (2, 4, 2, 1), (2, 2, 2, 3)])
+@pytest.mark.parametrize(
+    ("height", "width", "values", "channels"), [(2, 2, 2, 1), (2, 2, 3, 1), (2, 4, 2, 1), (2, 4, 3, 1), (2, 2, 2, 3)]
+)
 def test_multi_scale_probabilities_add_up_to_one(
     network: str, height: int, width: int, values: int, channels: int
 ) -> None:

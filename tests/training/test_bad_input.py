@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pixelrnn.cli
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
 
 Run = Callable[..., str]
 
@@ -138,6 +140,10 @@ def test_a_model_is_refused_when_card_and_weights_disagree(
         (["sample", "tiny-cnn", "--device", "cuda:99"], "there is no cuda:99"),
         (["evaluate", "tiny-cnn", "--data", "empty.npy"], "expected images (N, H, W)"),
         (["report", "--out", "file/page.md"], "cannot write file/page.md"),
+        (["models", "--models-dir", "nowhere"], "there is no directory nowhere"),
+        (["report", "--models-dir", "nowhere"], "there is no directory nowhere"),
+        (["sample", "tiny-cnn", "--n", "1024", "--out", "file/s.png"], "cannot write file/s.png"),
+        (["sample", "tiny-cnn", "--n", "1024", "--out", "folder"], "cannot write folder: it is a directory"),
     ],
 )
 def test_a_verb_refuses_what_is_not_there(
@@ -145,5 +151,28 @@ def test_a_verb_refuses_what_is_not_there(
 ) -> None:
     """Devices, images without pixels, and places that cannot be written."""
     (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
     np.save(tmp_path / "empty.npy", np.zeros((4, 0, 0), np.uint8))
-    assert words in refusal(*verb, "--models-dir", models_dir)
+    options = [] if "--models-dir" in verb else ["--models-dir", models_dir]
+    assert words in refusal(*verb, *options)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [("run", "file", "cannot make the directory file/run"), ("My Run", "models", "'My Run' cannot be a model's name")],
+)
+def test_publishing_is_refused_when_the_model_could_not_be_kept_or_found(
+    refusal: Run,
+    recipe_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    place: str,
+    words: str,
+) -> None:
+    """A place that is no directory, and a run whose name no model can have."""
+    (tmp_path / "file").touch()
+    train(RunRequest(Recipe.load(recipe_file, ["training.epochs=1"]), tmp_path / "runs" / name))
+    capsys.readouterr()
+    assert words in refusal("publish", tmp_path / "runs" / name, "--models-dir", place)
+    assert not (tmp_path / "models").exists()

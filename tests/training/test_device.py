@@ -33,6 +33,13 @@ def test_a_wish_is_refused_when_the_device_cannot_grant_it(wish: dict[str, objec
         training_device(TrainingSection(epochs=1, **wish))  # type: ignore[arg-type]
 
 
+def test_one_gpu_is_refused_when_several_processes_would_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cuda:1` for every process of a host is a mistake that NCCL would report much later."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="cuda:1 is one GPU for several processes"):
+        training_device(TrainingSection(epochs=1, device="cuda:1"))
+
+
 def test_hardware_is_named_for_the_card() -> None:
     """Processor, threads and, when there are several, processes."""
     assert "thread" in describe_hardware("cpu", 1)

@@ -135,6 +135,12 @@ def test_running_out_of_memory_names_the_checkpoint_and_a_way_out(recipe: Recipe
             explained_memory(recipe.training, tmp_path),
         ):
             allocate(2**50)
+    alone = recipe.training.model_copy(update={"micro_batch": 1})
+    with (
+        pytest.raises(OutOfMemoryError, match=r"1 image at once: no checkpoint .* smaller network, and start again"),
+        explained_memory(alone, tmp_path / "new"),
+    ):
+        torch.empty(2**50)
     with pytest.raises(RuntimeError, match="shape"), explained_memory(recipe.training, tmp_path):
         torch.empty(3).view(2)
 
@@ -189,6 +195,8 @@ def test_training_stops_with_good_weights_when_the_loss_is_not_finite(recipe_fil
     changes = ["training.learning_rate=1e30", "training.schedule=constant", "output.checkpoint_every=1"]
     with pytest.raises(DivergedError, match=r"last\.safetensors is the last good checkpoint.*learning_rate"):
         train(RunRequest(Recipe.load(recipe_file, changes), tmp_path / "run"))
+    with pytest.raises(DivergedError, match=r"no checkpoint was written yet; .*, and start again"):
+        train(RunRequest(Recipe.load(recipe_file, changes[:2]), tmp_path / "early"))
     tensors, _ = read_checkpoint(tmp_path / "run" / "last.safetensors")
     assert all(tensor.isfinite().all() for name, tensor in tensors.items() if name.startswith("weights/"))
 
