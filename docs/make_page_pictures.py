@@ -3,7 +3,7 @@
     python docs/make_page_pictures.py
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.png: six small colour
-pictures, drawn here, side by side. model-NAME.png: samples of each model in models/, drawn with seed 2016.
+pictures, drawn here, side by side. model-NAME.webp: samples of each model in models/, drawn with seed 2016.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def main(models_dir: Path = Path("models")) -> None:
     _save(digits(), OUT / "digits.png")
     _save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.png")
     for card in sorted(models_dir.glob("*/card.json")):
-        _save(samples(card.parent), OUT / f"model-{card.parent.name}.png")
+        _save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
 
 
 def digits() -> Image.Image:
@@ -63,7 +63,7 @@ def samples(model: Path) -> Image.Image:
     square = Image.new(lines[0].mode, (lines[0].width, side * lines[0].height))
     for i, line in enumerate(lines):
         square.paste(line, (0, i * line.height))
-    return square.convert("1") if is_binary else square.quantize(48)
+    return square.convert("1") if is_binary else square
 
 
 def scene(sky: tuple[int, int, int], draw: Callable[[Pen], None]) -> Image.Image:
@@ -134,7 +134,10 @@ def _beside(tiles: list[Image.Image]) -> Image.Image:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    picture.save(path, optimize=True)
+    if path.suffix == ".webp":
+        picture.save(path, lossless=picture.mode == "1", quality=50, method=6)
+    else:
+        picture.save(path, optimize=True)
     typer.echo(path)
 
 

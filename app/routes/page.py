@@ -1,12 +1,16 @@
-"""GET / and /playground/...: the page and its files, as they lie in app/playground. They talk to this server only."""
+"""GET / and /playground/...: the page and its files, as they lie in app/playground. And GET /docs. They talk to this
+server only."""
 
 import hashlib
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
+
+from app import reference
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,6 +50,12 @@ async def page(if_none_match: IfNoneMatch = None) -> Response:
 async def page_file(name: str, if_none_match: IfNoneMatch = None) -> Response:
     """A file of it: asked for again each time, and sent again only when it has changed."""
     return _answer(name, if_none_match)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs(request: Request) -> Response:
+    """Every call, to read."""
+    return HTMLResponse(reference.page(request.app.openapi()), headers={"Content-Security-Policy": reference.POLICY})
 
 
 def _answer(name: str, seen_tag: str | None) -> Response:

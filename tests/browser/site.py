@@ -3,6 +3,10 @@
 import os
 import re
 import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +25,12 @@ def chromium_path() -> str | None:
 
 @dataclass
 class Site:
-    """One browser window. `complaints`: errors on its console, but for answers that were not 2xx."""
+    """One browser window. `complaints`: errors on its console, but for answers that were not 2xx, and whatever it asked
+    another server for."""
 
     context: Any
     service: Up
+    """Or, for a server without the rest, something that has its `url`."""
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -32,10 +38,15 @@ class Site:
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
+        self.page.on("request", self._see)
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning") and not _REFUSED.search(message.text):
             self.complaints.append(message.text)
+
+    def _see(self, request: Any) -> None:
+        if not request.url.startswith((self.service.url + "/", "data:", "blob:" + self.service.url)):
+            self.complaints.append(f"asked for {request.url}")
 
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
@@ -55,15 +66,42 @@ class Site:
 
     def wait_for_standing(self, pattern: str) -> str:
         """The line that says where the job is, once it fits."""
-        standing = self.view.locator(".standing").filter(has_text=re.compile(pattern)).first
-        standing.wait_for()
-        return standing.inner_text()
+        found = self.page.wait_for_function(
+            """pattern => [...document.querySelectorAll("section.view:not([hidden]) .standing")]
+              .map(line => line.textContent).find(text => new RegExp(pattern).test(text))""",
+            arg=pattern,
+        )
+        return found.json_value()
+
+    @contextmanager
+    def long_job(self) -> Iterator[str]:
+        """The id of a job of which some rows are drawn, and no more until this ends: its worker stands still."""
+        self.open("sample")
+        self.choose_model("tiny-diagonal")
+        self.fill("n", "64")
+        self.submit()
+        job, worker = self.job_id, self.service.children()["worker"]
+        while self.service.get(f"/jobs/{job}")["rows_done"] == 0:
+            time.sleep(0.005)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            self.wait_for_standing("Drawing")
+            yield job
+        finally:
+            os.kill(worker, signal.SIGCONT)
 
     def trouble(self, name: str) -> str:
         """What is said beside a field."""
         line = self.view.locator(f"[data-field={name}] .trouble")
         line.wait_for()
         return line.inner_text()
+
+    def open_large(self, index: int) -> Any:
+        """The dialog of a tile."""
+        self.view.locator("button.tile").nth(index).click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.wait_for()
+        return dialog
 
     @property
     def view(self) -> Any:

@@ -1,5 +1,6 @@
 """Drawing, completing and enlarging, as a person does it."""
 
+import io
 import json
 import re
 import subprocess
@@ -7,9 +8,28 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from PIL import Image
 
 from tests.browser.site import Site
+
+
+def _draw(site: Site, model: str, n: int, seed: str = "5") -> None:
+    site.open("sample")
+    site.choose_model(model)
+    site.fill("n", str(n))
+    site.fill("seed", seed)
+    site.submit()
+    site.wait_for_standing("Done")
+
+
+def test_card_says_what_the_model_is(site: Site) -> None:
+    """Its picture or its size, its network, and how well it does."""
+    site.open("sample")
+    card = site.view.locator(".card", has_text="tiny-scales")
+    assert "4 × 6 colour" in card.inner_text()
+    assert "not measured" in card.inner_text()
+    assert card.locator(".card-picture").inner_text() == "4 × 6"
 
 
 def test_sample_paints_every_image_and_remembers_the_job(site: Site) -> None:
@@ -43,11 +63,14 @@ def test_seed_changes_unless_it_is_locked(site: Site) -> None:
         seeds.append(site.service.get(f"/jobs/{site.job_id}")["seed"])
     assert seeds[0] != seeds[1]
     site.view.get_by_label("Keep this seed").click()
+    assert site.view.get_by_label("Keep this seed").get_attribute("aria-pressed") == "true"
     before = site.page.url
     site.submit()
     site.page.wait_for_url(lambda url: url != before)
     site.wait_for_standing("Done")
     assert site.service.get(f"/jobs/{site.job_id}")["seed"] == seeds[1]
+    site.view.get_by_label("Another seed").click()
+    assert site.view.locator("[data-field=seed] input").input_value() != str(seeds[1])
 
 
 def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
@@ -75,26 +98,114 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     assert dialog.count() == 0
 
 
-def test_lines_of_python_draw_the_same_image(site: Site, tmp_path: Path) -> None:
-    """What the page offers to copy works as it stands, with the files that it offers."""
-    site.open("complete")
-    site.choose_model("tiny-cnn")
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize(
+    ("view", "model", "files"),
+    [
+        ("sample", "tiny-rgb", []),
+        ("complete", "tiny-cnn", ["given.png", "mask.png"]),
+        ("upsample", "tiny-scales", ["given.png"]),
+    ],
+)
+def test_lines_to_copy_draw_the_same_image(
+    site: Site, tmp_path: Path, view: str, model: str, files: list[str], index: int
+) -> None:
+    """What the page offers to copy works as it stands, with the files that it offers, for whichever image."""
+    site.open(view)
+    site.choose_model(model)
     site.fill("n", "2")
     site.submit()
     site.wait_for_standing("Done")
-    shown = site.pixels(0)
-    tile = site.view.locator("button.tile").first
-    sample = int(tile.get_attribute("data-sample"))
-    tile.click()
-    dialog = site.page.get_by_role("dialog")
-    for name in ("given.png", "mask.png"):
+    shown = site.pixels(index)
+    dialog = site.open_large(index)
+    for name in files:
         with site.page.expect_download() as download:
             dialog.get_by_role("link", name=name).click()
         download.value.save_as(tmp_path / name)
-    lines = dialog.locator("[data-code=python]").inner_text()
-    assert f"sample={sample}" in lines
-    subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, check=True, timeout=60)
-    assert list(Image.open(tmp_path / "image.png").tobytes()) == shown
+    for language, program in (("curl", ["bash", "-ec"]), ("python", [sys.executable, "-c"])):
+        lines = dialog.locator(f"[data-code={language}]").inner_text()
+        subprocess.run([*program, lines], cwd=tmp_path, check=True, timeout=60)
+        picture = tmp_path / "image.png"
+        assert list(Image.open(picture).convert("RGB").getchannel("R").tobytes()) == shown, language
+        picture.unlink()
+
+
+def test_lines_are_copied(site: Site) -> None:
+    """One press, and they are on the clipboard."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _draw(site, "tiny-cnn", n=1)
+    dialog = site.open_large(0)
+    dialog.get_by_role("button", name="Copy curl").click()
+    dialog.get_by_text("Copied.").wait_for()
+    kept = site.page.evaluate("navigator.clipboard.readText()")
+    assert kept == dialog.locator("[data-code=curl]").inner_text()
+
+
+def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -> None:
+    """The file that the large view gives away has the seed in it; dropped on another view, it leads back."""
+    _draw(site, "tiny-cnn", n=3, seed="99")
+    shown = site.pixels(2)
+    dialog = site.open_large(2)
+    with site.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download PNG").click()
+    assert download.value.suggested_filename == "tiny-cnn-99-2.png"
+    kept = tmp_path / "kept.png"
+    download.value.save_as(kept)
+    assert list(Image.open(kept).tobytes()) == shown
+    site.page.goto("about:blank")
+    site.open("inspect")
+    site.drop("main", kept)
+    site.page.locator("#view-sample").wait_for()
+    assert site.view.locator("[data-field=seed] input").input_value() == "99"
+    site.submit()
+    site.wait_for_standing("Done")
+    assert site.pixels(2) == shown
+
+
+def test_all_images_are_downloaded_as_one(site: Site, tmp_path: Path) -> None:
+    """A grid, as the server makes it."""
+    _draw(site, "tiny-cnn", n=4)
+    with site.page.expect_download() as download:
+        site.view.get_by_role("button", name="Download all").click()
+    download.value.save_as(tmp_path / "all.png")
+    with Image.open(tmp_path / "all.png") as picture:
+        assert picture.size == (2 * 5 + 1, 2 * 6 + 1)
+
+
+def test_drawing_is_watched_again(site: Site) -> None:
+    """All rows come once more, slowly, to the same images."""
+    _draw(site, "tiny-cnn", n=2)
+    before = [site.pixels(i) for i in range(2)]
+    site.view.get_by_role("button", name="Watch again").click()
+    assert -1 in site.pixels(1)
+    site.page.wait_for_timeout(1000)
+    assert [site.pixels(i) for i in range(2)] == before
+
+
+def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path) -> None:
+    """Where this browser knows what the hole was, all of it is back."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_label("Digit 8").check()
+    site.view.get_by_role("button", name="Right half").click()
+    site.fill("seed", "31")
+    site.fill("n", "1")
+    site.submit()
+    site.wait_for_standing("Done")
+    shown = site.pixels(0)
+    dialog = site.open_large(0)
+    with site.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download PNG").click()
+    download.value.save_as(tmp_path / "kept.png")
+    site.page.goto("about:blank")
+    site.open("sample")
+    site.drop("main", tmp_path / "kept.png")
+    site.page.locator("#view-complete").wait_for()
+    site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
+    assert site.view.get_by_label("Your picture").is_checked()
+    site.submit()
+    site.wait_for_standing("Done")
+    assert site.pixels(0) == shown
 
 
 def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path) -> None:
@@ -128,6 +239,15 @@ def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> No
     assert site.service.get(f"/jobs/{site.job_id}")["filled_pixels"] == 15
     tops = [site.pixels(i)[:15] for i in range(3)]
     assert tops[0] == tops[1] == tops[2]
+    tiles = site.view.locator("button.tile")
+    ranking = site.service.get(f"/jobs/{site.job_id}")["result"]["ranking"]
+    assert [int(tile.get_attribute("data-sample")) for tile in tiles.all()] == [one["sample"] for one in ranking]
+    assert tiles.first.inner_text() == f"Likeliest · {ranking[0]['nats']:.1f} nats"
+    assert [one["nats"] for one in ranking] == sorted(one["nats"] for one in ranking)
+    dialog = site.open_large(0)
+    assert "Likeliest of 3" in dialog.inner_text()
+    site.page.keyboard.press("ArrowRight")
+    assert "2nd likeliest of 3" in dialog.inner_text()
 
 
 def test_hole_is_painted_erased_and_undone(site: Site) -> None:
@@ -157,16 +277,42 @@ def test_hole_is_painted_erased_and_undone(site: Site) -> None:
     box = canvas.bounding_box()
     site.page.mouse.click(box["x"] + 0.5 * cell, box["y"] + 0.5 * cell)
     assert count.inner_text().startswith("5 pixels")
+    site.view.get_by_role("button", name="Brush").click()
+    site.page.mouse.move(box["x"] + 0.5 * cell, box["y"] + 4.5 * cell)
+    site.page.mouse.down()
+    site.page.mouse.move(box["x"] + 4.5 * cell, box["y"] + 4.5 * cell)
+    site.page.mouse.up()
+    assert count.inner_text().startswith("10 pixels")
+    site.view.locator(".size input").fill("3")
+    site.page.mouse.click(box["x"] + 3.5 * cell, box["y"] + 4.5 * cell)
+    assert count.inner_text().startswith("16 pixels")
+    site.view.get_by_role("button", name="Right half").click()
+    assert count.inner_text().startswith("12 pixels")
+    for left in (16, 10, 5, 6):
+        canvas.press("Control+z")
+        assert count.inner_text().startswith(f"{left} pixels")
 
 
-def test_own_picture_is_fitted_to_the_model(site: Site) -> None:
-    """A picture of any size is cut and shrunk in the page, so that the server takes it."""
-    site.open("complete")
-    site.choose_model("tiny-rgb")
-    site.view.locator("input[type=file]").set_input_files("docs/img/samples.png")
+@pytest.mark.parametrize(
+    ("view", "model", "size"), [("complete", "tiny-rgb", (4, 5)), ("upsample", "tiny-scales", (2, 3))]
+)
+def test_own_picture_is_fitted_to_the_model(
+    site: Site, tmp_path: Path, view: str, model: str, size: tuple[int, int]
+) -> None:
+    """A picture of any size is cut and shrunk in the page; it stands among the examples, and stays for other models."""
+    own = tmp_path / "own.jpg"
+    Image.new("RGB", (301, 97), (255, 0, 0)).save(own)
+    site.open(view)
+    site.choose_model(model)
+    site.view.locator(".example").first.wait_for()
+    site.drop(f"#view-{view} .drop", own, "image/jpeg")
+    site.view.get_by_label("Your picture").wait_for()
+    site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")
-    assert site.service.get(f"/jobs/{site.job_id}")["model"] == "tiny-rgb"
+    given = site.view.locator(".tile.original canvas")
+    assert given.evaluate("node => [node.width, node.height]") == list(size)
+    assert given.evaluate("node => [...node.getContext('2d').getImageData(0, 0, 1, 1).data]") == [255, 0, 0, 255]
 
 
 def test_upsampling_shows_both_stages(site: Site) -> None:
@@ -181,13 +327,21 @@ def test_upsampling_shows_both_stages(site: Site) -> None:
     assert "First stage, 2 × 3" in site.page.get_by_role("dialog").inner_text()
 
 
+def test_sampling_in_two_stages_shows_both(site: Site) -> None:
+    """What a Multi-Scale model drew first is seen in the large view."""
+    _draw(site, "tiny-scales", n=1)
+    dialog = site.open_large(0)
+    assert "First stage, 2 × 3" in dialog.inner_text()
+    small = dialog.locator(".first-stage canvas").evaluate(
+        "node => [...node.getContext('2d').getImageData(0, 0, 2, 3).data].filter((_, i) => i % 4 === 0)"
+    )
+    picture = httpx.get(f"{site.service.url}/jobs/{site.job_id}/image?stage=small").content
+    assert list(Image.open(io.BytesIO(picture)).getchannel("R").tobytes()) == small
+
+
 def test_cancel_ends_the_job(site: Site) -> None:
     """A long job stops when it is told to, and the page says so."""
-    site.open("sample")
-    site.choose_model("tiny-diagonal")
-    site.fill("n", "64")
-    site.submit()
-    site.wait_for_standing("Drawing")
-    site.view.get_by_role("button", name="Cancel").click()
-    site.wait_for_standing("Canceled")
+    with site.long_job():
+        site.view.get_by_role("button", name="Cancel").click()
+    site.wait_for_standing("Canceled at")
     assert site.service.get(f"/jobs/{site.job_id}")["status"] == "canceled"

@@ -25,19 +25,27 @@ def test_heat_map_shows_the_bits_of_every_pixel(site: Site) -> None:
 
 
 def test_pixel_that_is_clicked_shows_a_distribution_for_each_colour(site: Site) -> None:
-    """One plot for red, green and blue, each with its entropy and the true value."""
+    """One plot for red, green and blue: a bar for each value, the entropy, and the true value marked."""
     _inspect(site, "tiny-rgb")
     plots = site.view.locator(".belief")
+    with site.page.expect_response("**/score") as asked:
+        site.view.locator(".scored-picture canvas").click()
+    colours = asked.value.json()["result"]["pixel"]["colours"]
+    site.view.locator(".beliefs:not([aria-busy])").wait_for()
     assert plots.count() == 3
-    assert [plots.nth(i).locator("rect").count() for i in range(3)] == [4, 4, 4]
-    assert plots.locator("rect.true").count() == 3
-    assert all("Entropy" in text for text in plots.all_inner_texts())
+    for plot, colour in zip(plots.all(), colours, strict=True):
+        assert plot.locator(".bars").get_attribute("d").count("M") == len(colour["probabilities"]) == 4
+        assert plot.locator(".true-value").inner_text() == str(colour["value"])
+        text = plot.inner_text()
+        assert f"entropy {colour['entropy_bits']:.2f} bits" in text
+        assert f"It was {colour['value']} (" in text
+        assert f"{colour['bits']:.2f} bits)" in text
 
 
 def test_black_and_white_model_shows_two_bars(site: Site) -> None:
     """How likely black was, and white."""
     _inspect(site, "tiny-cnn")
-    assert site.view.locator(".belief rect").count() == 2
+    assert site.view.locator(".belief .bars").get_attribute("d").count("M") == 2
     assert "black" in site.view.locator(".belief .axis").inner_text()
 
 
@@ -70,3 +78,19 @@ def test_rows_below_are_drawn_again_from_the_chosen_pixel(site: Site) -> None:
     site.wait_for_standing("Done")
     tops = [site.pixels(i)[:15] for i in range(8)]
     assert all(top == tops[0] for top in tops)
+    site.page.reload()
+    site.wait_for_standing("Done")
+    assert [site.pixels(i)[:15] for i in range(8)] == tops
+    site.view.locator(".belief").wait_for()
+
+
+def test_layers_show_the_picture_the_heat_or_both(site: Site) -> None:
+    """Three different pictures, each its own again when it is chosen again."""
+    _inspect(site, "tiny-cnn")
+    canvas = site.view.locator(".scored-picture canvas")
+    seen = []
+    for layer in ("Both", "Picture", "Heat", "Both"):
+        site.view.locator(".layers label", has_text=layer).click()
+        seen.append(canvas.evaluate("node => node.toDataURL()"))
+    assert len(set(seen)) == 3
+    assert seen[0] == seen[3]

@@ -39,6 +39,7 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
         "js": "text/javascript",
         "svg": "image/svg+xml",
         "png": "image/png",
+        "webp": "image/webp",
     }
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
@@ -61,10 +62,16 @@ def test_404_for_everything_that_is_no_file_of_the_page(server: httpx.Client, na
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_every_shipped_model_has_its_picture() -> None:
+    """The cards of a fresh machine show what each model draws (docs/make_page_pictures.py)."""
+    shipped = {card.parent.name for card in (ROOT.parents[1] / "models").glob("*/card.json")}
+    assert shipped == {name[10:-5] for name in SERVED if name.startswith("img/model-")}
+
+
 def test_page_names_no_other_place(server: httpx.Client) -> None:
     """No file refers to another server, but for the names of drawing languages."""
     for name in SERVED:
-        if not name.endswith(".png"):
+        if not name.endswith((".png", ".webp")):
             found = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*", (ROOT / name).read_text()))
             assert found <= {"http://www.w3.org/2000/svg"}, name
 

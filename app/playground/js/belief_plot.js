@@ -16,8 +16,10 @@ const FLOOR = 4;
 export function beliefPlot(name, belief) {
   const { probabilities, value, entropy_bits: entropy, bits } = belief;
   const likeliest = probabilities.indexOf(Math.max(...probabilities));
-  const it = (/** @type {number} */ which) => `${valueName(which, probabilities)} (${percent(probabilities[which])})`;
-  const facts = `It was ${it(value)}: ${bits.toFixed(2)} bits. Likeliest: ${it(likeliest)}.`;
+  const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, probabilities));
+  const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
+  const rival = value === likeliest ? ", the likeliest." : `. Likeliest: ${itsBest} (${most}).`;
+  const facts = `It was ${itWas} (${share}, ${bits.toFixed(2)} bits)${rival}`;
   const unsure = `entropy ${entropy.toFixed(2)} bits`;
   const figure = el("figure", { class: "belief", "data-colour": name.toLowerCase() });
   figure.append(

@@ -15,7 +15,9 @@ import { ordinal, standing } from "./words.js";
 /** @import {Given, Job, JobResult, RowEvent, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
+/** How long a second look takes: a moment for each row, up to this. */
 const AGAIN_MS = 4000;
+const ROW_MS = 50;
 const GAP = 12;
 const CRISP = 4;
 const NARROW = "(max-width: 860px)";
@@ -285,10 +287,11 @@ export class JobBoard {
       painting.likelihood = before[sample].likelihood;
       before[sample].canvas.replaceWith(painting.canvas);
     });
+    const lasts = Math.min(AGAIN_MS, ROW_MS * this.#rows.length);
     const begun = performance.now();
     let next = 0;
     const step = (/** @type {number} */ now) => {
-      const due = Math.min(this.#rows.length, Math.ceil(((now - begun) / AGAIN_MS) * this.#rows.length));
+      const due = Math.min(this.#rows.length, Math.ceil(((now - begun) / lasts) * this.#rows.length));
       for (; next < due; next += 1) this.#paintings[this.#rows[next].sample]?.put(this.#rows[next]);
       this.#paint();
       if (next < this.#rows.length) this.#frame = requestAnimationFrame(step);

@@ -119,7 +119,7 @@ export class Lightbox {
     if (!large.isConnected) return;
     pen(large).clearRect(0, 0, large.width, large.height);
     pen(large).drawImage(painting.canvas, 0, 0);
-    if (!painting.whole("final")) requestAnimationFrame(() => this.#follow(painting, large));
+    if (!painting.isShown) requestAnimationFrame(() => this.#follow(painting, large));
     else if (this.#isWaiting) this.#showFacts();
   }
 

@@ -84,7 +84,11 @@ export class ModelPicker {
   /** @param {Model} model */
   #card(model) {
     const facts = modelFacts(model);
-    const picture = el("span", { class: "card-picture", "data-network": model.network }, `${model.width}²`);
+    const picture = el(
+      "span",
+      { class: "card-picture", "data-network": model.network },
+      `${model.width} × ${model.height}`,
+    );
     showPicture(picture, model.name);
     return el(
       "label",

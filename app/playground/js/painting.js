@@ -119,6 +119,11 @@ export class Painting {
     this.#pen.drawImage(from, 0, top, small.width, small.height - top, 0, this.#shown, width, height - this.#shown);
   }
 
+  /** Whether its last row is on the canvas. */
+  get isShown() {
+    return this.#shown === this.canvas.height;
+  }
+
   /** @param {Stage} stage @returns {ImageData | null} once all of its rows are there */
   whole(stage) {
     const rows = stage === "small" ? this.small : this.large;

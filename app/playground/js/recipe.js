@@ -25,7 +25,7 @@ function bodyOf(job, n) {
     return `-H 'Content-Type: application/json' \\\n  -d '${JSON.stringify({ model, n, seed, temperature })}'`;
   }
   const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
-  return `${files} \\\n  -F model=${model} -F n=${n} -F seed=${seed} -F temperature=${temperature}`;
+  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}`;
 }
 
 /** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
