@@ -52,6 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # app.routes.page has one that needs no other site
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # app.edge and app.metrics say it for less
     )
     app.state.settings = settings
