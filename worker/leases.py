@@ -20,6 +20,16 @@ local t = redis.call('TIME')
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', t[1] + t[2] / 1e6 + ARGV[1], ARGV[i]) end
 """
 
+LAPSE = """
+-- KEYS: started registry. ARGV: member, ... Let what is still held lapse now, and not earlier: a pass of the recovery
+-- that is under way removes whatever lapsed before it began, also what it has not seen.
+local t = redis.call('TIME')
+for i = 1, #ARGV do redis.call('ZADD', KEYS[1], 'XX', t[1] + t[2] / 1e6, ARGV[i]) end
+"""
+
+INSTANT_S = 1e-6
+"""A lease that lapses at this very moment is left to the next pass."""
+
 
 def redis_time(redis: Redis) -> float:
     """Seconds since 1970 by Redis's clock."""

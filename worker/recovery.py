@@ -31,7 +31,7 @@ from worker.announcement import withdraw
 from worker.claims import failed
 from worker.contract import keys
 from worker.faults import worker_lost
-from worker.leases import redis_time
+from worker.leases import INSTANT_S, LAPSE, redis_time
 from worker.ledger import Ledger
 from worker.rq_job import SERIALIZER, DrawJob, queue_of
 
@@ -98,7 +98,7 @@ class Recovery:
 
     def expire_leases(self) -> None:
         """Retry the jobs whose lease has lapsed, or end them when their retries are spent."""
-        now = redis_time(self._redis)
+        now = redis_time(self._redis) - INSTANT_S
         expired = self._redis.zrangebyscore(self._started.key, 0, now)
         for member in expired:
             self._settle_if_given_up(member)
@@ -150,8 +150,7 @@ class Recovery:
         record, held = f"{RQ_KEY_PREFIX}:worker:{name}", WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)
         members = self._redis.smembers(held)
         with self._redis.pipeline() as pipeline:
-            if members:
-                pipeline.zadd(self._started.key, dict.fromkeys(members, 1), xx=True)
+            pipeline.eval(LAPSE, 1, self._started.key, *members)
             pipeline.srem(REDIS_WORKER_KEYS, record)
             pipeline.srem(WORKERS_BY_QUEUE_KEY % self._queue.name, record)
             pipeline.delete(record, held)

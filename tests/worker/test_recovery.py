@@ -183,3 +183,25 @@ def test_arithmetic_is_kept_when_workers_of_other_kinds_take_over(client: Client
     for numerics in ("cpu-compiled", "cpu-compiled", "cuda-torch", "cpu-compiled"):
         Ledger(client.redis, numerics).claim(spec.id, "token")
     assert client.record(spec.id).numerics == "cpu-compiled, cuda-torch"
+
+
+def test_nothing_is_lost_when_a_worker_is_given_up_in_the_middle_of_a_pass(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ ends a pass by removing every lease that lapsed before it began; those given up meanwhile did not."""
+    lapsed, given_up = client.submit(), client.submit()
+    begin(client, lapsed.id, lease_s=-1, worker="dead")
+    begin(client, given_up.id, lease_s=3, worker="dying")
+    pass_ = recovery.Recovery(client.redis)
+    look = pass_._started.get_expired_job_ids
+
+    def look_and_be_overtaken(*arguments: float) -> list[str]:
+        found = look(*arguments)
+        recovery.Recovery(client.redis).expire_worker("dying")
+        return found
+
+    monkeypatch.setattr(pass_._started, "get_expired_job_ids", look_and_be_overtaken)
+    pass_.expire_leases()
+    assert waiting(client) == [lapsed.id]
+    recovery.Recovery(client.redis).expire_leases()
+    assert set(waiting(client)) == {lapsed.id, given_up.id}
