@@ -9,6 +9,7 @@ What is found, and what becomes of it:
     an id taken but never begun               -> front of the queue
     an id whose queue record is gone          -> failed, "worker-lost"
     a job that RQ calls failed, still open    -> failed, "worker-lost"
+    an open job that is in none of these      -> front of the queue
 Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
 """
 
@@ -34,38 +35,17 @@ from worker.faults import worker_lost
 from worker.leases import INSTANT_S, LAPSE, redis_time
 from worker.ledger import Ledger
 from worker.rq_job import SERIALIZER, DrawJob, queue_of
+from worker.sweeps import SWEEP_INTERMEDIATE, SWEEP_STRAYS
 
 INTERVAL_S = 1.0
 LOCK = "px:recovery"
 LOCK_TTL_S = 5
-FAILED_SWEEP_EVERY_S = 30.0
+LONG_SWEEP_EVERY_S = 30.0
+STRAY_AFTER_S = 20.0
 FAILED_SWEEP_LIMIT = 1000
 """How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
 
 UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-
-SWEEP_INTERMEDIATE = """
--- KEYS: intermediate list, queue, hash of when each id was first seen. ARGV: age in seconds, prefix of RQ's job keys.
--- Returns the ids that were dropped because RQ has no record of them; the others that are too old go back to the queue.
-local t = redis.call('TIME')
-local now = t[1] + t[2] / 1e6
-local seen, dropped = {}, {}
-for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  local first = tonumber(redis.call('HGET', KEYS[3], id) or now)
-  if now - first < tonumber(ARGV[1]) then
-    seen[id] = first
-  elseif redis.call('EXISTS', ARGV[2] .. id) == 1 then
-    if redis.call('LREM', KEYS[1], 1, id) == 1 then redis.call('LPUSH', KEYS[2], id) end
-  else
-    redis.call('LREM', KEYS[1], 0, id)
-    dropped[#dropped + 1] = id
-  end
-end
-redis.call('DEL', KEYS[3])
-for id, first in pairs(seen) do redis.call('HSET', KEYS[3], id, string.format('%.6f', first)) end
-redis.call('EXPIRE', KEYS[3], 3600)
-return dropped
-"""
 
 
 class Recovery:
@@ -80,7 +60,7 @@ class Recovery:
             queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
         )
         self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
-        self._swept_failed_at = 0.0
+        self._swept_long_at = 0.0
         self._log = structlog.get_logger("recovery")
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
@@ -91,7 +71,7 @@ class Recovery:
         try:
             self.expire_leases()
             self.sweep_intermediate(stranded_after_s)
-            self._sweep_failed_sometimes()
+            self._sweep_sometimes()
         finally:
             self._redis.eval(UNLOCK, 1, self._lock, token)
         return True
@@ -128,15 +108,28 @@ class Recovery:
         for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s, DrawJob.redis_job_namespace_prefix):
             self._settle_lost(job_id.decode(errors="replace"))
 
-    def _sweep_failed_sometimes(self) -> None:
-        if time.monotonic() - self._swept_failed_at >= FAILED_SWEEP_EVERY_S:
+    def _sweep_sometimes(self) -> None:
+        if time.monotonic() - self._swept_long_at >= LONG_SWEEP_EVERY_S:
             self.sweep_failed()
-            self._swept_failed_at = time.monotonic()
+            self.sweep_strays(STRAY_AFTER_S)
+            self._swept_long_at = time.monotonic()
 
     def sweep_failed(self) -> None:
         """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
         for job_id in self._redis.zrevrange(self._failed.key, 0, FAILED_SWEEP_LIMIT - 1):
             self._settle_lost(job_id.decode(errors="replace"))
+
+    def sweep_strays(self, older_than_s: float) -> None:
+        """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
+        queue = self._queue
+        places = [queue.key, queue.intermediate_queue_key, self._started.key, f"px:strays:{queue.name}"]
+        prefix = DrawJob.redis_job_namespace_prefix
+        answer = self._redis.eval(SWEEP_STRAYS, len(places), *places, older_than_s, prefix)
+        returned, gone = ([job_id.decode(errors="replace") for job_id in ids] for ids in answer)
+        if returned:
+            self._log.error("strays_returned", job_ids=returned)
+        for job_id in gone:
+            self._settle_lost(job_id)
 
     def _settle_lost(self, job_id: str) -> None:
         try:

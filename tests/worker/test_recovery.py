@@ -205,3 +205,26 @@ def test_nothing_is_lost_when_a_worker_is_given_up_in_the_middle_of_a_pass(
     assert waiting(client) == [lapsed.id]
     recovery.Recovery(client.redis).expire_leases()
     assert set(waiting(client)) == {lapsed.id, given_up.id}
+
+
+def test_open_job_is_found_when_nobody_has_it(client: Client) -> None:
+    """Whatever took it out of every list: it goes back to the queue, or ends where RQ knows nothing of it any more."""
+    stray, gone, queued, held = (client.submit() for _ in range(4))
+    begin(client, stray.id, lease_s=3)
+    client.redis.delete(client.queue.started_job_registry.key)
+    take(client, gone.id)
+    client.redis.delete(client.queue.intermediate_queue_key, f"rq:job:{gone.id}")
+    client.redis.lrem(client.queue.key, 1, held.id)
+    client.redis.lpush(client.queue.key, held.id)
+    begin(client, held.id, lease_s=3)
+    for spec in (stray, gone, queued, held):
+        client.redis.zadd(keys.OPEN, {f"{spec.work}:{spec.id}:me": 1})
+        client.redis.hset(keys.job(spec.id), "queue", client.queue.key)
+    recovery_ = recovery.Recovery(client.redis)
+    recovery_.sweep_strays(older_than_s=60)
+    recovery_.sweep_strays(older_than_s=60)
+    assert waiting(client) == [queued.id]
+    recovery_.sweep_strays(older_than_s=0)
+    assert waiting(client) == [stray.id, queued.id]
+    assert client.wait_end(gone.id).status is JobStatus.FAILED
+    assert client.status(held.id) is JobStatus.RUNNING
