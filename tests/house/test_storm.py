@@ -33,6 +33,9 @@ PAUSE_S = float(os.environ.get("STORM_PAUSE_S", "6"))
 """How long it is stopped; a lease is 4 s."""
 
 CHILDREN = {"server": 1, "worker": 2, "api": 1}
+PATIENCE_S = 90 + 2 * PAUSE_S
+"""A job that has not ended after this long is lost."""
+
 AT_ONCE = 12
 ENOUGH_TRIES = 60
 DIFFERENT = 24
@@ -124,7 +127,12 @@ async def _reading(client: AsyncClient, numbers: Iterator[int], calm: list[Rows]
 
 
 async def _rows(job: AsyncJob, toll: Toll) -> Rows:
-    rows = [(row.sample, row.y, row.pixels) async for row in job.rows()]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            rows = [(row.sample, row.y, row.pixels) async for row in job.rows()]
+    except TimeoutError:
+        toll.ended[f"lost: {job.id}"] += 1
+        return ()
     toll.ended[job.state["status"]] += 1
     toll.repeated_rows += len(rows) - len({(sample, y) for sample, y, _ in rows})
     return tuple(sorted(rows))
