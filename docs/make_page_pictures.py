@@ -2,7 +2,7 @@
 
     python docs/make_page_pictures.py
 
-app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.png: six small colour
+app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
 pictures, drawn here, side by side. model-NAME.webp: samples of each model in models/, drawn with seed 2016.
 """
 
@@ -29,7 +29,9 @@ def main(models_dir: Path = Path("models")) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
     _save(digits(), OUT / "digits.png")
-    _save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.png")
+    _save(
+        _beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp"
+    )
     for card in sorted(models_dir.glob("*/card.json")):
         _save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
 
@@ -135,7 +137,7 @@ def _beside(tiles: list[Image.Image]) -> Image.Image:
 
 def _save(picture: Image.Image, path: Path) -> None:
     if path.suffix == ".webp":
-        picture.save(path, lossless=picture.mode == "1", quality=50, method=6)
+        picture.save(path, lossless=picture.mode in ("1", "P"), quality=40, method=6)
     else:
         picture.save(path, optimize=True)
     typer.echo(path)

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 OUT = Path("docs/img")
 MODEL = "mnist-diagonal-bilstm"
+COLOUR_MODEL = "cifar10-small-row-lstm"
 WIDE = {"width": 1280, "height": 1000}
 PHONE = {"width": 390, "height": 844}
 SEED = 2016
@@ -62,17 +63,17 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     yield "image", page
     page.keyboard.press("Escape")
     _begin(page, "complete")
-    page.get_by_label("Digit 8").check()
+    page.locator("#view-complete").get_by_label("Digit 8").check()
     _submit(page, "complete")
     page.locator("#view-complete .caption", has_text="Likeliest").wait_for()
     yield "complete", page
     page.goto("/#upsample")
     _submit(page, "upsample")
     yield "upsample", page
-    _begin(page, "inspect")
-    page.get_by_label("Digit 3").last.check()
+    _begin(page, "inspect", COLOUR_MODEL)
+    page.locator("#view-inspect").get_by_label("Boat").check()
     page.locator("#view-inspect button.primary").click()
-    page.locator("#view-inspect .belief").wait_for()
+    page.locator("#view-inspect .belief").nth(2).wait_for()
     yield "inspect", page
     page.goto("/#history")
     page.locator("#view-history li img").first.wait_for()
@@ -85,9 +86,9 @@ def _sample(page: Any) -> None:
     _submit(page, "sample")
 
 
-def _begin(page: Any, view: str) -> None:
+def _begin(page: Any, view: str, model: str = MODEL) -> None:
     page.goto(f"/#{view}")
-    page.locator(f"#view-{view} input[value={MODEL}]").check()
+    page.locator(f"#view-{view} input[value={model}]").check()
 
 
 def _submit(page: Any, view: str) -> None:

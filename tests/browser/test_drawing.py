@@ -162,21 +162,21 @@ def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -
     assert site.pixels(2) == shown
 
 
-def test_all_images_are_downloaded_as_one(site: Site, tmp_path: Path) -> None:
+def test_all_images_are_saved_as_one(site: Site, tmp_path: Path) -> None:
     """A grid, as the server makes it."""
     _draw(site, "tiny-cnn", n=4)
     with site.page.expect_download() as download:
-        site.view.get_by_role("button", name="Download all").click()
+        site.view.get_by_role("button", name="Save all").click()
     download.value.save_as(tmp_path / "all.png")
     with Image.open(tmp_path / "all.png") as picture:
         assert picture.size == (2 * 5 + 1, 2 * 6 + 1)
 
 
-def test_drawing_is_watched_again(site: Site) -> None:
+def test_drawing_is_replayed(site: Site) -> None:
     """All rows come once more, slowly, to the same images."""
     _draw(site, "tiny-cnn", n=2)
     before = [site.pixels(i) for i in range(2)]
-    site.view.get_by_role("button", name="Watch again").click()
+    site.view.get_by_role("button", name="Replay").click()
     assert -1 in site.pixels(1)
     site.page.wait_for_timeout(1000)
     assert [site.pixels(i) for i in range(2)] == before

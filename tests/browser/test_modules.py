@@ -67,3 +67,22 @@ def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
         }"""
     )
     assert found == [{}, {}, None, None]
+
+
+@pytest.mark.parametrize("sample", [0, 3])
+def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(site: Site, sample: int) -> None:
+    """Lines that are shown to others must not show it."""
+    site.open("history")
+    curl, python = site.page.evaluate(
+        """async sample => {
+          const {curlLine, pythonLine} = await import("/playground/js/recipe.js");
+          const job = {kind: "sample", model: "m", seed: 1, temperature: 1};
+          return [curlLine, pythonLine].map(line => line(job, sample, "http://there", true));
+        }""",
+        sample,
+    )
+    calls = curl.count("curl ")
+    assert calls == (2 if sample else 1)
+    assert curl.count('-H "Authorization: Bearer $PIXELRNN_KEY"') == calls
+    compile(python, "lines", "exec")
+    assert 'key=os.environ["PIXELRNN_KEY"]' in python

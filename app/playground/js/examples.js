@@ -6,7 +6,7 @@ import { fitted, load } from "./raster.js";
 
 const DIGITS = { url: "/playground/img/digits.png", names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
 const SCENES = {
-  url: "/playground/img/scenes.png",
+  url: "/playground/img/scenes.webp",
   names: ["Boat", "Dunes", "Night", "Tree", "House", "Mountains"],
 };
 

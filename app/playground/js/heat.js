@@ -23,7 +23,7 @@ export function glowing(shares, picture) {
   shares.forEach((share, i) => {
     const [red, green, blue] = picture.data.slice(4 * i);
     const grey = DIMMED * (0.299 * red + 0.587 * green + 0.114 * blue);
-    const part = Math.min(0.85, 2 * share);
+    const part = Math.min(0.85, 1.5 * share);
     for (let at = 4 * i; at < 4 * i + 3; at += 1) mixed.data[at] = part * mixed.data[at] + (1 - part) * grey;
   });
   return mixed;

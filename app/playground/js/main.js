@@ -49,6 +49,7 @@ function makeViews() {
 function route() {
   const [name, jobId, redrawnId] = location.hash.slice(1).split("/");
   const wanted = views.has(name) ? name : FIRST;
+  if (section(wanted).hidden) scrollTo(0, 0);
   for (const other of views.keys()) section(other).hidden = other !== wanted;
   for (const link of document.querySelectorAll("nav a")) {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");

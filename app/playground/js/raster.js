@@ -65,6 +65,11 @@ export function asSeenBy(picture, model) {
   return picture;
 }
 
+/** What a Multi-Scale model draws first. @param {{small_width: number, small_height: number}} made */
+export function smallSize({ small_width, small_height }) {
+  return { width: small_width, height: small_height };
+}
+
 /** @param {ImageData} picture */
 export function canvasOf(picture) {
   const canvas = blankCanvas(picture.width, picture.height);

@@ -4,10 +4,9 @@ import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
-import { dataUrlOf, pngOf } from "./raster.js";
+import { dataUrlOf, pngOf, smallSize } from "./raster.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Model} from "./types" */
 
 const NOBODY = "No running worker has a Multi-Scale model, which is what makes large images of small ones.";
 
@@ -24,9 +23,4 @@ export function upsampleView(element, shared) {
     for (const [name, value] of Object.entries(fields.read())) body.set(name, String(value));
     return { path: "/upsample", body, given: { image: dataUrlOf(picture) } };
   });
-}
-
-/** @param {Model} model */
-function smallSize({ small_width, small_height }) {
-  return { width: small_width, height: small_height };
 }

@@ -1,0 +1,163 @@
+/** The images of a job side by side, beside what was given: painted as their rows come, ranked at the end. */
+
+import { el } from "./dom.js";
+import { Painting } from "./painting.js";
+import { canvasOf, fitted, holeOf, load, pixelsOf, smallSize } from "./raster.js";
+import { ordinal } from "./words.js";
+
+/** @import {Given, Job, JobResult, RowEvent} from "./types" */
+
+/** How long a second look takes: a moment for each row, up to this. */
+const REPLAY_MS = 4000;
+const ROW_MS = 50;
+const GAP = 12;
+const CRISP = 4;
+const MOST_ROOM = 780;
+const MARKER = /** @type {const} */ ([79, 124, 255]);
+
+export class Tiles {
+  element = el("div", { class: "tiles" });
+  /** @type {Painting[]} */
+  paintings = [];
+
+  /** Called with the image that is chosen. @type {(sample: number) => void} */
+  onOpen = () => {};
+
+  /** All that have come, for a second look. @type {RowEvent[]} */
+  #rows = [];
+  /** @type {Job | null} */
+  #job = null;
+  /** @type {ImageData | null} */
+  #ground = null;
+  /** The small image that was given. @type {ImageData | null} */
+  #small = null;
+  #frame = 0;
+
+  /** Empty tiles, with what was given in its place. @param {Job} job @param {Given} given */
+  async lay(job, { image, mask }) {
+    this.stop();
+    this.#job = job;
+    this.#rows = [];
+    this.#ground = job.kind === "complete" && image && mask ? await groundOf(job, image, mask) : null;
+    this.#small = job.kind === "upsample" && image ? fitted(await load(image), smallSize(job)) : null;
+    this.paintings = this.#blank(job);
+    this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
+    const count = job.n + (job.kind === "sample" ? 0 : 1);
+    const { columns, side } = tileSide(count, job.width, this.element.clientWidth);
+    this.element.style.setProperty("--tile", `${side}px`);
+    this.element.style.setProperty("--columns", String(columns));
+    if (job.kind === "complete" && image) this.#showOriginal("Original", await pixelsOf(image));
+    if (this.#small) this.#showOriginal(`Given, ${job.small_width} × ${job.small_height}`, this.#small);
+  }
+
+  /** @param {RowEvent} row */
+  put(row) {
+    this.#rows.push(row);
+    this.paintings[row.sample]?.put(row);
+    this.#frame ||= requestAnimationFrame(() => this.#show());
+  }
+
+  /** No more rows come. */
+  rest() {
+    this.stop();
+    this.#show();
+    for (const painting of this.paintings) painting.rest(this.#ground);
+  }
+
+  stop() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+  }
+
+  clear() {
+    this.element.replaceChildren();
+  }
+
+  /** The likeliest first. @param {NonNullable<JobResult["ranking"]>} ranking */
+  rank(ranking) {
+    ranking.forEach(({ sample, nats }, place) => {
+      const tile = this.element.querySelector(`[data-sample="${sample}"]`);
+      if (!tile) return;
+      const caption = tile.querySelector(".caption");
+      const name = place === 0 ? "Likeliest" : ordinal(place + 1);
+      if (caption) caption.textContent = `${name} · ${nats.toFixed(1)} nats`;
+      this.element.append(tile);
+    });
+  }
+
+  /** The rows again, in the order in which they came, slowly enough for the eye. */
+  replay() {
+    if (!this.#job) return;
+    this.stop();
+    const before = this.paintings;
+    this.paintings = this.#blank(this.#job);
+    this.paintings.forEach((painting, sample) => {
+      painting.likelihood = before[sample].likelihood;
+      before[sample].canvas.replaceWith(painting.canvas);
+    });
+    const rows = this.#rows;
+    const lasts = Math.min(REPLAY_MS, ROW_MS * rows.length);
+    const begun = performance.now();
+    let next = 0;
+    const step = (/** @type {number} */ now) => {
+      const due = Math.min(rows.length, Math.ceil(((now - begun) / lasts) * rows.length));
+      for (; next < due; next += 1) this.paintings[rows[next].sample]?.put(rows[next]);
+      this.#show();
+      if (next < rows.length) this.#frame = requestAnimationFrame(step);
+    };
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  /** @param {Job} job */
+  #blank(job) {
+    const paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
+    if (this.#small) for (const painting of paintings) painting.giveSmall(this.#small);
+    return paintings;
+  }
+
+  #show() {
+    this.#frame = 0;
+    for (const painting of this.paintings) painting.show(MARKER);
+  }
+
+  /** @param {string} caption @param {ImageData} picture */
+  #showOriginal(caption, picture) {
+    const canvas = canvasOf(picture);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", caption);
+    this.element.prepend(el("div", { class: "tile original" }, canvas, el("span", { class: "caption" }, caption)));
+  }
+
+  /** @param {Painting} painting @param {number} sample */
+  #tile(painting, sample) {
+    const button = el("button", { type: "button", class: "tile", "aria-label": `Image ${sample + 1}: open large` });
+    button.dataset.sample = String(sample);
+    button.append(painting.canvas, el("span", { class: "caption" }));
+    button.addEventListener("click", () => this.onOpen(sample));
+    return button;
+  }
+}
+
+/** What is kept of the given image; transparent where it is to be drawn. @param {Job} job @param {string} image @param {string} mask */
+async function groundOf(job, image, mask) {
+  const ground = await pixelsOf(image, job);
+  holeOf(await pixelsOf(mask, job)).forEach((filled, i) => {
+    if (filled) ground.data[4 * i + 3] = 0;
+  });
+  return ground;
+}
+
+/**
+ * The side of a tile in CSS pixels, so that all of them make a square that fits: a whole multiple of the image's
+ * width where that wastes little.
+ *
+ * @param {number} count
+ * @param {number} width
+ * @param {number} room
+ */
+function tileSide(count, width, room) {
+  const columns = Math.max(2, Math.ceil(Math.sqrt(count)));
+  const most = Math.floor((Math.min(room, MOST_ROOM) + GAP) / columns) - GAP;
+  const scale = Math.floor(most / width);
+  return { columns, side: scale < CRISP ? most : scale * width };
+}
