@@ -48,6 +48,26 @@ def test_file_that_is_no_picture_is_said_beside_the_picture(site: Site, tmp_path
     assert "cannot be read as a picture" in site.trouble("image")
 
 
+def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
+    """A picture without settings in it says so; the words go when something is drawn."""
+    site.open("sample")
+    site.drop("main", Path("docs/img/page-phone.webp"), "image/webp")
+    notice = site.page.locator("#notice")
+    assert "does not say how it was drawn" in notice.inner_text()
+    site.submit()
+    notice.wait_for(state="hidden")
+
+
+def test_words_of_the_server_stand_beside_the_field_that_they_are_about(site: Site) -> None:
+    """A problem names its field, and the page puts it there."""
+    site.open("sample")
+    error = {"pointer": "#/temperature", "detail": "at most 2 here"}
+    body = {"type": "urn:pixelrnn:problem:invalid", "title": "No", "status": 422, "detail": "no", "errors": [error]}
+    site.page.route("**/sample", lambda route: route.fulfill(status=422, json=body))
+    site.submit()
+    assert site.trouble("temperature") == "At most 2 here."
+
+
 def test_empty_hole_is_said_beside_the_mask(site: Site) -> None:
     """Nothing is sent when there is nothing to fill."""
     site.open("complete")

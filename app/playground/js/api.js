@@ -134,7 +134,7 @@ export class Api {
  * @param {string} id
  * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean}} options
  */
-export function imagePath(id, options) {
+function imagePath(id, options) {
   const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]));
   return `/jobs/${id}/image?${query}`;
 }

@@ -30,6 +30,6 @@ export function glowing(shares, picture) {
 }
 
 /** @param {number} share of a uniform guess @returns {number[]} red, green, blue */
-export function heatColour(share) {
+function heatColour(share) {
   return [3 * share, 3 * share - 1, 3 * share - 2].map((part) => Math.round(255 * Math.min(1, Math.max(0, part))));
 }

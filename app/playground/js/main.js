@@ -103,6 +103,7 @@ async function begin() {
   addEventListener("hashchange", route);
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", restore);
+  addEventListener("submit", () => (find(document, "#notice").hidden = true));
   route();
   look();
   try {

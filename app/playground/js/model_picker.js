@@ -84,11 +84,7 @@ export class ModelPicker {
   /** @param {Model} model */
   #card(model) {
     const facts = modelFacts(model);
-    const picture = el(
-      "span",
-      { class: "card-picture", "data-network": model.network },
-      `${model.width} × ${model.height}`,
-    );
+    const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
     showPicture(picture, model.name);
     return el(
       "label",

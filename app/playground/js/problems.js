@@ -82,7 +82,7 @@ export function explain(error) {
  *
  * @param {string} text
  */
-export function sentence(text) {
+function sentence(text) {
   const begun = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -8,7 +8,7 @@ export function plural(count, one, many = `${one}s`) {
 }
 
 /** @param {number} seconds */
-export function duration(seconds) {
+function duration(seconds) {
   if (seconds < 1) return "under a second";
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
@@ -30,7 +30,7 @@ const NETWORKS = {
 };
 
 /** @param {string} network */
-export function networkName(network) {
+function networkName(network) {
   return NETWORKS[network] ?? network;
 }
 
