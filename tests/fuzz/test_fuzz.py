@@ -60,7 +60,6 @@ def test_hostile_requests_are_answered_and_leave_nothing(patient: Up) -> None:
 
 def test_every_answer_is_one_that_the_schema_declares(patient: Up) -> None:
     """schemathesis over all operations, in all its phases, the stateful one too."""
-    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     command = [
         Path(sys.executable).with_name("schemathesis"),
         "--config-file",
@@ -68,6 +67,7 @@ def test_every_answer_is_one_that_the_schema_declares(patient: Up) -> None:
         "run",
         f"{patient.url}/openapi.json",
     ]
-    limits = ["--max-examples", "12", "--seed", "1", "--checks", checks, "--request-timeout", "40", "--no-color"]
+    limits = ["--max-examples", "12", "--seed", "1", "--request-timeout", "40", "--no-color"]
     done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False, timeout=380)
+    print(done.stdout.rpartition(" SUMMARY ")[2])
     assert done.returncode == 0, done.stdout[-6000:]
