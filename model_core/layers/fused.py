@@ -1,4 +1,4 @@
-"""The recurrent stacks on a CPU with compiled scans: what PixelNetwork.trunk computes, many times faster.
+"""The networks on a CPU: what PixelNetwork computes in plain torch, many times faster for the recurrent ones.
 
 Equal to the plain modules up to float32 rounding, values and gradients. Maps are canvases (Q, B, F) as in
 compiled/scans.py; the batch is padded to a multiple of four images.
@@ -7,10 +7,12 @@ compiled/scans.py; the batch is padded to a multiple of four images.
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from model_core.layers.convolution import ConvolutionLayer
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.layers.products import Convolutions, Outputs, masked_linear
 from model_core.layers.row_lstm import RowLSTM
 from model_core.layers.scan import LANES, TILE_ROWS, Scan, Walk, pack_gates
 
@@ -19,27 +21,42 @@ if TYPE_CHECKING:
 
 
 def fuses(network: "PixelNetwork", x: Tensor) -> bool:
-    """Can the compiled scans take this map? They know float32 on a CPU, h and c in multiples of 16."""
+    """Float32 on a CPU; the compiled scans of the recurrent layers know h and c in multiples of 16."""
     recurrent = isinstance(network.blocks[0].layer, DiagonalBiLSTM | RowLSTM)
     divides = network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
-    return recurrent and divides and x.device.type == "cpu" and x.dtype == torch.float32
+    return (divides or not recurrent) and x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def fused_trunk(network: "PixelNetwork", x: Tensor, condition: Tensor | None = None) -> Tensor:
-    """PixelNetwork.trunk, layer by layer on canvases: (B, 2h, H, W) and (B, c, H, W) -> (B, 2h, H, W)."""
+def fused_logits(network: "PixelNetwork", x: Tensor, condition: Tensor | None = None) -> Tensor:
+    """PixelNetwork.trunk and its head on canvases: (B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W).
+
+    The values of a variable lie side by side.
+    """
     B, _, H, W = x.shape
-    stream = to_canvas(x)  # (Q, B', 2h)
+    head = network.head
+    top = _trunk(network, x, condition).relu()  # (Q, B', 2h)
+    wide = masked_linear(top, head.first).relu_()  # (Q, B', head)
+    wide = masked_linear(wide, head.second).relu_()
+    logits = masked_linear(wide, head.output)  # (Q, B', C * V)
+    return from_canvas(logits, B, H, W).unflatten(1, (head.colours, head.values)).transpose(1, 2)
+
+
+def _trunk(network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tensor:
+    """(B, 2h, H, W) and (B, c, H, W) -> the top map (Q, B', 2h)."""
+    _, _, H, W = x.shape
+    canvas = to_canvas(x)  # (Q, B', 2h)
+    places = canvas.shape[:2]
+    stream = canvas.flatten(0, 1)
     upsampled = None if condition is None else to_canvas(condition)  # (Q, B', c)
     skips = None
     for block in network.blocks:
-        assert isinstance(block.layer, DiagonalBiLSTM | RowLSTM)
-        hidden = fused_layer(block.layer, stream, upsampled, H, W)  # (Q, B', h)
-        update = functional.linear(hidden, block.up.matrix(), block.up.bias)
-        stream = update.add_(stream) if network.config.residual else update
-        if block.skip is not None:
-            skip = functional.linear(hidden, block.skip.matrix(), block.skip.bias)
-            skips = skip if skips is None else skip.add_(skips)
-    return from_canvas(stream if skips is None else stream + skips, B, H, W)
+        hidden = fused_layer(block.layer, stream.unflatten(0, places), upsampled, H, W).flatten(0, 1)  # (Q * B', h)
+        ways = [block.up.matrix(), block.up.bias, stream if network.config.residual else None]
+        if block.skip is None:
+            (stream,) = Outputs.apply(hidden, *ways)  # type: ignore[misc]
+        else:
+            stream, skips = Outputs.apply(hidden, *ways, block.skip.matrix(), block.skip.bias, skips)  # type: ignore[misc]
+    return (stream if skips is None else stream + skips).unflatten(0, places)
 
 
 def to_canvas(x: Tensor) -> Tensor:
@@ -55,12 +72,18 @@ def from_canvas(canvas: Tensor, batch: int, height: int, width: int) -> Tensor:
 
 
 def fused_layer(
-    layer: DiagonalBiLSTM | RowLSTM, canvas: Tensor, condition: Tensor | None, height: int, width: int
+    layer: ConvolutionLayer | DiagonalBiLSTM | RowLSTM,
+    canvas: Tensor,
+    condition: Tensor | None,
+    height: int,
+    width: int,
 ) -> Tensor:
     """The layer's forward on a canvas: (Q, B, 2h) -> (Q, B, h); what it holds outside the image means nothing.
 
     A conditioning canvas (Q, B, c) is one more part of what a cell reads at its own pixel.
     """
+    if isinstance(layer, ConvolutionLayer):
+        return _convolution(layer, canvas, condition, height, width)
     if condition is not None:
         canvas = torch.cat([canvas, condition], 2)
     row = width + 1
@@ -72,6 +95,29 @@ def fused_layer(
     # Nothing reads the right-to-left map of the last row: its scan leaves it out.
     from_right = _scan(layer.right, _own_input(layer.right), Walk(height - 1, width, -1, (0,), (-row, 1), 1), canvas)
     return _add_shifted_down(from_left, from_right, height, width)
+
+
+def _convolution(layer: ConvolutionLayer, canvas: Tensor, condition: Tensor | None, height: int, width: int) -> Tensor:
+    Q, B, _ = canvas.shape
+    outside = torch.zeros(height + 1, width + 1, dtype=torch.bool)
+    outside[0] = outside[:, 0] = True
+    added = None if layer.condition is None or condition is None else _map(layer.condition, condition.flatten(0, 1))
+    row = width + 1
+    out = Convolutions.apply(
+        canvas.flatten(0, 1),
+        layer.down.matrix(),
+        layer.down.bias,
+        layer.spread.masked_weight(),
+        layer.spread.bias,
+        added,
+        outside.flatten().repeat_interleave(B),
+        tuple(step * B for step in (-row - 1, -row, -row + 1, -1, 0)),
+    )
+    return out.unflatten(0, (Q, B))  # type: ignore[no-any-return]
+
+
+def _map(condition: nn.Conv2d, upsampled: Tensor) -> Tensor:
+    return functional.linear(upsampled, condition.weight[:, :, 0, 0])
 
 
 def _scan(lstm: DiagonalLSTM | RowLSTM, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ class MaskedConv2d(nn.Module):
     mask: "A" hides a colour from itself at the centre pixel (first layer), "B" shows it.
     rows_above: how many rows above the pixel it reads; the whole kernel's, K // 2, unless said otherwise.
 
+    groups: for each colour its outputs and the inputs that it reads, for features that lie colour by colour.
+
     The weight (O, I, rows_above + 1, K) holds only the rows a mask leaves, and is masked when it is made or loaded and
     where its gradient flows, so that no forward pass multiplies by a mask.
     """
@@ -39,6 +41,7 @@ class MaskedConv2d(nn.Module):
         visible[:, :, -1, reach + 1 :] = 0
         visible[:, :, -1, reach] = allowed(out_colour, in_colour, see_own=mask == "B").float()
         self.register_buffer("mask", visible, persistent=False)
+        self.groups = _groups(in_colour, out_colour)
         self.weight = nn.Parameter(torch.empty_like(visible))
         self.bias = nn.Parameter(torch.zeros(len(out_colour)))
         self._initialise(visible)
@@ -68,6 +71,15 @@ class MaskedConv2d(nn.Module):
             reach = self.kernel // 2
             x = functional.pad(x, (reach, reach, self.rows_above, 0))  # what lies outside the image reads as zero
         return functional.conv2d(x, self.masked_weight(), self.bias)
+
+
+def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice], ...]:
+    """For each colour its outputs, and the inputs up to its own colour's, where both lie colour by colour."""
+    colours = range(int(out_colour.max()) + 1)
+    ends = [0, *(int((out_colour <= colour).sum()) for colour in colours)]
+    return tuple(
+        (slice(ends[colour], ends[colour + 1]), slice(0, int((in_colour <= colour).sum()))) for colour in colours
+    )
 
 
 class _MaskGradient(torch.autograd.Function):

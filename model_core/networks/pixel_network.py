@@ -14,7 +14,7 @@ from torch.nn import functional
 from model_core.config import NetworkConfig
 from model_core.layers.convolution import ConvolutionLayer
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
-from model_core.layers.fused import fused_trunk, fuses
+from model_core.layers.fused import fused_logits, fuses
 from model_core.layers.groups import colour_of
 from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
@@ -59,12 +59,17 @@ class PixelNetwork(nn.Module):
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """condition (B, c, H, W): the upsampled small image of a Multi-Scale network's second stage."""
         x = self.input(self.scale(values))  # (B, 2h, H, W)
-        return self.head(fused_trunk(self, x, condition) if fuses(self, x) else self.trunk(x, condition))
+        return fused_logits(self, x, condition) if fuses(self, x) else self.head(self.trunk(x, condition))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
         values = values.long()
-        return functional.cross_entropy(self(values, condition), values, reduction="none")
+        logits = self(values, condition)  # (B, V, C, H, W)
+        if logits.stride(1) > 1:
+            return functional.cross_entropy(logits, values, reduction="none")
+        rows = logits.permute(3, 4, 0, 2, 1)  # (H, W, B, C, V), as they lie
+        nats = functional.cross_entropy(rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none")
+        return nats.view(rows.shape[:-1]).permute(2, 3, 0, 1)
 
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""

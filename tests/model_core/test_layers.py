@@ -91,12 +91,23 @@ def test_shifting_down_moves_rows_and_clears_the_first() -> None:
 @pytest.mark.parametrize(
     ("batch", "channels", "height", "width", "hidden"), [(3, 1, 5, 4, 16), (5, 3, 4, 6, 32), (4, 1, 1, 3, 16)]
 )
-@pytest.mark.parametrize("preset", ["mnist-diagonal-bilstm", "mnist-row-lstm"])
+@pytest.mark.parametrize("preset", ["mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn"])
 @pytest.mark.parametrize("switches", [{}, {"residual": False}, {"skip": False}], ids=str)
-def test_compiled_scans_equal_plain_torch_in_logits_and_gradients(
-    batch: int, channels: int, height: int, width: int, hidden: int, preset: str, switches: dict[str, bool]
+def test_fused_networks_equal_plain_torch_in_logits_and_gradients(
+    batch: int,
+    channels: int,
+    height: int,
+    width: int,
+    hidden: int,
+    preset: str,
+    switches: dict[str, bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The float32 path with its hand-written backward pass against autograd in float64, every parameter."""
+    """The float32 path with its hand-written backward pass against autograd in float64, every parameter.
+
+    In the smallest portions, so that neighbours lie in other ones.
+    """
+    monkeypatch.setattr("model_core.layers.products.CACHE_BYTES", 1)
     size = {"layers": 2, "hidden": hidden, "head": 8, "channels": channels, "height": height, "width": width}
     network = untrained(preset, seed=1, **size, **switches).network.requires_grad_(True)
     values = torch.randint(0, 2, (batch, channels, height, width), generator=torch.Generator().manual_seed(2))

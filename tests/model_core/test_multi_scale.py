@@ -130,8 +130,8 @@ def test_bytes_are_the_same_alone_and_in_any_company() -> None:
     assert np.array_equal(np.stack([row.values for row in rows], 1), together[2].numpy())
 
 
-@pytest.mark.parametrize("base", ["row-lstm", "diagonal-bilstm"])
-def test_compiled_scans_equal_plain_torch_when_conditioned(base: str) -> None:
+@pytest.mark.parametrize("base", BASES)
+def test_fused_networks_equal_plain_torch_when_conditioned(base: str) -> None:
     """Logits and gradients of the float32 path against float64, the deconvolutions included."""
     size = {
         "layers": 2,
