@@ -44,16 +44,16 @@ def main(
     digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
     save_inputs(_pixels(digits[0], loaded), out)
-    _save(samples(loaded, seed), out / "samples.png", scale)
-    _save(completions(loaded, digits, seed), out / "completions.png", scale)
+    save(samples(loaded, seed), out / "samples.png", scale)
+    save(completions(loaded, digits, seed), out / "completions.png", scale)
 
 
 def save_inputs(digit: Picture, out: Path) -> None:
     """A digit (1, H, W) and the mask that asks for its lower half, white = fill."""
     mask = np.zeros_like(digit[0])
     mask[len(mask) // 2 :] = 255
-    _save(digit[0], out / "digit.png")
-    _save(mask, out / "lower-half.png")
+    save(digit[0], out / "digit.png")
+    save(mask, out / "lower-half.png")
 
 
 def samples(model: "Model", seed: int) -> Picture:
@@ -61,7 +61,7 @@ def samples(model: "Model", seed: int) -> Picture:
     from model_core import sample
 
     drawn = _pixels(sample(model, n=64, seed=seed), model)
-    return _table([[tint(drawn[8 * row + column]) for column in range(8)] for row in range(8)])
+    return side_by_side([[tint(drawn[8 * row + column]) for column in range(8)] for row in range(8)])
 
 
 def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> Picture:
@@ -79,7 +79,7 @@ def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> P
         )
         original = tint(_pixels(digit, model), given=np.ones_like(keep))
         rows.append([original, *(tint(image, given=keep) for image in drawn)])
-    return _table(rows)
+    return side_by_side(rows)
 
 
 def tint(pixels: Picture, given: npt.NDArray[np.bool_] | None = None) -> Picture:
@@ -94,14 +94,14 @@ def _pixels(values: npt.ArrayLike, model: "Model") -> Picture:
     return values_to_pixels(np.asarray(values), model.config.values)
 
 
-def _table(rows: list[list[Picture]]) -> Picture:
+def side_by_side(rows: list[list[Picture]]) -> Picture:
     """Pictures of one size in rows and columns, a grey line around each."""
     framed = [[np.pad(picture, ((0, 1), (0, 1), (0, 0)), constant_values=LINE) for picture in row] for row in rows]
     joined = np.concatenate([np.concatenate(row, axis=1) for row in framed], axis=0)
     return np.pad(joined, ((1, 0), (1, 0), (0, 0)), constant_values=LINE)
 
 
-def _save(picture: Picture, path: Path, scale: int = 1) -> None:
+def save(picture: Picture, path: Path, scale: int = 1) -> None:
     Image.fromarray(picture.repeat(scale, axis=0).repeat(scale, axis=1)).save(path, optimize=True)
     typer.echo(path)
 
