@@ -24,7 +24,7 @@ VIEWPORT = {"width": 1280, "height": 1000}
 LIMIT_MS = 120_000
 _FRAME = "BeginMainThreadFrame"
 _EVERY_FRAME = "() => { const again = () => requestAnimationFrame(again); again(); }"
-_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 _SCRIPT = ("FunctionCall", "FireAnimationFrame", "RunMicrotasks", "EvaluateScript")
 
 

@@ -137,7 +137,7 @@ def _beside(tiles: list[Image.Image]) -> Image.Image:
 
 def _save(picture: Image.Image, path: Path) -> None:
     if path.suffix == ".webp":
-        picture.save(path, lossless=picture.mode in ("1", "P"), quality=40, method=6)
+        picture.save(path, lossless=picture.mode in ("1", "P"), quality=30, method=6)
     else:
         picture.save(path, optimize=True)
     typer.echo(path)

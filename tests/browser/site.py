@@ -79,12 +79,15 @@ class Site:
         self.open("sample")
         self.choose_model("tiny-diagonal")
         self.fill("n", "64")
-        self.submit()
-        job, worker = self.job_id, self.service.children()["worker"]
-        while self.service.get(f"/jobs/{job}")["rows_done"] == 0:
-            time.sleep(0.005)
+        worker = self.service.children()["worker"]
         os.kill(worker, signal.SIGSTOP)
         try:
+            self.submit()
+            job = self.job_id
+            while self.service.get(f"/jobs/{job}")["rows_done"] == 0:
+                os.kill(worker, signal.SIGCONT)
+                time.sleep(0.05)
+                os.kill(worker, signal.SIGSTOP)
             self.wait_for_standing("Drawing")
             yield job
         finally:
@@ -110,8 +113,7 @@ class Site:
     @property
     def job_id(self) -> str:
         """Of the job that is shown."""
-        self.page.wait_for_url(re.compile(r"#\w+/\w"))
-        return self.page.evaluate("location.hash.split('/')[1]")
+        return self.page.wait_for_function("() => location.hash.split('/')[1]").json_value()
 
     def pixels(self, index: int) -> list[int]:
         """Red of every pixel of a tile, -1 where nothing is drawn."""

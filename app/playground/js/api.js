@@ -7,6 +7,7 @@ import { Problem, Unreachable } from "./problems.js";
 const KEY = "pixelrnn.key";
 const TRIES = 3;
 const PAUSE_MS = 400;
+const LOOK_LIMIT_MS = 8000;
 
 export class Api {
   /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
@@ -27,7 +28,7 @@ export class Api {
 
   /** @returns {Promise<Model[]>} */
   async models() {
-    return (await this.#json("/models")).models;
+    return (await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) })).models;
   }
 
   /**
@@ -119,14 +120,14 @@ export class Api {
     try {
       return await fetch(path, { ...request, headers });
     } catch (error) {
-      if (request.signal?.aborted) throw error;
+      if (request.signal?.aborted && request.signal.reason.name !== "TimeoutError") throw error;
       throw new Unreachable();
     }
   }
 
-  /** @param {string} path */
-  async #json(path) {
-    return (await this.send(path, {})).json();
+  /** @param {string} path @param {RequestInit} request */
+  async #json(path, request = {}) {
+    return (await this.send(path, request)).json();
   }
 }
 

@@ -56,15 +56,14 @@ export class JobBoard {
    * Show this job from its first row on, until it ends or another one is shown. Never throws: trouble is said here.
    *
    * @param {string} id
-   * @param {Given} [given]
    */
-  async watch(id, given = this.#history.get(id)?.given ?? {}) {
+  async watch(id) {
     if (id === this.#watched) return;
     this.#leave.abort();
     this.#watched = id;
     this.#leave = new AbortController();
     const { signal } = this.#leave;
-    this.#given = given;
+    this.#given = this.#history.get(id)?.given ?? {};
     this.#job = null;
     this.#bar.value = 0;
     this.#cancel.hidden = true;
