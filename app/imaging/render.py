@@ -93,6 +93,7 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
 def origin_of(spec: JobSpec) -> dict[str, str]:
     """What it takes to draw the same picture again."""
     return {
+        "kind": spec.kind.value,
         "model": spec.model,
         "digest": spec.digest,
         "seed": str(spec.seed),

@@ -33,8 +33,8 @@ def test_picture_is_what_was_drawn_when_finished(client: httpx.Client, worker: H
         image = picture(client.get(link, params={"sample": sample}))
         assert image.mode == {"grey": "L", "colour": "RGB"}[model]
         assert (image.size, image.tobytes()) == ((spec.width, spec.height), image_bytes(spec, sample))
-        text = {"model": model, "digest": spec.digest, "seed": "3", "temperature": "1.0", "sample": str(sample)}
-        assert image.info == text
+        origin = {"kind": "sample", "model": model, "digest": spec.digest, "seed": "3", "temperature": "1.0"}
+        assert image.info == {**origin, "sample": str(sample)}
 
 
 def test_rows_not_drawn_yet_are_black_when_looked_at_early(client: httpx.Client, worker: HandWorker) -> None:
