@@ -1,7 +1,7 @@
 """The networks on a CPU: what PixelNetwork computes in plain torch, many times faster for the recurrent ones.
 
 Equal to the plain modules up to float32 rounding, values and gradients. Maps are canvases (Q, B, F) as in
-compiled/scans.py; the batch is padded to a multiple of four images.
+compiled/scans.py; for the scans the batch is padded to a multiple of four images.
 """
 
 from typing import TYPE_CHECKING
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
 def fuses(network: "PixelNetwork", x: Tensor) -> bool:
     """Float32 on a CPU; the compiled scans of the recurrent layers know h and c in multiples of 16."""
-    recurrent = isinstance(network.blocks[0].layer, DiagonalBiLSTM | RowLSTM)
+    layer = network.blocks[0].layer
     divides = network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
-    return (divides or not recurrent) and x.device.type == "cpu" and x.dtype == torch.float32
+    known = divides or isinstance(layer, ConvolutionLayer)
+    return known and x.device.type == "cpu" and x.dtype == torch.float32 and not _too_few(layer, len(x))
+
+
+def _too_few(layer: nn.Module, images: int) -> bool:
+    """A padded tile costs as much as a full one: one image with h = 32 or 64, and up to three with h = 128, were faster
+    without the scan."""
+    return isinstance(layer, RowLSTM) and images < TILE_ROWS and images * 32 <= layer.hidden
 
 
 def fused_logits(network: "PixelNetwork", x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -44,10 +51,11 @@ def fused_logits(network: "PixelNetwork", x: Tensor, condition: Tensor | None = 
 def _trunk(network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tensor:
     """(B, 2h, H, W) and (B, c, H, W) -> the top map (Q, B', 2h)."""
     _, _, H, W = x.shape
-    canvas = to_canvas(x)  # (Q, B', 2h)
+    tile = 1 if isinstance(network.blocks[0].layer, ConvolutionLayer) else TILE_ROWS
+    canvas = to_canvas(x, tile)  # (Q, B', 2h)
     places = canvas.shape[:2]
     stream = canvas.flatten(0, 1)
-    upsampled = None if condition is None else to_canvas(condition)  # (Q, B', c)
+    upsampled = None if condition is None else to_canvas(condition, tile)  # (Q, B', c)
     skips = None
     for block in network.blocks:
         hidden = fused_layer(block.layer, stream.unflatten(0, places), upsampled, H, W).flatten(0, 1)  # (Q * B', h)
@@ -59,9 +67,9 @@ def _trunk(network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tens
     return (stream if skips is None else stream + skips).unflatten(0, places)
 
 
-def to_canvas(x: Tensor) -> Tensor:
-    """(B, F, H, W) -> (Q, B', F) with zeros outside the image and in the images that pad the batch."""
-    spare = -x.shape[0] % TILE_ROWS
+def to_canvas(x: Tensor, tile: int = TILE_ROWS) -> Tensor:
+    """(B, F, H, W) -> (Q, B', F) with zeros outside the image, and in the images that pad B to a multiple of tile."""
+    spare = -x.shape[0] % tile
     return functional.pad(x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)).flatten(0, 1)
 
 
