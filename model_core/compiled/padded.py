@@ -2,7 +2,8 @@
 
 A map of F features has them side by side, colour after colour, so what colour c may read at its own pixel is a prefix
 of the map. A cell of it is a little wider, for the last vector of a colour to run on. In weights each colour begins a
-vector of 16 outputs of its own, (vectors, inputs, 16), padded with zeros, so masked zeros are never multiplied.
+vector of 16 outputs of its own, (vectors, inputs, 16), padded with zeros, so masked zeros are never multiplied. The
+vectors that one tile takes (products.block) are mixed: (inputs, vectors of the tile, 16) in their place.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.products import LANES
+from model_core.compiled.products import LANES, block
 from model_core.layers.groups import colour_of
 
 Floats = NDArray[np.float32]
@@ -59,10 +60,17 @@ def gate_order(hidden: Layout) -> Tensor:
 
 
 def whole_columns(weights: Tensor) -> Floats:
-    """(O, I) weights of all colours at once -> (vectors, I, 16)."""
+    """(O, I) weights of all colours at once -> (vectors, I, 16), those of a tile mixed."""
     outputs, inputs = weights.shape
     padded = functional.pad(weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs))
-    return padded.view(-1, LANES, inputs).transpose(1, 2).contiguous().numpy()
+    blocked = np.empty((len(padded) // LANES, inputs, LANES), np.float32)
+    vector = 0
+    while vector < len(blocked):
+        wide = block(len(blocked) - vector)
+        columns = padded[vector * LANES : (vector + wide) * LANES]
+        blocked[vector : vector + wide] = columns.t().contiguous().numpy().reshape(wide, inputs, LANES)
+        vector += wide
+    return blocked
 
 
 def colour_columns(weights: Tensor, outputs: Layout) -> Floats:

@@ -1,8 +1,8 @@
 """Products of a work list's features with weights, in tiles (all functions numba's).
 
-Where features lie is a spot (tiles.py). Weights are laid out by vectors of 16 columns, (..., vectors, inputs, 16), so
-that a tile reads them in the order in which they lie; where a product begins in them is (address, bytes from one vector
-to the next).
+Where features lie is a spot (tiles.py). Weights are (..., vectors, inputs, 16), vectors of 16 columns; within that,
+those of one tile are mixed, input by input, so that a tile reads one stretch of memory from end to end. Where a product
+begins in them is (address, bytes from one vector to the next, bytes of the inputs left out of each vector).
 
 The columns of one colour are whole vectors in the weights, and in the maps no wider than they are: the last vector runs
 on into the next colour's features, with weights of zero, and that colour writes them when its turn comes. So whatever
@@ -66,7 +66,13 @@ def everywhere(vector, cells):  # type: ignore[no-untyped-def]
 def columns(weights, layer, vector, row):  # type: ignore[no-untyped-def]
     """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
-    return address(weights) + layer * weights.strides[0] + vector * stride + row * VECTOR_BYTES, stride
+    return address(weights) + layer * weights.strides[0] + vector * stride, stride, row * VECTOR_BYTES
+
+
+@njit(inline="always")
+def block(left):  # type: ignore[no-untyped-def]
+    """How many of so many vectors of columns a tile takes."""
+    return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -77,8 +83,7 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
     """
     vector = 0
     while vector < vectors:
-        left = vectors - vector
-        wide = min(WIDEST, left) if left != 4 else min(WIDEST, 2)
+        wide = block(vectors - vector)
         across = vector * VECTOR_BYTES
         pixel = 0
         while pixel < count:
@@ -90,7 +95,7 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
                 (read[0], read[1], read[2] + along),
                 taps,
                 features,
-                (weights[0] + vector * weights[1], weights[1]),
+                weights[0] + vector * weights[1] + wide * weights[2],
                 bias + across,
                 (start[0] + across, start[1], start[2] + along),
                 (out[0] + across, out[1], out[2] + along),
@@ -112,7 +117,7 @@ def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start
         read,
         1,
         known,
-        (weights[0] + first * weights[1], weights[1]),
+        (weights[0] + first * weights[1], weights[1], weights[2]),
         vectors[colour + 1] - first,
         bias + column * BYTES,
         aside(start, column),

@@ -95,7 +95,7 @@ def add_product(
 
     right has `count` rows, `stride` bytes apart, its vectors of columns beginning at the addresses `columns`. Each
     element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile. ahead: how many
-    bytes further on to fetch what a later product reads.
+    bytes further on to fetch what is read later.
     """
     whole = b.and_(count, INDEX(-UNROLL))
     with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
