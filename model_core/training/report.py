@@ -111,6 +111,8 @@ def _facts(card: Card) -> Iterator[str]:
     colours = "grey" if config.channels == 1 else "colour"
     yield f"{describe_network(config)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
+    if start := training.get("start"):
+        yield f"begun with the weights that `{start['model']}` had, sha256 {start['sha256'][:12]}..."
     if training:
         hardware = training.get("hardware") or "hardware not recorded"
         effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {training['hours']:.2f} hours"

@@ -87,6 +87,15 @@ def test_other_data_never_mixes_with_the_paper_s() -> None:
     assert "(red 4.000, green 3.000, blue 2.500)" in page
 
 
+def test_the_weights_that_a_model_began_with_are_named() -> None:
+    """Its epochs are then not all that it took."""
+    began = replace(
+        card("further", preset("mnist-pixelcnn"), "binarized MNIST"),
+        training={"epochs": 1, "images": 5, "hours": 0.1, "start": {"model": "first", "sha256": "abcdef" * 10}},
+    )
+    assert "- begun with the weights that `first` had, sha256 abcdefabcdef..." in render([began])
+
+
 def test_a_network_is_described_by_what_tells_it_from_others() -> None:
     """Kind, depth, width, missing connections, scales."""
     assert describe_network(preset("imagenet64-row-lstm")) == "Row LSTM, 4 layers, h = 512, no residual connections"
