@@ -99,6 +99,8 @@ def _digest(script: str) -> str:
 class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
+        self._turn = asyncio.Semaphore(redis_clients.MAX_COMMAND_CONNECTIONS)
+        """First come, first served: the pool gives a free connection to whoever asks next, past those who wait."""
         self._redis: Any = redis_clients.commands(url)  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
@@ -238,7 +240,7 @@ class Store:
     @contextlib.asynccontextmanager
     async def _within_budget(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._budget_s):
+            async with asyncio.timeout(self._budget_s), self._turn:
                 yield
         except TimeoutError as error:
             raise redis_errors.TimeoutError("no answer within the budget") from error

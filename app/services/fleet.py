@@ -79,33 +79,42 @@ class Fleet:
 
 
 class FleetWatch:
+    """The fleet, looked at now and then. In good time before a view is too old the next look begins, so that requests
+    need not wait for it; those that do, all wait for the same one."""
+
     def __init__(self, store: Store, age_s: float) -> None:
         self._store = store
         self._age_s = age_s
-        self._reading = asyncio.Lock()
+        self._look: asyncio.Task[Fleet] | None = None
         self._seen: Fleet | None = None
         self._seen_at = 0.0
 
     async def now(self) -> Fleet:
         """As it was at most `age_s` ago."""
-        asked_at = time.monotonic()
-        if self._seen is None or self._seen_at < asked_at - self._age_s:
-            async with self._reading:
-                if self._seen is None or self._seen_at < asked_at - self._age_s:
-                    await self._read()
-        assert self._seen is not None
+        age_s = time.monotonic() - self._seen_at
+        if self._seen is None or age_s > self._age_s:
+            return await asyncio.shield(self._begin())
+        if age_s > 0.7 * self._age_s:
+            self._begin()
         return self._seen
 
     async def fresh(self) -> Fleet:
         """As it is."""
-        async with self._reading:
-            await self._read()
-        assert self._seen is not None
-        return self._seen
+        return await self._read()
 
-    async def _read(self) -> None:
+    def _begin(self) -> "asyncio.Task[Fleet]":
+        """The look that is being taken, or else a new one."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._read())
+            self._look.add_done_callback(lambda look: look.cancelled() or look.exception())  # nobody may wait for it
+        return self._look
+
+    async def _read(self) -> Fleet:
         at = time.monotonic()
         workers, load, (used, limit) = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.memory()
         )
-        self._seen, self._seen_at = Fleet(workers, Pace(load), used, limit), at
+        seen = Fleet(workers, Pace(load), used, limit)
+        if at >= self._seen_at:
+            self._seen, self._seen_at = seen, at
+        return seen
