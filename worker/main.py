@@ -39,6 +39,10 @@ from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
 EXIT_CRASHED = 70
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may make others wait for the interpreter. The engine comes back from compiled code for it after
+every step, of a millisecond or so; Python's 5 ms would cost it more than the drawing."""
+
 STOP_S = 0.5
 """How long each part may take to stop; together under two seconds."""
 
@@ -166,6 +170,7 @@ def _crash(arguments: threading.ExceptHookArgs) -> None:
 def run(settings: Settings) -> int:
     """The whole life of a worker process; the exit status."""
     logs.configure(settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     log = structlog.get_logger("worker")
     threading.excepthook = _crash
     try:

@@ -6,6 +6,7 @@
     tiles.py         drawing: a few pixels, anywhere in memory, through one piece of a layer
     products.py      drawing: a whole list of pixels, in such tiles
     padded.py        drawing: maps and weights laid out for the tiles
+    philox.py        drawing: the noise
     frontier.py      drawing: which pixels can be drawn now, several rows at once
     pixels.py        drawing: what every network shares; convolution.py, row_lstm.py, diagonal.py: their layers;
                      recurrence.py: what the latter two share

@@ -156,6 +156,9 @@ def test_known_without_keep_or_of_another_shape_is_refused() -> None:
 def test_noise_is_a_function_of_seed_sample_row_column_and_colour() -> None:
     """Pinned numbers: a change here would change every picture ever drawn. The width of the image plays no part."""
     assert row_noise(7, 0, 0, 2)[0, :3].tolist() == [0.8720734548204873, 0.29536538151378355, 0.4200976785072422]
+    for seed, i, of_small in ((7, 3, False), (2**53 - 1, 63, True), (0, 0, True)):
+        rows = [row_noise(seed, i, y, 9, of_small)[:, :3] for y in range(4)]
+        assert np.array_equal(image_noise(seed, i, 4, 9, 3, of_small), rows)
     assert np.array_equal(image_noise(7, 3, 4, 9, 3)[:, :5], image_noise(7, 3, 4, 5, 3))
     assert np.array_equal(image_noise(7, 3, 4, 9, 3)[..., :1], image_noise(7, 3, 4, 9, 1))
     different = {row_noise(s, i, y, 1)[0, 0] for s in (0, 1, 2**53 - 1) for i in (0, 1) for y in (0, 1)}
