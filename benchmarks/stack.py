@@ -29,7 +29,8 @@ class Stack:
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{_free_port()}"
         self.redis: Any = Redis.from_url(EmbeddedRedis(self._data).url)
-        self._environment = {**os.environ, "PIXELRNN_MODELS": model}
+        one_client = {"PIXELRNN_CLIENT_RATE": "1e9", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
+        self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client}
 
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
