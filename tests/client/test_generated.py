@@ -58,7 +58,7 @@ def test_a_generated_python_client_does_everything(service: str, tmp_path: Path)
 
 
 @pytest.mark.skipif(
-    shutil.which("npm") is None or not (TYPESCRIPT / "node_modules").exists(),
+    shutil.which("npm") is None or not (TYPESCRIPT / "node_modules" / ".bin" / "openapi-typescript").exists(),
     reason="needs Node; `make test` installs the packages where npm is",
 )
 def test_generated_typescript_types_fit_a_program() -> None:
