@@ -11,7 +11,7 @@ from PIL import Image
 
 from model_core.config import NetworkConfig
 from model_core.data.pixels import values_to_pixels
-from model_core.sampling.engine import ImageRequest
+from model_core.image_request import ImageRequest
 
 SIZES = (1, 1, 1, 1, 2, 4, 8, 16)
 """Images a job asks for, each as likely: four in eight ask for one, and most images are of the large ones."""
@@ -46,6 +46,11 @@ class Mix:
         self._keep = np.zeros((config.height, config.width), bool)
         self._keep[: config.height // 2] = True
         self._small = self._known[:, :: config.factor, :: config.factor]
+        self._pictures = {
+            "complete": _png(values_to_pixels(self._known, config.values)),
+            "upsample": _png(values_to_pixels(self._small, config.values)),
+        }
+        self._mask = _png(np.where(self._keep, 0, 255).astype(np.uint8)[None])
 
     @property
     def can_upsample(self) -> bool:
@@ -62,9 +67,9 @@ class Mix:
         if job.kind == "sample":
             return httpx.Request("POST", f"{url}/sample", json=fields)
         texts = {name: str(value) for name, value in fields.items()}
-        files = {"image": ("image.png", _png(values_to_pixels(self._input(job), self._config.values)), "image/png")}
+        files = {"image": ("image.png", self._pictures[job.kind], "image/png")}
         if job.kind == "complete":
-            files["mask"] = ("mask.png", _png(np.where(self._keep, 0, 255).astype(np.uint8)[None]), "image/png")
+            files["mask"] = ("mask.png", self._mask, "image/png")
         return httpx.Request("POST", f"{url}/{job.kind}", data=texts, files=files)
 
     def requests(self, job: Job) -> list[ImageRequest]:
@@ -75,9 +80,6 @@ class Mix:
             "upsample": {"small": self._small},
         }[job.kind]
         return [ImageRequest(job.seed, i, **given) for i in range(job.n)]
-
-    def _input(self, job: Job) -> np.ndarray:
-        return self._known if job.kind == "complete" else self._small
 
 
 def _png(pixels: np.ndarray) -> bytes:

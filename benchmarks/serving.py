@@ -8,10 +8,12 @@ process with a fixed seed says so, whatever became of those before. This process
 """
 
 import argparse
+import http.client
 import itertools
 import json
 import random
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,9 +25,10 @@ from page import machine, number, table, write_section
 from stack import Stack
 
 from model_core import load_model
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.sampling.benchmark import percentile
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine
 
 SEED = 1
 SLOTS = 16
@@ -100,8 +103,9 @@ def _arguments() -> argparse.Namespace:
 def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: float) -> Served:
     """Send the load to a fresh service."""
     served = Served(share, seconds)
-    with Stack(model.card.name) as stack, ThreadPoolExecutor(SENDERS) as senders, httpx.Client(timeout=60) as client:
-        sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, client, stack.url, mix, job))
+    with Stack(model.card.name) as stack, ThreadPoolExecutor(SENDERS) as senders:
+        sender = Sender()
+        sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, sender, stack.url, mix, job))
         accepted = [(job, found[0]) for job, future in sent if (found := future.result()) is not None]
         rows = stack.rows_done([job_id for _, job_id in accepted])
         served.refused = len(sent) - len(accepted)
@@ -139,13 +143,34 @@ def _send(
     return sent
 
 
-def _post(client: httpx.Client, url: str, mix: Mix, job: Job) -> tuple[str, float] | None:
+class Sender:
+    """Sends requests over one connection for each thread. A client library's own work would be taken from the service,
+    with which this process shares the machine."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    def send(self, request: httpx.Request) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPConnection(request.url.host, request.url.port, timeout=60)
+            self._of_thread.connection = connection
+        connection.request(request.method, request.url.path, request.read(), dict(request.headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _post(sender: Sender, url: str, mix: Mix, job: Job) -> tuple[str, float] | None:
     """The job's id and when it was sent; None when the service had no room for it."""
+    request = mix.post(url, job)
     sent_at = time.perf_counter()
-    response = client.send(mix.post(url, job))
-    if response.status_code in (429, 503):
+    status, body = sender.send(request)
+    if status in (429, 503):
         return None
-    return response.raise_for_status().json()["id"], sent_at
+    if status != 202:
+        raise RuntimeError(f"{request.url.path} answered {status}: {body.decode()}")
+    return json.loads(body)["id"], sent_at
 
 
 def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> float:
@@ -191,20 +216,19 @@ def lone(model: Model, stack: Stack, name: str, rounds: int) -> tuple[float, flo
 def under_large_job(stack: Stack, mix: Mix, rounds: int) -> tuple[float, float]:
     """Seconds that a job of 64 images takes when it is alone, and until the first row of a job of one image that is
     sent at some moment of such a job: medians."""
-    chance, whole, first = random.Random(SEED), [], []
-    with httpx.Client(timeout=60) as client:
-        for seed in range(rounds):
-            whole.append(_timed_to(stack.wait_end, client, stack, mix, Job("sample", 64, seed)))
-            large = _post(client, stack.url, mix, Job("sample", 64, seed))
-            time.sleep(chance.random() * 0.7 * whole[-1])
-            first.append(_timed_to(stack.wait_first_row, client, stack, mix, Job("sample", 1, seed)))
-            assert large is not None
-            stack.wait_end(large[0])
+    chance, whole, first, sender = random.Random(SEED), [], [], Sender()
+    for seed in range(rounds):
+        whole.append(_timed_to(stack.wait_end, sender, stack, mix, Job("sample", 64, seed)))
+        large = _post(sender, stack.url, mix, Job("sample", 64, seed))
+        time.sleep(chance.random() * 0.7 * whole[-1])
+        first.append(_timed_to(stack.wait_first_row, sender, stack, mix, Job("sample", 1, seed)))
+        assert large is not None
+        stack.wait_end(large[0])
     return statistics.median(whole), statistics.median(first)
 
 
-def _timed_to(wait: Callable[[str], None], client: httpx.Client, stack: Stack, mix: Mix, job: Job) -> float:
-    accepted = _post(client, stack.url, mix, job)
+def _timed_to(wait: Callable[[str], None], sender: Sender, stack: Stack, mix: Mix, job: Job) -> float:
+    accepted = _post(sender, stack.url, mix, job)
     assert accepted is not None
     wait(accepted[0])
     return time.perf_counter() - accepted[1]
