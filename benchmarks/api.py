@@ -34,7 +34,7 @@ from benchmarks.api_client import HEALTH, Answers, ask_for, open_streams, sample
 from pixelrnn.embedded import EmbeddedRedis
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.events import RowDrawn
+from worker.contract.events import row_entry
 
 _CORES = sorted(os.sched_getaffinity(0))
 _TURNS = 5
@@ -187,7 +187,7 @@ class _Feeder:
             for _ in range(batch):
                 name, seq = self._names[written % len(self._names)], written // len(self._names) + 1
                 row = struct.pack("<d", time.monotonic()).ljust(SIDE * 3, b"\0")
-                entry = RowDrawn.of(0, (seq - 1) % SIDE, row).entry()
+                entry = row_entry(0, (seq - 1) % SIDE, row)
                 pipeline.eval(scripts.APPEND, 4, *scripts.of(name), TOKEN, keys.ACTIVE_TTL_S, seq, entry)
                 written += 1
             assert set(pipeline.execute()) == {b"ok"}

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.likelihood import bits_per_dim
 from model_core.models import Model
 
@@ -53,10 +52,3 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
         colour_bits=bits.mean((1, 2)).tolist(),
         uniform_bits=config.channels * math.log2(config.values),
     )
-
-
-def quantise(pixels: NDArray[np.uint8], levels: int) -> tuple[NDArray[np.uint8], int]:
-    """Pixels (C, H, W) as the nearest of `levels` values, and how many of the H * W pixels that moved."""
-    values = pixels_to_values(pixels, levels)
-    moved = (values_to_pixels(values, levels) != pixels).any(0)
-    return values, int(moved.sum())

@@ -7,9 +7,10 @@ from typing import Any
 from PIL import Image
 
 from model_core.data.images import read_pixels
+from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
 from model_core.models import load_model
-from model_core.picture_score import PictureScore, quantise, score_picture
+from model_core.picture_score import PictureScore, score_picture
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def score_file(scoring: Scoring) -> dict[str, Any]:
     that cannot be written.
     """
     model = load_model(scoring.model, device=scoring.device, models_dir=scoring.models_dir)
-    values, quantised = quantise(read_pixels(scoring.image, model.config), model.config.values)
+    values, quantised = nearest_values(read_pixels(scoring.image, model.config), model.config.values)
     score = score_picture(model, values)
     if scoring.map is not None:
         _write_map(score, scoring.map, scoring.scale)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.sampling.engine import ImageRequest
+from model_core.image_request import ImageRequest
 from worker.contract.cards import ModelCard
 
 HEIGHT, WIDTH, CHANNELS, VALUES = 4, 3, 1, 256

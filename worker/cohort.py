@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.sampling.engine import ImageRequest
+from model_core.image_request import ImageRequest
 from worker.contract.events import Stage
 from worker.images import PlannedImage
 
@@ -45,8 +45,7 @@ class _Seat:
     """Rows to come that are published already."""
 
 
-@dataclass(frozen=True)
-class CohortRow:
+class CohortRow(NamedTuple):
     """A new row of one seated image; `left` when it was the image's last and the slot is free again."""
 
     token: str

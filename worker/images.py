@@ -7,15 +7,15 @@ no queue.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.data.pixels import pixels_to_values, values_to_pixels
-from model_core.picture_score import quantise
-from model_core.sampling.engine import ImageRequest
+from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
+from model_core.image_request import ImageRequest
 from worker.contract.cards import ModelCard
-from worker.contract.events import RowDrawn, Stage
+from worker.contract.events import RowDrawn, Stage, row_entry
 from worker.contract.jobs import JobKind, JobSpec
 from worker.faults import JobRefusedError, kind_refused, malformed_spec, model_changed, shape_mismatch
 
@@ -71,7 +71,7 @@ def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np
     does not fit."""
     if spec.pixel is not None and (spec.pixel.x >= spec.width or spec.pixel.y >= spec.height):
         raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
-    return quantise(_picture(spec, pixels, spec.height, spec.width), values)
+    return nearest_values(_picture(spec, pixels, spec.height, spec.width), values)
 
 
 def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
@@ -153,5 +153,11 @@ def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
 
 def row_event(sample: int, y: int, row: NDArray[np.integer], values: int, stage: Stage = Stage.FINAL) -> str:
     """The stream entry (JSON) of one drawn row of values (C, W)."""
-    pixels = values_to_pixels(row, values).T  # (W, C): pixel by pixel, colour by colour
-    return RowDrawn.of(sample, y, np.ascontiguousarray(pixels).tobytes(), stage).entry()
+    pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
+    return row_entry(sample, y, pixel_by_pixel.translate(_pixel_of_value(values)), stage)
+
+
+@lru_cache
+def _pixel_of_value(levels: int) -> bytes:
+    """For bytes.translate, a tenth of the time of an array operation on a short row."""
+    return values_to_pixels(np.arange(levels), levels).tobytes().ljust(256, b"\0")

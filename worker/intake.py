@@ -127,11 +127,9 @@ class BatchWorker(SimpleWorker):
         pass
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Keep RQ's record of this worker. Without a pipeline: as well as possible, the next beat is the retry."""
-        try:
+        """Part of a pipeline, or nothing: RQ calls it around every job, and `beat` comes each second anyway."""
+        if pipeline is not None:
             super().heartbeat(RECORD_TTL_S, pipeline=pipeline)
-        except RedisError as error:
-            self._slog.warning("heartbeat_missed", error=str(error))
 
     # -- taking ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from worker.claims import Claim, Outcome
 from worker.contract import keys, scripts
@@ -82,14 +82,27 @@ class Ledger:
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
+        answers = self._append(batches)
+        if any(isinstance(answer, NoScriptError) for answer in answers):  # it is new, or has just been started
+            self._redis.script_load(scripts.APPEND)
+            answers = self._append(batches)
+        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+
+    def _append(self, batches: Sequence[Batch]) -> list[Any]:
+        """The script is called by its digest: its text is a hundred rows long."""
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
             job = scripts.of(batch.claim.job_id)
-            pipeline.eval(
-                scripts.APPEND, len(job), *job, batch.claim.token, keys.ACTIVE_TTL_S, batch.first_seq, *batch.rows
+            pipeline.evalsha(
+                scripts.APPEND_DIGEST,
+                len(job),
+                *job,
+                batch.claim.token,
+                keys.ACTIVE_TTL_S,
+                batch.first_seq,
+                *batch.rows,
             )
-        answers = pipeline.execute(raise_on_error=False)
-        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+        return pipeline.execute(raise_on_error=False)
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
         """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""

@@ -1,16 +1,15 @@
-"""The worker process: load and warm up, register, draw until told to stop, give back what is unfinished.
+"""The worker process: start the engine's, register, take jobs until told to stop, give back what is unfinished.
 
 main thread      takes jobs from RQ (intake) and opens them (admission)
-engine           draws (runner)             publisher     rows out, jobs settled
-finisher         tells RQ how jobs ended    heartbeat     leases and announcement
-cancellation     hears of cancels           recovery      jobs of dead workers
+engine link      hears rows and ends from the engine's process, which loads the models, warms up and draws
+publisher        rows out, jobs settled     finisher      tells RQ how jobs ended
+heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 """
 
+import contextlib
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable
 
 import structlog
 from pydantic import ValidationError
@@ -18,31 +17,25 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from model_core.errors import ModelError
-from worker import logs
+from worker import crash, logs
 from worker.admission import Admission
 from worker.announcement import Announcement
 from worker.cancellation import Cancellation
+from worker.catalogue import Catalogue
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
-from worker.cohort import Cohort, Engine
 from worker.contract.cards import WorkerInfo
+from worker.crash import EXIT_CRASHED
+from worker.engine_link import EngineLink, EngineLostError
 from worker.finisher import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BatchWorker, NameTakenError
 from worker.ledger import Ledger
 from worker.metrics import MetricsPortError, UsageCollector, serve
-from worker.model_pool import ModelPool, Room, load_pool
 from worker.publisher import Publisher
 from worker.recovery import Recovery, RecoveryThread
-from worker.runner import Runner
-from worker.scores import passed
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
-EXIT_CRASHED = 70
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may make others wait for the interpreter. The engine comes back from compiled code for it after
-every step, of a millisecond or so; Python's 5 ms would cost it more than the drawing."""
-
 STOP_S = 0.5
 """How long each part may take to stop; together under two seconds."""
 
@@ -50,19 +43,17 @@ STOP_S = 0.5
 class Worker:
     """Everything one worker process is made of, wired up and not yet running."""
 
-    def __init__(self, settings: Settings, pool: ModelPool) -> None:
+    def __init__(self, settings: Settings, engine: EngineLink, catalogue: Catalogue) -> None:
         self._settings = settings
+        self._engine = engine
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
-        ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), pool.numerics)
+        ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), catalogue.numerics)
         self._publisher = Publisher(
             ledger,
-            on_stopped=lambda token: self._runner.withdraw(token),
+            on_stopped=engine.withdraw,
             on_closed=lambda claim, outcome: self._finisher.put(claim, outcome),
         )
-        self._runner = Runner(
-            _cohorts(pool), self._publisher, lambda order: passed(order, pool.model(order.model)), settings.step_delay_s
-        )
-        self._admission = Admission(ledger, pool.cards, self._publisher, self._runner.submit)
+        self._admission = Admission(ledger, catalogue.cards, self._publisher, engine.submit)
         name = settings.name()
         self._intake = BatchWorker(
             settings.queue,
@@ -75,13 +66,12 @@ class Worker:
             drain=self._drain,
         )
         self._finisher = Finisher(self._intake.finish)
-        self._announcement = Announcement(_info(name, settings, pool))
+        self._announcement = Announcement(_info(name, settings, catalogue))
         self._heartbeat = Heartbeat(self._heart, [self._intake.beat, self._announcement.beat])
         self._cancellation = Cancellation(
             connect(settings.redis_url, BLOCKING_TIMEOUT_S), self._publisher.open_jobs, self._publisher.cancel
         )
-        slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
-        self._metrics = UsageCollector(self._runner.usage, slots, lambda: len(self._intake.executions))
+        self._metrics = UsageCollector(engine.usage, catalogue.slots, lambda: len(self._intake.executions))
         self._recovery = RecoveryThread(Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue))
 
     def run(self) -> bool:
@@ -96,14 +86,8 @@ class Worker:
         return self._intake.stopping
 
     def _start_threads(self) -> None:
-        for part in (
-            self._runner,
-            self._publisher,
-            self._finisher,
-            self._heartbeat,
-            self._cancellation,
-            self._recovery,
-        ):
+        self._engine.start(self._publisher)
+        for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
     def _open(self, job_id: str, token: str) -> bool:
@@ -120,29 +104,30 @@ class Worker:
         while self._intake.executions and time.monotonic() < deadline:
             if self._intake.force_stop.wait(0.05):
                 break
-        self._runner.stop(STOP_S)
+        self._engine.stop(STOP_S)
         self._publisher.stop(STOP_S)
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
         self._heartbeat.stop(STOP_S)
 
 
-def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
-    def engines(name: str) -> Callable[[], Engine]:
-        return lambda: pool.engine(name)
-
-    return {name: Cohort(engines(name), card.height, pool.rooms[name].express) for name, card in pool.cards.items()}
-
-
-def _info(name: str, settings: Settings, pool: ModelPool) -> WorkerInfo:
+def _info(name: str, settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     return WorkerInfo(
         name=name,
         device=settings.device,
         slots=settings.slots,
-        models=tuple(pool.cards[model] for model in pool.names()),
+        models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,
     )
+
+
+def _never_interrupt() -> None:
+    """Threads that start from now on wait for their turn, where a system knows such. They wake up thousands of times a
+    second, for moments, and on a small machine each time would stop the engine."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _await_redis(redis: Redis) -> None:
@@ -159,28 +144,23 @@ def _await_redis(redis: Redis) -> None:
             return
 
 
-def _crash(arguments: threading.ExceptHookArgs) -> None:
-    """A thread died of a bug: a worker that is half alive would hold its jobs for ever. Its leases lapse instead."""
-    thread = arguments.thread.name if arguments.thread else "?"
-    structlog.get_logger("worker").critical("thread_crashed", thread=thread, exc_info=arguments.exc_value)
-    sys.stderr.flush()
-    os._exit(EXIT_CRASHED)
-
-
 def run(settings: Settings) -> int:
     """The whole life of a worker process; the exit status."""
     logs.configure(settings.log_level)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     log = structlog.get_logger("worker")
-    threading.excepthook = _crash
+    crash.end_with_any_thread()
+    engine = EngineLink()
+    _never_interrupt()  # not before: the engine's process would take it over
     try:
-        room = Room(settings.slots, settings.express_slots, settings.slot_memory_mib)
-        pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
+        catalogue = engine.catalogue()
         _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
-        stopped = Worker(settings, pool).run()
+        stopped = Worker(settings, engine, catalogue).run()
     except (ModelError, NameTakenError, MetricsPortError) as error:
         log.critical("cannot_start", reason=str(error))
         return EXIT_BAD_SETTINGS
+    except EngineLostError as error:
+        log.critical("cannot_start", reason=str(error))
+        return EXIT_CRASHED
     log.info("worker_stopped", on_request=stopped)
     return 0 if stopped else EXIT_CRASHED
 

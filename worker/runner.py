@@ -24,17 +24,19 @@ from worker.turns import Turns
 from worker.usage import Usage
 
 USAGE_LOG_S = 5.0
-"""A worker that draws says so often how much."""
+USAGE_TOLD_S = 1.0
+"""A worker that draws says so often how much: its log, and whoever asks for its metrics."""
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
 
 
 class Outlet(Protocol):
-    """Where rows and ends go: worker.publisher.Publisher."""
+    """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
 
     def publish(self, rows: Mapping[str, Sequence[str]], /) -> None: ...
     def end(self, token: str, outcome: Outcome, /) -> None: ...
+    def used(self, usage: Mapping[str, Usage], /) -> None: ...
 
 
 @dataclass
@@ -61,9 +63,9 @@ class Runner:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
-        self.usage = {name: Usage() for name in cohorts}
-        """Of each model, since the start; for others to read."""
+        self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
+        self._tell_usage_at = 0.0
         self._drawings: dict[str, _Drawing] = {}
         self._unscored: dict[str, ScoreOrder | RankOrder] = {}
         self._stopping = False
@@ -90,8 +92,8 @@ class Runner:
             self._follow_orders()
             if ready := self._with_work():
                 self._take_turn(self._turns.next(ready))
-            if time.monotonic() > self._log_usage_at:
-                self._log_usage()
+            self._account()
+        self._tell_usage()
         self._log_usage()
 
     def _with_work(self) -> list[str]:
@@ -109,6 +111,8 @@ class Runner:
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
         idle = not self._drawings and not self._unscored
+        if idle:
+            self._tell_usage()
         while idle or not self._inbox.empty():
             self._inbox.get()()
             idle = False
@@ -125,7 +129,7 @@ class Runner:
             for token in cohort.renew():
                 self._fail(token, error)
         else:
-            self.usage[name].step(time.perf_counter() - began, busy, len(rows), left=busy - cohort.busy)
+            self._usage[name].step(time.perf_counter() - began, busy, len(rows), left=busy - cohort.busy)
             if rows:
                 self._pause()
                 self._hand_on(rows)
@@ -210,9 +214,20 @@ class Runner:
         self._forget(token)
         self._outlet.end(token, failed(drawing_failed(error)))
 
+    def _account(self) -> None:
+        now = time.monotonic()
+        if now > self._tell_usage_at:
+            self._tell_usage()
+        if now > self._log_usage_at:
+            self._log_usage()
+
+    def _tell_usage(self) -> None:
+        self._tell_usage_at = time.monotonic() + USAGE_TOLD_S
+        self._outlet.used(self._usage)
+
     def _log_usage(self) -> None:
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
-        for name, usage in self.usage.items():
+        for name, usage in self._usage.items():
             if usage.images:
                 occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
                 self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)

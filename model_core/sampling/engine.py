@@ -5,12 +5,14 @@ when it joined. Knows no jobs.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
@@ -20,25 +22,7 @@ from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow, Stage
 
 
-@dataclass(frozen=True)
-class ImageRequest:
-    """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True.
-
-    small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
-    known_small: (C, k, s), the first k rows of that image, where those are given.
-    """
-
-    seed: int
-    sample: int
-    temperature: float = 1.0
-    known: NDArray[np.integer] | None = None
-    keep: NDArray[np.bool_] | None = None
-    small: NDArray[np.integer] | None = None
-    known_small: NDArray[np.integer] | None = None
-
-
-@dataclass(frozen=True)
-class DrawnRow:
+class DrawnRow(NamedTuple):
     """Row y of the image that `ticket` stands for is final: (C, W) values.
 
     of_small: a row of a Multi-Scale model's first image.

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from model_core.errors import DataError
+from model_core.image_request import ImageRequest
 from model_core.models import Model
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine
 
 SLOTS = 64
 """Images drawn side by side; of more, the next takes its seat as soon as one is free."""

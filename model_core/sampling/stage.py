@@ -6,6 +6,7 @@ A Multi-Scale model has two stages, every other model one.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ class Drawing:
         return [*whole, False].index(False)
 
 
-@dataclass(frozen=True)
-class SlotRow:
+class SlotRow(NamedTuple):
     """Row y of the image in a slot is final: (C, W) values."""
 
     slot: int

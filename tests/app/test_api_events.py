@@ -16,7 +16,7 @@ from app.settings import Settings
 from tests.app.hand_worker import HandWorker, eventually, row_bytes
 from tests.app.live import Event, events_of, serving
 from worker.contract import keys, scripts
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, row_entry
 
 TERMINAL = ("done", "error", "canceled")
 
@@ -117,7 +117,7 @@ def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: Ha
     worker.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), other, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
     assert worker.rows(spec, (0, 2)) == b"lost"
     worker.token = other
-    again = [RowDrawn.of(0, y, row_bytes(spec, 0, y)).model_dump_json() for y in range(4)]
+    again = [RowDrawn.model_validate_json(row_entry(0, y, row_bytes(spec, 0, y))).model_dump_json() for y in range(4)]
     worker.redis.eval(scripts.APPEND, 4, *scripts.of(spec.id), other, keys.ACTIVE_TTL_S, 1, *again)
     worker.settle(spec)
     assert [e.data["y"] for e in read_all(client, link) if e.name == "row"] == [0, 1, 2, 3]

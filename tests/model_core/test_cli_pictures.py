@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from model_core import load_model, log_likelihood, save_model, untrained, upsample
-from model_core.data.pixels import values_to_pixels
+from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
-from model_core.picture_score import PictureScore, quantise, score_picture
+from model_core.picture_score import PictureScore, score_picture
 from pixelrnn.cli import root
 
 
@@ -138,6 +138,6 @@ def test_score_raises_when_the_likelihood_is_not_finite() -> None:
 def test_quantising_changes_nothing_when_all_values_are_known() -> None:
     """256 values are the bytes themselves."""
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
-    values, moved = quantise(pixels, 256)
+    values, moved = nearest_values(pixels, 256)
     assert moved == 0
     np.testing.assert_array_equal(values, pixels)

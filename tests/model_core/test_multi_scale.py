@@ -8,10 +8,11 @@ import torch
 
 from model_core import log_likelihood, sample, untrained, upsample
 from model_core.errors import ConfigError, DataError
+from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine
 from model_core.sampling.reference import reference_sample
 
 BASES = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]

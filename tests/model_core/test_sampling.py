@@ -6,10 +6,11 @@ import torch
 
 from model_core import log_likelihood, sample, untrained
 from model_core.errors import DataError
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.draw import draw
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.static_step import StaticStep

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from model_core import sample, untrained
 from model_core.errors import ConfigError
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.benchmark import measure
-from model_core.sampling.engine import Engine, ImageRequest
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing, Stage

@@ -165,6 +165,13 @@ class WorkerProcess:
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         return self.process.wait(timeout_s)
 
+    def engine(self) -> int:
+        """The process that draws for it."""
+        (pid,) = wait_for(
+            lambda: Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split(), "an engine"
+        )
+        return int(pid)
+
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from model_core.sampling.engine import DrawnRow, ImageRequest
+from model_core.image_request import ImageRequest
+from model_core.sampling.engine import DrawnRow
 from worker.cohort import Cohort
 from worker.contract.events import Stage
 from worker.images import PlannedImage

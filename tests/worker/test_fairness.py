@@ -6,7 +6,8 @@ from math import ceil
 import pytest
 
 from model_core import untrained
-from model_core.sampling.engine import DrawnRow, Engine, ImageRequest
+from model_core.image_request import ImageRequest
+from model_core.sampling.engine import DrawnRow, Engine
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.claims import Claim, Outcome
 from worker.cohort import Cohort
@@ -17,6 +18,7 @@ from worker.orders import DrawOrder
 from worker.priorities import priority_of
 from worker.runner import Runner
 from worker.settings import Settings
+from worker.usage import Usage
 
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default
 HEIGHT, WIDTH = 8, 6
@@ -53,6 +55,9 @@ class Steps:
     def end(self, token: str, outcome: Outcome) -> None:
         assert outcome.status is JobStatus.SUCCEEDED
         self.ended[token] = self.now
+
+    def used(self, usage: Mapping[str, Usage]) -> None:
+        pass
 
 
 def order(token: str, n: int, priority: Priority = Priority.BULK) -> DrawOrder:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import CHANNELS, HEIGHT, WIDTH, fake_card
-from worker.contract.events import RowDrawn, Stage
+from worker.contract.events import RowDrawn, Stage, row_entry
 from worker.contract.jobs import JobKind, JobSpec
 from worker.faults import JobRefusedError
 from worker.images import check_spec, given_image, plan_images, row_event, scored_values
@@ -17,6 +17,10 @@ C, H, W = 3, 3, 2
 def spec(kind: JobKind = JobKind.SAMPLE, n: int = 2, **changes: object) -> JobSpec:
     fields = {"id": "j", "kind": kind, "model": "fake", "digest": "0" * 64, "seed": 1, "n": n, "temperature": 0.5}
     return JobSpec.model_validate(fields | {"height": H, "width": W, "channels": C} | changes)
+
+
+def drawn(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> RowDrawn:
+    return RowDrawn.model_validate_json(row_entry(sample, y, pixels, stage))
 
 
 @pytest.mark.parametrize("levels", [2, 4, 128, 256])
@@ -31,7 +35,7 @@ def test_row_reads_back_as_the_same_values_when_a_job_resumes(levels: int) -> No
 
 def test_drawn_rows_become_given_when_a_job_resumes() -> None:
     """Each sample goes on from its own row; one that is complete is not drawn again."""
-    entry = RowDrawn.of(0, 0, bytes(range(W * C)))
+    entry = drawn(0, 0, bytes(range(W * C)))
     rows = [entry, *(entry.model_copy(update={"sample": 2, "y": y}) for y in range(H))]
     first, second = plan_images(spec(n=3), 256, None, rows)
     assert (first.request.sample, first.skip) == (0, 1)
@@ -46,7 +50,7 @@ def test_drawn_rows_join_the_given_pixels_when_a_completion_resumes() -> None:
     keep = np.array([[0, 0], [0, 0], [1, 0]], np.uint8)
     pixels = np.arange(H * W * C, dtype=np.uint8)
     given = given_image(job, 256, pixels.tobytes(), keep.tobytes())
-    (plan,) = plan_images(job, 256, given, [RowDrawn.of(0, 0, bytes([200] * W * C))])
+    (plan,) = plan_images(job, 256, given, [drawn(0, 0, bytes([200] * W * C))])
     request = plan.request
     assert request.known is not None
     assert request.keep is not None
@@ -69,7 +73,7 @@ def two_scales(kind: JobKind = JobKind.SAMPLE, n: int = 1) -> JobSpec:
 
 
 def small_rows(*ys: int) -> list[RowDrawn]:
-    return [RowDrawn.of(0, y, bytes([10 * y + 1] * C), Stage.SMALL) for y in ys]
+    return [drawn(0, y, bytes([10 * y + 1] * C), Stage.SMALL) for y in ys]
 
 
 def test_small_rows_are_given_when_some_are_missing() -> None:
@@ -88,7 +92,7 @@ def test_small_rows_are_given_when_some_are_missing() -> None:
 @pytest.mark.parametrize("done", [0, 3])
 def test_small_image_is_given_when_all_its_rows_are_there(done: int) -> None:
     """It is what the final image was begun from, so the final rows alone are skipped and known."""
-    final = [RowDrawn.of(0, y, bytes(range(2 * C))) for y in range(done)]
+    final = [drawn(0, y, bytes(range(2 * C))) for y in range(done)]
     (plan,) = plan_images(two_scales(), 256, None, [*small_rows(0, 1), *final])
     np.testing.assert_array_equal(plan.request.small, [[[1], [11]]] * C)
     assert (plan.request.known_small, plan.skip) == (None, done)
@@ -101,7 +105,7 @@ def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
     """Every sample begins from it; rows drawn before are known."""
     job = two_scales(JobKind.UPSAMPLE, n=2)
     given = given_image(job, 256, bytes([1, 2, 3, 4, 5, 6]), b"")
-    first, second = plan_images(job, 256, given, [RowDrawn.of(0, 0, bytes(2 * C))])
+    first, second = plan_images(job, 256, given, [drawn(0, 0, bytes(2 * C))])
     for plan in (first, second):
         np.testing.assert_array_equal(plan.request.small, [[[1], [4]], [[2], [5]], [[3], [6]]])
     assert (first.skip, second.skip) == (1, 0)

@@ -1,5 +1,6 @@
 """The engine thread, with a fake engine and a list for an outlet."""
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pytest
 
-from model_core.sampling.engine import ImageRequest
+from model_core.image_request import ImageRequest
 from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
 from worker.claims import SUCCEEDED, Claim, Outcome, Score
 from worker.cohort import Cohort
@@ -16,6 +17,7 @@ from worker.contract.jobs import JobStatus
 from worker.images import PlannedImage
 from worker.orders import DrawOrder, ScoreOrder
 from worker.runner import Runner
+from worker.usage import Usage
 
 
 class Outlet:
@@ -25,6 +27,7 @@ class Outlet:
         self.rows: dict[str, list[RowDrawn]] = {}
         self.ends: dict[str, list[Outcome]] = {}
         self.order: list[str] = []
+        self.usage: dict[str, Usage] = {}
         self.changed = threading.Condition()
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
@@ -37,6 +40,11 @@ class Outlet:
         with self.changed:
             self.ends.setdefault(token, []).append(outcome)
             self.order.append(token)
+            self.changed.notify_all()
+
+    def used(self, usage: Mapping[str, Usage]) -> None:
+        with self.changed:
+            self.usage = copy.deepcopy(dict(usage))
             self.changed.notify_all()
 
     def wait(self, condition: Callable[[], bool]) -> None:

@@ -1,8 +1,8 @@
 """What a job's stream says. Each entry has the fields `type` and `data` (JSON); ids: 1-0, 2-0, ... without a gap."""
 
 import base64
+import binascii
 from enum import StrEnum
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,13 +46,14 @@ class RowDrawn(BaseModel):
     pixels: str
     stage: Stage = Stage.FINAL
 
-    @classmethod
-    def of(cls, sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> Self:
-        return cls(sample=sample, y=y, pixels=base64.b64encode(pixels).decode("ascii"), stage=stage)
-
-    def entry(self) -> str:
-        """What stands in the stream: the stage only where it is not the usual one."""
-        return self.model_dump_json(exclude_defaults=True)
-
     def pixel_bytes(self) -> bytes:
         return base64.b64decode(self.pixels)
+
+
+def row_entry(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> str:
+    """A row as it stands in the stream, `RowDrawn` in JSON: the stage only where it is not the usual one.
+
+    Written out: a worker that draws small images makes ten thousand a second.
+    """
+    unusual = "" if stage is Stage.FINAL else f',"stage":"{stage}"'
+    return f'{{"sample":{sample},"y":{y},"pixels":"{binascii.b2a_base64(pixels, newline=False).decode()}"{unusual}}}'

@@ -8,6 +8,8 @@ write; a command repeated because its reply was lost changes nothing; times come
 Every script takes KEYS = job, events, image, tombstone of the same job, in this order (`of(job_id)`).
 """
 
+import hashlib
+
 from worker.contract import keys
 from worker.contract.books import BOOKS
 
@@ -123,6 +125,9 @@ end
 return 'ok'
 """
 )
+
+APPEND_DIGEST = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
+"""By which the server knows it, once it has been loaded."""
 
 SETTLE = (
     _SETTLE

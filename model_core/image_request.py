@@ -1,0 +1,23 @@
+"""What one image is drawn from, in words that need no torch: a process that only plans images stays small."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True.
+
+    small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
+    known_small: (C, k, s), the first k rows of that image, where those are given.
+    """
+
+    seed: int
+    sample: int
+    temperature: float = 1.0
+    known: NDArray[np.integer] | None = None
+    keep: NDArray[np.bool_] | None = None
+    small: NDArray[np.integer] | None = None
+    known_small: NDArray[np.integer] | None = None

@@ -1,0 +1,17 @@
+"""What a worker has to draw from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.contract.cards import ModelCard
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models that are loaded, by name."""
+
+    cards: Mapping[str, ModelCard]
+    slots: Mapping[str, int]
+    """Images of a model that can be drawn at once."""
+    numerics: str
+    """With which arithmetic they are drawn from (model_core.sampling.engine.numerics_of)."""

@@ -1,0 +1,91 @@
+"""The worker's end of the engine's process (engine_process.py): starts it, gives it orders, hears what it has drawn."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from model_core.errors import ModelError
+from worker.catalogue import Catalogue
+from worker.orders import Order
+from worker.publisher import Publisher
+from worker.usage import Usage
+
+
+class EngineLostError(Exception):
+    """The engine's process ended by itself: killed, or out of memory."""
+
+
+class EngineLink:
+    """An engine's process; the words of Runner. `usage`: of each model, as it said last."""
+
+    def __init__(self) -> None:
+        """Start it, with the environment as its settings; it loads and warms up. Call from the main thread."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", "-m", "worker.engine_process", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self._connection: Connection[Any, Any] = Connection(ours.detach())
+        self._one_at_a_time = threading.Lock()
+        self._stopping = False
+        self.usage: dict[str, Usage] = {}
+
+    def catalogue(self) -> Catalogue:
+        """Wait until the models are ready. ModelError when they cannot be loaded; EngineLostError."""
+        try:
+            word, answer = self._connection.recv()
+        except (EOFError, OSError):
+            raise EngineLostError(self._farewell()) from None
+        if word == "refuse":
+            raise ModelError(answer)
+        self.usage = {name: Usage() for name in answer.cards}
+        return answer
+
+    def start(self, publisher: Publisher) -> None:
+        """Hear what it draws, in a thread of our own, and have it published."""
+        words: dict[str, Callable[..., None]] = {
+            "publish": publisher.publish,
+            "end": publisher.end,
+            "used": self.usage.update,
+        }
+        self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)
+        self._thread.start()
+
+    def submit(self, order: Order) -> None:
+        self._tell("submit", order)
+
+    def withdraw(self, token: str) -> None:
+        """Do no more for this claim from the next step on."""
+        self._tell("withdraw", token)
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop after the step that is being made; rows drawn so far have been handed on."""
+        self._stopping = True
+        self._tell("stop")
+        self._thread.join(timeout_s)
+        self._process.kill()
+        self._process.wait()
+
+    def _tell(self, *message: object) -> None:
+        try:
+            with self._one_at_a_time:
+                self._connection.send(message)
+        except OSError:  # it is gone; the thread that listens ends this process too, unless we are stopping
+            return
+
+    def _listen(self, words: dict[str, Callable[..., None]]) -> None:
+        try:
+            while True:
+                word, *arguments = self._connection.recv()
+                words[word](*arguments)
+        except (EOFError, OSError):
+            if not self._stopping:
+                raise EngineLostError(self._farewell()) from None
+
+    def _farewell(self) -> str:
+        status = self._process.wait()
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return f"the engine's process ended with {how}"
