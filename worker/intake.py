@@ -114,6 +114,7 @@ class BatchWorker(SimpleWorker):
         except ValueError as error:
             raise NameTakenError(str(error)) from None
         self.set_state(WorkerStatus.IDLE)
+        self._install_signal_handlers()  # RQ does so after this; but who hears of the worker may stop it at once
         self.on_registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queues[0].name)
 
