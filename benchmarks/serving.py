@@ -1,6 +1,6 @@
 """The whole service beside the bare engine: writes its section of docs/performance.md.
 
-    python benchmarks/serving.py [--model NAME] [--seconds 30]
+    python benchmarks/serving.py [--model NAME ...] [--seconds 30]
     python benchmarks/serving.py --quick       a few seconds, nothing written
 
 Starts what `pixelrnn up` starts (embedded server, one worker, the API). The load is open: jobs are sent when a Poisson
@@ -29,6 +29,9 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.sampling.benchmark import percentile
 from model_core.sampling.engine import Engine
+
+MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"
+"""The quickest rows that ship, where all beside the drawing weighs most; and steps that are ten times as long."""
 
 SEED = 1
 SLOTS = 16
@@ -60,40 +63,52 @@ class Served:
         return self.images / self.seconds
 
 
+@dataclass(frozen=True)
+class Load:
+    """A load, and the bare engine's images/s with as many images at once."""
+
+    model: str
+    served: Served
+    bare: float
+
+    @property
+    def of_bare(self) -> float:
+        return self.served.images_per_s / self.bare
+
+
 def main() -> None:
     arguments = _arguments()
     seconds, rounds = (8.0, 3) if arguments.quick else (arguments.seconds, arguments.rounds)
-    model = load_model(arguments.model)
-    mix = Mix(arguments.model, model.config)
-    capacity = bare_images_per_s(model, mix, SLOTS, seconds / 4)
-    loads = []
-    for share in (SATURATING, MODERATE):
-        served = serve(model, mix, share, share * capacity / MEAN_IMAGES, seconds)
-        bare = bare_images_per_s(model, mix, max(1, round(served.occupancy)), seconds / 2)
-        loads.append((served, bare))
-        print(
-            json.dumps({"offered": share, "images_per_s": served.images_per_s, "bare_images_per_s": bare}), flush=True
-        )
-    with Stack(arguments.model) as stack:
-        alone = lone(model, stack, arguments.model, rounds)
-        late = under_large_job(stack, mix, rounds)
-    lines = [
-        "",
-        f"`{arguments.model}`, measured on {machine()}.",
-        "",
-        *_load_table(loads),
-        "",
-        *_sentences(alone, late),
-        "",
-    ]
+    loads, sentences = [], []
+    for name in arguments.model or MODELS:
+        model = load_model(name)
+        mix = Mix(name, model.config)
+        loads += under_load(model, mix, seconds)
+        with Stack(name) as stack:
+            sentences += _sentences(name, lone(model, stack, name, rounds), under_large_job(stack, mix, rounds))
+    lines = ["", f"Measured on {machine()}.", "", *_load_table(loads), "", *sentences, ""]
     print("\n".join(lines))
     if not arguments.quick:
         write_section("serving", lines)
 
 
+def under_load(model: Model, mix: Mix, seconds: float) -> list[Load]:
+    """Both loads, and what the bare engine does with as many images at once."""
+    capacity = bare_images_per_s(model, mix, SLOTS, seconds / 4)
+    loads = []
+    for share in (SATURATING, MODERATE):
+        served = serve(model, mix, share, share * capacity / MEAN_IMAGES, seconds)
+        load = Load(
+            model.card.name, served, bare_images_per_s(model, mix, max(1, round(served.occupancy)), seconds / 2)
+        )
+        print(json.dumps({"model": load.model, "offered": share, "of_bare": load.of_bare}), flush=True)
+        loads.append(load)
+    return loads
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="mnist-diagonal-bilstm", help="one that ships, or of PIXELRNN_MODELS_DIR")
+    parser.add_argument("--model", action="append", help=f"may be repeated; {' and '.join(MODELS)} by default")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each load lasts")
     parser.add_argument("--rounds", type=int, default=20, help="how often the single jobs are measured")
     parser.add_argument("--quick", action="store_true", help="see that it works")
@@ -234,8 +249,9 @@ def _timed_to(wait: Callable[[str], None], sender: Sender, stack: Stack, mix: Mi
     return time.perf_counter() - accepted[1]
 
 
-def _load_table(loads: list[tuple[Served, float]]) -> list[str]:
+def _load_table(loads: list[Load]) -> list[str]:
     header = (
+        "model",
         "offered load",
         "images/s",
         "bare engine",
@@ -245,28 +261,30 @@ def _load_table(loads: list[tuple[Served, float]]) -> list[str]:
         "p95 ms",
         "refused",
     )
-    return table(header, [_load_row(served, bare) for served, bare in loads])
+    return table(header, [_load_row(load) for load in loads])
 
 
-def _load_row(served: Served, bare: float) -> list[str]:
+def _load_row(load: Load) -> list[str]:
+    served = load.served
     first = [number(1000 * percentile(served.first_rows, percent), 3) for percent in (50, 95)]
     return [
+        f"`{load.model}`",
         f"{served.offered:.0%}",
         number(served.images_per_s, 3),
-        number(bare, 3),
-        f"{served.images_per_s / bare:.0%}",
+        number(load.bare, 3),
+        f"{load.of_bare:.0%}",
         f"{served.occupancy:.1f}",
         *first,
         str(served.refused),
     ]
 
 
-def _sentences(alone: tuple[float, float], late: tuple[float, float]) -> list[str]:
+def _sentences(model: str, alone: tuple[float, float], late: tuple[float, float]) -> list[str]:
     (served, bare), (whole, first) = alone, late
     return [
-        f"- One image over HTTP, to the last row in its event stream: {1000 * served:.1f} ms.",
+        f"- `{model}`. One image over HTTP, to the last row in its event stream: {1000 * served:.1f} ms.",
         f"  In the bare engine: {1000 * bare:.1f} ms.",
-        f"- A job of 64 images, alone: {1000 * whole:.0f} ms.",
+        f"  A job of 64 images, alone: {1000 * whole:.0f} ms.",
         f"  First row of one image that is sent while one runs: {1000 * first:.1f} ms, {first / whole:.1%} of that.",
     ]
 

@@ -78,11 +78,13 @@ class Stack:
             pass
 
     def occupancy(self) -> float:
-        """Images in a step, as the worker said last. RuntimeError when it was too short a time for that."""
+        """Images in a step, as the worker said last. RuntimeError, with the end of its log, when it did not."""
         lines = (self._data / "logs" / "worker-0.log").read_text().splitlines()
         said = [entry["occupancy"] for entry in map(_parsed, lines) if entry.get("event") == "model_used"]
         if not said:
-            raise RuntimeError("the worker did not say how full its steps were: let the load last longer")
+            raise RuntimeError(
+                "\n".join(["the worker did not say how full its steps were; its log ends:", *lines[-20:]])
+            )
         return float(said[-1])
 
     def _ready(self) -> bool:
