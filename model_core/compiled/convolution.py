@@ -7,34 +7,54 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
+from model_core.compiled.pixels import (
+    begin_above,
+    begin_given,
+    begin_step,
+    end_colour,
+    from_above,
+    input_from_own,
+    to_skips,
+    to_stream,
+)
 from model_core.compiled.products import address, aside, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import rectify
 
 STREAM_KIND = 0
 """Streams lie in the order of the work list."""
 
-Own = namedtuple("Own", "ring_rows maps rectified sums out down_w down_b before_w before_b own_w")
-"""maps (L, ring cells, h): what the 3 x 3 reads.
+Own = namedtuple("Own", "ring_rows maps few above rectified sums out down_w down_b before_w before_b own_w")
+"""maps (L, ring cells, h): what the 3 x 3 reads; above (L, slots * ring rows * 3, h): what it reads of the row above.
 
-rectified (L, M, 2h), sums and out (L, M, h) are of the pixels of one step.
+rectified (L, M, 2h), sums and out (L, M, h) are of the pixels of one step. few: see frontier.collect_above.
 Weight rows of before: the three cells above, the condition, the cell to the left; of own: the pixel itself.
 """
 
 
 @njit(nogil=True, cache=KEEP)
-def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
+def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
+    """out = what the 3 x 3 convolution of layer i reads of the row above, all colours."""
+    from_above(i, count, own.maps, own.before_w, own.before_b, out, shared, places)
+
+
+@njit(nogil=True, cache=KEEP)
+def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours.
+
+    summed: what it reads of the row above is in own.above.
+    """
     h, c = shared.hidden[-1], state.conditions.shape[1]
     out, vectors, zeros = spot(own.sums, i, places.order, 0, 0), own.before_w.shape[1], address(shared.zeros)
-    read, weights = spot(own.maps, i, places.above, 0, 0), columns(own.before_w, i, 0, 0)
-    start = everywhere(shared.zeros, places.order)
-    multiply(count, read, 3, h, weights, vectors, row(own.before_b, i), start, out, 0)
+    start = spot(own.above, i, places.sums, 0, 0)
+    if not summed:
+        _from_above(i, count, out, shared, places, own)
+        start = out
     if c:
         read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.before_w, i, 0, 3 * h)
-        multiply(count, read, 1, c, weights, vectors, zeros, out, out, 0)
+        multiply(count, read, 1, c, weights, vectors, zeros, start, out, 0)
+        start = out
     read, weights = spot(own.maps, i, places.own, -1, 0), columns(own.before_w, i, 0, 3 * h + c)
-    multiply(count, read, 1, h, weights, vectors, zeros, out, out, 0)
+    multiply(count, read, 1, h, weights, vectors, zeros, start, out, 0)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -62,11 +82,17 @@ def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-un
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
     while True:
+        count = begin_above(
+            slots, first_row, done, lag, work, shared, state, places, own.few, own.ring_rows, STREAM_KIND
+        )
+        if count:
+            for i in range(shared.layers):
+                _from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
         real, count, wanted = begin_step(
             slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND
         )
         for i in range(shared.layers):
-            _from_before(i, count, shared, state, places, own)
+            _from_before(i, count, real <= own.few, shared, state, places, own)
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
@@ -88,6 +114,6 @@ def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-
         for colour in range(shared.channels):
             _down(i, colour, count, shared, state, places, own)
         if i < shared.layers - 1:
-            _from_before(i, count, shared, state, places, own)
+            _from_before(i, count, False, shared, state, places, own)
             for colour in range(shared.channels):
                 _spread(i, colour, count, shared, state, places, own)

@@ -3,11 +3,18 @@
 Row y may draw its pixel x as soon as the row above has drawn `lag` columns more: three for the right half of the 7 x 7
 kernel and one for the pixel itself make 4, and the 3 x 3 and 3 x 1 kernels of the layers need fewer. A Diagonal BiLSTM
 needs the whole row above: its lag is W. Several rows of an image are drawn at once, exactly as one after the other.
+
+So when a pixel has its turn, a lag of 4 has left time to sum what its next two neighbours read of the row above, too.
+Where few pixels wait for many weights, that is done: weights are read once for all that are summed together, and so a
+third as often as pixel by pixel.
 """
 
 from numba import njit
 
 from model_core.compiled import KEEP
+
+COLUMNS_AHEAD = 3
+"""For how many columns from the one to be drawn on there is room for what they read of the row above."""
 
 
 @njit(nogil=True, cache=KEEP)
@@ -28,6 +35,40 @@ def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
             elif x == 0:
                 break
     return count
+
+
+@njit(nogil=True, cache=KEEP)
+def collect_above(slots, first_row, done, lag, summed, few, work):  # type: ignore[no-untyped-def]
+    """Fill work with (slot, y, x) of every pixel for which the row above can be summed and is not; returns how many.
+
+    None until a pixel whose turn it is lacks its sum; then all at once, of rows that are about to begin as well. None
+    when it is the turn of more than `few`. summed (all slots, H): for how many columns of each row it is, on return
+    with those of the list.
+    """
+    waiting, count = collect(slots, first_row, done, lag, work), 0
+    if waiting > few or not _lacking(work, waiting, summed):
+        return count
+    H, W = summed.shape[1], done[0, -1]
+    for slot in slots:
+        for y in range(first_row[slot], H):
+            above, drawn = done[slot, y - 1], done[slot, y]  # above the first row lies the last of `done`, which is W
+            end = min(W if above == W else above - 1, drawn + COLUMNS_AHEAD, W)  # one column on is read as well
+            for x in range(max(summed[slot, y], drawn), end):
+                work[count, 0], work[count, 1], work[count, 2] = slot, y, x
+                count += 1
+            summed[slot, y] = max(summed[slot, y], end)
+            if drawn == 0:
+                break
+    return count
+
+
+@njit(nogil=True, cache=KEEP)
+def _lacking(work, count, summed):  # type: ignore[no-untyped-def]
+    """How many pixels of a work list lack their sum."""
+    lacking = 0
+    for i in range(count):
+        lacking += work[i, 2] >= summed[work[i, 0], work[i, 1]]
+    return lacking
 
 
 @njit(nogil=True, cache=KEEP)

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
-from model_core.compiled.frontier import collect, fill_up
+from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up
 from model_core.compiled.products import LANES, address, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import exponentials, rectify_sum
 
@@ -38,13 +38,15 @@ before, own: of the input convolution, for the pixels before and for the pixel i
 
 State = namedtuple(
     "State",
-    "images keep noise temperature scaled conditions "  # (slots + 1, ...): what is drawn, from what
+    "images keep noise temperature scaled conditions summed "  # (slots + 1, ...): what is drawn, from what
     "streams skips top first second logits weights",  # maps of the pixels of one step
 )
-"""What changes while images are drawn."""
+"""What changes while images are drawn. summed: of how many columns of a row what lies above is (collect_above)."""
 
-Places = namedtuple("Places", "order stream values condition own above wanted top")
+Places = namedtuple("Places", "order stream values condition own above sums wanted top")
 """Where the pixels of a work list lie: in their order, and as cells of each map. above: the cell up and to the left.
+
+sums: of what is summed of the row above, a few columns of each row of the ring.
 
 wanted: the pixels, by their order, that are to be drawn; top: the cells of their streams.
 """
@@ -87,6 +89,7 @@ def locate(work, count, shared, places, ring_rows, stream_kind):  # type: ignore
         places.condition[i] = (slot * H + y) * W + x
         places.own[i] = (slot * ring_rows + y % ring_rows) * ring + x + 1
         places.above[i] = (slot * ring_rows + (y - 1) % ring_rows) * ring + x
+        places.sums[i] = (slot * ring_rows + y % ring_rows) * COLUMNS_AHEAD + x % COLUMNS_AHEAD
         places.stream[i] = i if stream_kind == 0 else places.own[i] if stream_kind == 1 else slot * W + x
 
 
@@ -203,6 +206,23 @@ def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_ro
             state.skips[m, feature] = shared.skip_b[feature]
     input_from_before(count, shared, state, places)
     return real, count, want(work, real, state.keep, places.wanted)
+
+
+@njit(nogil=True, cache=KEEP)
+def begin_above(slots, first_row, done, lag, work, shared, state, places, few, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
+    """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
+    real = collect_above(slots, first_row, done, lag, state.summed, few, work)
+    count = fill_up(work, real, len(first_row) - 1)
+    locate(work, count, shared, places, ring_rows, stream_kind)
+    return count
+
+
+@njit(nogil=True, cache=KEEP)
+def from_above(layer, count, maps, weights, bias, out, shared, places):  # type: ignore[no-untyped-def]
+    """out = bias + what a layer reads of the three cells above in its maps (L, ring cells, h), all colours."""
+    read, start = spot(maps, layer, places.above, 0, 0), everywhere(shared.zeros, places.order)
+    taps, vectors = columns(weights, layer, 0, 0), weights.shape[1]
+    multiply(count, read, 3, shared.hidden[-1], taps, vectors, row(bias, layer), start, out, 0)
 
 
 @njit(nogil=True, cache=KEEP)

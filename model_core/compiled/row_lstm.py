@@ -7,32 +7,54 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
-from model_core.compiled.products import address, columns, everywhere, multiply, row, spot
+from model_core.compiled.pixels import (
+    begin_above,
+    begin_given,
+    begin_step,
+    end_colour,
+    from_above,
+    input_from_own,
+    to_skips,
+    to_stream,
+)
+from model_core.compiled.products import address, columns, multiply, spot
 from model_core.compiled.recurrence import add_input, continue_cells
 
 STREAM_KIND = 1
 """Streams lie in the ring: a layer reads those of the left neighbour too."""
 
-Own = namedtuple("Own", "ring_rows hidden cell gates before_w before_b own_w")
-"""hidden and cell (L, ring cells, h); gates (L, M, 4h) of the pixels of one step.
+Own = namedtuple("Own", "ring_rows hidden cell few above gates before_w before_b own_w")
+"""hidden and cell (L, ring cells, h); above (L, slots * ring rows * 3, 4h): what the gates see of the row above.
 
+gates (L, M, 4h) are of the pixels of one step. few: see frontier.collect_above.
 Weight rows of before: the three states above, the condition, the left input; of own: the pixel's input.
 """
 
 
 @njit(nogil=True, cache=KEEP)
-def _from_before(i, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    """What the gates of layer i see of the pixels before, all colours."""
+def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
+    """out = what the gates of layer i see of the states above, all colours."""
+    from_above(i, count, own.hidden, own.before_w, own.before_b, out, shared, places)
+
+
+@njit(nogil=True, cache=KEEP)
+def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
+    """What the gates of layer i see of the pixels before, all colours.
+
+    summed: what they see of the row above is in own.above.
+    """
     h, c = shared.hidden[-1], state.conditions.shape[1]
     gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.before_w.shape[1], address(shared.zeros)
-    read, start = spot(own.hidden, i, places.above, 0, 0), everywhere(shared.zeros, places.order)
-    multiply(count, read, 3, h, columns(own.before_w, i, 0, 0), vectors, row(own.before_b, i), start, gates, 0)
+    start = spot(own.above, i, places.sums, 0, 0)
+    if not summed:
+        _from_above(i, count, gates, shared, places, own)
+        start = gates
     if c:
         read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.before_w, i, 0, 3 * h)
-        multiply(count, read, 1, c, weights, vectors, zeros, gates, gates, 0)
+        multiply(count, read, 1, c, weights, vectors, zeros, start, gates, 0)
+        start = gates
     read, weights = spot(state.streams, i, places.stream, -1, 0), columns(own.before_w, i, 0, 3 * h + c)
-    multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, gates, gates, 0)
+    multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, start, gates, 0)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -50,11 +72,17 @@ def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-unt
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
     while True:
+        count = begin_above(
+            slots, first_row, done, lag, work, shared, state, places, own.few, own.ring_rows, STREAM_KIND
+        )
+        if count:
+            for i in range(shared.layers):
+                _from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
         real, count, wanted = begin_step(
             slots, first_row, done, lag, work, shared, state, places, own.ring_rows, STREAM_KIND
         )
         for i in range(shared.layers):
-            _from_before(i, count, shared, state, places, own)
+            _from_before(i, count, real <= own.few, shared, state, places, own)
         for colour in range(shared.channels):
             input_from_own(colour, count, shared, state, places)
             for i in range(shared.layers):
@@ -72,6 +100,6 @@ def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-
     """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
     count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)
     for i in range(shared.layers):
-        _from_before(i, count, shared, state, places, own)
+        _from_before(i, count, False, shared, state, places, own)
         for colour in range(shared.channels):
             _cells(i, colour, count, shared, state, places, own)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled.frontier import COLUMNS_AHEAD
 from model_core.compiled.padded import Floats
 from model_core.compiled.pixels import SIDE, Places, State
 from model_core.compiled.products import LANES
@@ -49,6 +50,7 @@ class CompiledStage:
         self._lag = W if config.network == "diagonal-bilstm" else LAG
         rows_at_once = min(H, ceil(W / self._lag))
         longest, ring_rows = slots * rows_at_once + W + 4, rows_at_once + 2
+        longest_list = longest + slots * (rows_at_once + 1) * COLUMNS_AHEAD
         maps = Maps(network)
         self._advance, self._take, own = _KINDS[config.network]
         self._shared = shared_weights(network, maps)
@@ -59,8 +61,8 @@ class CompiledStage:
         self._first_row, self._given_rows = np.zeros(self._slots, np.int64), np.zeros(self._slots, np.int64)
         self._done = np.zeros((self._slots, H + 1), np.int64)
         self._done[:, H] = W
-        self._work, self._finished = np.zeros((longest, 3), np.int64), np.zeros((longest, 2), np.int64)
-        self._places = Places(*(np.zeros(longest, np.int64) for _ in Places._fields))
+        self._work, self._finished = np.zeros((longest_list, 3), np.int64), np.zeros((longest, 2), np.int64)
+        self._places = Places(*(np.zeros(longest_list, np.int64) for _ in Places._fields))
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -88,6 +90,7 @@ class CompiledStage:
         self._first_row[slot], self._given_rows[slot] = first_row, drawing.given_rows
         self._done[slot, :first_row], self._done[slot, first_row:-1] = self._shared.width, 0
         state = self._state
+        state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
         state.keep[slot] = False
@@ -163,6 +166,7 @@ def _state(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, longes
         temperature=np.ones(slots),
         scaled=floats(slots * (H + SIDE) * (W + 2 * SIDE), C),
         conditions=floats(slots * H * W, network.conditioning),
+        summed=np.zeros((slots, H), np.int64),
         streams=floats(config.layers + 1, stream_cells, maps.features.width),
         skips=floats(longest, maps.features.width),
         top=floats(longest, maps.features.width),

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled.frontier import COLUMNS_AHEAD
 from model_core.compiled.padded import (
     Floats,
     Layout,
@@ -21,6 +22,12 @@ from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
+
+_FEW = 16
+_LARGE = 1 << 20
+"""Bytes. Of up to so few pixels, weights larger than this are read less often when a row is summed ahead of its turn
+(compiled/frontier.py). Weights that stay in the processor's second cache, or serve many pixels, are read fast enough.
+"""
 
 
 class Maps:
@@ -85,16 +92,19 @@ def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: in
     """Weights and state of a PixelCNN's layers; `slots` counts the scratch slot, `work` is the longest work list."""
     layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
     down_w, down_b = _stack([_pointwise(layer.down, maps.hidden) for layer in layers])
+    before_w = np.stack([_spread_before(layer) for layer in layers])
     L, h = len(layers), maps.hidden.width
     return convolution.Own(
         ring_rows=ring_rows,
+        few=_few(before_w),
         maps=_zeros(L, slots * ring_rows * (network.config.width + 2), h),
+        above=_zeros(L, slots * ring_rows * COLUMNS_AHEAD, h),
         rectified=_zeros(L, work, maps.features.width),
         sums=_zeros(L, work, h),
         out=_zeros(L, work, h),
         down_w=down_w,
         down_b=down_b,
-        before_w=np.stack([_spread_before(layer) for layer in layers]),
+        before_w=before_w,
         before_b=np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
         own_w=np.stack([colour_columns(layer.spread.masked_weight()[:, :, 1, 1], maps.hidden) for layer in layers]),
     )
@@ -104,13 +114,16 @@ def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work:
     """Weights and state of a Row LSTM's layers."""
     layers = [layer_of(block, RowLSTM) for block in network.blocks]
     inputs = [layer.input_to_state.masked_weight()[maps.gate_order, :, 0] for layer in layers]  # (4h, 2h, 3)
+    before_w = np.stack([_row_before(layer, maps) for layer in layers])
     cells = slots * ring_rows * (network.config.width + 2)
     return row_lstm.Own(
         ring_rows=ring_rows,
+        few=_few(before_w),
         hidden=_filled([layer.initial_hidden for layer in layers], maps.hidden, cells),
         cell=_filled([layer.initial_cell for layer in layers], maps.hidden, cells),
+        above=_zeros(len(layers), slots * ring_rows * COLUMNS_AHEAD, maps.gates.width),
         gates=_zeros(len(layers), work, maps.gates.width),
-        before_w=np.stack([_row_before(layer, maps) for layer in layers]),
+        before_w=before_w,
         before_b=np.stack([_gate_bias(layer.input_to_state, maps) for layer in layers]),
         own_w=np.stack([colour_columns(taps[:, :, 1], maps.gates) for taps in inputs]),
     )
@@ -146,6 +159,10 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
         right_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in right]),
         right_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in right]),
     )
+
+
+def _few(before_w: Floats) -> int:
+    return _FEW if before_w.nbytes > _LARGE else 0
 
 
 def _pointwise(convolution: MaskedConv2d, outputs: Layout) -> tuple[Floats, Floats]:

@@ -129,6 +129,33 @@ def test_slots_are_as_new_for_the_next_image() -> None:
         assert np.array_equal(images[3], first[0].numpy())
 
 
+@pytest.mark.parametrize("preset", PRESETS[:2])
+@pytest.mark.parametrize("few", [5, 100])
+def test_rows_above_summed_ahead_give_the_same_bytes(preset: str, few: int) -> None:
+    """Whether summed for several columns at once, at every step or while few pixels wait: also in a slot that drew
+    another image, beside images that join and leave, and after given rows."""
+    model = lively(preset)
+    truth = sample(model, 4, seed=1)
+    keep = torch.zeros(6, 9, dtype=torch.bool)
+    keep[:2] = True
+    engine = Engine(model, slots=3)
+    stage = stage_of(engine)
+    assert isinstance(stage, CompiledStage)
+    assert stage._own.few == 0
+    stage._own = stage._own._replace(few=few)
+    whole = [ImageRequest(1, i) for i in range(4)]
+    rest = [ImageRequest(1, i, known=truth[i].numpy(), keep=keep.numpy()) for i in range(4)]
+    waiting, wanted, rows = [*whole, *rest, *whole], {}, {}
+    while waiting or engine.busy:
+        if waiting and engine.free:
+            request = waiting.pop()
+            wanted[engine.admit(request)] = truth[request.sample]
+        for row in engine.step():
+            rows.setdefault(row.ticket, []).append(row.values)
+    for ticket, image in wanted.items():
+        assert np.array_equal(np.stack(rows[ticket], 1), image.numpy())
+
+
 def test_broken_weights_end_in_an_error() -> None:
     """NaN passes through every rectifier and gate, and is found where it would be drawn."""
     for preset in PRESETS:
