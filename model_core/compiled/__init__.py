@@ -18,6 +18,7 @@ file of a function, and not at what it calls.
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from numba.core import config as numba_config
 
@@ -42,5 +43,9 @@ def _is_ours(directory: Path) -> bool:
 _directory = _cache_directory()
 KEEP = _is_ours(_directory)
 """Whether compiled code is kept on disk; if not, each process compiles for itself."""
+LEAN: dict[str, Any] = {"nogil": True, "cache": KEEP, "_nrt": False}
+"""For functions that draw: numba counts no references. It would count those to every array of a tuple at each call,
+which took longer than the arithmetic of a small layer. Who calls holds the arrays; such a function can make none.
+"""
 if KEEP:
     numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]

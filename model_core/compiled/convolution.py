@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import (
     begin_above,
@@ -31,13 +31,13 @@ Weight rows of before: the three cells above, the condition, the cell to the lef
 """
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
     """out = what the 3 x 3 convolution of layer i reads of the row above, all colours."""
     from_above(i, count, own.maps, own.before_w, own.before_b, out, shared, places)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
     """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours.
 
@@ -57,7 +57,7 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
     multiply(count, read, 1, h, weights, vectors, zeros, start, out, 0)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """ReLU - 1 x 1 - ReLU of one colour: from the stream to what the 3 x 3 reads."""
     first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
@@ -68,7 +68,7 @@ def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-unty
     one_colour(colour, shared.hidden, shared.hidden_vectors, count, rectified, known, weights, bias, zeros, out, 1)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already; and on to the next stream."""
     read, sums = spot(own.maps, i, places.own, 0, 0), spot(own.sums, i, places.order, 0, 0)
@@ -78,7 +78,7 @@ def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-un
     to_stream(i, colour, count, out, shared, state, places)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
     while True:
@@ -106,7 +106,7 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
             return rows
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
     count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)

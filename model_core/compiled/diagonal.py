@@ -9,7 +9,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
 from model_core.compiled.products import address, columns, further, multiply, row, spot
@@ -46,7 +46,7 @@ def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state)
         multiply(count, condition, 1, c, columns(weights, i, 0, h), vectors, zeros, gates, gates, 0)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _begin_rows(real, work, shared, state, own):  # type: ignore[no-untyped-def]
     """Sum what the row above says to every pixel of the rows that begin, in all layers."""
     H, W, scratch = shared.height, shared.width, len(state.temperature) - 1
@@ -78,7 +78,7 @@ def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
         own.lists[6, m] = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the left-to-right gates of one colour see of the rows above and of the input."""
     above, gates = spot(own.above, i, places.stream, 0, 0), spot(own.gates, i, places.order, 0, 0)
@@ -86,7 +86,7 @@ def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-unt
     add_input(colour, count, stream, weights, above, gates, shared)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-untyped-def]
     """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
     gates = further(spot(own.gates, i, places.order, 0, 0), first)
@@ -97,7 +97,7 @@ def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-unty
     continue_cells(colour, count, gates, before, cell, hidden, shared)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _join(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Add up both directions, and on to the next stream, one colour."""
     first, vectors = shared.hidden[colour], shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour]
@@ -129,7 +129,7 @@ def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
     return rows, count
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _end_rows(finished, real, shared, state, own):  # type: ignore[no-untyped-def]
     """Scan the finished rows from right to left in every layer, for the rows below to see."""
     rows, count = _find_rows(finished, real, shared, own)
@@ -157,7 +157,7 @@ def _scan(i, rows, shared, own, gates):  # type: ignore[no-untyped-def]
             continue_cells(colour, rows, here, before, further(cell, n), further(hidden, n), shared)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
     while True:
@@ -181,7 +181,7 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
             return rows
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it."""
     count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)

@@ -11,13 +11,13 @@ third as often as pixel by pixel.
 
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 
 COLUMNS_AHEAD = 3
 """For how many columns from the one to be drawn on there is room for what they read of the row above."""
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
     """Fill work (capacity, 3) with (slot, y, x) of every pixel whose turn it is; returns how many.
 
@@ -37,7 +37,7 @@ def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def collect_above(slots, first_row, done, lag, summed, few, work):  # type: ignore[no-untyped-def]
     """Fill work with (slot, y, x) of every pixel for which the row above can be summed and is not; returns how many.
 
@@ -62,7 +62,7 @@ def collect_above(slots, first_row, done, lag, summed, few, work):  # type: igno
     return count
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _lacking(work, count, summed):  # type: ignore[no-untyped-def]
     """How many pixels of a work list lack their sum."""
     lacking = 0
@@ -71,7 +71,7 @@ def _lacking(work, count, summed):  # type: ignore[no-untyped-def]
     return lacking
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
     """Pad a list of several to a multiple of four with the first pixel of the scratch slot; returns the new length."""
     while count > 1 and count % 4:
@@ -80,7 +80,7 @@ def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def move_on(work, count, done, first_row, finished):  # type: ignore[no-untyped-def]
     """Count the drawn pixels; (slot, y) of the rows that are now complete go to `finished`. Returns how many."""
     W = done[0, -1]

@@ -16,7 +16,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up
 from model_core.compiled.products import LANES, address, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import exponentials, rectify_sum
@@ -52,7 +52,7 @@ wanted: the pixels, by their order, that are to be drawn; top: the cells of thei
 """
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def draw_value(logits, values, noise, temperature, weights):  # type: ignore[no-untyped-def]
     """The smallest value whose cumulative probability exceeds the noise; -1 when a logit is not finite."""
     top = logits[0]
@@ -175,7 +175,7 @@ def head(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     one_colour(colour, shared.outputs, vectors, count, two, wide[colour + 1], weights, bias, zeros, logits, 0)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def draw_colour(colour, real, work, shared, state, places):  # type: ignore[no-untyped-def]
     """Draw one colour of the real pixels, or take what is given; False when a logit is not finite."""
     step = np.float32(2.0 / (shared.values - 1))
@@ -192,7 +192,7 @@ def draw_colour(colour, real, work, shared, state, places):  # type: ignore[no-u
     return True
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
     """Find the pixels whose turn it is and where they lie, and begin their streams.
 
@@ -208,7 +208,7 @@ def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_ro
     return real, count, want(work, real, state.keep, places.wanted)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def begin_above(slots, first_row, done, lag, work, shared, state, places, few, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
     """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
     real = collect_above(slots, first_row, done, lag, state.summed, few, work)
@@ -217,7 +217,7 @@ def begin_above(slots, first_row, done, lag, work, shared, state, places, few, r
     return count
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def from_above(layer, count, maps, weights, bias, out, shared, places):  # type: ignore[no-untyped-def]
     """out = bias + what a layer reads of the three cells above in its maps (L, ring cells, h), all colours."""
     read, start = spot(maps, layer, places.above, 0, 0), everywhere(shared.zeros, places.order)
@@ -225,7 +225,7 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):  # type:
     multiply(count, read, 3, shared.hidden[-1], taps, vectors, row(bias, layer), start, out, 0)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def end_colour(colour, real, wanted, work, shared, state, places):  # type: ignore[no-untyped-def]
     """From the last layer's maps to drawn values; False when a logit is not finite."""
     if wanted:
@@ -233,7 +233,7 @@ def end_colour(colour, real, wanted, work, shared, state, places):  # type: igno
     return draw_colour(colour, real, work, shared, state, places)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def begin_given(slot, y, work, shared, state, places, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
     """List the pixels of a row that is given whole, and begin their streams; returns how many with the padding."""
     for x in range(shared.width):

@@ -14,7 +14,7 @@ is computed for all colours at once is never wider than the map.
 import numpy as np
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 from model_core.compiled.tiles import TALLEST, WIDEST, product_tile
 
 BYTES = 4
@@ -75,7 +75,7 @@ def block(left):  # type: ignore[no-untyped-def]
     return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def multiply(count, read, taps, features, weights, vectors, bias, start, out, rectify):  # type: ignore[no-untyped-def]
     """out = bias + start + read @ weights for `count` pixels (1 or a multiple of 4) and 16 * vectors columns.
 

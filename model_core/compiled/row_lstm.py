@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from numba import njit
 
-from model_core.compiled import KEEP
+from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import (
     begin_above,
@@ -31,13 +31,13 @@ Weight rows of before: the three states above, the condition, the left input; of
 """
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
     """out = what the gates of layer i see of the states above, all colours."""
     from_above(i, count, own.hidden, own.before_w, own.before_b, out, shared, places)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the gates of layer i see of the pixels before, all colours.
 
@@ -57,7 +57,7 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
     multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, start, gates, 0)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """The cells of one colour, of whose gates what lies before the pixel is summed already; and the next stream."""
     gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
@@ -68,7 +68,7 @@ def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-unt
     to_stream(i, colour, count, hidden, shared, state, places)
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def advance(slots, first_row, done, lag, work, finished, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite."""
     while True:
@@ -95,7 +95,7 @@ def advance(slots, first_row, done, lag, work, finished, shared, state, places, 
             return rows
 
 
-@njit(nogil=True, cache=KEEP)
+@njit(**LEAN)
 def take(slot, y, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
     count = begin_given(slot, y, work, shared, state, places, own.ring_rows, STREAM_KIND)
