@@ -11,10 +11,22 @@ from numba import njit
 
 from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_given, begin_step, end_colour, input_from_own, to_skips, to_stream
+from model_core.compiled.pixels import (
+    OWN,
+    begin_given,
+    begin_step,
+    end_colour,
+    input_from_own,
+    of_colour,
+    to_skips,
+    to_stream,
+)
 from model_core.compiled.products import address, columns, further, multiply, row, spot
 from model_core.compiled.recurrence import add_input, add_state, continue_cells
 from model_core.compiled.tiles import add
+
+LEFT_GATES, LEFT_BESIDE, RIGHT_GATES, RIGHT_BESIDE = range(OWN, OWN + 4)
+"""Products of one colour: of both directions, from the input and from the state of the neighbour to the gates."""
 
 STREAM_KIND = 2
 """Streams lie by slot and column: the right-to-left scan reads the whole row."""
@@ -22,7 +34,7 @@ STREAM_KIND = 2
 Own = namedtuple(
     "Own",
     "ring_rows hidden cell above gates out right right_cell right_gates lists "
-    "left_above_w left_beside_w left_own_w left_b right_above_w right_beside_w right_own_w right_b",
+    "left_above_w left_b right_above_w right_b",
 )
 """hidden and cell (L, ring cells, h): left to right. above (L, slots * W, 4h): what the gates of a row see above it.
 
@@ -82,7 +94,7 @@ def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
 def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the left-to-right gates of one colour see of the rows above and of the input."""
     above, gates = spot(own.above, i, places.stream, 0, 0), spot(own.gates, i, places.order, 0, 0)
-    stream, weights = spot(state.streams, i, places.stream, 0, 0), columns(own.left_own_w, i, 0, 0)
+    stream, weights = spot(state.streams, i, places.stream, 0, 0), of_colour(LEFT_GATES, i, colour, shared)
     add_input(colour, count, stream, weights, above, gates, shared)
 
 
@@ -91,7 +103,7 @@ def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-unty
     """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
     gates = further(spot(own.gates, i, places.order, 0, 0), first)
     before, left = spot(own.cell, i, places.own, -1, 0), spot(own.hidden, i, places.own, -1, 0)
-    add_state(colour, count, further(left, first), columns(own.left_beside_w, i, 0, 0), gates, shared)
+    add_state(colour, count, further(left, first), of_colour(LEFT_BESIDE, i, colour, shared), gates, shared)
     cell, hidden = spot(own.cell, i, places.own, 0, 0), spot(own.hidden, i, places.own, 0, 0)
     before, cell, hidden = further(before, first), further(cell, first), further(hidden, first)
     continue_cells(colour, count, gates, before, cell, hidden, shared)
@@ -139,20 +151,20 @@ def _end_rows(finished, real, shared, state, own):  # type: ignore[no-untyped-de
         above, stream = spot(own.right, i, lists[0], 0, 0), spot(state.streams, i, lists[2], 0, 0)
         _sum_above(i, count, above, condition, gates, own.right_above_w, own.right_b, shared, state)
         for colour in range(shared.channels):
-            add_input(colour, count, stream, columns(own.right_own_w, i, 0, 0), gates, gates, shared)
+            add_input(colour, count, stream, of_colour(RIGHT_GATES, i, colour, shared), gates, gates, shared)
         _scan(i, rows, shared, own, gates)
 
 
 @njit(inline="always")
 def _scan(i, rows, shared, own, gates):  # type: ignore[no-untyped-def]
     """From the last column to the first: add what the right neighbour says, and continue its cell."""
-    weights = columns(own.right_beside_w, i, 0, 0)
     hidden, cell = spot(own.right, i, own.lists[3], 0, 0), spot(own.right_cell, i, own.lists[4], 0, 0)
     next_hidden, next_cell = spot(own.right, i, own.lists[3], 1, 0), spot(own.right_cell, i, own.lists[4], 1, 0)
     for x in range(shared.width - 1, -1, -1):
         n = x * rows
         here, before = further(gates, n), further(next_cell, n)
         for colour in range(shared.channels):
+            weights = of_colour(RIGHT_BESIDE, i, colour, shared)
             add_state(colour, rows, further(next_hidden, n), weights, here, shared)
             continue_cells(colour, rows, here, before, further(cell, n), further(hidden, n), shared)
 

@@ -32,6 +32,11 @@ class Layout:
         return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
 
     @property
+    def ends(self) -> list[int]:
+        """What colour c may read of this map at its own pixel: its first ends[c] features."""
+        return self.bounds[1:].tolist()
+
+    @property
     def features(self) -> int:
         return int(self.bounds[-1])
 
@@ -73,9 +78,9 @@ def whole_columns(weights: Tensor) -> Floats:
     return blocked
 
 
-def colour_columns(weights: Tensor, outputs: Layout) -> Floats:
-    """(O, I) weights -> (vectors, I, 16), each colour of the outputs from a vector of its own."""
-    return np.concatenate([whole_columns(part) for part in weights.split(np.diff(outputs.bounds).tolist())])
+def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) -> Floats:
+    """(O, I) weights -> (vectors, known, 16) of one colour of the outputs, from the first `known` inputs."""
+    return whole_columns(weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known])
 
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:

@@ -18,7 +18,7 @@ from numba import njit
 
 from model_core.compiled import LEAN
 from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up
-from model_core.compiled.products import LANES, address, columns, everywhere, multiply, one_colour, row, spot
+from model_core.compiled.products import BYTES, LANES, address, columns, everywhere, multiply, one_colour, row, spot
 from model_core.compiled.tiles import exponentials, rectify_sum
 
 SIDE = 3
@@ -28,13 +28,22 @@ Shared = namedtuple(
     "Shared",
     "channels values height width layers residual skip "
     "features hidden gates wide outputs feature_vectors hidden_vectors gate_vectors wide_vectors output_vectors zeros "
-    "before_w before_b own_w up_w up_b skip_w skip_b first_w first_b second_w second_b output_w output_b",
+    "before_w before_b up_b skip_b first_b second_b output_b by_colour begins",
 )
 """The weights that all networks have, and their sizes.
 
 features, hidden, gates, wide, outputs: where the colours of a map begin; and, in weights with such outputs, vectors.
-before, own: of the input convolution, for the pixels before and for the pixel itself. skip_b: the sum over all layers.
+before: of the input convolution, for the pixels before. skip_b: the sum over all layers.
+by_colour: all weights that are applied colour by colour, in the order in which a step reads them; begins (PARTS,
+layers, colours): where, for each product below or of a network's own. What has no layer counts as of layer 0.
 """
+
+INPUT, UP, SKIP, FIRST, SECOND, OUTPUT = range(6)
+"""Products of one colour: the input convolution at the pixel itself, from a layer to the next stream and to the skip
+sum, and the head's."""
+OWN = 6
+"""The first of those that each network has beside."""
+PARTS = OWN + 4
 
 State = namedtuple(
     "State",
@@ -108,6 +117,12 @@ def want(work, real, keep, wanted):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
+def of_colour(part, layer, colour, shared):  # type: ignore[no-untyped-def]
+    """The address of the weights of one colour's product."""
+    return address(shared.by_colour) + shared.begins[part, layer, colour] * BYTES
+
+
+@njit(inline="always")
 def input_from_before(count, shared, state, places):  # type: ignore[no-untyped-def]
     """What the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
     C, ring = shared.channels, shared.width + 2 * SIDE
@@ -125,7 +140,7 @@ def input_from_before(count, shared, state, places):  # type: ignore[no-untyped-
 def input_from_own(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     """What the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
     read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
-    weights, zeros, vectors = columns(shared.own_w, 0, 0, 0), address(shared.zeros), shared.feature_vectors
+    weights, zeros, vectors = of_colour(INPUT, 0, colour, shared), address(shared.zeros), shared.feature_vectors
     one_colour(colour, shared.features, vectors, count, read, colour, weights, zeros, out, out, 0)
 
 
@@ -136,7 +151,7 @@ def to_stream(layer, colour, count, hidden, shared, state, places):  # type: ign
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
     out = spot(state.streams, layer + 1, places.stream, 0, 0)
-    weights, bias, known = columns(shared.up_w, layer, 0, 0), row(shared.up_b, layer), shared.hidden[colour + 1]
+    weights, bias, known = of_colour(UP, layer, colour, shared), row(shared.up_b, layer), shared.hidden[colour + 1]
     one_colour(colour, shared.features, shared.feature_vectors, count, hidden, known, weights, bias, start, out, 0)
 
 
@@ -144,7 +159,7 @@ def to_stream(layer, colour, count, hidden, shared, state, places):  # type: ign
 def to_skips(layer, colour, count, hidden, shared, state, places):  # type: ignore[no-untyped-def]
     """From a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
     if shared.skip:
-        sums, weights = spot(state.skips, 0, places.order, 0, 0), columns(shared.skip_w, layer, 0, 0)
+        sums, weights = spot(state.skips, 0, places.order, 0, 0), of_colour(SKIP, layer, colour, shared)
         known, zeros, bounds = shared.hidden[colour + 1], address(shared.zeros), shared.features
         one_colour(colour, bounds, shared.feature_vectors, count, hidden, known, weights, zeros, sums, sums, 0)
 
@@ -167,11 +182,11 @@ def head(colour, count, shared, state, places):  # type: ignore[no-untyped-def]
     zeros, wide, vectors = everywhere(shared.zeros, places.wanted), shared.wide, shared.wide_vectors
     top, one = spot(state.top, 0, places.wanted, 0, 0), spot(state.first, 0, places.wanted, 0, 0)
     two, logits = spot(state.second, 0, places.wanted, 0, 0), spot(state.logits, 0, places.wanted, 0, 0)
-    weights, bias = columns(shared.first_w, 0, 0, 0), address(shared.first_b)
+    weights, bias = of_colour(FIRST, 0, colour, shared), address(shared.first_b)
     one_colour(colour, wide, vectors, count, top, shared.features[colour + 1], weights, bias, zeros, one, 1)
-    weights, bias = columns(shared.second_w, 0, 0, 0), address(shared.second_b)
+    weights, bias = of_colour(SECOND, 0, colour, shared), address(shared.second_b)
     one_colour(colour, wide, vectors, count, one, wide[colour + 1], weights, bias, zeros, two, 1)
-    weights, bias, vectors = columns(shared.output_w, 0, 0, 0), address(shared.output_b), shared.output_vectors
+    weights, bias, vectors = of_colour(OUTPUT, 0, colour, shared), address(shared.output_b), shared.output_vectors
     one_colour(colour, shared.outputs, vectors, count, two, wide[colour + 1], weights, bias, zeros, logits, 0)
 
 

@@ -2,7 +2,8 @@
 
 Where features lie is a spot (tiles.py). Weights are (..., vectors, inputs, 16), vectors of 16 columns; within that,
 those of one tile are mixed, input by input, so that a tile reads one stretch of memory from end to end. Where a product
-begins in them is (address, bytes from one vector to the next, bytes of the inputs left out of each vector).
+begins in them is (address, bytes from one vector to the next, bytes of the inputs left out of each vector). The next
+product's follow where that can be: a tile asks for what lies ahead, and small products would wait for memory otherwise.
 
 The columns of one colour are whole vectors in the weights, and in the maps no wider than they are: the last vector runs
 on into the next colour's features, with weights of zero, and that colour writes them when its turn comes. So whatever
@@ -109,16 +110,17 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
 def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):  # type: ignore[no-untyped-def]
     """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
 
-    weights, bias, start and out begin with the first colour; bounds and vectors say where each begins in them.
+    weights: the address of this colour's, (vectors, known, 16). bias, start and out begin with the first colour; bounds
+    and vectors say where each begins, in them and in weights.
     """
-    first, column = vectors[colour], bounds[colour]
+    column = bounds[colour]
     multiply(
         count,
         read,
         1,
         known,
-        (weights[0] + first * weights[1], weights[1], weights[2]),
-        vectors[colour + 1] - first,
+        (weights, known * VECTOR_BYTES, np.int64(0)),
+        vectors[colour + 1] - vectors[colour],
         bias + column * BYTES,
         aside(start, column),
         aside(out, column),

@@ -8,33 +8,38 @@ from numba import njit
 from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
 from model_core.compiled.pixels import (
+    OWN,
     begin_above,
     begin_given,
     begin_step,
     end_colour,
     from_above,
     input_from_own,
+    of_colour,
     to_skips,
     to_stream,
 )
 from model_core.compiled.products import address, columns, multiply, spot
 from model_core.compiled.recurrence import add_input, continue_cells
 
+GATES = OWN
+"""A product of one colour: from the pixel's input to the gates."""
+
 STREAM_KIND = 1
 """Streams lie in the ring: a layer reads those of the left neighbour too."""
 
-Own = namedtuple("Own", "ring_rows hidden cell few above gates before_w before_b own_w")
+Own = namedtuple("Own", "ring_rows hidden cell few above gates above_w above_b beside_w")
 """hidden and cell (L, ring cells, h); above (L, slots * ring rows * 3, 4h): what the gates see of the row above.
 
 gates (L, M, 4h) are of the pixels of one step. few: see frontier.collect_above.
-Weight rows of before: the three states above, the condition, the left input; of own: the pixel's input.
+Weight rows of above: the three states above; of beside: the condition, the left input.
 """
 
 
 @njit(**LEAN)
 def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
     """out = what the gates of layer i see of the states above, all colours."""
-    from_above(i, count, own.hidden, own.before_w, own.before_b, out, shared, places)
+    from_above(i, count, own.hidden, own.above_w, own.above_b, out, shared, places)
 
 
 @njit(**LEAN)
@@ -43,17 +48,17 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
 
     summed: what they see of the row above is in own.above.
     """
-    h, c = shared.hidden[-1], state.conditions.shape[1]
-    gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.before_w.shape[1], address(shared.zeros)
+    c = state.conditions.shape[1]
+    gates, vectors, zeros = spot(own.gates, i, places.order, 0, 0), own.beside_w.shape[1], address(shared.zeros)
     start = spot(own.above, i, places.sums, 0, 0)
     if not summed:
         _from_above(i, count, gates, shared, places, own)
         start = gates
     if c:
-        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.before_w, i, 0, 3 * h)
+        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(own.beside_w, i, 0, 0)
         multiply(count, read, 1, c, weights, vectors, zeros, start, gates, 0)
         start = gates
-    read, weights = spot(state.streams, i, places.stream, -1, 0), columns(own.before_w, i, 0, 3 * h + c)
+    read, weights = spot(state.streams, i, places.stream, -1, 0), columns(own.beside_w, i, 0, c)
     multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, start, gates, 0)
 
 
@@ -61,7 +66,7 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
 def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """The cells of one colour, of whose gates what lies before the pixel is summed already; and the next stream."""
     gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
-    add_input(colour, count, stream, columns(own.own_w, i, 0, 0), gates, gates, shared)
+    add_input(colour, count, stream, of_colour(GATES, i, colour, shared), gates, gates, shared)
     before = spot(own.cell, i, places.above, 1, 0)  # one cell on from up and left: straight up
     cell, hidden = spot(own.cell, i, places.own, 0, 0), spot(own.hidden, i, places.own, 0, 0)
     continue_cells(colour, count, gates, before, cell, hidden, shared)

@@ -1,7 +1,11 @@
 """From a network's modules to the arrays that the compiled steps read (model_core/compiled)."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_core.compiled import convolution, diagonal, row_lstm
@@ -16,12 +20,13 @@ from model_core.compiled.padded import (
     pad_vector,
     whole_columns,
 )
-from model_core.compiled.pixels import SIDE, Shared
+from model_core.compiled.pixels import FIRST, INPUT, OUTPUT, PARTS, SECOND, SIDE, SKIP, UP, Shared
 from model_core.layers.convolution import ConvolutionLayer
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.row_lstm import RowLSTM
-from model_core.networks.pixel_network import PixelNetwork, layer_of
+from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 
 _FEW = 16
 _LARGE = 1 << 20
@@ -43,16 +48,22 @@ class Maps:
         self.outputs = layout(config.values * config.channels, config.channels)
 
 
+@dataclass(frozen=True)
+class Product:
+    """One that is computed colour by colour: (O, I) weights, masked; colour c reads the first known[c] inputs."""
+
+    part: int
+    weights: Tensor
+    outputs: Layout
+    known: Sequence[int]
+
+
 def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
-    """What every network has beside its layers."""
+    """What every network has, and all that is computed colour by colour."""
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
-    up_w, up_b = _stack([_pointwise(block.up, maps.features) for block in blocks])
-    skip_w, skip_b = _stack([_pointwise(skip, maps.features) for skip in skips or [blocks[0].up]])
-    first_w, first_b = _pointwise(head.first, maps.wide)
-    second_w, second_b = _pointwise(head.second, maps.wide)
-    output_w, output_b = _pointwise(head.output, maps.outputs)
-    before_w, own_w = _input_columns(network.input, maps.features)
+    skip_b = np.stack([pad_vector(skip.bias, maps.features) for skip in skips or [blocks[0].up]])
+    by_colour, begins = _by_colour(network, maps)
     return Shared(
         channels=config.channels,
         values=config.values,
@@ -72,60 +83,136 @@ def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
         wide_vectors=maps.wide.vectors,
         output_vectors=maps.outputs.vectors,
         zeros=np.zeros(max(part.width for part in (maps.features, maps.gates, maps.wide, maps.outputs)), np.float32),
-        before_w=before_w,
+        before_w=_input_before(network.input),
         before_b=pad_vector(network.input.bias, maps.features),
-        own_w=own_w,
-        up_w=up_w,
-        up_b=up_b,
-        skip_w=skip_w,
+        up_b=np.stack([pad_vector(block.up.bias, maps.features) for block in blocks]),
         skip_b=skip_b.sum(0) * np.float32(config.skip),
-        first_w=first_w,
-        first_b=first_b,
-        second_w=second_w,
-        second_b=second_b,
-        output_w=output_w,
-        output_b=output_b,
+        first_b=pad_vector(head.first.bias, maps.wide),
+        second_b=pad_vector(head.second.bias, maps.wide),
+        output_b=pad_vector(head.output.bias, maps.outputs),
+        by_colour=by_colour,
+        begins=begins,
     )
+
+
+def _by_colour(network: PixelNetwork, maps: Maps) -> tuple[Floats, NDArray[np.int64]]:
+    """All weights that are applied colour by colour, one after the other, and where those of each product begin."""
+    config = network.config
+    begins = np.zeros((PARTS, config.layers, config.channels), np.int64)
+    pieces, size = [], 0
+    for layer, colour, product in _in_order(network, maps):
+        begins[product.part, layer, colour] = size
+        pieces.append(colour_columns(product.weights, product.outputs, colour, product.known[colour]).ravel())
+        size += pieces[-1].size
+    return np.concatenate(pieces), begins
+
+
+def _in_order(network: PixelNetwork, maps: Maps) -> Iterator[tuple[int, int, Product]]:
+    """Layer, colour and product, as a step computes them; then what a finished row asks for."""
+    config = network.config
+    layers = [[*_OF_LAYER[config.network](block, maps), *_to_sums(block, maps)] for block in network.blocks]
+    own, head = _input_own(network.input, maps), _head(network.head, maps)
+    for colour in range(config.channels):
+        yield 0, colour, own
+        for i, products in enumerate(layers):
+            yield from ((i, colour, product) for product in products)
+        yield from ((0, colour, product) for product in head)
+    if config.network == "diagonal-bilstm":
+        for i, block in enumerate(network.blocks):
+            for product in _right(block, maps):
+                yield from ((i, colour, product) for colour in range(config.channels))
+
+
+def _input_own(convolution: MaskedConv2d, maps: Maps) -> Product:
+    """Mask A: colour c reads the c colours before it."""
+    weights = convolution.masked_weight()[:, :, SIDE, SIDE]
+    return Product(INPUT, weights, maps.features, range(weights.shape[1]))
+
+
+def _convolution(block: Block, maps: Maps) -> list[Product]:
+    layer = layer_of(block, ConvolutionLayer)
+    across = layer.spread.masked_weight()[:, :, 1, 1]
+    return [
+        Product(convolution.DOWN, layer.down.matrix(), maps.hidden, maps.features.ends),
+        Product(convolution.ACROSS, across, maps.hidden, maps.hidden.ends),
+    ]
+
+
+def _row(block: Block, maps: Maps) -> list[Product]:
+    gates = layer_of(block, RowLSTM).input_to_state.masked_weight()[maps.gate_order, :, 0, 1]
+    return [Product(row_lstm.GATES, gates, maps.gates, maps.features.ends)]
+
+
+def _left(block: Block, maps: Maps) -> list[Product]:
+    left = layer_of(block, DiagonalBiLSTM).left
+    return _direction(diagonal.LEFT_GATES, diagonal.LEFT_BESIDE, left, maps)
+
+
+def _right(block: Block, maps: Maps) -> list[Product]:
+    right = layer_of(block, DiagonalBiLSTM).right
+    return _direction(diagonal.RIGHT_GATES, diagonal.RIGHT_BESIDE, right, maps)
+
+
+def _direction(gates: int, beside: int, lstm: DiagonalLSTM, maps: Maps) -> list[Product]:
+    inputs, states = lstm.input_to_state.matrix()[maps.gate_order], lstm.state_to_state[1][maps.gate_order]
+    return [
+        Product(gates, inputs, maps.gates, maps.features.ends),
+        Product(beside, states, maps.gates, [maps.hidden.features] * len(maps.gates.ends)),
+    ]
+
+
+_OF_LAYER = {"pixel-cnn": _convolution, "row-lstm": _row, "diagonal-bilstm": _left}
+
+
+def _to_sums(block: Block, maps: Maps) -> list[Product]:
+    """From a layer to the next stream, and to the skip sum."""
+    parts = [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
+    return [Product(part, each.matrix(), maps.features, maps.hidden.ends) for part, each in parts]
+
+
+def _head(head: Head, maps: Maps) -> list[Product]:
+    return [
+        Product(FIRST, head.first.matrix(), maps.wide, maps.features.ends),
+        Product(SECOND, head.second.matrix(), maps.wide, maps.wide.ends),
+        Product(OUTPUT, head.output.matrix(), maps.outputs, maps.wide.ends),
+    ]
 
 
 def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> convolution.Own:
     """Weights and state of a PixelCNN's layers; `slots` counts the scratch slot, `work` is the longest work list."""
     layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
-    down_w, down_b = _stack([_pointwise(layer.down, maps.hidden) for layer in layers])
-    before_w = np.stack([_spread_before(layer) for layer in layers])
+    above_w = np.stack([_spread_above(layer) for layer in layers])
     L, h = len(layers), maps.hidden.width
     return convolution.Own(
         ring_rows=ring_rows,
-        few=_few(before_w),
+        few=_few(above_w),
         maps=_zeros(L, slots * ring_rows * (network.config.width + 2), h),
         above=_zeros(L, slots * ring_rows * COLUMNS_AHEAD, h),
         rectified=_zeros(L, work, maps.features.width),
         sums=_zeros(L, work, h),
         out=_zeros(L, work, h),
-        down_w=down_w,
-        down_b=down_b,
-        before_w=before_w,
-        before_b=np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
-        own_w=np.stack([colour_columns(layer.spread.masked_weight()[:, :, 1, 1], maps.hidden) for layer in layers]),
+        down_b=np.stack([pad_vector(layer.down.bias, maps.hidden) for layer in layers]),
+        above_w=above_w,
+        above_b=np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
+        beside_w=np.stack([_spread_beside(layer) for layer in layers]),
     )
 
 
 def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> row_lstm.Own:
     """Weights and state of a Row LSTM's layers."""
     layers = [layer_of(block, RowLSTM) for block in network.blocks]
-    inputs = [layer.input_to_state.masked_weight()[maps.gate_order, :, 0] for layer in layers]  # (4h, 2h, 3)
-    before_w = np.stack([_row_before(layer, maps) for layer in layers])
+    above_w = np.stack([_row_above(layer, maps) for layer in layers])
     cells = slots * ring_rows * (network.config.width + 2)
     return row_lstm.Own(
         ring_rows=ring_rows,
-        few=_few(before_w),
+        few=_few(above_w),
         hidden=_filled([layer.initial_hidden for layer in layers], maps.hidden, cells),
         cell=_filled([layer.initial_cell for layer in layers], maps.hidden, cells),
         above=_zeros(len(layers), slots * ring_rows * COLUMNS_AHEAD, maps.gates.width),
         gates=_zeros(len(layers), work, maps.gates.width),
-        before_w=before_w,
-        before_b=np.stack([_gate_bias(layer.input_to_state, maps) for layer in layers]),
-        own_w=np.stack([colour_columns(taps[:, :, 1], maps.gates) for taps in inputs]),
+        above_w=above_w,
+        above_b=np.stack([_gate_bias(layer.input_to_state, maps) for layer in layers]),
+        beside_w=np.stack([_row_beside(layer, maps) for layer in layers]),
     )
 
 
@@ -149,52 +236,44 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
         right_gates=_zeros(longest, gates),
         lists=np.tile(np.arange(longest), (7, 1)),
         left_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in left]),
-        left_beside_w=np.stack([colour_columns(lstm.state_to_state[1][maps.gate_order], maps.gates) for lstm in left]),
-        left_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in left]),
         left_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in left]),
         right_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in right]),
-        right_beside_w=np.stack(
-            [colour_columns(lstm.state_to_state[1][maps.gate_order], maps.gates) for lstm in right]
-        ),
-        right_own_w=np.stack([_gate_columns(lstm.input_to_state, maps) for lstm in right]),
         right_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in right]),
     )
 
 
-def _few(before_w: Floats) -> int:
-    return _FEW if before_w.nbytes > _LARGE else 0
+def _few(above_w: Floats) -> int:
+    return _FEW if above_w.nbytes > _LARGE else 0
 
 
-def _pointwise(convolution: MaskedConv2d, outputs: Layout) -> tuple[Floats, Floats]:
-    return colour_columns(convolution.matrix(), outputs), pad_vector(convolution.bias, outputs)
-
-
-def _input_columns(convolution: MaskedConv2d, outputs: Layout) -> tuple[Floats, Floats]:
-    """The pixels before, three rows of seven and then three; and the pixel itself. All colours of each cell."""
+def _input_before(convolution: MaskedConv2d) -> Floats:
+    """The pixels before, three rows of seven and then three: all colours of each cell."""
     weight = convolution.masked_weight()  # (O, C, 4, 7)
     cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [(SIDE, dx) for dx in range(SIDE)]
-    before = torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1)
-    return whole_columns(before), colour_columns(weight[:, :, SIDE, SIDE], outputs)
+    return whole_columns(torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1))
 
 
-def _spread_before(layer: ConvolutionLayer) -> Floats:
+def _spread_above(layer: ConvolutionLayer) -> Floats:
     weight = layer.spread.masked_weight()  # (h, h, 2, 3)
-    above = [weight[:, :, 0, dx] for dx in range(3)]
-    return whole_columns(torch.cat([*above, *_condition(layer.condition), weight[:, :, 1, 0]], 1))
+    return whole_columns(torch.cat([weight[:, :, 0, dx] for dx in range(3)], 1))
 
 
-def _row_before(lstm: RowLSTM, maps: Maps) -> Floats:
-    left_input = lstm.input_to_state.masked_weight()[:, :, 0, 0]
-    parts = [*lstm.state_to_state, *_condition(lstm.condition), left_input]
-    return whole_columns(torch.cat(parts, 1)[maps.gate_order])
+def _spread_beside(layer: ConvolutionLayer) -> Floats:
+    left = layer.spread.masked_weight()[:, :, 1, 0]
+    return whole_columns(torch.cat([*_condition(layer.condition), left], 1))
+
+
+def _row_above(lstm: RowLSTM, maps: Maps) -> Floats:
+    return whole_columns(torch.cat([*lstm.state_to_state], 1)[maps.gate_order])
+
+
+def _row_beside(lstm: RowLSTM, maps: Maps) -> Floats:
+    left = lstm.input_to_state.masked_weight()[:, :, 0, 0]
+    return whole_columns(torch.cat([*_condition(lstm.condition), left], 1)[maps.gate_order])
 
 
 def _diagonal_above(lstm: DiagonalLSTM, maps: Maps) -> Floats:
     return whole_columns(torch.cat([lstm.state_to_state[0], *_condition(lstm.condition)], 1)[maps.gate_order])
-
-
-def _gate_columns(convolution: MaskedConv2d, maps: Maps) -> Floats:
-    return colour_columns(convolution.matrix()[maps.gate_order], maps.gates)
 
 
 def _gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
@@ -213,7 +292,3 @@ def _zeros(*shape: int) -> Floats:
 def _filled(initials: list[Tensor], hidden: Layout, cells: int) -> Floats:
     """(L, cells, h), every cell holding the layer's initial state."""
     return np.stack([np.tile(pad_vector(initial, hidden), (cells, 1)) for initial in initials])
-
-
-def _stack(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    return np.stack([weights for weights, _ in parts]), np.stack([bias for _, bias in parts])
