@@ -36,13 +36,13 @@ Weight rows of above: the three cells above; of beside: the condition, the cell 
 """
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
     """out = what the 3 x 3 convolution of layer i reads of the row above, all colours."""
     from_above(i, count, own.maps, own.above_w, own.above_b, out, shared, places)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
     """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours.
 
@@ -62,7 +62,7 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
     multiply(count, read, 1, h, weights, vectors, zeros, start, out, 0)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """ReLU - 1 x 1 - ReLU of one colour: from the stream to what the 3 x 3 reads."""
     first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
@@ -74,7 +74,7 @@ def _down(i, colour, count, shared, state, places, own):  # type: ignore[no-unty
     one_colour(colour, shared.hidden, shared.hidden_vectors, count, rectified, known, weights, bias, zeros, out, 1)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _spread(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already; and on to the next stream."""
     read, sums = spot(own.maps, i, places.own, 0, 0), spot(own.sums, i, places.order, 0, 0)

@@ -58,7 +58,7 @@ def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state)
         multiply(count, condition, 1, c, columns(weights, i, 0, h), vectors, zeros, gates, gates, 0)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _begin_rows(real, work, shared, state, own):  # type: ignore[no-untyped-def]
     """Sum what the row above says to every pixel of the rows that begin, in all layers."""
     H, W, scratch = shared.height, shared.width, len(state.temperature) - 1
@@ -90,7 +90,7 @@ def _find_right(count, work, shared, own):  # type: ignore[no-untyped-def]
         own.lists[6, m] = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the left-to-right gates of one colour see of the rows above and of the input."""
     above, gates = spot(own.above, i, places.stream, 0, 0), spot(own.gates, i, places.order, 0, 0)
@@ -98,7 +98,7 @@ def _gates(i, colour, count, shared, state, places, own):  # type: ignore[no-unt
     add_input(colour, count, stream, weights, above, gates, shared)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-untyped-def]
     """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
     gates = further(spot(own.gates, i, places.order, 0, 0), first)
@@ -109,7 +109,7 @@ def _left(i, colour, first, count, shared, places, own):  # type: ignore[no-unty
     continue_cells(colour, count, gates, before, cell, hidden, shared)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _join(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """Add up both directions, and on to the next stream, one colour."""
     first, vectors = shared.hidden[colour], shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour]
@@ -141,7 +141,7 @@ def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
     return rows, count
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _end_rows(finished, real, shared, state, own):  # type: ignore[no-untyped-def]
     """Scan the finished rows from right to left in every layer, for the rows below to see."""
     rows, count = _find_rows(finished, real, shared, own)

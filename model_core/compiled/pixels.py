@@ -6,6 +6,7 @@ above say is summed for all colours and layers. Then colour by colour: colour c 
 the colours up to its own, which are a prefix of the map.
 
 Each network's file has the loop that calls these, `advance`; written out, because numba keeps no closures on disk.
+What it calls for every layer becomes part of it: a call would copy every address and length of the arrays it is given.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 # numba passes an intrinsic's first parameter itself
@@ -207,7 +208,7 @@ def draw_colour(colour, real, work, shared, state, places):  # type: ignore[no-u
     return True
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
     """Find the pixels whose turn it is and where they lie, and begin their streams.
 
@@ -223,7 +224,7 @@ def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_ro
     return real, count, want(work, real, state.keep, places.wanted)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def begin_above(slots, first_row, done, lag, work, shared, state, places, few, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
     """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
     real = collect_above(slots, first_row, done, lag, state.summed, few, work)
@@ -232,7 +233,7 @@ def begin_above(slots, first_row, done, lag, work, shared, state, places, few, r
     return count
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def from_above(layer, count, maps, weights, bias, out, shared, places):  # type: ignore[no-untyped-def]
     """out = bias + what a layer reads of the three cells above in its maps (L, ring cells, h), all colours."""
     read, start = spot(maps, layer, places.above, 0, 0), everywhere(shared.zeros, places.order)
@@ -240,7 +241,7 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):  # type:
     multiply(count, read, 3, shared.hidden[-1], taps, vectors, row(bias, layer), start, out, 0)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def end_colour(colour, real, wanted, work, shared, state, places):  # type: ignore[no-untyped-def]
     """From the last layer's maps to drawn values; False when a logit is not finite."""
     if wanted:

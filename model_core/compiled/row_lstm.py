@@ -36,13 +36,13 @@ Weight rows of above: the three states above; of beside: the condition, the left
 """
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _from_above(i, count, out, shared, places, own):  # type: ignore[no-untyped-def]
     """out = what the gates of layer i see of the states above, all colours."""
     from_above(i, count, own.hidden, own.above_w, own.above_b, out, shared, places)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[no-untyped-def]
     """What the gates of layer i see of the pixels before, all colours.
 
@@ -62,7 +62,7 @@ def _from_before(i, count, summed, shared, state, places, own):  # type: ignore[
     multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, start, gates, 0)
 
 
-@njit(**LEAN)
+@njit(inline="always")
 def _cells(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     """The cells of one colour, of whose gates what lies before the pixel is summed already; and the next stream."""
     gates, stream = spot(own.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
