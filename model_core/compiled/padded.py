@@ -6,6 +6,7 @@ vector of 16 outputs of its own, (vectors, inputs, 16), padded with zeros, so ma
 vectors that one tile takes (products.block) are mixed: (inputs, vectors of the tile, 16) in their place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ from model_core.compiled.products import LANES, block
 from model_core.layers.groups import colour_of
 
 Floats = NDArray[np.float32]
+
+CACHE_LINE = 64
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,21 @@ def whole_columns(weights: Tensor) -> Floats:
 def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) -> Floats:
     """(O, I) weights -> (vectors, known, 16) of one colour of the outputs, from the first `known` inputs."""
     return whole_columns(weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known])
+
+
+def one_after_another(weights: Sequence[Floats]) -> Floats:
+    """Joined along the first dimension, from the beginning of a cache line on, so that no vector lies across two."""
+    joined = np.concatenate(weights)
+    room = np.empty(joined.size + LANES, np.float32)
+    first = -room.ctypes.data % CACHE_LINE // room.itemsize
+    aligned = room[first : first + joined.size].reshape(joined.shape)
+    aligned[:] = joined
+    return aligned
+
+
+def layer_by_layer(weights: Sequence[Floats]) -> Floats:
+    """(L, ...), from the beginning of a cache line on."""
+    return one_after_another([layer[None] for layer in weights])
 
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:

@@ -16,7 +16,9 @@ from model_core.compiled.padded import (
     colour_columns,
     gate_layout,
     gate_order,
+    layer_by_layer,
     layout,
+    one_after_another,
     pad_vector,
     whole_columns,
 )
@@ -104,7 +106,7 @@ def _by_colour(network: PixelNetwork, maps: Maps) -> tuple[Floats, NDArray[np.in
         begins[product.part, layer, colour] = size
         pieces.append(colour_columns(product.weights, product.outputs, colour, product.known[colour]).ravel())
         size += pieces[-1].size
-    return np.concatenate(pieces), begins
+    return one_after_another(pieces), begins
 
 
 def _in_order(network: PixelNetwork, maps: Maps) -> Iterator[tuple[int, int, Product]]:
@@ -181,7 +183,7 @@ def _head(head: Head, maps: Maps) -> list[Product]:
 def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> convolution.Own:
     """Weights and state of a PixelCNN's layers; `slots` counts the scratch slot, `work` is the longest work list."""
     layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
-    above_w = np.stack([_spread_above(layer) for layer in layers])
+    above_w = layer_by_layer([_spread_above(layer) for layer in layers])
     L, h = len(layers), maps.hidden.width
     return convolution.Own(
         ring_rows=ring_rows,
@@ -194,14 +196,14 @@ def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: in
         down_b=np.stack([pad_vector(layer.down.bias, maps.hidden) for layer in layers]),
         above_w=above_w,
         above_b=np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
-        beside_w=np.stack([_spread_beside(layer) for layer in layers]),
+        beside_w=layer_by_layer([_spread_beside(layer) for layer in layers]),
     )
 
 
 def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> row_lstm.Own:
     """Weights and state of a Row LSTM's layers."""
     layers = [layer_of(block, RowLSTM) for block in network.blocks]
-    above_w = np.stack([_row_above(layer, maps) for layer in layers])
+    above_w = layer_by_layer([_row_above(layer, maps) for layer in layers])
     cells = slots * ring_rows * (network.config.width + 2)
     return row_lstm.Own(
         ring_rows=ring_rows,
@@ -212,7 +214,7 @@ def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work:
         gates=_zeros(len(layers), work, maps.gates.width),
         above_w=above_w,
         above_b=np.stack([_gate_bias(layer.input_to_state, maps) for layer in layers]),
-        beside_w=np.stack([_row_beside(layer, maps) for layer in layers]),
+        beside_w=layer_by_layer([_row_beside(layer, maps) for layer in layers]),
     )
 
 
@@ -235,9 +237,9 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
         right_cell=_filled([lstm.initial_cell for lstm in right], maps.hidden, slots * (W + 1)),
         right_gates=_zeros(longest, gates),
         lists=np.tile(np.arange(longest), (7, 1)),
-        left_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in left]),
+        left_above_w=layer_by_layer([_diagonal_above(lstm, maps) for lstm in left]),
         left_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in left]),
-        right_above_w=np.stack([_diagonal_above(lstm, maps) for lstm in right]),
+        right_above_w=layer_by_layer([_diagonal_above(lstm, maps) for lstm in right]),
         right_b=np.stack([_gate_bias(lstm.input_to_state, maps) for lstm in right]),
     )
 
