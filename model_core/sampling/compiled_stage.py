@@ -17,7 +17,8 @@ from model_core.compiled.padded import Floats
 from model_core.compiled.pixels import SIDE, Places, State
 from model_core.compiled.products import LANES
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.compiled_weights import Maps, convolution_own, diagonal_own, row_own, shared_weights
+from model_core.sampling.colour_weights import Maps
+from model_core.sampling.compiled_weights import convolution_own, diagonal_own, row_own, shared_weights
 from model_core.sampling.stage import Drawing, SlotRow
 
 LAG = 4
