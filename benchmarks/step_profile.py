@@ -25,7 +25,7 @@ from torch.profiler import ProfilerActivity, profile
 from model_core import untrained
 from model_core.compiled import convolution, diagonal, row_lstm
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_step, end_colour, input_from_own, to_skips
+from model_core.compiled.pixels import begin_above, begin_step, end_colour, input_from_own, to_skips
 from model_core.compiled.products import spot
 from model_core.models import Model
 from model_core.networks import PixelNetwork
@@ -68,38 +68,38 @@ def lap(since, part, spent):  # type: ignore[no-untyped-def]
     return now
 
 
-@njit
+@njit(_nrt=False)
 def pixel_cnn_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     for i in range(shared.layers):
-        convolution._from_before(i, count, shared, state, places, own)
+        convolution._from_before(i, count, real <= own.few, shared, state, places, own)
 
 
-@njit
+@njit(_nrt=False)
 def pixel_cnn_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     convolution._down(i, colour, count, shared, state, places, own)
     convolution._spread(i, colour, count, shared, state, places, own)
     return spot(own.out, i, places.order, 0, 0)
 
 
-@njit
+@njit(_nrt=False)
 def row_lstm_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     for i in range(shared.layers):
-        row_lstm._from_before(i, count, shared, state, places, own)
+        row_lstm._from_before(i, count, real <= own.few, shared, state, places, own)
 
 
-@njit
+@njit(_nrt=False)
 def row_lstm_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     row_lstm._cells(i, colour, count, shared, state, places, own)
     return spot(own.hidden, i, places.own, 0, 0)
 
 
-@njit
+@njit(_nrt=False)
 def diagonal_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     diagonal._begin_rows(real, work, shared, state, own)
     diagonal._find_right(count, work, shared, own)
 
 
-@njit
+@njit(_nrt=False)
 def diagonal_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
     diagonal._gates(i, colour, count, shared, state, places, own)
     diagonal._left(i, colour, 0, count, shared, places, own)
@@ -107,19 +107,21 @@ def diagonal_own(i, colour, count, shared, state, places, own):  # type: ignore[
     return spot(own.out, i, places.order, 0, 0)
 
 
-@njit
+@njit(_nrt=False)
 def no_scans(finished, rows, shared, state, own):  # type: ignore[no-untyped-def]
     pass
 
 
-@njit(nogil=True)
+@njit(nogil=True, _nrt=False)
 def timed_advance(  # type: ignore[no-untyped-def]
     parts, slots, first_row, done, lag, work, finished, shared, state, places, own, spent
 ):
     """The networks' `advance`, with a look at the clock after each part."""
-    before, layer, scans, kind = parts
+    above, before, layer, scans, kind = parts
     while True:
         t = cycles()
+        above(slots, first_row, done, lag, work, shared, state, places, own)
+        t = lap(t, BEFORE, spent)
         real, count, wanted = begin_step(slots, first_row, done, lag, work, shared, state, places, own.ring_rows, kind)
         t = lap(t, BEGIN, spent)
         before(real, count, work, shared, state, places, own)
@@ -141,10 +143,31 @@ def timed_advance(  # type: ignore[no-untyped-def]
             return rows
 
 
+@njit(_nrt=False)
+def pixel_cnn_above(slots, first_row, done, lag, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    count = begin_above(slots, first_row, done, lag, work, shared, state, places, own.few, own.ring_rows, 0)
+    if count:
+        for i in range(shared.layers):
+            convolution._from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
+
+
+@njit(_nrt=False)
+def row_lstm_above(slots, first_row, done, lag, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    count = begin_above(slots, first_row, done, lag, work, shared, state, places, own.few, own.ring_rows, 1)
+    if count:
+        for i in range(shared.layers):
+            row_lstm._from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
+
+
+@njit(_nrt=False)
+def nothing_above(slots, first_row, done, lag, work, shared, state, places, own):  # type: ignore[no-untyped-def]
+    pass
+
+
 NETWORKS = {
-    "pixel-cnn": (pixel_cnn_before, pixel_cnn_own, no_scans, convolution.STREAM_KIND),
-    "row-lstm": (row_lstm_before, row_lstm_own, no_scans, row_lstm.STREAM_KIND),
-    "diagonal-bilstm": (diagonal_before, diagonal_own, diagonal._end_rows, diagonal.STREAM_KIND),
+    "pixel-cnn": (pixel_cnn_above, pixel_cnn_before, pixel_cnn_own, no_scans, convolution.STREAM_KIND),
+    "row-lstm": (row_lstm_above, row_lstm_before, row_lstm_own, no_scans, row_lstm.STREAM_KIND),
+    "diagonal-bilstm": (nothing_above, diagonal_before, diagonal_own, diagonal._end_rows, diagonal.STREAM_KIND),
 }
 
 
