@@ -4,7 +4,8 @@
     python benchmarks/serving.py --quick       a few seconds, nothing written
 
 Starts what `pixelrnn up` starts (embedded server, one worker, the API). The load is open: jobs are sent when a Poisson
-process with a fixed seed says so, whatever became of those before. This process sends and watches, on the other core.
+process with a fixed seed says so, whatever became of those before. This process sends and watches, on the processors
+that the engine does not have to itself.
 """
 
 import argparse
@@ -15,8 +16,9 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -29,6 +31,7 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.sampling.benchmark import percentile
 from model_core.sampling.engine import Engine
+from worker import processors
 
 MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"
 """The quickest rows that ship, where all beside the drawing weighs most; and steps that are ten times as long."""
@@ -118,7 +121,7 @@ def _arguments() -> argparse.Namespace:
 def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: float) -> Served:
     """Send the load to a fresh service."""
     served = Served(share, seconds)
-    with Stack(model.card.name) as stack, ThreadPoolExecutor(SENDERS) as senders:
+    with Stack(model.card.name) as stack, off_the_engine(), ThreadPoolExecutor(SENDERS) as senders:
         sender = Sender()
         sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, sender, stack.url, mix, job))
         accepted = [(job, found[0]) for job, future in sent if (found := future.result()) is not None]
@@ -129,6 +132,16 @@ def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: floa
     rows_an_image = sum(mix.rows(job) for job, _ in accepted) / sum(job.n for job, _ in accepted)
     served.images = rows / rows_an_image
     return served
+
+
+@contextmanager
+def off_the_engine() -> Iterator[None]:
+    """Meanwhile this thread, and those that it starts, leave the engine the processor that `pixelrnn up` gave it, as
+    clients on machines of their own would."""
+    ours = processors.usable()
+    processors.keep_off(processors.of_engines(ours, engines=1, threads=1)[0])
+    yield
+    processors.keep_to(ours)
 
 
 Sent = list[tuple[Job, "Future[tuple[str, float] | None]"]]

@@ -18,6 +18,7 @@ import redis
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
+from worker import processors
 
 API_DRAIN_S = 2
 API_GRACE_S = 3.0
@@ -55,6 +56,8 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
+    engines = _processors_of_engines(len(options.devices))
+    processors.keep_off([processor for each in engines for processor in each])  # nor do the children, but for engines
     supervisor = Supervisor(say)
     with supervisor.signals():
         try:
@@ -62,7 +65,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
                 url = _start_embedded(supervisor, options.data_dir)
             else:
                 url = _expect_redis(supervisor, options.redis_url)
-            for child in [*workers(options, url, logs), api(options, url, logs)]:
+            for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
                 supervisor.start(child)
             supervisor.wait_until(partial(is_ready, options.url))
             say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
@@ -73,11 +76,18 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
             supervisor.stop_all()
 
 
-def workers(options: UpOptions, redis_url: str, logs: Path) -> list[Child]:
+def workers(options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Sequence[int]]) -> list[Child]:
     return [
-        _Worker(options, redis_url, device, logs / f"worker-{i}.log").child()
-        for i, device in enumerate(options.devices)
+        _Worker(options, redis_url, device, logs / f"worker-{i}.log", own).child()
+        for i, (device, own) in enumerate(zip(options.devices, engines, strict=True))
     ]
+
+
+def _processors_of_engines(engines: int) -> list[tuple[int, ...]]:
+    """Some for each engine alone on a small machine, unless the environment says on which."""
+    if "PIXELRNN_ENGINE_CPUS" in os.environ:
+        return [()] * engines
+    return processors.of_engines(processors.usable(), engines, int(os.environ.get("PIXELRNN_THREADS", "1")))
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
@@ -90,11 +100,13 @@ def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
 class _Worker:
     """One worker at a time, each life under a new name: RQ refuses a name whose last bearer was killed."""
 
-    def __init__(self, options: UpOptions, redis_url: str, device: str, log: Path) -> None:
+    def __init__(self, options: UpOptions, redis_url: str, device: str, log: Path, processors: Sequence[int]) -> None:
         self.log = log
         self.device = device
         self.redis_url = redis_url
         self.environment = _environment(redis_url, options)
+        if processors:
+            self.environment["PIXELRNN_ENGINE_CPUS"] = ",".join(map(str, processors))
         self.name = ""
 
     def child(self) -> Child:

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from model_core.errors import ModelError
 from worker.catalogue import Catalogue
 from worker.orders import Order
 from worker.publisher import Publisher
 from worker.usage import Usage
+
+
+class RefusedError(Exception):
+    """It cannot start with these settings, and says why."""
 
 
 class EngineLostError(Exception):
@@ -34,13 +37,13 @@ class EngineLink:
         self.usage: dict[str, Usage] = {}
 
     def catalogue(self) -> Catalogue:
-        """Wait until the models are ready. ModelError when they cannot be loaded; EngineLostError."""
+        """Wait until the models are ready. RefusedError when they cannot be loaded; EngineLostError."""
         try:
             word, answer = self._connection.recv()
         except (EOFError, OSError):
             raise EngineLostError(self._farewell()) from None
         if word == "refuse":
-            raise ModelError(answer)
+            raise RefusedError(answer)
         self.usage = {name: Usage() for name in answer.cards}
         return answer
 

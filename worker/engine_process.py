@@ -19,11 +19,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from model_core.errors import ModelError
-from worker import crash, logs
+from worker import crash, logs, processors
 from worker.catalogue import Catalogue
 from worker.claims import Outcome
 from worker.cohort import Cohort, Engine
 from worker.model_pool import ModelPool, Room, load_pool
+from worker.processors import NoProcessorError
 from worker.runner import Runner
 from worker.scores import passed
 from worker.settings import Settings
@@ -67,11 +68,12 @@ def main() -> None:
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, heard), name="listener", daemon=True).start()
     room = Room(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
+        processors.keep_to(settings.engine_cpus)
+        threading.Thread(target=_listen, args=(connection, heard), name="listener", daemon=True).start()
         pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
-    except ModelError as error:
+    except (ModelError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
         slots = {name: room.slots + room.express for name, room in pool.rooms.items()}

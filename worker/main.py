@@ -6,8 +6,6 @@ publisher        rows out, jobs settled     finisher      tells RQ how jobs ende
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 """
 
-import contextlib
-import os
 import sys
 import time
 
@@ -16,8 +14,7 @@ from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from model_core.errors import ModelError
-from worker import crash, logs
+from worker import crash, logs, processors
 from worker.admission import Admission
 from worker.announcement import Announcement
 from worker.cancellation import Cancellation
@@ -25,7 +22,7 @@ from worker.catalogue import Catalogue
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
 from worker.contract.cards import WorkerInfo
 from worker.crash import EXIT_CRASHED
-from worker.engine_link import EngineLink, EngineLostError
+from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.finisher import Finisher
 from worker.heartbeat import Heartbeat
 from worker.intake import BatchWorker, NameTakenError
@@ -122,14 +119,6 @@ def _info(name: str, settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     )
 
 
-def _never_interrupt() -> None:
-    """Threads that start from now on wait for their turn, where a system knows such. They wake up thousands of times a
-    second, for moments, and on a small machine each time would stop the engine."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a sandbox may forbid it
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
 def _await_redis(redis: Redis) -> None:
     """Return when Redis answers: in a composed start it may come up after its clients."""
     log, wait_s = structlog.get_logger("worker"), 0.1
@@ -150,12 +139,13 @@ def run(settings: Settings) -> int:
     log = structlog.get_logger("worker")
     crash.end_with_any_thread()
     engine = EngineLink()
-    _never_interrupt()  # not before: the engine's process would take it over
+    processors.keep_off(settings.engine_cpus)
+    processors.wait_for_turn()  # not before: the engine's process would take it over
     try:
         catalogue = engine.catalogue()
         _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
         stopped = Worker(settings, engine, catalogue).run()
-    except (ModelError, NameTakenError, MetricsPortError) as error:
+    except (RefusedError, NameTakenError, MetricsPortError) as error:
         log.critical("cannot_start", reason=str(error))
         return EXIT_BAD_SETTINGS
     except EngineLostError as error:

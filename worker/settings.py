@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     """Jobs a worker holds at once: a few more than slots, so that a freed slot is filled without asking Redis."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
+    engine_cpus: Annotated[tuple[int, ...], NoDecode] = ()
+    """Numbers of processors on which the engine runs, and nothing else of this worker; any when empty. `pixelrnn up`
+    chooses some on a machine with few."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -52,7 +55,7 @@ class Settings(BaseSettings):
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
     """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "engine_cpus", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
