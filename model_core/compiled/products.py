@@ -1,9 +1,10 @@
 """Products of a work list's features with weights, in tiles (all functions numba's).
 
 Where features lie is a spot (tiles.py). Weights are (..., vectors, inputs, 16), vectors of 16 columns; within that,
-those of one tile are mixed, input by input, so that a tile reads one stretch of memory from end to end. Where a product
-begins in them is (address, bytes from one vector to the next, bytes of the inputs left out of each vector). The next
-product's follow where that can be: a tile asks for what lies ahead, and small products would wait for memory otherwise.
+those of one tile are mixed, input by input, so that a tile reads one stretch of memory from end to end; where tiles are
+one vector wide nothing is, and one pixel alone reads a few stretches side by side. Where a product begins in them is
+(address, bytes from one vector to the next, bytes of the inputs left out of each vector). The next product's follow
+where that can be: a tile asks for what lies ahead, and small products would wait for memory otherwise.
 
 The columns of one colour are whole vectors in the weights, and in the maps no wider than they are: the last vector runs
 on into the next colour's features, with weights of zero, and that colour writes them when its turn comes. So whatever
@@ -16,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import LEAN
-from model_core.compiled.tiles import TALLEST, WIDEST, product_tile
+from model_core.compiled.tiles import TALLEST, WIDEST, WIDEST_ALONE, product_tile
 
 BYTES = 4
 LANES = 16
@@ -72,7 +73,7 @@ def columns(weights, layer, vector, row):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def block(left):  # type: ignore[no-untyped-def]
-    """How many of so many vectors of columns a tile takes."""
+    """How many of so many vectors of columns are mixed for a tile."""
     return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
@@ -84,7 +85,10 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
     """
     vector = 0
     while vector < vectors:
-        wide = block(vectors - vector)
+        mixed = block(vectors - vector)
+        wide, vector_bytes = mixed, np.int64(VECTOR_BYTES)
+        if WIDEST == 1:
+            wide, vector_bytes = min(WIDEST_ALONE, vectors - vector) if count == 1 else 1, weights[1]
         across = vector * VECTOR_BYTES
         pixel = 0
         while pixel < count:
@@ -96,7 +100,9 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
                 (read[0], read[1], read[2] + along),
                 taps,
                 features,
-                weights[0] + vector * weights[1] + wide * weights[2],
+                weights[0] + vector * weights[1] + mixed * weights[2],
+                vector_bytes,
+                mixed * VECTOR_BYTES,
                 bias + across,
                 (start[0] + across, start[1], start[2] + along),
                 (out[0] + across, out[1], out[2] + along),

@@ -25,6 +25,7 @@ from model_core.compiled.vector_code import (
     load,
     multiply_add,
     new_tile,
+    offset,
     relu,
     side_by_side,
     sigmoid,
@@ -35,8 +36,15 @@ from model_core.compiled.vector_code import (
 _MANY_REGISTERS = binding.get_host_cpu_features().get("avx512f", False)
 TALLEST, WIDEST = (8, 3) if _MANY_REGISTERS else (4, 1)
 """Pixels and vectors of columns of the largest tile: 8 x 3 sums, three weights and a factor fit into 32 registers."""
+WIDEST_ALONE = 3 if _MANY_REGISTERS else 4
+"""Vectors of columns of the widest tile of one pixel. Each sum waits for its own last multiply-add, so there must be
+several of them, even where their weights lie apart."""
 
-_SHAPES = [(rows, columns) for rows in sorted({TALLEST, 4, 1}, reverse=True) for columns in range(WIDEST, 0, -1)]
+_SHAPES = [
+    (rows, columns)
+    for rows in sorted({TALLEST, 4, 1}, reverse=True)
+    for columns in range(WIDEST if rows > 1 else WIDEST_ALONE, 0, -1)
+]
 _INDEX_BYTES = 8
 AHEAD = 1536
 """Bytes. Few pixels wait for their weights, and the processor foresees them only within a page: a tile asks for those
@@ -78,25 +86,25 @@ def _finish(b: Builder, tile: Tile, out: ir.Value, rectify: ir.Value) -> None:
 
 def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -> None:
     """The product of a tile of this shape; see `product_tile` for the arguments."""
-    read, taps, features, weights, bias, start, out, rectify = arguments
+    read, taps, features, weights, vector_bytes, row_bytes, bias, start, out, rectify = arguments
     pixels, tile = _pixels(b, read, rows), _start(b, bias, start, rows, columns)
-    cell_bytes, row_bytes = b.extract_value(read, 1), INDEX(columns * VECTOR_BYTES)
-    tap_bytes = b.mul(features, row_bytes)
+    cell_bytes, tap_bytes = b.extract_value(read, 1), b.mul(features, row_bytes)
     with cgutils.for_range(b, taps) as loop:
         left = [b.add(pixel, b.mul(loop.index, cell_bytes)) for pixel in pixels]
         here = b.add(weights, b.mul(loop.index, tap_bytes))
-        add_product(b, tile, left, features, side_by_side(b, here, columns), row_bytes, INDEX(AHEAD))
+        vectors = [offset(b, here, vector_bytes, v) for v in range(columns)]
+        add_product(b, tile, left, features, vectors, row_bytes, INDEX(AHEAD))
     _finish(b, tile, out, rectify)
 
 
 @intrinsic
 def product_tile(  # type: ignore[no-untyped-def]
-    _typing, rows, columns, read, taps, features, weights, bias, start, out, rectify
+    _typing, rows, columns, read, taps, features, weights, vector_bytes, row_bytes, bias, start, out, rectify
 ):
     """out = bias + start + read @ weights, rectified if asked, for `rows` pixels and `columns` vectors of columns.
 
     The shape must be one of those above. read, start, out: spots; of read, `features` floats in each of `taps` cells
-    side by side. weights: the address of taps * features rows of 16 * columns.
+    side by side. weights: the address of taps * features rows, row_bytes apart, of vectors of 16, vector_bytes apart.
     """
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
@@ -108,7 +116,7 @@ def product_tile(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     numbers = [types.intp] * 2
-    return types.void(*numbers, _SPOT, *numbers, types.intp, types.intp, _SPOT, _SPOT, types.intp), emit
+    return types.void(*numbers, _SPOT, *numbers, *[types.intp] * 4, _SPOT, _SPOT, types.intp), emit
 
 
 def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> Any:
