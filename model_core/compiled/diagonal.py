@@ -29,14 +29,15 @@ LEFT_GATES, LEFT_BESIDE, RIGHT_GATES, RIGHT_BESIDE = range(OWN, OWN + 4)
 """Products of one colour: of both directions, from the input and from the state of the neighbour to the gates."""
 
 STREAM_KIND = 2
-"""Streams lie by slot and column: the right-to-left scan reads the whole row."""
+"""Streams lie by column and slot: the right-to-left scan reads the whole row, and images drawn side by side, which are
+often at the same column, lie so in memory as well."""
 
 Own = namedtuple(
     "Own",
     "ring_rows hidden cell above gates out right right_cell right_gates lists "
     "left_above_w left_b right_above_w right_b",
 )
-"""hidden and cell (L, ring cells, h): left to right. above (L, slots * W, 4h): what the gates of a row see above it.
+"""hidden and cell (L, ring cells, h): left to right. above (L, W * slots, 4h): what the gates of a row see above it.
 
 gates (L, M, 4h) and out (L, M, h), both directions, are of the pixels of one step.
 right (L, slots * 2 * (W + 1) + 1, h): the right-to-left map of the last two rows of each slot, by parity; the cell at W
@@ -69,10 +70,10 @@ def _begin_rows(real, work, shared, state, own):  # type: ignore[no-untyped-def]
         if work[m, 2] == 0:
             for x in range(W):
                 up[count] = (slot * own.ring_rows + (y - 1) % own.ring_rows) * (W + 2) + x + 1
-                condition[count], here[count] = (slot * H + y) * W + x, slot * W + x
+                condition[count], here[count] = (slot * H + y) * W + x, x * (scratch + 1) + slot
                 count += 1
     while count > 1 and count % 4:
-        up[count], condition[count], here[count] = scratch * own.ring_rows * (W + 2), scratch * H * W, scratch * W
+        up[count], condition[count], here[count] = scratch * own.ring_rows * (W + 2), scratch * H * W, scratch
         count += 1
     if count:
         conditions = spot(state.conditions, 0, condition, 0, 0)
@@ -130,7 +131,7 @@ def _find_rows(finished, rows, shared, own):  # type: ignore[no-untyped-def]
             slot, y, n = finished[k, 0], finished[k, 1], x * rows + k
             own.lists[0, n] = (slot * 2 + (y + 1) % 2) * (W + 1) + x
             own.lists[1, n] = (slot * H + y) * W + x
-            own.lists[2, n] = slot * W + x
+            own.lists[2, n] = x * (scratch + 1) + slot
             own.lists[3, n] = (slot * 2 + y % 2) * (W + 1) + x
             own.lists[4, n] = slot * (W + 1) + x
     count = rows * W

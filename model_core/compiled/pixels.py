@@ -88,8 +88,8 @@ def draw_value(logits, values, noise, temperature, weights):  # type: ignore[no-
 
 
 @njit(inline="always")
-def locate(work, count, shared, places, ring_rows, stream_kind):  # type: ignore[no-untyped-def]
-    """Fill the cells of a work list. stream_kind: 0 streams lie in its order, 1 in the ring, 2 by (slot, x)."""
+def locate(work, count, shared, places, ring_rows, stream_kind, slots):  # type: ignore[no-untyped-def]
+    """Fill the cells of a work list. stream_kind: 0 streams lie in its order, 1 in the ring, 2 by (x, slot)."""
     H, W = shared.height, shared.width
     ring = W + 2
     for i in range(count):
@@ -100,7 +100,7 @@ def locate(work, count, shared, places, ring_rows, stream_kind):  # type: ignore
         places.own[i] = (slot * ring_rows + y % ring_rows) * ring + x + 1
         places.above[i] = (slot * ring_rows + (y - 1) % ring_rows) * ring + x
         places.sums[i] = (slot * ring_rows + y % ring_rows) * COLUMNS_AHEAD + x % COLUMNS_AHEAD
-        places.stream[i] = i if stream_kind == 0 else places.own[i] if stream_kind == 1 else slot * W + x
+        places.stream[i] = i if stream_kind == 0 else places.own[i] if stream_kind == 1 else x * slots + slot
 
 
 @njit(inline="always")
@@ -216,7 +216,7 @@ def begin_step(slots, first_row, done, lag, work, shared, state, places, ring_ro
     """
     real = collect(slots, first_row, done, lag, work)
     count = fill_up(work, real, len(first_row) - 1)
-    locate(work, count, shared, places, ring_rows, stream_kind)
+    locate(work, count, shared, places, ring_rows, stream_kind, len(state.temperature))
     for m in range(count):
         for feature in range(len(shared.skip_b)):  # numba compiles a long message into an assignment of slices
             state.skips[m, feature] = shared.skip_b[feature]
@@ -229,7 +229,7 @@ def begin_above(slots, first_row, done, lag, work, shared, state, places, few, r
     """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
     real = collect_above(slots, first_row, done, lag, state.summed, few, work)
     count = fill_up(work, real, len(first_row) - 1)
-    locate(work, count, shared, places, ring_rows, stream_kind)
+    locate(work, count, shared, places, ring_rows, stream_kind, len(state.temperature))
     return count
 
 
@@ -255,7 +255,7 @@ def begin_given(slot, y, work, shared, state, places, ring_rows, stream_kind):  
     for x in range(shared.width):
         work[x, 0], work[x, 1], work[x, 2] = slot, y, x
     count = fill_up(work, shared.width, len(state.temperature) - 1)
-    locate(work, count, shared, places, ring_rows, stream_kind)
+    locate(work, count, shared, places, ring_rows, stream_kind, len(state.temperature))
     for colour in range(shared.channels):
         draw_colour(colour, shared.width, work, shared, state, places)
     input_from_before(count, shared, state, places)
