@@ -4,17 +4,16 @@ Python runs one thread of a process at a time. Ten thousand rows a second are wr
 drawn, and in one process the engine would wait for that; here it does not. The worker starts this program
 (engine_link.py) and is its only company, over a socket pair that no one else has.
 
-A message is (word, *arguments). The worker sends what Runner is asked for, the engine what its Outlet is told; before
-that comes `ready` with the catalogue, or `refuse` with the reason.
+A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine what its Outlet is told;
+before that comes `ready` with the catalogue, or `refuse` with the reason.
 """
 
 import os
 import pickle
-import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,16 +24,13 @@ from worker.claims import Outcome
 from worker.cohort import Cohort, Engine
 from worker.model_pool import ModelPool, Room, load_pool
 from worker.processors import NoProcessorError
-from worker.runner import Runner
+from worker.runner import Inbox, Runner
 from worker.scores import passed
 from worker.settings import Settings
 from worker.usage import Usage
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that hears of new jobs may keep the engine waiting; Python's 5 ms are several steps."""
-
-STOP_S = 0.5
-"""How long the step that is being made may take when the worker stops."""
 
 
 class _Worker:
@@ -67,40 +63,39 @@ def main() -> None:
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    inbox = Inbox()
     room = Room(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
+        threading.Thread(
+            target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
+        ).start()
         processors.keep_to(settings.engine_cpus)
-        threading.Thread(target=_listen, args=(connection, heard), name="listener", daemon=True).start()
         pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
     except (ModelError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
         slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
-        _serve(pool, connection, heard, settings.step_delay_s)
+        _draw(pool, _Worker(connection), inbox, settings.step_delay_s)
     connection.close()
     sys.stderr.flush()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
 
-def _serve(
-    pool: ModelPool, connection: "Connection[Any, Any]", heard: "queue.SimpleQueue[tuple[Any, ...]]", delay_s: float
-) -> None:
-    """Draw until the worker says stop."""
-    runner = Runner(_cohorts(pool), _Worker(connection), lambda order: passed(order, pool.model(order.model)), delay_s)
-    words: dict[str, Callable[..., None]] = {"submit": runner.submit, "withdraw": runner.withdraw}
+def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float) -> None:
+    """Until the worker says stop."""
+    runner = Runner(_cohorts(pool), outlet, lambda order: passed(order, pool.model(order.model)), delay_s, inbox)
     runner.start()
-    while (message := heard.get())[0] != "stop":
-        words[message[0]](*message[1:])
-    runner.stop(STOP_S)
+    runner.join()
 
 
-def _listen(connection: "Connection[Any, Any]", heard: "queue.SimpleQueue[tuple[Any, ...]]") -> None:
-    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind."""
+def _listen(connection: "Connection[Any, Any]", inbox: Inbox, engine_cpus: Collection[int]) -> None:
+    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. Where
+    there is another processor than the engine's: what is heard is unpacked there, while the engine draws."""
+    processors.keep_off(engine_cpus)
     try:
         while True:
-            heard.put(connection.recv())
+            inbox.put(connection.recv())
     except (EOFError, OSError):
         _end_alone()
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -31,6 +31,10 @@ SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
 
 
+Inbox = queue.SimpleQueue[tuple[Any, ...]]
+"""What the engine thread is asked for: the name of one of Runner's words, and its arguments."""
+
+
 class Outlet(Protocol):
     """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
 
@@ -47,7 +51,7 @@ class _Drawing:
 
 class Runner:
     """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass;
-    None when the order needs another."""
+    None when the order needs another. `inbox`: where others than those with a Runner at hand leave orders."""
 
     def __init__(
         self,
@@ -55,12 +59,13 @@ class Runner:
         outlet: Outlet,
         score: Callable[[ScoreOrder | RankOrder], Outcome | None],
         step_delay_s: float = 0.0,
+        inbox: Inbox | None = None,
     ) -> None:
         self._cohorts = cohorts
         self._outlet = outlet
         self._score = score
         self._step_delay_s = step_delay_s
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._inbox = inbox or Inbox()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
         self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
@@ -75,17 +80,20 @@ class Runner:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop after the step that is being made; rows drawn so far have been handed on."""
-        self._inbox.put(self._stop)
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until it has stopped."""
         self._thread.join(timeout_s)
 
     def submit(self, order: Order) -> None:
-        self._inbox.put(lambda: self._accept(order))
+        self._inbox.put(("submit", order))
 
     def withdraw(self, token: str) -> None:
         """Do no more for this claim from the next step on."""
-        self._inbox.put(lambda: self._forget(token))
+        self._inbox.put(("withdraw", token))
+
+    def stop(self) -> None:
+        """After the step that is being made; rows drawn so far have been handed on."""
+        self._inbox.put(("stop",))
 
     def _run(self) -> None:
         while not self._stopping:
@@ -113,8 +121,14 @@ class Runner:
         idle = not self._drawings and not self._unscored
         if idle:
             self._tell_usage()
+        words: dict[str, Callable[..., None]] = {
+            "submit": self._accept,
+            "withdraw": self._forget,
+            "stop": self._stop,
+        }
         while idle or not self._inbox.empty():
-            self._inbox.get()()
+            word, *arguments = self._inbox.get()
+            words[word](*arguments)
             idle = False
 
     def _advance(self, name: str, cohort: Cohort) -> None:

@@ -80,7 +80,8 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
     runner.submit(order("large", 64))
     runner.start()
     wait_for(lambda: len(steps.ended) == 2, "both ends")
-    runner.stop(5)
+    runner.stop()
+    runner.join(5)
     assert steps.first["late"] - arrives_at <= 0.25 * steps.ended["large"]
     assert 1 <= steps.first["late"] - arrives_at <= ceil(WIDTH / 4)
 

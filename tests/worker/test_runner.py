@@ -93,7 +93,8 @@ def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
 
     yield start
     for runner in runners:
-        runner.stop(5)
+        runner.stop()
+        runner.join(5)
 
 
 def test_every_row_is_published_in_order_when_a_job_has_more_images_than_slots(
