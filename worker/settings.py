@@ -28,9 +28,9 @@ class Settings(BaseSettings):
     """Where it draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=16, ge=1, le=1024)
     """Images of one model that are drawn at once."""
-    express_slots: int = Field(default=2, ge=0, le=64)
+    express_slots: int = Field(default=4, ge=0, le=64)
     """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
-    while a large one fills all other slots."""
+    while a large one fills all other slots. With `slots` a multiple of four at best: images are drawn by fours."""
     slot_memory_mib: int = Field(default=2048, ge=1)
     """What the images that are drawn may take in memory, for all models together. Each model has an equal share; where
     that holds fewer images than `slots` and `express_slots`, fewer are drawn at once. Weights are not counted."""
