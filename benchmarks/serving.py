@@ -106,7 +106,7 @@ def main() -> None:
 
 def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]:
     """Both loads, and what the bare engine does with as many images at once."""
-    capacity = bare_images_per_s(model, mix, SLOTS, seconds / 4)
+    capacity = bare_images_per_s(model, mix, SLOTS, seconds / 2)
     loads = []
     for share in (SATURATING, MODERATE):
         load = Load(model.card.name, [], [])

@@ -4,13 +4,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from worker.catalogue import Catalogue
+from worker.claims import Outcome
 from worker.orders import Order
-from worker.publisher import Publisher
 from worker.usage import Usage
 
 
@@ -47,13 +47,11 @@ class EngineLink:
         self.usage = {name: Usage() for name in answer.cards}
         return answer
 
-    def start(self, publisher: Publisher) -> None:
-        """Hear what it draws, in a thread of our own, and have it published."""
-        words: dict[str, Callable[..., None]] = {
-            "publish": publisher.publish,
-            "end": publisher.end,
-            "used": self.usage.update,
-        }
+    def start(
+        self, publish: Callable[[Mapping[str, Sequence[str]]], None], end: Callable[[str, Outcome], None]
+    ) -> None:
+        """Hear what it draws, in a thread of our own, and hand it on: new rows, and the tokens of what is drawn."""
+        words: dict[str, Callable[..., None]] = {"publish": publish, "end": end, "used": self.usage.update}
         self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)
         self._thread.start()
 

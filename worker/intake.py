@@ -49,7 +49,7 @@ class JobFailedError(Exception):
 
 
 class BatchWorker(SimpleWorker):
-    """One RQ worker with up to `max_jobs` executions under way.
+    """One RQ worker with up to `max_jobs` executions under way that are not drawn yet.
 
     open_job(job_id, token) begins the work and returns at once; True when there was nothing left to do. It may raise
     RedisError. release(claim) hands the job's record back. drain() is called once, when no more jobs are taken; when it
@@ -77,6 +77,7 @@ class BatchWorker(SimpleWorker):
         self._release = release
         self._drain = drain
         self._room = threading.Condition()
+        self._drawn: set[str] = set()  # executions whose last rows are still to be written
         self.force_stop = threading.Event()
         self.on_registered: Callable[[], None] = lambda: None
         """Called once this worker has its name, before it takes a job."""
@@ -154,7 +155,19 @@ class BatchWorker(SimpleWorker):
 
     def _has_room(self) -> bool:
         with self._room:
-            return self._room.wait_for(lambda: len(self.executions) < self._max_jobs, timeout=0.2)
+            return self._room.wait_for(self._is_room, timeout=0.2)
+
+    def _is_room(self) -> bool:
+        """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
+        held = len(self.executions)
+        return held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
+
+    def drawn(self, token: str) -> None:
+        """The execution asks nothing more of the engine."""
+        with self._room:
+            if token in self.executions:
+                self._drawn.add(token)
+                self._room.notify()
 
     def _take(self) -> tuple[Job, Queue] | None:
         """Wait up to a second for a job. Raises RedisError."""
@@ -297,6 +310,7 @@ class BatchWorker(SimpleWorker):
     def _forget(self, execution: Execution) -> None:
         with self._room:
             self.executions.pop(execution.id, None)
+            self._drawn.discard(execution.id)
             self._room.notify()
 
     def give_back(self) -> None:

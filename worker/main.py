@@ -19,6 +19,7 @@ from worker.admission import Admission
 from worker.announcement import Announcement
 from worker.cancellation import Cancellation
 from worker.catalogue import Catalogue
+from worker.claims import Outcome
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
 from worker.contract.cards import WorkerInfo
 from worker.crash import EXIT_CRASHED
@@ -83,12 +84,16 @@ class Worker:
         return self._intake.stopping
 
     def _start_threads(self) -> None:
-        self._engine.start(self._publisher)
+        self._engine.start(self._publisher.publish, self._end)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
     def _open(self, job_id: str, token: str) -> bool:
         return self._admission.open(job_id, token) is not None
+
+    def _end(self, token: str, outcome: Outcome) -> None:
+        self._publisher.end(token, outcome)
+        self._intake.drawn(token)
 
     def _drain(self) -> None:
         """Let running jobs finish within the grace; then nothing is drawn, written or renewed any more."""

@@ -34,8 +34,9 @@ class Settings(BaseSettings):
     slot_memory_mib: int = Field(default=2048, ge=1)
     """What the images that are drawn may take in memory, for all models together. Each model has an equal share; where
     that holds fewer images than `slots` and `express_slots`, fewer are drawn at once. Weights are not counted."""
-    max_jobs: int = Field(default=24, ge=1, le=4096)
-    """Jobs a worker holds at once: a few more than slots, so that a freed slot is filled without asking Redis."""
+    max_jobs: int = Field(default=32, ge=1, le=4096)
+    """Jobs a worker holds that are not drawn yet: a few more than slots, so that a freed slot is filled without asking
+    Redis. Of those whose last rows are being written there may be as many again."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
     engine_cpus: Annotated[tuple[int, ...], NoDecode] = ()

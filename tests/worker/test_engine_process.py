@@ -65,16 +65,17 @@ def test_no_engine_is_left_when_the_worker_is_told_to_stop(start_worker: StartWo
 
 
 def test_engine_has_its_processor_alone_when_one_is_named(start_worker: StartWorker) -> None:
-    """The worker's own threads keep off it, if there is another, and so does the one that listens to the worker; one that
-    is not there is an error in the settings."""
+    """The worker's own threads keep off it, if there is another, and so does the one that listens to the worker.
+
+    One that is not there is an error in the settings."""
     ours = os.sched_getaffinity(0)
     named = max(ours)
     others = frozenset(ours - {named} or ours)
     worker = start_worker(engine_cpus=named)
     engine = worker.engine()
     assert os.sched_getaffinity(engine) == {named}
-    threads = os.listdir(f"/proc/{engine}/task")
-    assert {frozenset(os.sched_getaffinity(int(thread))) for thread in threads} == {frozenset({named}), others}
+    threads = [int(thread.name) for thread in Path(f"/proc/{engine}/task").iterdir()]
+    assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset({named}), others}
     assert os.sched_getaffinity(worker.process.pid) == others
     refused = start_worker(ready=False, engine_cpus=5000)
     assert refused.wait() == 2
