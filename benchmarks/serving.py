@@ -151,8 +151,10 @@ def off_the_engine() -> Iterator[None]:
     clients on machines of their own would."""
     ours = processors.usable()
     processors.keep_off(processors.of_engines(ours, engines=1, threads=1)[0])
-    yield
-    processors.keep_to(ours)
+    try:
+        yield
+    finally:
+        processors.keep_to(ours)
 
 
 Sent = list[tuple[Job, "Future[tuple[str, float] | None]"]]
@@ -289,7 +291,7 @@ def _load_table(loads: list[Load]) -> list[str]:
 
 
 def _load_row(load: Load) -> list[str]:
-    first = sorted(second for served in load.served for second in served.first_rows)
+    first = [seconds for served in load.served for seconds in served.first_rows]
     return [
         f"`{load.model}`",
         f"{load.served[0].offered:.0%}",

@@ -87,7 +87,7 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
     while vector < vectors:
         mixed = block(vectors - vector)
         wide, vector_bytes = mixed, np.int64(VECTOR_BYTES)
-        if WIDEST == 1:
+        if WIDEST == 1:  # nothing is mixed: each vector is a stretch of its own
             wide, vector_bytes = min(WIDEST_ALONE, vectors - vector) if count == 1 else 1, weights[1]
         across = vector * VECTOR_BYTES
         pixel = 0
