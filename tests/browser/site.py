@@ -66,11 +66,17 @@ class Site:
 
     def wait_for_standing(self, pattern: str) -> str:
         """The line that says where the job is, once it fits."""
-        found = self.page.wait_for_function(
-            """pattern => [...document.querySelectorAll("section.view:not([hidden]) .standing")]
-              .map(line => line.textContent).find(text => new RegExp(pattern).test(text))""",
-            arg=pattern,
-        )
+        from playwright.sync_api import TimeoutError as TooLateError
+
+        try:
+            found = self.page.wait_for_function(
+                """pattern => [...document.querySelectorAll("section.view:not([hidden]) .standing")]
+                  .map(line => line.textContent).find(text => new RegExp(pattern).test(text))""",
+                arg=pattern,
+            )
+        except TooLateError as late:
+            shown = self.view.inner_text()
+            raise AssertionError(f"no line fits {pattern!r} at {self.page.url}, which shows: {shown}") from late
         return found.json_value()
 
     @contextmanager
