@@ -8,16 +8,25 @@ from torch import Tensor
 
 from model_core.data.splits import Values
 from model_core.errors import ConfigError
+from model_core.orientation import Orientation, turn
 
 
 class Batches:
-    """Shuffled batches of one training split; each process takes its share of every batch.
+    """Shuffled batches of one training split, turned; each process takes its share of every batch.
 
     The rest of an epoch that does not fill a batch is left out; another shuffle brings it in the next epoch. While one
     batch is trained on, a thread reads the next, so that images on a slow disk cost no time.
     """
 
-    def __init__(self, values: Values, batch: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        values: Values,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        orientation: Orientation = "none",
+    ) -> None:
         if batch % processes:
             raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
         if batch > len(values):
@@ -25,6 +34,7 @@ class Batches:
         self._values = values
         self._batch = batch
         self._seed = seed
+        self._orientation: Orientation = orientation
         self._share = slice(rank * batch // processes, (rank + 1) * batch // processes)
         self._epoch = -1
         self._order = np.empty(0, np.int64)
@@ -54,4 +64,4 @@ class Batches:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._values))
         chosen = self._order[position * self._batch : (position + 1) * self._batch][self._share]
         np.take(self._values, chosen, axis=0, out=self._bytes, mode="clip")  # the only mode that does not buffer
-        return self._tensors[iteration % 2].copy_(torch.from_numpy(self._bytes))
+        return self._tensors[iteration % 2].copy_(turn(torch.from_numpy(self._bytes), self._orientation))

@@ -6,6 +6,7 @@ from model_core.data import Dataset, ReadOptions, open_dataset
 from model_core.data.datasets import read_dataset
 from model_core.data.download import download
 from model_core.data.splits import Values, spread
+from model_core.orientation import check_orientation, turn
 from model_core.training.recipe import Recipe
 
 
@@ -13,9 +14,11 @@ class RunImages:
     """The training and validation images of a recipe, the same for every process of a run."""
 
     def __init__(self, recipe: Recipe, directory: Path) -> None:
-        """directory is the run's. Raises DataError when there is no data, or it cannot be had."""
+        """directory is the run's. Raises DataError when there is no data, or it cannot be had; ConfigError when the
+        orientation does not fit the network."""
         self._data = recipe.data
         self._config = recipe.network.config()
+        self.orientation = check_orientation(recipe.data.orientation, self._config.height, self._config.width)
         self._options = ReadOptions(recipe.data.resize, directory.parent / "cache")
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)
@@ -27,9 +30,11 @@ class RunImages:
         return dataset.description
 
     def train(self) -> Values:
-        """uint8 (N, C, H, W); DataError when they cannot be read or are not the network's."""
+        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned when it is read. DataError when they cannot be
+        read or are not the network's."""
         return spread(read_dataset(self._data.path, "train", self._config, self._options), self._data.train_images)
 
     def valid(self) -> Values:
-        """uint8 (N, C, H, W); DataError when they cannot be read or are not the network's."""
-        return spread(read_dataset(self._data.path, "valid", self._config, self._options), self._data.valid_images)
+        """uint8 (N, C, H, W), turned as the recipe says; DataError as in train."""
+        values = read_dataset(self._data.path, "valid", self._config, self._options)
+        return turn(spread(values, self._data.valid_images), self.orientation)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from model_core.config import NetworkConfig, preset
 from model_core.data.options import Resize
 from model_core.errors import ConfigError
+from model_core.orientation import Orientation
 
 
 class _Section(BaseModel):
@@ -47,6 +48,8 @@ class DataSection(_Section):
     valid_images: int = Field(default=0, ge=0)
     resize: Resize = "lanczos"
     """The filter for pictures of another size than the network's."""
+    orientation: Orientation = "none"
+    """How the images are turned before the network sees them: one of Pillow's transposes."""
     download: bool = False
     """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
 

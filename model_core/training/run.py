@@ -104,7 +104,9 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     start = starting_model(training.start, config) if training.start and not request.resume else None
     images = RunImages(recipe, request.directory)
     valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
-    batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count)
+    batches = Batches(
+        train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation
+    )
     stepper = Stepper(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
         "network": asdict(config),
