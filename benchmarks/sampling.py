@@ -6,7 +6,7 @@
     python benchmarks/sampling.py --publish                write the page from the figures that there are
 
 What would take longer than --limit seconds is left out and shown as a dash. The figures are kept in
-benchmarks/sampling.json, those of each processor by themselves; see model_core/sampling/benchmark.py for what is
+benchmarks/sampling.json, those of each processor by themselves; see model_core/measures/speed.py for what is
 measured.
 """
 
@@ -22,7 +22,7 @@ from page import PAGE, machine, number, processor, table, write_section
 
 from model_core import untrained
 from model_core.config import PRESETS
-from model_core.sampling.benchmark import measure, useful_operations
+from model_core.measures.speed import measure, useful_operations
 
 FIGURES = Path(__file__).with_suffix(".json")
 PLOTS = PAGE.parent / "img"

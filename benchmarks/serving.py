@@ -28,8 +28,8 @@ from stack import Stack
 
 from model_core import load_model
 from model_core.image_request import ImageRequest
+from model_core.measures.speed import percentile
 from model_core.models import Model
-from model_core.sampling.benchmark import percentile
 from model_core.sampling.engine import Engine
 from worker import processors
 

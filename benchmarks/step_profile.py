@@ -23,15 +23,16 @@ from page import machine, table, write_section
 from torch.profiler import ProfilerActivity, profile
 
 from model_core import untrained
-from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled import diagonal_bilstm, pixel_cnn, row_lstm
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import begin_above, begin_step, end_colour, input_from_own, to_skips
+from model_core.compiled.loop import begin_above, begin_step, end_colour, input_from_own, to_skips
 from model_core.compiled.products import spot
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.compiled_stage import CompiledStage
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.noise import image_noise
-from model_core.sampling.stage import Drawing, Stage
+from model_core.sampling.plain.stage import Stage
+from model_core.sampling.stage import Drawing
 
 CELLS = (("cifar10-pixelcnn", 16), ("cifar10-pixelcnn", 1), ("cifar10-row-lstm", 16), ("cifar10-diagonal-bilstm", 1))
 PARTS = (
@@ -71,13 +72,13 @@ def lap(since, part, spent):  # type: ignore[no-untyped-def]
 @njit(_nrt=False)
 def pixel_cnn_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
     for i in range(shared.layers):
-        convolution._from_before(i, count, real <= own.few, shared, state, places, own)
+        pixel_cnn._from_before(i, count, real <= own.few, shared, state, places, own)
 
 
 @njit(_nrt=False)
 def pixel_cnn_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    convolution._down(i, colour, count, shared, state, places, own)
-    convolution._spread(i, colour, count, shared, state, places, own)
+    pixel_cnn._down(i, colour, count, shared, state, places, own)
+    pixel_cnn._spread(i, colour, count, shared, state, places, own)
     return spot(own.out, i, places.order, 0, 0)
 
 
@@ -95,15 +96,15 @@ def row_lstm_own(i, colour, count, shared, state, places, own):  # type: ignore[
 
 @njit(_nrt=False)
 def diagonal_before(real, count, work, shared, state, places, own):  # type: ignore[no-untyped-def]
-    diagonal._begin_rows(real, work, shared, state, own)
-    diagonal._find_right(count, work, shared, own)
+    diagonal_bilstm._begin_rows(real, work, shared, state, own)
+    diagonal_bilstm._find_right(count, work, shared, own)
 
 
 @njit(_nrt=False)
 def diagonal_own(i, colour, count, shared, state, places, own):  # type: ignore[no-untyped-def]
-    diagonal._gates(i, colour, count, shared, state, places, own)
-    diagonal._left(i, colour, 0, count, shared, places, own)
-    diagonal._join(i, colour, count, shared, state, places, own)
+    diagonal_bilstm._gates(i, colour, count, shared, state, places, own)
+    diagonal_bilstm._left(i, colour, 0, count, shared, places, own)
+    diagonal_bilstm._join(i, colour, count, shared, state, places, own)
     return spot(own.out, i, places.order, 0, 0)
 
 
@@ -148,7 +149,7 @@ def pixel_cnn_above(slots, first_row, done, lag, work, shared, state, places, ow
     count = begin_above(slots, first_row, done, lag, work, shared, state, places, own.few, own.ring_rows, 0)
     if count:
         for i in range(shared.layers):
-            convolution._from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
+            pixel_cnn._from_above(i, count, spot(own.above, i, places.sums, 0, 0), shared, places, own)
 
 
 @njit(_nrt=False)
@@ -165,9 +166,15 @@ def nothing_above(slots, first_row, done, lag, work, shared, state, places, own)
 
 
 NETWORKS = {
-    "pixel-cnn": (pixel_cnn_above, pixel_cnn_before, pixel_cnn_own, no_scans, convolution.STREAM_KIND),
+    "pixel-cnn": (pixel_cnn_above, pixel_cnn_before, pixel_cnn_own, no_scans, pixel_cnn.STREAM_KIND),
     "row-lstm": (row_lstm_above, row_lstm_before, row_lstm_own, no_scans, row_lstm.STREAM_KIND),
-    "diagonal-bilstm": (nothing_above, diagonal_before, diagonal_own, diagonal._end_rows, diagonal.STREAM_KIND),
+    "diagonal-bilstm": (
+        nothing_above,
+        diagonal_before,
+        diagonal_own,
+        diagonal_bilstm._end_rows,
+        diagonal_bilstm.STREAM_KIND,
+    ),
 }
 
 

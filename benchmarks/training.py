@@ -24,7 +24,7 @@ from page import machine, number, table, write_section
 
 from model_core import untrained
 from model_core.config import PRESETS
-from model_core.sampling.benchmark import useful_operations
+from model_core.measures.speed import useful_operations
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.ranks import Ranks

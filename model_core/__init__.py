@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model_core.likelihood import log_likelihood
+    from model_core.measures.likelihood import log_likelihood
     from model_core.models import Model, load_model, model_names, save_model, untrained
     from model_core.networks import build_network
     from model_core.sampling import sample, upsample
@@ -24,7 +24,7 @@ _HOMES = {
     "Model": "models",
     "build_network": "networks",
     "load_model": "models",
-    "log_likelihood": "likelihood",
+    "log_likelihood": "measures.likelihood",
     "model_names": "models",
     "sample": "sampling",
     "save_model": "models",

@@ -13,8 +13,8 @@ from pydantic_core import ValidationError
 from typer.exceptions import Abort, TyperException
 
 import app.cli
-import model_core.cli
-import model_core.cli_pictures
+import model_core.cli.pictures
+import model_core.cli.verbs
 import worker.cli
 from model_core.errors import PixelRNNError
 
@@ -67,7 +67,7 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (app.cli, worker.cli, model_core.cli, model_core.cli_pictures):
+for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.pictures):
     part.register(root)
 
 

@@ -11,8 +11,8 @@ import torch
 from model_core import load_model, model_names
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
+from model_core.measures.picture_score import score_picture
 from model_core.models import Model
-from model_core.picture_score import score_picture
 from model_core.sampling.engine import Engine, numerics_of
 from model_core.sampling.memory import slot_bytes
 from worker.contract.cards import ModelCard

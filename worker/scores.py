@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.measures.picture_score import score_picture
+from model_core.measures.pixel_belief import pixel_belief
 from model_core.models import Model
-from model_core.picture_score import score_picture
-from model_core.pixel_belief import pixel_belief
 from worker.claims import Outcome, Score
 from worker.contract.jobs import JobStatus, Pixel
 from worker.contract.scores import ColourBelief, PixelBelief, RankSummary, ScoreSummary

@@ -5,10 +5,9 @@
     scans.py         training: a whole batch of such cells in raster order
     tiles.py         drawing: a few pixels, anywhere in memory, through one piece of a layer
     products.py      drawing: a whole list of pixels, in such tiles
-    padded.py        drawing: maps and weights laid out for the tiles
     philox.py        drawing: the noise
     frontier.py      drawing: which pixels can be drawn now, several rows at once
-    pixels.py        drawing: what every network shares; convolution.py, row_lstm.py, diagonal.py: their layers;
+    loop.py          drawing: what every network shares; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py: their layers;
                      recurrence.py: what the latter two share
 
 Compiled once, then kept on disk, in a directory of its own for each state of these sources: numba looks only at the

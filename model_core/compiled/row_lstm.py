@@ -7,7 +7,7 @@ from numba import njit
 
 from model_core.compiled import LEAN
 from model_core.compiled.frontier import move_on
-from model_core.compiled.pixels import (
+from model_core.compiled.loop import (
     OWN,
     begin_above,
     begin_given,

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_core.config import NetworkConfig
-from model_core.layers.convolution import ConvolutionLayer
+from model_core.fused.network import fused_logits, fuses
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
-from model_core.layers.fused import fused_logits, fuses
 from model_core.layers.groups import colour_of
 from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
+from model_core.layers.pixel_cnn import ConvolutionLayer
 from model_core.layers.row_lstm import RowLSTM
 
 LAYERS = {"pixel-cnn": ConvolutionLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}

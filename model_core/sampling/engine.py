@@ -16,10 +16,11 @@ from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
-from model_core.sampling.compiled_stage import CompiledStage, compiles
+from model_core.sampling.compiled.stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
+from model_core.sampling.plain.stage import Stage
 from model_core.sampling.prefill import SharedPrefill
-from model_core.sampling.stage import Drawing, SlotRow, Stage
+from model_core.sampling.stage import Drawing, SlotRow
 
 
 class DrawnRow(NamedTuple):

@@ -5,25 +5,14 @@ costs one prefill for as many as are seated together.
 """
 
 import hashlib
-from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stage import Drawing, ForkingStage, SlotRow
 
 Key = tuple[int, bytes]
 """How many leading rows are given, and a digest of what state they lead to."""
-
-
-class ForkingStage(Protocol):
-    """Stage, as far as it is used here."""
-
-    def open(self, slot: int, drawing: Drawing) -> None: ...
-    def fork(self, source: int, target: int, drawing: Drawing) -> None: ...
-    def close(self, slot: int) -> None: ...
-    def image(self, slot: int) -> Tensor: ...
-    def step(self) -> list[SlotRow]: ...
 
 
 class SharedPrefill:

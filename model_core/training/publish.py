@@ -8,7 +8,7 @@ from torch import Tensor
 from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
-from model_core.likelihood import bits_per_dim
+from model_core.measures.likelihood import bits_per_dim
 from model_core.models import Model, check_name, count_parameters, save_model
 from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model_core.errors import PixelRNNError
-from model_core.likelihood import nats_per_image
+from model_core.measures.likelihood import nats_per_image
 from model_core.networks import Network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters

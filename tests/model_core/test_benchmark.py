@@ -10,7 +10,7 @@ import torch
 
 from model_core import untrained
 from model_core.errors import ConfigError
-from model_core.sampling.benchmark import Timings, _together, measure, naive_steps, percentile
+from model_core.measures.speed import Timings, _together, measure, naive_steps, percentile
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

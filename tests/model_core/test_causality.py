@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core.causality import drawn_before, measure, moved_pairs, predicted_field
 from model_core.config import NETWORKS, NetworkConfig
+from model_core.measures.causality import drawn_before, measure, moved_pairs, predicted_field
 
 DOCS = Path(__file__).parents[2] / "docs"
 MAKER = runpy.run_path(str(DOCS / "make_causality.py"))

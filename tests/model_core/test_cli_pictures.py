@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from model_core import load_model, log_likelihood, save_model, untrained, upsample
 from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
-from model_core.picture_score import PictureScore, score_picture
+from model_core.measures.picture_score import PictureScore, score_picture
 from pixelrnn.cli import root
 
 

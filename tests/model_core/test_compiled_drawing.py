@@ -10,12 +10,13 @@ from model_core import sample, untrained, upsample
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.compiled_stage import CompiledStage, compiles
+from model_core.sampling.compiled.stage import CompiledStage, compiles
 from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
+from model_core.sampling.plain.stage import Stage
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.reference import reference_sample
-from model_core.sampling.stage import Drawing, Stage
+from model_core.sampling.stage import Drawing
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 

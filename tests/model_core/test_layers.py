@@ -107,7 +107,7 @@ def test_fused_networks_equal_plain_torch_in_logits_and_gradients(
 
     In the smallest portions, so that neighbours lie in other ones.
     """
-    monkeypatch.setattr("model_core.layers.products.CACHE_BYTES", 1)
+    monkeypatch.setattr("model_core.fused.products.CACHE_BYTES", 1)
     size = {"layers": 2, "hidden": hidden, "head": 8, "channels": channels, "height": height, "width": width}
     network = untrained(preset, seed=1, **size, **switches).network.requires_grad_(True)
     values = torch.randint(0, 2, (batch, channels, height, width), generator=torch.Generator().manual_seed(2))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model_core import log_likelihood, untrained
-from model_core.likelihood import bits_per_dim
+from model_core.measures.likelihood import bits_per_dim
 
 SPACES = [
     ("2x2, two values", {"channels": 1, "values": 2, "height": 2, "width": 2}),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model_core import Model, untrained
-from model_core.picture_score import score_picture
-from model_core.pixel_belief import pixel_belief
+from model_core.measures.picture_score import score_picture
+from model_core.measures.pixel_belief import pixel_belief
 
 SMALL = {"layers": 1, "hidden": 6, "head": 8}
 

@@ -12,8 +12,8 @@ from model_core.networks import PixelNetwork
 from model_core.sampling.draw import draw
 from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise, row_noise
+from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
-from model_core.sampling.static_step import StaticStep
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 COLOURS = [(1, 2), (3, 4)]

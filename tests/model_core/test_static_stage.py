@@ -13,15 +13,16 @@ from typer.testing import CliRunner
 from model_core import sample, untrained
 from model_core.errors import ConfigError
 from model_core.image_request import ImageRequest
+from model_core.measures.speed import measure
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.benchmark import measure
 from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
+from model_core.sampling.plain.schedule import ROW_LAG, Schedule
+from model_core.sampling.plain.stage import Stage
+from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
-from model_core.sampling.stage import Drawing, Stage
-from model_core.sampling.static_schedule import ROW_LAG, Schedule
-from model_core.sampling.static_step import StaticStep
+from model_core.sampling.stage import Drawing
 from pixelrnn.cli import root
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]

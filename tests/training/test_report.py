@@ -8,8 +8,8 @@ import pytest
 from model_core.card import Card
 from model_core.config import NetworkConfig, preset
 from model_core.models import save_model, untrained
-from model_core.training.paper import TABLES
-from model_core.training.report import describe_network, render, write_report
+from model_core.results.paper import TABLES
+from model_core.results.report import describe_network, render, write_report
 
 TRAINING = {
     "epochs": 2,

@@ -12,7 +12,7 @@ from model_core.card import Card
 from model_core.config import preset
 from model_core.data.natural import looks_natural
 from model_core.errors import ModelError
-from model_core.likelihood import nats_per_image
+from model_core.measures.likelihood import nats_per_image
 from model_core.models import load_model
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.checkpoint import read_checkpoint, write_checkpoint

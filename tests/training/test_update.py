@@ -11,7 +11,7 @@ import torch
 
 from model_core.config import preset
 from model_core.errors import ConfigError
-from model_core.likelihood import nats_per_image
+from model_core.measures.likelihood import nats_per_image
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters

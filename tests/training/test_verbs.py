@@ -13,16 +13,16 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import model_core.cli
+import model_core.cli.verbs
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
 
-PROGRAM = "import typer, model_core.cli; root = typer.Typer(); model_core.cli.register(root); root()"
+PROGRAM = "import typer, model_core.cli.verbs; root = typer.Typer(); model_core.cli.verbs.register(root); root()"
 
 
 def invoke(*arguments: object) -> Result:
     root = typer.Typer()
-    model_core.cli.register(root)
+    model_core.cli.verbs.register(root)
     return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 

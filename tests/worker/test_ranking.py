@@ -6,7 +6,7 @@ import torch
 
 from model_core import load_model
 from model_core.data.pixels import pixels_to_values
-from model_core.picture_score import score_picture
+from model_core.measures.picture_score import score_picture
 from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobKind, JobSpec, JobStatus
 from worker.contract.scores import RankSummary

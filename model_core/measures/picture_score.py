@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_core.likelihood import bits_per_dim
+from model_core.measures.likelihood import bits_per_dim
 from model_core.models import Model
 
 

@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers.packed import colour_slices
-from model_core.sampling.steppers.shared import InputAndHead, Streams, Ways
+from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.shared import InputAndHead, Streams, Ways
+from model_core.sampling.plain.weights import colour_slices
 
 
 class Stepper(ABC):

@@ -7,7 +7,7 @@ from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
 from model_core.models import CARD, models_in
-from model_core.training.paper import SOURCE, TABLES, PaperScore, PaperTable
+from model_core.results.paper import SOURCE, TABLES, PaperScore, PaperTable
 
 _NOTHING = "–"
 _KINDS = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}

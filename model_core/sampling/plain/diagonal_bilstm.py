@@ -5,10 +5,10 @@ from torch import Tensor
 
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers.packed import Packed, pack_gates, with_condition
-from model_core.sampling.steppers.ring import Ring, RingMaps, Tap, taps_on
-from model_core.sampling.steppers.stepper import Stepper
+from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.ring import Ring, RingMaps, Tap, taps_on
+from model_core.sampling.plain.stepper import Stepper
+from model_core.sampling.plain.weights import Packed, pack_gates, with_condition
 
 LEFT, UP = (0, -1), (-1, 0)
 STATE_TAPS: list[Tap] = [LEFT, UP]

@@ -118,7 +118,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/results.md"),
 ) -> None:
     """Write the paper's tables with the scores of our models beside them."""
-    from model_core.training.report import write_report
+    from model_core.results.report import write_report
 
     count = write_report(models_dir, out)
     typer.echo(f"wrote {out}: {count} scored model{'' if count == 1 else 's'}", err=True)
@@ -136,7 +136,7 @@ def sample(
     json_: Json = False,
 ) -> None:
     """Draw new images."""
-    from model_core.drawing import Drawing, draw
+    from model_core.cli.draw_file import Drawing, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale))
@@ -157,7 +157,7 @@ def complete(
     json_: Json = False,
 ) -> None:
     """Fill the masked part of an image."""
-    from model_core.drawing import Drawing, draw
+    from model_core.cli.draw_file import Drawing, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
@@ -166,7 +166,7 @@ def complete(
 
 def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
     """List the models there are."""
-    from model_core.catalogue import describe_models, print_models
+    from model_core.cli.list_models import describe_models, print_models
 
     cards = describe_models(models_dir)
     if json_:
@@ -184,7 +184,7 @@ def bench_sampling(
     json_: Json = False,
 ) -> None:
     """Time of sampling over the time of one dense teacher-forced pass."""
-    from model_core.sampling.benchmark import measure
+    from model_core.measures.speed import measure
 
     facts = measure(preset, batch, threads, device=device)
     typer.echo(

@@ -5,10 +5,10 @@
 """
 
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.steppers.convolution import ConvolutionStepper
-from model_core.sampling.steppers.diagonal import DiagonalStepper
-from model_core.sampling.steppers.row_lstm import RowStepper
-from model_core.sampling.steppers.stepper import Stepper
+from model_core.sampling.plain.diagonal_bilstm import DiagonalStepper
+from model_core.sampling.plain.pixel_cnn import ConvolutionStepper
+from model_core.sampling.plain.row_lstm import RowStepper
+from model_core.sampling.plain.stepper import Stepper
 
 _STEPPERS = {"pixel-cnn": ConvolutionStepper, "row-lstm": RowStepper, "diagonal-bilstm": DiagonalStepper}
 

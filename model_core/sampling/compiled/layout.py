@@ -1,4 +1,4 @@
-"""Maps and weights laid out for the tiles (products.py).
+"""Maps and weights laid out for the compiled code's tiles (compiled/products.py).
 
 A map of F features has them side by side, colour after colour, so what colour c may read at its own pixel is a prefix
 of the map. A cell of it is a little wider, for the last vector of a colour to run on. In weights each colour begins a

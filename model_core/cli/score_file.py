@@ -9,8 +9,8 @@ from PIL import Image
 from model_core.data.images import read_pixels
 from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
+from model_core.measures.picture_score import PictureScore, score_picture
 from model_core.models import load_model
-from model_core.picture_score import PictureScore, score_picture
 
 
 @dataclass(frozen=True)

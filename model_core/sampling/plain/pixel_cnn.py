@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from model_core.layers.convolution import ConvolutionLayer
+from model_core.layers.pixel_cnn import ConvolutionLayer
 from model_core.networks.pixel_network import PixelNetwork, layer_of
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers.packed import causal_taps, pack_pointwise, pack_taps
-from model_core.sampling.steppers.ring import Ring, RingMaps, taps_on
-from model_core.sampling.steppers.stepper import Stepper
+from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.ring import Ring, RingMaps, taps_on
+from model_core.sampling.plain.stepper import Stepper
+from model_core.sampling.plain.weights import causal_taps, pack_pointwise, pack_taps
 
 
 class ConvolutionStepper(Stepper):

@@ -1,6 +1,6 @@
 """One step of a stage with static shapes: all images, places and noise stay on the device, and the host is not asked.
 
-The same function runs as it is, or is captured once as a CUDA graph and replayed (static_graph.py).
+The same function runs as it is, or is captured once as a CUDA graph and replayed (cuda_graph.py).
 """
 
 import torch
@@ -8,9 +8,9 @@ from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.draw import invert
-from model_core.sampling.positions import Positions
-from model_core.sampling.static_schedule import SCRATCH, Schedule
-from model_core.sampling.steppers import stepper_for
+from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.schedule import SCRATCH, Schedule
+from model_core.sampling.plain.steppers import stepper_for
 
 
 class StaticStep:

@@ -7,8 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.compiled import convolution, diagonal, row_lstm
-from model_core.compiled.padded import (
+from model_core.compiled import diagonal_bilstm, pixel_cnn, row_lstm
+from model_core.compiled.loop import FIRST, INPUT, OUTPUT, PARTS, SECOND, SIDE, SKIP, UP
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.layers.head import Head
+from model_core.layers.masked_conv import MaskedConv2d
+from model_core.layers.pixel_cnn import ConvolutionLayer
+from model_core.layers.row_lstm import RowLSTM
+from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
+from model_core.sampling.compiled.layout import (
     Floats,
     Layout,
     colour_columns,
@@ -17,13 +24,6 @@ from model_core.compiled.padded import (
     layout,
     one_after_another,
 )
-from model_core.compiled.pixels import FIRST, INPUT, OUTPUT, PARTS, SECOND, SIDE, SKIP, UP
-from model_core.layers.convolution import ConvolutionLayer
-from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
-from model_core.layers.head import Head
-from model_core.layers.masked_conv import MaskedConv2d
-from model_core.layers.row_lstm import RowLSTM
-from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 
 
 class Maps:
@@ -87,8 +87,8 @@ def _convolution(block: Block, maps: Maps) -> list[Product]:
     layer = layer_of(block, ConvolutionLayer)
     across = layer.spread.masked_weight()[:, :, 1, 1]
     return [
-        Product(convolution.DOWN, layer.down.matrix(), maps.hidden, maps.features.ends),
-        Product(convolution.ACROSS, across, maps.hidden, maps.hidden.ends),
+        Product(pixel_cnn.DOWN, layer.down.matrix(), maps.hidden, maps.features.ends),
+        Product(pixel_cnn.ACROSS, across, maps.hidden, maps.hidden.ends),
     ]
 
 
@@ -99,12 +99,12 @@ def _row(block: Block, maps: Maps) -> list[Product]:
 
 def _left(block: Block, maps: Maps) -> list[Product]:
     left = layer_of(block, DiagonalBiLSTM).left
-    return _direction(diagonal.LEFT_GATES, diagonal.LEFT_BESIDE, left, maps)
+    return _direction(diagonal_bilstm.LEFT_GATES, diagonal_bilstm.LEFT_BESIDE, left, maps)
 
 
 def _right(block: Block, maps: Maps) -> list[Product]:
     right = layer_of(block, DiagonalBiLSTM).right
-    return _direction(diagonal.RIGHT_GATES, diagonal.RIGHT_BESIDE, right, maps)
+    return _direction(diagonal_bilstm.RIGHT_GATES, diagonal_bilstm.RIGHT_BESIDE, right, maps)
 
 
 def _direction(gates: int, beside: int, lstm: DiagonalLSTM, maps: Maps) -> list[Product]:

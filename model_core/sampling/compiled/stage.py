@@ -11,23 +11,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled import diagonal_bilstm, pixel_cnn, row_lstm
 from model_core.compiled.frontier import COLUMNS_AHEAD
-from model_core.compiled.padded import Floats
-from model_core.compiled.pixels import SIDE, Places, State
+from model_core.compiled.loop import SIDE, Places, State
 from model_core.compiled.products import LANES
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.colour_weights import Maps
-from model_core.sampling.compiled_weights import convolution_own, diagonal_own, row_own, shared_weights
+from model_core.sampling.compiled.colour_order import Maps
+from model_core.sampling.compiled.layout import Floats
+from model_core.sampling.compiled.weights import convolution_own, diagonal_own, row_own, shared_weights
 from model_core.sampling.stage import Drawing, SlotRow
 
 LAG = 4
 """How many columns a row stays behind the row above (compiled/frontier.py)."""
 
 _KINDS: dict[str, Any] = {
-    "pixel-cnn": (convolution.advance, convolution.take, convolution_own),
+    "pixel-cnn": (pixel_cnn.advance, pixel_cnn.take, convolution_own),
     "row-lstm": (row_lstm.advance, row_lstm.take, row_own),
-    "diagonal-bilstm": (diagonal.advance, diagonal.take, diagonal_own),
+    "diagonal-bilstm": (diagonal_bilstm.advance, diagonal_bilstm.take, diagonal_own),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from model_core.cli import SEED_LIMIT, Count, Device, Json, ModelName, ModelsDir, Out, Scale, Seed, Temperature
+from model_core.cli.verbs import SEED_LIMIT, Count, Device, Json, ModelName, ModelsDir, Out, Scale, Seed, Temperature
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def upsample(
     json_: Json = False,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    from model_core.drawing import Drawing, draw
+    from model_core.cli.draw_file import Drawing, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale, image))
@@ -50,7 +50,7 @@ def score(
     json_: Json = False,
 ) -> None:
     """How likely the model finds a picture: nats, bits per colour variable, and where the bits are."""
-    from model_core.scoring import Scoring, score_file
+    from model_core.cli.score_file import Scoring, score_file
 
     facts = score_file(Scoring(model, image, models_dir, device, map_, scale))
     typer.echo(f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim", err=True)

@@ -8,7 +8,7 @@ it.
 import torch
 from torch import Tensor
 
-from model_core.sampling.positions import Positions
+from model_core.sampling.plain.positions import Positions
 
 Tap = tuple[int, int]
 """(dy, dx) of a neighbour, never ahead of the pixel in raster order."""

@@ -7,9 +7,9 @@ the values of the colours before it were placed. Everything multiplies the same 
 from torch import Tensor
 
 from model_core.networks.pixel_network import INPUT_KERNEL, Block, PixelNetwork
-from model_core.sampling.positions import Positions
-from model_core.sampling.steppers.packed import causal_taps, pack, pack_pointwise, pack_taps
-from model_core.sampling.steppers.ring import Ring, RingMaps, taps_on
+from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.ring import Ring, RingMaps, taps_on
+from model_core.sampling.plain.weights import causal_taps, pack, pack_pointwise, pack_taps
 
 
 class InputAndHead:

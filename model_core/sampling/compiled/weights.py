@@ -4,16 +4,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_core.compiled import convolution, diagonal, row_lstm
+from model_core.compiled import diagonal_bilstm, pixel_cnn, row_lstm
 from model_core.compiled.frontier import COLUMNS_AHEAD
-from model_core.compiled.padded import Floats, Layout, layer_by_layer, pad_vector, whole_columns
-from model_core.compiled.pixels import SIDE, Shared
-from model_core.layers.convolution import ConvolutionLayer
+from model_core.compiled.loop import SIDE, Shared
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.layers.masked_conv import MaskedConv2d
+from model_core.layers.pixel_cnn import ConvolutionLayer
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
-from model_core.sampling.colour_weights import Maps, weights_by_colour
+from model_core.sampling.compiled.colour_order import Maps, weights_by_colour
+from model_core.sampling.compiled.layout import Floats, Layout, layer_by_layer, pad_vector, whole_columns
 
 _FEW = 16
 _LARGE = 1 << 20
@@ -59,12 +59,12 @@ def shared_weights(network: PixelNetwork, maps: Maps) -> Shared:
     )
 
 
-def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> convolution.Own:
+def convolution_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> pixel_cnn.Own:
     """Weights and state of a PixelCNN's layers; `slots` counts the scratch slot, `work` is the longest work list."""
     layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
     above_w = layer_by_layer([_spread_above(layer) for layer in layers])
     L, h = len(layers), maps.hidden.width
-    return convolution.Own(
+    return pixel_cnn.Own(
         ring_rows=ring_rows,
         few=_few(above_w),
         maps=_zeros(L, slots * ring_rows * (network.config.width + 2), h),
@@ -97,7 +97,7 @@ def row_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work:
     )
 
 
-def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> diagonal.Own:
+def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, work: int) -> diagonal_bilstm.Own:
     """Weights and state of a Diagonal BiLSTM's layers."""
     layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
     left, right = [layer.left for layer in layers], [layer.right for layer in layers]
@@ -105,7 +105,7 @@ def diagonal_own(network: PixelNetwork, maps: Maps, slots: int, ring_rows: int, 
     longest = (slots + 3) * W + 4  # rows, and pixels, are filled up to a multiple of four
     right_map = _filled([lstm.initial_hidden for lstm in right], maps.hidden, slots * 2 * (W + 1) + 1)
     right_map[:, -1] = 0
-    return diagonal.Own(
+    return diagonal_bilstm.Own(
         ring_rows=ring_rows,
         hidden=_filled([lstm.initial_hidden for lstm in left], maps.hidden, slots * ring_rows * (W + 2)),
         cell=_filled([lstm.initial_cell for lstm in left], maps.hidden, slots * ring_rows * (W + 2)),

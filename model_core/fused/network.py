@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_core.layers.convolution import ConvolutionLayer
+from model_core.fused.products import Convolutions, Outputs, masked_linear
+from model_core.fused.scan import LANES, TILE_ROWS, Scan, Walk, pack_gates
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
-from model_core.layers.products import Convolutions, Outputs, masked_linear
+from model_core.layers.pixel_cnn import ConvolutionLayer
 from model_core.layers.row_lstm import RowLSTM
-from model_core.layers.scan import LANES, TILE_ROWS, Scan, Walk, pack_gates
 
 if TYPE_CHECKING:
     from model_core.networks.pixel_network import PixelNetwork

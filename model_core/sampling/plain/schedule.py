@@ -17,7 +17,7 @@ import torch
 
 from model_core.config import NetworkConfig
 from model_core.networks.pixel_network import INPUT_KERNEL
-from model_core.sampling.positions import SMALLEST_BATCH, Positions
+from model_core.sampling.plain.positions import SMALLEST_BATCH, Positions
 
 ROW_LAG = INPUT_KERNEL // 2 + 1
 """Columns that a row stays behind the row above: the first convolution sees three columns ahead in it, others fewer."""
