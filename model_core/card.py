@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
+from model_core.orientation import Orientation, check_orientation
 
 _KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
@@ -20,6 +21,8 @@ class Card:
     config: NetworkConfig
     parameters: int
     data: str = "nothing: random weights"
+    orientation: Orientation = "none"
+    """How the images were turned that it was trained on."""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -43,6 +46,7 @@ class Card:
         for name, kind in _KINDS.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
+        check_orientation(self.orientation, self.config.height, self.config.width)
         return self
 
     def write(self, path: Path) -> None:

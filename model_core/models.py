@@ -107,6 +107,15 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path |
     return Model(network, card, device)
 
 
+def check_upright(model: Model) -> None:
+    """ModelError when a model was trained on turned images: it can be evaluated and trained on, not drawn from."""
+    if model.card.orientation != "none":
+        raise ModelError(
+            f"{model.card.name} was trained on images turned by {model.card.orientation!r}: drawing expects a model "
+            "whose orientation is 'none'"
+        )
+
+
 def check_device(name: str) -> None:
     """ConfigError unless tensors can be put on a device of this name."""
     try:

@@ -4,20 +4,22 @@ A network reads its images row by row from the top left. Trained on turned image
 order, so that another part of them comes last.
 """
 
-from typing import Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from model_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor  # a card knows its orientation, and reading one should not load torch
 
 Orientation = Literal[
     "none", "flip_left_right", "flip_top_bottom", "rotate_90", "rotate_180", "rotate_270", "transpose", "transverse"
 ]
 ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
-Images = TypeVar("Images", Tensor, npt.NDArray)
+Images = TypeVar("Images", "Tensor", npt.NDArray)
 
 # First rows and columns change places, or not; then these axes are reversed.
 _STEPS: dict[Orientation, tuple[bool, tuple[int, ...]]] = {
@@ -40,9 +42,9 @@ def turn(images: Images, orientation: Orientation) -> Images:
         images = images.swapaxes(-2, -1)
     if not reversed_axes:
         return images
-    if isinstance(images, Tensor):
-        return images.flip(reversed_axes)
-    return cast(Images, np.flip(images, reversed_axes))
+    if isinstance(images, np.ndarray):
+        return cast(Images, np.flip(images, reversed_axes))
+    return images.flip(reversed_axes)
 
 
 def turn_back(images: Images, orientation: Orientation) -> Images:
@@ -60,4 +62,4 @@ def check_orientation(orientation: str, height: int, width: int) -> Orientation:
             f"the orientation {orientation} exchanges rows and columns, and images of {width}x{height} are not square: "
             f"expected one of {fitting}"
         )
-    return orientation
+    return cast(Orientation, orientation)

@@ -63,7 +63,8 @@ def train(
     if not result.leads:
         return
     if result.finished:
-        done = f"trained {result.epochs} epochs; best: epoch {result.best_epoch}, {_nats(result.best_nats)} nats"
+        best = f"best: epoch {result.best_epoch}" if result.best_epoch else "none was better than the start"
+        done = f"trained {result.epochs} epochs; {best}, {_nats(result.best_nats)} nats"
         typer.echo(f"{done}; in {directory}", err=True)
     else:
         typer.echo(f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on", err=True)
@@ -77,10 +78,10 @@ def publish(
 ) -> None:
     """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
     from model_core.models import default_models_dir
+    from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
 
-    checkpoint = run / "best.safetensors" if run.is_dir() else run
-    typer.echo(f"wrote {write(checkpoint, models_dir or default_models_dir())}", err=True)
+    typer.echo(f"wrote {write(best_checkpoint(run), models_dir or default_models_dir())}", err=True)
 
 
 def evaluate(

@@ -12,6 +12,7 @@ from torch import Tensor
 from model_core.config import NetworkConfig
 from model_core.models import Model
 from model_core.networks import Network
+from model_core.orientation import turn
 
 BATCH = 64
 
@@ -23,6 +24,7 @@ def nats_per_image(network: Network, values: Tensor) -> Tensor:
 
 def log_likelihood(model: Model, values: Tensor) -> Tensor:
     """ln p of each image: values (B, C, H, W) -> (B,) nats (negative), in batches that bound the memory."""
+    values = turn(values, model.card.orientation)
     with torch.inference_mode():
         parts = [nats_per_image(model.network, part.to(model.device)) for part in values.split(BATCH)]
     return -torch.cat(parts) if parts else torch.zeros(0)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.measures.likelihood import bits_per_dim
-from model_core.models import Model
+from model_core.models import Model, check_upright
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class PictureScore:
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
     """One teacher-forced pass over the picture's values (C, H, W).
 
-    Raises FloatingPointError when the network gives a likelihood that is not finite.
+    Raises FloatingPointError when the network gives a likelihood that is not finite, ModelError for a model that was
+    trained on turned images.
     """
+    check_upright(model)
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
         nats = model.network.nats_map(image)[0].double().cpu().numpy()  # (C, H, W)

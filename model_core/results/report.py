@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from model_core.card import Card
 from model_core.config import NetworkConfig
@@ -111,14 +112,28 @@ def _facts(card: Card) -> Iterator[str]:
     colours = "grey" if config.channels == 1 else "colour"
     yield f"{describe_network(config)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
+    if card.orientation != "none":
+        yield f"trained and scored on images turned by {card.orientation}"
     if start := training.get("start"):
         yield f"begun with the weights that `{start['model']}` had, sha256 {start['sha256'][:12]}..."
     if training:
         hardware = training.get("hardware") or "hardware not recorded"
         effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {training['hours']:.2f} hours"
         yield f"trained: {effort}; {hardware}"
-        yield f"train with `{training['command']}`" if training.get("command") else "training command not recorded"
+        yield from _history(training)
     yield _measured(card)
+
+
+def _history(training: dict[str, Any]) -> Iterator[str]:
+    """The command of the only sitting, or a line for each of several."""
+    sittings = training.get("history", [training])
+    if len(sittings) == 1:
+        command = sittings[0].get("command")
+        yield f"train with `{command}`" if command else "training command not recorded"
+        return
+    for number, sitting in enumerate(sittings, 1):
+        command = f"`{sitting['command']}`" if sitting["command"] else "command not recorded"
+        yield f"sitting {number}: {command}; {sitting['images']:,} images, {sitting['hours']:.2f} hours"
 
 
 def _measured(card: Card) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
-from model_core.models import Model
+from model_core.models import Model, check_upright
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
@@ -48,6 +48,8 @@ class Engine:
     """
 
     def __init__(self, model: Model, slots: int = 16) -> None:
+        """Raises ModelError for a model that was trained on turned images."""
+        check_upright(model)
         self._network = model.network
         self._stages = [_stage(network, slots) for network in _networks(model.network)]
         self._vacant = list(range(slots - 1, -1, -1))

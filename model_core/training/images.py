@@ -6,7 +6,7 @@ from model_core.data import Dataset, ReadOptions, open_dataset
 from model_core.data.datasets import read_dataset
 from model_core.data.download import download
 from model_core.data.splits import Values, spread
-from model_core.orientation import check_orientation, turn
+from model_core.orientation import Orientation, check_orientation, turn
 from model_core.training.recipe import Recipe
 
 
@@ -18,7 +18,9 @@ class RunImages:
         orientation does not fit the network."""
         self._data = recipe.data
         self._config = recipe.network.config()
-        self.orientation = check_orientation(recipe.data.orientation, self._config.height, self._config.width)
+        self.orientation: Orientation = check_orientation(
+            recipe.data.orientation, self._config.height, self._config.width
+        )
         self._options = ReadOptions(recipe.data.resize, directory.parent / "cache")
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)

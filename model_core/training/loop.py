@@ -33,6 +33,11 @@ class Loop:
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
         """True when all epochs are done, False when stopped; either way the last checkpoint is up to date."""
         self._start_window()
+        if self.state.start is not None and self.state.best_nats is None:
+            try:
+                self._score_start(stop, display)
+            except EvaluationStoppedError:
+                return self._stopped()
         while self.state.epochs < self._recipe.training.epochs:
             if self.state.iteration == (self.state.epochs + 1) * self.per_epoch:
                 try:
@@ -42,6 +47,16 @@ class Loop:
             elif self._update(stop(), display):
                 return self._stopped()
         return True
+
+    def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
+        """The starting model's own score is the bar that an epoch must beat: a restart is worse at first."""
+        assert self.state.start is not None
+        nats = self._score(stop)
+        self.state.best_nats = nats
+        display.say(f"{self.state.start.model}, before the first update: valid nats: {nats:.2f}, the score to beat")
+        if self._files is not None:
+            self._files.journal.write("start", self.state.iteration, valid_nats=nats, seconds=self._clock())
+        self._start_window()
 
     def _stopped(self) -> bool:
         self._save()

@@ -1,5 +1,6 @@
 """From a checkpoint to a model that can be served: the averaged weights where there are any, and a card."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from model_core.measures.likelihood import bits_per_dim
 from model_core.models import Model, check_name, count_parameters, save_model
 from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint
+from model_core.training.state import TrainState
 
 LEAK_BITS = 2.6
 """No model without the future in sight has come below this on natural 8-bit colour images."""
@@ -31,6 +33,7 @@ def model_from_checkpoint(path: Path) -> Model:
         config=config,
         parameters=count_parameters(network),
         data=facts["data"],
+        orientation=facts.get("orientation", "none"),
         training=_training_facts(facts, kind),
     )
     return Model(network, card)
@@ -44,6 +47,16 @@ def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> Networ
     except RuntimeError as error:
         raise ModelError(f"the weights do not fit the network: {error}") from None
     return network.eval().requires_grad_(False)
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The best checkpoint of a run's directory, or the checkpoint itself; ModelError when the run has none."""
+    if not run.is_dir():
+        return run
+    best, last = run / "best.safetensors", run / "last.safetensors"
+    if last.exists() and not best.exists():
+        raise ModelError(f"no epoch of {run} was better than the model that it began with: nothing to publish")
+    return best
 
 
 def publish(checkpoint: Path, models_dir: Path) -> Path:
@@ -71,17 +84,20 @@ def refuse_leak(bits: float) -> None:
 
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
-    state, training = facts["state"], facts["recipe"]["training"]
+    state, training = TrainState.from_dict(facts["state"]), facts["recipe"]["training"]
+    history = state.history(facts.get("command", ""), facts.get("hardware", ""), facts["per_epoch"])
     return {
-        "images": state["images"],
-        "epochs": state["epochs"],
-        "hours": round(state["seconds"] / 3600, 3),
-        "valid_nats": state["best_nats"],
+        "images": sum(sitting.images for sitting in history),
+        "epochs": round(sum(sitting.epochs for sitting in history), 3),
+        "hours": round(sum(sitting.hours for sitting in history), 3),
+        "history": [asdict(sitting) for sitting in history],
+        "valid_nats": state.best_nats,
+        "valid_images": facts.get("valid_images") or facts["recipe"]["data"]["valid_images"],
         "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
         "command": facts.get("command", ""),
         "hardware": facts.get("hardware", ""),
         "natural_images": facts.get("natural_images", False),
         "resize": facts["recipe"]["data"].get("resize", "lanczos"),
-        "start": state.get("start"),
+        "start": {"model": state.start.model, "sha256": state.start.sha256} if state.start else None,
         "recipe": training,
     }

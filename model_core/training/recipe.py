@@ -60,6 +60,8 @@ class TrainingSection(_Section):
     epochs: int = Field(ge=1)
     start: str = ""
     """A model to train on from, by name or by path; its network must be the recipe's. Empty: random weights."""
+    start_turned: bool = False
+    """Whether the start may have been trained in another orientation than the recipe's."""
     batch: int = Field(default=16, ge=1)
     """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
     seed: int = Field(default=0, ge=0)

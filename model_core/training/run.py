@@ -22,8 +22,8 @@ from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
-from model_core.training.start import starting_model
-from model_core.training.state import Start, TrainState
+from model_core.training.start import origin_of, starting_model
+from model_core.training.state import TrainState
 from model_core.training.step import DivergedError, Stepper
 from model_core.training.stop import stop_on_signals
 
@@ -101,24 +101,24 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         raise ConfigError(f"{paths.directory} already holds a run: add --resume to go on with it, or choose --name")
     if request.publish_to is not None:
         check_name(request.directory.name)
-    start = starting_model(training.start, config) if training.start and not request.resume else None
+    start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory)
     valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
-    batches = Batches(
-        train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation
-    )
+    batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation)
     stepper = Stepper(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
         "per_epoch": batches.per_epoch,
         "data": images.description,
+        "orientation": images.orientation,
+        "valid_images": len(valid),
         "natural_images": looks_natural(valid, config.values),
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
     }
-    origin = Start(training.start, start.card.sha256) if start else None
+    origin = origin_of(training.start, start) if start else None
     state = resume(paths, stepper, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None

@@ -13,6 +13,7 @@ from model_core.data.natural import looks_natural
 from model_core.data.splits import spread
 from model_core.errors import ModelError
 from model_core.models import CARD, Model, default_models_dir, model_names
+from model_core.orientation import turn
 from model_core.training.evaluate import Score, evaluate
 from model_core.training.publish import refuse_leak
 
@@ -20,7 +21,7 @@ from model_core.training.publish import refuse_leak
 def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int = 50) -> Score:
     """Score `limit` images spread over a split (0: all), with a progress bar; refuses what only a leak explains."""
     options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
-    values = spread(read_dataset(data, split, model.config, options), limit)
+    values = turn(spread(read_dataset(data, split, model.config, options), limit), model.card.orientation)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"{split} images", total=len(values))

@@ -3,17 +3,24 @@
 import os
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from model_core.config import NetworkConfig
+from model_core.card import Card
 from model_core.errors import ConfigError
 from model_core.models import Model, load_model
+from model_core.training.recipe import Recipe
+from model_core.training.state import Sitting, Start
 
 
-def starting_model(name_or_path: str, config: NetworkConfig) -> Model:
-    """The model that training.start names, by its name in the models directory or by the path of its own.
+def starting_model(recipe: Recipe) -> Model | None:
+    """The model that training.start names, by its name in the models directory or by the path of its own, if any.
 
-    Raises ModelError when there is none or it is damaged, ConfigError when its network is not the recipe's.
+    Raises ModelError when there is none or it is damaged, ConfigError when its network or its orientation is not the
+    recipe's.
     """
+    name_or_path, config = recipe.training.start, recipe.network.config()
+    if not name_or_path:
+        return None
     model = load_model(Path(name_or_path).expanduser() if os.sep in name_or_path else name_or_path)
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
@@ -22,4 +29,23 @@ def starting_model(name_or_path: str, config: NetworkConfig) -> Model:
                 f"training.start = {name_or_path} is of another network: "
                 f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}"
             )
+    if model.card.orientation != recipe.data.orientation and not recipe.training.start_turned:
+        raise ConfigError(
+            f"training.start = {name_or_path} was trained on images turned by {model.card.orientation!r}, the recipe's "
+            f"data.orientation is {recipe.data.orientation!r}; training.start_turned = true begins with it all the same"
+        )
     return model
+
+
+def origin_of(name_or_path: str, model: Model) -> Start:
+    """What a run remembers of the model that it began with, which its recipe calls so."""
+    history = model.card.training.get("history")
+    return Start(name_or_path, model.card.sha256, [Sitting(**sitting) for sitting in history or _whole(model.card)])
+
+
+def _whole(card: Card) -> list[dict[str, Any]]:
+    """The history of a card that was written before cards had one: all of it as one sitting."""
+    if not card.training:
+        return []
+    facts = {"command": "", "hardware": "", **card.training}
+    return [{field.name: facts[field.name] for field in fields(Sitting)}]

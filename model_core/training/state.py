@@ -1,6 +1,6 @@
 """The scalars of a run: all that a checkpoint keeps beside tensors."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 
@@ -24,6 +24,18 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class Sitting:
+    """One stretch of training without a stop, by one command on one machine."""
+
+    command: str
+    hardware: str
+    images: int
+    epochs: float
+    hours: float
+    """Wall time, validation included."""
+
+
+@dataclass(frozen=True)
 class Start:
     """The model that a run's first weights are from."""
 
@@ -31,6 +43,13 @@ class Start:
     """As the recipe names it."""
     sha256: str
     """Of its weights."""
+    history: list[Sitting] = field(default_factory=list)
+    """How those were trained, oldest first."""
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Self:
+        """Undo asdict."""
+        return cls(facts["model"], facts["sha256"], [Sitting(**sitting) for sitting in facts.get("history", [])])
 
 
 @dataclass
@@ -52,6 +71,8 @@ class TrainState:
     best_epoch: int = 0
     start: Start | None = None
     """None: the first weights were random."""
+    sittings: list[Sitting] = field(default_factory=list)
+    """Those of this run that have ended."""
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
@@ -62,9 +83,29 @@ class TrainState:
     def from_dict(cls, facts: dict[str, Any]) -> Self:
         """Undo to_dict."""
         start = facts.get("start")
-        parts = {"window": Mean(**facts["window"]), "epoch": Mean(**facts["epoch"])}
-        return cls(**{**facts, **parts, "start": Start(**start) if start else None})
+        parts = {
+            "window": Mean(**facts["window"]),
+            "epoch": Mean(**facts["epoch"]),
+            "start": Start.from_dict(start) if start else None,
+            "sittings": [Sitting(**sitting) for sitting in facts.get("sittings", [])],
+        }
+        return cls(**{**facts, **parts})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         return asdict(self)
+
+    def history(self, command: str, hardware: str, per_epoch: int) -> list[Sitting]:
+        """Everything that made the weights: the start's sittings, those that ended, and the one by this command."""
+        before = [*(self.start.history if self.start else []), *self.sittings]
+        return [*before, self._sitting(command, hardware, per_epoch)]
+
+    def end_sitting(self, command: str, hardware: str, per_epoch: int) -> None:
+        """What was done since the last sitting ended was done by this command; another one goes on."""
+        self.sittings.append(self._sitting(command, hardware, per_epoch))
+
+    def _sitting(self, command: str, hardware: str, per_epoch: int) -> Sitting:
+        images = self.images - sum(sitting.images for sitting in self.sittings)
+        epochs = self.iteration / per_epoch - sum(sitting.epochs for sitting in self.sittings)
+        hours = self.seconds / 3600 - sum(sitting.hours for sitting in self.sittings)
+        return Sitting(command, hardware, images, round(epochs, 3), round(hours, 3))

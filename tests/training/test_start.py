@@ -11,6 +11,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.launch import train_with
+from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 
@@ -53,7 +54,7 @@ def test_a_run_begins_with_the_weights_of_the_model_it_starts_from(
 
 def test_run_and_card_say_what_was_started_from(models: Path, recipe_file: Path, tmp_path: Path) -> None:
     """recipe.json keeps the key; the published card has the model and the digest of its weights."""
-    recipe = Recipe.load(recipe_file, [*STILL, "training.start=older"])
+    recipe = Recipe.load(recipe_file, ["training.start=older"])
     train(RunRequest(recipe, tmp_path / "newer", publish_to=models))
     assert json.loads((tmp_path / "newer" / "recipe.json").read_text())["training"]["start"] == "older"
     facts = load_model("newer").card.training
@@ -81,6 +82,34 @@ def test_two_processes_start_from_the_same_weights(models: Path, recipe_file: Pa
     recipe = Recipe.load(recipe_file, [*STILL, "training.start=older"])
     assert train_with(RunRequest(recipe, tmp_path / "run"), processes=2).finished
     assert same(weights(tmp_path / "run"), load_model("older").network.state_dict())
+
+
+def test_a_start_is_the_bar_that_an_epoch_must_beat(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """A good model is not replaced by a restart that makes it worse: nothing is called best, nothing is published."""
+    train(RunRequest(Recipe.load(recipe_file), tmp_path / "good", publish_to=models))
+    good = load_model("good").card
+    worse = Recipe.load(recipe_file, ["training.start=good", "training.learning_rate=1", "training.epochs=1"])
+    result = train(RunRequest(worse, tmp_path / "good-again", publish_to=models))
+    assert (result.best_epoch, result.best_nats) == (0, pytest.approx(good.training["valid_nats"]))
+    assert not (tmp_path / "good-again" / "best.safetensors").exists()
+    assert not (models / "good-again").exists()
+    with pytest.raises(ModelError, match=r"no epoch of .*good-again was better than the model that it began with"):
+        publish(best_checkpoint(tmp_path / "good-again"), models)
+
+
+def test_a_card_tells_the_whole_history_of_its_weights(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """Every sitting, also of a run that was resumed and of the model that it began with; the totals are their sums."""
+    recipe = Recipe.load(recipe_file)
+    train(RunRequest(recipe, tmp_path / "first", publish_to=models, command="the first"))
+    longer = Recipe.load(recipe_file, ["training.epochs=3"])
+    train(RunRequest(longer, tmp_path / "first", resume=True, publish_to=models, command="the first, resumed"))
+    again = Recipe.load(recipe_file, ["training.start=first", "training.epochs=1", "training.learning_rate=1e-4"])
+    train(RunRequest(again, tmp_path / "second", publish_to=models, command="the second"))
+    training = load_model("second").card.training
+    told = [(sitting["command"], sitting["images"], sitting["epochs"]) for sitting in training["history"]]
+    assert told == [("the first", 96, 2), ("the first, resumed", 48, 1), ("the second", 48, 1)]
+    assert (training["images"], training["epochs"]) == (192, 4)
+    assert training["hours"] == pytest.approx(sum(sitting["hours"] for sitting in training["history"]), abs=1e-3)
 
 
 @pytest.mark.parametrize(
