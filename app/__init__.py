@@ -2,8 +2,11 @@
 
 Of the worker it knows `worker.contract` only; it never imports torch, numpy or a network.
 
-    main.py        create_app(settings): the composition root        serve.py, cli.py   run it
-    store.py       everything said to Redis                          queue_entry.py     the RQ half of an accepted job
-    services/      models, submission, jobs, row feed, pictures     imaging/           untrusted files in, PNG out
-    routes/        HTTP: thin handlers                               errors.py          one table of problems
+    main.py            create_app(settings): who gets what               serve.py, cli.py   run it
+    routes/            HTTP: what a call takes, one service, the answer  request_bodies.py  what the POSTs take
+    services/          models, submission, jobs, rows, pictures; no HTTP schemas.py         what is answered
+    imaging/           untrusted files in, PNG out                       openapi.py         the schema that is served
+    store.py           everything said to Redis                          queue_entry.py     the RQ half of a new job
+    errors.py          why a request may be refused                      problems.py        what that is called in HTTP
+    middleware.py      around every request: id, log line, metrics       gatekeeper.py      who is let in
 """

@@ -26,7 +26,7 @@ def api(
 
 def key(name: Annotated[str, typer.Argument(help="Who will hold it: letters, digits, . _ -")]) -> None:
     """Make an API key: for its holder on the first line, for PIXELRNN_API_KEYS on the second."""
-    from app.clients import new_key, parse_keys
+    from app.api_keys import new_key, parse_keys
 
     secret, digest = new_key()
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from app.clients import Client
+from app.callers import Caller
 from app.errors import UnknownJobError
 from app.metrics import Metrics
 from app.services.fleet import FleetWatch
@@ -61,8 +61,8 @@ async def _job_id(job_id: str) -> str:
 JobId = Annotated[str, Depends(_job_id)]
 
 
-async def _client(request: Request) -> Client:
-    return request.scope["state"]["client"]
+async def _caller(request: Request) -> Caller:
+    return request.scope["state"]["caller"]
 
 
-ClientDep = Annotated[Client, Depends(_client)]
+CallerDep = Annotated[Caller, Depends(_caller)]

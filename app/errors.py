@@ -1,230 +1,124 @@
-"""Every way a request can fail, and the one body that says so: problem+json (RFC 9457).
+"""Every reason for which a request is refused. What each is called over HTTP stands in app.problems.
 
-    ApiError
-    ├── BadUploadError       400    ├── NothingToFillError        422
-    ├── WrongKeyError        401    ├── WrongSizeError            422
-    ├── ForeignOriginError   403    ├── UnusableImageError        422
-    ├── UnknownModelError    404    ├── BadParameterError         422
-    ├── UnknownJobError      404    ├── ReusedKeyError            422
-    ├── NoScoreError         404    ├── TooManyRequestsError      429
-    ├── NoRowsYetError       409    ├── TooManyOpenJobsError      429
-    ├── NoScoreYetError      409    ├── NoWorkerError             503
-    ├── ExpiredJobError      410    ├── QueueFullError            503
-    ├── TooLargeError        413    ├── StoreFullError            503
-    ├── WrongMediaTypeError  415    ├── TooManyStreamsError       503
-    │                               └── StoreDownError            503
+    RefusedError
+    ├── BadUploadError        ├── NothingToFillError
+    ├── WrongKeyError         ├── WrongSizeError
+    ├── ForeignOriginError    ├── UnusableImageError
+    ├── UnknownModelError     ├── BadParameterError
+    ├── UnknownJobError       ├── ReusedKeyError
+    ├── NoScoreError          ├── TooManyRequestsError
+    ├── NoRowsYetError        ├── TooManyOpenJobsError
+    ├── NoScoreYetError       ├── NoWorkerError
+    ├── ExpiredJobError       ├── QueueFullError
+    ├── TooLargeError         ├── StoreFullError
+    ├── WrongMediaTypeError   ├── TooManyStreamsError
+                              └── StoreDownError
 
-No body repeats what the client sent: it may be a secret, or text that no encoder takes.
+No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
 
-from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Any, ClassVar
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from redis import exceptions as redis_errors
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
+class RefusedError(Exception):
+    """Abstract: `detail` is one sentence that says what was expected."""
 
-from app.schemas import FieldError, Problem
-
-MEDIA_TYPE = "application/problem+json"
-STORE_TROUBLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.OutOfMemoryError)
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_log = structlog.get_logger("pixelrnn.api")
-
-
-class ApiError(HTTPException):
-    """Abstract: `detail` is one sentence that says what was expected.
-
-    An HTTPException, because FastAPI's body parser turns everything else into 400.
-    """
-
-    status: ClassVar[int]
-    slug: ClassVar[str]
-    title: ClassVar[str]
-    retry_after_s: ClassVar[int | None] = None
-
-    def __init__(self, detail: str, errors: Sequence[FieldError] = (), retry_after_s: int | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         """`retry_after_s`: when to come back, where it is known better than by the kind of error."""
-        retry_s = self.retry_after_s if retry_after_s is None else retry_after_s
-        super().__init__(self.status, detail, {} if retry_s is None else {"Retry-After": str(retry_s)})
-        self.errors = tuple(errors)
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
 
-    def problem(self) -> Problem:
-        return _problem(self.status, self.slug, self.title, self.detail, self.errors)
 
+class BadUploadError(RefusedError):
+    """A file is not a picture, or is broken."""
 
-class BadUploadError(ApiError):
-    status, slug, title = 400, "unreadable-image", "The image cannot be read"
 
+class WrongKeyError(RefusedError):
+    """There is no API key, or it is not one of ours."""
 
-class WrongKeyError(ApiError):
-    status, slug, title = 401, "unauthorized", "No valid key"
 
+class ForeignOriginError(RefusedError):
+    """A web page of another site tries to change something."""
 
-class ForeignOriginError(ApiError):
-    status, slug, title = 403, "foreign-origin", "Not from this page"
 
+class UnknownModelError(RefusedError):
+    """No worker holds a model of this name."""
 
-class UnknownModelError(ApiError):
-    status, slug, title = 404, "unknown-model", "No such model"
 
+class UnknownJobError(RefusedError):
+    """No job has this id, or it is another caller's."""
 
-class UnknownJobError(ApiError):
-    status, slug, title = 404, "unknown-job", "No such job"
 
+class NoRowsYetError(RefusedError):
+    """Nothing is drawn that could be shown."""
 
-class NoRowsYetError(ApiError):
-    status, slug, title, retry_after_s = 409, "no-rows-yet", "Nothing is drawn yet", 1
 
+class NoScoreError(RefusedError):
+    """The job has no score, and will never have one."""
 
-class NoScoreError(ApiError):
-    status, slug, title = 404, "no-score", "The job has no score"
 
+class NoScoreYetError(RefusedError):
+    """The picture is not scored yet."""
 
-class NoScoreYetError(ApiError):
-    status, slug, title, retry_after_s = 409, "no-score-yet", "Nothing is scored yet", 1
 
+class ExpiredJobError(RefusedError):
+    """The job was there once."""
 
-class ExpiredJobError(ApiError):
-    status, slug, title = 410, "expired-job", "The job is no longer kept"
 
+class TooLargeError(RefusedError):
+    """Too many bytes or pixels."""
 
-class TooLargeError(ApiError):
-    status, slug, title = 413, "too-large", "Too large"
 
+class WrongMediaTypeError(RefusedError):
+    """The body has another type or encoding than the call takes."""
 
-class WrongMediaTypeError(ApiError):
-    status, slug, title = 415, "wrong-media-type", "Wrong content type"
 
+class NothingToFillError(RefusedError):
+    """A completion without a hole."""
 
-class NothingToFillError(ApiError):
-    status, slug, title = 422, "nothing-to-fill", "Nothing to fill"
 
+class WrongSizeError(RefusedError):
+    """A picture has another size than the model."""
 
-class WrongSizeError(ApiError):
-    status, slug, title = 422, "wrong-size", "The image has the wrong size"
 
+class UnusableImageError(RefusedError):
+    """A picture that can be read, but of a kind that is not taken."""
 
-class UnusableImageError(ApiError):
-    status, slug, title = 422, "unusable-image", "The image cannot be used"
 
+class BadParameterError(RefusedError):
+    """Something in the request is not as expected; `field`: which field of its body, where it is one."""
 
-class BadParameterError(ApiError):
-    status, slug, title = 422, "invalid-request", "The request is not as expected"
+    def __init__(self, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
 
 
-class ReusedKeyError(ApiError):
-    status, slug, title = 422, "reused-idempotency-key", "The Idempotency-Key was used for another request"
+class ReusedKeyError(RefusedError):
+    """An `Idempotency-Key` comes with another request than before."""
 
 
-class TooManyRequestsError(ApiError):
-    status, slug, title, retry_after_s = 429, "too-many-requests", "Too fast", 1
+class TooManyRequestsError(RefusedError):
+    """The caller is too fast."""
 
 
-class TooManyOpenJobsError(ApiError):
-    status, slug, title, retry_after_s = 429, "too-many-open-jobs", "Too many open jobs", 1
+class TooManyOpenJobsError(RefusedError):
+    """The caller has as many unfinished jobs as it may have."""
 
 
-class QueueFullError(ApiError):
-    status, slug, title, retry_after_s = 503, "queue-full", "The queue is full", 5
+class QueueFullError(RefusedError):
+    """As many jobs wait as may."""
 
 
-class StoreFullError(ApiError):
-    status, slug, title, retry_after_s = 503, "store-full", "The job store is nearly full", 30
+class StoreFullError(RefusedError):
+    """Redis has nearly no memory left."""
 
 
-class NoWorkerError(ApiError):
-    status, slug, title, retry_after_s = 503, "no-worker", "No worker is ready", 5
+class NoWorkerError(RefusedError):
+    """Nobody is there to draw."""
 
 
-class TooManyStreamsError(ApiError):
-    status, slug, title, retry_after_s = 503, "too-many-streams", "Too many open streams", 5
+class TooManyStreamsError(RefusedError):
+    """As many connections are open as this process holds."""
 
 
-class StoreDownError(ApiError):
-    status, slug, title, retry_after_s = 503, "store-down", "The job store does not answer", 2
-
-
-def install(app: FastAPI) -> None:
-    """Give every failure of this application its problem body."""
-    app.add_exception_handler(ApiError, _on_api_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    for trouble in STORE_TROUBLE:
-        app.add_exception_handler(trouble, _on_store_trouble)
-    app.add_exception_handler(Exception, _on_bug)
-
-
-def _problem(status: int, slug: str, title: str, detail: str, errors: Sequence[FieldError] = ()) -> Problem:
-    return Problem(
-        type=f"urn:pixelrnn:problem:{slug}", title=title, status=status, detail=detail, errors=list(errors) or None
-    )
-
-
-def response_to(error: ApiError) -> JSONResponse:
-    """For whoever stands outside FastAPI's own handling."""
-    return _response(error.problem(), dict(error.headers or {}))
-
-
-def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = problem.model_dump(exclude_none=True)
-    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
-
-
-async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)
-    return response_to(error)
-
-
-async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("store trouble", error=type(error).__name__, path=request.url.path)
-    return await _on_api_error(request, StoreDownError("Redis did not answer in time or is full; try again soon"))
-
-
-async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        return _response(_problem(400, "invalid-json", "The body is not JSON", "expected a body of valid JSON"))
-    errors = [FieldError(pointer=_pointer(item["loc"]), detail=item["msg"]) for item in found[:20]]
-    first = f"{errors[0].pointer}: {errors[0].detail}"
-    return await _on_api_error(request, BadParameterError(first, errors))
-
-
-def _pointer(loc: Sequence[Any]) -> str:
-    """Where it is wrong, as a JSON pointer; a field name is the client's own text, so make it safe and short."""
-    parts = [str(part).encode("utf-8", "replace").decode()[:64] for part in loc]
-    return "#/" + "/".join(parts[1:] if parts and parts[0] == "body" else parts)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI itself refuses: no such path, wrong method, a body that cannot be taken apart."""
-    assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    headers = dict(error.headers or {})
-    detail = str(error.detail)
-    if error.status_code == 404:
-        detail = "there is nothing at this path; /docs lists what there is"
-    if error.status_code == 405:
-        headers["Allow"] = _allowed(request)
-        detail = f"this path takes {headers['Allow']}"
-    slug = phrase.lower().replace(" ", "-")
-    return _response(_problem(error.status_code, slug, phrase, detail), headers)
-
-
-def _allowed(request: Request) -> str:
-    """All methods of this path: the router itself names only those of the first route that matches."""
-    routes = request.app.routes
-    takes = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
-    return ", ".join(takes)
-
-
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request failed", path=request.url.path, exc_info=error)
-    problem = _problem(500, "internal-error", "Internal error", "this is a fault of the server, and was logged")
-    return _response(problem, {"X-Request-Id": request.scope.get("state", {}).get("request_id", "")})
+class StoreDownError(RefusedError):
+    """Redis does not answer."""

@@ -9,11 +9,11 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app import errors, openapi
+from app import error_handlers, openapi
 from app.dependencies import Services
-from app.edge import Edge
 from app.metrics import Metrics
-from app.routes import events, health, jobs, models, page, submit
+from app.middleware import RequestMiddleware
+from app.routes import events, health, jobs, models, page, pictures, submit
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.models import Models
@@ -54,11 +54,11 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,  # app.routes.page has one that needs no other site
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.edge and app.metrics say it for less
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.middleware and app.metrics say it for less
     )
     app.state.settings = settings
     app.state.services = services
-    errors.install(app)
+    error_handlers.install(app)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -67,9 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
         )
-    app.add_middleware(Edge, settings=settings, metrics=services.metrics)
+    app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics)
     openapi.install(app)
-    for module in (submit, jobs, events, models, health, page):
+    for module in (submit, jobs, pictures, events, models, health, page):
         app.include_router(module.router)
     return app
 
@@ -86,6 +86,7 @@ def _services(settings: Settings) -> Services:
     metrics = Metrics()
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
+    imaging = CapacityLimiter(_IMAGING_THREADS)
     metrics.count_streams(lambda: seats.taken)
     return Services(
         settings=settings,
@@ -94,11 +95,11 @@ def _services(settings: Settings) -> Services:
         metrics=metrics,
         models=Models(fleet),
         jobs=jobs,
-        submission=Submission(settings, store, jobs, fleet, metrics),
-        pictures=Pictures(store),
+        submission=Submission(settings, store, jobs, fleet, metrics.rejected),
+        pictures=Pictures(store, imaging),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),
         seats=seats,
         stopping=Stopping(),
-        imaging=CapacityLimiter(_IMAGING_THREADS),
+        imaging=imaging,
     )

@@ -6,8 +6,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import examples
-from app.errors import MEDIA_TYPE
-from app.schemas import MAX_KEY_LENGTH, MAX_WAIT_S, Problem
+from app.error_handlers import MEDIA_TYPE
+from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
+from app.schemas import Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _COME_BACK = (409, 429, 503)
@@ -30,7 +31,7 @@ _DESCRIPTIONS = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route that may answer with these problems; where a key is asked for, also with 429."""
     every = sorted({*statuses, 429} if 401 in statuses else statuses)
     return {status: _problem(status) for status in every}
@@ -45,8 +46,8 @@ def _problem(status: int) -> dict[str, Any]:
     return described
 
 
-def drawn() -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a POST that draws, for what it may answer beside problems."""
+def job_responses() -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a POST that makes a job, for what it may answer beside problems."""
     job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
     stream = {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}}
@@ -62,8 +63,8 @@ def drawn() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def manners() -> dict[str, Any]:
-    """`openapi_extra=` of a POST that draws: the headers that say how it wants to be answered."""
+def preference_headers() -> dict[str, Any]:
+    """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
     wait = f"`wait=N`: answer when the job has ended, or after N seconds ({MAX_WAIT_S} at most)."
     key = "Any text of your own: the same key and request mean the same job, for a day."
     text = {"type": "string"}

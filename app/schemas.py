@@ -1,111 +1,19 @@
-"""Public bodies. Unknown fields are refused, because a misspelt one would otherwise be silently ignored."""
+"""What the API answers with. app.request_bodies has what it takes."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
-from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, JobError, JobKind, JobStatus
+from worker.contract.jobs import JobError, JobKind, JobStatus
 from worker.contract.scores import ScoreSummary
-
-MAX_IMAGES = 64
-MAX_WAIT_S = 30
-MAX_KEY_LENGTH = 255
-
-_MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
-_N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
-_SEED = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same bytes. Drawn when absent.")
-_TEMPERATURE = Field(
-    default=1.0,
-    ge=MIN_TEMPERATURE,
-    le=MAX_TEMPERATURE,
-    allow_inf_nan=False,
-    description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
-)
-_PRIORITY: Any = Field(
-    default=None,
-    description="`interactive`: before those that wait, and first for free slots; `bulk`: after the others. "
-    "Without it, a job of few images is interactive once a worker has it.",
-)
-PriorityWord = Literal["interactive", "bulk"] | None
-_IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
-_FIT: Any = Field(
-    default="strict",
-    description="`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box "
-    "filter (area average; nearest pixel where it grows).",
-)
 
 
 class _Answer(BaseModel):
     """A body that is sent: what is said under each field stands in the schema too."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class SampleRequest(BaseModel):
-    """Draw new images."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.SAMPLE]})
-    model: str = _MODEL
-    n: int = _N
-    seed: int | None = _SEED
-    temperature: float = _TEMPERATURE
-    priority: PriorityWord = _PRIORITY
-
-
-class CompleteForm(BaseModel):
-    """Fill the hole of an image."""
-
-    model_config = ConfigDict(extra="forbid")
-    image: UploadFile = Field(description=_IMAGE_FORMATS)
-    mask: UploadFile | None = Field(
-        default=None,
-        description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled.",
-    )
-    model: str = _MODEL
-    n: int = _N
-    seed: int | None = _SEED
-    temperature: float = _TEMPERATURE
-    fit: Literal["strict", "resize"] = Field(
-        default="strict",
-        description="`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a "
-        "box filter (area average; nearest pixel where they grow), then the mask is cut at 128.",
-    )
-    rank: bool = Field(
-        default=False,
-        description="Score the completions, and list them with the likeliest first in `result.ranking`.",
-    )
-    priority: PriorityWord = _PRIORITY
-
-
-class UpsampleForm(BaseModel):
-    """Draw large images from a small one."""
-
-    model_config = ConfigDict(extra="forbid")
-    image: UploadFile = Field(description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}")
-    model: str = _MODEL
-    n: int = _N
-    seed: int | None = _SEED
-    temperature: float = _TEMPERATURE
-    fit: Literal["strict", "resize"] = _FIT
-    priority: PriorityWord = _PRIORITY
-
-
-class ScoreForm(BaseModel):
-    """How likely is this picture?"""
-
-    model_config = ConfigDict(extra="forbid")
-    image: UploadFile = Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")
-    model: str = _MODEL
-    fit: Literal["strict", "resize"] = _FIT
-    x: int | None = Field(
-        default=None,
-        ge=0,
-        description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
-    )
-    y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
 
 
 class Links(_Answer):

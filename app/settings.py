@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.clients import KeyEntry, parse_keys
+from app.api_keys import KeyEntry, parse_keys
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

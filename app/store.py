@@ -15,8 +15,9 @@ from typing import Any
 
 from redis import exceptions as redis_errors
 
-from app import redis_clients
+from app import redis_connections
 from app.entries import Entry, entries_of
+from app.imaging.given import GivenPixels
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo
@@ -99,18 +100,19 @@ def _digest(script: str) -> str:
 class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
-        self._turn = asyncio.Semaphore(redis_clients.MAX_COMMAND_CONNECTIONS)
+        self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
         """First come, first served: the pool gives a free connection to whoever asks next, past those who wait."""
-        self._redis: Any = redis_clients.commands(url)  # redis-py types every answer as "awaitable or not"
+        self._redis: Any = redis_connections.command_client(url)  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
     async def submit(
-        self, gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, queue: str, high: bool
+        self, gate: Gate, spec: JobSpec, given: GivenPixels | None, queue: str, high: bool
     ) -> tuple[Verdict, list[bytes | int]]:
-        """Accept and queue the job, or say why not; all or nothing. `pixels` and `keep` as in `keys.image`."""
+        """Accept and queue the job, or say why not; all or nothing."""
+        pixels, keep = (None, b"") if given is None else (given.pixels, given.keep)
         words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
         async with self._within_budget():
             answer = await self._eval(submission.SUBMIT, scripts.of(spec.id), words)

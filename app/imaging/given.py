@@ -4,26 +4,34 @@ White (128 and above) in the mask = fill, black = keep. Without a mask, pixels w
 Transparency is composited on black, in images and in masks.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PIL import Image
 
 from app.errors import NothingToFillError, WrongSizeError
 from app.imaging.decode import Role, decode
+from app.schemas import Model
+from worker.contract.jobs import JobKind
+
+Files = Mapping[Role, bytes | None]
+"""The files of a request; None: one that may be left out, and was."""
 
 _CUT = 128
 
 
 @dataclass(frozen=True)
 class GivenPixels:
-    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour. `keep`: H*W bytes, 1 = given, 0 = fill."""
+    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour. `keep`: H*W bytes, 1 = given, 0 = fill;
+    empty where the whole picture is given."""
 
     pixels: bytes
-    keep: bytes
+    keep: bytes = b""
 
     @property
-    def filled(self) -> int:
-        return self.keep.count(0)
+    def filled(self) -> int | None:
+        """How many pixels are to be filled; None where the whole picture is given."""
+        return self.keep.count(0) or None
 
 
 @dataclass(frozen=True)
@@ -38,23 +46,36 @@ class Shape:
         return self.width, self.height
 
 
-def given_pixels(image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool) -> GivenPixels:
-    """Read both files. Raises what `decode` raises, WrongSizeError, and NothingToFillError."""
+def read_given(kind: JobKind, files: Files, model: Model, resize: bool) -> GivenPixels:
+    """What the pictures of a request give to its job; `files` has at least the image.
+
+    Raises what `decode` raises, WrongSizeError, and NothingToFillError.
+    """
+    image = files["image"]
+    assert image is not None
+    shape = Shape(model.height, model.width, model.channels)
+    if kind is JobKind.COMPLETE:
+        return _with_a_hole(image, files.get("mask"), shape, resize)
+    if kind is JobKind.UPSAMPLE:
+        shape = Shape(model.small_height, model.small_width, model.channels)
+    return GivenPixels(_in_colours_of(shape, decode(image, "image"), resize).tobytes())
+
+
+def _with_a_hole(image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool) -> GivenPixels:
     image = decode(image_file, "image")
     hole = _hole_of_alpha(image) if mask_file is None else _on_black(decode(mask_file, "mask"), "L")
-    image = _fit(_on_black(image, "L" if shape.channels == 1 else "RGB"), "image", shape, resize)
+    image = _in_colours_of(shape, image, resize)
     hole = _fit(hole, "image" if mask_file is None else "mask", shape, resize)
     keep = hole.point([1] * _CUT + [0] * (256 - _CUT))
     given = GivenPixels(image.tobytes(), keep.tobytes())
-    if given.filled == 0:
+    if given.filled is None:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
     return given
 
 
-def whole_picture(image_file: bytes, shape: Shape, resize: bool) -> bytes:
-    """Read the file: H*W*C bytes, in the order of `GivenPixels.pixels`. Raises what `decode` raises, WrongSizeError."""
-    image = _on_black(decode(image_file, "image"), "L" if shape.channels == 1 else "RGB")
-    return _fit(image, "image", shape, resize).tobytes()
+def _in_colours_of(shape: Shape, image: Image.Image, resize: bool) -> Image.Image:
+    """Grey or coloured as the model is, and of its size."""
+    return _fit(_on_black(image, "L" if shape.channels == 1 else "RGB"), "image", shape, resize)
 
 
 def _hole_of_alpha(image: Image.Image) -> Image.Image:

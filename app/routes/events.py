@@ -7,10 +7,10 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
-from app.dependencies import ClientDep, JobId, ServicesDep
+from app.dependencies import CallerDep, JobId, ServicesDep
 from app.errors import BadParameterError
-from app.openapi import problems
-from app.routes.desk import event_stream
+from app.openapi import refusals
+from app.routes.event_stream import event_stream
 
 router = APIRouter(tags=["jobs"])
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
@@ -42,20 +42,20 @@ class EventStream(Response):
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}},
         },
         204: {"description": "The reader has the last event already; an EventSource stops here"},
-        **problems(401, 404, 410, 422, 503),
+        **refusals(401, 404, 410, 422, 503),
     },
 )
 async def stream_events(
     job_id: JobId,
     query: Annotated[EventsQuery, Query()],
     services: ServicesDep,
-    client: ClientDep,
+    caller: CallerDep,
     last_event_id: Annotated[str | None, Header(description="Id of the last event the reader has")] = None,
 ) -> Response:
     """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
     after = _sequence(last_event_id or query.from_)
     services.seats.expect_free()
-    job = await services.jobs.view(job_id, client.owner)
+    job = await services.jobs.view(job_id, caller.owner)
     if job.status.is_terminal and after > job.rows_done:
         return Response(status_code=204)
     return event_stream(services, job, after, {})

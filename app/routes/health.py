@@ -9,10 +9,13 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.dependencies import ServicesDep
-from app.errors import STORE_TROUBLE, NoWorkerError
+from app.errors import NoWorkerError
 from app.imaging.decode import FORMATS, MAX_PIXELS
-from app.openapi import problems
-from app.schemas import MAX_IMAGES, MAX_WAIT_S, Alive, Info, Limits, Ready
+from app.openapi import refusals
+from app.redis_connections import STORE_TROUBLE
+from app.request_bodies import MAX_IMAGES
+from app.routes.preferences import MAX_WAIT_S
+from app.schemas import Alive, Info, Limits, Ready
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import RESULT_TTL_S
 
@@ -25,7 +28,7 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", operation_id="get_readiness", responses=problems(503))
+@router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def readyz(services: ServicesDep) -> Ready:
     """Redis answers and at least one worker is warm."""
     workers = (await services.fleet.fresh()).workers
@@ -62,7 +65,10 @@ async def info(services: ServicesDep) -> Info:
     "/metrics",
     operation_id="get_metrics",
     response_class=PlainTextResponse,
-    responses={200: {"description": "Of this process and, while Redis answers, of the fleet"}, **problems(401)},
+    responses={
+        200: {"description": "Of this process and, while Redis answers, of the fleet"},
+        **refusals(401),
+    },
 )
 async def metrics(services: ServicesDep) -> Response:
     """In the text format of Prometheus."""

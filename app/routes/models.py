@@ -3,19 +3,19 @@
 from fastapi import APIRouter
 
 from app.dependencies import ServicesDep
-from app.openapi import problems
+from app.openapi import refusals
 from app.schemas import Model, ModelList
 
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models", operation_id="list_models", responses=problems(401, 503))
+@router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep) -> ModelList:
     """What live workers hold, by name; empty while there is no worker."""
     return ModelList(models=await services.models.all())
 
 
-@router.get("/models/{name}", operation_id="get_model", responses=problems(401, 404, 503))
+@router.get("/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503))
 async def get_model(name: str, services: ServicesDep) -> Model:
     """One model: its shape, its data, its measured likelihood, and where it is loaded."""
     return await services.models.find(name)

@@ -9,17 +9,34 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from app.dependencies import Services
 from app.errors import TooLargeError
 from app.imaging.decode import Role
-from app.imaging.given import Shape, given_pixels, whole_picture
-from app.openapi import drawn, manners, problems
-from app.routes.bodies import BodyRoute
-from app.routes.desk import desk_of
-from app.schemas import CompleteForm, Job, SampleRequest, ScoreForm, UpsampleForm
+from app.imaging.given import Files, read_given
+from app.openapi import job_responses, preference_headers, refusals
+from app.request_bodies import (
+    FILES,
+    CompleteForm,
+    JobRequest,
+    SampleRequest,
+    ScoreForm,
+    UpsampleForm,
+    may_resize,
+    options_of,
+    uploads_of,
+)
+from app.routes.answer import answer
+from app.routes.body_limits import BodyRoute
+from app.routes.preferences import Preferences, preferences_of
+from app.schemas import Job
+from app.services.submission import RequestIdentity, Submitted, identity_of
 from worker.contract.jobs import JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
-_REFUSALS = problems(400, 401, 403, 404, 410, 413, 415, 422, 429, 503)
+_REFUSALS = refusals(400, 401, 403, 404, 410, 413, 415, 422, 429, 503)
 _post = partial(
-    router.post, status_code=202, response_model=Job, responses={**drawn(), **_REFUSALS}, openapi_extra=manners()
+    router.post,
+    status_code=202,
+    response_model=Job,
+    responses={**job_responses(), **_REFUSALS},
+    openapi_extra=preference_headers(),
 )
 _post_form = partial(_post, form_limits={"max_files": 2, "max_fields": 16, "max_part_size": 16 * 1024})
 
@@ -27,14 +44,7 @@ _post_form = partial(_post, form_limits={"max_files": 2, "max_fields": 16, "max_
 @_post("/sample", operation_id="create_sample")
 async def sample(body: SampleRequest, request: Request) -> Response:
     """Draw `n` new images: answers at once with a queued job; follow `links.events` or poll `links.self`."""
-    desk = desk_of(request)
-    services = desk.services
-    wish = desk.wish(JobKind.SAMPLE, body)
-    if known := await services.submission.known(wish):
-        return await desk.answer(known)
-    await services.submission.expect_room()
-    model = await services.models.find_for(JobKind.SAMPLE, body.model)
-    return await desk.answer(await services.submission.sample(wish, body, model))
+    return await accept(JobKind.SAMPLE, body, request)
 
 
 @_post_form("/complete", operation_id="create_completion")
@@ -45,18 +55,7 @@ async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form
     looked ahead to. With `rank` the completions are scored as whole images, so that those which lead up to what is
     given below come first.
     """
-    desk = desk_of(request)
-    services = desk.services
-    image = await _bytes_of(form.image, "image", services)
-    mask = None if form.mask is None else await _bytes_of(form.mask, "mask", services)
-    wish = desk.wish(JobKind.COMPLETE, form, image, mask or b"")
-    if known := await services.submission.known(wish):
-        return await desk.answer(known)
-    await services.submission.expect_room()
-    model = await services.models.find_for(JobKind.COMPLETE, form.model)
-    shape, resize = Shape(model.height, model.width, model.channels), form.fit == "resize"
-    given = await run_sync(given_pixels, image, mask, shape, resize, limiter=services.imaging)
-    return await desk.answer(await services.submission.complete(wish, form, model, given))
+    return await accept(JobKind.COMPLETE, form, request)
 
 
 @_post_form("/upsample", operation_id="create_upsampling")
@@ -65,17 +64,7 @@ async def upsample(form: Annotated[UpsampleForm, Form(media_type="multipart/form
 
     The large image is drawn given the small one, every pixel of it; it need not repeat its pixels.
     """
-    desk = desk_of(request)
-    services = desk.services
-    image = await _bytes_of(form.image, "image", services)
-    wish = desk.wish(JobKind.UPSAMPLE, form, image)
-    if known := await services.submission.known(wish):
-        return await desk.answer(known)
-    await services.submission.expect_room()
-    model = await services.models.find_for(JobKind.UPSAMPLE, form.model)
-    shape = Shape(model.small_height, model.small_width, model.channels)
-    small = await _picture(form, image, shape, services)
-    return await desk.answer(await services.submission.upsample(wish, form, model, small))
+    return await accept(JobKind.UPSAMPLE, form, request)
 
 
 @_post_form("/score", operation_id="create_score")
@@ -86,24 +75,48 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
     With `x` and `y` the result also lists, for each colour of that pixel, the probability of every value given all that
     comes before it.
     """
-    desk = desk_of(request)
-    services = desk.services
-    image = await _bytes_of(form.image, "image", services)
-    wish = desk.wish(JobKind.SCORE, form, image)
-    if known := await services.submission.known(wish):
-        return await desk.answer(known)
+    return await accept(JobKind.SCORE, form, request)
+
+
+async def accept(kind: JobKind, body: JobRequest, request: Request) -> Response:
+    """From a checked body to the answer, the same for every kind of job.
+
+    What costs little to refuse is refused before anything costly is done, such as reading a picture; and a request that
+    came before is answered before anything is refused.
+    """
+    services: Services = request.app.state.services
+    wanted = preferences_of(request.headers)
+    files = await _files_of(body, services.settings.max_upload_bytes)
+    if wanted.keep_the_connection:
+        services.seats.expect_free()
+    identity = _identity(kind, body, files, request, wanted)
+    submitted = await services.submission.known(identity) or await _submit(identity, kind, body, files, services)
+    return await answer(submitted, wanted, services)
+
+
+async def _submit(
+    identity: RequestIdentity, kind: JobKind, body: JobRequest, files: Files, services: Services
+) -> Submitted:
     await services.submission.expect_room()
-    model = await services.models.find_for(JobKind.SCORE, form.model)
-    picture = await _picture(form, image, Shape(model.height, model.width, model.channels), services)
-    return await desk.answer(await services.submission.score(wish, form, model, picture))
+    model = await services.models.find_for(kind, body.model)
+    given = None
+    if files:
+        given = await run_sync(read_given, kind, files, model, may_resize(body), limiter=services.imaging)
+    return await services.submission.submit(identity, kind, model, options_of(body, model), given)
 
 
-async def _picture(form: UpsampleForm | ScoreForm, image: bytes, shape: Shape, services: Services) -> bytes:
-    return await run_sync(whole_picture, image, shape, form.fit == "resize", limiter=services.imaging)
+def _identity(kind: JobKind, body: JobRequest, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:
+    state, fields = request.scope["state"], body.model_dump(exclude=set(FILES))
+    contents = (data or b"" for data in files.values())
+    return identity_of(state["caller"], state["request_id"], wanted.idempotency_key, kind, fields, contents)
 
 
-async def _bytes_of(upload: UploadFile, role: Role, services: Services) -> bytes:
-    limit = services.settings.max_upload_bytes
+async def _files_of(body: JobRequest, limit: int) -> Files:
+    """Raises TooLargeError for a file of more than `limit` bytes."""
+    return {role: upload and await _bytes_of(upload, role, limit) for role, upload in uploads_of(body).items()}
+
+
+async def _bytes_of(upload: UploadFile, role: Role, limit: int) -> bytes:
     data = await upload.read(limit + 1)
     if len(data) > limit:
         raise TooLargeError(f"the {role} has too many bytes; at most {limit} are taken")

@@ -5,7 +5,7 @@ import binascii
 import struct
 from datetime import UTC, datetime
 
-from app.clients import ANYONE
+from app.callers import ANYONE
 from app.errors import BadParameterError, ExpiredJobError, UnknownJobError
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
 from app.services.fleet import FleetWatch, Pace
@@ -25,22 +25,23 @@ class Jobs:
 
     async def view(self, job_id: str, owner: str = ANYONE) -> Job:
         """Raises ExpiredJobError for an id that was known once, UnknownJobError for any other or another owner's."""
-        return await self.shown(await self.read(job_id, owner))
-
-    async def read(self, job_id: str, owner: str = ANYONE) -> JobRead:
-        """As it stands in the store; raises as `view`."""
         read = await self._store.read(job_id)
-        expect_job(read, owner)
-        return read
+        _record(read, owner)
+        return await self.shown(read)
+
+    async def record(self, job_id: str, owner: str = ANYONE) -> JobRecord:
+        """The job as it stands in the store; raises as `view`."""
+        return _record(await self._store.read(job_id), owner)
 
     async def shown(self, read: JobRead) -> Job:
-        record = expect_job(read)
+        """The job of a look at the store; raises as `view`."""
+        record = _record(read)
         pace = None if record.status.is_terminal else (await self._fleet.now()).pace
         return _job(record, read, pace)
 
     async def cancel_or_delete(self, job_id: str, owner: str) -> Job | None:
         """The job, if it was active and was asked to stop; None, if it had ended and is now deleted."""
-        await self.read(job_id, owner)
+        await self.record(job_id, owner)
         if await self._store.cancel(job_id) == "settled":
             await self._store.delete(job_id)
             return None
@@ -78,7 +79,7 @@ class Jobs:
         return list(zip(ids, reads, strict=True))
 
 
-def expect_job(read: JobRead, owner: str = ANYONE) -> JobRecord:
+def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
     """The record; ExpiredJobError or UnknownJobError when there is none for this owner to see."""
     if read.record is None:
         if read.was:

@@ -1,7 +1,7 @@
 """Which models there are: those that live workers announce, and no others."""
 
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
-from app.schemas import FieldError, Model, WorkerPlace
+from app.schemas import Model, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import JobKind
@@ -40,7 +40,7 @@ class Models:
         model = await self.find(name)
         if kind not in model.can:
             detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
-            raise BadParameterError(detail, [FieldError(pointer="#/model", detail=detail)])
+            raise BadParameterError(detail, field="model")
         return model
 
 

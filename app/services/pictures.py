@@ -1,7 +1,10 @@
 """What there is to see of a job: its samples as far as they are drawn, or where a score's bits are."""
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
 from app.errors import BadParameterError, NoScoreError, NoScoreYetError
-from app.imaging.render import Canvas
+from app.imaging.render import Canvas, grid_png, sample_png
 from app.schemas import ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
@@ -10,14 +13,25 @@ from worker.contract.scores import ScoreSummary, unpack_bits
 
 
 class Pictures:
-    def __init__(self, store: Store) -> None:
+    """`imaging` bounds how many pictures are made at once."""
+
+    def __init__(self, store: Store, imaging: CapacityLimiter) -> None:
         self._store = store
+        self._imaging = imaging
 
-    async def canvas(self, record: JobRecord, stage: Stage) -> Canvas:
-        """The samples in one stage, or the heat map of a score.
+    async def png(self, record: JobRecord, stage: Stage, sample: int | None, scale: int) -> bytes:
+        """One sample, or with None all of them in a grid, as far as they are drawn; each pixel a square of `scale`.
 
-        Raises BadParameterError for a stage that the job does not have, NoScoreYetError, NoScoreError.
+        Raises BadParameterError for a stage or sample that the job does not have and for too large a scale,
+        NoRowsYetError, NoScoreYetError, NoScoreError.
         """
+        canvas = await self._canvas(record, stage)
+        if sample is None:
+            return await run_sync(grid_png, canvas, scale, limiter=self._imaging)
+        return await run_sync(sample_png, canvas, sample, scale, limiter=self._imaging)
+
+    async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
+        """The samples in one stage, or the heat map of a score."""
         spec = record.spec
         if stage is Stage.SMALL and (spec.kind is JobKind.SCORE or not spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")

@@ -1,13 +1,13 @@
-"""A job's rows, as server-sent events: those drawn so far, then the others as they come.
+"""What happens to a job, event by event: the rows drawn so far, then the others as they come.
 
-    snapshot            the Job; no id
-    row                 {sample, y, pixels}, of a small first image also stage; id = entry of the job's stream
-    progress            {rows_done, rows_total, progress} after each batch of rows; no id
-    done|error|canceled the finished Job, with an id; then the server closes
-    server-stopping     instead of the end, when this process leaves; no id: come back with the last one you have
+    snapshot            the Job
+    row                 {sample, y, pixels}, of a small first image also stage; it is an entry of the job's stream
+    progress            {rows_done, rows_total, progress} after each batch of rows
+    done|error|canceled the finished Job; the last entry of the job's stream, and the last event
+    server-stopping     instead of the end, when this process leaves
 
-Only entries of the stream carry an id, so a reader that comes back with its last one misses nothing and sees nothing
-twice. Trouble with Redis is waited out: the reader gets comments meanwhile.
+An entry of the stream has a number. A reader that comes back with the last number it has seen misses nothing and sees
+nothing twice. While Redis is in trouble the reader waits, and gets empty batches meanwhile.
 """
 
 import asyncio
@@ -15,19 +15,26 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator
-
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from typing import NamedTuple
 
 from app.entries import Entry
-from app.errors import STORE_TROUBLE, ApiError
+from app.redis_connections import STORE_TROUBLE
 from app.schemas import Job
 from app.services.jobs import Jobs
 from app.services.row_reader import Following, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
 
-RETRY_MS = 1000
+SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
 _CHECK_S = 30.0
 """How often a silent job is looked at: it may be gone without a last entry, with all that Redis held."""
+
+
+class FeedEvent(NamedTuple):
+    """`data` is JSON; `seq` is the number of its entry in the job's stream, None where it is not in there."""
+
+    name: str
+    data: str
+    seq: int | None = None
 
 
 class RowFeed:
@@ -40,24 +47,24 @@ class RowFeed:
         """Entries behind `after` (0 = from the first row)."""
         return self._reader.follow(job.id, after)
 
-    async def events(self, job: Job, following: Following) -> AsyncIterator[bytes]:
-        """What the following brings, as events; ends behind the last one, or when the following is ended."""
-        yield format_sse_event(event="snapshot", data_str=job.model_dump_json(), retry=RETRY_MS)
+    async def events(self, job: Job, following: Following) -> AsyncIterator[list[FeedEvent]]:
+        """What the following brings, batch by batch; an empty one where nothing came for `ping_s` seconds. Ends behind
+        the last event, or when the following is ended. Raises RefusedError when the job is gone."""
+        yield [FeedEvent(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, following):
-                yield b"".join(_row_events(batch, job.rows_total)) if batch else KEEPALIVE_COMMENT
+                if not batch or not batch[0].is_last:
+                    yield _row_events(batch, job.rows_total)
                 if batch and batch[-1].is_last:
-                    yield _end(await self._finished(job), batch[-1].seq)
+                    yield [_end(await self._finished(job), batch[-1].seq)]
                     return
         except _EndedUnseenError as ended:
-            yield _end(ended.job, ended.job.rows_done + 1)
-        except ApiError as error:  # the job is gone: deleted, or lost with the store's data
-            yield format_sse_event(event="error", data_str=error.problem().model_dump_json(exclude_none=True))
+            yield [_end(ended.job, ended.job.rows_done + 1)]
         else:
-            yield format_sse_event(event="server-stopping", data_str="{}", retry=RETRY_MS)
+            yield [FeedEvent(SERVER_STOPPING, "{}")]
 
     async def entries(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
-        """Batches of entries, nothing else; ends as `events` does. Raises ApiError when the job is gone."""
+        """Batches of entries, nothing else; ends as `events` does. Raises RefusedError when the job is gone."""
         with contextlib.suppress(_EndedUnseenError):
             async for batch in self._batches(job, following):
                 if batch:
@@ -73,7 +80,7 @@ class RowFeed:
                     pass
 
     async def _batches(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
-        """Entries, or an empty list where nothing came for a while. Raises ApiError, _EndedUnseenError."""
+        """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""
         quiet_s = 0.0
         while (batch := await following.next(self._ping_s)) is not Pause.ENDED:
             if isinstance(batch, list):
@@ -108,16 +115,16 @@ class _EndedUnseenError(Exception):
         self.job = job
 
 
-def _row_events(batch: list[Entry], rows_total: int) -> list[bytes]:
+def _row_events(batch: list[Entry], rows_total: int) -> list[FeedEvent]:
     rows = [entry for entry in batch if not entry.is_last]
-    events = [format_sse_event(event=entry.type, data_str=entry.data, id=f"{entry.seq}-0") for entry in rows]
+    events = [FeedEvent(entry.type, entry.data, entry.seq) for entry in rows]
     if rows:
-        events.append(format_sse_event(event="progress", data_str=_progress(rows[-1].seq, rows_total)))
+        events.append(FeedEvent("progress", _progress(rows[-1].seq, rows_total)))
     return events
 
 
-def _end(job: Job, seq: int) -> bytes:
-    return format_sse_event(event=TERMINAL_EVENT[job.status], data_str=job.model_dump_json(), id=f"{seq}-0")
+def _end(job: Job, seq: int) -> FeedEvent:
+    return FeedEvent(TERMINAL_EVENT[job.status], job.model_dump_json(), seq)
 
 
 def _progress(rows_done: int, rows_total: int) -> str:

@@ -19,8 +19,7 @@ from enum import Enum, auto
 import structlog
 
 from app.entries import Entry, entries_of, streams_of
-from app.errors import STORE_TROUBLE
-from app.redis_clients import READ_BLOCK_S, Link, packed
+from app.redis_connections import READ_BLOCK_S, STORE_TROUBLE, RawConnection, packed
 from app.store import BATCH, Store
 from worker.contract import keys
 
@@ -192,7 +191,7 @@ class _Shard:
 
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
-        self._link = Link(url)
+        self._connection = RawConnection(url)
         self._watches: dict[str, _Watch] = {}
         self._reads = 0
         self._read_wanted = 0
@@ -221,7 +220,7 @@ class _Shard:
                 # again until it is done: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow it
                 task.cancel()
                 await asyncio.wait({task}, timeout=0.05)
-        await self._link.close()
+        await self._connection.close()
 
     def _poke(self) -> None:
         """See to it that a read begins that knows of the new job: the one under way waits for the others."""
@@ -244,8 +243,8 @@ class _Shard:
     async def _poke_until_read(self) -> None:
         while self._reads < self._read_wanted and self._task is not None and not self._task.done():
             with contextlib.suppress(*STORE_TROUBLE):
-                if self._link.number is not None:
-                    await self._store.unblock(self._link.number)
+                if self._connection.client_id is not None:
+                    await self._store.unblock(self._connection.client_id)
             await asyncio.sleep(_POKE_EVERY_S)
 
     async def _read_on(self) -> None:
@@ -260,7 +259,7 @@ class _Shard:
         head = b"*%d\r\n" % (_XREAD_WORDS + 2 * len(watches)) + _XREAD
         words = [watch.name_word for watch in watches] + [watch.place_word for watch in watches]
         self._reads += 1
-        answer = await self._link.ask(head + b"".join(words))
+        answer = await self._connection.ask(head + b"".join(words))
         by_name = {watch.name: watch for watch in watches} if answer else {}
         for name, raw in streams_of(answer):
             self._hand_out(by_name[name], entries_of(raw))

@@ -3,46 +3,57 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.clients import Client
+from app.callers import Caller
 from app.errors import (
-    BadParameterError,
     NoWorkerError,
     QueueFullError,
+    RefusedError,
     ReusedKeyError,
     StoreFullError,
     TooManyOpenJobsError,
     TooManyRequestsError,
 )
 from app.imaging.given import GivenPixels
-from app.metrics import Metrics
 from app.queue_entry import queue_key
-from app.schemas import CompleteForm, FieldError, Job, Model, SampleRequest, ScoreForm, UpsampleForm
+from app.schemas import Job, Model
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
-from app.store import JobRead, Store
+from app.store import JobRead, Load, Store
 from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus, Pixel, Priority
 from worker.contract.submission import Gate, Verdict
 
 _ID_BYTES = 16
 """128 random bits: an id cannot be guessed, and never comes twice."""
 
-_NOTHING_TO_DRAW = {"seed": 0, "n": 1, "temperature": 1.0}
-
 
 @dataclass(frozen=True)
-class Wish:
-    """One POST that draws: who wants it, and what makes it the same as another."""
+class RequestIdentity:
+    """Who sends a request, and what makes another request the same one."""
 
-    client: Client
+    caller: Caller
     request_id: str
     key: str = ""
     """Digest of its `Idempotency-Key`; empty without one."""
     body: str = ""
     """Digest of what is asked for, as read: a form's boundary does not count."""
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What a client may say of a job, beside its kind, its model and its pictures."""
+
+    seed: int | None = None
+    """None: one is drawn."""
+    n: int = 1
+    temperature: float = 1.0
+    priority: Priority | None = None
+    rank: bool = False
+    pixel: Pixel | None = None
 
 
 @dataclass(frozen=True)
@@ -52,29 +63,36 @@ class Submitted:
     """The job was there before, under the same `Idempotency-Key`."""
 
 
-def body_digest(kind: JobKind, fields: dict[str, Any], *files: bytes) -> str:
+def identity_of(
+    caller: Caller, request_id: str, key: str | None, kind: JobKind, fields: Mapping[str, Any], files: Iterable[bytes]
+) -> RequestIdentity:
+    """`key`: the `Idempotency-Key`, if there is one; `fields` and `files`: what the request says."""
+    if key is None:
+        return RequestIdentity(caller, request_id)
     text = json.dumps([kind, fields, [hashlib.sha256(data).hexdigest() for data in files]], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return RequestIdentity(caller, request_id, _sha256(key), _sha256(text))
 
 
 class Submission:
-    """The model must do the kind of work: `Models.find_for`."""
+    """`rejected` is told why a request is not taken: it counts."""
 
-    def __init__(self, settings: Settings, store: Store, jobs: Jobs, fleet: FleetWatch, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, jobs: Jobs, fleet: FleetWatch, rejected: Callable[[str], None]
+    ) -> None:
         self._settings = settings
         self._store = store
         self._jobs = jobs
         self._fleet = fleet
-        self._metrics = metrics
+        self._rejected = rejected
 
-    async def known(self, wish: Wish) -> Submitted | None:
-        """The job that this wish stands for already. Raises ReusedKeyError."""
-        if not wish.key:
+    async def known(self, identity: RequestIdentity) -> Submitted | None:
+        """The job that this request has made already. Raises ReusedKeyError."""
+        if not identity.key:
             return None
-        found = await self._store.promised(wish.client.account, wish.key)
+        found = await self._store.promised(identity.caller.account, identity.key)
         if found is None:
             return None
-        if found[1] != wish.body:
+        if found[1] != identity.body:
             raise _reused()
         return Submitted(await self._jobs.view(found[0]), again=True)
 
@@ -82,65 +100,53 @@ class Submission:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
         fleet = await self._fleet.now()
         if fleet.redis_limit and fleet.redis_used > self._settings.redis_share * fleet.redis_limit:
-            self._metrics.rejected("store-full")
+            self._rejected("store-full")
             raise StoreFullError("Redis has nearly no memory left; finished jobs make room as they expire")
         if fleet.pace.load.queue >= self._settings.queue_jobs and fleet.workers:
             raise await self._full(0)
 
-    async def sample(self, wish: Wish, request: SampleRequest, model: Model) -> Submitted:
-        spec = _spec(JobKind.SAMPLE, model, wish, **_drawing(request))
-        return await self._accept(wish, spec)
+    async def submit(
+        self, identity: RequestIdentity, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None
+    ) -> Submitted:
+        """Accept and queue the job. The model must do this kind of work: `Models.find_for`.
 
-    async def complete(self, wish: Wish, form: CompleteForm, model: Model, given: GivenPixels) -> Submitted:
-        fields = _drawing(form) | {"filled_pixels": given.filled, "rank": form.rank}
-        spec = _spec(JobKind.COMPLETE, model, wish, **fields)
-        return await self._accept(wish, spec, given.pixels, given.keep)
-
-    async def upsample(self, wish: Wish, form: UpsampleForm, model: Model, small: bytes) -> Submitted:
-        spec = _spec(JobKind.UPSAMPLE, model, wish, **_drawing(form))
-        return await self._accept(wish, spec, small)
-
-    async def score(self, wish: Wish, form: ScoreForm, model: Model, picture: bytes) -> Submitted:
-        """Raises BadParameterError for a pixel that the image does not have."""
-        spec = _spec(JobKind.SCORE, model, wish, pixel=_pixel(form, model), **_NOTHING_TO_DRAW)
-        return await self._accept(wish, spec, picture)
-
-    async def _accept(self, wish: Wish, spec: JobSpec, pixels: bytes | None = None, keep: bytes = b"") -> Submitted:
+        Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError, NoWorkerError.
+        """
+        spec = _spec(identity.request_id, kind, model, options, given)
         high = spec.priority is Priority.INTERACTIVE
         queue = (await self._fleet.now()).queue_for(spec.model, spec.digest)
-        verdict, facts = await self._store.submit(self._gate(wish, queue), spec, pixels, keep, queue, high)
+        verdict, facts = await self._store.submit(self._gate(identity, queue), spec, given, queue, high)
         if verdict is Verdict.ACCEPTED:
-            return Submitted(await self._shown(spec, wish, facts, high))
+            return Submitted(await self._shown(spec, identity, facts, high))
         if verdict is Verdict.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(verdict, facts, spec.work)
 
-    def _gate(self, wish: Wish, queue: str) -> Gate:
+    def _gate(self, identity: RequestIdentity, queue: str) -> Gate:
         settings = self._settings
         return Gate(
-            client=wish.client.account,
-            owner=wish.client.owner,
+            client=identity.caller.account,
+            owner=identity.caller.owner,
             rate=settings.client_rate,
             burst=max(1, int(2 * settings.client_rate)),
             client_jobs=settings.client_jobs,
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
-            idempotency=wish.key,
-            body=wish.body,
+            idempotency=identity.key,
+            body=identity.body,
         )
 
-    async def _shown(self, spec: JobSpec, wish: Wish, facts: list[bytes | int], high: bool) -> Job:
+    async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int], high: bool) -> Job:
         """The job just accepted, without a second question to Redis."""
         created_at, waiting, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
-        record = JobRecord(
-            spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=wish.client.owner, ahead=ahead
-        )
+        owner = identity.caller.owner
+        record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
         index = 0 if high else max(0, waiting - 1)
         return await self._jobs.shown(JobRead(record, index, was=False, now=created_at))
 
-    async def _refusal(self, verdict: Verdict, facts: list[bytes | int], work: int) -> Exception:
-        self._metrics.rejected(verdict.value)
+    async def _refusal(self, verdict: Verdict, facts: list[bytes | int], work: int) -> RefusedError:
+        self._rejected(verdict.value)
         if verdict is Verdict.CONFLICT:
             return _reused()
         if verdict is Verdict.TOO_FAST:
@@ -155,7 +161,7 @@ class Submission:
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:
         """Room comes when a job ends, or when so much is drawn that this one fits."""
-        self._metrics.rejected("queue-full")
+        self._rejected("queue-full")
         fleet = await self._fleet.now()
         if not fleet.workers:
             return NoWorkerError("the queue is full, and no worker is there to draw")
@@ -165,7 +171,7 @@ class Submission:
         return QueueFullError(detail, retry_after_s=fleet.pace.retry_s(excess))
 
 
-def _mean_work(load: Any) -> float:
+def _mean_work(load: Load) -> float:
     return load.work / max(1, load.open_jobs)
 
 
@@ -173,39 +179,31 @@ def _reused() -> ReusedKeyError:
     return ReusedKeyError("this Idempotency-Key came with another request before; use a new one for each")
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _text(fact: bytes | int) -> str:
     return fact.decode() if isinstance(fact, bytes) else str(fact)
 
 
-def _drawing(request: SampleRequest | CompleteForm | UpsampleForm) -> dict[str, Any]:
-    seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
-    return {"seed": seed, "n": request.n, "temperature": request.temperature, "priority": request.priority}
-
-
-def _pixel(form: ScoreForm, model: Model) -> Pixel | None:
-    """The pixel that is asked about; None = none. Raises BadParameterError."""
-    if form.x is None and form.y is None:
-        return None
-    for name, place, size in (("x", form.x, model.width), ("y", form.y, model.height)):
-        if place is None or place >= size:
-            detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
-            raise BadParameterError(detail, [FieldError(pointer=f"#/{name}", detail=detail)])
-    assert form.x is not None
-    assert form.y is not None
-    return Pixel(x=form.x, y=form.y)
-
-
-def _spec(kind: JobKind, model: Model, wish: Wish, **fields: Any) -> JobSpec:
+def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None) -> JobSpec:
     return JobSpec(
         id=secrets.token_urlsafe(_ID_BYTES),
         kind=kind,
         model=model.name,
         digest=model.digest,
+        seed=secrets.randbelow(MAX_SEED + 1) if options.seed is None else options.seed,
+        n=options.n,
+        temperature=options.temperature,
         height=model.height,
         width=model.width,
         channels=model.channels,
         small_height=model.small_height,
         small_width=model.small_width,
-        request_id=wish.request_id,
-        **fields,
+        request_id=request_id,
+        priority=options.priority,
+        filled_pixels=None if given is None else given.filled,
+        rank=options.rank,
+        pixel=options.pixel,
     )

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from app.clients import digest_of, parse_keys
+from app.api_keys import digest_of, parse_keys
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving

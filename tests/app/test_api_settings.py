@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from app import examples, openapi_file
-from app.schemas import Job, Problem, SampleRequest
+from app.request_bodies import SampleRequest
+from app.schemas import Job, Problem
 from app.settings import Settings
 
 

@@ -1,22 +1,24 @@
 """Connections to Redis, each kind with the patience that suits it.
 
-commands   short calls: may be repeated, because every write is a script that a second run finds done
-reader     one connection that waits for rows; its owner decides what to do when it breaks
+command_client   short calls: may be repeated, because every write is a script that a second run finds done
+RawConnection    one connection that waits for rows; its owner decides what to do when it breaks
 """
 
 from typing import Any
 
+from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
 
 MAX_COMMAND_CONNECTIONS = 15
 READ_BLOCK_S = 5.0
+STORE_TROUBLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.OutOfMemoryError)
+"""What redis-py raises when the server does not answer or is full: it may be better a moment later."""
 _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
 
 
-def commands(url: str) -> Redis:
+def command_client(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_COMMAND_CONNECTIONS,
@@ -28,30 +30,30 @@ def commands(url: str) -> Redis:
     return Redis(connection_pool=pool)
 
 
-class Link:
+class RawConnection:
     """One connection, one command at a time, each packed by the caller. Raises what redis-py raises; then it is closed,
     and opened again with the next command."""
 
     def __init__(self, url: str) -> None:
         pool = ConnectionPool.from_url(url, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0), **_COMMON)
         self._connection = pool.make_connection()
-        self.number: int | None = None
-        """The server's name for it, while it is open."""
+        self.client_id: int | None = None
+        """The server's number for it, while it is open."""
 
     async def ask(self, packed: bytes) -> Any:
         try:
-            if self.number is None:
+            if self.client_id is None:
                 await self._connection.connect()
                 await self._connection.send_command("CLIENT", "ID")
-                self.number = int(str(await self._connection.read_response()))
+                self.client_id = int(str(await self._connection.read_response()))
             await self._connection.send_packed_command(packed, check_health=False)
             return await self._connection.read_response()
-        except RedisError:
+        except redis_errors.RedisError:
             await self.close()
             raise
 
     async def close(self) -> None:
-        self.number = None
+        self.client_id = None
         await self._connection.disconnect()
 
 

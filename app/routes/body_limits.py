@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Request, Response, params
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.errors import TooLargeError, WrongMediaTypeError
@@ -27,9 +28,23 @@ class BodyRoute(APIRoute):
             limit = _OVERHEAD_BYTES
             if expected == _MULTIPART:
                 limit += 2 * request.app.state.settings.max_upload_bytes
-            return await handle(Request(request.scope, _limited(request, limit)))
+            try:
+                return await handle(Request(request.scope, _limited(request, limit)))
+            except _TooManyBytesError as error:
+                raise TooLargeError(error.detail) from None
 
         return checked
+
+
+class _TooManyBytesError(HTTPException):
+    """An HTTPException, because FastAPI's body parser turns everything else into 400."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, _too_many(limit))
+
+
+def _too_many(limit: int) -> str:
+    return f"a body may have {limit} bytes here"
 
 
 def _check_type(request: Request, expected: str) -> None:
@@ -47,9 +62,10 @@ def _has_body(request: Request) -> bool:
 
 
 def _limited(request: Request, limit: int) -> Receive:
-    """The request's messages, counted: TooLargeError at the first byte too many, or at once if declared."""
+    """The request's messages, counted: _TooManyBytesError at the first byte too many, or TooLargeError at once if the
+    request declares as many."""
     if int(_digits(request.headers.get("content-length"))) > limit:
-        raise TooLargeError(f"a body may have {limit} bytes here")
+        raise TooLargeError(_too_many(limit))
     total = 0
 
     async def receive() -> Message:
@@ -57,7 +73,7 @@ def _limited(request: Request, limit: int) -> Receive:
         message = await request.receive()
         total += len(message.get("body", b""))
         if total > limit:
-            raise TooLargeError(f"a body may have {limit} bytes here")
+            raise _TooManyBytesError(limit)
         return message
 
     return receive

@@ -1,4 +1,4 @@
-"""Who calls: holders of API keys, or anybody where there are none. Keys are known by their hashes only."""
+"""API keys: made, configured and looked up. They are known by their hashes only."""
 
 import hashlib
 import hmac
@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-ANYONE = "anyone"
+from app.callers import ANYONE
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FAILURES = 10
@@ -23,16 +24,6 @@ class KeyEntry:
     name: str
     digest: str
     """sha256 of the key, in hexadecimal."""
-
-
-@dataclass(frozen=True)
-class Client:
-    """Somebody who was let in."""
-
-    owner: str
-    """Whose jobs these are: the key's name, or `anyone`."""
-    account: str
-    """Whose allowance is used: the key's name, or the address."""
 
 
 def parse_keys(text: str) -> tuple[KeyEntry, ...]:

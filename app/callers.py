@@ -1,0 +1,16 @@
+"""Who calls: the holder of an API key, or anybody where there are no keys."""
+
+from dataclasses import dataclass
+
+ANYONE = "anyone"
+"""The owner of all jobs where there are no keys; as the owner who asks, it may see every job."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who was let in."""
+
+    owner: str
+    """Whose jobs these are: the key's name, or `anyone`."""
+    account: str
+    """Whose allowance is used: the key's name, or the address."""

@@ -1,0 +1,99 @@
+"""Every failure of the application as a response: problem+json, whatever went wrong."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from app import problems
+from app.errors import BadParameterError, RefusedError, StoreDownError
+from app.redis_connections import STORE_TROUBLE
+from app.schemas import FieldError, Problem
+
+MEDIA_TYPE = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_log = structlog.get_logger("pixelrnn.api")
+
+
+def install(app: FastAPI) -> None:
+    """Give every failure of this application its problem body."""
+    app.add_exception_handler(RefusedError, _on_refusal)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    for trouble in STORE_TROUBLE:
+        app.add_exception_handler(trouble, _on_store_trouble)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def response_to(error: RefusedError) -> JSONResponse:
+    """For code that runs outside FastAPI's own handling, such as a middleware."""
+    return _response(problems.problem_of(error), problems.headers_of(error))
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    body = problem.model_dump(exclude_none=True)
+    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RefusedError)
+    return response_to(error)
+
+
+async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
+    _log.warning("store trouble", error=type(error).__name__, path=request.url.path)
+    return response_to(StoreDownError("Redis did not answer in time or is full; try again soon"))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI's validation found; all of it is said, up to twenty faults."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        said = "expected a body of valid JSON"
+        return _response(problems.problem(400, "invalid-json", "The body is not JSON", said))
+    fields = [FieldError(pointer=_pointer(item["loc"]), detail=item["msg"]) for item in found[:20]]
+    kind = problems.KINDS[BadParameterError]
+    first = f"{fields[0].pointer}: {fields[0].detail}"
+    return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields))
+
+
+def _pointer(loc: Sequence[Any]) -> str:
+    """Where it is wrong, as a JSON pointer; a field name is the client's own text, so make it safe and short."""
+    parts = [str(part).encode("utf-8", "replace").decode()[:64] for part in loc]
+    return "#/" + "/".join(parts[1:] if parts and parts[0] == "body" else parts)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI itself refuses: no such path, wrong method, a body that cannot be taken apart."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers or {})
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = "there is nothing at this path; /docs lists what there is"
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
+        detail = f"this path takes {headers['Allow']}"
+    slug = phrase.lower().replace(" ", "-")
+    return _response(problems.problem(error.status_code, slug, phrase, detail), headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of this path: the router itself names only those of the first route that matches."""
+    routes = request.app.routes
+    takes = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
+    return ", ".join(takes)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    said = "this is a fault of the server, and was logged"
+    problem = problems.problem(500, "internal-error", "Internal error", said)
+    return _response(problem, {"X-Request-Id": request.scope.get("state", {}).get("request_id", "")})

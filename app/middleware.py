@@ -1,0 +1,87 @@
+"""Around every request: its id, who sends it, and what is noted about it when it is over.
+
+It stands outside the application, so that not one byte of a body is read from somebody who is not let in.
+"""
+
+import re
+import secrets
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.error_handlers import response_to
+from app.errors import RefusedError
+from app.gatekeeper import Gatekeeper
+from app.metrics import Metrics
+from app.problems import kind_of
+from app.settings import Settings
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNNOTED = frozenset({"/healthz", "/readyz", "/metrics"})
+_log = structlog.get_logger("pixelrnn.api")
+
+
+class RequestMiddleware:
+    """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app = app
+        self._gatekeeper = Gatekeeper(settings)
+        self._metrics = metrics
+        self._noted = settings.access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, send, self._metrics)
+        structlog.contextvars.bind_contextvars(request_id=visit.request_id)
+        try:
+            scope["state"]["caller"] = self._gatekeeper.admit(scope)
+        except RefusedError as error:
+            self._metrics.rejected(kind_of(error).slug)
+            await response_to(error)(scope, receive, visit.send)
+        else:
+            await self._app(scope, receive, visit.send)
+        finally:
+            self._note(scope, visit)
+
+    def _note(self, scope: Scope, visit: "_Visit") -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        seconds = time.perf_counter() - visit.begun
+        self._metrics.answered(scope["method"], route, visit.status, None if visit.is_stream else seconds)
+        if self._noted and route not in _UNNOTED:
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=visit.status,
+                ms=round(seconds * 1000, 1),
+                client=getattr(scope["state"].get("caller"), "account", None),
+            )
+
+
+class _Visit:
+    """One request on its way through."""
+
+    def __init__(self, scope: Scope, send: Send, metrics: Metrics) -> None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.status = 500
+        self.is_stream = False
+        self.begun = time.perf_counter()
+        self._send = send
+        self._metrics = metrics
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self.request_id
+            self.is_stream = "content-length" not in headers and self.status == 200
+        elif self.is_stream:
+            self._metrics.streamed(len(message.get("body", b"")))
+        await self._send(message)

@@ -1,0 +1,75 @@
+"""What each refusal is called over HTTP: one table from exceptions to problem documents (RFC 9457)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from app import errors
+from app.errors import BadParameterError, RefusedError
+from app.schemas import FieldError, Problem
+
+_KEY_WANTED = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """One row of the table. `slug` ends the problem's type and names it in metrics."""
+
+    status: int
+    slug: str
+    title: str
+    retry_after_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+KINDS: Mapping[type[RefusedError], ProblemKind] = {
+    errors.BadUploadError: ProblemKind(400, "unreadable-image", "The image cannot be read"),
+    errors.WrongKeyError: ProblemKind(401, "unauthorized", "No valid key", headers=_KEY_WANTED),
+    errors.ForeignOriginError: ProblemKind(403, "foreign-origin", "Not from this page"),
+    errors.UnknownModelError: ProblemKind(404, "unknown-model", "No such model"),
+    errors.UnknownJobError: ProblemKind(404, "unknown-job", "No such job"),
+    errors.NoScoreError: ProblemKind(404, "no-score", "The job has no score"),
+    errors.NoRowsYetError: ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", 1),
+    errors.NoScoreYetError: ProblemKind(409, "no-score-yet", "Nothing is scored yet", 1),
+    errors.ExpiredJobError: ProblemKind(410, "expired-job", "The job is no longer kept"),
+    errors.TooLargeError: ProblemKind(413, "too-large", "Too large"),
+    errors.WrongMediaTypeError: ProblemKind(415, "wrong-media-type", "Wrong content type"),
+    errors.NothingToFillError: ProblemKind(422, "nothing-to-fill", "Nothing to fill"),
+    errors.WrongSizeError: ProblemKind(422, "wrong-size", "The image has the wrong size"),
+    errors.UnusableImageError: ProblemKind(422, "unusable-image", "The image cannot be used"),
+    errors.BadParameterError: ProblemKind(422, "invalid-request", "The request is not as expected"),
+    errors.ReusedKeyError: ProblemKind(
+        422, "reused-idempotency-key", "The Idempotency-Key was used for another request"
+    ),
+    errors.TooManyRequestsError: ProblemKind(429, "too-many-requests", "Too fast", 1),
+    errors.TooManyOpenJobsError: ProblemKind(429, "too-many-open-jobs", "Too many open jobs", 1),
+    errors.NoWorkerError: ProblemKind(503, "no-worker", "No worker is ready", 5),
+    errors.QueueFullError: ProblemKind(503, "queue-full", "The queue is full", 5),
+    errors.StoreFullError: ProblemKind(503, "store-full", "The job store is nearly full", 30),
+    errors.TooManyStreamsError: ProblemKind(503, "too-many-streams", "Too many open streams", 5),
+    errors.StoreDownError: ProblemKind(503, "store-down", "The job store does not answer", 2),
+}
+
+
+def kind_of(error: RefusedError) -> ProblemKind:
+    return KINDS[type(error)]
+
+
+def problem_of(error: RefusedError) -> Problem:
+    kind = kind_of(error)
+    wrong = error.field if isinstance(error, BadParameterError) else None
+    fields = [FieldError(pointer=f"#/{wrong}", detail=error.detail)] if wrong else []
+    return problem(kind.status, kind.slug, kind.title, error.detail, fields)
+
+
+def headers_of(error: RefusedError) -> dict[str, str]:
+    """What the response says beside the document."""
+    kind = kind_of(error)
+    retry_s = kind.retry_after_s if error.retry_after_s is None else error.retry_after_s
+    return {**kind.headers, **({} if retry_s is None else {"Retry-After": str(retry_s)})}
+
+
+def problem(status: int, slug: str, title: str, detail: str, fields: Sequence[FieldError] = ()) -> Problem:
+    return Problem(
+        type=f"urn:pixelrnn:problem:{slug}", title=title, status=status, detail=detail, errors=list(fields) or None
+    )

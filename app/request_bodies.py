@@ -1,0 +1,142 @@
+"""What the calls that make a job take. Unknown fields are refused: a misspelt one would otherwise pass unnoticed."""
+
+from typing import Any, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from app import examples
+from app.errors import BadParameterError
+from app.imaging.decode import Role
+from app.schemas import Model
+from app.services.submission import JobOptions
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Pixel, Priority
+
+MAX_IMAGES = 64
+
+_MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
+_N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
+_SEED = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same bytes. Drawn when absent.")
+_TEMPERATURE = Field(
+    default=1.0,
+    ge=MIN_TEMPERATURE,
+    le=MAX_TEMPERATURE,
+    allow_inf_nan=False,
+    description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
+)
+_PRIORITY: Any = Field(
+    default=None,
+    description="`interactive`: before those that wait, and first for free slots; `bulk`: after the others. "
+    "Without it, a job of few images is interactive once a worker has it.",
+)
+_PriorityWord = Literal["interactive", "bulk"] | None
+_IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
+_FIT: Any = Field(
+    default="strict",
+    description="`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box "
+    "filter (area average; nearest pixel where it grows).",
+)
+
+
+class SampleRequest(BaseModel):
+    """Draw new images."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.SAMPLE]})
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+    priority: _PriorityWord = _PRIORITY
+
+
+class CompleteForm(BaseModel):
+    """Fill the hole of an image."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description=_IMAGE_FORMATS)
+    mask: UploadFile | None = Field(
+        default=None,
+        description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled.",
+    )
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+    fit: Literal["strict", "resize"] = Field(
+        default="strict",
+        description="`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a "
+        "box filter (area average; nearest pixel where they grow), then the mask is cut at 128.",
+    )
+    rank: bool = Field(
+        default=False,
+        description="Score the completions, and list them with the likeliest first in `result.ranking`.",
+    )
+    priority: _PriorityWord = _PRIORITY
+
+
+class UpsampleForm(BaseModel):
+    """Draw large images from a small one."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}")
+    model: str = _MODEL
+    n: int = _N
+    seed: int | None = _SEED
+    temperature: float = _TEMPERATURE
+    fit: Literal["strict", "resize"] = _FIT
+    priority: _PriorityWord = _PRIORITY
+
+
+class ScoreForm(BaseModel):
+    """How likely is this picture?"""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")
+    model: str = _MODEL
+    fit: Literal["strict", "resize"] = _FIT
+    x: int | None = Field(
+        default=None,
+        ge=0,
+        description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
+    )
+    y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
+
+
+JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm
+FILES: tuple[Role, ...] = ("image", "mask")
+"""The fields that are files, where a call has them."""
+
+
+def uploads_of(body: JobRequest) -> dict[Role, UploadFile | None]:
+    """The files that this call takes; None: one that may be left out, and was."""
+    return {role: getattr(body, role) for role in FILES if role in type(body).model_fields}
+
+
+def may_resize(body: JobRequest) -> bool:
+    """Whether pictures of another size are stretched to the one that is asked for."""
+    return not isinstance(body, SampleRequest) and body.fit == "resize"
+
+
+def options_of(body: JobRequest, model: Model) -> JobOptions:
+    """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have."""
+    if isinstance(body, ScoreForm):
+        return JobOptions(seed=0, pixel=_pixel(body, model))
+    return JobOptions(
+        seed=body.seed,
+        n=body.n,
+        temperature=body.temperature,
+        priority=None if body.priority is None else Priority(body.priority),
+        rank=isinstance(body, CompleteForm) and body.rank,
+    )
+
+
+def _pixel(form: ScoreForm, model: Model) -> Pixel | None:
+    """The pixel that is asked about; None: no pixel is."""
+    if form.x is None and form.y is None:
+        return None
+    for name, place, size in (("x", form.x, model.width), ("y", form.y, model.height)):
+        if place is None or place >= size:
+            raise BadParameterError(f"{name}: expected 0 to {size - 1}, together with the other coordinate", field=name)
+    assert form.x is not None
+    assert form.y is not None
+    return Pixel(x=form.x, y=form.y)

@@ -1,0 +1,99 @@
+"""GET /jobs/{id}/image: what a job has drawn. GET /jobs/{id}/score-map: the numbers of a score."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.dependencies import CallerDep, JobId, Services, ServicesDep
+from app.errors import BadParameterError
+from app.openapi import refusals
+from app.request_bodies import MAX_IMAGES
+from app.routes.streams import FollowingResponse
+from app.schemas import ScoreMap
+from app.services.followed_picture import FollowedPicture
+from app.services.row_reader import Following
+from worker.contract.events import Stage
+from worker.contract.jobs import JobRecord
+
+router = APIRouter(tags=["jobs"])
+_MAX_AGE_S = 3600
+
+
+class ImageQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
+    scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel becomes.")
+    stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
+    grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
+    follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")
+
+
+class PngResponse(Response):
+    media_type = "image/png"
+
+
+@router.get(
+    "/jobs/{job_id}/image",
+    operation_id="get_image",
+    response_class=PngResponse,
+    responses={
+        200: {"description": "PNG; seed, model and digest are in its text chunks"},
+        304: {"description": "Unchanged"},
+        **refusals(401, 404, 409, 410, 422, 503),
+    },
+)
+async def get_image(
+    job_id: JobId,
+    query: Annotated[ImageQuery, Query()],
+    services: ServicesDep,
+    caller: CallerDep,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The picture as far as it is drawn; rows not drawn yet are black. 409 before the first row.
+
+    With `follow` it comes row by row, and is a whole PNG when the last one is in; if the job ends before, the
+    connection is closed in the middle. Of a score it is the heat map: the bits of each pixel from black (0) over red
+    and yellow to white (`uniform_bits` of the result, and above).
+    """
+    record = await services.jobs.record(job_id, caller.owner)
+    if query.follow and query.grid:
+        raise BadParameterError("follow: one sample at a time, not the grid")
+    if query.follow and not record.status.is_terminal:
+        return await _followed(record, query, services)
+    headers = _caching(record, query)
+    if if_none_match is not None and if_none_match == headers.get("ETag"):
+        return Response(status_code=304, headers=headers)
+    sample = None if query.grid else query.sample
+    return PngResponse(await services.pictures.png(record, query.stage, sample, query.scale), headers=headers)
+
+
+def _caching(record: JobRecord, query: ImageQuery) -> dict[str, str]:
+    """A picture may be kept once the job has ended: from then on it never changes."""
+    if not record.status.is_terminal:
+        return {"Cache-Control": "no-store"}
+    which = "grid" if query.grid else query.sample
+    tag = f'"{record.spec.id}.{query.stage}.{which}.{query.scale}"'
+    return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": tag}
+
+
+async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> FollowingResponse:
+    picture = FollowedPicture(record.spec, query.sample, query.stage, query.scale)
+    services.seats.expect_free()
+    job = await services.jobs.view(record.spec.id)
+
+    @contextlib.contextmanager
+    def body() -> Iterator[tuple[Following, AsyncIterator[bytes]]]:
+        with services.row_feed.follow(job, 0) as following:
+            yield following, picture.chunks(services.row_feed, job, following)
+
+    return FollowingResponse(body(), services.seats, "image/png", services.settings.stall_s, {})
+
+
+@router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))
+async def get_score_map(job_id: JobId, services: ServicesDep, caller: CallerDep) -> ScoreMap:
+    """The bits of every variable of a scored picture. 409 until it is scored, 404 where nothing was."""
+    record = await services.jobs.record(job_id, caller.owner)
+    return await services.pictures.score_map(record)
