@@ -30,7 +30,7 @@ from model_core import load_model
 from model_core.image_request import ImageRequest
 from model_core.measures.speed import percentile
 from model_core.models import Model
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 from worker import processors
 
 MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"

@@ -1,6 +1,8 @@
 """The card of a model: what it is, where it comes from, how well it does. Kept as card.json beside the weights."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -14,25 +16,56 @@ _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
 
 
 @dataclass(frozen=True)
+class CardMember:
+    """One network of a model, and the orientation of the images that it was trained on."""
+
+    orientation: Orientation
+    weights: str
+    """The file in the model's directory."""
+    sha256: str = ""
+    """Of that file."""
+    images: int = 0
+    """How many training images it saw, over all epochs."""
+    valid_nats: float | None = None
+    test_nats: float | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    """As in a card, of a network that is one of several."""
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any], config: NetworkConfig) -> Self:
+        """Undo asdict; ConfigError or TypeError when it is not a member."""
+        member = cls(**facts)
+        check_orientation(member.orientation, config.height, config.width)
+        if not isinstance(member.weights, str) or Path(member.weights).name != member.weights:
+            raise TypeError(f"weights must be a file beside the card, not {member.weights!r}")
+        return member
+
+
+@dataclass(frozen=True)
 class Card:
-    """scores holds what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard errors, images."""
+    """scores holds what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard errors, images.
+
+    Without members the model is one network that was trained on images as they are.
+    """
 
     name: str
     config: NetworkConfig
     parameters: int
     data: str = "nothing: random weights"
-    orientation: Orientation = "none"
-    """How the images were turned that it was trained on."""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    """Of the weights; of a model with members, of the list of their orientations and digests."""
+    members: tuple[CardMember, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read card.json; ModelError when it is not a card."""
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})._checked()
+            config = NetworkConfig.from_dict(facts["config"])
+            members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
+            return cls(**{**facts, "config": config, "members": members})._checked()
         except FileNotFoundError:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
@@ -46,9 +79,21 @@ class Card:
         for name, kind in _KINDS.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
-        check_orientation(self.orientation, self.config.height, self.config.width)
         return self
 
     def write(self, path: Path) -> None:
         """Write card.json."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        facts = asdict(self)
+        if not self.members:
+            del facts["members"]
+        return facts
+
+
+def mixture_digest(members: Sequence[CardMember]) -> str:
+    """SHA-256 of the canonical list of (orientation, sha256) of a model's members."""
+    listed = [[member.orientation, member.sha256] for member in members]
+    return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()

@@ -12,6 +12,7 @@ class ImageRequest:
 
     small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
     known_small: (C, k, s), the first k rows of that image, where those are given.
+    member: which of the model's networks draws it; None: the image's noise chooses one.
     """
 
     seed: int
@@ -21,3 +22,4 @@ class ImageRequest:
     keep: NDArray[np.bool_] | None = None
     small: NDArray[np.integer] | None = None
     known_small: NDArray[np.integer] | None = None
+    member: int | None = None

@@ -5,32 +5,57 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model_core.card import Card
+from model_core.card import Card, CardMember, mixture_digest
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.networks import Network, build_network
+from model_core.orientation import Orientation
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Model:
-    """A network with its weights, ready to draw, and its card."""
+class Member:
+    """A network with its weights, ready to draw, and the orientation of the images that it was trained on."""
 
     network: Network
+    orientation: Orientation = "none"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One probability distribution over images: that of a network, or the even mixture of several of one shape.
+
+    ln p(x) = ln mean_k p_k(x turned as member k was trained).
+    """
+
+    members: tuple[Member, ...]
     card: Card
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, network: Network, card: Card, device: str = "cpu") -> Self:
+        """The model of one network that was trained on images as they are."""
+        return cls((Member(network),), card, device)
 
     @property
     def config(self) -> NetworkConfig:
         return self.card.config
+
+    @property
+    def network(self) -> Network:
+        """The network of a model that has one; ModelError when it has several."""
+        if len(self.members) != 1:
+            raise ModelError(f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one")
+        return self.members[0].network
 
 
 def default_models_dir() -> Path:
@@ -70,7 +95,7 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
         torch.manual_seed(seed)
         network = build_network(config)
     network.eval().requires_grad_(False)
-    return Model(network, Card(preset_name, config, count_parameters(network)))
+    return Model.of(network, Card(preset_name, config, count_parameters(network)))
 
 
 def save_model(model: Model, directory: Path) -> Card:
@@ -82,14 +107,25 @@ def save_model(model: Model, directory: Path) -> Card:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
-    temporary = directory / f".{WEIGHTS}.{os.getpid()}"
-    save_file(tensors, temporary)
-    card = replace(model.card, name=directory.name, sha256=_digest(temporary))
-    temporary.chmod(0o644)  # safetensors makes it private; a worker may run as another user
-    temporary.replace(directory / WEIGHTS)
+    if model.card.members:
+        files = zip(model.members, model.card.members, strict=True)
+        members = [replace(on, sha256=_save_weights(member.network, directory / on.weights)) for member, on in files]
+        card = replace(model.card, name=directory.name, sha256=mixture_digest(members), members=tuple(members))
+    else:
+        card = replace(model.card, name=directory.name, sha256=_save_weights(model.network, directory / WEIGHTS))
     card.write(directory / CARD)
     return card
+
+
+def _save_weights(network: Network, path: Path) -> str:
+    """Write a network's weights and return the file's digest."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(tensors, temporary)
+    digest = _digest(temporary)
+    temporary.chmod(0o644)  # safetensors makes it private; a worker may run as another user
+    temporary.replace(path)
+    return digest
 
 
 def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path | None = None) -> Model:
@@ -101,19 +137,16 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path |
     check_device(device)
     directory = _find(name_or_path, models_dir)
     card = Card.read(directory / CARD)
+    if card.members and card.sha256 != mixture_digest(card.members):
+        raise ModelError(f"{directory / CARD}: its sha256 is not that of its members: one of them was changed")
+    files = card.members or (CardMember("none", WEIGHTS, card.sha256),)
+    return Model(tuple(_load_member(directory, card, member, device) for member in files), card, device)
+
+
+def _load_member(directory: Path, card: Card, member: CardMember, device: str) -> Member:
     network = build_network(card.config)
-    _load_weights(network, directory / WEIGHTS, card)
-    network.to(device).eval().requires_grad_(False)
-    return Model(network, card, device)
-
-
-def check_upright(model: Model) -> None:
-    """ModelError when a model was trained on turned images: it can be evaluated and trained on, not drawn from."""
-    if model.card.orientation != "none":
-        raise ModelError(
-            f"{model.card.name} was trained on images turned by {model.card.orientation!r}: drawing expects a model "
-            "whose orientation is 'none'"
-        )
+    _load_weights(network, directory / member.weights, member.sha256)
+    return Member(network.to(device).eval().requires_grad_(False), member.orientation)
 
 
 def check_device(name: str) -> None:
@@ -140,7 +173,7 @@ def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
     return directory / name
 
 
-def _load_weights(network: Network, path: Path, card: Card) -> None:
+def _load_weights(network: Network, path: Path, sha256: str) -> None:
     try:
         digest = _digest(path)
         tensors = load_file(path)
@@ -148,10 +181,8 @@ def _load_weights(network: Network, path: Path, card: Card) -> None:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except SafetensorError as error:
         raise ModelError(f"{path} is not a safetensors file: {error}") from None
-    if digest != card.sha256:
-        raise ModelError(
-            f"{path} has sha256 {digest[:12]}..., its card says {card.sha256[:12]}...: one of them was changed"
-        )
+    if digest != sha256:
+        raise ModelError(f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one of them was changed")
     _check(tensors, network, path)
     network.load_state_dict(tensors)
 

@@ -109,6 +109,7 @@ def _plan(
         known=known if partial else None,
         keep=keep if partial else None,
         small=first,
+        member=0 if spec.kind is JobKind.COMPLETE else None,
         known_small=rows if first is None else None,
     )
     return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))

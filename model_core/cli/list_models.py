@@ -1,6 +1,5 @@
 """The models there are, for people and programs."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ _WIDTH_OF_A_PIPE = 120
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
     """What every card says, by name; ModelError for a damaged one. None: the models that ship with the project."""
     directory, names = models_in(models_dir)
-    return [asdict(Card.read(directory / name / CARD)) for name in names]
+    return [Card.read(directory / name / CARD).to_dict() for name in names]
 
 
 def print_models(cards: list[dict[str, Any]]) -> None:

@@ -32,7 +32,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, evaluate, report, sample, complete, models):
+    for verb in (train, publish, mix, evaluate, report, sample, complete, models):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -82,6 +82,21 @@ def publish(
     from model_core.training.publish import publish as write
 
     typer.echo(f"wrote {write(best_checkpoint(run), models_dir or default_models_dir())}", err=True)
+
+
+def mix(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The mixture's name.")],
+    members: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of one network each.")],
+    models_dir: ModelsDir = None,
+) -> None:
+    """Make one model of several: the even mixture of networks that were trained on differently turned images."""
+    from model_core.mixing import mix as write
+    from model_core.models import check_name, default_models_dir, load_model
+
+    check_name(name)
+    directory = (models_dir or default_models_dir()) / name
+    card = write([load_model(member, models_dir=models_dir) for member in members], directory)
+    typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)
 
 
 def evaluate(

@@ -24,10 +24,20 @@ def nats_per_image(network: Network, values: Tensor) -> Tensor:
 
 def log_likelihood(model: Model, values: Tensor) -> Tensor:
     """ln p of each image: values (B, C, H, W) -> (B,) nats (negative), in batches that bound the memory."""
-    values = turn(values, model.card.orientation)
     with torch.inference_mode():
-        parts = [nats_per_image(model.network, part.to(model.device)) for part in values.split(BATCH)]
-    return -torch.cat(parts) if parts else torch.zeros(0)
+        parts = [mixed(-member_nats(model, part)) for part in values.split(BATCH)]
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def member_nats(model: Model, values: Tensor) -> Tensor:
+    """-ln p_k of each image under each of the K members: values (B, C, H, W) -> (K, B) nats."""
+    values = values.to(model.device)
+    return torch.stack([nats_per_image(member.network, turn(values, member.orientation)) for member in model.members])
+
+
+def mixed(log_p: Tensor) -> Tensor:
+    """ln p of the even mixture: ln mean_k p_k, from ln p_k (K, B) -> (B,)."""
+    return log_p[0] if len(log_p) == 1 else log_p.double().logsumexp(0) - math.log(len(log_p))
 
 
 def bits_per_dim(nats: float, config: NetworkConfig) -> float:

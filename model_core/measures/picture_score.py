@@ -6,18 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from model_core.measures.likelihood import bits_per_dim
-from model_core.models import Model, check_upright
+from model_core.measures.likelihood import bits_per_dim, mixed
+from model_core.models import Member, Model
+from model_core.orientation import Orientation, turn, turn_back
 
 
 @dataclass(frozen=True)
 class PictureScore:
-    """bits (C, H, W) of each variable given those before it; of a Multi-Scale model with the small image's bits added
-    where its pixels were taken. nats is their sum, in nats."""
+    """bits (C, H, W) of each variable given those before it in the order of one member; of a Multi-Scale model with the
+    small image's bits added where its pixels were taken."""
 
     bits: NDArray[np.float32]
     nats: float
+    """-ln p of the model; of a mixture that is not the sum of the bits."""
+    member: Orientation
+    """The one whose bits these are: of several, the one that finds the picture likeliest."""
+    member_nats: float
+    """-ln p of that member: the sum of the bits, in nats."""
     bits_per_dim: float
     colour_bits: list[float]
     """Mean bits of each colour."""
@@ -33,24 +40,30 @@ class PictureScore:
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """One teacher-forced pass over the picture's values (C, H, W).
+    """One teacher-forced pass of each member over the picture's values (C, H, W).
 
-    Raises FloatingPointError when the network gives a likelihood that is not finite, ModelError for a model that was
-    trained on turned images.
+    Raises FloatingPointError when a network gives a likelihood that is not finite.
     """
-    check_upright(model)
-    with torch.inference_mode():
-        image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-        nats = model.network.nats_map(image)[0].double().cpu().numpy()  # (C, H, W)
-    total = float(nats.sum())
-    if not math.isfinite(total):
+    image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
+    maps = [nats_map(member, image)[0].double().cpu() for member in model.members]
+    sums = torch.stack([each.sum() for each in maps])
+    if not sums.isfinite().all():
         raise FloatingPointError("the network gave a likelihood that is not finite")
-    bits = nats / math.log(2)
+    best, total = int(sums.argmin()), -float(mixed(-sums[:, None]))
+    bits = maps[best].numpy() / math.log(2)
     config = model.config
     return PictureScore(
         bits=bits.astype(np.float32),
         nats=total,
+        member=model.members[best].orientation,
+        member_nats=float(sums[best]),
         bits_per_dim=bits_per_dim(total, config),
         colour_bits=bits.mean((1, 2)).tolist(),
         uniform_bits=config.channels * math.log2(config.values),
     )
+
+
+def nats_map(member: Member, values: Tensor) -> Tensor:
+    """-ln p of each variable given those before it in the member's order: values (B, C, H, W), and so the result."""
+    with torch.inference_mode():
+        return turn_back(member.network.nats_map(turn(values, member.orientation)), member.orientation)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model_core.layers.conditioning import subsample
-from model_core.models import Model
+from model_core.models import Member, Model
 from model_core.networks.multi_scale import MultiScaleNetwork
+from model_core.orientation import Orientation, turn
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,30 @@ class ColourBelief:
         return float(-np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))) + 0.0
 
 
-def pixel_belief(model: Model, values: NDArray[np.integer], y: int, x: int) -> list[ColourBelief]:
+def pixel_belief(
+    model: Model, values: NDArray[np.integer], y: int, x: int, orientation: Orientation | None = None
+) -> list[ColourBelief]:
     """One teacher-forced pass over the picture's values (C, H, W); a belief for each colour, red first (figure 6).
 
-    Of a Multi-Scale model the first stage is asked where it draws the pixel, else the second. Raises FloatingPointError
+    The member of this orientation is asked, or the first: it expects the pixel given all before it in its own order. Of
+    a Multi-Scale model the first stage is asked where it draws the pixel, else the second. Raises FloatingPointError
     when the network gives a probability that is not finite.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-        logits = _logits(model.network, image, y, x)[0]  # (V, C)
+        member = next(m for m in model.members if orientation in (None, m.orientation))
+        logits = _logits(member.network, turn(image, member.orientation), *_place(member, values.shape, y, x))[0]
         shares = torch.softmax(logits.double(), dim=0).cpu().numpy()
     if not np.isfinite(shares).all():
         raise FloatingPointError("the network gave a probability that is not finite")
     return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
+
+
+def _place(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
+    """Where the pixel (y, x) of an image of this shape (C, H, W) lies once it is turned for a member."""
+    places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
+    row, column = np.argwhere(turn(places, member.orientation) == places[y, x])[0]
+    return int(row), int(column)
 
 
 def _logits(network: nn.Module, image: Tensor, y: int, x: int) -> Tensor:

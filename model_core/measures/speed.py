@@ -22,7 +22,7 @@ from model_core.layers.conditioning import subsample
 from model_core.models import check_device, untrained
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.draw import draw
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 
 PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
 """Square matrices large enough that a product runs at the device's peak, small enough to measure in a moment."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from model_core.card import Card
+from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
 from model_core.models import CARD, models_in
@@ -112,8 +112,8 @@ def _facts(card: Card) -> Iterator[str]:
     colours = "grey" if config.channels == 1 else "colour"
     yield f"{describe_network(config)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
-    if card.orientation != "none":
-        yield f"trained and scored on images turned by {card.orientation}"
+    for member in card.members:
+        yield _member(member)
     if start := training.get("start"):
         yield f"begun with the weights that `{start['model']}` had, sha256 {start['sha256'][:12]}..."
     if training:
@@ -134,6 +134,12 @@ def _history(training: dict[str, Any]) -> Iterator[str]:
     for number, sitting in enumerate(sittings, 1):
         command = f"`{sitting['command']}`" if sitting["command"] else "command not recorded"
         yield f"sitting {number}: {command}; {sitting['images']:,} images, {sitting['hours']:.2f} hours"
+
+
+def _member(member: CardMember) -> str:
+    scores = ("validation", member.valid_nats), ("test", member.test_nats)
+    measured = [f"{nats:.2f} nats on {split}" for split, nats in scores if nats is not None]
+    return f"member of images turned by {member.orientation}: " + ", ".join([f"{member.images:,} images", *measured])
 
 
 def _measured(card: Card) -> str:

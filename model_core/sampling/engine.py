@@ -1,4 +1,4 @@
-"""Many images at once from one model: slots, each at its own rows; images join and leave at any step.
+"""Many images at once from one network: slots, each at its own rows; images join and leave at any step.
 
 The bytes of an image depend on its request and the weights alone: not on who shares the batch, nor on the slot, nor on
 when it joined. Knows no jobs.
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
-from model_core.models import Model, check_upright
-from model_core.networks import MultiScaleNetwork, PixelNetwork
+from model_core.models import Model
+from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage, compiles
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import Stage
@@ -33,6 +33,8 @@ class DrawnRow(NamedTuple):
     y: int
     values: NDArray[np.uint8]
     of_small: bool = False
+    is_last: bool = False
+    """Of the whole image."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +43,24 @@ class _Seat:
     request: ImageRequest
 
 
-class Engine:
-    """Draws up to `slots` images side by side.
+class NetworkEngine:
+    """Draws up to `slots` images of one network side by side.
 
     A step goes on until at least one row is complete: in compiled code (float32 on a CPU) or in plain torch.
     """
 
-    def __init__(self, model: Model, slots: int = 16) -> None:
-        """Raises ModelError for a model that was trained on turned images."""
-        check_upright(model)
-        self._network = model.network
-        self._stages = [_stage(network, slots) for network in _networks(model.network)]
+    def __init__(self, network: Network, slots: int = 16) -> None:
+        self._network = network
+        self._stages = [_stage(part, slots) for part in _networks(network)]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}
         self._next_ticket = 0
+
+    @property
+    def height(self) -> int:
+        """Rows of an image."""
+        return self._network.config.height
 
     @property
     def free(self) -> int:
@@ -100,7 +105,8 @@ class Engine:
             for stage in self._stages:
                 of_small = stage is not self._stages[-1]
                 for row in stage.step():
-                    drawn.append(DrawnRow(self._ticket_of[row.slot], row.y, row.values, of_small))
+                    is_last = row.is_last and not of_small
+                    drawn.append(DrawnRow(self._ticket_of[row.slot], row.y, row.values, of_small, is_last))
                     if row.is_last:
                         self._image_ended(stage, row)
             return drawn
@@ -159,8 +165,9 @@ def numerics_of(model: Model) -> str:
     All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
     last digits of the logits differ, which turns a draw now and then.
     """
-    device = next(model.network.parameters()).device.type
-    return f"{device}-{'compiled' if all(map(compiles, _networks(model.network))) else 'torch'}"
+    stages = [part for member in model.members for part in _networks(member.network)]
+    device = next(stages[0].parameters()).device.type
+    return f"{device}-{'compiled' if all(map(compiles, stages)) else 'torch'}"
 
 
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
@@ -174,6 +181,6 @@ def _stage(network: PixelNetwork, slots: int) -> SharedPrefill:
     return SharedPrefill(CompiledStage(network, slots) if compiles(network) else Stage(network, slots))
 
 
-def _networks(network: PixelNetwork | MultiScaleNetwork) -> list[PixelNetwork]:
+def _networks(network: Network) -> list[PixelNetwork]:
     """In the order in which an image passes them."""
     return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from model_core.models import Model
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 
 OURS = "model_core."
 

@@ -13,6 +13,9 @@ from model_core.compiled.philox import fill_uniform
 WORDS = 4
 """Words in one Philox block: room for the colours of a pixel."""
 
+MEMBER_STAGE = 2
+"""The stage word of the choice of a member; 0 and 1 are an image's and a small image's."""
+
 
 def image_noise(
     seed: int, sample: int, height: int, width: int, channels: int, of_small: bool = False
@@ -24,6 +27,15 @@ def image_noise(
     noise = np.empty((height, width, channels))
     fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(of_small), noise)
     return noise
+
+
+def chosen_member(seed: int, sample: int, members: int) -> int:
+    """Which of so many members draws an image: each equally often."""
+    if members == 1:
+        return 0
+    noise = np.empty((1, 1, 1))
+    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(MEMBER_STAGE), noise)
+    return int(noise[0, 0, 0] * members)
 
 
 def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 
 SLOTS = 64
 """Images drawn side by side; of more, the next takes its seat as soon as one is free."""
@@ -28,7 +28,8 @@ def sample(
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, i), whatever n is.
 
-    known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True.
+    known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; the first member of a
+    mixture draws the rest.
     on_row(i, y, values (C, W)) is called as each row becomes final. Raises DataError for shapes that do not fit.
     """
     if (known is None) != (keep is None):
@@ -38,7 +39,7 @@ def sample(
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
-    return _draw(model, [ImageRequest(seed, i, temperature, values[i], kept[i]) for i in range(n)], on_row)
+    return _draw(model, [ImageRequest(seed, i, temperature, values[i], kept[i], member=0) for i in range(n)], on_row)
 
 
 def upsample(

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from model_core.data.splits import Values
+from model_core.measures.likelihood import member_nats, mixed
+from model_core.models import Model
 from model_core.networks import Network
+from model_core.orientation import turn
 from model_core.training.ranks import Ranks
 
 
@@ -30,13 +33,19 @@ class Score:
     bits_standard_error: float
     """Of bits_per_dim."""
     colour_bits: list[float]
-    """bits_per_dim of each colour's own variables: grey, or red, green given red, blue given both."""
+    """bits_per_dim of each colour's own variables: grey, or red, green given red, blue given both. A mixture of colour
+    networks has none."""
     images: int
     images_per_s: float
+    member_nats: dict[str, float] = field(default_factory=dict)
+    """Of a mixture: the mean nats of each member, by its orientation."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON and a card take it."""
-        return asdict(self)
+        facts = asdict(self)
+        if not self.member_nats:
+            del facts["member_nats"]
+        return facts
 
 
 @torch.inference_mode()
@@ -66,6 +75,27 @@ def evaluate(
         on_images(len(part) * ranks.count)
     squares, *colours = ranks.sum(*sums.tolist())
     return _score(squares, colours, values, time.perf_counter() - started)
+
+
+@torch.inference_mode()
+def evaluate_model(
+    model: Model, values: Values, batch: int = 50, on_images: Callable[[int], None] = lambda _: None
+) -> Score:
+    """Score a model, a mixture too, on uint8 (N, C, H, W) as they are: each member sees them turned."""
+    if len(model.members) == 1:
+        (member,) = model.members
+        return evaluate(member.network, turn(values, member.orientation), batch, on_images=on_images)
+    started = time.perf_counter()
+    parts = []
+    for start in range(0, len(values), batch):
+        part = values[start : start + batch]
+        parts.append(member_nats(model, torch.from_numpy(part.astype(np.int64))).double().cpu())
+        on_images(len(part))
+    each = torch.cat(parts, 1)  # (K, N)
+    nats = -mixed(-each)
+    means = dict(zip([member.orientation for member in model.members], each.mean(1).tolist(), strict=True))
+    score = _score(float(nats.square().sum()), [float(nats.sum())], values, time.perf_counter() - started)
+    return replace(score, member_nats=means, colour_bits=score.colour_bits if values.shape[1] == 1 else [])
 
 
 def _sums(network: Network, values: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from model_core.data import Dataset, ReadOptions, open_dataset
 from model_core.data.datasets import read_dataset
 from model_core.data.download import download
 from model_core.data.splits import Values, spread
+from model_core.errors import ConfigError
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.training.recipe import Recipe
 
@@ -21,6 +22,11 @@ class RunImages:
         self.orientation: Orientation = check_orientation(
             recipe.data.orientation, self._config.height, self._config.width
         )
+        if self._config.multi_scale and self.orientation != "none":
+            raise ConfigError(
+                f"data.orientation = {self.orientation}: a Multi-Scale network takes only none, because the small "
+                "image of a turned one is not the turned small image"
+            )
         self._options = ReadOptions(recipe.data.resize, directory.parent / "cache")
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)

@@ -1,16 +1,16 @@
 """From a checkpoint to a model that can be served: the averaged weights where there are any, and a card."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from model_core.card import Card
+from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
 from model_core.measures.likelihood import bits_per_dim
-from model_core.models import Model, check_name, count_parameters, save_model
+from model_core.models import WEIGHTS, Member, Model, check_name, count_parameters, save_model
 from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
@@ -28,15 +28,19 @@ def model_from_checkpoint(path: Path) -> Model:
     config = NetworkConfig.from_dict(facts["network"])
     kind = "average" if any(name.startswith("average/") for name in tensors) else "weights"
     network = network_with(config, {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")})
+    training = _training_facts(facts, kind)
+    orientation = facts.get("orientation", "none")
     card = Card(
         name=facts["name"],
         config=config,
         parameters=count_parameters(network),
         data=facts["data"],
-        orientation=facts.get("orientation", "none"),
-        training=_training_facts(facts, kind),
+        training=training,
     )
-    return Model(network, card)
+    if orientation == "none":
+        return Model.of(network, card)
+    member = CardMember(orientation, WEIGHTS, images=training["images"], valid_nats=training["valid_nats"])
+    return Model((Member(network, orientation),), replace(card, members=(member,)))
 
 
 def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> Network:

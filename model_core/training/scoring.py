@@ -7,25 +7,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from model_core.card import Card
+from model_core.card import Card, CardMember
 from model_core.data import ReadOptions, read_dataset
 from model_core.data.natural import looks_natural
 from model_core.data.splits import spread
 from model_core.errors import ModelError
 from model_core.models import CARD, Model, default_models_dir, model_names
-from model_core.orientation import turn
-from model_core.training.evaluate import Score, evaluate
+from model_core.training.evaluate import Score, evaluate_model
 from model_core.training.publish import refuse_leak
 
 
 def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int = 50) -> Score:
     """Score `limit` images spread over a split (0: all), with a progress bar; refuses what only a leak explains."""
     options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
-    values = turn(spread(read_dataset(data, split, model.config, options), limit), model.card.orientation)
+    values = spread(read_dataset(data, split, model.config, options), limit)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"{split} images", total=len(values))
-        score = evaluate(model.network, values, batch, on_images=lambda count: progress.advance(task, count))
+        score = evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
     if looks_natural(values, model.config.values):
         refuse_leak(score.bits_per_dim)
     return score
@@ -46,5 +45,13 @@ def keep_score(directory: Path, split: str, score: Score) -> None:
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
     draft = directory / f".{CARD}"
-    replace(card, scores=scores).write(draft)
+    members = tuple(_scored(member, split, score) for member in card.members)
+    replace(card, scores=scores, members=members).write(draft)
     draft.replace(directory / CARD)
+
+
+def _scored(member: CardMember, split: str, score: Score) -> CardMember:
+    """The member with its own test score, once it was measured."""
+    if split != "test":
+        return member
+    return replace(member, test_nats=score.member_nats.get(member.orientation, score.nats))

@@ -22,6 +22,8 @@ def starting_model(recipe: Recipe) -> Model | None:
     if not name_or_path:
         return None
     model = load_model(Path(name_or_path).expanduser() if os.sep in name_or_path else name_or_path)
+    if len(model.members) != 1:
+        raise ConfigError(f"training.start = {name_or_path} is a mixture of networks: expected a model of one")
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
         if theirs != ours:
@@ -29,9 +31,10 @@ def starting_model(recipe: Recipe) -> Model | None:
                 f"training.start = {name_or_path} is of another network: "
                 f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}"
             )
-    if model.card.orientation != recipe.data.orientation and not recipe.training.start_turned:
+    theirs = model.members[0].orientation
+    if theirs != recipe.data.orientation and not recipe.training.start_turned:
         raise ConfigError(
-            f"training.start = {name_or_path} was trained on images turned by {model.card.orientation!r}, the recipe's "
+            f"training.start = {name_or_path} was trained on images turned by {theirs!r}, the recipe's "
             f"data.orientation is {recipe.data.orientation!r}; training.start_turned = true begins with it all the same"
         )
     return model

@@ -11,7 +11,7 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage, compiles
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import Stage
 from model_core.sampling.prefill import SharedPrefill
@@ -33,8 +33,8 @@ def lively(preset: str, **size: int | bool | str) -> Model:
 
 
 def stage_of(engine: Engine) -> object:
-    """The engine's last stage, without what shares given rows before it."""
-    stage = engine._stages[-1]
+    """The last stage of an engine's only network, without what shares given rows before it."""
+    stage = engine._engines[0]._stages[-1]
     return stage._stage if isinstance(stage, SharedPrefill) else stage
 
 

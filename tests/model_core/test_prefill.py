@@ -12,8 +12,8 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.engine import Engine
 from model_core.sampling.memory import array_bytes, slot_bytes
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import Stage
 from model_core.sampling.prefill import ForkingStage, SharedPrefill

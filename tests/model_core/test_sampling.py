@@ -10,7 +10,7 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.draw import draw
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample

@@ -16,7 +16,7 @@ from model_core.image_request import ImageRequest
 from model_core.measures.speed import measure
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.engine import Engine
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.schedule import ROW_LAG, Schedule
 from model_core.sampling.plain.stage import Stage
@@ -252,7 +252,7 @@ def _images(model: Model, count: int, slots: int) -> torch.Tensor:
 
 def on_gpu(model: Model) -> Model:
     model.network.to("cuda")
-    return Model(model.network, model.card, "cuda")
+    return Model.of(model.network, model.card, "cuda")
 
 
 @pytest.mark.gpu

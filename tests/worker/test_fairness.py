@@ -7,7 +7,8 @@ import pytest
 
 from model_core import untrained
 from model_core.image_request import ImageRequest
-from model_core.sampling.engine import DrawnRow, Engine
+from model_core.sampling.engine import DrawnRow
+from model_core.sampling.model_engine import Engine
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.claims import Claim, Outcome
 from worker.cohort import Cohort

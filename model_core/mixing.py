@@ -1,0 +1,57 @@
+"""Several published networks as one model: their even mixture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_core.card import Card, CardMember
+from model_core.errors import ConfigError
+from model_core.models import Model, save_model
+
+MIXED_WEIGHTS = "weights-{}.safetensors"
+
+
+def mix(models: Sequence[Model], directory: Path) -> Card:
+    """Write the even mixture of models of one network each to `directory`, whose name becomes the model's.
+
+    Raises ConfigError unless the models are two or more, of one config and one data set, each in another orientation;
+    ModelError when the directory cannot be made.
+    """
+    first = models[0].card
+    _check(models)
+    members = tuple(_card_member(model) for model in models)
+    card = Card(first.name, first.config, sum(model.card.parameters for model in models), first.data, members=members)
+    return save_model(Model(tuple(model.members[0] for model in models), card), directory)
+
+
+def _check(models: Sequence[Model]) -> None:
+    if len(models) < 2:
+        raise ConfigError("a mixture needs at least two models")
+    first = models[0].card
+    taken: dict[str, str] = {}
+    for model in models:
+        card = model.card
+        if len(model.members) != 1:
+            raise ConfigError(f"{card.name} is a mixture already: expected models of one network each")
+        if card.config != first.config:
+            raise ConfigError(f"{card.name} is another network than {first.name}: a mixture's members have one config")
+        if card.config.multi_scale:
+            raise ConfigError(f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned")
+        if card.data != first.data:
+            raise ConfigError(f"{card.name} was trained on {card.data}, {first.name} on {first.data}")
+        orientation = model.members[0].orientation
+        if orientation in taken:
+            raise ConfigError(f"{card.name} and {taken[orientation]} both have the orientation {orientation}")
+        taken[orientation] = card.name
+
+
+def _card_member(model: Model) -> CardMember:
+    orientation, training = model.members[0].orientation, model.card.training
+    scores = model.card.scores
+    return CardMember(
+        orientation=orientation,
+        weights=MIXED_WEIGHTS.format(orientation),
+        images=training.get("images", 0),
+        valid_nats=training.get("valid_nats"),
+        test_nats=scores.get("nats") if scores.get("split") == "test" else None,
+        training=training,
+    )

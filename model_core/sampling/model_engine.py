@@ -1,0 +1,100 @@
+"""Many images at once from one model, a mixture too: each is drawn by one member, in that member's orientation."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.image_request import ImageRequest
+from model_core.models import Model
+from model_core.orientation import turn, turn_back
+from model_core.sampling.engine import DrawnRow, NetworkEngine
+from model_core.sampling.noise import chosen_member
+
+
+class Engine:
+    """Draws up to `slots` images side by side. The rows of an image come from the top down.
+
+    A member that was trained on turned images completes no upright row before the last: its images come whole.
+    """
+
+    def __init__(self, model: Model, slots: int = 16) -> None:
+        self._members = model.members
+        self._engines = [NetworkEngine(member.network, slots) for member in model.members]
+        self._slots = slots
+        self._next_ticket = 0
+        self._places: dict[int, tuple[int, int]] = {}  # member, and its engine's ticket, by our ticket
+        self._tickets: list[dict[int, int]] = [{} for _ in self._engines]  # ours, by that of a member's engine
+        self._turned: dict[int, NDArray[np.uint8]] = {}  # images (C, H, W) of turned members so far
+
+    @property
+    def free(self) -> int:
+        """How many more images could join now."""
+        return self._slots - self.busy
+
+    @property
+    def busy(self) -> int:
+        """How many images are being drawn."""
+        return len(self._places)
+
+    def admit(self, request: ImageRequest) -> int:
+        """Seat an image and return its ticket; there must be a free slot."""
+        assert self.free
+        k = request.member
+        if k is None:
+            k = chosen_member(request.seed, request.sample, len(self._members))
+        inner = self._engines[k].admit(self._for_member(k, request))
+        ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
+        self._places[ticket], self._tickets[k][inner] = (k, inner), ticket
+        return ticket
+
+    def withdraw(self, ticket: int) -> None:
+        """Free the slot of an image that nobody wants any more."""
+        k, inner = self._places[ticket]
+        self._engines[k].withdraw(inner)
+        self._left(ticket)
+
+    def step(self) -> list[DrawnRow]:
+        """Advance every image; returns the rows that became final. With its last row an image leaves.
+
+        Raises FloatingPointError when a network gives logits that are not finite.
+        """
+        rows: list[DrawnRow] = []
+        for k, engine in enumerate(self._engines):
+            if engine.busy:
+                rows += self._drawn(k, engine.step())
+        return rows
+
+    def _drawn(self, k: int, drawn: list[DrawnRow]) -> list[DrawnRow]:
+        rows = drawn
+        if len(self._engines) > 1:  # with one engine its tickets are ours, and many rows come at once
+            rows = [row._replace(ticket=self._tickets[k][row.ticket]) for row in drawn]
+        if self._members[k].orientation != "none":
+            rows = [upright for row in rows for upright in self._collect(k, row)]
+        for row in rows:
+            if row.is_last:
+                self._left(row.ticket)
+        return rows
+
+    def _collect(self, k: int, row: DrawnRow) -> list[DrawnRow]:
+        """All rows of a turned image, turned back, once its last one is here; none before."""
+        C, W = row.values.shape
+        image = self._turned.setdefault(row.ticket, np.empty((C, self._engines[k].height, W), np.uint8))
+        image[:, row.y] = row.values
+        if not row.is_last:
+            return []
+        upright = turn_back(image, self._members[k].orientation)
+        H = upright.shape[1]
+        return [DrawnRow(row.ticket, y, upright[:, y].copy(), is_last=y == H - 1) for y in range(H)]
+
+    def _left(self, ticket: int) -> None:
+        k, inner = self._places.pop(ticket)
+        del self._tickets[k][inner]
+        self._turned.pop(ticket, None)
+
+    def _for_member(self, k: int, request: ImageRequest) -> ImageRequest:
+        """The request in the member's orientation."""
+        orientation = self._members[k].orientation
+        if orientation == "none" or request.known is None or request.keep is None:
+            return request
+        return replace(request, known=turn(request.known, orientation), keep=turn(request.keep, orientation))
