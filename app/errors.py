@@ -12,7 +12,8 @@
     ├── ExpiredJobError       ├── QueueFullError
     ├── TooLargeError         ├── StoreFullError
     ├── WrongMediaTypeError   ├── TooManyStreamsError
-                              └── StoreDownError
+    │                         ├── OtherVersionJobError
+    │                         └── StoreDownError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -118,6 +119,10 @@ class NoWorkerError(RefusedError):
 
 class TooManyStreamsError(RefusedError):
     """As many connections are open as this process holds."""
+
+
+class OtherVersionJobError(RefusedError):
+    """The job was taken by a later version of this service, which this one cannot read."""
 
 
 class StoreDownError(RefusedError):

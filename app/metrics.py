@@ -68,6 +68,7 @@ class _FleetCollector:
         for name, text, value in (
             ("pixelrnn_queue_depth", "Jobs that wait.", load.queue),
             ("pixelrnn_queue_oldest_seconds", "How long the next job has waited.", age),
+            ("pixelrnn_parked_jobs", "Jobs that wait for a worker of another version or model.", load.parked),
             ("pixelrnn_open_jobs", "Jobs that wait or are drawn.", load.open_jobs),
             ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
             ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.pace.drained_per_s or 0.0),

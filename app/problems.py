@@ -47,6 +47,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.QueueFullError: ProblemKind(503, "queue-full", "The queue is full", 5),
     errors.StoreFullError: ProblemKind(503, "store-full", "The job store is nearly full", 30),
     errors.TooManyStreamsError: ProblemKind(503, "too-many-streams", "Too many open streams", 5),
+    errors.OtherVersionJobError: ProblemKind(503, "other-version", "The job is of another version of this service", 5),
     errors.StoreDownError: ProblemKind(503, "store-down", "The job store does not answer", 2),
 }
 

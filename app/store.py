@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from redis import exceptions as redis_errors
 
 from app import redis_connections
@@ -20,9 +21,12 @@ from app.entries import Entry, entries_of
 from app.imaging.given import GivenPixels
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import WorkerInfo, readable_workers
 from worker.contract.jobs import JobRecord, JobSpec
+from worker.contract.record import UnreadableError
 from worker.contract.submission import Gate, Verdict
+
+_log = structlog.get_logger("pixelrnn.api")
 
 BATCH = 256
 """Entries in one answer to a stream's reader."""
@@ -35,27 +39,42 @@ return {redis.call('HGETALL', KEYS[1]), index, redis.call('EXISTS', KEYS[2]), re
 """
 
 _WITHDRAW = """
--- KEYS: job, RQ job. ARGV: job id. Only an id that still waits may lose its entry; a worker may hold the others.
+-- KEYS: job, RQ job. ARGV: job id, prefix of the parked sets. Only an id that still waits may lose its entry; a worker
+-- may hold the others.
 local queue = redis.call('HGET', KEYS[1], 'queue')
-if queue and redis.call('LREM', queue, 1, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
+if not queue then return end
+local parked = ARGV[2] .. string.gsub(queue, '^rq:queue:', '')
+if redis.call('LREM', queue, 1, ARGV[1]) + redis.call('ZREM', parked, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
 """
 
 _FLEET = f"""
--- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs, open
--- jobs, load, drawn, busy, took, totals.
-local depths, since = {{}}, false
+-- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs,
+-- parked jobs, open jobs, load, drawn, busy, took, totals.
+local depths, since, parked = {{}}, false, 0
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   depths[#depths + 1] = queue
   depths[#depths + 1] = redis.call('LLEN', queue)
+  parked = parked + redis.call('ZCARD', '{keys.parked("")}' .. string.gsub(queue, '^rq:queue:', ''))
   local head = redis.call('LINDEX', queue, 0)
-  local at = head and redis.call('HGET', 'px:job:' .. head, 'created_at')
-  if at and (not since or tonumber(at) < tonumber(since)) then since = at end
+  local at = head and redis.pcall('HGET', '{keys.job("")}' .. head, 'created_at')
+  at = type(at) == 'string' and tonumber(at)
+  if at and (not since or at < since) then since = at end
 end
-return {{redis.call('TIME')[1], depths, since, redis.call('ZCARD', '{keys.OPEN}'),
+since = since and string.format('%.6f', since)
+return {{redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', '{keys.OPEN}'),
         redis.call('HMGET', '{keys.LOAD}', 'work', 'accepted'), redis.call('HGETALL', '{keys.DRAWN}'),
         redis.call('HGETALL', '{keys.BUSY}'), redis.call('HGETALL', '{keys.TOOK}'),
         redis.call('HGETALL', '{keys.TOTALS}')}}
 """
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A job that is there, and why it cannot be shown."""
+
+    error: UnreadableError
+    client: str
+    """Who handed it in."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,25 @@ class JobRead:
     was: bool
     """The id was accepted once, though the job may be gone."""
     now: float
+    unreadable: Unreadable | None = None
+    """In place of the record, where it is there and this version cannot read it."""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.record is None and self.unreadable is None
+
+    @classmethod
+    def of(cls, fields: Any, index: int | None, was: bool, now: float) -> "JobRead":
+        """From the job's hash, or what Redis said instead of it."""
+        if not fields:
+            return cls(None, index, was, now)
+        if isinstance(fields, redis_errors.ResponseError):  # not a hash
+            return cls(None, index, was, now, Unreadable(UnreadableError(str(fields)), ""))
+        try:
+            return cls(JobRecord.from_hash(fields), index, was, now)
+        except UnreadableError as error:
+            _log.warning("job_unreadable", reason=str(error))
+            return cls(None, index, was, now, Unreadable(error, fields.get(b"client", b"").decode(errors="replace")))
 
 
 @dataclass(frozen=True)
@@ -78,6 +116,8 @@ class Load:
     depths: dict[str, int]
     """How many jobs wait, by the key of their queue."""
     waiting_since: float | None
+    parked: int
+    """How many jobs wait for a worker that can do them."""
     open_jobs: int
     work: int
     accepted: int
@@ -90,6 +130,14 @@ class Load:
     def queue(self) -> int:
         """How many jobs wait."""
         return sum(self.depths.values())
+
+
+def _but_for_trouble(answers: list[Any]) -> list[Any]:
+    """The answers of a pipeline, in which a key of another type than expected is one key's fault. Raises RedisError."""
+    for answer in answers:
+        if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return answers
 
 
 @lru_cache
@@ -128,8 +176,8 @@ class Store:
         async with self._within_budget():
             answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
         flat, index, was, (seconds, micros) = answer
-        record = JobRecord.from_hash(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
-        return JobRead(record, index, bool(was), int(seconds) + int(micros) / 1e6)
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        return JobRead.of(fields, index, bool(was), int(seconds) + int(micros) / 1e6)
 
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first, from those accepted at `until` on."""
@@ -146,11 +194,8 @@ class Store:
             pipe.time()
             for job_id in job_ids:
                 pipe.hgetall(keys.job(job_id))
-            (seconds, micros), *found = await pipe.execute()
-        return [
-            JobRead(JobRecord.from_hash(fields) if fields else None, None, False, seconds + micros / 1e6)
-            for fields in found
-        ]
+            (seconds, micros), *found = _but_for_trouble(await pipe.execute(raise_on_error=False))
+        return [JobRead.of(fields, None, False, seconds + micros / 1e6) for fields in found]
 
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
         """Take ids of jobs that are gone from the owner's list."""
@@ -164,7 +209,7 @@ class Store:
         async with self._within_budget():
             result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
             if result == b"canceled":
-                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
+                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id, keys.parked("")])
         return result.decode()
 
     async def delete(self, job_id: str) -> None:
@@ -199,23 +244,30 @@ class Store:
             await self._redis.execute_command("CLIENT", "UNBLOCK", connection_id)
 
     async def workers(self) -> list[WorkerInfo]:
-        """Workers that announced themselves and still live, latest started first."""
+        """Workers that announced themselves and still live, latest started first; those of another version only as far
+        as this one can read them."""
         async with self._within_budget():
             names = sorted(await self._redis.execute_command("SMEMBERS", keys.WORKERS) or [])
             if not names:
                 return []
-            found = await self._redis.mget([keys.worker(name.decode()) for name in names])
-        workers = [WorkerInfo.model_validate_json(text) for text in found if text is not None]
+            found = await self._redis.mget([keys.worker(name.decode(errors="replace")) for name in names])
+        announced = [text for text in found if text is not None]
+        workers = readable_workers(announced)
+        if len(workers) < len(announced):
+            _log.warning("announcements_unreadable", workers=len(announced) - len(workers))
         return sorted(workers, key=lambda worker: -worker.started_at)
 
     async def load(self) -> Load:
         async with self._within_budget():
-            now, depths, since, open_jobs, (work, accepted), *hashes = await self._eval(_FLEET, [QUEUES_KEY], [])
+            now, depths, since, parked, open_jobs, (work, accepted), *hashes = await self._eval(
+                _FLEET, [QUEUES_KEY], []
+            )
         drawn, busy, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
         return Load(
             now=float(now),
             depths={key.decode(): length for key, length in zip(depths[::2], depths[1::2], strict=True)},
             waiting_since=float(since) if since else None,
+            parked=parked,
             open_jobs=open_jobs,
             work=int(work or 0),
             accepted=int(accepted or 0),

@@ -1,13 +1,14 @@
 """From a job id to what the engine thread shall do: claim, read, check, hand over to the publisher and the runner."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import structlog
 from pydantic import ValidationError
 
 from worker.claims import Outcome, failed
-from worker.contract.cards import ModelCard
+from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.record import OtherVersionError
 from worker.faults import JobRefusedError, malformed_spec, model_unavailable
 from worker.images import check_spec, drawn_images, given_image, plan_images, scored_values
 from worker.ledger import Ledger, Opened, Unclaimed
@@ -17,16 +18,40 @@ from worker.publisher import Publisher
 
 
 class Admission:
-    """Opens jobs. `cards`: the models this worker holds, by name."""
+    """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError."""
 
     def __init__(
-        self, ledger: Ledger, cards: Mapping[str, ModelCard], publisher: Publisher, submit: Callable[[Order], None]
+        self,
+        ledger: Ledger,
+        info: WorkerInfo,
+        announced: Callable[[], Sequence[WorkerInfo]],
+        publisher: Publisher,
+        submit: Callable[[Order], None],
     ) -> None:
         self._ledger = ledger
-        self._cards = cards
+        self._info = info
+        self._announced = announced
+        self._cards = {card.name: card for card in info.models}
         self._publisher = publisher
         self._submit = submit
         self._log = structlog.get_logger("admission")
+
+    def ours(self, job_ids: Sequence[str]) -> list[bool]:
+        """Shall this worker open it? Not a job that it cannot do and another may: one of a later version, or one whose
+        model another worker of the queue holds. What nobody can do is opened, and fails with a reason. RedisError."""
+        return [spec is None or self._is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
+
+    def _is_ours(self, spec_json: bytes) -> bool:
+        try:
+            spec = JobSpec.read(spec_json)
+        except OtherVersionError:
+            return False
+        except ValidationError:
+            return True
+        if self._info.takes(spec):
+            return True
+        others = (worker for worker in self._announced() if worker.queue == self._info.queue)
+        return not any(worker.takes(spec) for worker in others)
 
     def open(self, job_id: str, token: str) -> Unclaimed | None:
         """Begin or continue a job under a new claim. Unclaimed when there is nothing to do.
@@ -83,7 +108,9 @@ class Admission:
 
 def _read_spec(text: bytes) -> JobSpec:
     try:
-        return JobSpec.model_validate_json(text)
+        return JobSpec.read(text)
+    except OtherVersionError as error:
+        raise JobRefusedError(malformed_spec(str(error))) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "/".join(str(part) for part in first["loc"])

@@ -1,9 +1,11 @@
 """The worker's announcement: which models it holds, for as long as it says so."""
 
+from typing import Any
+
 from redis import Redis
 
 from worker.contract import keys
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import WorkerInfo, readable_workers
 
 
 class Announcement:
@@ -26,6 +28,14 @@ class Announcement:
         """Take it back: the worker accepts nothing more. Raises RedisError."""
         self._ended = True
         withdraw(redis, self._info.name)
+
+
+def announced(redis: Redis) -> list[WorkerInfo]:
+    """The live workers whose announcements this version can read. Raises RedisError."""
+    client: Any = redis  # redis-py types every answer as "awaitable or not"
+    names = [name.decode(errors="replace") for name in client.smembers(keys.WORKERS)]
+    texts = client.mget([keys.worker(name) for name in names]) if names else []
+    return readable_workers(text for text in texts if text is not None)
 
 
 def withdraw(redis: Redis, name: str) -> None:

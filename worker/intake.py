@@ -4,15 +4,18 @@ RQ's own workers run one job at a time and most of them fork, which a process th
 `BatchWorker` keeps RQ's queue, registries, retries and worker records, and holds many executions at once:
 
     queue --BLMOVE--> intermediate --begin--> started (lease) --finish--> finished | failed
-                                        |         \\--give_back--> front of the queue, retries unspent
-                                        \\-- leases that are not renewed: worker.recovery
+                       |      ^               |         \\--give_back--> front of the queue, retries unspent
+                      park  unpark            \\-- leases that are not renewed: worker.recovery
+                       v      |
+                        parked
 
 It overrides methods that RQ does not promise to keep; tests/worker/test_rq_contract.py watches them.
 """
 
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -32,16 +35,27 @@ from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.faults import JobRefusedError, malformed_entry
 from worker.leases import GRANT, RENEW
+from worker.parking import PARK, UNPARK
 from worker.rq_job import SERIALIZER, DrawJob
 
 RECORD_TTL_S = keys.ANNOUNCE_TTL_S
 """RQ's record of a worker outlives its last heartbeat by this, so that a killed worker's name is soon free again."""
 
 MAX_BACK_OFF_S = 1.0
+PARKED_LOOK = 100
+"""How many of the parked jobs are looked at, those that wait longest first."""
 
 
 class NameTakenError(Exception):
     """Another live worker has this name."""
+
+
+class UnreadableEntryError(Exception):
+    """RQ has no record of a parked job that it could read."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
 
 
 class JobFailedError(Exception):
@@ -51,7 +65,8 @@ class JobFailedError(Exception):
 class BatchWorker(SimpleWorker):
     """One RQ worker with up to `max_jobs` executions under way that are not drawn yet.
 
-    open_job(job_id, token) begins the work and returns at once; True when there was nothing left to do. It may raise
+    ours(job_ids) tells of each whether this worker shall begin it; the others are parked for a worker that can.
+    open_job(job_id, token) begins the work and returns at once; True when there was nothing left to do. Both may raise
     RedisError. release(claim) hands the job's record back. drain() is called once, when no more jobs are taken; when it
     returns, nothing of this process writes rows any more.
     """
@@ -65,6 +80,7 @@ class BatchWorker(SimpleWorker):
         redis: Redis,
         name: str,
         max_jobs: int,
+        ours: Callable[[Sequence[str]], Sequence[bool]],
         open_job: Callable[[str, str], bool],
         refuse_job: Callable[[str, Outcome], None],
         release: Callable[[Claim], bool],
@@ -72,6 +88,7 @@ class BatchWorker(SimpleWorker):
     ) -> None:
         super().__init__([queue], name=name, connection=redis, job_class=DrawJob, serializer=SERIALIZER)
         self._max_jobs = max_jobs
+        self._ours = ours
         self._open_job = open_job
         self._refuse_job = refuse_job
         self._release = release
@@ -84,6 +101,8 @@ class BatchWorker(SimpleWorker):
         self._slog = structlog.get_logger("intake")
         self._suspended = False
         self._look_again_at = 0.0
+        self._parked = keys.parked(queue)
+        self._look_at_parked_at = 0.0
 
     @property
     def dequeue_timeout(self) -> int:
@@ -175,7 +194,7 @@ class BatchWorker(SimpleWorker):
             time.sleep(BLOCK_S)
             return None
         try:
-            return self.queue_class.dequeue_any(
+            return self._take_parked() or self.queue_class.dequeue_any(
                 self.queues,
                 BLOCK_S,
                 connection=self.connection,
@@ -190,6 +209,27 @@ class BatchWorker(SimpleWorker):
         except Exception as error:  # the edge to whoever can write to Redis: an entry that RQ itself cannot read
             self._drop_unreadable(getattr(error, "job_id", None), error)
             return None
+
+    def _take_parked(self) -> tuple[Job, Queue] | None:
+        """The first job that another worker could not do and this one can; looked for once a second."""
+        if time.monotonic() < self._look_at_parked_at:
+            return None
+        found: Any = self.connection.zrange(self._parked, 0, PARKED_LOOK - 1)
+        parked = [os.fsdecode(job_id) for job_id in found]
+        for job_id in [job_id for job_id, ours in zip(parked, self._ours(parked), strict=True) if ours]:
+            queue = self.queues[0]
+            if self.connection.eval(UNPARK, 2, self._parked, queue.intermediate_queue_key, job_id):
+                return self._fetch(job_id), queue
+        self._look_at_parked_at = time.monotonic() + BLOCK_S
+        return None
+
+    def _fetch(self, job_id: str) -> Job:
+        try:
+            return self.job_class.fetch(job_id, connection=self.connection, serializer=self.serializer)
+        except RedisError:
+            raise
+        except Exception as error:
+            raise UnreadableEntryError(job_id) from error
 
     def _is_suspended(self) -> bool:
         """Whether an operator told all workers to pause; asked once a second, and not before every job."""
@@ -212,6 +252,8 @@ class BatchWorker(SimpleWorker):
                 self._put_back(job, queue)
             elif job.id in queue.started_job_registry:
                 self._drop_duplicate(job, queue)
+            elif not self._ours([job.id])[0]:
+                self._park(job, queue)
             else:
                 self._begin(job, queue)
         except RedisError as error:
@@ -261,6 +303,11 @@ class BatchWorker(SimpleWorker):
             pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
             pipeline.lpush(queue.key, job.id)
             pipeline.execute()
+
+    def _park(self, job: DrawJob, queue: Queue) -> None:
+        self._slog.warning("job_parked", job_id=job.id)
+        places = [keys.job(job.id), queue.intermediate_queue_key, self._parked]
+        self.connection.eval(PARK, len(places), *places, job.id, keys.ACTIVE_TTL_S)
 
     def _drop_duplicate(self, job: DrawJob, queue: Queue) -> None:
         """The job is under way. Its status is set right again: a crash would lose a job that is not called started."""

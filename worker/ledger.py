@@ -15,6 +15,9 @@ from redis.exceptions import NoScriptError, RedisError
 from worker.claims import Claim, Outcome
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn
+from worker.contract.jobs import JobStatus
+
+OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
 
 class Unclaimed(Enum):
@@ -80,6 +83,14 @@ class Ledger:
         claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
         return Opened(claim, spec or b"", pixels or b"", keep or b"")
 
+    def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:
+        """The description of each job that has not ended; None for one that has, that is gone, or that is no job."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hmget(keys.job(job_id), "status", "spec")
+        answers = [(None, None) if isinstance(found, RedisError) else found for found in pipeline.execute(False)]
+        return [spec if status in OPEN else None for status, spec in answers]
+
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
         answers = self._append(batches)
@@ -122,7 +133,7 @@ class Ledger:
     def has_ended(self, job_id: str) -> bool:
         """Whether the job is in a final state, or gone."""
         status = self._redis.hget(keys.job(job_id), "status")
-        return status not in (b"queued", b"running")
+        return status not in OPEN
 
     def rows(self, claim: Claim) -> list[RowDrawn]:
         """The rows that earlier attempts published, in their order."""

@@ -16,11 +16,12 @@ from redis.exceptions import RedisError
 
 from worker import crash, logs, processors
 from worker.admission import Admission
-from worker.announcement import Announcement
+from worker.announcement import Announcement, announced
 from worker.cancellation import Cancellation
 from worker.catalogue import Catalogue
 from worker.claims import Outcome
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
+from worker.contract import jobs
 from worker.contract.cards import WorkerInfo
 from worker.crash import EXIT_CRASHED
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
@@ -51,20 +52,22 @@ class Worker:
             on_stopped=engine.withdraw,
             on_closed=lambda claim, outcome: self._finisher.put(claim, outcome),
         )
-        self._admission = Admission(ledger, catalogue.cards, self._publisher, engine.submit)
         name = settings.name()
+        info = _info(name, settings, catalogue)
+        self._admission = Admission(ledger, info, lambda: announced(self._heart), self._publisher, engine.submit)
         self._intake = BatchWorker(
             settings.queue,
             connect(settings.redis_url, BLOCKING_TIMEOUT_S),
             name,
             settings.max_jobs,
+            ours=self._admission.ours,
             open_job=self._open,
             refuse_job=self._admission.refuse,
             release=ledger.release,
             drain=self._drain,
         )
         self._finisher = Finisher(self._intake.finish)
-        self._announcement = Announcement(_info(name, settings, catalogue))
+        self._announcement = Announcement(info)
         self._heartbeat = Heartbeat(self._heart, [self._intake.beat, self._announcement.beat])
         self._cancellation = Cancellation(
             connect(settings.redis_url, BLOCKING_TIMEOUT_S), self._publisher.open_jobs, self._publisher.cancel
@@ -121,6 +124,7 @@ def _info(name: str, settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,
+        version=jobs.VERSION,
     )
 
 

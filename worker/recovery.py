@@ -10,6 +10,7 @@ What is found, and what becomes of it:
     an id whose queue record is gone          -> failed, "worker-lost"
     a job that RQ calls failed, still open    -> failed, "worker-lost"
     an open job that is in none of these      -> front of the queue
+A job that waits, parked, for a worker that can do it is none of this: see worker.parking.
 Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
 """
 
@@ -122,7 +123,8 @@ class Recovery:
     def sweep_strays(self, older_than_s: float) -> None:
         """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
         queue = self._queue
-        places = [queue.key, queue.intermediate_queue_key, self._started.key, f"px:strays:{queue.name}"]
+        seen, parked = f"px:strays:{queue.name}", keys.parked(queue.name)
+        places = [queue.key, queue.intermediate_queue_key, self._started.key, seen, parked]
         prefix = DrawJob.redis_job_namespace_prefix
         answer = self._redis.eval(SWEEP_STRAYS, len(places), *places, older_than_s, prefix)
         returned, gone = ([job_id.decode(errors="replace") for job_id in ids] for ids in answer)

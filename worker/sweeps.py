@@ -26,7 +26,7 @@ return dropped
 """
 
 SWEEP_STRAYS = f"""
--- KEYS: queue, intermediate list, started registry, hash of when each stray was first seen.
+-- KEYS: queue, intermediate list, started registry, hash of when each stray was first seen, parked set.
 -- ARGV: age in seconds, prefix of RQ's job keys. A stray is an open job of this queue that is in none of these places.
 -- Returns the ids that went back to the queue because they are too old, and those that RQ has no record of.
 local t = redis.call('TIME')
@@ -35,6 +35,7 @@ local held, seen, returned, gone = {{}}, {{}}, {{}}, {{}}
 for _, list in ipairs({{KEYS[1], KEYS[2]}}) do
   for _, id in ipairs(redis.call('LRANGE', list, 0, -1)) do held[id] = true end
 end
+for _, id in ipairs(redis.call('ZRANGE', KEYS[5], 0, -1)) do held[id] = true end
 for _, member in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do held[string.match(member, '^[^:]*')] = true end
 for _, ticket in ipairs(redis.call('ZRANGE', '{keys.OPEN}', 0, -1)) do
   local id = string.match(ticket, '^%d+:([^:]+):')

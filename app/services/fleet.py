@@ -10,7 +10,7 @@ from app.queue_entry import queue_key
 from app.store import Load, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import JobRecord, JobStatus
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 
 _MAX_RETRY_S = 300
 _UNMEASURED_RETRY_S = 5
@@ -31,11 +31,12 @@ class Pace:
         return sum(self.load.drawn[span] for span in spans) / busy_s if busy_s else None
 
     def eta_s(self, record: JobRecord, now: float) -> float | None:
-        """Seconds until the job's last row; None after its end, or where nothing was measured."""
+        """Seconds until the job's last row; None after its end, where nothing was measured, or where it waits for a
+        worker that can do it."""
         if record.status is JobStatus.RUNNING:
             return self._running_eta_s(record, now)
         rate = self.drained_per_s
-        if record.status is not JobStatus.QUEUED or record.ahead is None or rate is None:
+        if record.status is not JobStatus.QUEUED or record.parked or record.ahead is None or rate is None:
             return None
         finished = self.load.accepted - self.load.work
         before_it = max(0, record.ahead - finished)
@@ -67,15 +68,18 @@ class Fleet:
     redis_limit: int
     """Bytes; 0 = no limit."""
 
-    def queue_for(self, model: str, digest: str) -> str:
-        """That of the workers which hold these weights; of several the one where fewest wait. Raises NoWorkerError."""
-        holders = (
-            worker for worker in self.workers if any((m.name, m.digest) == (model, digest) for m in worker.models)
-        )
-        queues = dict.fromkeys(worker.queue for worker in holders)
+    def queue_for(self, spec: JobSpec) -> str:
+        """That of the workers which can do the job; of several the one where fewest wait. Raises NoWorkerError."""
+        queues = dict.fromkeys(worker.queue for worker in self.workers if worker.takes(spec))
         if not queues:
-            raise NoWorkerError("the last worker that holds this model has just left")
+            raise NoWorkerError(self._nobody_for(spec))
         return min(queues, key=lambda queue: self.pace.load.depths.get(queue_key(queue), 0))
+
+    def _nobody_for(self, spec: JobSpec) -> str:
+        cards = (card for worker in self.workers for card in worker.models)
+        if any((card.name, card.digest) == (spec.model, spec.digest) for card in cards):
+            return "the workers that hold this model are of an earlier version, which cannot do this"
+        return "the last worker that holds this model has just left"
 
 
 class FleetWatch:

@@ -6,11 +6,12 @@ import struct
 from datetime import UTC, datetime
 
 from app.callers import ANYONE
-from app.errors import BadParameterError, ExpiredJobError, UnknownJobError
+from app.errors import BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
 from app.services.fleet import FleetWatch, Pace
 from app.store import JobRead, Store
 from worker.contract.jobs import JobKind, JobRecord, JobStatus
+from worker.contract.record import OtherVersionError
 from worker.contract.scores import RankSummary, ScoreSummary
 
 _LOOK_AT_A_TIME = 100
@@ -74,13 +75,18 @@ class Jobs:
         ids = await self._store.listed(owner, until, _LOOK_AT_A_TIME + (place is not None))
         ids = [(job_id, at) for job_id, at in ids if place is None or (at, job_id) < place]
         reads = await self._store.records([job_id for job_id, _ in ids])
-        gone = [job_id for (job_id, _), read in zip(ids, reads, strict=True) if read.record is None]
+        gone = [job_id for (job_id, _), read in zip(ids, reads, strict=True) if read.is_gone]
         await self._store.forget_listed(owner, gone)
         return list(zip(ids, reads, strict=True))
 
 
 def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
-    """The record; ExpiredJobError or UnknownJobError when there is none for this owner to see."""
+    """The record; ExpiredJobError or UnknownJobError when there is none for this owner to see, OtherVersionJobError for
+    one of another version, UnreadableError for one that is damaged."""
+    if read.unreadable is not None and owner in (ANYONE, read.unreadable.client):
+        if isinstance(read.unreadable.error, OtherVersionError):
+            raise OtherVersionJobError("a later version of this service took the job; ask again when that one answers")
+        raise read.unreadable.error
     if read.record is None:
         if read.was:
             raise ExpiredJobError("the job was deleted, or its results were kept as long as promised and are gone")

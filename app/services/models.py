@@ -46,15 +46,13 @@ class Models:
 
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:
     """Raises nothing: the caller has seen the name in these workers."""
-    holders = [(worker, card) for worker in workers for card in worker.models if card.name == name]
-    digest = holders[0][1].digest
-    places = [
-        WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots)
-        for worker, card in holders
-        if card.digest == digest
-    ]
-    return _model(holders[0][1], places)
+    named = [(worker, card) for worker in workers for card in worker.models if card.name == name]
+    first = named[0][1]
+    holders = [(worker, card) for worker, card in named if card.digest == first.digest]
+    places = [WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots) for worker, _ in holders]
+    return _model(first, {kind for _, card in holders for kind in card.can}, places)
 
 
-def _model(card: ModelCard, places: list[WorkerPlace]) -> Model:
-    return Model(**{**card.model_dump(), "can": list(card.can)}, loaded_on=places)
+def _model(card: ModelCard, can: set[JobKind], places: list[WorkerPlace]) -> Model:
+    """`can`: what any of its holders does; workers of an earlier version may do less."""
+    return Model(**{**card.model_dump(), "can": [kind for kind in JobKind if kind in can]}, loaded_on=places)

@@ -114,7 +114,7 @@ class Submission:
         """
         spec = _spec(identity.request_id, kind, model, options, given)
         high = spec.priority is Priority.INTERACTIVE
-        queue = (await self._fleet.now()).queue_for(spec.model, spec.digest)
+        queue = (await self._fleet.now()).queue_for(spec)
         verdict, facts = await self._store.submit(self._gate(identity, queue), spec, given, queue, high)
         if verdict is Verdict.ACCEPTED:
             return Submitted(await self._shown(spec, identity, facts, high))

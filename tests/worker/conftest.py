@@ -1,13 +1,13 @@
 """What the worker's tests share."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from model_core import save_model, untrained
-from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 
 
@@ -33,9 +33,9 @@ def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Pat
     """Starts workers, waits until they are announced, and kills what is left of them in the end."""
     workers: list[WorkerProcess] = []
 
-    def start(ready: bool = True, **settings: object) -> WorkerProcess:
+    def start(ready: bool = True, command: Sequence[str] = WORKER, **settings: object) -> WorkerProcess:
         name = f"w{len(workers) + 1}"
-        worker = launch(name, redis_url, models_dir, tmp_path / f"{name}.log", settings)
+        worker = launch(name, redis_url, models_dir, tmp_path / f"{name}.log", settings, command)
         workers.append(worker)
         if ready:
             wait_for(lambda: client.redis.exists(keys.worker(name)) or worker.process.poll() is not None, "readiness")

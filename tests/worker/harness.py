@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 60.0
+WORKER = [sys.executable, "-m", "worker.main"]
 
 
 def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -177,10 +178,12 @@ class WorkerProcess:
 
 
 class StartWorker(Protocol):
-    def __call__(self, ready: bool = True, **settings: object) -> WorkerProcess: ...
+    def __call__(self, ready: bool = True, command: Sequence[str] = WORKER, **settings: object) -> WorkerProcess: ...
 
 
-def launch(name: str, url: str, models: Path, log: Path, settings: dict[str, object]) -> WorkerProcess:
+def launch(
+    name: str, url: str, models: Path, log: Path, settings: dict[str, object], command: Sequence[str] = WORKER
+) -> WorkerProcess:
     """Start a worker process; settings as in worker.settings, in lower case."""
     environment = {
         **os.environ,
@@ -191,5 +194,4 @@ def launch(name: str, url: str, models: Path, log: Path, settings: dict[str, obj
         **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
     }
     with log.open("wb") as stderr:
-        command = [sys.executable, "-m", "worker.main"]
         return WorkerProcess(subprocess.Popen(command, env=environment, stderr=stderr), name, log)

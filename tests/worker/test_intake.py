@@ -14,7 +14,12 @@ MAX_JOBS = 2
 
 @pytest.fixture
 def worker(redis_url: str) -> BatchWorker:
-    nothing = {"open_job": lambda *_: False, "refuse_job": lambda *_: None, "release": lambda _: False}
+    nothing = {
+        "ours": lambda ids: [True] * len(ids),
+        "open_job": lambda *_: False,
+        "refuse_job": lambda *_: None,
+        "release": lambda _: False,
+    }
     return BatchWorker(keys.QUEUE, redis.Redis.from_url(redis_url), "w", MAX_JOBS, **nothing, drain=lambda: None)
 
 

@@ -2,6 +2,7 @@
 
 Standard library and pydantic only. Everything here is written to Redis as JSON or raw pixel bytes, never pickle.
 
+    record.py    what all records have in common: versions that differ read each other's
     keys.py      every queue name, key, channel and lifetime
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says

@@ -1,15 +1,23 @@
 """What a model is, as workers announce it and the API shows it."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
-from worker.contract.jobs import JobKind
+from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.record import Record
 
 
-class ModelCard(BaseModel):
+def _known_kinds(words: Any) -> Any:
+    """Without the kinds of jobs that this version has never heard of."""
+    return [word for word in words if word in tuple(JobKind)] if isinstance(words, list | tuple) else words
+
+
+class ModelCard(Record):
     """One model that a worker has loaded and warmed up."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     network: str
     """`pixel-cnn`, `diagonal-bilstm`, ..."""
@@ -29,23 +37,55 @@ class ModelCard(BaseModel):
     test_bits_per_dim: float | None = None
     digest: str
     """sha256 of the weights file."""
-    can: tuple[JobKind, ...] = (JobKind.SAMPLE, JobKind.COMPLETE)
-    """Which jobs it takes: upsampling needs a Multi-Scale model."""
+    can: Annotated[tuple[JobKind, ...], BeforeValidator(_known_kinds)] = (JobKind.SAMPLE, JobKind.COMPLETE)
+    """Which jobs it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left out."""
 
 
-class WorkerInfo(BaseModel):
+def _readable_cards(cards: Any) -> Any:
+    """Without the cards that this version cannot read."""
+    return [card for card in cards if _is_card(card)] if isinstance(cards, list | tuple) else cards
+
+
+def _is_card(card: Any) -> bool:
+    try:
+        ModelCard.model_validate(card)
+    except ValidationError:
+        return False
+    return True
+
+
+class WorkerInfo(Record):
     """A live worker: written only after its models are loaded and warm."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     device: str
     slots: int
     """How many images it draws at once, per model."""
-    models: tuple[ModelCard, ...]
+    models: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)]
+    """Those whose cards the reader can read."""
     started_at: float
     queue: str = keys.QUEUE
     """The one it takes jobs from."""
+    version: int = 1
+    """The highest `JobSpec.version` that it can do."""
+
+    def takes(self, spec: JobSpec) -> bool:
+        """Can it do this job: its version, these weights, this kind of work?"""
+        return self.version >= spec.version and any(
+            (card.name, card.digest) == (spec.model, spec.digest) and spec.kind in card.can for card in self.models
+        )
 
     def entry(self) -> str:
         """As it is announced: without what is as usual, so that an API of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)
+
+
+def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
+    """Those of the announcements that this version can read, in their order."""
+    found = []
+    for text in texts:
+        try:
+            found.append(WorkerInfo.model_validate_json(text))
+        except ValidationError:  # of a version that says it otherwise: this one knows nothing of that worker
+            continue
+    return found

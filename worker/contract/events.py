@@ -4,9 +4,10 @@ import base64
 import binascii
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.jobs import JobStatus
+from worker.contract.record import Record
 
 
 class Stage(StrEnum):
@@ -34,13 +35,12 @@ TERMINAL_EVENT = {
 }
 
 
-class RowDrawn(BaseModel):
+class RowDrawn(Record):
     """Row `y` of sample `sample` is final: W*C bytes 0..255 in base64, pixel by pixel, colour by colour.
 
     A Multi-Scale model draws a small image first: its rows come before those of the final image, and are narrower.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     sample: int = Field(ge=0)
     y: int = Field(ge=0)
     pixels: str

@@ -3,14 +3,19 @@
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.scores import RankSummary, ScoreSummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
+
+VERSION = 1
+"""The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
+version; one that changes what is drawn does, and so does a new value of a field that it knows."""
 
 MAX_TEMPERATURE = 100.0
 MIN_TEMPERATURE = 0.01
@@ -42,10 +47,10 @@ class JobStatus(StrEnum):
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
 
 
-class JobError(BaseModel):
+class JobError(Record):
     """Why a job failed, in the words of problem+json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
     type: str
     """Tells kinds of failures apart, for programs."""
     title: str
@@ -54,19 +59,25 @@ class JobError(BaseModel):
     """One sentence on what happened here."""
 
 
-class Pixel(BaseModel):
+class Pixel(Record):
     """A place in the image."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     x: int = Field(ge=0)
     y: int = Field(ge=0)
 
 
-class JobSpec(BaseModel):
+class _Envelope(Record):
+    """What tells whether the rest of a job's description is for this version."""
+
+    version: int = 1
+    kind: Any = None
+
+
+class JobSpec(Record):
     """One request: `n` images of one model. Sample i of n draws with the noise of (seed, i), whatever n is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    version: int = 1
+    version: int = Field(default=1, ge=1)
+    """What a worker must be able to do: see VERSION."""
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     kind: JobKind
     model: str
@@ -118,11 +129,21 @@ class JobSpec(BaseModel):
         """As it is stored: without what is as usual, so that workers of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)
 
+    @classmethod
+    def read(cls, text: str | bytes) -> Self:
+        """From its stored JSON. OtherVersionError for a job of a later version or of a kind that is not known here;
+        ValidationError for one that nobody could do."""
+        envelope = _Envelope.model_validate_json(text)
+        if envelope.version > VERSION:
+            raise OtherVersionError(f"it is of version {envelope.version}, and this is version {VERSION}")
+        if isinstance(envelope.kind, str) and envelope.kind not in tuple(JobKind):
+            raise OtherVersionError(f"{envelope.kind[:64]!r} is a kind of job that this version does not know")
+        return cls.model_validate_json(text)
 
-class JobRecord(BaseModel):
+
+class JobRecord(Record):
     """The job's hash in Redis, read back. Times are seconds since 1970 by Redis's clock."""
 
-    model_config = ConfigDict(frozen=True)
     spec: JobSpec
     status: JobStatus
     created_at: float
@@ -139,14 +160,25 @@ class JobRecord(BaseModel):
     """Who handed it in."""
     ahead: int | None = None
     """Values that had been accepted before it, ever: `keys.LOAD`."""
+    parked: bool = False
+    """It waits for a worker that can do it: `keys.parked`. While it is queued."""
 
     @classmethod
     def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
-        """Read what HGETALL of `keys.job(id)` returned (bytes; not empty)."""
+        """Read what HGETALL of `keys.job(id)` returned (bytes; not empty). UnreadableError."""
+        try:
+            return cls._read(fields)
+        except UnreadableError:
+            raise
+        except (KeyError, ValueError) as error:  # also of pydantic, json and decode
+            raise UnreadableError(f"the job's record cannot be read: {type(error).__name__}") from error
+
+    @classmethod
+    def _read(cls, fields: Mapping[bytes, bytes]) -> Self:
         text = {key.decode(): value.decode() for key, value in fields.items()}
         return cls.model_validate(
             {
-                "spec": json.loads(text["spec"]),
+                "spec": JobSpec.read(text["spec"]),
                 "status": text["status"],
                 "created_at": text["created_at"],
                 "started_at": text.get("started_at"),
@@ -158,5 +190,6 @@ class JobRecord(BaseModel):
                 "numerics": text.get("numerics"),
                 "client": text.get("client", ""),
                 "ahead": text.get("ahead"),
+                "parked": text.get("parked", False),
             }
         )

@@ -62,7 +62,8 @@ ANNOUNCE_TTL_S = 15
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
     owner, attempts, last_seq, cancel_requested; and for the books client, ticket, kind, model, work (values to draw),
-    ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in)."""
+    ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the set of that
+    name holds it."""
     return f"px:job:{job_id}"
 
 
@@ -80,6 +81,11 @@ def image(job_id: str) -> str:
     heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
     """
     return f"px:in:{job_id}"
+
+
+def parked(queue: str) -> str:
+    """Sorted set of the ids that a worker of this queue took, could not do, and left for one that can; by time."""
+    return f"px:parked:{queue}"
 
 
 def tombstone(job_id: str) -> str:

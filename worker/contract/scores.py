@@ -3,14 +3,15 @@
 import struct
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from worker.contract.record import Record
 
 
-class ColourBelief(BaseModel):
+class ColourBelief(Record):
     """What the model expected of one colour of a pixel, knowing everything before it: pixels above and to the left, and
     the colours before this one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     probabilities: tuple[float, ...] = Field(description="Of each value that a colour can take, from dark to bright.")
     value: int = Field(ge=0, description="The one that the picture has: an index into `probabilities`.")
     bits: float = Field(allow_inf_nan=False, description="What that value costs.")
@@ -19,19 +20,17 @@ class ColourBelief(BaseModel):
     )
 
 
-class PixelBelief(BaseModel):
+class PixelBelief(Record):
     """What the model expected at one pixel."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     x: int = Field(ge=0, description="Column, from the left.")
     y: int = Field(ge=0, description="Row, from the top.")
     colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
 
 
-class ScoreSummary(BaseModel):
+class ScoreSummary(Record):
     """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
     bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
     per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
@@ -46,11 +45,10 @@ class ScoreSummary(BaseModel):
     pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
 
 
-class RankSummary(BaseModel):
+class RankSummary(Record):
     """How likely the model finds each sample of a completion, as a whole image. The given pixels are the same in all,
     so the order is that of the drawn parts given them, those below the hole included."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     sample_nats: tuple[float, ...] = Field(description="-ln p(image) of each sample, in the order of the samples.")
 
 

@@ -89,6 +89,7 @@ if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then
 end
 redis.call('HSET', KEYS[1], 'status', 'running', 'owner', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'started_at', now())
+redis.call('HDEL', KEYS[1], 'parked')
 if ARGV[4] and ARGV[4] ~= '' and redis.call('HSETNX', KEYS[1], 'numerics', ARGV[4]) == 0 then
   local before = redis.call('HGET', KEYS[1], 'numerics')
   if not string.find(', ' .. before .. ', ', ', ' .. ARGV[4] .. ', ', 1, true) then

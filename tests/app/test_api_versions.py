@@ -1,0 +1,152 @@
+"""An API beside workers and APIs of an earlier and a later version: one record that it cannot read breaks nothing."""
+
+import json
+
+import httpx
+import pytest
+
+from app.errors import NoWorkerError
+from app.services.fleet import Fleet, Pace
+from app.store import Load
+from tests.app.hand_worker import GREY, HandWorker
+from tests.app.test_api_errors import is_problem
+from tests.app.test_api_observed import metric
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import VERSION, JobKind, JobSpec
+
+SAMPLE = {"model": "grey"}
+
+
+def announce_text(worker: HandWorker, name: str, text: str) -> None:
+    worker.redis.sadd(keys.WORKERS, name)
+    worker.redis.set(keys.worker(name), text)
+
+
+def rewrite_spec(worker: HandWorker, job_id: str, **fields: object) -> None:
+    """As a later API would have accepted it."""
+    spec = json.loads(worker.redis.hget(keys.job(job_id), "spec"))
+    worker.redis.hset(keys.job(job_id), "spec", json.dumps(spec | fields))
+
+
+def submit(client: httpx.Client) -> str:
+    answer = client.post("/sample", json=SAMPLE)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def test_service_goes_on_when_an_announcement_cannot_be_read(client: httpx.Client, worker: HandWorker) -> None:
+    """The others are what there is: nothing answers 500."""
+    announce_text(worker, "garbage", "{")
+    announce_text(worker, "otherwise", '{"name": "otherwise", "holds": []}')
+    worker.redis.sadd(keys.WORKERS, b"\xff")
+    job_id = submit(client)
+    assert client.get("/readyz").json()["workers"] == 1
+    assert [model["name"] for model in client.get("/models").json()["models"]] == ["colour", "grey"]
+    assert metric(client, "pixelrnn_workers") == 1
+    for path in ("/jobs", f"/jobs/{job_id}", "/models/grey"):
+        assert client.get(path).status_code == 200
+
+
+def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worker: HandWorker) -> None:
+    """A field more in the announcement and in a card, and one more kind of job that a model can do."""
+    card = json.loads(GREY.model_dump_json()) | {"name": "new", "members": 2, "can": ["sample", "encode"]}
+    announce_text(
+        worker,
+        "new",
+        json.dumps(
+            {"name": "new", "device": "cpu", "slots": 4, "models": [card, {"name": "other"}], "started_at": 2.0, "x": 1}
+        ),
+    )
+    assert client.get("/models/new").json()["can"] == ["sample"]
+    assert client.post("/sample", json={"model": "new"}).status_code == 202
+    is_problem(client.get("/models/other"), 404)
+
+
+def test_model_can_what_any_holder_does_when_versions_differ(client: httpx.Client, worker: HandWorker) -> None:
+    """The worker that started last may be the older version."""
+    both = GREY.model_copy(update={"can": (JobKind.SAMPLE, JobKind.SCORE)})
+    text = WorkerInfo(name="newer", device="cpu", slots=4, models=(both,), started_at=0.5).entry()
+    announce_text(worker, "newer", text)
+    assert client.get("/models/grey").json()["can"] == ["sample", "complete", "score"]
+
+
+@pytest.mark.parametrize("fields", [{"version": VERSION + 1}, {"kind": "encode"}])
+def test_list_leaves_out_a_job_when_it_cannot_be_read(
+    client: httpx.Client, worker: HandWorker, fields: dict[str, object]
+) -> None:
+    """It stays in the list of its owner, for the version that can; asked for by its id, it says why not."""
+    later, job_id = submit(client), submit(client)
+    rewrite_spec(worker, later, **fields)
+    assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == [job_id]
+    assert worker.redis.zcard(keys.listed("anyone")) == 2
+    for path in (f"/jobs/{later}", f"/jobs/{later}/events", f"/jobs/{later}/image"):
+        answer = client.get(path)
+        is_problem(answer, 503)
+        assert answer.json()["type"].endswith(":other-version")
+        assert int(answer.headers["retry-after"]) > 0
+    assert metric(client, "pixelrnn_queue_depth") == 2
+
+
+def test_list_leaves_out_a_job_when_its_record_is_none(client: httpx.Client, worker: HandWorker) -> None:
+    """Another type of key, no description, a time that is none: also at the head of the queue, where metrics look."""
+    broken, timeless, wrong, job_id = (submit(client) for _ in range(4))
+    rewrite_spec(worker, wrong, n="many")
+    worker.redis.delete(keys.job(broken))
+    worker.redis.set(keys.job(broken), "not a hash")
+    worker.redis.hset(keys.job(timeless), "created_at", "yesterday")
+    assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == [job_id]
+    assert client.get("/readyz").status_code == 200
+    assert metric(client, "pixelrnn_queue_depth") == 4
+
+
+def test_job_is_drawn_when_its_description_has_a_field_more(client: httpx.Client, worker: HandWorker) -> None:
+    """A later API may say more than this version wants to know."""
+    job_id = submit(client)
+    rewrite_spec(worker, job_id, invented_later=1)
+    worker.draw()
+    assert client.get(f"/jobs/{job_id}").json()["status"] == "succeeded"
+    assert client.get("/jobs").json()["jobs"][0]["id"] == job_id
+    assert client.get(f"/jobs/{job_id}/image").status_code == 200
+
+
+def test_parked_job_has_no_place_and_no_estimate_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+    """Nobody knows when a worker comes that can do it; operators see how many wait so. Canceling still works."""
+    submit(client)
+    worker.draw()
+    job_id = submit(client)
+    assert client.get(f"/jobs/{job_id}").json()["eta_s"] is not None
+    worker.redis.lpop("rq:queue:pixelrnn")
+    worker.redis.zadd(keys.parked(keys.QUEUE), {job_id: 1})
+    worker.redis.hset(keys.job(job_id), "parked", 1)
+    job = client.get(f"/jobs/{job_id}").json()
+    assert (job["status"], job["position"], job["eta_s"]) == ("queued", None, None)
+    assert metric(client, "pixelrnn_parked_jobs") == 1
+    assert client.delete(f"/jobs/{job_id}").status_code == 202
+    assert worker.redis.zcard(keys.parked(keys.QUEUE)) == 0
+    assert not worker.redis.exists(f"rq:job:{job_id}")
+
+
+def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
+    """An earlier worker is passed by, and where there are no others the client is told so."""
+    load = Load(1.0, {}, None, 0, 0, 0, 0, {}, {}, {}, {})
+    older = WorkerInfo(name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old")
+    newer = older.model_copy(update={"name": "new", "queue": "new", "version": 2})
+    spec = JobSpec(
+        version=2,
+        id="a",
+        kind="sample",
+        model="grey",
+        digest=GREY.digest,
+        seed=1,
+        n=1,
+        temperature=1,
+        height=4,
+        width=3,
+        channels=1,
+    )
+    assert Fleet([older, newer], Pace(load), 0, 0).queue_for(spec) == "new"
+    with pytest.raises(NoWorkerError, match="earlier version"):
+        Fleet([older], Pace(load), 0, 0).queue_for(spec)
+    with pytest.raises(NoWorkerError, match="has just left"):
+        Fleet([], Pace(load), 0, 0).queue_for(spec)

@@ -1,0 +1,193 @@
+"""Versions that differ, side by side: as in a rolling upgrade, where workers, APIs and jobs are older and newer."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.fakes import fake_card
+from tests.worker.harness import Client, StartWorker, wait_for
+from worker.contract import keys
+from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
+from worker.contract.events import RowDrawn, row_entry
+from worker.contract.jobs import VERSION, JobKind, JobRecord, JobSpec, JobStatus
+from worker.contract.record import OtherVersionError, UnreadableError
+from worker.contract.scores import RankSummary
+from worker.recovery import Recovery
+
+CARD = fake_card()
+SPEC = JobSpec(
+    id="a",
+    kind=JobKind.SAMPLE,
+    model="fake",
+    digest=CARD.digest,
+    seed=1,
+    n=1,
+    temperature=1,
+    height=4,
+    width=3,
+    channels=1,
+)
+INFO = WorkerInfo(name="w", device="cpu", slots=4, models=(CARD,), started_at=1.0)
+NEWER_WORKER = [
+    sys.executable,
+    "-c",
+    "import sys, worker.contract.jobs as jobs; jobs.VERSION += 1; import worker.main; sys.exit(worker.main.main())",
+]
+
+
+def as_later(text: str, **fields: object) -> str:
+    """As a later version would write it: with fields that this one does not know."""
+    return json.dumps(json.loads(text) | {"invented_later": {"deep": [1]}} | fields)
+
+
+def later_job(client: Client, **fields: object) -> JobSpec:
+    """A job that this version cannot do, accepted by a later API."""
+    spec = client.spec()
+    client.accept(spec, spec_json=as_later(spec.entry(), **fields))
+    client.enqueue(spec.id)
+    return spec
+
+
+def parked(client: Client) -> list[str]:
+    return [job_id.decode() for job_id in client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)]
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (CARD, CARD.model_dump_json()),
+        (INFO, INFO.entry()),
+        (SPEC, SPEC.entry()),
+        (RankSummary(sample_nats=(1.0,)), '{"sample_nats": [1.0]}'),
+        (RowDrawn(sample=0, y=1, pixels="AA=="), row_entry(0, 1, b"\0")),
+    ],
+    ids=["card", "announcement", "spec", "result", "row"],
+)
+def test_record_is_read_when_it_has_a_field_that_is_not_known(record: Any, text: str) -> None:
+    """It means what it meant without the field."""
+    assert type(record).model_validate_json(as_later(text)) == record
+
+
+def test_card_is_read_when_the_model_can_do_more_than_is_known() -> None:
+    """The kinds of job that this version knows are left."""
+    text = as_later(CARD.model_dump_json(), can=["sample", "encode", "score", []])
+    assert ModelCard.model_validate_json(text).can == (JobKind.SAMPLE, JobKind.SCORE)
+
+
+def test_announcements_are_read_when_some_cannot_be() -> None:
+    """Neither a worker nor a model that nobody here can read hides the others."""
+    card = json.loads(CARD.model_dump_json())
+    mixed = as_later(INFO.entry(), models=[{"name": "said otherwise"}, card, 7])
+    found = readable_workers(["", "[]", "{", '{"name": "x"}', b"\xff", mixed, as_later(INFO.entry(), models=None)])
+    assert [(worker.name, worker.models) for worker in found] == [("w", (CARD,))]
+
+
+def test_job_is_of_another_version_when_it_says_so() -> None:
+    """By its number, or by a kind that is not known; one that makes no sense is simply wrong."""
+    assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC
+    for fields in ({"version": VERSION + 1}, {"kind": "encode"}, {"version": VERSION + 1, "model": {"a": 1}}):
+        with pytest.raises(OtherVersionError):
+            JobSpec.read(as_later(SPEC.entry(), **fields))
+    for text in ("", "[]", '{"id": "x"}', as_later(SPEC.entry(), n=0), as_later(SPEC.entry(), version="x")):
+        with pytest.raises(ValidationError):
+            JobSpec.read(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{b"spec": b"{"}, {b"status": b"paused"}, {b"created_at": b"x"}, {b"result": b'{"new": 1}'}, {b"error": b"\xff"}],
+)
+def test_one_error_is_raised_when_a_job_cannot_be_read(changes: dict[bytes, bytes]) -> None:
+    """Whatever is wrong with its hash."""
+    good = {b"spec": SPEC.entry().encode(), b"status": b"queued", b"created_at": b"1.5"}
+    assert JobRecord.from_hash(good).spec == SPEC
+    with pytest.raises(UnreadableError):
+        JobRecord.from_hash(good | changes)
+
+
+def test_worker_takes_what_it_can_when_asked() -> None:
+    """Its version, the weights, the kind of work."""
+    assert INFO.takes(SPEC)
+    for changes in ({"version": 2}, {"model": "x"}, {"digest": "x"}, {"kind": JobKind.SCORE}):
+        assert not INFO.takes(SPEC.model_copy(update=changes))
+    assert INFO.model_copy(update={"version": 3}).takes(SPEC.model_copy(update={"version": 2}))
+
+
+def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:
+    """It stays queued and untried, is taken once and not again and again, and holds up no other job."""
+    worker = start_worker()
+    later, unheard_of = later_job(client, version=VERSION + 1), later_job(client, kind="encode")
+    for seed in range(3):
+        assert client.wait_end(client.submit(seed=seed).id).status is JobStatus.SUCCEEDED
+    wait_for(lambda: len(parked(client)) == 2, "both to be parked")
+    recovery = Recovery(client.redis)
+    client.redis.hset(keys.job(later.id), "queue", client.queue.key)
+    client.redis.zadd(keys.OPEN, {f"1:{later.id}:me": 1})
+    recovery.sweep_strays(older_than_s=0)
+    recovery.run_once(stranded_after_s=0)
+    assert client.wait_end(client.submit(seed=4).id).status is JobStatus.SUCCEEDED
+    assert parked(client) == [later.id, unheard_of.id]
+    for spec in (later, unheard_of):
+        assert client.status(spec.id) is JobStatus.QUEUED
+        assert client.attempts(spec.id) == 0
+    assert [line["event"] for line in worker.events()].count("job_parked") == 2
+    client.wait_idle()
+
+
+def test_parked_job_is_done_when_a_worker_comes_that_can(client: Client, start_worker: StartWorker) -> None:
+    """A later version, while the earlier one goes on."""
+    start_worker()
+    spec = later_job(client, version=VERSION + 1)
+    wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
+    start_worker(command=NEWER_WORKER)
+    wait_for(lambda: client.status(spec.id) is JobStatus.SUCCEEDED, "the job to be drawn")
+    assert client.attempts(spec.id) == 1
+    assert client.images(spec).shape == (1, 6, 5, 1)
+    assert parked(client) == []
+    assert not client.redis.hexists(keys.job(spec.id), "parked")
+    client.wait_idle()
+
+
+def test_job_is_left_when_another_worker_of_the_queue_holds_its_model(
+    client: Client, start_worker: StartWorker
+) -> None:
+    """As where only the new workers have a new model: none of its jobs is failed by an old one."""
+    start_worker(models="tiny-cnn")
+    start_worker(models="tiny-rgb")
+    specs = [client.submit(model=model, seed=seed) for seed in range(4) for model in ("tiny-cnn", "tiny-rgb")]
+    for spec in specs:
+        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+
+
+def test_job_fails_when_no_worker_holds_its_model_any_more(client: Client, start_worker: StartWorker) -> None:
+    """It was left for another, which has gone: with nobody to wait for, its client is told."""
+    start_worker(models="tiny-cnn")
+    spec = client.spec("tiny-rgb")
+    other = INFO.model_copy(
+        update={"name": "other", "models": (CARD.model_copy(update={"name": "tiny-rgb", "digest": spec.digest}),)}
+    )
+    client.redis.set(keys.worker("other"), other.entry())
+    client.redis.sadd(keys.WORKERS, "other")
+    client.accept(spec)
+    client.enqueue(spec.id)
+    wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
+    client.redis.delete(keys.worker("other"))
+    error = client.wait_end(spec.id).error
+    assert error is not None
+    assert error.type == "model-unavailable"
+    client.wait_idle()
+
+
+def test_parked_job_is_cleared_away_when_it_was_canceled(client: Client, start_worker: StartWorker) -> None:
+    """No worker has to know its version for that."""
+    start_worker()
+    spec = later_job(client, version=VERSION + 1)
+    wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
+    assert client.cancel(spec.id) == "canceled"
+    wait_for(lambda: not parked(client), "it to be cleared away")
+    client.wait_idle()
+    assert client.attempts(spec.id) == 0
