@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, get_args
 
+import numpy as np
+import numpy.typing as npt
+
 from model_core.config import NetworkConfig
-from model_core.data.cache import cached
+from model_core.data.cache import cached, cached_splits
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.options import ReadOptions
 from model_core.data.splits import HASHED_SPLIT, Pixels, Split, Values, hashed_split, quantise
@@ -15,7 +18,7 @@ from model_core.errors import DataError
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """A .npy or .npz of bytes 0..255. An array that is not named after a split is split by hash of the position."""
+    """A .npy or .npz of bytes 0..255. An array that is not named after a split is split by hash of its images."""
 
     path: Path
     options: ReadOptions
@@ -36,16 +39,22 @@ class ArrayFile:
         array = self._array(split)
         shape = _image_shape(array)
         state = self.path.stat()
-        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, split, config.values]
+        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, config.values]
+        place, name = self.options.cache_dir, self.path.stem
 
-        def blocks() -> Iterator[Values]:
-            position = 0
+        def own_blocks() -> Iterator[Values]:
             for block in array.blocks():
-                chosen = block if self._has_splits() else block[_positions(position, len(block), split)]
-                position += len(block)
-                yield quantise(_channels_first(chosen), config.values)
+                yield quantise(_channels_first(block), config.values)
 
-        return cached(self.options.cache_dir, f"{self.path.stem}-{split}", facts, shape, blocks)
+        def hashed_blocks() -> Iterator[tuple[Split, Values]]:
+            for block in array.blocks():
+                values, splits = quantise(_channels_first(block), config.values), _splits_of(block)
+                for each in get_args(Split):
+                    yield each, values[splits == each]
+
+        if self._has_splits():
+            return cached(place, f"{name}-{split}", facts, shape, own_blocks)
+        return cached_splits(place, name, facts, shape, hashed_blocks)[split]
 
     def _has_splits(self) -> bool:
         return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(archive_keys(self.path))
@@ -75,5 +84,6 @@ def _channels_first(block: Pixels) -> Pixels:
     return block[:, None] if block.ndim == 3 else block.transpose(0, 3, 1, 2)
 
 
-def _positions(start: int, count: int, split: Split) -> list[bool]:
-    return [hashed_split(str(start + i)) == split for i in range(count)]
+def _splits_of(block: Pixels) -> npt.NDArray[np.str_]:
+    """The split of each image (N,), by its own bytes: block (N, H, W) or (N, H, W, C)."""
+    return np.array([hashed_split(image.tobytes()) for image in block], dtype="U5")

@@ -6,14 +6,14 @@ from typing import Self
 
 from model_core.config import NetworkConfig
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import SUFFIXES, find_pictures, read_pictures
-from model_core.data.splits import HASHED_SPLIT, Split, Values, hashed_split
+from model_core.data.picture_files import SUFFIXES, find_pictures, read_split_pictures
+from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
 
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Pictures of any size and format; the relative path decides the split, so adding some never moves the others."""
+    """Pictures of any size and format; the pixels of each decide its split, so adding some never moves the others."""
 
     path: Path
     options: ReadOptions
@@ -29,13 +29,13 @@ class PictureFolder:
         """The folder's name, and all that was done to its pictures."""
         return (
             f"{self.path.resolve().name} (a folder of pictures: centre crop, {self.options.resize} resize, "
-            f"{HASHED_SPLIT} of the path)"
+            f"{HASHED_SPLIT})"
         )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError when the split is empty or nothing in it can be read."""
         names = find_pictures(self.path)
-        chosen = [name for name in names if hashed_split(name) == split]
-        if not chosen:
+        values = read_split_pictures(self.path, names, config, self.options)[split]
+        if not len(values):
             raise DataError(f"none of the {len(names)} pictures in {self.path} falls into the {split} split: add more")
-        return read_pictures(self.path, chosen, split, config, self.options)
+        return values

@@ -4,9 +4,10 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,12 +15,14 @@ from rich.console import Console
 from rich.progress import track
 
 from model_core.config import NetworkConfig
-from model_core.data.cache import cached
+from model_core.data.cache import cached, cached_splits
 from model_core.data.options import ReadOptions, Resize
-from model_core.data.splits import Pixels, Split, Values, quantise
+from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
 from model_core.errors import DataError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+Found = TypeVar("Found")
 
 _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
@@ -52,32 +55,74 @@ def read_pictures(
 
     Raises DataError when there are names but none can be read.
     """
-    states = [(root / name).stat() for name in names]
-    files = [[name, state.st_size, state.st_mtime_ns] for name, state in zip(names, states, strict=True)]
-    facts = [str(root.resolve()), files, options.resize, config.values]
-    shape = (config.channels, config.height, config.width)
+
+    def blocks() -> Iterator[Values]:
+        for images in _decoded(root, names, lambda image: fit(image, config, options.resize)):
+            yield quantise(np.stack(images), config.values)
+
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
-    return cached(options.cache_dir, name, facts, shape, lambda: _blocks(root, names, config, options.resize))
+    return cached(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
+
+
+def read_split_pictures(
+    root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
+) -> dict[Split, Values]:
+    """The named files, as in read_pictures, each in the split that its pixels decide; all are decoded in one pass."""
+
+    def look(image: Image.Image) -> tuple[Split, Pixels]:
+        picture = upright(image)
+        return split_of(picture), fit(picture, config, options.resize)
+
+    def blocks() -> Iterator[tuple[Split, Values]]:
+        for found in _decoded(root, names, look):
+            for split in get_args(Split):
+                if images := [pixels for theirs, pixels in found if theirs == split]:
+                    yield split, quantise(np.stack(images), config.values)
+
+    name = f"{root.name or 'images'}-{config.width}x{config.height}"
+    return cached_splits(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
+
+
+def split_of(picture: Image.Image) -> Split:
+    """The split of an upright picture: by its pixels as RGB, so that neither file format nor network matters."""
+    return hashed_split(picture.convert("RGB").tobytes())
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A picture as a person sees it: turned as its camera noted, and 16 bits cut to 8."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I;16"):  # Pillow would clip 16 bits to white
+        return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+    return turned
 
 
 def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
     """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W)."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits to white
-        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-    converted = upright.convert("L" if config.channels == 1 else "RGB")
+    converted = upright(image).convert("L" if config.channels == 1 else "RGB")
     fitted = ImageOps.fit(converted, (config.width, config.height), _FILTERS[resize])
     return np.asarray(fitted).reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
-def _blocks(root: Path, names: Sequence[str], config: NetworkConfig, resize: Resize) -> Iterator[Values]:
+def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
+    """All that the decoded bytes depend on, beside their shape."""
+    states = [(root / name).stat() for name in names]
+    files = [[name, state.st_size, state.st_mtime_ns] for name, state in zip(names, states, strict=True)]
+    return [str(root.resolve()), files, options.resize, config.values]
+
+
+def _shape(config: NetworkConfig) -> tuple[int, int, int]:
+    return config.channels, config.height, config.width
+
+
+def _decoded(root: Path, names: Sequence[str], look: Callable[[Image.Image], Found]) -> Iterator[list[Found]]:
+    """What `look` makes of each file that can be read, in order, some at a time."""
     unreadable: list[str] = []
     console = Console(stderr=True)
 
-    def read(name: str) -> Pixels | None:
+    def read(name: str) -> Found | None:
         try:
             with Image.open(root / name) as image:
-                return fit(image, config, resize)
+                return look(image)
         except _BROKEN:
             unreadable.append(name)
             return None
@@ -85,9 +130,9 @@ def _blocks(root: Path, names: Sequence[str], config: NetworkConfig, resize: Res
     chunks = range(0, len(names), _CHUNK)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without holding the interpreter
         for start in track(chunks, f"reading {root.name}", console=console, disable=not console.is_terminal):
-            images = [image for image in pool.map(read, names[start : start + _CHUNK]) if image is not None]
-            if images:
-                yield quantise(np.stack(images), config.values)
+            found = [one for one in pool.map(read, names[start : start + _CHUNK]) if one is not None]
+            if found:
+                yield found
     _report(root, sorted(unreadable), len(names))
 
 

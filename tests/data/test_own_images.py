@@ -1,6 +1,7 @@
-"""Anybody's images: folders of pictures, and arrays; decoded once, split by name, damage told in one line."""
+"""Anybody's images: folders of pictures, and arrays; decoded once, split by their pixels, damage told in one line."""
 
 import logging
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from model_core.config import preset
 from model_core.data import ReadOptions, open_dataset, read_dataset
-from model_core.data.picture_files import fit
+from model_core.data.picture_files import fit, split_of, upright
 from model_core.data.splits import hashed_split
 from model_core.errors import DataError
 
@@ -52,24 +53,63 @@ def test_a_folder_is_split_once_and_for_all(folder: Path, options: ReadOptions) 
     assert sum(len(found) for found in after.values()) == 61
 
 
-def test_splits_take_their_share_of_many_names() -> None:
-    """80, 10 and 10 percent; the name is the same however its accents are spelt."""
-    found = [hashed_split(f"{i}.png") for i in range(5000)]
+def split_of_file(path: Path) -> str:
+    with Image.open(path) as image:
+        return split_of(upright(image))
+
+
+def noise(seed: int, side: int = 9) -> Image.Image:
+    """A picture that no other seed makes."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8))
+
+
+def test_copies_of_a_picture_are_on_one_side(tmp_path: Path, options: ReadOptions) -> None:
+    """A copy under another name, and files of other formats with the same pixels, are in the picture's own split."""
+    directory = tmp_path / "copies"
+    (directory / "again").mkdir(parents=True)
+    for i in range(40):
+        path = directory / f"{i}.png"
+        noise(i).save(path)
+        shutil.copy(path, directory / "again" / f"copy of {i}.png")
+        noise(i).save(directory / f"{i}.bmp")
+        noise(i).save(directory / f"{i}.webp", lossless=True)
+        noise(i).convert("RGBA").save(directory / f"opaque-{i}.tif")
+    found = {split: read_dataset(directory, split, COLOUR, options) for split in SPLITS}
+    sides = [{image.tobytes() for image in values} for values in found.values()]
+    assert all(len(values) == 5 * len(side) for values, side in zip(found.values(), sides, strict=True))
+    assert len(set.union(*sides)) == sum(map(len, sides)) == 40
+
+
+def test_the_split_is_the_same_for_every_network(folder: Path, options: ReadOptions) -> None:
+    """Size, colours and filter of what is made of a picture do not matter."""
+    sizes = {split: len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS}
+    for config in (GREY, COLOUR.with_overrides(height=3, width=7)):
+        other = ReadOptions("box", options.cache)
+        assert {split: len(read_dataset(folder, split, config, other)) for split in SPLITS} == sizes
+
+
+def test_splits_take_their_share_of_many_images() -> None:
+    """80, 10 and 10 percent."""
+    found = [hashed_split(i.to_bytes(2, "big")) for i in range(5000)]
     assert [found.count(split) / 5000 for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
-    assert hashed_split("caf\u00e9.png") == hashed_split("cafe\u0301.png")
 
 
 def test_a_folder_is_decoded_once(folder: Path, options: ReadOptions) -> None:
-    """The second reading maps the same file; a changed picture makes another."""
+    """One reading makes all splits, the next one maps the same files; a changed picture makes others."""
     first = read_dataset(folder, "train", COLOUR, options)
+    written = sorted(options.cache_dir.glob("*.u8"))
+    assert len(written) == len(SPLITS)
+    times = [path.stat().st_mtime_ns for path in written]
     second = read_dataset(folder, "train", COLOUR, options)
+    read_dataset(folder, "valid", COLOUR, options)
+    assert [path.stat().st_mtime_ns for path in sorted(options.cache_dir.glob("*.u8"))] == times
     assert isinstance(first, np.memmap)
     assert isinstance(second, np.memmap)
     assert first.filename == second.filename
     assert not first.flags.writeable
-    name = next(path for path in sorted(folder.glob("*.png")) if hashed_split(path.name) == "train")
-    Image.new("RGB", (4, 4), (222, 0, 0)).save(name)
-    assert 222 in numbers(read_dataset(folder, "train", COLOUR, options))
+    Image.new("RGB", (4, 4), (222, 0, 0)).save(folder / "01.JPG", quality=100)
+    after = [read_dataset(folder, split, COLOUR, options) for split in SPLITS]
+    assert any(n >= 220 for n in chain(*map(numbers, after)))
 
 
 def test_pictures_are_cropped_to_the_middle_and_resized_by_the_named_filter() -> None:
@@ -104,15 +144,13 @@ def test_unreadable_pictures_are_counted_and_named_once(
     folder: Path, options: ReadOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning for all; the rest is read."""
-    names = [path.name for path in sorted(folder.glob("*.*")) if hashed_split(path.name) == "train"]
+    names = [path.name for path in sorted(folder.glob("*.*"))][:2]
     (folder / names[0]).write_bytes(b"not a picture")
     (folder / names[1]).write_bytes((folder / names[1]).read_bytes()[:40])
-    whole = sum(hashed_split(path.relative_to(folder).as_posix()) == "train" for path in folder.rglob("*.*"))
     with caplog.at_level(logging.WARNING):
-        assert len(read_dataset(folder, "train", COLOUR, options)) == whole - 2
-        assert len(read_dataset(folder, "train", COLOUR, options)) == whole - 2
+        assert sum(len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS) == 58
     (record,) = caplog.records
-    assert f"2 of {whole} files" in record.getMessage()
+    assert "2 of 60 files" in record.getMessage()
     assert names[0] in record.getMessage()
     assert names[1] in record.getMessage()
 
@@ -125,24 +163,36 @@ def test_a_folder_is_refused_when_no_picture_can_be_read(tmp_path: Path, options
         (directory / f"{i}.png").write_bytes(b"nothing")
     with pytest.raises(DataError, match="cannot be read as images"):
         read_dataset(directory, "train", COLOUR, options)
-    for path in directory.iterdir():
-        if hashed_split(path.name) != "train":
-            path.unlink()
+    for i in range(20):
+        noise(i).save(directory / f"{i}.png")
+        if split_of_file(directory / f"{i}.png") != "train":
+            (directory / f"{i}.png").unlink()
     with pytest.raises(DataError, match="falls into the valid split"):
         read_dataset(directory, "valid", COLOUR, options)
 
 
-def test_an_array_is_split_by_position(tmp_path: Path, options: ReadOptions) -> None:
-    """.npy, and .npz with one array; grey without a colour axis, colour with one."""
+def test_an_array_is_split_by_its_images(tmp_path: Path, options: ReadOptions) -> None:
+    """.npy, and .npz with one array; grey without a colour axis, colour with one; copies are on one side."""
     images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3)).astype(np.uint8)
+    images[25:30] = images[:5]
     np.save(tmp_path / "colour.npy", images)
     np.savez(tmp_path / "grey.npz", images[..., 0])
     for split in SPLITS:
-        chosen = [i for i in range(50) if hashed_split(str(i)) == split]
-        assert (
-            read_dataset(tmp_path / "colour.npy", split, COLOUR, options) == images[chosen].transpose(0, 3, 1, 2)
-        ).all()
+        chosen = [hashed_split(image.tobytes()) == split for image in images]
+        expected = images[chosen].transpose(0, 3, 1, 2)
+        assert (read_dataset(tmp_path / "colour.npy", split, COLOUR, options) == expected).all()
+        chosen = [hashed_split(image.tobytes()) == split for image in images[..., 0]]
         assert (read_dataset(tmp_path / "grey.npz", split, GREY, options)[:, 0] == images[chosen][..., 0]).all()
+
+
+def test_more_images_in_an_array_move_none_of_the_others(tmp_path: Path, options: ReadOptions) -> None:
+    """Also when they come first."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8)
+    np.save(tmp_path / "few.npy", images[20:])
+    np.save(tmp_path / "more.npy", images)
+    for split in SPLITS:
+        few, more = (read_dataset(tmp_path / f"{name}.npy", split, GREY, options) for name in ("few", "more"))
+        assert {image.tobytes() for image in few} <= {image.tobytes() for image in more}
 
 
 def test_an_archive_keeps_its_own_splits(tmp_path: Path, options: ReadOptions) -> None:
