@@ -31,6 +31,10 @@ every other value in turn, and all logits are compared with those of the unchang
   their share.
 - **predicted**: allowed pairs in the field that the paper's layers should have, below. Equal to moved when the network
   sees exactly that; the tests compare pair by pair.
+
+The same question is put to each trained network, with the weights that it has, before it is published and when it is
+evaluated: `model_core/measures/leaks.py` cuts a small image at every variable, changes all values behind the cut, and
+refuses the network when a logit up to the cut moves.
 """
 
 FIELDS = """

@@ -81,7 +81,8 @@ def publish(
     from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
 
-    typer.echo(f"wrote {write(best_checkpoint(run), models_dir or default_models_dir())}", err=True)
+    directory = write(best_checkpoint(run), models_dir or default_models_dir(), say=_say)
+    _say(f"wrote {directory}")
 
 
 def mix(
@@ -116,7 +117,7 @@ def evaluate(
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
-    score = score_model(loaded, data, split, limit, batch)
+    score = score_model(loaded, data, split, limit, batch, say=_say)
     if directory is not None:
         keep_score(directory, split, score)
     typer.echo(
@@ -217,6 +218,10 @@ def _report_drawing(facts: dict[str, Any], json_: bool) -> None:
     typer.echo(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s", err=True)
     if json_:
         _print_json(facts)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _print_json(facts: dict[str, Any]) -> None:

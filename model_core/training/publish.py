@@ -1,5 +1,6 @@
 """From a checkpoint to a model that can be served: the averaged weights where there are any, and a card."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,11 @@ from torch import Tensor
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
-from model_core.measures.likelihood import bits_per_dim
+from model_core.measures.leaks import require_causal
 from model_core.models import WEIGHTS, Member, Model, check_name, count_parameters, save_model
 from model_core.networks import Network, build_network
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
-
-LEAK_BITS = 2.6
-"""No model without the future in sight has come below this on natural 8-bit colour images."""
 
 
 def model_from_checkpoint(path: Path) -> Model:
@@ -63,28 +61,19 @@ def best_checkpoint(run: Path) -> Path:
     return best
 
 
-def publish(checkpoint: Path, models_dir: Path) -> Path:
+def publish(checkpoint: Path, models_dir: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory.
 
-    Raises ModelError when the file is no checkpoint, or when its validation score shows a leak; ConfigError when no
-    model can have the run's name.
+    say hears what was measured of the network's causality. Raises ModelError when the file is no checkpoint, or when
+    the network is not causal; ConfigError when no model can have the run's name.
     """
     model = model_from_checkpoint(checkpoint)
     check_name(model.card.name)
-    nats = model.card.training["valid_nats"]
-    if model.card.training["natural_images"] and nats is not None:
-        refuse_leak(bits_per_dim(nats, model.config))
+    found = require_causal(model.network)
     directory = models_dir / model.card.name
     save_model(model, directory)
+    say(found)
     return directory
-
-
-def refuse_leak(bits: float) -> None:
-    """ModelError when bits/dim on natural 8-bit colour images are too good to be causal."""
-    if bits < LEAK_BITS:
-        raise ModelError(
-            f"{bits:.3f} bits/dim on natural 8-bit images is below {LEAK_BITS}: the network sees what it should predict"
-        )
 
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -100,7 +89,6 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
         "command": facts.get("command", ""),
         "hardware": facts.get("hardware", ""),
-        "natural_images": facts.get("natural_images", False),
         "resize": facts["recipe"]["data"].get("resize", "lanczos"),
         "start": {"model": state.start.model, "sha256": state.start.sha256} if state.start else None,
         "recipe": training,

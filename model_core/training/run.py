@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from model_core.config import NetworkConfig
-from model_core.data.natural import looks_natural
 from model_core.errors import ConfigError
 from model_core.models import Model, check_name
 from model_core.networks import Network, build_network
@@ -113,7 +112,6 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "data": images.description,
         "orientation": images.orientation,
         "valid_images": len(valid),
-        "natural_images": looks_natural(valid, config.values),
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),

@@ -1,6 +1,7 @@
 """The score of a published model on a data set, shown and, if asked, kept in its card."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,25 +10,33 @@ from rich.progress import Progress
 
 from model_core.card import Card, CardMember
 from model_core.data import ReadOptions, read_dataset
-from model_core.data.natural import looks_natural
 from model_core.data.splits import spread
 from model_core.errors import ModelError
+from model_core.measures.leaks import require_causal
 from model_core.models import CARD, Model, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate_model
-from model_core.training.publish import refuse_leak
 
 
-def score_model(model: Model, data: Path, split: str, limit: int = 0, batch: int = 50) -> Score:
-    """Score `limit` images spread over a split (0: all), with a progress bar; refuses what only a leak explains."""
+def score_model(
+    model: Model,
+    data: Path,
+    split: str,
+    limit: int = 0,
+    batch: int = 50,
+    say: Callable[[str], None] = lambda _: None,
+) -> Score:
+    """Score `limit` images spread over a split (0: all), with a progress bar.
+
+    say hears what was measured of the network's causality. Raises ModelError when it is not causal, DataError when the
+    images cannot be read.
+    """
     options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
     values = spread(read_dataset(data, split, model.config, options), limit)
+    say(require_causal(*(member.network for member in model.members)))
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"{split} images", total=len(values))
-        score = evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
-    if looks_natural(values, model.config.values):
-        refuse_leak(score.bits_per_dim)
-    return score
+        return evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
 
 
 def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:

@@ -10,14 +10,13 @@ import torch
 
 from model_core.card import Card
 from model_core.config import preset
-from model_core.data.natural import looks_natural
 from model_core.errors import ModelError
 from model_core.measures.likelihood import nats_per_image
-from model_core.models import load_model
+from model_core.models import load_model, save_model
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.evaluate import EvaluationStoppedError, evaluate
-from model_core.training.publish import publish, refuse_leak
+from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.scoring import keep_score, score_model
@@ -103,24 +102,45 @@ def test_each_colour_has_its_own_bits() -> None:
     assert score.bits_per_dim == pytest.approx(sum(score.colour_bits) / 3)
 
 
-def test_natural_images_are_told_from_graphics() -> None:
-    """Smooth noise steps like a photograph; flat areas, grey and few values do not."""
-    random = np.random.default_rng(0)
-    photo = (np.cumsum(random.normal(0, 8, (20, 3, 16, 16)), axis=3) + 128).clip(0, 255).astype(np.uint8)
-    assert looks_natural(photo, 256)
-    assert not looks_natural(photo[:, :1], 256)
-    assert not looks_natural(photo // 64, 4)
-    assert not looks_natural(photo // 64 * 64, 256)
+def see_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks that let every colour see itself, also in the first layer."""
+    monkeypatch.setattr(
+        "model_core.layers.masked_conv.allowed", lambda out, into, see_own: torch.ones(len(out), len(into))
+    )
 
 
-def test_publishing_is_refused_when_only_a_leak_explains_the_score(recipe: Recipe, tmp_path: Path) -> None:
-    """Natural 8-bit images do not go below 2.6 bits/dim; other images may."""
+def test_publishing_and_scoring_are_refused_when_the_network_is_not_causal(
+    recipe: Recipe, tmp_path: Path, stripes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured of the network decides, not how good its score is; nothing is written."""
+    see_themselves(monkeypatch)
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    checkpoint = tmp_path / "stripes" / "best.safetensors"
+    with pytest.raises(ModelError, match=r"not causal: the logits of .* moved when their own value changed"):
+        publish(checkpoint, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+    save_model(model_from_checkpoint(checkpoint), tmp_path / "models" / "stripes")
+    with pytest.raises(ModelError, match="not causal"):
+        score_model(load_model(tmp_path / "models" / "stripes"), stripes, "valid")
+
+
+def test_what_was_measured_of_the_network_is_said(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+    """Before a card is published, and when a model is evaluated."""
+    said: list[str] = []
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    model = load_model(publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models", said.append))
+    score_model(model, stripes, "valid", say=said.append)
+    assert [sentence.split(" of ")[0] for sentence in said] == ["causal: none"] * 2
+
+
+def test_a_checkpoint_and_a_card_of_before_are_still_read(recipe: Recipe, tmp_path: Path) -> None:
+    """They say whether the images were natural, which nobody asks any more."""
     train(RunRequest(recipe, tmp_path / "stripes"))
     tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
-    facts["natural_images"] = True
-    write_checkpoint(tmp_path / "leak.safetensors", tensors, facts)
-    with pytest.raises(ModelError, match="sees what it should predict"):
-        publish(tmp_path / "leak.safetensors", tmp_path / "models")
-    assert not (tmp_path / "models").exists()
-    publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models")
-    refuse_leak(3.14)
+    write_checkpoint(tmp_path / "old.safetensors", tensors, {**facts, "natural_images": True})
+    directory = publish(tmp_path / "old.safetensors", tmp_path / "models")
+    card = json.loads((directory / "card.json").read_text())
+    assert "natural_images" not in card["training"]
+    card["training"]["natural_images"] = True
+    (directory / "card.json").write_text(json.dumps(card))
+    assert load_model(directory).card.training["natural_images"]
