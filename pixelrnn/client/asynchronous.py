@@ -1,40 +1,39 @@
-"""`AsyncClient`: the client of synchronous.py, for asyncio."""
+"""`AsyncClient`: the client of synchronous.py, for asyncio. It carries out the same flows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from pixelrnn.client import calls
+from pixelrnn.client import documents
 from pixelrnn.client.calls import Call
 from pixelrnn.client.drawing import Drawing
-from pixelrnn.client.errors import JobEndedError
-from pixelrnn.client.feed import Feed, Row
-from pixelrnn.client.patience import Patience
-from pixelrnn.client.settings import LONG_POLL_S, TRIES, http_options
+from pixelrnn.client.feed import Feed, Reading, Row
+from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, Step
+from pixelrnn.client.settings import TRIES, http_options
+
+T = TypeVar("T")
 
 
-class AsyncJob:
+class AsyncJob(JobView):
     """A job of the service; `state` is the Job document as last seen."""
 
-    def __init__(self, client: "AsyncClient", state: dict[str, Any]) -> None:
+    def __init__(self, client: "AsyncClient", state: documents.Job) -> None:
+        super().__init__(state)
         self._client = client
-        self.state = state
-        self.id: str = state["id"]
+        self._flows = client.flows
 
-    async def refresh(self) -> dict[str, Any]:
+    async def refresh(self) -> documents.Job:
         """Ask for the state, and return it."""
-        self.state = (await self._client.send(calls.get(f"/jobs/{self.id}"))).json()
+        self.state = await self._client.run(self._flows.state(self.id))
         return self.state
 
-    async def wait(self) -> dict[str, Any]:
+    async def wait(self) -> documents.Job:
         """The state after success; JobEndedError after failure or cancel. Limit it with asyncio.timeout."""
-        while self.state["status"] in ("queued", "running"):
-            self.state = (await self._client.send(calls.get(f"/jobs/{self.id}", wait=LONG_POLL_S))).json()
-        return self._succeeded()
+        return await self._client.run(self._flows.end(self))
 
     async def rows(self) -> AsyncIterator[Row]:
         """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
@@ -42,29 +41,23 @@ class AsyncJob:
         async for row in self._client.follow(f"/jobs/{self.id}/events", feed):
             yield row
         self.state = feed.state or self.state
-        self._succeeded()
+        self.succeeded()
 
     async def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: str = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
-        query = {"sample": sample, "scale": scale, "grid": grid, "stage": stage}
-        return (await self._client.send(calls.image(self.id, **query))).content
+        return await self._client.run(self._flows.image(self.id, sample, scale, grid, stage))
 
     async def save(self, path: Path | str, **options: Any) -> None:
         """Write `image(**options)` to a file."""
         await asyncio.to_thread(Path(path).write_bytes, await self.image(**options))
 
-    async def score_map(self) -> dict[str, Any]:
+    async def score_map(self) -> documents.ScoreMap:
         """Of a finished score: the bits of every variable."""
-        return (await self._client.send(calls.get(f"/jobs/{self.id}/score-map"))).json()
+        return await self._client.run(self._flows.score_map(self.id))
 
     async def cancel(self) -> None:
         """Ask an active job to stop, or delete what a finished one left."""
-        await self._client.send(Call("DELETE", f"/jobs/{self.id}"))
-
-    def _succeeded(self) -> dict[str, Any]:
-        if self.state["status"] != "succeeded":
-            raise JobEndedError(self.state)
-        return self.state
+        await self._client.run(self._flows.cancel(self.id))
 
 
 class AsyncClient(Drawing[Awaitable[AsyncJob]]):
@@ -73,6 +66,7 @@ class AsyncClient(Drawing[Awaitable[AsyncJob]]):
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
         self._http = httpx.AsyncClient(**http_options(url, key))
         self._tries = tries
+        self.flows = Flows(tries)
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,23 +79,23 @@ class AsyncClient(Drawing[Awaitable[AsyncJob]]):
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self) -> list[documents.Model]:
         """Cards of the models that live workers hold."""
-        return (await self.send(calls.get("/models"))).json()["models"]
+        return await self.run(self.flows.models())
 
     async def start(self, call: Call) -> AsyncJob:
         """Send a call that is answered with a job."""
-        return AsyncJob(self, (await self.send(call)).json())
+        return AsyncJob(self, await self.run(self.flows.start(call)))
 
     async def job(self, job_id: str) -> AsyncJob:
         """A job by its id."""
-        return AsyncJob(self, (await self.send(calls.get(f"/jobs/{job_id}"))).json())
+        return AsyncJob(self, await self.run(self.flows.state(job_id)))
 
     async def jobs(self, status: str | None = None, kind: str | None = None) -> AsyncIterator[AsyncJob]:
         """Newest first."""
         cursor = None
         while True:
-            page = (await self.send(calls.get("/jobs", status=status, kind=kind, cursor=cursor))).json()
+            page = await self.run(self.flows.page(status, kind, cursor))
             for state in page["jobs"]:
                 yield AsyncJob(self, state)
             if (cursor := page["next_cursor"]) is None:
@@ -109,33 +103,39 @@ class AsyncClient(Drawing[Awaitable[AsyncJob]]):
 
     async def send(self, call: Call) -> httpx.Response:
         """A call of one's own, with the retries of all others. Raises ApiError, UnreachableError."""
-        patience = Patience(self._tries)
-        while True:
-            try:
-                response = await self._http.request(call.method, call.path, **call.arguments())
-                pause_s = patience.after_answer(response)
-            except httpx.TransportError as error:
-                pause_s = patience.after_silence(error)
-            else:
-                if pause_s is None:
-                    return response
-            await asyncio.sleep(pause_s)
+        return await self.run(self.flows.answer(call))
 
     async def follow(self, path: str, feed: Feed) -> AsyncIterator[Row]:
         """The rows of an event stream to its end, over as many connections as it takes."""
-        patience = Patience(self._tries)
+        reading = Reading(feed, self._tries)
         while not feed.has_ended:
             try:
                 async with self._http.stream("GET", path, headers=feed.headers()) as response:
                     if not response.is_success:
                         await response.aread()
-                    pause_s = patience.after_answer(response)
-                    if pause_s is None:
+                    if reading.opened(response):
                         async for line in response.aiter_lines():
-                            if (row := feed.take(line)) is not None:
-                                patience.renew()
+                            if (row := reading.take(line)) is not None:
                                 yield row
-                        pause_s = 0.0 if feed.has_ended else patience.after_silence(None)
+                        reading.closed()
             except httpx.TransportError as error:
-                pause_s = patience.after_silence(error)
-            await asyncio.sleep(pause_s)
+                reading.closed(error)
+            await asyncio.sleep(reading.pause_s)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Carry out a flow: its result."""
+        outcome: Outcome = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = await self._carry_out(step)
+
+    async def _carry_out(self, step: Step) -> Outcome:
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        try:
+            return await self._http.request(step.method, step.path, **step.arguments())
+        except httpx.TransportError as error:
+            return error

@@ -43,10 +43,6 @@ def get(path: str, **query: Any) -> Call:
     return Call("GET", path, query=_as_text(_given(query)))
 
 
-def image(job_id: str, **query: Any) -> Call:
-    return get(f"/jobs/{job_id}/image", **query)
-
-
 def _once() -> dict[str, str]:
     return {"Idempotency-Key": uuid.uuid4().hex}
 

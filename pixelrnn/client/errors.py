@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pixelrnn.client import documents
+
 
 class ServiceError(Exception):
     """Anything that this client raises on purpose."""
@@ -25,7 +27,8 @@ class ApiError(ServiceError):
 class JobEndedError(ServiceError):
     """The job failed or was canceled; `state` is its last state."""
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: documents.Job) -> None:
         self.state = state
-        error = state.get("error") or {}
-        super().__init__(f"job {state['id']} {state['status']}: {error.get('detail', 'no reason given')}")
+        error = state.get("error")
+        reason = error["detail"] if error else "no reason given"
+        super().__init__(f"job {state['id']} {state['status']}: {reason}")

@@ -3,9 +3,15 @@
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
+
+import httpx
+
+from pixelrnn.client import documents
+from pixelrnn.client.patience import Patience
 
 _ENDS = frozenset({"done", "error", "canceled"})
+Stage = Literal["small", "final"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Row:
     sample: int
     y: int
     pixels: bytes
-    stage: str = "final"
+    stage: Stage = "final"
     """`small`: of the image that a Multi-Scale model draws first."""
 
 
@@ -23,7 +29,7 @@ class Feed:
     """What has arrived of one job's stream."""
 
     def __init__(self) -> None:
-        self.state: dict[str, Any] | None = None
+        self.state: documents.Job | None = None
         """The job as the stream last told it."""
         self.has_ended = False
         self._last_id = ""
@@ -53,3 +59,32 @@ class Feed:
             self.state = data
             self.has_ended = name in _ENDS
         return None
+
+
+class Reading:
+    """A feed that is read to its end, over as many connections as it takes: what to do as each opens and breaks."""
+
+    def __init__(self, feed: Feed, tries: int) -> None:
+        self.feed = feed
+        self.pause_s = 0.0
+        """How long to wait before the next connection."""
+        self._patience = Patience(tries)
+
+    def opened(self, response: httpx.Response) -> bool:
+        """Whether lines follow; a refusal must have been read in full. Raises ApiError when trying again is of no
+        use."""
+        pause_s = self._patience.after_answer(response)
+        self.pause_s = pause_s or 0.0
+        return pause_s is None
+
+    def take(self, line: str) -> Row | None:
+        """The next line, and the row that it completes."""
+        row = self.feed.take(line)
+        if row is not None:
+            self._patience.renew()
+        return row
+
+    def closed(self, error: httpx.TransportError | None = None) -> None:
+        """The connection has ended or failed. Raises UnreachableError after the last try."""
+        if error is not None or not self.feed.has_ended:
+            self.pause_s = self._patience.after_silence(error)

@@ -5,7 +5,6 @@ from typing import Any
 import httpx
 
 TRIES = 8
-LONG_POLL_S = 20.0
 _SILENCE_S = 60.0
 """Longer than a long poll, and than the pause between two comments on a quiet stream."""
 

@@ -1,73 +1,62 @@
-"""`Client`: calls that block. Its asyncio twin is asynchronous.py."""
+"""`Client`: calls that block. It carries out the flows of flows.py; asynchronous.py does the same for asyncio."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from pixelrnn.client import calls
+from pixelrnn.client import documents
 from pixelrnn.client.calls import Call
 from pixelrnn.client.drawing import Drawing
-from pixelrnn.client.errors import JobEndedError
-from pixelrnn.client.feed import Feed, Row
-from pixelrnn.client.patience import Patience
-from pixelrnn.client.settings import LONG_POLL_S, TRIES, http_options
+from pixelrnn.client.feed import Feed, Reading, Row
+from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, Step
+from pixelrnn.client.settings import TRIES, http_options
+
+T = TypeVar("T")
 
 
-class Job:
+class Job(JobView):
     """A job of the service; `state` is the Job document as last seen."""
 
-    def __init__(self, client: "Client", state: dict[str, Any]) -> None:
+    def __init__(self, client: "Client", state: documents.Job) -> None:
+        super().__init__(state)
         self._client = client
-        self.state = state
-        self.id: str = state["id"]
+        self._flows = client.flows
 
-    def refresh(self) -> dict[str, Any]:
+    def refresh(self) -> documents.Job:
         """Ask for the state, and return it."""
-        self.state = self._client.send(calls.get(f"/jobs/{self.id}")).json()
+        self.state = self._client.run(self._flows.state(self.id))
         return self.state
 
-    def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
+    def wait(self, timeout_s: float | None = None) -> documents.Job:
         """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while self.state["status"] in ("queued", "running"):
-            left_s = LONG_POLL_S if deadline is None else deadline - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"job {self.id} is {self.state['status']} after {timeout_s} s")
-            self.state = self._client.send(calls.get(f"/jobs/{self.id}", wait=min(left_s, LONG_POLL_S))).json()
-        return self._succeeded()
+        return self._client.run(self._flows.end(self, timeout_s))
 
     def rows(self) -> Iterator[Row]:
         """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
         feed = Feed()
         yield from self._client.follow(f"/jobs/{self.id}/events", feed)
         self.state = feed.state or self.state
-        self._succeeded()
+        self.succeeded()
 
     def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: str = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
-        query = {"sample": sample, "scale": scale, "grid": grid, "stage": stage}
-        return self._client.send(calls.image(self.id, **query)).content
+        return self._client.run(self._flows.image(self.id, sample, scale, grid, stage))
 
     def save(self, path: Path | str, **options: Any) -> None:
         """Write `image(**options)` to a file."""
         Path(path).write_bytes(self.image(**options))
 
-    def score_map(self) -> dict[str, Any]:
+    def score_map(self) -> documents.ScoreMap:
         """Of a finished score: the bits of every variable."""
-        return self._client.send(calls.get(f"/jobs/{self.id}/score-map")).json()
+        return self._client.run(self._flows.score_map(self.id))
 
     def cancel(self) -> None:
         """Ask an active job to stop, or delete what a finished one left."""
-        self._client.send(Call("DELETE", f"/jobs/{self.id}"))
-
-    def _succeeded(self) -> dict[str, Any]:
-        if self.state["status"] != "succeeded":
-            raise JobEndedError(self.state)
-        return self.state
+        self._client.run(self._flows.cancel(self.id))
 
 
 class Client(Drawing[Job]):
@@ -76,6 +65,7 @@ class Client(Drawing[Job]):
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
         self._http = httpx.Client(**http_options(url, key))
         self._tries = tries
+        self.flows = Flows(tries)
 
     def __enter__(self) -> Self:
         return self
@@ -88,56 +78,63 @@ class Client(Drawing[Job]):
     def close(self) -> None:
         self._http.close()
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[documents.Model]:
         """Cards of the models that live workers hold."""
-        return self.send(calls.get("/models")).json()["models"]
+        return self.run(self.flows.models())
+
+    def start(self, call: Call) -> Job:
+        """Send a call that is answered with a job."""
+        return Job(self, self.run(self.flows.start(call)))
 
     def job(self, job_id: str) -> Job:
         """A job by its id."""
-        return Job(self, self.send(calls.get(f"/jobs/{job_id}")).json())
+        return Job(self, self.run(self.flows.state(job_id)))
 
     def jobs(self, status: str | None = None, kind: str | None = None) -> Iterator[Job]:
         """Newest first."""
         cursor = None
         while True:
-            page = self.send(calls.get("/jobs", status=status, kind=kind, cursor=cursor)).json()
-            yield from (Job(self, state) for state in page["jobs"])
+            page = self.run(self.flows.page(status, kind, cursor))
+            for state in page["jobs"]:
+                yield Job(self, state)
             if (cursor := page["next_cursor"]) is None:
                 return
 
     def send(self, call: Call) -> httpx.Response:
         """A call of one's own, with the retries of all others. Raises ApiError, UnreachableError."""
-        patience = Patience(self._tries)
-        while True:
-            try:
-                response = self._http.request(call.method, call.path, **call.arguments())
-                pause_s = patience.after_answer(response)
-            except httpx.TransportError as error:
-                pause_s = patience.after_silence(error)
-            else:
-                if pause_s is None:
-                    return response
-            time.sleep(pause_s)
+        return self.run(self.flows.answer(call))
 
     def follow(self, path: str, feed: Feed) -> Iterator[Row]:
         """The rows of an event stream to its end, over as many connections as it takes."""
-        patience = Patience(self._tries)
+        reading = Reading(feed, self._tries)
         while not feed.has_ended:
             try:
                 with self._http.stream("GET", path, headers=feed.headers()) as response:
                     if not response.is_success:
                         response.read()
-                    pause_s = patience.after_answer(response)
-                    if pause_s is None:
+                    if reading.opened(response):
                         for line in response.iter_lines():
-                            if (row := feed.take(line)) is not None:
-                                patience.renew()
+                            if (row := reading.take(line)) is not None:
                                 yield row
-                        pause_s = 0.0 if feed.has_ended else patience.after_silence(None)
+                        reading.closed()
             except httpx.TransportError as error:
-                pause_s = patience.after_silence(error)
-            time.sleep(pause_s)
+                reading.closed(error)
+            time.sleep(reading.pause_s)
 
-    def start(self, call: Call) -> Job:
-        """Send a call that is answered with a job."""
-        return Job(self, self.send(call).json())
+    def run(self, flow: Flow[T]) -> T:
+        """Carry out a flow: its result."""
+        outcome: Outcome = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = self._carry_out(step)
+
+    def _carry_out(self, step: Step) -> Outcome:
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        try:
+            return self._http.request(step.method, step.path, **step.arguments())
+        except httpx.TransportError as error:
+            return error

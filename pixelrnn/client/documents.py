@@ -1,0 +1,132 @@
+"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
+
+openapi.json says what each field means; a test holds the two to each other.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+JobKind = Literal["sample", "complete", "upsample", "score"]
+JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
+
+
+class Links(TypedDict):
+    self: str
+    events: str
+    image: str
+
+
+class JobError(TypedDict):
+    type: str
+    title: str
+    detail: str
+
+
+class RankedImage(TypedDict):
+    sample: int
+    nats: float
+    image: str
+
+
+class JobResult(TypedDict):
+    """Of a job that draws."""
+
+    images: list[str]
+    ranking: NotRequired[list[RankedImage] | None]
+
+
+class ColourBelief(TypedDict):
+    probabilities: list[float]
+    value: int
+    bits: float
+    entropy_bits: float
+
+
+class PixelBelief(TypedDict):
+    x: int
+    y: int
+    colours: list[ColourBelief]
+
+
+class ScoreResult(TypedDict):
+    """Of a score."""
+
+    nats: float
+    bits_per_dim: float
+    per_colour_bits: list[float]
+    height: int
+    width: int
+    quantised_pixels: int
+    uniform_bits: float
+    pixel: NotRequired[PixelBelief | None]
+    images: list[str]
+    map: str
+
+
+class Job(TypedDict):
+    """A job as it was when the service was asked. Times are in ISO 8601."""
+
+    id: str
+    kind: JobKind
+    status: JobStatus
+    model: str
+    digest: str
+    seed: int
+    n: int
+    temperature: float
+    height: int
+    width: int
+    channels: int
+    small_height: int
+    small_width: int
+    filled_pixels: int | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    expires_at: str | None
+    numerics: str | None
+    progress: float
+    rows_done: int
+    rows_total: int
+    position: int | None
+    eta_s: float | None
+    error: JobError | None
+    result: ScoreResult | JobResult | None
+    links: Links
+
+
+class JobList(TypedDict):
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+class ScoreMap(TypedDict):
+    """`bits`: H rows of W pixels of C numbers."""
+
+    height: int
+    width: int
+    channels: int
+    bits: list[list[list[float]]]
+
+
+class WorkerPlace(TypedDict):
+    name: str
+    device: str
+    slots: int
+
+
+class Model(TypedDict):
+    name: str
+    network: str
+    height: int
+    width: int
+    channels: int
+    small_height: int
+    small_width: int
+    values: int
+    parameters: int
+    data: str
+    test_nats: float | None
+    test_bits_per_dim: float | None
+    digest: str
+    can: list[JobKind]
+    loaded_on: list[WorkerPlace]

@@ -1,0 +1,102 @@
+"""What the client does, without doing it: each operation is a generator that says what to send and how long to pause.
+
+    flow yields Call(...)        the client sends it, and hands back the response or the error of the connection
+    flow yields Pause(seconds)   the client waits
+    flow returns                 the result
+
+Client and AsyncClient carry flows out, one by blocking and one by awaiting; everything else is here, once.
+"""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+
+from pixelrnn.client import calls, documents
+from pixelrnn.client.calls import Call
+from pixelrnn.client.errors import JobEndedError
+from pixelrnn.client.patience import Patience
+
+T = TypeVar("T")
+LONG_POLL_S = 20.0
+_ACTIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Pause:
+    seconds: float
+
+
+Step = Call | Pause
+Outcome = httpx.Response | httpx.TransportError | None
+Flow = Generator[Step, Outcome, T]
+
+
+class JobView:
+    """A job of the service; `state` is the Job document as last seen."""
+
+    def __init__(self, state: documents.Job) -> None:
+        self.state = state
+        self.id = state["id"]
+
+    def succeeded(self) -> documents.Job:
+        """The state, if it is that of a success. Raises JobEndedError."""
+        if self.state["status"] != "succeeded":
+            raise JobEndedError(self.state)
+        return self.state
+
+
+class Flows:
+    """Every operation of a client that tries each call `tries` times. All may raise ApiError, UnreachableError."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries = tries
+
+    def answer(self, call: Call) -> Flow[httpx.Response]:
+        """The good answer to a call, after as many tries as it takes."""
+        patience = Patience(self._tries)
+        while True:
+            outcome = yield call
+            if isinstance(outcome, httpx.Response):
+                pause_s = patience.after_answer(outcome)
+                if pause_s is None:
+                    return outcome
+            else:
+                pause_s = patience.after_silence(outcome)
+            yield Pause(pause_s)
+
+    def models(self) -> Flow[list[documents.Model]]:
+        return (yield from self.answer(calls.get("/models"))).json()["models"]
+
+    def start(self, call: Call) -> Flow[documents.Job]:
+        """Of a call that is answered with a job."""
+        return (yield from self.answer(call)).json()
+
+    def state(self, job_id: str) -> Flow[documents.Job]:
+        return (yield from self.answer(calls.get(f"/jobs/{job_id}"))).json()
+
+    def page(self, status: str | None, kind: str | None, cursor: str | None) -> Flow[documents.JobList]:
+        return (yield from self.answer(calls.get("/jobs", status=status, kind=kind, cursor=cursor))).json()
+
+    def end(self, job: JobView, timeout_s: float | None = None) -> Flow[documents.Job]:
+        """The job's state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while job.state["status"] in _ACTIVE:
+            left_s = LONG_POLL_S if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(f"job {job.id} is {job.state['status']} after {timeout_s} s")
+            poll = calls.get(f"/jobs/{job.id}", wait=min(left_s, LONG_POLL_S))
+            job.state = (yield from self.answer(poll)).json()
+        return job.succeeded()
+
+    def image(self, job_id: str, sample: int, scale: int, grid: bool, stage: str) -> Flow[bytes]:
+        call = calls.get(f"/jobs/{job_id}/image", sample=sample, scale=scale, grid=grid, stage=stage)
+        return (yield from self.answer(call)).content
+
+    def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
+        return (yield from self.answer(calls.get(f"/jobs/{job_id}/score-map"))).json()
+
+    def cancel(self, job_id: str) -> Flow[None]:
+        yield from self.answer(Call("DELETE", f"/jobs/{job_id}"))
