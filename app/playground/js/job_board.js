@@ -6,6 +6,7 @@ import { remembered } from "./history.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
 import { dataUrlOf, pixelsOf, save } from "./raster.js";
+import { rankingOf } from "./results.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { standing } from "./words.js";
@@ -99,8 +100,9 @@ export class JobBoard {
       this.#remember(job);
       this.#look();
     }
-    this.#say(standing(job), "busy");
-    this.#cancel.hidden = false;
+    const hasEnded = Boolean(job.finished_at);
+    this.#say(hasEnded ? "Fetching what was drawn…" : standing(job), "busy"); // "Done" is said when it can be seen
+    this.#cancel.hidden = hasEnded;
     this.#progress(job.progress);
   }
 
@@ -159,7 +161,8 @@ export class JobBoard {
     this.#tiles.rest();
     this.#ended(standing(job), job.status);
     this.#afterwards.hidden = job.status !== "succeeded";
-    if (job.result?.ranking) this.#tiles.rank(job.result.ranking);
+    const ranking = rankingOf(job);
+    if (ranking) this.#tiles.rank(ranking);
     this.#remember(job);
     announce(standing(job));
   }
