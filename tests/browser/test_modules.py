@@ -12,8 +12,9 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "app" / "playground"
 COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
 FORMATTER = HERE / "node_modules" / "prettier" / "bin" / "prettier.cjs"
+GENERATOR = HERE / "node_modules" / ".bin" / "openapi-typescript"
 needs_npm = pytest.mark.skipif(
-    not (COMPILER.exists() and FORMATTER.exists() and shutil.which("node")),
+    not (COMPILER.exists() and FORMATTER.exists() and GENERATOR.exists() and shutil.which("npm")),
     reason="needs npm ci --prefix tests/browser",
 )
 
@@ -23,6 +24,14 @@ def test_types_agree() -> None:
     """The types that the modules state in comments fit together."""
     checked = subprocess.run(["node", COMPILER, "--project", HERE / "jsconfig.json"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+@needs_npm
+def test_types_of_answers_are_those_of_the_schema() -> None:
+    """If this fails, run `npm run types --prefix tests/browser`."""
+    made = subprocess.run(["npm", "run", "--silent", "print-types"], cwd=HERE, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == (PAGE / "js" / "openapi.d.ts").read_text(encoding="utf-8")
 
 
 @needs_npm

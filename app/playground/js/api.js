@@ -2,7 +2,7 @@
 
 import { Problem, Unreachable } from "./problems.js";
 
-/** @import {Info, Job, Model, ScoreMap, Stage} from "./types" */
+/** @import {Info, Job, Model, RankedImage, ScoreMap, ScoreResult, Stage} from "./types" */
 
 const KEY = "pixelrnn.key";
 const TRIES = 3;
@@ -138,6 +138,16 @@ export class Api {
 function imagePath(id, options) {
   const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]));
   return `/jobs/${id}/image?${query}`;
+}
+
+/** A score's numbers, once it has them. @param {Job} job @returns {ScoreResult | null} */
+export function scoreOf({ result }) {
+  return result && "nats" in result ? result : null;
+}
+
+/** Likeliest first. @param {Job} job @returns {RankedImage[] | null} */
+export function rankingOf({ result }) {
+  return (result && "ranking" in result && result.ranking) || null;
 }
 
 /** @param {number} ms */

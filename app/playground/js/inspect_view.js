@@ -1,5 +1,6 @@
 /** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else could be. */
 
+import { scoreOf } from "./api.js";
 import { announce, el, find } from "./dom.js";
 import { clearTrouble, showTrouble, submitRow } from "./fields.js";
 import { remembered } from "./history.js";
@@ -150,7 +151,7 @@ export class InspectView {
     this.#trouble("");
     try {
       const answer = await this.#shared.api.submit("/score", body, WAIT_S);
-      const colours = answer.result?.pixel?.colours ?? [];
+      const colours = scoreOf(answer)?.pixel?.colours ?? [];
       const names = colours.length === 1 ? ["Brightness"] : ["Red", "Green", "Blue"];
       this.#beliefs.replaceChildren(...colours.map((belief, i) => beliefPlot(names[i], belief)));
     } catch (error) {

@@ -1,12 +1,12 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
+import { rankingOf } from "./api.js";
 import { announce, el } from "./dom.js";
 import { follow } from "./events.js";
 import { remembered } from "./history.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
 import { dataUrlOf, pixelsOf, save } from "./raster.js";
-import { rankingOf } from "./results.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { standing } from "./words.js";
@@ -100,9 +100,8 @@ export class JobBoard {
       this.#remember(job);
       this.#look();
     }
-    const hasEnded = Boolean(job.finished_at);
-    this.#say(hasEnded ? "Fetching what was drawn…" : standing(job), "busy"); // "Done" is said when it can be seen
-    this.#cancel.hidden = hasEnded;
+    this.#say(job.finished_at ? "Loading…" : standing(job), "busy");
+    this.#cancel.hidden = Boolean(job.finished_at);
     this.#progress(job.progress);
   }
 

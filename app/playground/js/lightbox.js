@@ -1,5 +1,6 @@
 /** One image of a job, large: what drew it, how likely it is, and how to have it again. */
 
+import { rankingOf, scoreOf } from "./api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { explain } from "./problems.js";
@@ -25,7 +26,7 @@ export class Lightbox {
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
-    const ranked = job.result?.ranking?.map(({ sample }) => sample);
+    const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);
     this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
@@ -159,10 +160,8 @@ export class Lightbox {
     form.set("model", this.#job.model);
     form.set("image", await pngOf(picture), "image.png");
     try {
-      const { result } = await this.#api.submit("/score", form, SCORE_WAIT_S);
-      const { bits_per_dim: bits, nats } = result ?? {};
-      const isKnown = bits !== undefined && nats !== undefined;
-      if (isKnown) painting.likelihood = `${bits.toFixed(3)} bits/dim · ${nats.toFixed(1)} nats`;
+      const score = scoreOf(await this.#api.submit("/score", form, SCORE_WAIT_S));
+      if (score) painting.likelihood = `${score.bits_per_dim.toFixed(3)} bits/dim · ${score.nats.toFixed(1)} nats`;
       place.textContent = painting.likelihood || "not known yet";
     } catch (error) {
       place.textContent = explain(error).text;

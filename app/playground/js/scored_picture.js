@@ -5,7 +5,7 @@ import { glowing, heatPicture } from "./heat.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
 import { plural } from "./words.js";
 
-/** @import {Job, ScoreMap} from "./types" */
+/** @import {Job, ScoreMap, ScoreResult} from "./types" */
 
 const STEPS = /** @type {Record<string, number[]>} */ ({
   ArrowLeft: [-1, 0],
@@ -49,13 +49,8 @@ export class ScoredPicture {
 
   /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
   show(job, map, picture) {
-    const {
-      nats = 0,
-      bits_per_dim = 0,
-      per_colour_bits = [],
-      uniform_bits = 1,
-      quantised_pixels = 0,
-    } = job.result ?? {};
+    const score = /** @type {ScoreResult} */ (job.result);
+    const { nats, bits_per_dim, per_colour_bits, uniform_bits, quantised_pixels } = score;
     this.#map = map;
     this.picture = picture;
     const shares = map.bits.flat().map((bits) => sum(bits) / uniform_bits);

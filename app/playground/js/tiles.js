@@ -5,7 +5,7 @@ import { Painting } from "./painting.js";
 import { canvasOf, fitted, holeOf, load, pixelsOf, smallSize } from "./raster.js";
 import { ordinal } from "./words.js";
 
-/** @import {Given, Job, JobResult, RowEvent} from "./types" */
+/** @import {Given, Job, RankedImage, RowEvent} from "./types" */
 
 /** How long a second look takes: a moment for each row, up to this. */
 const REPLAY_MS = 4000;
@@ -73,7 +73,7 @@ export class Tiles {
     this.element.replaceChildren();
   }
 
-  /** The likeliest first. @param {NonNullable<JobResult["ranking"]>} ranking */
+  /** The likeliest first. @param {RankedImage[]} ranking */
   rank(ranking) {
     ranking.forEach(({ sample, nats }, place) => {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
