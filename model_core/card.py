@@ -7,12 +7,60 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from model_core.config import NetworkConfig
-from model_core.errors import ConfigError, ModelError
+from model_core.data.options import Resize
+from model_core.errors import ConfigError, ModelError, first_complaint
 from model_core.orientation import Orientation, check_orientation
 
 _KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
+
+
+class _Section(BaseModel):
+    """What readers of a card rely on; whatever else it says is kept too."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Start(_Section):
+    model: str
+    sha256: str
+
+
+class _Sitting(_Section):
+    command: str = ""
+    images: int
+    hours: float
+
+
+class _Training(_Section):
+    images: int
+    epochs: float
+    hours: float
+    valid_nats: float | None = None
+    command: str = ""
+    hardware: str = ""
+    resize: Resize = "lanczos"
+    start: _Start | None = None
+    history: list[_Sitting] = []
+
+
+class _Scores(_Section):
+    split: str
+    nats: float
+    bits_per_dim: float
+    images: int
+    standard_error: float | None = None
+    bits_standard_error: float | None = None
+    colour_bits: list[float] = []
+    member_nats: dict[str, float] = {}
+
+
+class _Sections(BaseModel):
+    training: _Training | None
+    scores: _Scores | None
 
 
 @dataclass(frozen=True)
@@ -33,9 +81,10 @@ class CardMember:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any], config: NetworkConfig) -> Self:
-        """Undo asdict; ConfigError or TypeError when it is not a member."""
+        """Undo asdict; ConfigError, TypeError or ValidationError when it is not a member."""
         member = cls(**facts)
         check_orientation(member.orientation, config.height, config.width)
+        TypeAdapter(cls).validate_python(facts)
         if not isinstance(member.weights, str) or Path(member.weights).name != member.weights:
             raise TypeError(f"weights must be a file beside the card, not {member.weights!r}")
         return member
@@ -70,7 +119,9 @@ class Card:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
             ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, ConfigError) as error:
+        except ValidationError as error:
+            raise ModelError(f"{path} is not a model card: {first_complaint(error)}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
             raise ModelError(f"{path} is not a model card: {error}") from None
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error.strerror}") from None
@@ -79,6 +130,7 @@ class Card:
         for name, kind in _KINDS.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
+        _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
         return self
 
     def write(self, path: Path) -> None:

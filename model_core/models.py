@@ -3,13 +3,14 @@
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from model_core.card import Card, CardMember, mixture_digest
@@ -17,6 +18,7 @@ from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.networks import Network, build_network
 from model_core.orientation import Orientation
+from model_core.tensor_files import save_tensors
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -101,31 +103,41 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
 def save_model(model: Model, directory: Path) -> Card:
     """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest.
 
-    Raises ModelError when the directory cannot be made.
+    Raises ModelError when they cannot be written: what was there before then still stands.
     """
+    files = [member.weights for member in model.card.members] or [WEIGHTS]
+    drafts = {name: directory / f".{name}.{os.getpid()}" for name in (*files, CARD)}
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
-    if model.card.members:
-        files = zip(model.members, model.card.members, strict=True)
-        members = [replace(on, sha256=_save_weights(member.network, directory / on.weights)) for member, on in files]
-        card = replace(model.card, name=directory.name, sha256=mixture_digest(members), members=tuple(members))
-    else:
-        card = replace(model.card, name=directory.name, sha256=_save_weights(model.network, directory / WEIGHTS))
-    card.write(directory / CARD)
+    try:
+        digests = [_save_weights(each.network, drafts[file]) for each, file in zip(model.members, files, strict=True)]
+        card = _with_digests(replace(model.card, name=directory.name), digests)
+        card.write(drafts[CARD])
+        for name, draft in drafts.items():
+            draft.replace(directory / name)
+    except OSError as error:
+        raise ModelError(f"cannot write the model {directory}: {error.strerror or error}") from None
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
     return card
 
 
 def _save_weights(network: Network, path: Path) -> str:
     """Write a network's weights and return the file's digest."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(tensors, temporary)
-    digest = _digest(temporary)
-    temporary.chmod(0o644)  # safetensors makes it private; a worker may run as another user
-    temporary.replace(path)
-    return digest
+    save_tensors(network.state_dict(), path)
+    path.chmod(0o644)  # safetensors makes it private; a worker may run as another user
+    return _digest(path)
+
+
+def _with_digests(card: Card, digests: list[str]) -> Card:
+    """The card of weights with these digests, one for each network."""
+    if not card.members:
+        return replace(card, sha256=digests[0])
+    members = tuple(replace(member, sha256=digest) for member, digest in zip(card.members, digests, strict=True))
+    return replace(card, sha256=mixture_digest(members), members=members)
 
 
 def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path | None = None) -> Model:
@@ -144,8 +156,8 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path |
 
 
 def _load_member(directory: Path, card: Card, member: CardMember, device: str) -> Member:
-    network = build_network(card.config)
-    _load_weights(network, directory / member.weights, member.sha256)
+    path = directory / member.weights
+    network = network_with(card.config, _read_weights(path, member.sha256), path)
     return Member(network.to(device).eval().requires_grad_(False), member.orientation)
 
 
@@ -173,7 +185,30 @@ def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
     return directory / name
 
 
-def _load_weights(network: Network, path: Path, sha256: str) -> None:
+def network_with(config: NetworkConfig, tensors: dict[str, Tensor], source: Path) -> Network:
+    """A network with these weights; ModelError, which names the file they are from, when they are not its own."""
+    for name, shape in _decisive_shapes(config):
+        if name not in tensors or tensors[name].shape != shape:
+            found = f"is {tuple(tensors[name].shape)}" if name in tensors else "is missing"
+            raise ModelError(f"{source} does not hold the network that is described: {name} {found}, expected {shape}")
+    network = build_network(config)
+    _check(tensors, network, source)
+    network.load_state_dict(tensors)
+    return network
+
+
+def _decisive_shapes(config: NetworkConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Shapes that tell a network's size, so that one which is described far too large is never built."""
+    stages = {"small.": config.small, "large.": config} if config.multi_scale else {"": config}
+    for prefix, stage in stages.items():
+        yield f"{prefix}input.bias", (stage.features,)
+        yield f"{prefix}blocks.{stage.layers - 1}.up.bias", (stage.features,)
+        yield f"{prefix}head.first.bias", (stage.head,)
+    if config.multi_scale:
+        yield "upsampler.first.bias", (config.conditioning,)
+
+
+def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         digest = _digest(path)
         tensors = load_file(path)
@@ -183,18 +218,17 @@ def _load_weights(network: Network, path: Path, sha256: str) -> None:
         raise ModelError(f"{path} is not a safetensors file: {error}") from None
     if digest != sha256:
         raise ModelError(f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one of them was changed")
-    _check(tensors, network, path)
-    network.load_state_dict(tensors)
+    return tensors
 
 
 def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
     expected = network.state_dict()
     if set(tensors) != set(expected):
         odd = sorted(set(tensors) ^ set(expected))[0]
-        raise ModelError(f"{path} does not hold the network its card describes: {odd} is missing or too much")
+        raise ModelError(f"{path} does not hold the network that is described: {odd} is missing or too much")
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
-            raise ModelError(f"{path}: {name} is {tuple(tensor.shape)}, its card needs {tuple(expected[name].shape)}")
+            raise ModelError(f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
         if tensor.dtype != expected[name].dtype:
             raise ModelError(f"{path}: {name} is {tensor.dtype}, not {expected[name].dtype}")
         if not tensor.isfinite().all():

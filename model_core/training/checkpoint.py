@@ -8,22 +8,69 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from model_core.errors import ModelError
+from model_core.config import NetworkConfig
+from model_core.data.options import Resize
+from model_core.errors import ConfigError, ModelError, first_complaint
+from model_core.orientation import Orientation
+from model_core.tensor_files import save_tensors
+from model_core.training.state import TrainState
 
 _FORMAT = "1"
 
 
+class _Facts(BaseModel):
+    """What the readers of a checkpoint rely on; whatever else it says is kept too."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Training(_Facts):
+    batch: int
+    seed: int
+    ema: float
+    start: str = ""
+
+
+class _Data(_Facts):
+    valid_images: int = 0
+    resize: Resize = "lanczos"
+
+
+class _Recipe(_Facts):
+    training: _Training
+    data: _Data
+
+
+class _Run(_Facts):
+    name: str
+    network: dict[str, Any]
+    recipe: _Recipe
+    data: str
+    state: TrainState
+    command: str = ""
+    hardware: str = ""
+    orientation: Orientation = "none"
+    valid_images: int = 0
+    per_epoch: int = Field(ge=1)
+
+
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Replace a checkpoint in one step: after a crash the file is the old one or the new one, whole."""
+    """Replace a checkpoint in one step: after a crash the file is the old one or the new one, whole.
+
+    Raises OSError, and leaves the old one, when the new one cannot be written.
+    """
     draft = path.with_suffix(".draft")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, draft, _header(facts))
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        save_tensors(tensors, draft, {"format": _FORMAT, "facts": json.dumps(facts)})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,8 +83,16 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"cannot read the checkpoint {path}: {error}") from None
     if header.get("format") != _FORMAT:
         raise ModelError(f"{path} is not a training checkpoint of this version")
-    return tensors, json.loads(header["facts"])
+    return tensors, _checked(path, header.get("facts", ""))
 
 
-def _header(facts: dict[str, Any]) -> dict[str, str]:
-    return {"format": _FORMAT, "facts": json.dumps(facts)}
+def _checked(path: Path, text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+        _Run.model_validate(facts)
+        NetworkConfig.from_dict(facts["network"])
+    except ValidationError as error:
+        raise ModelError(f"the checkpoint {path} is damaged: {first_complaint(error)}") from None
+    except (ValueError, RecursionError, ConfigError) as error:
+        raise ModelError(f"the checkpoint {path} is damaged: {error}") from None
+    return facts

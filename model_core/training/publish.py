@@ -5,14 +5,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
-from model_core.models import WEIGHTS, Member, Model, check_name, count_parameters, save_model
-from model_core.networks import Network, build_network
+from model_core.models import WEIGHTS, Member, Model, check_name, count_parameters, network_with, save_model
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
 
@@ -25,7 +22,8 @@ def model_from_checkpoint(path: Path) -> Model:
     tensors, facts = read_checkpoint(path)
     config = NetworkConfig.from_dict(facts["network"])
     kind = "average" if any(name.startswith("average/") for name in tensors) else "weights"
-    network = network_with(config, {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")})
+    named = {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}
+    network = network_with(config, named, path).eval().requires_grad_(False)
     training = _training_facts(facts, kind)
     orientation = facts.get("orientation", "none")
     card = Card(
@@ -39,16 +37,6 @@ def model_from_checkpoint(path: Path) -> Model:
         return Model.of(network, card)
     member = CardMember(orientation, WEIGHTS, images=training["images"], valid_nats=training["valid_nats"])
     return Model((Member(network, orientation),), replace(card, members=(member,)))
-
-
-def network_with(config: NetworkConfig, parameters: dict[str, Tensor]) -> Network:
-    """A new network with these parameters, ready to draw; ModelError when they are not its own."""
-    network = build_network(config)
-    try:
-        network.load_state_dict(parameters)
-    except RuntimeError as error:
-        raise ModelError(f"the weights do not fit the network: {error}") from None
-    return network.eval().requires_grad_(False)
 
 
 def best_checkpoint(run: Path) -> Path:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_core.config import NetworkConfig, preset
 from model_core.data.options import Resize
-from model_core.errors import ConfigError
+from model_core.errors import ConfigError, first_complaint
 from model_core.orientation import Orientation
 
 
@@ -127,7 +127,7 @@ class Recipe(_Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_first_complaint(error)}") from None
+            raise ConfigError(f"{path}: {first_complaint(error)}") from None
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
@@ -140,11 +140,3 @@ def _apply(tree: dict[str, Any], change: str) -> None:
     if not (section and name and isinstance(tree.setdefault(section, {}), dict)):
         raise ConfigError(f"cannot change {change!r}: expected SECTION.KEY=VALUE, like training.epochs=5")
     tree[section][name] = value
-
-
-def _first_complaint(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r}"
-    return f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}"

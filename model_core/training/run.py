@@ -14,6 +14,7 @@ from model_core.networks import Network, build_network
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
+from model_core.training.disk import explained_disk
 from model_core.training.display import open_display
 from model_core.training.files import RunFiles, RunPaths, resume
 from model_core.training.images import RunImages
@@ -71,6 +72,7 @@ def train(request: RunRequest) -> RunResult:
     device = training_device(training)
     with (
         explained_memory(training, request.directory),
+        explained_disk(request.directory),
         joined_ranks(device) as ranks,
         stop_on_signals() as stop,
     ):

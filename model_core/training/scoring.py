@@ -49,14 +49,22 @@ def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
 
 
 def keep_score(directory: Path, split: str, score: Score) -> None:
-    """Write a score into the model's card; the speed stays out, because it is this machine's."""
+    """Write a score into the model's card; the speed stays out, because it is this machine's.
+
+    Raises ModelError, and leaves the card as it was, when it cannot be written.
+    """
     card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
     draft = directory / f".{CARD}"
     members = tuple(_scored(member, split, score) for member in card.members)
-    replace(card, scores=scores, members=members).write(draft)
-    draft.replace(directory / CARD)
+    try:
+        replace(card, scores=scores, members=members).write(draft)
+        draft.replace(directory / CARD)
+    except OSError as error:
+        raise ModelError(f"cannot write the score into {directory}: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _scored(member: CardMember, split: str, score: Score) -> CardMember:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from pydantic import TypeAdapter
+
 
 @dataclass
 class Mean:
@@ -46,11 +48,6 @@ class Start:
     history: list[Sitting] = field(default_factory=list)
     """How those were trained, oldest first."""
 
-    @classmethod
-    def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Undo asdict."""
-        return cls(facts["model"], facts["sha256"], [Sitting(**sitting) for sitting in facts.get("history", [])])
-
 
 @dataclass
 class TrainState:
@@ -81,15 +78,8 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Undo to_dict."""
-        start = facts.get("start")
-        parts = {
-            "window": Mean(**facts["window"]),
-            "epoch": Mean(**facts["epoch"]),
-            "start": Start.from_dict(start) if start else None,
-            "sittings": [Sitting(**sitting) for sitting in facts.get("sittings", [])],
-        }
-        return cls(**{**facts, **parts})
+        """Undo to_dict; pydantic's ValidationError when it is no state."""
+        return TypeAdapter(cls).validate_python(facts)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -78,7 +78,7 @@ def _rewrite(model: Path, change: str) -> None:
         (_flip_a_bit, "sha256"),
         (lambda m: _rewrite(m, "nan"), "not finite"),
         (lambda m: _rewrite(m, "missing"), "missing or too much"),
-        (lambda m: _rewrite(m, "shape"), "its card needs"),
+        (lambda m: _rewrite(m, "shape"), r"expected \("),
         (lambda m: (m / "card.json").write_text("{"), "not a model card"),
         (lambda m: (m / "card.json").write_text('{"name": "tiny"}'), "not a model card"),
         (lambda m: (m / "card.json").unlink(), "no model|no card"),
