@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import numpy as np
+from filelock import FileLock
 
-from model_core.data.lock import locked
 from model_core.data.splits import Split, Values
 from model_core.errors import DataError
 
@@ -49,7 +49,7 @@ def _cached(
     try:
         if not _are_there(paths):
             directory.mkdir(parents=True, exist_ok=True)
-            with locked(directory / f"{min(paths.values()).name}.lock"):
+            with FileLock(directory / f"{min(paths.values()).name}.lock"):
                 if not _are_there(paths):
                     _write(paths, blocks())
         return {part: _map(path, shape) for part, path in paths.items()}

@@ -9,10 +9,10 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress
 
-from model_core.data.lock import locked
 from model_core.errors import DataError
 
 _TIMEOUT_S = 30.0
@@ -60,7 +60,7 @@ def download(directory: Path, sources: Mapping[str, tuple[RemoteFile, ...]] = SO
     if directory.name not in sources:
         raise DataError(f"cannot download {directory.name!r}: name the directory {' or '.join(sorted(sources))}")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with locked(directory.parent / f".{directory.name}.lock"):
+    with FileLock(directory.parent / f".{directory.name}.lock"):
         if directory.exists():
             return
         draft = directory.with_name(f".{directory.name}.draft")

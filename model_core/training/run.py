@@ -15,7 +15,7 @@ from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
-from model_core.training.display import open_display
+from model_core.training.display import Display
 from model_core.training.files import RunFiles, RunPaths, resume
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
@@ -79,7 +79,7 @@ def train(request: RunRequest) -> RunResult:
         loop, files = prepare(request, ranks, device)
         total = training.epochs * loop.per_epoch
         try:
-            with open_display(ranks.leads, loop.state.iteration, total) as display:
+            with Display(ranks.leads, loop.state.iteration, total) as display:
                 finished = loop.run(lambda: stop.made, display)
         except DivergedError as error:
             way_on = RunPaths(request.directory).way_on("lower training.learning_rate, or set training.clip")

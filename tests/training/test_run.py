@@ -13,7 +13,7 @@ import torch
 
 from model_core.errors import ConfigError, DataError, ModelError
 from model_core.training.checkpoint import read_checkpoint
-from model_core.training.display import Silent
+from model_core.training.display import Display
 from model_core.training.launch import train_with
 from model_core.training.memory import OutOfMemoryError, explained_memory
 from model_core.training.ranks import Ranks
@@ -37,7 +37,7 @@ def stop_at_question(number: int) -> Callable[[], bool]:
 def run(request: RunRequest, stop: Callable[[], bool]) -> bool:
     loop, files = prepare(request, Ranks())
     try:
-        return loop.run(stop, Silent())
+        return loop.run(stop, Display(leads=False, iteration=0, total=1))
     finally:
         assert files is not None
         files.journal.close()
