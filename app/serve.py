@@ -7,9 +7,9 @@ from types import FrameType
 
 import uvicorn
 
-from app import logs
 from app.main import create_app
 from app.settings import Settings
+from worker.contract import logs
 
 _SILENCE_MS = 60_000
 

@@ -1,37 +1,37 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
-import os
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.api_keys import KeyEntry, parse_keys
+from worker.contract.environment import CommaList, RedisUrl, redis_url
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def _redis_url() -> str:
-    return os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+def _keys(value: object) -> object:
+    return parse_keys(value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
 
-    redis_url: str = Field(default_factory=_redis_url, validate_default=True)
+    redis_url: RedisUrl = Field(default_factory=redis_url, validate_default=True)
     """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 = all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on; 0 = any that is free."""
-    api_keys: Annotated[tuple[KeyEntry, ...], NoDecode] = ()
+    api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_keys)] = ()
     """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
     everybody who can reach it."""
     insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
     """Show /metrics without a key, where there are keys."""
-    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    origins: CommaList[str] = ()
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
@@ -59,23 +59,6 @@ class Settings(BaseSettings):
     """How long a stopping server waits for its requests."""
     access_log: bool = True
     """One line for each request."""
-
-    @field_validator("redis_url", mode="after")
-    @classmethod
-    def _has_a_scheme_that_redis_knows(cls, url: str) -> str:
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("expected redis://HOST:PORT/DB, rediss://... or unix:///PATH?db=0")
-        return url
-
-    @field_validator("api_keys", mode="before")
-    @classmethod
-    def _parse_keys(cls, value: object) -> object:
-        return parse_keys(value) if isinstance(value, str) else value
-
-    @field_validator("origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("insecure", mode="after")
     @classmethod

@@ -29,7 +29,7 @@ def worker(
         "PIXELRNN_SLOTS": slots,
         "PIXELRNN_THREADS": threads,
         "PIXELRNN_WORKER_NAME": name,
-        "REDIS_URL": redis_url,
+        "PIXELRNN_REDIS_URL": redis_url,
     }
     os.environ.update({variable: str(value) for variable, value in given.items() if value is not None})
     from worker.main import main

@@ -18,10 +18,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from model_core.errors import ModelError
-from worker import crash, logs, processors
+from worker import crash, processors
 from worker.catalogue import Catalogue
 from worker.claims import Outcome
 from worker.cohort import Cohort, Engine
+from worker.contract import logs
 from worker.model_pool import ModelPool, Room, load_pool
 from worker.processors import NoProcessorError
 from worker.runner import Inbox, Runner

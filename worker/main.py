@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker import crash, logs, processors
+from worker import crash, processors
 from worker.admission import Admission
 from worker.announcement import Announcement, announced
 from worker.cancellation import Cancellation
 from worker.catalogue import Catalogue
 from worker.claims import Outcome
 from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
-from worker.contract import jobs
+from worker.contract import jobs, logs
 from worker.contract.cards import WorkerInfo
 from worker.crash import EXIT_CRASHED
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
@@ -35,6 +35,8 @@ from worker.recovery import Recovery, RecoveryThread
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
+RQ_LOGGERS = ("rq", "rq.worker", "rq.job")
+"""All of them: RQ sets the last two to INFO when it is imported."""
 STOP_S = 0.5
 """How long each part may take to stop; together under two seconds."""
 
@@ -144,7 +146,7 @@ def _await_redis(redis: Redis) -> None:
 
 def run(settings: Settings) -> int:
     """The whole life of a worker process; the exit status."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, quiet=RQ_LOGGERS)
     log = structlog.get_logger("worker")
     crash.end_with_any_thread()
     engine = EngineLink()

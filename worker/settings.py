@@ -3,26 +3,24 @@
 import socket
 import uuid
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.contract import keys
+from worker.contract.environment import CommaList, RedisUrl, redis_url
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address is REDIS_URL."""
+    """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address may also be REDIS_URL."""
 
     model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
 
-    redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
-        validation_alias=AliasChoices("redis_url", "REDIS_URL", "PIXELRNN_REDIS_URL"),
-    )
+    redis_url: RedisUrl = Field(default_factory=redis_url, validate_default=True)
+    """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     models_dir: Path | None = None
     """Where the models are; the shipped ones when not given."""
-    models: Annotated[tuple[str, ...], NoDecode] = ()
+    models: CommaList[str] = ()
     """Which of them to load, by name and separated by commas; all when empty."""
     device: str = "cpu"
     """Where it draws: cpu, cuda:0, cuda:1, ..."""
@@ -39,7 +37,7 @@ class Settings(BaseSettings):
     Redis. Of those whose last rows are being written there may be as many again."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
-    engine_cpus: Annotated[tuple[int, ...], NoDecode] = ()
+    engine_cpus: CommaList[int] = ()
     """Numbers of processors on which the engine runs, and nothing else of this worker; any when empty. `pixelrnn up`
     chooses some on a machine with few."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
@@ -55,11 +53,6 @@ class Settings(BaseSettings):
     """What is logged at the least: debug, info, warning or error."""
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
     """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
-
-    @field_validator("models", "engine_cpus", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     def name(self) -> str:
         """The given name, or a new one: a killed worker's name stays taken until its record expires."""

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app import logs
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
+from worker.contract import logs
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """The words that the API and the workers share: the one part of `worker` that `app` may import.
 
-Standard library and pydantic only. Everything here is written to Redis as JSON or raw pixel bytes, never pickle.
+Standard library and pydantic only, and structlog in logs.py. What is written to Redis is JSON or raw pixel bytes,
+never pickle.
 
     record.py    what all records have in common: versions that differ read each other's
+    environment.py   settings that both read alike
+    logs.py      log lines that both write alike
     keys.py      every queue name, key, channel and lifetime
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says
