@@ -46,7 +46,7 @@ def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
     nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted"), 0)
-    none = dict.fromkeys(("depths", "drawn", "busy", "took"), {})
+    none = {name: {} for name in ("depths", "drawn", "busy", "took")}
     load = Load(**nothing, **none, waiting_since=None, totals={"sample:succeeded": 1})
     fleet = Fleet([], Pace(load), 0, 0)
     told = (Metrics().text(fleet) + generate_latest(registry)).decode()
