@@ -8,11 +8,12 @@ from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
 from model_core.models import CARD, models_in
-from model_core.results.paper import SOURCE, TABLES, PaperScore, PaperTable
+from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
 
 _NOTHING = "–"
 _KINDS = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
 _UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
+_SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
 _HEAD = f"""# Results
 
 The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its
@@ -20,8 +21,12 @@ networks what ours reached. Lower is better. Nats are the negative log-likelihoo
 (ln 2 · colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean
 over images.
 
-`pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. A * marks a
-number of the paper that is quoted from memory; its training scores, in brackets, all are.
+`pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. Of several
+models that match a line, the one with the best validation score stands there: test images choose nothing.
+
+Where a number of the paper was read, by its mark ([fidelity.md](fidelity.md) says more):
+
+{_SOURCES}
 """
 
 
@@ -75,8 +80,8 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     ]
     taken: set[str] = set()
     for score in table.scores:
-        matches = [card for card in here if not card.config.multi_scale and score.is_of(card.config)]
-        best = min(matches, key=lambda card: card.scores[table.unit], default=None)
+        matches = [card for card in here if _is_one_network(card) and score.is_of(card.config)]
+        best = min(matches, key=_validation, default=None)
         taken |= {best.name} if best else set()
         lines.append(f"| {score.model} | {_paper(score)} | {_ours(best, table)} |")
     others = [card for card in here if card.name not in taken] if table.takes_others else []
@@ -84,9 +89,20 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _is_one_network(card: Card) -> bool:
+    """Whether a model is what the paper's lines score: no Multi-Scale network, and no mixture."""
+    return not card.config.multi_scale and len(card.members) <= 1
+
+
+def _validation(card: Card) -> float:
+    """What models are chosen by; those whose card does not say it come last."""
+    nats = card.training.get("valid_nats")
+    return float("inf") if nats is None else nats
+
+
 def _paper(score: PaperScore) -> str:
-    train = f" ({score.train:.2f})" if score.train is not None else ""
-    return f"{score.bound}{score.score:.2f}{'*' if score.recalled else ''}{train}"
+    train = f" ({score.train:.2f}{score.train_read})" if score.train is not None else ""
+    return f"{score.bound}{score.score:.2f}{score.read}{train}"
 
 
 def _ours(card: Card | None, table: PaperTable) -> str:
@@ -121,6 +137,7 @@ def _facts(card: Card) -> Iterator[str]:
         effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {training['hours']:.2f} hours"
         yield f"trained: {effort}; {hardware}"
         yield from _history(training)
+        yield from _validated(training)
     yield _measured(card)
 
 
@@ -134,6 +151,13 @@ def _history(training: dict[str, Any]) -> Iterator[str]:
     for number, sitting in enumerate(sittings, 1):
         command = f"`{sitting['command']}`" if sitting["command"] else "command not recorded"
         yield f"sitting {number}: {command}; {sitting['images']:,} images, {sitting['hours']:.2f} hours"
+
+
+def _validated(training: dict[str, Any]) -> Iterator[str]:
+    """What the weights were chosen by, out of all epochs."""
+    if (nats := training.get("valid_nats")) is not None:
+        images = training.get("valid_images")
+        yield f"validation: {nats:,.2f} nats" + (f" on {images:,} images" if images else "")
 
 
 def _member(member: CardMember) -> str:
