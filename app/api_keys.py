@@ -1,4 +1,4 @@
-"""API keys: made, configured and looked up. They are known by their hashes only."""
+"""API keys: how they are made, configured and looked up. The server knows only their hashes."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ _ADDRESSES = 10_000
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """One line of the configuration."""
+    """One configured key."""
 
     name: str
     digest: str
@@ -50,7 +50,7 @@ def digest_of(key: str) -> str:
 
 
 class Keyring:
-    """The configured keys. Looking one up takes as long whether it is there or not."""
+    """The configured keys. A look-up takes the same time whether the key is there or not."""
 
     def __init__(self, entries: Sequence[KeyEntry]) -> None:
         self._entries = tuple(entries)
@@ -67,8 +67,8 @@ class Keyring:
         return found
 
 
-class Failures:
-    """How often an address brought a wrong key lately."""
+class RecentFailures:
+    """Which addresses brought wrong keys lately, and how often."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

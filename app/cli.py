@@ -25,7 +25,7 @@ def api(
 
 
 def key(name: Annotated[str, typer.Argument(help="Who will hold it: letters, digits, . _ -")]) -> None:
-    """Make an API key: for its holder on the first line, for PIXELRNN_API_KEYS on the second."""
+    """Make an API key: the first line is for its holder, the second for PIXELRNN_API_KEYS."""
     from app.api_keys import new_key, parse_keys
 
     secret, digest = new_key()
@@ -37,6 +37,6 @@ def key(name: Annotated[str, typer.Argument(help="Who will hold it: letters, dig
 
 
 def register(root: typer.Typer) -> None:
-    """Make them verbs of `pixelrnn`."""
+    """Add these commands to the `pixelrnn` program."""
     root.command()(api)
     root.command()(key)

@@ -1,4 +1,4 @@
-"""What handlers ask for. All are `async`: FastAPI would send others to a thread and back."""
+"""What handlers get from FastAPI. All are `async`, because FastAPI would run others in a thread."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a job's stream says, as Redis answers it."""
+"""The entries of a job's stream, read from what Redis answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI's validation found; all of it is said, up to twenty faults."""
+    """FastAPI's validation found faults: the first twenty are named."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
@@ -65,7 +65,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 
 
 def _pointer(loc: Sequence[Any]) -> str:
-    """Where it is wrong, as a JSON pointer; a field name is the client's own text, so make it safe and short."""
+    """The place of a fault as a JSON pointer. A field's name is the client's own text: it is made safe and short."""
     parts = [str(part).encode("utf-8", "replace").decode()[:64] for part in loc]
     return "#/" + "/".join(parts[1:] if parts and parts[0] == "body" else parts)
 

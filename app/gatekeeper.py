@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.api_keys import Failures, Keyring
+from app.api_keys import Keyring, RecentFailures
 from app.callers import ANYONE, Caller
 from app.errors import ForeignOriginError, TooManyRequestsError, WrongKeyError
 from app.settings import Settings
@@ -25,10 +25,10 @@ class Gatekeeper:
         self._keys = Keyring(settings.api_keys)
         self._origins = frozenset(settings.origins)
         self._metrics_open = settings.metrics_open
-        self._failures = Failures(time.monotonic)
+        self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
-        """Raises WrongKeyError, TooManyRequestsError for a wrong key after many, ForeignOriginError."""
+        """The caller. Raises WrongKeyError, TooManyRequestsError after many wrong keys, ForeignOriginError."""
         headers = Headers(scope=scope)
         address = scope["client"][0] if scope.get("client") else "local"
         if not self._keys:
@@ -56,7 +56,7 @@ class Gatekeeper:
         raise WrongKeyError("this key is not one of ours")
 
     def _expect_own_page(self, method: str, headers: Headers) -> None:
-        """Without keys, any page that a person on this machine visits could call: only our own may change things."""
+        """Without keys, any page that a person on this machine visits could call us: only our own may change things."""
         origin = headers.get("origin")
         if origin is None or method not in _CHANGING or origin in self._origins:
             return

@@ -1,4 +1,4 @@
-"""The composition root: what exists, and who gets what."""
+"""The composition root: makes every part of the application and gives each the parts that it needs."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ _IMAGING_THREADS = 2
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole application; connects to Redis only when asked something."""
+    """The whole application. It connects to Redis with the first request that needs it."""
     services = _services(settings)
 
     @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the API counts, in the words of Prometheus. One registry for each application, none for the process."""
+"""What the API counts, in Prometheus's format. Each application has a registry of its own."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 class Metrics:
-    """Of this process; those of the fleet are added when somebody looks."""
+    """The counters of this process; numbers of the whole fleet are added when the metrics are read."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,7 +32,7 @@ class Metrics:
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
-        """A request is over; `seconds` None for a stream, which lasts as long as its job."""
+        """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
         self._requests.labels(method, route, status).inc()
         if seconds is not None:
             self._seconds.labels(method, route).observe(seconds)
@@ -47,7 +47,7 @@ class Metrics:
         self._streams.set_function(number)
 
     def text(self, fleet: Fleet | None) -> bytes:
-        """The exposition; without the fleet's part when Redis does not answer."""
+        """All metrics as text; those of the fleet are left out when `fleet` is None, because Redis does not answer."""
         registries = [self.registry]
         if fleet is not None:
             shown = CollectorRegistry()
@@ -63,7 +63,7 @@ class _FleetCollector:
         self._fleet = fleet
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        load = self._fleet.pace.load
+        load = self._fleet.load
         age = 0.0 if load.waiting_since is None else max(0.0, load.now - load.waiting_since)
         for name, text, value in (
             ("pixelrnn_queue_depth", "Jobs that wait.", load.queue),
@@ -71,7 +71,7 @@ class _FleetCollector:
             ("pixelrnn_parked_jobs", "Jobs that wait for a worker of another version or model.", load.parked),
             ("pixelrnn_open_jobs", "Jobs that wait or are drawn.", load.open_jobs),
             ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
-            ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.pace.drained_per_s or 0.0),
+            ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis_used),
             ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis_limit),

@@ -47,7 +47,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def job_responses() -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a POST that makes a job, for what it may answer beside problems."""
+    """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
     job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
     stream = {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}}

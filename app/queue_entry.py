@@ -36,7 +36,7 @@ def _queue(name: str) -> Queue:
 
 @lru_cache
 def queue_key(name: str = keys.QUEUE) -> str:
-    """List of the ids that wait, next one first."""
+    """Key of the list of the ids that wait, next one first."""
     return _queue(name).key
 
 
@@ -52,7 +52,7 @@ def enqueue_commands(job_id: str, queue: str = keys.QUEUE, high: bool = False) -
 
 @lru_cache
 def _template(name: str, high: bool) -> str:
-    """Recorded once, since RQ takes a millisecond for it, with places for the id and the times."""
+    """The commands with placeholders for the id and the times. Recorded once, because RQ takes a millisecond for it."""
     queue = _queue(name)
     recorder = queue.connection.pipeline(transaction=True)
     queue.enqueue_call(
@@ -78,7 +78,7 @@ def _text(word: Any) -> Any:
 
 
 def _timed(command: list[Any]) -> list[Any]:
-    """The command with a place where each time of creation stands."""
+    """The command with a placeholder for each time of creation."""
     before = ["", *command[:-1]]
     times = ("created_at", "enqueued_at")
     return [_TIME if name in times else word for name, word in zip(before, command, strict=True)]

@@ -35,7 +35,7 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy that the page can do with."""
+"""The Content-Security-Policy under which the page still works."""
 
 _INTRODUCTION = """<p><a href="/openapi.json">openapi.json</a> is this page for programs: generators make clients of it.
 The <a href="/">playground</a> uses the same calls. Below, <code>URL</code> is where this page is, such
@@ -94,7 +94,7 @@ def _section(schema: Node, method: str, path: str, operation: Node) -> str:
 
 
 def _answers(responses: Node) -> str:
-    """A row for each that is wanted, and a line for all that went wrong."""
+    """One row for each good answer, and one line for all problems."""
     wanted = {status: answer for status, answer in responses.items() if _PROBLEM not in answer.get("content", {})}
     rows = [(status, _media(answer), _text(answer["description"])) for status, answer in sorted(wanted.items())]
     problems = [
@@ -107,7 +107,7 @@ def _answers(responses: Node) -> str:
 
 
 def _command(schema: Node, method: str, path: str, body: Node) -> str:
-    """How to ask from a shell."""
+    """The call as a curl command."""
     words = ["curl"] + ([] if method == "GET" else ["-X", method])
     words.append("$URL" + re.sub(r"\{(\w+)\}", lambda name: "$" + name[1].upper(), path))
     if "application/json" in body:
@@ -145,7 +145,7 @@ def _fields(model: Node) -> list[tuple[str, str, str]]:
 
 
 def _said(described: Node, schema: Node) -> str:
-    """What it is, and between what."""
+    """Description and bounds of a field or parameter."""
     bounds = [f"{word} {_number(schema[key])}" for key, word in _BOUNDS.items() if key in schema]
     if schema.get("default") is not None:
         bounds.append(f"{json.dumps(schema['default'])} when absent")
@@ -183,7 +183,7 @@ def _media(answer: Node) -> str:
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    """The first of each row is text, the others are HTML."""
+    """Of each row the first cell is text, the others are HTML."""
     lines = "".join(f"<tr><th scope=row><code>{escape(a)}</code></th><td>{b}</td><td>{c}</td></tr>" for a, b, c in rows)
     return (f"<h4>{title}</h4>" if title else "") + f"<table>{lines}</table>"
 
@@ -193,5 +193,5 @@ def _prose(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """With what stands in backquotes as code."""
+    """HTML; words in backquotes become code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

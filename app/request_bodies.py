@@ -104,11 +104,11 @@ class ScoreForm(BaseModel):
 
 JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm
 FILES: tuple[Role, ...] = ("image", "mask")
-"""The fields that are files, where a call has them."""
+"""All fields that are files; no call has others."""
 
 
 def uploads_of(body: JobRequest) -> dict[Role, UploadFile | None]:
-    """The files that this call takes; None: one that may be left out, and was."""
+    """The files of this request; None where an optional one was left out."""
     return {role: getattr(body, role) for role in FILES if role in type(body).model_fields}
 
 
@@ -131,7 +131,7 @@ def options_of(body: JobRequest, model: Model) -> JobOptions:
 
 
 def _pixel(form: ScoreForm, model: Model) -> Pixel | None:
-    """The pixel that is asked about; None: no pixel is."""
+    """The pixel that is asked about, if any."""
     if form.x is None and form.y is None:
         return None
     for name, place, size in (("x", form.x, model.width), ("y", form.y, model.height)):

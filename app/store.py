@@ -149,7 +149,7 @@ class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
         self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
-        """First come, first served: the pool gives a free connection to whoever asks next, past those who wait."""
+        """Makes calls wait in order: the pool itself may give a free connection to one that came later."""
         self._redis: Any = redis_connections.command_client(url)  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
@@ -167,7 +167,7 @@ class Store:
         return Verdict(answer[0].decode()), answer[1:]
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
-        """Job id and body digest that an `Idempotency-Key` stands for."""
+        """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
         async with self._within_budget():
             job, body = await self._redis.hmget(keys.idempotency(client, digest), "job", "body")
         return None if job is None else (job.decode(), body.decode())
@@ -180,7 +180,7 @@ class Store:
         return JobRead.of(fields, index, bool(was), int(seconds) + int(micros) / 1e6)
 
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
-        """Ids and times of acceptance of the owner's jobs, newest first, from those accepted at `until` on."""
+        """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
         limit = "+inf" if until is None else repr(until)
         async with self._within_budget():
             found = await self._redis.execute_command(
@@ -189,7 +189,7 @@ class Store:
         return [(job_id.decode(), float(score)) for job_id, score in zip(found[::2], found[1::2], strict=True)]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRead]:
-        """One look at each; the place in the queue is left out."""
+        """The jobs with these ids; their places in the queue are left out."""
         async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for job_id in job_ids:
@@ -284,7 +284,7 @@ class Store:
         return int(found.get("used_memory", 0)), int(found.get("maxmemory", 0))
 
     async def _eval(self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """By its digest: a script is many times as long as what it is told."""
+        """Run a script by its digest, because a script is many times as long as its arguments."""
         words = (len(script_keys), *script_keys, *arguments)
         try:
             return await self._redis.execute_command("EVALSHA", _digest(script), *words)

@@ -95,7 +95,7 @@ class EmbeddedRedis:
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for short, supervising questions: one second, no second try."""
+    """A client for short questions: it waits one second and does not try again."""
     return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
@@ -125,7 +125,7 @@ def _arguments(directory: Path, socket: Path) -> list[str]:
 
 
 def _socket_path(directory: Path) -> Path:
-    """In the data directory, or for one too deep, in a private directory of this user's under the temporary one."""
+    """In the data directory; if that path is too long, in a private directory of this user under the temporary one."""
     path = directory / "socket"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path
@@ -134,7 +134,7 @@ def _socket_path(directory: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Whoever could put a socket of his own there could read and answer for us."""
+    """Only this user may write there: another could put a socket of his own there, and answer in our place."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if directory.stat().st_uid != os.getuid():
         raise StartError(f"{directory} belongs to another user: give a --data-dir of your own")

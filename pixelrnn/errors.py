@@ -1,7 +1,7 @@
-"""What can keep the one command from running."""
+"""Why `pixelrnn up` may be unable to start."""
 
 from model_core.errors import PixelRNNError
 
 
 class StartError(PixelRNNError):
-    """Something this machine lacks or has in use: a port, a directory, a server."""
+    """Something is missing or in use on this machine: a port, a directory, a server."""

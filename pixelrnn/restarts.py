@@ -1,4 +1,4 @@
-"""How soon a process that died is started again, and when to give up. Pure; the caller brings the clock."""
+"""How soon a process that died is started again, and when to give up. The caller brings the clock."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -57,7 +57,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     logs = options.data_dir / "logs"
     _make_directory(logs)
     engines = _processors_of_engines(len(options.devices))
-    processors.keep_off([processor for each in engines for processor in each])  # nor do the children, but for engines
+    processors.keep_off([processor for each in engines for processor in each])  # this process, and its children
     supervisor = Supervisor(say)
     with supervisor.signals():
         try:
@@ -84,7 +84,7 @@ def workers(options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Se
 
 
 def _processors_of_engines(engines: int) -> list[tuple[int, ...]]:
-    """Some for each engine alone on a small machine, unless the environment says on which."""
+    """Processors that each engine has to itself, on a small machine; none where the environment names them."""
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
     return processors.of_engines(processors.usable(), engines, int(os.environ.get("PIXELRNN_THREADS", "1")))
@@ -98,7 +98,7 @@ def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
 
 
 class _Worker:
-    """One worker at a time, each life under a new name: RQ refuses a name whose last bearer was killed."""
+    """One worker process. It is started again under a new name, because RQ refuses the name of a killed worker."""
 
     def __init__(self, options: UpOptions, redis_url: str, device: str, log: Path, processors: Sequence[int]) -> None:
         self.log = log
@@ -147,7 +147,7 @@ def is_ready(url: str) -> bool:
 
 
 def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
-    """Returns its address once it answers; however long it reads its file, unless it keeps dying."""
+    """Start it, and return its address once it answers. It may read its file for as long as it takes."""
     server = embedded.EmbeddedRedis(data_dir)
     server.lock()
     supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
@@ -192,7 +192,7 @@ def _expect_models(models_dir: Path) -> None:
 
 
 def _expect_settings(host: str) -> None:
-    """What the API would refuse when it starts, such as to serve other machines without a key."""
+    """Raises what the API would raise when it starts, for example that it has no keys for other machines."""
     from app.settings import Settings
 
     Settings(host=host)

@@ -60,7 +60,7 @@ def _too_many_pixels(role: Role) -> TooLargeError:
 
 
 def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
-    """Colours keep what they are, palettes and transparent colours are resolved, 16 bits keep their upper 8."""
+    """Grey and colour stay; palettes and transparent colours are resolved; of 16 bits the upper 8 are kept."""
     if image.mode in _HIGH_BYTES:
         if "transparency" in image.info:
             raise UnusableImageError(f"the {role} has 16 bits and a transparent colour; save it with 8 bits")

@@ -15,7 +15,7 @@ from app.schemas import Model
 from worker.contract.jobs import JobKind
 
 Files = Mapping[Role, bytes | None]
-"""The files of a request; None: one that may be left out, and was."""
+"""The files of a request, by field; None where an optional one was left out."""
 
 _CUT = 128
 

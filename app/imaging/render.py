@@ -1,4 +1,4 @@
-"""PNG of what a job has drawn; rows not drawn yet are black. And PNG of where a score's bits are."""
+"""Pictures as PNG: what a job has drawn (rows not drawn yet are black), or where a score's bits are."""
 
 import io
 import math

@@ -1,1 +1,1 @@
-"""HTTP: handlers that check, call one service and answer."""
+"""HTTP: each handler checks its request, calls a service and answers."""

@@ -12,7 +12,7 @@ from worker.contract.jobs import JobStatus
 
 
 async def answer(submitted: Submitted, wanted: Preferences, services: Services) -> Response:
-    """As the client prefers; where it waits and the job takes longer, with the job as it is then."""
+    """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job."""
     job, headers = submitted.job, {"Location": submitted.job.links.self}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"

@@ -1,4 +1,4 @@
-"""Routes that take a body: its declared type, encoding and size are judged before a byte is parsed."""
+"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,7 +13,7 @@ from app.errors import TooLargeError, WrongMediaTypeError
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
 _OVERHEAD_BYTES = 64 * 1024
-"""A JSON body, or all of a multipart body but its files."""
+"""Limit of a JSON body, and of a multipart body without its files."""
 
 
 class BodyRoute(APIRoute):
@@ -62,8 +62,8 @@ def _has_body(request: Request) -> bool:
 
 
 def _limited(request: Request, limit: int) -> Receive:
-    """The request's messages, counted: _TooManyBytesError at the first byte too many, or TooLargeError at once if the
-    request declares as many."""
+    """A `receive` that raises _TooManyBytesError at the first byte too many. Raises TooLargeError at once when too
+    many are declared."""
     if int(_digits(request.headers.get("content-length"))) > limit:
         raise TooLargeError(_too_many(limit))
     total = 0

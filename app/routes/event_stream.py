@@ -8,24 +8,24 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from app.dependencies import Services
 from app.errors import RefusedError
 from app.problems import problem_of
-from app.routes.streams import FollowingResponse
+from app.routes.streams import StreamedResponse
 from app.schemas import Job
 from app.services.row_feed import SERVER_STOPPING, SNAPSHOT, FeedEvent
-from app.services.row_reader import Following
+from app.services.row_reader import Follower
 
 RETRY_MS = 1000
 _SAYING_WHEN_TO_RETRY = (SNAPSHOT, SERVER_STOPPING)
 
 
-def event_stream(services: Services, job: Job, after: int, headers: dict[str, str]) -> FollowingResponse:
-    """The job's events from the entry behind `after`."""
+def event_stream(services: Services, job: Job, after: int, headers: dict[str, str]) -> StreamedResponse:
+    """The job's events behind entry `after`; 0 = all."""
 
     @contextlib.contextmanager
-    def body() -> Iterator[tuple[Following, AsyncIterator[bytes]]]:
-        with services.row_feed.follow(job, after) as following:
-            yield following, _encoded(services.row_feed.events(job, following))
+    def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
+        with services.row_feed.follow(job, after) as follower:
+            yield follower, _encoded(services.row_feed.events(job, follower))
 
-    return FollowingResponse(body(), services.seats, "text/event-stream", services.settings.stall_s, headers)
+    return StreamedResponse(body(), services.seats, "text/event-stream", services.settings.stall_s, headers)
 
 
 async def _encoded(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[bytes]:

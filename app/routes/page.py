@@ -1,5 +1,5 @@
-"""GET / and /playground/...: the page and its files, as they lie in app/playground. And GET /docs. They talk to this
-server only."""
+"""GET / and /playground/...: the page and its files, as they lie in app/playground. And GET /docs. Neither page loads
+anything from another server."""
 
 import hashlib
 from pathlib import Path

@@ -11,10 +11,10 @@ from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
 from app.openapi import refusals
 from app.request_bodies import MAX_IMAGES
-from app.routes.streams import FollowingResponse
+from app.routes.streams import StreamedResponse
 from app.schemas import ScoreMap
 from app.services.followed_picture import FollowedPicture
-from app.services.row_reader import Following
+from app.services.row_reader import Follower
 from worker.contract.events import Stage
 from worker.contract.jobs import JobRecord
 
@@ -79,17 +79,17 @@ def _caching(record: JobRecord, query: ImageQuery) -> dict[str, str]:
     return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": tag}
 
 
-async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> FollowingResponse:
+async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
     picture = FollowedPicture(record.spec, query.sample, query.stage, query.scale)
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)
 
     @contextlib.contextmanager
-    def body() -> Iterator[tuple[Following, AsyncIterator[bytes]]]:
-        with services.row_feed.follow(job, 0) as following:
-            yield following, picture.chunks(services.row_feed, job, following)
+    def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
+        with services.row_feed.follow(job, 0) as follower:
+            yield follower, picture.chunks(services.row_feed, job, follower)
 
-    return FollowingResponse(body(), services.seats, "image/png", services.settings.stall_s, {})
+    return StreamedResponse(body(), services.seats, "image/png", services.settings.stall_s, {})
 
 
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))

@@ -1,4 +1,4 @@
-"""Bodies that come over minutes."""
+"""Responses whose bodies take minutes."""
 
 import asyncio
 import contextlib
@@ -8,21 +8,22 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.services.followed_picture import UnfinishedPictureError
-from app.services.row_reader import Following
+from app.services.row_reader import Follower
 from app.services.seats import Seats
 
 NOT_KEPT = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-class FollowingResponse(Response):
-    """Chunks of a following, for as long as the reader takes them. It holds a seat and lets it go, whatever happens.
+class StreamedResponse(Response):
+    """What a follower of a job gets, chunk by chunk. It holds a seat until the body has ended, however that happens.
 
-    Beside Starlette's own it costs one task a reader and not three, and lets go a reader that takes nothing.
+    It differs from Starlette's StreamingResponse in two ways: a reader costs one task instead of three, and a reader
+    that takes nothing for `stall_s` seconds is let go.
     """
 
     def __init__(
         self,
-        open_body: contextlib.AbstractContextManager[tuple[Following, AsyncIterator[bytes]]],
+        open_body: contextlib.AbstractContextManager[tuple[Follower, AsyncIterator[bytes]]],
         seats: Seats,
         media_type: str,
         stall_s: float,
@@ -37,9 +38,9 @@ class FollowingResponse(Response):
         self.init_headers({**NOT_KEPT, **headers})  # without a body there is no length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._seats.held(), self._open_body as (following, chunks):
+        with self._seats.held(), self._open_body as (follower, chunks):
             leaving = asyncio.ensure_future(_leaving(receive))
-            leaving.add_done_callback(lambda _: following.end())
+            leaving.add_done_callback(lambda _: follower.end())
             try:
                 await self._send_all(chunks, send)
             except (TimeoutError, UnfinishedPictureError):

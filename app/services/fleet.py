@@ -1,5 +1,4 @@
-"""The fleet as requests are judged by it: workers, queue, how fast work gets done. At most `age_s` old, read once for
-all who ask at the same time."""
+"""What is known of all workers and of the queue. Requests are judged by it, so it is read ahead of them, and seldom."""
 
 import asyncio
 import time
@@ -17,8 +16,8 @@ _UNMEASURED_RETRY_S = 5
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How much is open, and how fast it goes. Work is counted in values."""
+class Estimates:
+    """How soon something will be done, from what is open and how fast it went lately. Work is counted in values."""
 
     load: Load
 
@@ -44,7 +43,7 @@ class Pace:
         return round(before_it / rate + alone, 3)
 
     def _running_eta_s(self, record: JobRecord, now: float) -> float | None:
-        """At its own pace so far; before the first row, at that of the jobs before it."""
+        """At its own speed so far; before the first row, at that of the jobs before it."""
         spent = max(now - (record.started_at or now), 0.0)
         left = record.spec.rows_total - record.rows_done
         if record.rows_done:
@@ -63,17 +62,21 @@ class Pace:
 @dataclass(frozen=True)
 class Fleet:
     workers: list[WorkerInfo]
-    pace: Pace
+    load: Load
     redis_used: int
     redis_limit: int
     """Bytes; 0 = no limit."""
+
+    @property
+    def estimates(self) -> Estimates:
+        return Estimates(self.load)
 
     def queue_for(self, spec: JobSpec) -> str:
         """That of the workers which can do the job; of several the one where fewest wait. Raises NoWorkerError."""
         queues = dict.fromkeys(worker.queue for worker in self.workers if worker.takes(spec))
         if not queues:
             raise NoWorkerError(self._nobody_for(spec))
-        return min(queues, key=lambda queue: self.pace.load.depths.get(queue_key(queue), 0))
+        return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
 
     def _nobody_for(self, spec: JobSpec) -> str:
         cards = (card for worker in self.workers for card in worker.models)
@@ -83,8 +86,8 @@ class Fleet:
 
 
 class FleetWatch:
-    """The fleet, looked at now and then. In good time before a view is too old the next look begins, so that requests
-    need not wait for it; those that do, all wait for the same one."""
+    """Looks at the fleet now and then. Before a view is too old the next look begins, so that hardly any request has to
+    wait for it; requests that have to, all wait for the same look."""
 
     def __init__(self, store: Store, age_s: float) -> None:
         self._store = store
@@ -118,7 +121,7 @@ class FleetWatch:
         workers, load, (used, limit) = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.memory()
         )
-        seen = Fleet(workers, Pace(load), used, limit)
+        seen = Fleet(workers, load, used, limit)
         if at >= self._seen_at:
             self._seen, self._seen_at = seen, at
         return seen

@@ -8,7 +8,7 @@ from app.imaging.progressive import ProgressivePng
 from app.imaging.render import MAX_SIDE, origin_of
 from app.schemas import Job
 from app.services.row_feed import RowFeed
-from app.services.row_reader import Following
+from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobSpec
 
@@ -33,11 +33,11 @@ class FollowedPicture:
         self._png = ProgressivePng(self._height, width, spec.channels, scale)
         self._text = {**origin_of(spec), "sample": str(sample)}
 
-    async def chunks(self, feed: RowFeed, job: Job, following: Following) -> AsyncIterator[bytes]:
+    async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""
         yield self._png.head(self._text)
         missing = self._height
-        async for batch in feed.entries(job, following):
+        async for batch in feed.entries(job, follower):
             rows = self._rows(batch)
             missing -= len(rows)
             data = b"".join(self._png.row(row.pixel_bytes()) for row in rows)

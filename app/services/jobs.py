@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from app.callers import ANYONE
 from app.errors import BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
-from app.services.fleet import FleetWatch, Pace
+from app.services.fleet import Estimates, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobKind, JobRecord, JobStatus
 from worker.contract.record import OtherVersionError
@@ -37,8 +37,8 @@ class Jobs:
     async def shown(self, read: JobRead) -> Job:
         """The job of a look at the store; raises as `view`."""
         record = _record(read)
-        pace = None if record.status.is_terminal else (await self._fleet.now()).pace
-        return _job(record, read, pace)
+        estimates = None if record.status.is_terminal else (await self._fleet.now()).estimates
+        return _job(record, read, estimates)
 
     async def cancel_or_delete(self, job_id: str, owner: str) -> Job | None:
         """The job, if it was active and was asked to stop; None, if it had ended and is now deleted."""
@@ -53,7 +53,7 @@ class Jobs:
     ) -> JobList:
         """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
         place = None if cursor is None else _place(cursor)
-        pace = (await self._fleet.now()).pace
+        estimates = (await self._fleet.now()).estimates
         found: list[Job] = []
         for _ in range(_LOOK_AT_MOST // _LOOK_AT_A_TIME):
             page = await self._look(owner, place)
@@ -61,7 +61,7 @@ class Jobs:
                 place = (at, job_id)
                 if _matches(read.record, status, kind):
                     assert read.record is not None
-                    found.append(_job(read.record, read, pace))
+                    found.append(_job(read.record, read, estimates))
                     if len(found) == limit:
                         return JobList(jobs=found, next_cursor=_cursor(place))
             if len(page) < _LOOK_AT_A_TIME:
@@ -96,7 +96,7 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
     return read.record
 
 
-def _job(record: JobRecord, read: JobRead, pace: Pace | None) -> Job:
+def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
     spec = record.spec
     queued = record.status is JobStatus.QUEUED
     return Job(
@@ -123,7 +123,7 @@ def _job(record: JobRecord, read: JobRead, pace: Pace | None) -> Job:
         progress=_progress(record),
         rows_done=record.rows_done,
         position=read.index + 1 if queued and read.index is not None else None,
-        eta_s=None if pace is None else pace.eta_s(record, read.now),
+        eta_s=None if estimates is None else estimates.eta_s(record, read.now),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),

@@ -21,7 +21,7 @@ from app.entries import Entry
 from app.redis_connections import STORE_TROUBLE
 from app.schemas import Job
 from app.services.jobs import Jobs
-from app.services.row_reader import Following, Pause, RowReader
+from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
 
 SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
@@ -43,16 +43,16 @@ class RowFeed:
         self._jobs = jobs
         self._ping_s = ping_s
 
-    def follow(self, job: Job, after: int) -> contextlib.AbstractContextManager[Following]:
+    def follow(self, job: Job, after: int) -> contextlib.AbstractContextManager[Follower]:
         """Entries behind `after` (0 = from the first row)."""
         return self._reader.follow(job.id, after)
 
-    async def events(self, job: Job, following: Following) -> AsyncIterator[list[FeedEvent]]:
-        """What the following brings, batch by batch; an empty one where nothing came for `ping_s` seconds. Ends behind
-        the last event, or when the following is ended. Raises RefusedError when the job is gone."""
+    async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
+        """What the follower gets, batch by batch; an empty one where nothing came for `ping_s` seconds. Ends behind
+        the last event, or when the follower is ended. Raises RefusedError when the job is gone."""
         yield [FeedEvent(SNAPSHOT, job.model_dump_json())]
         try:
-            async for batch in self._batches(job, following):
+            async for batch in self._batches(job, follower):
                 if not batch or not batch[0].is_last:
                     yield _row_events(batch, job.rows_total)
                 if batch and batch[-1].is_last:
@@ -63,10 +63,10 @@ class RowFeed:
         else:
             yield [FeedEvent(SERVER_STOPPING, "{}")]
 
-    async def entries(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
+    async def entries(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
         """Batches of entries, nothing else; ends as `events` does. Raises RefusedError when the job is gone."""
         with contextlib.suppress(_EndedUnseenError):
-            async for batch in self._batches(job, following):
+            async for batch in self._batches(job, follower):
                 if batch:
                     yield batch
                     if batch[-1].is_last:
@@ -74,15 +74,15 @@ class RowFeed:
 
     async def wait(self, job: Job, seconds: float) -> None:
         """Return when the job has ended, when the time is up, or when this process is told to stop."""
-        with contextlib.suppress(TimeoutError), self.follow(job, job.rows_done) as following:
+        with contextlib.suppress(TimeoutError), self.follow(job, job.rows_done) as follower:
             async with asyncio.timeout(seconds):
-                async for _ in self.entries(job, following):
+                async for _ in self.entries(job, follower):
                     pass
 
-    async def _batches(self, job: Job, following: Following) -> AsyncIterator[list[Entry]]:
+    async def _batches(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
         """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""
         quiet_s = 0.0
-        while (batch := await following.next(self._ping_s)) is not Pause.ENDED:
+        while (batch := await follower.next(self._ping_s)) is not Pause.ENDED:
             if isinstance(batch, list):
                 quiet_s = 0.0
                 yield batch

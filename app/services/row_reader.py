@@ -1,6 +1,6 @@
 """The rows of all jobs that anybody follows, over few connections: one a shard, whatever the number of readers.
 
-    Reader.follow(job, after) -> Following -- next() --> entries | QUIET | ENDED
+    Reader.follow(job, after) -> Follower -- next() --> entries | QUIET | ENDED
 
 A shard waits in one XREAD over the streams of its jobs and hands each batch to those who follow. What a follower has
 not taken waits in a bounded queue; when that is full, or when it comes late, it catches up from the stream by itself.
@@ -44,7 +44,7 @@ class Pause(Enum):
     """This process stops, or the reader has left."""
 
 
-class Following:
+class Follower:
     """One reader of one job, at the entry `last`."""
 
     def __init__(self, reader: "RowReader", job_id: str, after: int) -> None:
@@ -126,39 +126,39 @@ class Following:
 
 
 class RowReader:
-    """All followings of this process."""
+    """All followers of this process."""
 
     def __init__(self, store: Store, url: str, shards: int = SHARDS) -> None:
         self.store = store
         self._shards = [_Shard(store, url) for _ in range(shards)]
-        self._followings: set[Following] = set()
+        self._followers: set[Follower] = set()
         self._stopped = False
 
     @property
     def readers(self) -> int:
-        return len(self._followings)
+        return len(self._followers)
 
     @contextlib.contextmanager
-    def follow(self, job_id: str, after: int) -> Iterator[Following]:
+    def follow(self, job_id: str, after: int) -> Iterator[Follower]:
         """Entries behind `after` (0 = all)."""
-        following = Following(self, job_id, after)
-        self._followings.add(following)
+        follower = Follower(self, job_id, after)
+        self._followers.add(follower)
         if self._stopped:
-            following.end()
+            follower.end()
         try:
-            yield following
+            yield follower
         finally:
-            self._followings.discard(following)
-            self._shard(job_id).leave(job_id, following)
+            self._followers.discard(follower)
+            self._shard(job_id).leave(job_id, follower)
 
-    def join(self, job_id: str, following: Following) -> None:
-        self._shard(job_id).join(job_id, following)
+    def join(self, job_id: str, follower: Follower) -> None:
+        self._shard(job_id).join(job_id, follower)
 
     def stop(self) -> None:
-        """End every following, those that begin later too."""
+        """End every follower, those that begin later too."""
         self._stopped = True
-        for following in list(self._followings):
-            following.end()
+        for follower in list(self._followers):
+            follower.end()
 
     async def close(self) -> None:
         for shard in self._shards:
@@ -174,7 +174,7 @@ class _Watch:
 
     job_id: str
     seq: int
-    followings: set[Following] = field(default_factory=set)
+    followers: set[Follower] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.name = keys.events(self.job_id).encode()
@@ -198,20 +198,20 @@ class _Shard:
         self._task: asyncio.Task[None] | None = None
         self._poker: asyncio.Task[None] | None = None
 
-    def join(self, job_id: str, following: Following) -> None:
+    def join(self, job_id: str, follower: Follower) -> None:
         watch = self._watches.get(job_id)
         if watch is None:
-            watch = self._watches[job_id] = _Watch(job_id, following.last)
+            watch = self._watches[job_id] = _Watch(job_id, follower.last)
             self._poke()
-        elif watch.seq > following.last:
-            following.fall_behind()
-        watch.followings.add(following)
+        elif watch.seq > follower.last:
+            follower.fall_behind()
+        watch.followers.add(follower)
 
-    def leave(self, job_id: str, following: Following) -> None:
+    def leave(self, job_id: str, follower: Follower) -> None:
         watch = self._watches.get(job_id)
         if watch is not None:
-            watch.followings.discard(following)
-            if not watch.followings:
+            watch.followers.discard(follower)
+            if not watch.followers:
                 del self._watches[job_id]
 
     async def close(self) -> None:
@@ -236,8 +236,8 @@ class _Shard:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("reader failed", exc_info=error)
             for watch in self._watches.values():
-                for following in watch.followings:
-                    following.end()
+                for follower in watch.followers:
+                    follower.end()
             self._watches.clear()
 
     async def _poke_until_read(self) -> None:
@@ -267,7 +267,7 @@ class _Shard:
 
     def _hand_out(self, watch: _Watch, entries: list[Entry]) -> None:
         watch.move(entries[-1].seq)
-        for following in watch.followings:
-            following.offer(entries)
+        for follower in watch.followers:
+            follower.offer(entries)
         if entries[-1].is_last and self._watches.get(watch.job_id) is watch:
             del self._watches[watch.job_id]

@@ -102,7 +102,7 @@ class Submission:
         if fleet.redis_limit and fleet.redis_used > self._settings.redis_share * fleet.redis_limit:
             self._rejected("store-full")
             raise StoreFullError("Redis has nearly no memory left; finished jobs make room as they expire")
-        if fleet.pace.load.queue >= self._settings.queue_jobs and fleet.workers:
+        if fleet.load.queue >= self._settings.queue_jobs and fleet.workers:
             raise await self._full(0)
 
     async def submit(
@@ -156,7 +156,7 @@ class Submission:
         if verdict is Verdict.TOO_MANY:
             fleet = await self._fleet.now()
             detail = f"this client has {int(facts[0])} open jobs; it may have {self._settings.client_jobs}"
-            return TooManyOpenJobsError(detail, retry_after_s=fleet.pace.retry_s(_mean_work(fleet.pace.load)))
+            return TooManyOpenJobsError(detail, retry_after_s=fleet.estimates.retry_s(_mean_work(fleet.load)))
         return await self._full(work)
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:
@@ -165,10 +165,10 @@ class Submission:
         fleet = await self._fleet.now()
         if not fleet.workers:
             return NoWorkerError("the queue is full, and no worker is there to draw")
-        load = fleet.pace.load
+        load = fleet.load
         excess = max(_mean_work(load), load.work + work - self._settings.queue_work)
         detail = f"{load.queue} jobs wait, {load.work} values are to be drawn; try again when some are done"
-        return QueueFullError(detail, retry_after_s=fleet.pace.retry_s(excess))
+        return QueueFullError(detail, retry_after_s=fleet.estimates.retry_s(excess))
 
 
 def _mean_work(load: Load) -> float:

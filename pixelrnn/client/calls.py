@@ -1,4 +1,4 @@
-"""What is asked of the service, as data: no request is sent here."""
+"""Requests to the service, as data: none is sent here."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
-        """As httpx takes them."""
+        """The arguments of httpx's `request`."""
         files = {name: (name, data) for name, data in (self.files or {}).items()} or None
         given = {"params": self.query or None, "json": self.body, "data": self.fields, "files": files}
         return {"headers": self.headers, **{name: value for name, value in given.items() if value is not None}}

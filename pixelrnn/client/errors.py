@@ -10,7 +10,7 @@ class ServiceError(Exception):
 
 
 class UnreachableError(ServiceError):
-    """No answer, however often it was tried."""
+    """The service did not answer, however often it was tried."""
 
 
 class ApiError(ServiceError):

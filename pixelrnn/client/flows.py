@@ -71,7 +71,7 @@ class Flows:
         return (yield from self.answer(calls.get("/models"))).json()["models"]
 
     def start(self, call: Call) -> Flow[documents.Job]:
-        """Of a call that is answered with a job."""
+        """Send a call that is answered with a job."""
         return (yield from self.answer(call)).json()
 
     def state(self, job_id: str) -> Flow[documents.Job]:

@@ -7,25 +7,25 @@ import httpx
 from pixelrnn.client.errors import ApiError, ServiceError, UnreachableError
 
 _PASSING = frozenset({429, 502, 503, 504})
-"""Answers that may be others a moment later."""
+"""Statuses that may have changed a moment later."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 
 
 class Patience:
-    """Of one call: counts its failures, and says how long to pause after each."""
+    """The retries of one call: counts its failures, and says how long to pause after each."""
 
     def __init__(self, tries: int) -> None:
         self._tries = tries
         self.renew()
 
     def renew(self) -> None:
-        """Something arrived: the next failure is the first again."""
+        """Something arrived: count failures from zero again."""
         self._left = self._tries
         self._pause_s = _FIRST_PAUSE_S
 
     def after_answer(self, response: httpx.Response) -> float | None:
-        """None: the answer is good. Seconds: try again after them. Raises ApiError when that is of no use."""
+        """Seconds to pause before the next try; None: the answer is good. Raises ApiError when trying is of no use."""
         if response.is_success:
             return None
         if response.status_code not in _PASSING:
@@ -46,7 +46,7 @@ class Patience:
 
 
 def error_of(response: httpx.Response) -> ApiError:
-    """The refusal that a response, read in full, is."""
+    """The error that a refusal means; its body must have been read."""
     try:
         problem = response.json()
     except ValueError:

@@ -10,9 +10,9 @@ import httpx
 
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call
-from pixelrnn.client.drawing import Drawing
 from pixelrnn.client.feed import Feed, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, Step
+from pixelrnn.client.job_calls import JobCalls
 from pixelrnn.client.settings import TRIES, http_options
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Job(JobView):
         self._client.run(self._flows.cancel(self.id))
 
 
-class Client(Drawing[Job]):
+class Client(JobCalls[Job]):
     """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:

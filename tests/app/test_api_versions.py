@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.errors import NoWorkerError
-from app.services.fleet import Fleet, Pace
+from app.services.fleet import Fleet
 from app.store import Load
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.test_api_errors import is_problem
@@ -145,8 +145,8 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         width=3,
         channels=1,
     )
-    assert Fleet([older, newer], Pace(load), 0, 0).queue_for(spec) == "new"
+    assert Fleet([older, newer], load, 0, 0).queue_for(spec) == "new"
     with pytest.raises(NoWorkerError, match="earlier version"):
-        Fleet([older], Pace(load), 0, 0).queue_for(spec)
+        Fleet([older], load, 0, 0).queue_for(spec)
     with pytest.raises(NoWorkerError, match="has just left"):
-        Fleet([], Pace(load), 0, 0).queue_for(spec)
+        Fleet([], load, 0, 0).queue_for(spec)

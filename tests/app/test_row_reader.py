@@ -42,8 +42,8 @@ def run(url: str, work: Callable[[RowReader], Awaitable[None]], shards: int = SH
 
 async def collect(reader: RowReader, name: str, after: int = 0) -> list[int]:
     seen: list[int] = []
-    with reader.follow(name, after) as following:
-        while (batch := await following.next(20)) is not Pause.ENDED:
+    with reader.follow(name, after) as follower:
+        while (batch := await follower.next(20)) is not Pause.ENDED:
             assert isinstance(batch, list)
             seen += [entry.seq for entry in batch]
             if batch[-1].is_last:
@@ -127,7 +127,7 @@ def test_rows_come_at_once_when_a_job_joins_a_waiting_shard(redis_url: str, work
     run(redis_url, work, shards=1)
 
 
-def test_following_ends_when_the_reader_is_stopped(redis_url: str, worker: HandWorker) -> None:
+def test_follower_ends_when_the_reader_is_stopped(redis_url: str, worker: HandWorker) -> None:
     """Those that wait, and those that begin later."""
     spec = job(worker, "stop", n=1)
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 import app.settings
 import worker.settings
 from app.metrics import Metrics
-from app.services.fleet import Fleet, Pace
+from app.services.fleet import Fleet
 from app.store import Load
 from docs.make_settings import PAGE, with_table
 from worker.metrics import UsageCollector
@@ -48,7 +48,7 @@ def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted"), 0)
     none = {name: {} for name in ("depths", "drawn", "busy", "took")}
     load = Load(**nothing, **none, waiting_since=None, totals={"sample:succeeded": 1})
-    fleet = Fleet([], Pace(load), 0, 0)
+    fleet = Fleet([], load, 0, 0)
     told = (Metrics().text(fleet) + generate_latest(registry)).decode()
     known = set(re.findall(r"^# TYPE (\S+) ", told, re.MULTILINE))
     known |= {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}

@@ -9,8 +9,8 @@ from pixelrnn.client.calls import Call, Picture
 J = TypeVar("J", covariant=True)
 
 
-class Drawing(Generic[J]):
-    """J: what a call gives at once: a Job, or one to await. Pictures are bytes or paths of PNG, JPEG or WebP files."""
+class JobCalls(Generic[J]):
+    """J: what a call returns at once: a Job, or one to await. Pictures are bytes or paths of image files."""
 
     @abstractmethod
     def start(self, call: Call) -> J:
