@@ -1,5 +1,6 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
 # make test   check the code and run the whole suite
+# make weights NAME=... DATA=... [RUN=runs/...]   ship the best weights of a run: docs/make_weights.py says what is renewed
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
 
@@ -7,7 +8,7 @@ BIN := .venv/bin
 PORT ?= 8000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench weights clean
 
 run: .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -24,6 +25,9 @@ check: .venv/installed-dev
 bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-diagonal-bilstm --batch 16 --threads 1
 	$(BIN)/pixelrnn bench sampling --preset mnist-pixelcnn --batch 16 --threads 1
+
+weights: .venv/installed-all
+	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN))
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

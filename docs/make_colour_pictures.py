@@ -21,21 +21,28 @@ from model_core.layers.conditioning import subsample
 
 ROWS, COLUMNS = 4, 12
 SMALL_IMAGES, DRAWS = 5, 6
+SEED, SCALE = 2016, 2
 
 
 def main(
     cifar10: Annotated[Path, typer.Argument(help="CIFAR-10, in either of its official layouts.")],
     models_dir: Annotated[Path, typer.Option(help="Where the models are.")] = Path("models"),
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="Of the samples; the upsamplings take the ones after it.")] = 2016,
-    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the samples; the upsamplings take the ones after it.")] = SEED,
+    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
 ) -> None:
     """Draw all pictures; takes about as long as 50 images of each model do."""
     models = [load_model(name, models_dir=models_dir) for name in model_names(models_dir)]
     coloured = [model for model in models if model.config.channels == 3]
+    scales = [model for model in coloured if model.config.multi_scale]
     for model in coloured:
-        save(samples(model, seed), out / f"samples-{model.card.name}.png", scale)
-    for model in [model for model in coloured if model.config.multi_scale][:1]:
+        draw(model, cifar10, out, upsamples=model in scales[:1], seed=seed, scale=scale)
+
+
+def draw(model: Model, cifar10: Path, out: Path, upsamples: bool, seed: int = SEED, scale: int = SCALE) -> None:
+    """samples-NAME.png of one model, and, if this one upsamples there, upsampling.png."""
+    save(samples(model, seed), out / f"samples-{model.card.name}.png", scale)
+    if upsamples:
         save(upsamplings(model, read_dataset(cifar10, "test", model.config), seed), out / "upsampling.png", scale)
 
 

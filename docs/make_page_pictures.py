@@ -28,12 +28,10 @@ SKIES = ((126, 178, 222), (250, 190, 130), (34, 40, 86), (176, 210, 220), (244, 
 def main(models_dir: Path = Path("models")) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
-    _save(digits(), OUT / "digits.png")
-    _save(
-        _beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp"
-    )
+    save(digits(), OUT / "digits.png")
+    save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
     for card in sorted(models_dir.glob("*/card.json")):
-        _save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
+        save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
 
 
 def digits() -> Image.Image:
@@ -135,7 +133,8 @@ def _beside(tiles: list[Image.Image]) -> Image.Image:
     return row
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a picture as its ending says, small, and say so."""
     if path.suffix == ".webp":
         picture.save(path, lossless=picture.mode in ("1", "P"), quality=30, method=6)
     else:

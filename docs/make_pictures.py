@@ -25,27 +25,32 @@ DRAWN = np.array([255, 255, 255])
 LINE = 60
 DIGITS = 8
 DRAWS = 8
+SEED, SCALE = 2016, 3
 
 
 def main(
     model: Annotated[str, typer.Argument(help="A model's name or directory.")],
     mnist: Annotated[Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")],
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="Of the samples; the completions take the ones after it.")] = 2016,
+    seed: Annotated[int, typer.Option(help="Of the samples; the completions take the ones after it.")] = SEED,
     first: Annotated[int, typer.Option(help="The first of the eight digits; the others follow evenly spaced.")] = 0,
-    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = 3,
+    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
 ) -> None:
     """Draw both pictures; takes about as long as 128 images do."""
     from model_core import load_model
     from model_core.data.datasets import read_dataset
 
     loaded = load_model(model)
-    images = read_dataset(mnist, "test", loaded.config)
+    draw(loaded, read_dataset(mnist, "test", loaded.config), out, seed, first, scale)
+
+
+def draw(model: "Model", images: Picture, out: Path, seed: int = SEED, first: int = 0, scale: int = SCALE) -> None:
+    """All pictures of a model, from test images (N, C, H, W)."""
     digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
-    save_inputs(_pixels(digits[0], loaded), out)
-    save(samples(loaded, seed), out / "samples.png", scale)
-    save(completions(loaded, digits, seed), out / "completions.png", scale)
+    save_inputs(_pixels(digits[0], model), out)
+    save(samples(model, seed), out / "samples.png", scale)
+    save(completions(model, digits, seed), out / "completions.png", scale)
 
 
 def save_inputs(digit: Picture, out: Path) -> None:

@@ -12,7 +12,7 @@ from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, Pap
 
 _NOTHING = "–"
 _KINDS = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
-_UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
+UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
 _SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
 _HEAD = f"""# Results
 
@@ -66,6 +66,15 @@ def describe_network(config: NetworkConfig) -> str:
     return ", ".join(words)
 
 
+def describe_model(card: Card) -> str:
+    """The network of a model, and how many of them it mixes, or how its one sees images turned."""
+    network = describe_network(card.config)
+    if len(card.members) > 1:
+        return f"even mixture of {len(card.members)}: {network}"
+    turns = [member.orientation for member in card.members if member.orientation != "none"]
+    return f"{network}, images turned by {turns[0]}" if turns else network
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -75,7 +84,7 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     here = [c for c in cards if c.data.startswith(table.data) and c.scores["split"] in table.splits]
     lines = [
         f"## Table {table.number}: {table.title}\n",
-        f"| model | paper, {_UNITS[table.unit]} | ours | our model |",
+        f"| model | paper, {UNITS[table.unit]} | ours | our model |",
         "|---|---|---|---|",
     ]
     taken: set[str] = set()
@@ -85,7 +94,7 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
         taken |= {best.name} if best else set()
         lines.append(f"| {score.model} | {_paper(score)} | {_ours(best, table)} |")
     others = [card for card in here if card.name not in taken] if table.takes_others else []
-    lines += [f"| {describe_network(card.config)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
+    lines += [f"| {describe_model(card)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
     return "\n".join(lines) + "\n"
 
 
@@ -109,10 +118,11 @@ def _ours(card: Card | None, table: PaperTable) -> str:
     """Two cells: the score, and the model's name."""
     if card is None:
         return f"{_NOTHING} | {_NOTHING}"
-    return f"{_score(card, table.unit)} | [{card.name}](#{card.name.replace('.', '')})"
+    return f"{score_of(card, table.unit)} | [{card.name}](#{card.name.replace('.', '')})"
 
 
-def _score(card: Card, unit: str) -> str:
+def score_of(card: Card, unit: str) -> str:
+    """A model's score with its standard error: `79.96 ± 0.20`."""
     digits = 2 if unit == "nats" else 3
     error = card.scores.get({"nats": "standard_error", "bits_per_dim": "bits_standard_error"}[unit])
     return f"{card.scores[unit]:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
@@ -126,7 +136,7 @@ def _origin(card: Card) -> str:
 def _facts(card: Card) -> Iterator[str]:
     config, training = card.config, card.training
     colours = "grey" if config.channels == 1 else "colour"
-    yield f"{describe_network(config)}; {config.height} x {config.width} {colours}, {config.values} values"
+    yield f"{describe_model(card)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
     for member in card.members:
         yield _member(member)
@@ -171,7 +181,7 @@ def _measured(card: Card) -> str:
         return "not scored yet"
     split = card.scores["split"]
     images = f"{card.scores['images']:,} {split} images"
-    score = f"{_score(card, 'nats')} nats, {_score(card, 'bits_per_dim')} bits/dim on {images}"
+    score = f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim on {images}"
     colours = card.scores.get("colour_bits", [])
     named = ", ".join(f"{name} {bits:.3f}" for name, bits in zip(("red", "green", "blue"), colours, strict=False))
     by_colour = f" ({named})" if len(colours) > 1 else ""

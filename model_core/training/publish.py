@@ -49,16 +49,19 @@ def best_checkpoint(run: Path) -> Path:
     return best
 
 
-def publish(checkpoint: Path, models_dir: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Write models_dir/NAME from a checkpoint, NAME being the run's; returns that directory.
+def publish(
+    checkpoint: Path, models_dir: Path, say: Callable[[str], None] = lambda _: None, name: str | None = None
+) -> Path:
+    """Write models_dir/NAME from a checkpoint, NAME being the run's unless another is given; returns that directory.
 
     say hears what was measured of the network's causality. Raises ModelError when the file is no checkpoint, or when
-    the network is not causal; ConfigError when no model can have the run's name.
+    the network is not causal; ConfigError when no model can have that name.
     """
     model = model_from_checkpoint(checkpoint)
-    check_name(model.card.name)
+    name = name or model.card.name
+    check_name(name)
     found = require_causal(model.network)
-    directory = models_dir / model.card.name
+    directory = models_dir / name
     save_model(model, directory)
     say(found)
     return directory

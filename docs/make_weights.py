@@ -1,0 +1,108 @@
+"""Ship weights: publish the best of a run, score them, and renew everything that shows them.
+
+    make weights NAME=mnist-row-lstm DATA=data/binarized_mnist RUN=runs/mnist-row-lstm
+    python docs/make_weights.py mnist-row-lstm --data data/binarized_mnist --run runs/mnist-row-lstm
+
+NAME may be that of a model which is there, or a new one. Without a run the weights in models/NAME stay, as for a
+mixture that was put together from others. One after another, each line saying what was written:
+
+- models/NAME, unless the network is not causal, and its score on all test images in its card;
+- tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
+- pictures: the page's, the model's samples in docs/img/ if it is a colour model, and those of the README that it draws;
+- docs/results.md, and the README's table of models.
+
+What remains to be done by hand: a line in CHANGELOG.md, because seeds give other images now, and the pictures of the
+page itself (docs/make_screenshots.py needs a browser).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import make_colour_pictures
+import make_page_pictures
+import make_pictures
+import typer
+
+from model_core import Model, load_model, model_names, sample
+from model_core.card import Card
+from model_core.data.datasets import read_dataset
+from model_core.errors import PixelRNNError
+from model_core.models import CARD
+from model_core.results.readme import renew_readme
+from model_core.results.report import write_report
+from model_core.training.publish import best_checkpoint, publish
+from model_core.training.scoring import keep_score, score_model
+
+PINS = Path("tests/model_core/promised_bytes.json")
+SEED = 2016
+README_MODEL = "mnist-diagonal-bilstm"
+"""The model whose digits the README shows."""
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    data: Annotated[Path, typer.Option(help="The data set that it is scored on.")],
+    run: Annotated[Path | None, typer.Option(help="The run whose best weights are shipped.")] = None,
+    root: Annotated[Path, typer.Option(help="The checkout that is renewed.")] = Path(),
+) -> None:
+    """Publish, score, and renew; takes as long as the scoring of all test images, and a minute."""
+    try:
+        ship(name, data, run, root)
+    except PixelRNNError as error:
+        typer.echo(f"make_weights: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def ship(name: str, data: Path, run: Path | None, root: Path) -> None:
+    """All of it, in order: nothing is drawn or written elsewhere before the score is in the card."""
+    models = root / "models"
+    if run is not None:
+        typer.echo(publish(best_checkpoint(run), models, say=typer.echo, name=name))
+    score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo)
+    keep_score(models / name, "test", score)
+    typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
+    model = load_model(name, models_dir=models)
+    typer.echo(pin(model, root / PINS))
+    draw_pictures(model, data, root)
+    renew_pages(root)
+
+
+def pin(model: Model, path: Path) -> Path:
+    """Keep the digest of four images of the model, by which a test knows that a seed still gives the same bytes."""
+    drawn = sample(model, 4, seed=SEED).numpy().astype("uint8").tobytes()
+    pins = json.loads(path.read_text(encoding="utf-8"))
+    pins[model.card.name] = hashlib.sha256(drawn).hexdigest()[:16]
+    path.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
+def draw_pictures(model: Model, data: Path, root: Path) -> None:
+    """Every picture that shows the model, as the three makers of pictures draw it."""
+    name, images = model.card.name, root / "docs" / "img"
+    page = make_page_pictures.samples(root / "models" / name)
+    make_page_pictures.save(page, root / make_page_pictures.OUT / f"model-{name}.webp")
+    if model.config.channels == 3:
+        make_colour_pictures.draw(model, data, images, upsamples=_is_first_of_scales(model, root))
+    if name == README_MODEL:
+        make_pictures.draw(model, read_dataset(data, "test", model.config), images)
+
+
+def _is_first_of_scales(model: Model, root: Path) -> bool:
+    cards = (Card.read(root / "models" / name / CARD) for name in model_names(root / "models"))
+    first = next((card.name for card in cards if card.config.multi_scale and card.config.channels == 3), None)
+    return model.card.name == first
+
+
+def renew_pages(root: Path) -> None:
+    """docs/results.md and the README's table, from the cards of all models."""
+    models = root / "models"
+    write_report(models, root / "docs" / "results.md")
+    typer.echo(root / "docs" / "results.md")
+    renew_readme(root / "README.md", [Card.read(models / name / CARD) for name in model_names(models)])
+    typer.echo(root / "README.md")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,67 @@
+"""The README's table of models, from their cards."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_core.card import Card
+from model_core.errors import DataError
+from model_core.results.paper import TABLES, PaperScore, PaperTable
+from model_core.results.report import UNITS, describe_model, score_of
+
+_HEAD = ["| name | network | data | measured on all test images | paper |", "|---|---|---|---|---|"]
+
+
+def renew_readme(path: Path, cards: Sequence[Card]) -> None:
+    """Replace the table; DataError when the page cannot be read or written, or has no such table."""
+    try:
+        page = path.read_text(encoding="utf-8")
+        table = "\n".join([*_HEAD, *models_table(cards)]) + "\n"
+        renewed, count = re.subn(rf"^{re.escape(_HEAD[0])}\n(\|.*\n)+", lambda _: table, page, flags=re.MULTILINE)
+        if count != 1:
+            raise DataError(f"{path} has no table that begins with {_HEAD[0]}")
+        path.write_text(renewed, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot renew {path}: {error.strerror}") from None
+
+
+def models_table(cards: Sequence[Card]) -> list[str]:
+    """A line for each model with a test score, the best first of those on the same data; MNIST before CIFAR-10."""
+    rows = []
+    for card in cards:
+        if card.scores.get("split") != "test":
+            continue
+        table = _table_of(card)
+        unit = table.unit if table else "bits_per_dim"
+        measured = f"{score_of(card, unit)} {UNITS[unit]}"
+        cells = (f"`{card.name}`", describe_model(card), _data(card), measured, _paper(card, table))
+        rows.append((TABLES.index(table) if table else len(TABLES), card.scores[unit], f"| {' | '.join(cells)} |"))
+    return [line for _, _, line in sorted(rows)]
+
+
+def _table_of(card: Card) -> PaperTable | None:
+    """The paper's table of test scores on the model's data."""
+    return next((table for table in TABLES if "test" in table.splits and card.data.startswith(table.data)), None)
+
+
+def _data(card: Card) -> str:
+    return card.data.partition(" (")[0].partition(",")[0]
+
+
+def _paper(card: Card, table: PaperTable | None) -> str:
+    """The paper's score of this network, else of the same kind at the size that it names, which is said."""
+    config = card.config
+    scores = table.scores if table and not config.multi_scale else ()
+    exact = [score for score in scores if score.config == config and len(card.members) <= 1]
+    kin = [score for score in scores if _kind(score) == config.network]
+    if exact:
+        return f"{exact[0].score:.2f}"
+    return f"{kin[-1].score:.2f}{_size(kin[-1])}" if kin else "–"
+
+
+def _kind(score: PaperScore) -> str:
+    return score.config.network if score.config else score.network
+
+
+def _size(score: PaperScore) -> str:
+    return f" with {score.config.layers} layers, h = {score.config.hidden}" if score.config else ", size not given"

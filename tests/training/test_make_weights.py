@@ -1,0 +1,111 @@
+"""`make weights`: one command ships the weights of a run, and everything that shows them is renewed; in a tiny form."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core import load_model, save_model, untrained
+from model_core.card import Card, CardMember
+from model_core.config import preset
+from model_core.models import CARD, models_in
+from model_core.results.readme import models_table
+from model_core.results.report import render
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What the command renews, without models."""
+    root = tmp_path / "checkout"
+    for directory in ("models", "docs/img", "app/playground/img", "tests/model_core"):
+        (root / directory).mkdir(parents=True)
+    shutil.copy(ROOT / "README.md", root)
+    (root / "tests/model_core/promised_bytes.json").write_text("{}")
+    return root
+
+
+def ship(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "docs" / "make_weights.py", *words, "--root", root]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+
+
+def test_a_new_model_and_then_better_weights_for_it_are_shipped(
+    checkout: Path, recipe: Recipe, recipe_file: Path, stripes: Path, tmp_path: Path
+) -> None:
+    """The name is new, then one that is there: card, score, pin, picture, page and README each time."""
+    longer = Recipe.load(recipe_file, ["training.epochs=4"])
+    shown = []
+    for i, each in enumerate((recipe, longer)):
+        train(RunRequest(each, tmp_path / f"run-{i}"))
+        ended = ship(checkout, "tiny", "--data", stripes, "--run", tmp_path / f"run-{i}")
+        assert ended.returncode == 0, ended.stderr
+        assert "causal: none of " in ended.stdout
+        card = load_model(checkout / "models" / "tiny").card
+        assert (card.name, card.scores["images"], card.scores["split"]) == ("tiny", 7, "test")
+        (row,) = [line for line in (checkout / "README.md").read_text().splitlines() if line.startswith("| `")][:1]
+        assert row == models_table([card])[0]
+        assert (checkout / "docs/results.md").read_text() == render([card])
+        assert (checkout / "app/playground/img/model-tiny.webp").is_file()
+        pins = json.loads((checkout / "tests/model_core/promised_bytes.json").read_text())
+        assert list(pins) == ["tiny"]
+        shown.append((card.sha256, card.scores["nats"], row, pins["tiny"]))
+    assert shown[0] != shown[1]
+    assert shown[0][0] != shown[1][0]
+    assert "| `mnist-row-lstm` |" not in (checkout / "README.md").read_text()
+
+
+def test_a_colour_model_without_a_run_is_scored_and_drawn(checkout: Path, tmp_path: Path) -> None:
+    """Weights that are there already, as those of a mixture; a Multi-Scale model is drawn upsampling too."""
+    sizes = {"layers": 1, "hidden": 6, "head": 8, "small_layers": 1, "small_hidden": 6, "conditioning": 4}
+    model = untrained("cifar10-multi-scale", **sizes, height=8, width=8)
+    save_model(model, checkout / "models" / "tiny-scales")
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", train=images, test=images)
+    ended = ship(checkout, "tiny-scales", "--data", tmp_path / "images.npz")
+    assert ended.returncode == 0, ended.stderr
+    assert load_model(checkout / "models" / "tiny-scales").card.scores["images"] == 10
+    assert sorted(path.name for path in (checkout / "docs/img").iterdir()) == [
+        "samples-tiny-scales.png",
+        "upsampling.png",
+    ]
+
+
+def test_nothing_is_renewed_when_the_data_cannot_be_read(checkout: Path, models_dir: Path) -> None:
+    """One line, exit code 2, and the card as it was."""
+    shutil.copytree(models_dir / "tiny-cnn", checkout / "models" / "tiny-cnn")
+    before = {path: path.read_bytes() for path in checkout.rglob("*") if path.is_file()}
+    ended = ship(checkout, "tiny-cnn", "--data", checkout / "nowhere")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("make_weights: no data at ")
+    assert {path: path.read_bytes() for path in checkout.rglob("*") if path.is_file()} == before
+
+
+def test_the_paper_stands_beside_a_mixture_as_what_one_network_reached() -> None:
+    """A mixture has no line of its own in the paper; nor has a model of other data any."""
+    config = preset("mnist-diagonal-bilstm")
+    two = (CardMember("none", "a.safetensors"), CardMember("transpose", "b.safetensors"))
+    scores = {"split": "test", "nats": 78.5, "bits_per_dim": 0.1, "images": 5}
+    mixture = Card("m", config, 2, "binarized MNIST (its splits)", scores=scores, members=two)
+    other = Card("o", config, 2, "my pictures, bytes", scores=scores)
+    own = "| `o` | Diagonal BiLSTM, 7 layers, h = 16 | my pictures | 0.100 bits/dim | – |"
+    assert models_table([other, mixture]) == [
+        "| `m` | even mixture of 2: Diagonal BiLSTM, 7 layers, h = 16 | binarized MNIST | 78.50 nats | "
+        "79.20 with 7 layers, h = 16 |",
+        own,
+    ]
+
+
+def test_the_pages_are_those_of_the_shipped_cards() -> None:
+    """docs/results.md and the README's table say what the cards say: `make weights` was not forgotten."""
+    directory, names = models_in(ROOT / "models")
+    cards = [Card.read(directory / name / CARD) for name in names]
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(cards)
+    assert "\n".join(models_table(cards)) in (ROOT / "README.md").read_text(encoding="utf-8")
