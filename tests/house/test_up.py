@@ -24,13 +24,28 @@ pytestmark = [
 STOP_LIMIT_S = 10.0
 
 
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "data"
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[list[Up]]:
+    """Those that were started for this file, the latest last."""
+    started: list[Up] = []
+    yield started
+    for up in started:
+        if up.process.poll() is None:
+            up.output()
+
+
 @pytest.fixture
-def running(tmp_path: Path, models_dir: Path) -> Iterator[Up]:
-    running = Up(tmp_path / "data", models_dir)
-    running.wait_until_ready()
-    yield running
-    if running.process.poll() is None:
-        running.output()
+def running(started: list[Up], data_dir: Path, models_dir: Path) -> Up:
+    """The latest one, or one more on the same directory if that was ended: a start takes seconds."""
+    if not started or started[-1].process.poll() is not None:
+        started.append(Up(data_dir, models_dir))
+        started[-1].wait_until_ready()
+    return started[-1]
 
 
 def draw(running: Up, seed: int) -> dict[str, Any]:
@@ -61,22 +76,23 @@ def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signal
     assert re.search(rf"ready: {re.escape(running.url)}\b", said)
 
 
-def test_everything_is_gone_when_killed_and_the_next_one_starts(running: Up, tmp_path: Path, models_dir: Path) -> None:
+def test_everything_is_gone_when_killed_and_the_next_one_starts(
+    running: Up, started: list[Up], data_dir: Path, models_dir: Path
+) -> None:
     """kill -9 leaves no process behind, and the next `up` on the same directory still has the jobs."""
     job = draw(running, seed=3)
     pids = running.children()
     running.process.kill()
     running.process.communicate()
     assert eventually(lambda: not any(is_alive(pid) for pid in pids.values()))
-    again = Up(tmp_path / "data", models_dir)
-    again.wait_until_ready()
-    assert again.get(f"/jobs/{job['id']}")["status"] == "succeeded"
-    again.output()
+    started.append(Up(data_dir, models_dir))
+    started[-1].wait_until_ready()
+    assert started[-1].get(f"/jobs/{job['id']}")["status"] == "succeeded"
 
 
-def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, tmp_path: Path, models_dir: Path) -> None:
+def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir: Path, models_dir: Path) -> None:
     """A second `up` on the same directory is one line and exit code 2; the first goes on."""
-    second = Up(tmp_path / "data", models_dir)
+    second = Up(data_dir, models_dir)
     _, said = second.process.communicate(timeout=30)
     assert second.process.returncode == 2
     (line,) = said.splitlines()
