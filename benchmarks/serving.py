@@ -31,7 +31,7 @@ from model_core.image_request import ImageRequest
 from model_core.measures.speed import percentile
 from model_core.models import Model
 from model_core.sampling.model_engine import Engine
-from worker import processors
+from worker.process import processors
 
 MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"
 """The quickest rows that ship, where all beside the drawing weighs most; and steps that are ten times as long."""

@@ -18,7 +18,7 @@ import redis
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
-from worker import processors
+from worker.process import processors
 
 API_DRAIN_S = 2
 API_GRACE_S = 3.0
@@ -124,7 +124,7 @@ class _Worker:
     def recover(self) -> None:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
         from worker.contract import keys
-        from worker.recovery import recover
+        from worker.queue.recovery import recover
 
         with embedded.connect(self.redis_url) as client:
             try:

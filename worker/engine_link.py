@@ -1,4 +1,4 @@
-"""The worker's end of the engine's process (engine_process.py): starts it, gives it orders, hears what it has drawn."""
+"""The worker's end of the engine's process: starts it (worker.engine.process), gives it orders, hears what it has drawn."""
 
 import socket
 import subprocess
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from worker.catalogue import Catalogue
-from worker.claims import Outcome
-from worker.orders import Order
-from worker.usage import Usage
+from worker.orders.catalogue import Catalogue
+from worker.orders.claims import Outcome
+from worker.orders.orders import Order
+from worker.orders.usage import Usage
 
 
 class RefusedError(Exception):
@@ -29,7 +29,7 @@ class EngineLink:
         """Start it, with the environment as its settings; it loads and warms up. Call from the main thread."""
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-P", "-m", "worker.engine_process", str(theirs.fileno())]
+            command = [sys.executable, "-P", "-m", "worker.engine.process", str(theirs.fileno())]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()

@@ -10,8 +10,8 @@ from typing import cast
 
 from redis.exceptions import RedisError
 
-from worker.clients import COMMAND_TIMEOUT_S, connect
 from worker.contract import keys
+from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
 from worker.settings import Settings
 
 

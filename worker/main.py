@@ -14,24 +14,24 @@ from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker import crash, processors
-from worker.admission import Admission
-from worker.announcement import Announcement, announced
-from worker.cancellation import Cancellation
-from worker.catalogue import Catalogue
-from worker.claims import Outcome
-from worker.clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
 from worker.contract import jobs, logs
 from worker.contract.cards import WorkerInfo
-from worker.crash import EXIT_CRASHED
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
-from worker.finisher import Finisher
-from worker.heartbeat import Heartbeat
-from worker.intake import BatchWorker, NameTakenError
-from worker.ledger import Ledger
+from worker.jobs.admission import Admission
+from worker.jobs.announcement import Announcement, announced
+from worker.jobs.cancellation import Cancellation
+from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.ledger import Ledger
+from worker.jobs.publisher import Publisher
 from worker.metrics import MetricsPortError, UsageCollector, serve
-from worker.publisher import Publisher
-from worker.recovery import Recovery, RecoveryThread
+from worker.orders.catalogue import Catalogue
+from worker.orders.claims import Outcome
+from worker.process import crash, processors
+from worker.process.crash import EXIT_CRASHED
+from worker.process.redis_clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
+from worker.queue.finisher import Finisher
+from worker.queue.intake import BatchWorker, NameTakenError
+from worker.queue.recovery import Recovery, RecoveryThread
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2

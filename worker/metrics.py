@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.metrics_core import CounterMetricFamily
 
-from worker.usage import Usage
+from worker.orders.usage import Usage
 
 
 class MetricsPortError(Exception):

@@ -14,7 +14,7 @@ from app.services.fleet import Fleet
 from app.store import Load
 from docs.make_settings import PAGE, with_table
 from worker.metrics import UsageCollector
-from worker.usage import Usage
+from worker.orders.usage import Usage
 
 ROOT = Path(__file__).parents[2]
 OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD"}

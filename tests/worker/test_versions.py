@@ -15,7 +15,7 @@ from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import VERSION, JobKind, JobRecord, JobSpec, JobStatus
 from worker.contract.record import OtherVersionError, UnreadableError
 from worker.contract.scores import RankSummary
-from worker.recovery import Recovery
+from worker.queue.recovery import Recovery
 
 CARD = fake_card()
 SPEC = JobSpec(

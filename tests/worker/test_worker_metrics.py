@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 
 from worker.metrics import MetricsPortError, UsageCollector, serve
-from worker.usage import Usage
+from worker.orders.usage import Usage
 
 
 def _free_port() -> int:

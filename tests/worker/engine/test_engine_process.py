@@ -1,0 +1,82 @@
+"""A worker and the process that draws for it: neither outlives the other, and no job is lost when one of them dies."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+
+from tests.worker.harness import Client, StartWorker, wait_for
+from worker.contract.jobs import JobStatus
+from worker.process.crash import EXIT_CRASHED
+
+VERY_SLOW = 1.0
+"""Seconds before each row: long enough for another worker to start meanwhile."""
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, whether or not someone has asked how."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def test_job_goes_on_elsewhere_when_the_engine_is_killed(client: Client, start_worker: StartWorker) -> None:
+    """As by the system when memory runs out: the worker says so and ends, and the bytes are those of an undisturbed
+    run."""
+    doomed = start_worker(step_delay_s=VERY_SLOW, slots=4)
+    spec = client.submit(model="tiny-diagonal", n=6)
+    client.wait_rows(spec.id, 5)
+    start_worker(slots=3)
+    os.kill(doomed.engine(), signal.SIGKILL)
+    assert doomed.wait() == EXIT_CRASHED
+    (crash,) = [event for event in doomed.events() if event["event"] == "thread_crashed"]
+    assert "ended with signal 9" in crash["exception"]
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    again = client.submit(model="tiny-diagonal", n=6, seed=spec.seed)
+    client.wait_end(again.id)
+    np.testing.assert_array_equal(client.images(spec), client.images(again))
+    client.wait_idle()
+
+
+def test_engine_ends_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:
+    """In the middle of a job as well as while it loads its models: nothing goes on drawing for nobody."""
+    working, loading = start_worker(step_delay_s=0.1), start_worker(ready=False)
+    spec = client.submit(n=6)
+    client.wait_rows(spec.id, 1)
+    for worker in (loading, working):
+        engine = worker.engine()
+        worker.kill()
+        wait_for(lambda engine=engine: is_gone(engine), "the engine's end", patience_s=10)
+
+
+def test_no_engine_is_left_when_the_worker_is_told_to_stop(start_worker: StartWorker) -> None:
+    """By the terminal, which tells both at once, or by a supervisor, which tells the worker only."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        worker = start_worker()
+        engine = worker.engine()
+        if number == signal.SIGINT:
+            os.kill(engine, number)
+        worker.process.send_signal(number)
+        assert worker.wait() == 0
+        assert is_gone(engine)
+
+
+def test_engine_has_its_processor_alone_when_one_is_named(start_worker: StartWorker) -> None:
+    """The worker's own threads keep off it, if there is another, and so does the one that listens to the worker.
+
+    One that is not there is an error in the settings."""
+    ours = os.sched_getaffinity(0)
+    named = max(ours)
+    others = frozenset(ours - {named} or ours)
+    worker = start_worker(engine_cpus=named)
+    engine = worker.engine()
+    assert os.sched_getaffinity(engine) == {named}
+    threads = [int(thread.name) for thread in Path(f"/proc/{engine}/task").iterdir()]
+    assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset({named}), others}
+    assert os.sched_getaffinity(worker.process.pid) == others
+    refused = start_worker(ready=False, engine_cpus=5000)
+    assert refused.wait() == 2
+    assert "nothing can run on processor 5000 here" in refused.log.read_text()

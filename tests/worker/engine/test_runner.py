@@ -1,0 +1,222 @@
+"""The engine thread, with a fake engine and a list for an outlet."""
+
+import copy
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from model_core.image_request import ImageRequest
+from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
+from worker.contract.events import RowDrawn
+from worker.contract.jobs import JobStatus
+from worker.engine.cohort import Cohort
+from worker.engine.runner import Runner
+from worker.orders.claims import SUCCEEDED, Claim, Outcome, Score
+from worker.orders.images import PlannedImage
+from worker.orders.orders import DrawOrder, ScoreOrder
+from worker.orders.usage import Usage
+
+
+class Outlet:
+    """Keeps what the runner hands on."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[RowDrawn]] = {}
+        self.ends: dict[str, list[Outcome]] = {}
+        self.order: list[str] = []
+        self.usage: dict[str, Usage] = {}
+        self.changed = threading.Condition()
+
+    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+        with self.changed:
+            for token, entries in rows.items():
+                self.rows.setdefault(token, []).extend(RowDrawn.model_validate_json(entry) for entry in entries)
+            self.changed.notify_all()
+
+    def end(self, token: str, outcome: Outcome) -> None:
+        with self.changed:
+            self.ends.setdefault(token, []).append(outcome)
+            self.order.append(token)
+            self.changed.notify_all()
+
+    def used(self, usage: Mapping[str, Usage]) -> None:
+        with self.changed:
+            self.usage = copy.deepcopy(dict(usage))
+            self.changed.notify_all()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=10)
+
+    def pixels(self, token: str, sample: int) -> bytes:
+        rows = [row for row in self.rows[token] if row.sample == sample]
+        assert [row.y for row in rows] == list(range(HEIGHT - len(rows), HEIGHT))
+        return b"".join(row.pixel_bytes() for row in rows)
+
+
+def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:
+    images = [PlannedImage(ImageRequest(seed=seed, sample=i), skip) for i in range(n)]
+    return DrawOrder(Claim(f"job-{token}", token, last_seq=0), model, VALUES, images)
+
+
+def score_order(token: str, value: int = 0) -> ScoreOrder:
+    return ScoreOrder(Claim(f"job-{token}", token, last_seq=0), "fake", np.full((1, 2, 2), value), 0)
+
+
+def fake_score(order: ScoreOrder) -> Outcome:
+    if order.values.any():
+        raise FloatingPointError("the likelihood is not finite")
+    return Outcome(JobStatus.SUCCEEDED, score=Score("{}", b"", b""))
+
+
+def image_bytes(seed: int, sample: int) -> bytes:
+    return b"".join(fake_row(seed, sample, y) for y in range(HEIGHT))
+
+
+@pytest.fixture
+def outlet() -> Outlet:
+    return Outlet()
+
+
+@pytest.fixture
+def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
+    runners = []
+
+    def start(engines: dict[str, Callable[[], FakeEngine]], step_delay_s: float = 0.0) -> Runner:
+        runner = Runner({name: Cohort(new, HEIGHT) for name, new in engines.items()}, outlet, fake_score, step_delay_s)
+        runner.start()
+        runners.append(runner)
+        return runner
+
+    yield start
+    for runner in runners:
+        runner.stop()
+        runner.join(5)
+
+
+def test_every_row_is_published_in_order_when_a_job_has_more_images_than_slots(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
+    """n = 7 in 3 slots: all images whole, then one end."""
+    start({"fake": lambda: FakeEngine(3)}).submit(order("a", seed=5, n=7))
+    outlet.wait(lambda: "a" in outlet.ends)
+    assert outlet.ends["a"] == [SUCCEEDED]
+    assert [outlet.pixels("a", i) for i in range(7)] == [image_bytes(5, i) for i in range(7)]
+
+
+def test_two_jobs_share_the_engine_when_both_are_submitted(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Images of several jobs are drawn in one batch."""
+    engine = FakeEngine(4)
+    runner = start({"fake": lambda: engine}, step_delay_s=0.01)
+    runner.submit(order("a", seed=1, n=2))
+    runner.submit(order("b", seed=2, n=2))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    assert engine.most_busy == 4
+    assert outlet.pixels("b", 1) == image_bytes(2, 1)
+
+
+def test_small_job_ends_first_when_a_large_one_came_before(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """n = 64 does not starve n = 1."""
+    runner = start({"fake": lambda: FakeEngine(2)}, step_delay_s=0.001)
+    runner.submit(order("large", n=64))
+    runner.submit(order("small"))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    assert outlet.order == ["small", "large"]
+
+
+def test_models_take_turns_when_both_have_work(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """A long job of one model does not hold up the other model."""
+    runner = start({"one": lambda: FakeEngine(1), "two": lambda: FakeEngine(1)}, step_delay_s=0.001)
+    runner.submit(order("long", n=20, model="one"))
+    runner.submit(order("short", model="two"))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    assert outlet.order == ["short", "long"]
+
+
+def test_jobs_in_the_engine_fail_when_a_step_raises(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Each of them ends once, as failed; a job that waited is drawn by a fresh engine."""
+    engines = iter([FakeEngine(1, fail_at_step=2), FakeEngine(1)])
+    runner = start({"fake": lambda: next(engines)})
+    runner.submit(order("a"))
+    runner.submit(order("b", seed=3))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    (end,) = outlet.ends["a"]
+    assert end.status is JobStatus.FAILED
+    assert end.error is not None
+    assert end.error.type == "drawing-failed"
+    assert outlet.ends["b"] == [SUCCEEDED]
+    assert outlet.pixels("b", 0) == image_bytes(3, 0)
+
+
+def test_only_one_job_fails_when_the_engine_refuses_its_image(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """A bad request is no reason to lose the others."""
+    runner = start({"fake": lambda: FakeEngine(2)}, step_delay_s=0.001)
+    runner.submit(order("good", n=3))
+    runner.submit(order("bad", seed=666))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    assert outlet.ends["bad"][0].status is JobStatus.FAILED
+    assert outlet.ends["good"] == [SUCCEEDED]
+
+
+def test_withdraw_frees_the_slots_when_a_job_is_drawn(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Nothing of it is drawn any more, and the next job has its slots."""
+    engine = FakeEngine(2)
+    runner = start({"fake": lambda: engine}, step_delay_s=0.02)
+    runner.submit(order("a", n=50))
+    outlet.wait(lambda: bool(outlet.rows.get("a")))
+    runner.withdraw("a")
+    runner.submit(order("b"))
+    outlet.wait(lambda: "b" in outlet.ends)
+    assert "a" not in outlet.ends
+    assert len(outlet.rows["a"]) < 50
+    deadline = time.monotonic() + 5
+    while engine.busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.free == 2
+
+
+def test_job_ends_at_once_when_all_its_rows_are_published_already(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """A worker that died between the last row and the end leaves nothing to draw."""
+    start({"fake": lambda: FakeEngine(1)}).submit(order("a", n=0))
+    outlet.wait(lambda: "a" in outlet.ends)
+    assert outlet.ends["a"] == [SUCCEEDED]
+    assert "a" not in outlet.rows
+
+
+def test_pictures_are_scored_when_images_are_drawn_too(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Many scores do not hold up a drawing: one is made between two steps."""
+    engine = FakeEngine(1)
+    runner = start({"fake": lambda: engine}, step_delay_s=0.005)
+    runner.submit(order("drawn"))
+    for i in range(40):
+        runner.submit(score_order(f"s{i}"))
+    outlet.wait(lambda: len(outlet.ends) == 41)
+    assert outlet.pixels("drawn", 0) == image_bytes(1, 0)
+    assert outlet.order.index("drawn") < 40
+    assert [end.score for (end,) in outlet.ends.values()].count(Score("{}", b"", b"")) == 40
+
+
+def test_one_score_fails_when_the_model_gives_nonsense(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """It ends as failed, and the next one is made."""
+    runner = start({"fake": lambda: FakeEngine(1)})
+    runner.submit(score_order("bad", value=1))
+    runner.submit(score_order("good"))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    (end,) = outlet.ends["bad"]
+    assert end.error is not None
+    assert end.error.type == "scoring-failed"
+    assert outlet.ends["good"][0].status is JobStatus.SUCCEEDED
+
+
+def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """A canceled one leaves no outcome of its own."""
+    runner = start({"fake": lambda: FakeEngine(1)}, step_delay_s=0.05)
+    runner.submit(score_order("first"))
+    runner.submit(score_order("second"))
+    runner.withdraw("second")
+    runner.submit(score_order("third"))
+    outlet.wait(lambda: "third" in outlet.ends)
+    assert outlet.order == ["first", "third"]

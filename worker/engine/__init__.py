@@ -1,0 +1,1 @@
+"""The engine's process: the models, and the thread that draws. The only part of the worker that may import torch."""

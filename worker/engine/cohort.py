@@ -1,0 +1,116 @@
+"""Who sits where on one model's engine, and how far along. Knows claims only by their token."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.image_request import ImageRequest
+from worker.contract.events import Stage
+from worker.orders.images import PlannedImage
+
+
+class DrawnRow(Protocol):
+    """model_core.sampling.engine.DrawnRow, as far as it is used here."""
+
+    @property
+    def ticket(self) -> int: ...
+    @property
+    def y(self) -> int: ...
+    @property
+    def values(self) -> NDArray[np.integer]: ...
+    @property
+    def of_small(self) -> bool: ...
+
+
+class Engine(Protocol):
+    """model_core.sampling.engine.Engine, as far as it is used here."""
+
+    @property
+    def free(self) -> int: ...
+    @property
+    def busy(self) -> int: ...
+    def admit(self, request: ImageRequest, /) -> int: ...
+    def withdraw(self, ticket: int, /) -> None: ...
+    def step(self) -> Sequence[DrawnRow]: ...
+
+
+@dataclass
+class _Seat:
+    token: str
+    sample: int
+    skip: int
+    """Rows to come that are published already."""
+
+
+class CohortRow(NamedTuple):
+    """A new row of one seated image; `left` when it was the image's last and the slot is free again."""
+
+    token: str
+    sample: int
+    y: int
+    values: NDArray[np.integer]
+    stage: Stage
+    left: bool
+
+
+class Cohort:
+    """The images of one model that are being drawn together.
+
+    express: how many of the engine's slots only a job's first image may take, so that a job which comes while a large
+    one fills the others begins at the next step, and not when one of its images is done.
+    """
+
+    def __init__(self, new_engine: Callable[[], Engine], height: int, express: int = 0) -> None:
+        self._new_engine = new_engine
+        self._height = height
+        self._express = express
+        self._engine = new_engine()
+        self._seats: dict[int, _Seat] = {}
+
+    @property
+    def free(self) -> int:
+        return self._engine.free
+
+    @property
+    def only_express(self) -> bool:
+        """Are the free slots all kept for first images?"""
+        return self.free <= self._express
+
+    @property
+    def busy(self) -> int:
+        return len(self._seats)
+
+    def seat(self, token: str, image: PlannedImage) -> None:
+        """Give the image a slot; only when one is free."""
+        self._seats[self._engine.admit(image.request)] = _Seat(token, image.request.sample, image.skip)
+
+    def withdraw(self, token: str) -> None:
+        """Free the slots of a job at once."""
+        for ticket in [ticket for ticket, seat in self._seats.items() if seat.token == token]:
+            self._engine.withdraw(ticket)
+            del self._seats[ticket]
+
+    def step(self) -> list[CohortRow]:
+        """Advance every seated image. Returns the rows that became final and are not published yet."""
+        rows = []
+        for drawn in self._engine.step():
+            seat = self._seats[drawn.ticket]
+            left = drawn.y == self._height - 1 and not drawn.of_small
+            if left:
+                del self._seats[drawn.ticket]
+            if seat.skip:
+                seat.skip -= 1
+                continue
+            stage = Stage.SMALL if drawn.of_small else Stage.FINAL
+            rows.append(CohortRow(seat.token, seat.sample, drawn.y, drawn.values, stage, left))
+        return rows
+
+    def renew(self) -> set[str]:
+        """Start again with a fresh engine, as after an error. Returns the jobs that lost images."""
+        tokens = {seat.token for seat in self._seats.values()}
+        self._seats.clear()
+        self._engine = self._new_engine()
+        return tokens

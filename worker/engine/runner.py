@@ -1,0 +1,250 @@
+"""The engine thread: seat waiting images, advance a model by one step, hand the new rows on, let finished jobs go; or
+score a picture. Models and scoring take turns by the time that they use.
+
+It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from worker.contract.events import Stage
+from worker.engine.cohort import Cohort, CohortRow
+from worker.engine.scheduler import Scheduler
+from worker.engine.turns import Turns
+from worker.orders.claims import SUCCEEDED, Outcome, failed
+from worker.orders.faults import drawing_failed, scoring_failed
+from worker.orders.images import PlannedImage, row_event
+from worker.orders.orders import DrawOrder, Order, RankOrder, ScoreOrder
+from worker.orders.usage import Usage
+
+USAGE_LOG_S = 5.0
+USAGE_TOLD_S = 1.0
+"""A worker that draws says so often how much: its log, and whoever asks for its metrics."""
+
+SCORING = ""
+"""What scoring is called among those that take turns; no model has this name."""
+
+
+Inbox = queue.SimpleQueue[tuple[Any, ...]]
+"""What the engine thread is asked for: the name of one of Runner's words, and its arguments."""
+
+
+class Outlet(Protocol):
+    """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
+
+    def publish(self, rows: Mapping[str, Sequence[str]], /) -> None: ...
+    def end(self, token: str, outcome: Outcome, /) -> None: ...
+    def used(self, usage: Mapping[str, Usage], /) -> None: ...
+
+
+@dataclass
+class _Drawing:
+    order: DrawOrder
+    images_left: int
+
+
+class Runner:
+    """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass;
+    None when the order needs another. `inbox`: where others than those with a Runner at hand leave orders."""
+
+    def __init__(
+        self,
+        cohorts: Mapping[str, Cohort],
+        outlet: Outlet,
+        score: Callable[[ScoreOrder | RankOrder], Outcome | None],
+        step_delay_s: float = 0.0,
+        inbox: Inbox | None = None,
+    ) -> None:
+        self._cohorts = cohorts
+        self._outlet = outlet
+        self._score = score
+        self._step_delay_s = step_delay_s
+        self._inbox = inbox or Inbox()
+        self._scheduler: Scheduler[PlannedImage] = Scheduler()
+        self._turns = Turns()
+        self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
+        self._log_usage_at = time.monotonic() + USAGE_LOG_S
+        self._tell_usage_at = 0.0
+        self._drawings: dict[str, _Drawing] = {}
+        self._unscored: dict[str, ScoreOrder | RankOrder] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._log = structlog.get_logger("runner")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until it has stopped."""
+        self._thread.join(timeout_s)
+
+    def submit(self, order: Order) -> None:
+        self._inbox.put(("submit", order))
+
+    def withdraw(self, token: str) -> None:
+        """Do no more for this claim from the next step on."""
+        self._inbox.put(("withdraw", token))
+
+    def stop(self) -> None:
+        """After the step that is being made; rows drawn so far have been handed on."""
+        self._inbox.put(("stop",))
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._follow_orders()
+            if ready := self._with_work():
+                self._take_turn(self._turns.next(ready))
+            self._account()
+        self._tell_usage()
+        self._log_usage()
+
+    def _with_work(self) -> list[str]:
+        models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
+        return [*models, SCORING] if self._unscored else models
+
+    def _take_turn(self, name: str) -> None:
+        began = time.perf_counter()
+        if name == SCORING:
+            self._score_one()
+        else:
+            self._advance(name, self._cohorts[name])
+        self._turns.charge(name, time.perf_counter() - began)
+
+    def _follow_orders(self) -> None:
+        """Carry out what is in the inbox; with nothing to do, wait for it."""
+        idle = not self._drawings and not self._unscored
+        if idle:
+            self._tell_usage()
+        words: dict[str, Callable[..., None]] = {
+            "submit": self._accept,
+            "withdraw": self._forget,
+            "stop": self._stop,
+        }
+        while idle or not self._inbox.empty():
+            word, *arguments = self._inbox.get()
+            words[word](*arguments)
+            idle = False
+
+    def _advance(self, name: str, cohort: Cohort) -> None:
+        """One step of one model."""
+        self._seat_waiting(name, cohort)
+        if not cohort.busy:
+            return
+        began, busy = time.perf_counter(), cohort.busy
+        try:
+            rows = cohort.step()
+        except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
+            for token in cohort.renew():
+                self._fail(token, error)
+        else:
+            self._usage[name].step(time.perf_counter() - began, busy, len(rows), left=busy - cohort.busy)
+            if rows:
+                self._pause()
+                self._hand_on(rows)
+
+    def _seat_waiting(self, name: str, cohort: Cohort) -> None:
+        while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
+            token, image = found
+            try:
+                cohort.seat(token, image)
+            except Exception as error:  # the engine's edge: it would not take this image
+                self._fail(token, error)
+
+    def _hand_on(self, rows: Sequence[CohortRow]) -> None:
+        events: dict[str, list[str]] = {}
+        for row in rows:
+            order = self._drawings[row.token].order
+            if order.drawn is not None and row.stage is Stage.FINAL:
+                order.drawn[row.sample, :, row.y] = row.values
+            event = row_event(row.sample, row.y, row.values, order.values, row.stage)
+            events.setdefault(row.token, []).append(event)
+        self._outlet.publish(events)
+        for row in rows:
+            if row.left:
+                self._image_left(row.token)
+
+    def _image_left(self, token: str) -> None:
+        self._scheduler.leave(token)
+        drawing = self._drawings[token]
+        drawing.images_left -= 1
+        if not drawing.images_left:
+            del self._drawings[token]
+            self._all_drawn(drawing.order)
+
+    def _all_drawn(self, order: DrawOrder) -> None:
+        token = order.claim.token
+        if order.drawn is None:
+            self._outlet.end(token, SUCCEEDED)
+        else:
+            self._unscored[token] = RankOrder(order.claim, order.model, order.drawn)
+
+    def _score_one(self) -> None:
+        """One at a time: images that are being drawn wait for one pass at most."""
+        self._pause()
+        token = next(iter(self._unscored))
+        order = self._unscored.pop(token)
+        try:
+            outcome = self._score(order)
+        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+            self._log.error("scoring_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+            outcome = failed(scoring_failed(error))
+        if outcome is None:
+            self._unscored[token] = order  # behind the others that wait
+        else:
+            self._outlet.end(token, outcome)
+
+    def _pause(self) -> None:
+        if self._step_delay_s:
+            time.sleep(self._step_delay_s)
+
+    def _accept(self, order: Order) -> None:
+        token = order.claim.token
+        if isinstance(order, ScoreOrder):
+            self._unscored[token] = order
+            return
+        if not order.images:
+            self._all_drawn(order)
+            return
+        self._drawings[token] = _Drawing(order, len(order.images))
+        self._scheduler.add(token, order.model, order.images, order.priority)
+
+    def _forget(self, token: str) -> None:
+        """Free everything the claim holds here."""
+        self._unscored.pop(token, None)
+        drawing = self._drawings.pop(token, None)
+        if drawing is not None:
+            self._scheduler.drop(token)
+            self._cohorts[drawing.order.model].withdraw(token)
+
+    def _fail(self, token: str, error: Exception) -> None:
+        order = self._drawings[token].order
+        self._log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+        self._forget(token)
+        self._outlet.end(token, failed(drawing_failed(error)))
+
+    def _account(self) -> None:
+        now = time.monotonic()
+        if now > self._tell_usage_at:
+            self._tell_usage()
+        if now > self._log_usage_at:
+            self._log_usage()
+
+    def _tell_usage(self) -> None:
+        self._tell_usage_at = time.monotonic() + USAGE_TOLD_S
+        self._outlet.used(self._usage)
+
+    def _log_usage(self) -> None:
+        self._log_usage_at = time.monotonic() + USAGE_LOG_S
+        for name, usage in self._usage.items():
+            if usage.images:
+                occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
+                self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)
+
+    def _stop(self) -> None:
+        self._stopping = True

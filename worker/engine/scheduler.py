@@ -1,0 +1,95 @@
+"""Which waiting image sits down next. Pure bookkeeping: no torch, no Redis, no clock, one thread.
+
+Interactive and bulk jobs of a model take turns by their weights, and the jobs of each kind among themselves, image
+by image. A job of one image does not wait behind a job of sixty-four, and no stream of small jobs stops a large one.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from worker.contract.jobs import Priority
+from worker.engine.turns import Turns
+from worker.orders.priorities import WEIGHTS
+
+Image = TypeVar("Image")
+
+
+@dataclass
+class _Entry(Generic[Image]):
+    model: str
+    priority: Priority
+    waiting: deque[Image]
+    seated: int = 0
+
+
+class _ModelTurns:
+    """The turns of one model's slots: of priorities, and of the jobs of each."""
+
+    def __init__(self) -> None:
+        self._priorities = Turns()
+        self._jobs = {priority: Turns() for priority in Priority}
+
+    def take(self, waiting: dict[str, tuple[Priority, int]]) -> str:
+        """The job whose image sits down; waiting: priority and number of images by token. Of equals, the smaller."""
+        asked = {priority for priority, _ in waiting.values()}
+        priority = Priority(self._priorities.next([priority for priority in Priority if priority in asked]))
+        self._priorities.charge(priority, 1 / WEIGHTS[priority])
+        jobs = [(count, token) for token, (of, count) in waiting.items() if of is priority]
+        token = self._jobs[priority].next([token for _, token in sorted(jobs, key=lambda job: job[0])])
+        self._jobs[priority].charge(token, 1)
+        return token
+
+    def forget(self, token: str, priority: Priority) -> None:
+        self._jobs[priority].forget(token)
+
+
+class Scheduler(Generic[Image]):
+    """Waiting images by job (a claim's token) and model."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry[Image]] = {}
+        self._turns: dict[str, _ModelTurns] = {}
+
+    def add(self, token: str, model: str, images: Iterable[Image], priority: Priority) -> None:
+        """Queue a job's images; the token must be new."""
+        assert token not in self._entries
+        self._turns.setdefault(model, _ModelTurns())
+        self._entries[token] = _Entry(model, priority, deque(images))
+
+    def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
+        """Take the image that sits down next in a slot of this model, or None when none waits.
+
+        first_only: the slot is for jobs that have no image seated.
+        """
+        waiting = {
+            token: (entry.priority, len(entry.waiting))
+            for token, entry in self._entries.items()
+            if entry.model == model and entry.waiting and not (first_only and entry.seated)
+        }
+        if not waiting:
+            return None
+        token = self._turns[model].take(waiting)
+        entry = self._entries[token]
+        entry.seated += 1
+        return token, entry.waiting.popleft()
+
+    def leave(self, token: str) -> None:
+        """An image of the job has left its slot; a job with none seated and none waiting is forgotten."""
+        if (entry := self._entries.get(token)) is None:
+            return
+        entry.seated -= 1
+        if not entry.seated and not entry.waiting:
+            self.drop(token)
+
+    def drop(self, token: str) -> None:
+        """Forget the job and all that waits of it."""
+        if (entry := self._entries.pop(token, None)) is not None:
+            self._turns[entry.model].forget(token, entry.priority)
+
+    def has_waiting(self, model: str) -> bool:
+        return any(entry.model == model and entry.waiting for entry in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,156 @@
+"""The job life cycle over a synchronous Redis client: the scripts of the contract, called by name.
+
+Every call may be repeated when its reply was lost (see worker.contract.scripts); all raise RedisError.
+It knows jobs and their streams, and nothing of queues or networks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from worker.contract import keys, scripts
+from worker.contract.events import EventType, RowDrawn
+from worker.contract.jobs import JobStatus
+from worker.orders.claims import Claim, Outcome
+
+OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
+
+
+class Unclaimed(Enum):
+    """Why there is nothing to draw."""
+
+    SETTLED = "settled"
+    MISSING = "missing"
+
+
+class Answer(Enum):
+    """What the script says about rows that were handed in."""
+
+    OK = "ok"
+    CANCELING = "canceling"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A claim, with all that tells what is to be done."""
+
+    claim: Claim
+    spec_json: bytes
+    """The job's description as it was accepted; empty when there is none."""
+    pixels: bytes
+    keep: bytes
+    """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one claim, ready to be written: row i has the sequence number first_seq + i."""
+
+    claim: Claim
+    first_seq: int
+    rows: tuple[str, ...]
+
+
+class Ledger:
+    """Claims, appends, settles and releases jobs. numerics: with which arithmetic the claimer draws."""
+
+    def __init__(self, redis: Redis, numerics: str = "") -> None:
+        self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
+        self._numerics = numerics
+
+    def claim(self, job_id: str, token: str) -> Claim | Unclaimed:
+        """Become the job's only writer."""
+        opened = self.open(job_id, token)
+        return opened if isinstance(opened, Unclaimed) else opened.claim
+
+    def open(self, job_id: str, token: str) -> Opened | Unclaimed:
+        """Become the job's only writer and read what is to be done, in one round trip."""
+        job = scripts.of(job_id)
+        pipeline = self._redis.pipeline(transaction=False)
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        pipeline.eval(scripts.CLAIM, len(job), *job, token, *lifetimes, self._numerics)
+        pipeline.hget(keys.job(job_id), "spec")
+        pipeline.hmget(keys.image(job_id), "pixels", "keep")
+        answer, spec, (pixels, keep) = pipeline.execute()
+        word = answer[0].decode()
+        if word != "claimed":
+            return Unclaimed(word)
+        claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
+        return Opened(claim, spec or b"", pixels or b"", keep or b"")
+
+    def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:
+        """The description of each job that has not ended; None for one that has, that is gone, or that is no job."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hmget(keys.job(job_id), "status", "spec")
+        answers = [(None, None) if isinstance(found, RedisError) else found for found in pipeline.execute(False)]
+        return [spec if status in OPEN else None for status, spec in answers]
+
+    def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
+        """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
+        answers = self._append(batches)
+        if any(isinstance(answer, NoScriptError) for answer in answers):  # it is new, or has just been started
+            self._redis.script_load(scripts.APPEND)
+            answers = self._append(batches)
+        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+
+    def _append(self, batches: Sequence[Batch]) -> list[Any]:
+        """The script is called by its digest: its text is a hundred rows long."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for batch in batches:
+            job = scripts.of(batch.claim.job_id)
+            pipeline.evalsha(
+                scripts.APPEND_DIGEST,
+                len(job),
+                *job,
+                batch.claim.token,
+                keys.ACTIVE_TTL_S,
+                batch.first_seq,
+                *batch.rows,
+            )
+        return pipeline.execute(raise_on_error=False)
+
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
+        """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""
+        assert outcome.status is not None
+        error = outcome.error.model_dump_json() if outcome.error else ""
+        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
+        if outcome.score is not None:
+            arguments += [outcome.score.summary, outcome.score.bits, outcome.score.heat]
+        elif outcome.ranking is not None:
+            arguments.append(outcome.ranking)
+        return bool(self._run(scripts.SETTLE, job_id, *arguments))
+
+    def release(self, claim: Claim) -> bool:
+        """Give the unfinished job back to the queue. False when it is not ours."""
+        return bool(self._run(scripts.RELEASE, claim.job_id, claim.token))
+
+    def has_ended(self, job_id: str) -> bool:
+        """Whether the job is in a final state, or gone."""
+        status = self._redis.hget(keys.job(job_id), "status")
+        return status not in OPEN
+
+    def rows(self, claim: Claim) -> list[RowDrawn]:
+        """The rows that earlier attempts published, in their order."""
+        entries = self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0") if claim.last_seq else []
+        return [
+            RowDrawn.model_validate_json(fields[b"data"])
+            for _, fields in entries
+            if fields[b"type"].decode() == EventType.ROW
+        ]
+
+    def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the jobs that someone asked to cancel."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hexists(keys.job(job_id), "cancel_requested")
+        return [job_id for job_id, asked in zip(job_ids, pipeline.execute(), strict=True) if asked]
+
+    def _run(self, script: str, job_id: str, *arguments: str | int | bytes) -> Any:
+        job = scripts.of(job_id)
+        return self._redis.eval(script, len(job), *job, *arguments)

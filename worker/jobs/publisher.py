@@ -1,0 +1,193 @@
+"""Rows out, and how jobs end: a thread of its own, so that a slow or absent Redis never stalls the engine.
+
+Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so a batch whose answer was lost is
+sent again and changes nothing. The rows of all jobs that are waiting go out in one round trip, and while the engine is
+busy there is one every few milliseconds: it is the round trips and their scripts that cost, not the rows.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from worker.contract.jobs import JobStatus
+from worker.jobs.ledger import Answer, Batch
+from worker.orders.claims import CANCELED, LOST, Claim, Outcome
+
+MAX_ROWS_PER_BATCH = 256
+"""Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
+
+PACE_S = 0.01
+"""From one round trip to the next, at the least. What comes after a pause goes out at once."""
+
+
+class LedgerPort(Protocol):
+    """What is asked of worker.jobs.ledger.Ledger here."""
+
+    def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
+    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> bool: ...
+    def has_ended(self, job_id: str, /) -> bool: ...
+
+
+@dataclass
+class _Outbox:
+    claim: Claim
+    next_seq: int
+    rows: list[str] = field(default_factory=list)
+    outcome: Outcome | None = None
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.rows) or self.outcome is not None
+
+
+class Publisher:
+    """Publishes the rows of open claims, and settles each once its rows are out.
+
+    on_stopped(token): the job shall not be drawn any further (canceled, or lost).
+    on_closed(claim, outcome): called once for each claim when nothing more will be written for it.
+    Both are called from the publisher's thread.
+    """
+
+    def __init__(
+        self, ledger: LedgerPort, on_stopped: Callable[[str], None], on_closed: Callable[[Claim, Outcome], None]
+    ) -> None:
+        self._ledger = ledger
+        self._on_stopped = on_stopped
+        self._on_closed = on_closed
+        self._outboxes: dict[str, _Outbox] = {}
+        self._changed = threading.Condition()
+        self._deadline_passed = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._log = structlog.get_logger("publisher")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Publish what is waiting, as far as that succeeds within the timeout, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        self._deadline_passed.set()
+        self._thread.join(timeout_s)
+
+    def open(self, claim: Claim) -> None:
+        with self._changed:
+            self._outboxes[claim.token] = _Outbox(claim, next_seq=claim.last_seq + 1)
+
+    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+        """Queue the new rows of some claims (stream entries in JSON, in order); those of ended claims are ignored."""
+        with self._changed:
+            for token, entries in rows.items():
+                outbox = self._outboxes.get(token)
+                if outbox is not None and outbox.outcome is None:
+                    outbox.rows.extend(entries)
+            self._changed.notify()
+
+    def end(self, token: str, outcome: Outcome) -> None:
+        """Settle the claim once its rows are out. The first outcome stands."""
+        with self._changed:
+            outbox = self._outboxes.get(token)
+            if outbox is not None and outbox.outcome is None:
+                outbox.outcome = outcome
+                self._changed.notify()
+
+    def cancel(self, job_id: str) -> None:
+        """End every open claim on this job as canceled; its waiting rows are dropped."""
+        with self._changed:
+            tokens = [token for token, outbox in self._outboxes.items() if outbox.claim.job_id == job_id]
+        for token in tokens:
+            self._cancel(token)
+
+    def open_jobs(self) -> list[str]:
+        with self._changed:
+            return [outbox.claim.job_id for outbox in self._outboxes.values()]
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while self._wait_for_work(wait_s):
+            next_at = time.monotonic() + PACE_S
+            try:
+                accepted = self._publish_rows()
+                self._settle_ended()
+            except RedisError as error:
+                accepted = False
+                self._log.warning("redis_away", error=str(error))
+            wait_s = max(0.0, next_at - time.monotonic()) if accepted else min(max(2 * wait_s, 0.05), 1.0)
+
+    def _wait_for_work(self, wait_s: float) -> bool:
+        """Block until there is something to write. False: stop."""
+        if self._deadline_passed.wait(wait_s):
+            return False
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._has_work())
+            return self._has_work() and not self._deadline_passed.is_set()
+
+    def _has_work(self) -> bool:
+        return any(outbox.has_work for outbox in self._outboxes.values())
+
+    def _publish_rows(self) -> bool:
+        """One round trip with what is waiting. False when Redis refused some of it for now."""
+        with self._changed:
+            batches = [
+                Batch(outbox.claim, outbox.next_seq, tuple(outbox.rows[:MAX_ROWS_PER_BATCH]))
+                for outbox in self._outboxes.values()
+                if outbox.rows
+            ]
+        if not batches:
+            return True
+        answers = self._ledger.append(batches)
+        for batch, answer in zip(batches, answers, strict=True):
+            self._note(batch, answer)
+        return not any(isinstance(answer, RedisError) for answer in answers)
+
+    def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
+        token = batch.claim.token
+        if isinstance(answer, RedisError):
+            self._log.warning("rows_refused", job_id=batch.claim.job_id, error=str(answer))
+        elif answer is Answer.CANCELING:
+            self._cancel(token)
+        elif answer is Answer.LOST:
+            self._close(token, LOST)
+            self._on_stopped(token)
+        else:
+            with self._changed:
+                outbox = self._outboxes[token]
+                del outbox.rows[: len(batch.rows)]
+                outbox.next_seq += len(batch.rows)
+
+    def _cancel(self, token: str) -> None:
+        with self._changed:
+            outbox = self._outboxes.get(token)
+            if outbox is None or (outbox.outcome is not None and not outbox.rows):
+                return
+            outbox.rows.clear()
+            outbox.outcome = CANCELED
+            self._changed.notify()
+        self._on_stopped(token)
+
+    def _settle_ended(self) -> None:
+        with self._changed:
+            ended = [o for o in self._outboxes.values() if o.outcome is not None and not o.rows]
+        for outbox in ended:
+            claim, outcome = outbox.claim, outbox.outcome
+            assert outcome is not None
+            settled = self._ledger.settle(claim.job_id, claim.token, outcome)
+            if not settled and not self._ledger.has_ended(claim.job_id):
+                outcome = LOST
+            self._close(claim.token, outcome)
+
+    def _close(self, token: str, outcome: Outcome) -> None:
+        with self._changed:
+            outbox = self._outboxes.pop(token)
+        status = outcome.status.value if outcome.status else "lost"
+        level = self._log.warning if outcome.status is JobStatus.FAILED else self._log.info
+        level("job_closed", job_id=outbox.claim.job_id, status=status, error=outcome.error and outcome.error.detail)
+        self._on_closed(outbox.claim, outcome)

@@ -1,0 +1,164 @@
+"""From a job's description to the images the engine draws: given pixels, and rows that are drawn already.
+
+A row that was published is a given row from then on: noise is a pure function of (seed, sample, y, x, colour), so what
+is drawn after it is the same as if nothing had happened, in both images of a Multi-Scale model. Arrays only: no Redis,
+no queue.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
+from model_core.image_request import ImageRequest
+from worker.contract.cards import ModelCard
+from worker.contract.events import RowDrawn, Stage, row_entry
+from worker.contract.jobs import JobKind, JobSpec
+from worker.orders.faults import JobRefusedError, kind_refused, malformed_spec, model_changed, shape_mismatch
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """One image of a job that still lacks rows. The engine's first `skip` rows of it are published already."""
+
+    request: ImageRequest
+    skip: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the client sent, as values: of a completion (C, H, W) with keep (H, W), True = given; of an upsampling the
+    small image (C, s, s)."""
+
+    values: NDArray[np.integer] | None = None
+    keep: NDArray[np.bool_] | None = None
+    small: NDArray[np.integer] | None = None
+
+
+def check_spec(spec: JobSpec, card: ModelCard) -> None:
+    """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""
+    if spec.digest != card.digest:
+        raise JobRefusedError(model_changed(spec.model))
+    if _shape(card) != _shape(spec):
+        raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))
+    if spec.kind not in card.can:
+        raise JobRefusedError(kind_refused(spec.model, list(card.can)))
+
+
+def _shape(of: JobSpec | ModelCard) -> str:
+    first = f", first {(of.channels, of.small_height, of.small_width)}" if of.small_height or of.small_width else ""
+    return f"{(of.channels, of.height, of.width)}{first}"
+
+
+def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given | None:
+    """The input of a completion or an upsampling as values; None for a sample. JobRefusedError when it does not fit."""
+    if spec.kind is JobKind.UPSAMPLE:
+        return Given(small=pixels_to_values(_picture(spec, pixels, spec.small_height, spec.small_width), values))
+    if spec.kind is not JobKind.COMPLETE:
+        return None
+    H, W = spec.height, spec.width
+    image = _picture(spec, pixels, H, W)
+    if len(keep) != H * W:
+        raise JobRefusedError(malformed_spec(f"A completion needs {H * W} keep bytes; there are {len(keep)}."))
+    return Given(pixels_to_values(image, values), np.frombuffer(keep, np.uint8).reshape(H, W) != 0)
+
+
+def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np.uint8], int]:
+    """A score's input as values (C, H, W), and how many of its pixels were moved to get there. JobRefusedError when it
+    does not fit."""
+    if spec.pixel is not None and (spec.pixel.x >= spec.width or spec.pixel.y >= spec.height):
+        raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
+    return nearest_values(_picture(spec, pixels, spec.height, spec.width), values)
+
+
+def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Pixel bytes as (C, height, width)."""
+    size = height * width * spec.channels
+    if len(pixels) != size:
+        raise JobRefusedError(malformed_spec(f"Its image needs {size} bytes; there are {len(pixels)}."))
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, spec.channels).transpose(2, 0, 1)
+
+
+def plan_images(spec: JobSpec, values: int, given: Given | None, rows: Iterable[RowDrawn]) -> list[PlannedImage]:
+    """The images of the job that still lack rows. `rows`: what earlier attempts published, in order."""
+    drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
+    for row in rows:
+        drawn.setdefault((row.sample, row.stage), []).append(row)
+    plans = []
+    for sample in range(spec.n):
+        small, final = (drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL))
+        if len(final) < spec.height:
+            plans.append(_plan(spec, values, sample, given or Given(), small, final))
+    return plans
+
+
+def _plan(
+    spec: JobSpec, values: int, sample: int, given: Given, small: Sequence[RowDrawn], final: Sequence[RowDrawn]
+) -> PlannedImage:
+    rows = _small_rows(spec, values, small)
+    first = given.small if given.small is not None else rows if len(small) == spec.small_height else None
+    known, keep = _known(spec, values, given, final)
+    partial = bool(keep.any())
+    request = ImageRequest(
+        seed=spec.seed,
+        sample=sample,
+        temperature=spec.temperature,
+        known=known if partial else None,
+        keep=keep if partial else None,
+        small=first,
+        member=0 if spec.kind is JobKind.COMPLETE else None,
+        known_small=rows if first is None else None,
+    )
+    return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))
+
+
+def _known(
+    spec: JobSpec, values: int, given: Given, final: Sequence[RowDrawn]
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Values (C, H, W) and keep (H, W) of the final image: what the client gave, and the rows that are drawn."""
+    C, H, W = spec.channels, spec.height, spec.width
+    known = np.zeros((C, H, W), np.int64) if given.values is None else given.values.astype(np.int64)
+    keep = np.zeros((H, W), bool) if given.keep is None else given.keep.copy()
+    for row in final:
+        known[:, row.y] = _row_values(row, C, values)
+        keep[row.y] = True
+    return known, keep
+
+
+def _small_rows(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray[np.integer] | None:
+    """The first k rows (C, k, s) of the small image, all that are drawn; None where there are none yet."""
+    if not spec.draws_small or not rows:
+        return None
+    small = np.zeros((spec.channels, len(rows), spec.small_width), np.int64)
+    for row in rows:
+        small[:, row.y] = _row_values(row, spec.channels, values)
+    return small
+
+
+def drawn_images(spec: JobSpec, values: int, rows: Iterable[RowDrawn]) -> NDArray[np.integer]:
+    """The final images as values (n, C, H, W), as far as their rows are published; zeros elsewhere."""
+    images = np.zeros((spec.n, spec.channels, spec.height, spec.width), np.int64)
+    for row in rows:
+        if row.stage is Stage.FINAL:
+            images[row.sample, :, row.y] = _row_values(row, spec.channels, values)
+    return images
+
+
+def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
+    """(C, W)."""
+    return pixels_to_values(np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values).T
+
+
+def row_event(sample: int, y: int, row: NDArray[np.integer], values: int, stage: Stage = Stage.FINAL) -> str:
+    """The stream entry (JSON) of one drawn row of values (C, W)."""
+    pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
+    return row_entry(sample, y, pixel_by_pixel.translate(_pixel_of_value(values)), stage)
+
+
+@lru_cache
+def _pixel_of_value(levels: int) -> bytes:
+    """For bytes.translate, a tenth of the time of an array operation on a short row."""
+    return values_to_pixels(np.arange(levels), levels).tobytes().ljust(256, b"\0")

@@ -1,0 +1,197 @@
+"""Finds the jobs of dead workers and of interrupted moments, and sees that each goes on or ends.
+
+Every worker runs this about once a second; a short lock, given back at once, keeps them from doing it all at the same
+time. RQ's own maintenance takes its lock for 15 minutes and does not give it back when it dies.
+
+What is found, and what becomes of it:
+    a lease that lapsed, retries left         -> front of the queue
+    a lease that lapsed, retries spent        -> failed, "worker-lost"
+    an id taken but never begun               -> front of the queue
+    an id whose queue record is gone          -> failed, "worker-lost"
+    a job that RQ calls failed, still open    -> failed, "worker-lost"
+    an open job that is in none of these      -> front of the queue
+A job that waits, parked, for a worker that can do it is none of this: see worker.queue.parking.
+Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
+"""
+
+import threading
+import time
+import uuid
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+from rq.defaults import RQ_KEY_PREFIX
+from rq.exceptions import NoSuchJobError
+from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+from rq.timeouts import TimerDeathPenalty
+from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
+
+from worker.contract import keys
+from worker.jobs.announcement import withdraw
+from worker.jobs.ledger import Ledger
+from worker.orders.claims import failed
+from worker.orders.faults import worker_lost
+from worker.queue.leases import INSTANT_S, LAPSE, redis_time
+from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
+from worker.queue.sweeps import SWEEP_INTERMEDIATE, SWEEP_STRAYS
+
+INTERVAL_S = 1.0
+LOCK = "px:recovery"
+LOCK_TTL_S = 5
+LONG_SWEEP_EVERY_S = 30.0
+STRAY_AFTER_S = 20.0
+FAILED_SWEEP_LIMIT = 1000
+"""How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
+
+UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class Recovery:
+    """One queue's recovery. Every method may raise RedisError."""
+
+    def __init__(self, redis: Redis, queue: str = keys.QUEUE) -> None:
+        self._redis: Any = redis
+        self._queue = queue_of(queue, redis)
+        self._ledger = Ledger(redis)
+        self._lock = f"{LOCK}:{queue}"
+        self._started = StartedJobRegistry(
+            queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
+        )
+        self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
+        self._swept_long_at = 0.0
+        self._log = structlog.get_logger("recovery")
+
+    def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
+        """One pass, unless another worker is at it."""
+        token = uuid.uuid4().hex
+        if not self._redis.set(self._lock, token, nx=True, ex=LOCK_TTL_S):
+            return False
+        try:
+            self.expire_leases()
+            self.sweep_intermediate(stranded_after_s)
+            self._sweep_sometimes()
+        finally:
+            self._redis.eval(UNLOCK, 1, self._lock, token)
+        return True
+
+    def expire_leases(self) -> None:
+        """Retry the jobs whose lease has lapsed, or end them when their retries are spent."""
+        now = redis_time(self._redis) - INSTANT_S
+        expired = self._redis.zrangebyscore(self._started.key, 0, now)
+        for member in expired:
+            self._settle_if_given_up(member)
+        if expired:
+            self._log.warning("leases_expired", members=[member.decode(errors="replace") for member in expired])
+            self._started.cleanup(timestamp=now)
+
+    def _settle_if_given_up(self, member: bytes) -> None:
+        """End the job before RQ does: RQ's side is tried again when this process dies in between, ours would not be."""
+        job_id = member.decode(errors="replace").partition(":")[0]
+        try:
+            job = DrawJob.fetch(job_id, connection=self._redis, serializer=SERIALIZER)
+            if job.is_started and not job.should_retry:
+                self._settle_lost(job_id)
+        except NoSuchJobError:
+            self._settle_lost(job_id)
+        except RedisError:
+            raise
+        except Exception as error:  # the edge to whoever can write to Redis: a record that RQ cannot read
+            self._log.error("record_unreadable", job_id=job_id, error=repr(error))
+            self._redis.zrem(self._started.key, member)
+            self._settle_lost(job_id)
+
+    def sweep_intermediate(self, older_than_s: float) -> None:
+        """Give back ids that a worker took and never began."""
+        lists = [self._queue.intermediate_queue_key, self._queue.key, f"px:taken:{self._queue.name}"]
+        for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s, DrawJob.redis_job_namespace_prefix):
+            self._settle_lost(job_id.decode(errors="replace"))
+
+    def _sweep_sometimes(self) -> None:
+        if time.monotonic() - self._swept_long_at >= LONG_SWEEP_EVERY_S:
+            self.sweep_failed()
+            self.sweep_strays(STRAY_AFTER_S)
+            self._swept_long_at = time.monotonic()
+
+    def sweep_failed(self) -> None:
+        """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
+        for job_id in self._redis.zrevrange(self._failed.key, 0, FAILED_SWEEP_LIMIT - 1):
+            self._settle_lost(job_id.decode(errors="replace"))
+
+    def sweep_strays(self, older_than_s: float) -> None:
+        """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
+        queue = self._queue
+        seen, parked = f"px:strays:{queue.name}", keys.parked(queue.name)
+        places = [queue.key, queue.intermediate_queue_key, self._started.key, seen, parked]
+        prefix = DrawJob.redis_job_namespace_prefix
+        answer = self._redis.eval(SWEEP_STRAYS, len(places), *places, older_than_s, prefix)
+        returned, gone = ([job_id.decode(errors="replace") for job_id in ids] for ids in answer)
+        if returned:
+            self._log.error("strays_returned", job_ids=returned)
+        for job_id in gone:
+            self._settle_lost(job_id)
+
+    def _settle_lost(self, job_id: str) -> None:
+        try:
+            if self._ledger.settle(job_id, "", failed(worker_lost())):
+                self._log.error("job_lost", job_id=job_id)
+        except ResponseError as error:  # not a job's record at all
+            self._log.error("record_unreadable", job_id=job_id, error=str(error))
+
+    def expire_worker(self, name: str) -> None:
+        """Let every lease of this worker lapse now, and forget the worker."""
+        record, held = f"{RQ_KEY_PREFIX}:worker:{name}", WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)
+        members = self._redis.smembers(held)
+        with self._redis.pipeline() as pipeline:
+            pipeline.eval(LAPSE, 1, self._started.key, *members)
+            pipeline.srem(REDIS_WORKER_KEYS, record)
+            pipeline.srem(WORKERS_BY_QUEUE_KEY % self._queue.name, record)
+            pipeline.delete(record, held)
+            pipeline.execute()
+        withdraw(self._redis, name)
+
+    def any_worker_alive(self) -> bool:
+        records = self._redis.smembers(WORKERS_BY_QUEUE_KEY % self._queue.name)
+        return any(self._redis.exists(record) for record in records)
+
+
+def recover(name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S) -> None:
+    """Hand the jobs of a worker that is known to be dead to its peers now, without waiting for its leases.
+
+    For a supervisor that saw the process end. Raises RedisError; what it did not get done, the leases will.
+    """
+    recovery = Recovery(redis, queue)
+    recovery.expire_worker(name)
+    stranded_after_s = keys.LEASE_S if recovery.any_worker_alive() else 0
+    deadline = time.monotonic() + patience_s
+    while not recovery.run_once(stranded_after_s) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+class RecoveryThread:
+    """Runs a pass each second; after a Redis outage first leaves the living a lease's time to renew what is theirs."""
+
+    def __init__(self, recovery: Recovery) -> None:
+        self._recovery = recovery
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
+        self._log = structlog.get_logger("recovery")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        self._stopped.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while not self._stopped.wait(wait_s):
+            try:
+                self._recovery.run_once()
+                wait_s = INTERVAL_S
+            except RedisError as error:
+                self._log.warning("redis_away", error=str(error))
+                wait_s = keys.LEASE_S
