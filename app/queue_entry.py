@@ -41,7 +41,7 @@ def queue_key(name: str = keys.QUEUE) -> str:
 
 
 def rq_job_key(job_id: str) -> str:
-    return f"rq:job:{job_id}"
+    return f"{keys.RQ_JOB}{job_id}"
 
 
 def enqueue_commands(job_id: str, queue: str = keys.QUEUE, high: bool = False) -> str:

@@ -7,10 +7,8 @@ Each call gives up after `budget_s` with redis.exceptions.TimeoutError. All may 
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -23,6 +21,7 @@ from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
 from worker.contract.jobs import JobRecord, JobSpec
+from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
 from worker.contract.submission import Gate, Verdict
 
@@ -31,41 +30,9 @@ _log = structlog.get_logger("pixelrnn.api")
 BATCH = 256
 """Entries in one answer to a stream's reader."""
 
-_READ = """
--- KEYS: job, tombstone. ARGV: job id. Returns the job's hash, its place in its queue, whether it ever was, the time.
-local status, queue = unpack(redis.call('HMGET', KEYS[1], 'status', 'queue'))
-local index = status == 'queued' and queue and redis.call('LPOS', queue, ARGV[1])
-return {redis.call('HGETALL', KEYS[1]), index, redis.call('EXISTS', KEYS[2]), redis.call('TIME')}
-"""
-
-_WITHDRAW = """
--- KEYS: job, RQ job. ARGV: job id, prefix of the parked sets. Only an id that still waits may lose its entry; a worker
--- may hold the others.
-local queue = redis.call('HGET', KEYS[1], 'queue')
-if not queue then return end
-local parked = ARGV[2] .. string.gsub(queue, '^rq:queue:', '')
-if redis.call('LREM', queue, 1, ARGV[1]) + redis.call('ZREM', parked, ARGV[1]) > 0 then redis.call('DEL', KEYS[2]) end
-"""
-
-_FLEET = f"""
--- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs,
--- parked jobs, open jobs, load, drawn, busy, took, totals.
-local depths, since, parked = {{}}, false, 0
-for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  depths[#depths + 1] = queue
-  depths[#depths + 1] = redis.call('LLEN', queue)
-  parked = parked + redis.call('ZCARD', '{keys.parked("")}' .. string.gsub(queue, '^rq:queue:', ''))
-  local head = redis.call('LINDEX', queue, 0)
-  local at = head and redis.pcall('HGET', '{keys.job("")}' .. head, 'created_at')
-  at = type(at) == 'string' and tonumber(at)
-  if at and (not since or at < since) then since = at end
-end
-since = since and string.format('%.6f', since)
-return {{redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', '{keys.OPEN}'),
-        redis.call('HMGET', '{keys.LOAD}', 'work', 'accepted'), redis.call('HGETALL', '{keys.DRAWN}'),
-        redis.call('HGETALL', '{keys.BUSY}'), redis.call('HGETALL', '{keys.TOOK}'),
-        redis.call('HGETALL', '{keys.TOTALS}')}}
-"""
+_READ = load("app", "read")
+_WITHDRAW = load("app", "withdraw")
+_FLEET = load("app", "fleet")
 
 
 @dataclass(frozen=True)
@@ -140,11 +107,6 @@ def _but_for_trouble(answers: list[Any]) -> list[Any]:
     return answers
 
 
-@lru_cache
-def _digest(script: str) -> str:
-    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-
-
 class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
@@ -163,7 +125,7 @@ class Store:
         pixels, keep = (None, b"") if given is None else (given.pixels, given.keep)
         words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
         async with self._within_budget():
-            answer = await self._eval(submission.SUBMIT, scripts.of(spec.id), words)
+            answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return Verdict(answer[0].decode()), answer[1:]
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
@@ -209,7 +171,7 @@ class Store:
         async with self._within_budget():
             result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
             if result == b"canceled":
-                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id, keys.parked("")])
+                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
         return result.decode()
 
     async def delete(self, job_id: str) -> None:
@@ -287,7 +249,7 @@ class Store:
         """Run a script by its digest, because a script is many times as long as its arguments."""
         words = (len(script_keys), *script_keys, *arguments)
         try:
-            return await self._redis.execute_command("EVALSHA", _digest(script), *words)
+            return await self._redis.execute_command("EVALSHA", digest_of(script), *words)
         except redis_errors.NoScriptError:
             return await self._redis.execute_command("EVAL", script, *words)
 

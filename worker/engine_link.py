@@ -1,4 +1,4 @@
-"""The worker's end of the engine's process: starts it (worker.engine.process), gives it orders, hears what it has drawn."""
+"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn."""
 
 import socket
 import subprocess

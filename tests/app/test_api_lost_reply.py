@@ -14,7 +14,7 @@ from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
-from worker.contract import submission
+from worker.contract import scripts
 
 SEEN_BY_THE_SERVER_S = 0.2
 
@@ -74,7 +74,7 @@ def _hang_up(end: socket.socket) -> None:
 def test_job_is_queued_once_when_the_reply_is_lost(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
     """The client gets 503 and cannot know, but Redis never gets the same job twice."""
     target = redis_url.removeprefix("unix://").partition("?")[0]
-    digest = worker.redis.script_load(submission.SUBMIT)
+    digest = worker.redis.script_load(scripts.SUBMIT)
     path = str(tmp_path / "proxy")
     with (
         losing_replies_to(digest.encode(), path, target),

@@ -7,6 +7,7 @@ import pytest
 
 from app.services.row_reader import SHARDS, Pause, RowReader
 from app.store import Store
+from tests.acceptance import ACCEPT
 from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys, scripts
 from worker.contract.jobs import JobSpec
@@ -21,7 +22,7 @@ def job(worker: HandWorker, name: str, n: int = 64) -> JobSpec:
     """A running job of `n` images with 4 rows each."""
     shape = GREY.model_dump(include={"height", "width", "channels", "digest"})
     spec = JobSpec(id=name, kind="sample", model="grey", seed=1, n=n, temperature=1, **shape)
-    worker.redis.eval(scripts.ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S)
+    worker.redis.eval(ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S)
     worker.redis.eval(scripts.CLAIM, 4, *scripts.of(name), worker.token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
     return spec
 

@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 from rq import Queue, Retry
 
+from tests.acceptance import ACCEPT
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
@@ -69,7 +70,7 @@ class Client:
         """The job's own record, without a queue entry."""
         text = spec_json if spec_json is not None else spec.model_dump_json()
         names = scripts.of(spec.id)
-        assert self.redis.eval(scripts.ACCEPT, 4, *names, text, spec.rows_total, keys.ACTIVE_TTL_S, *image) == 1
+        assert self.redis.eval(ACCEPT, 4, *names, text, spec.rows_total, keys.ACTIVE_TTL_S, *image) == 1
 
     def enqueue(self, job_id: str, function: str = keys.JOB_FUNCTION, args: list[str] | None = None) -> None:
         """The queue entry."""

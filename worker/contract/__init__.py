@@ -11,7 +11,8 @@ never pickle.
     events.py    what a job's stream says
     scores.py    how likely a model finds a picture
     cards.py     what a model is, and which worker holds it
-    scripts.py   the job life cycle as atomic Lua: accept, claim, append, settle, cancel
-    books.py     what is open, what is drawn in a second, what has ended, kept by those scripts
-    submission.py   the gate before the queue, in the same script as the acceptance
+    scripts.py   the life of a job as atomic scripts: submit, claim, append, settle, cancel, release
+    submission.py   the gate before the queue: what `submit` is told, and what it answers
+    loader.py    Lua files with their includes
+    lua/         those scripts, and the books that they keep: what is open, drawn in a second, ended
 """

@@ -4,6 +4,12 @@ QUEUE = "pixelrnn"
 """The RQ queue of workers that were not given another. A worker listens on exactly one: with several, RQ pops
 non-atomically and a crash loses the job. All workers of one queue hold the same models."""
 
+RQ_QUEUE = "rq:queue:"
+"""What RQ puts before the name of a queue to get the key of its list of waiting ids."""
+
+RQ_JOB = "rq:job:"
+"""What RQ puts before a job's id to get the key of its own record."""
+
 JOB_FUNCTION = "worker.tasks.draw"
 """The only function a worker runs, whatever a queue entry names."""
 
@@ -59,12 +65,17 @@ ANNOUNCE_TTL_S = 15
 """A worker that has not renewed its announcement for this long is gone."""
 
 
+JOB = "px:job:"
+PARKED = "px:parked:"
+"""The beginnings of the keys below, for scripts that find the job or the queue themselves."""
+
+
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
     owner, attempts, last_seq, cancel_requested; and for the books client, ticket, kind, model, work (values to draw),
     ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the set of that
     name holds it."""
-    return f"px:job:{job_id}"
+    return f"{JOB}{job_id}"
 
 
 def events(job_id: str) -> str:
@@ -85,7 +96,22 @@ def image(job_id: str) -> str:
 
 def parked(queue: str) -> str:
     """Sorted set of the ids that a worker of this queue took, could not do, and left for one that can; by time."""
-    return f"px:parked:{queue}"
+    return f"{PARKED}{queue}"
+
+
+def recovery_lock(queue: str) -> str:
+    """Held by the worker that looks after the jobs of dead ones, for seconds."""
+    return f"px:recovery:{queue}"
+
+
+def taken(queue: str) -> str:
+    """Hash: when each id that a worker took and has not begun was first seen so."""
+    return f"px:taken:{queue}"
+
+
+def strays(queue: str) -> str:
+    """Hash: when each open job that nobody seems to have was first seen so."""
+    return f"px:strays:{queue}"
 
 
 def tombstone(job_id: str) -> str:

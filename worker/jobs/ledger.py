@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, RedisError
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn
 from worker.contract.jobs import JobStatus
+from worker.contract.loader import digest_of
 from worker.orders.claims import Claim, Outcome
 
 OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
@@ -105,7 +106,7 @@ class Ledger:
         for batch in batches:
             job = scripts.of(batch.claim.job_id)
             pipeline.evalsha(
-                scripts.APPEND_DIGEST,
+                digest_of(scripts.APPEND),
                 len(job),
                 *job,
                 batch.claim.token,

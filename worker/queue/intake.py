@@ -34,9 +34,8 @@ from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_entry
 from worker.process.redis_clients import BLOCK_S, BLOCKING_TIMEOUT_S
-from worker.queue.leases import GRANT, RENEW
-from worker.queue.parking import PARK, UNPARK
 from worker.queue.rq_job import SERIALIZER, DrawJob
+from worker.queue.scripts import GRANT, PARK, RENEW, UNPARK
 
 RECORD_TTL_S = keys.ANNOUNCE_TTL_S
 """RQ's record of a worker outlives its last heartbeat by this, so that a killed worker's name is soon free again."""
@@ -307,7 +306,7 @@ class BatchWorker(SimpleWorker):
     def _park(self, job: DrawJob, queue: Queue) -> None:
         self._slog.warning("job_parked", job_id=job.id)
         places = [keys.job(job.id), queue.intermediate_queue_key, self._parked]
-        self.connection.eval(PARK, len(places), *places, job.id, keys.ACTIVE_TTL_S)
+        self.connection.eval(PARK, len(places), *places, job.id)
 
     def _drop_duplicate(self, job: DrawJob, queue: Queue) -> None:
         """The job is under way. Its status is set right again: a crash would lose a job that is not called started."""

@@ -10,7 +10,7 @@ What is found, and what becomes of it:
     an id whose queue record is gone          -> failed, "worker-lost"
     a job that RQ calls failed, still open    -> failed, "worker-lost"
     an open job that is in none of these      -> front of the queue
-A job that waits, parked, for a worker that can do it is none of this: see worker.queue.parking.
+A job that waits, parked, for a worker that can do it is none of this: see worker.queue.scripts.
 Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
 """
 
@@ -34,19 +34,25 @@ from worker.jobs.announcement import withdraw
 from worker.jobs.ledger import Ledger
 from worker.orders.claims import failed
 from worker.orders.faults import worker_lost
-from worker.queue.leases import INSTANT_S, LAPSE, redis_time
 from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
-from worker.queue.sweeps import SWEEP_INTERMEDIATE, SWEEP_STRAYS
+from worker.queue.scripts import LAPSE, SWEEP_INTERMEDIATE, SWEEP_STRAYS, UNLOCK
 
 INTERVAL_S = 1.0
-LOCK = "px:recovery"
+INSTANT_S = 1e-6
+"""A lease that lapses at this very moment is left to the next pass."""
+
 LOCK_TTL_S = 5
 LONG_SWEEP_EVERY_S = 30.0
 STRAY_AFTER_S = 20.0
 FAILED_SWEEP_LIMIT = 1000
 """How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
 
-UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+def redis_time(redis: Redis) -> float:
+    """Seconds since 1970 by Redis's clock."""
+    answer: Any = redis.time()
+    seconds, microseconds = answer
+    return seconds + microseconds / 1e6
 
 
 class Recovery:
@@ -56,7 +62,7 @@ class Recovery:
         self._redis: Any = redis
         self._queue = queue_of(queue, redis)
         self._ledger = Ledger(redis)
-        self._lock = f"{LOCK}:{queue}"
+        self._lock = keys.recovery_lock(queue)
         self._started = StartedJobRegistry(
             queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
         )
@@ -105,8 +111,8 @@ class Recovery:
 
     def sweep_intermediate(self, older_than_s: float) -> None:
         """Give back ids that a worker took and never began."""
-        lists = [self._queue.intermediate_queue_key, self._queue.key, f"px:taken:{self._queue.name}"]
-        for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s, DrawJob.redis_job_namespace_prefix):
+        lists = [self._queue.intermediate_queue_key, self._queue.key, keys.taken(self._queue.name)]
+        for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s):
             self._settle_lost(job_id.decode(errors="replace"))
 
     def _sweep_sometimes(self) -> None:
@@ -123,10 +129,8 @@ class Recovery:
     def sweep_strays(self, older_than_s: float) -> None:
         """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
         queue = self._queue
-        seen, parked = f"px:strays:{queue.name}", keys.parked(queue.name)
-        places = [queue.key, queue.intermediate_queue_key, self._started.key, seen, parked]
-        prefix = DrawJob.redis_job_namespace_prefix
-        answer = self._redis.eval(SWEEP_STRAYS, len(places), *places, older_than_s, prefix)
+        places = [queue.key, queue.intermediate_queue_key, self._started.key, keys.parked(queue.name)]
+        answer = self._redis.eval(SWEEP_STRAYS, len(places) + 1, *places, keys.strays(queue.name), older_than_s)
         returned, gone = ([job_id.decode(errors="replace") for job_id in ids] for ids in answer)
         if returned:
             self._log.error("strays_returned", job_ids=returned)

@@ -9,7 +9,7 @@ from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Ledger, Unclaimed
 from worker.orders.claims import SUCCEEDED
 from worker.queue import recovery
-from worker.queue.leases import redis_time
+from worker.queue.recovery import redis_time
 from worker.queue.rq_job import SERIALIZER, DrawJob
 
 
@@ -124,9 +124,9 @@ def test_others_recover_when_one_record_cannot_be_read(client: Client) -> None:
 def test_pass_is_left_out_when_another_worker_is_at_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """One at a time; the lock is short and given back even when the pass fails."""
     pass_ = recovery.Recovery(client.redis)
-    client.redis.set(f"{recovery.LOCK}:{keys.QUEUE}", "other", ex=5)
+    client.redis.set(keys.recovery_lock(keys.QUEUE), "other", ex=5)
     assert not pass_.run_once()
-    client.redis.delete(f"{recovery.LOCK}:{keys.QUEUE}")
+    client.redis.delete(keys.recovery_lock(keys.QUEUE))
 
     def fail(*_: object) -> None:
         raise RuntimeError("in the middle")
@@ -134,7 +134,7 @@ def test_pass_is_left_out_when_another_worker_is_at_it(client: Client, monkeypat
     monkeypatch.setattr(pass_, "expire_leases", fail)
     with pytest.raises(RuntimeError):
         pass_.run_once()
-    assert not client.redis.exists(f"{recovery.LOCK}:{keys.QUEUE}")
+    assert not client.redis.exists(keys.recovery_lock(keys.QUEUE))
 
 
 def test_jobs_return_at_once_when_a_supervisor_saw_their_worker_die(client: Client) -> None:

@@ -1,0 +1,18 @@
+--!include names
+-- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs,
+-- parked jobs, open jobs, load, drawn, busy, took, totals.
+local depths, since, parked = {}, false, 0
+for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  depths[#depths + 1] = queue
+  depths[#depths + 1] = redis.call('LLEN', queue)
+  parked = parked + redis.call('ZCARD', keys.PARKED .. string.sub(queue, #keys.RQ_QUEUE + 1))
+  local head = redis.call('LINDEX', queue, 0)
+  local at = head and redis.pcall('HGET', keys.JOB .. head, 'created_at')
+  at = type(at) == 'string' and tonumber(at)
+  if at and (not since or at < since) then since = at end
+end
+since = since and string.format('%.6f', since)
+return {redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', keys.OPEN),
+        redis.call('HMGET', keys.LOAD, 'work', 'accepted'), redis.call('HGETALL', keys.DRAWN),
+        redis.call('HGETALL', keys.BUSY), redis.call('HGETALL', keys.TOOK),
+        redis.call('HGETALL', keys.TOTALS)}

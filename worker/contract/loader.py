@@ -1,0 +1,74 @@
+"""Lua scripts as files: `lua/NAME.lua` beside the module that runs them.
+
+A file may begin with `--!include NAME ...`: those files go before it, each of them once, from its own folder or from
+the contract's. `names` is no file: it is what Lua and Python must agree on, made from keys.py and events.py, so that a
+script writes `keys.OPEN` as Python does.
+"""
+
+import hashlib
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from worker.contract import keys
+from worker.contract.events import TERMINAL_EVENT
+
+_INCLUDE = "--!include "
+_CONTRACT = "worker.contract"
+
+
+def load(package: str, name: str) -> str:
+    """The script of this name of a package, with all that it includes."""
+    return expand(_read(package, name), package)
+
+
+def expand(text: str, package: str = _CONTRACT) -> str:
+    """A script with what it includes before it."""
+    return "".join(_parts(text, package, set()))
+
+
+@lru_cache
+def digest_of(script: str) -> str:
+    """By which the server knows the script once it has been loaded."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _parts(text: str, package: str, seen: set[str]) -> list[str]:
+    first, _, rest = text.partition("\n")
+    if not first.startswith(_INCLUDE):
+        return [text]
+    parts = []
+    for name in first.removeprefix(_INCLUDE).split():
+        if name not in seen:
+            seen.add(name)
+            parts += _parts(_included(package, name), package, seen)
+    return [*parts, rest]
+
+
+def _included(package: str, name: str) -> str:
+    if name == "names":
+        return _names()
+    return _read(package if _file(package, name).is_file() else _CONTRACT, name)
+
+
+def _read(package: str, name: str) -> str:
+    return _file(package, name).read_text("utf-8")
+
+
+def _file(package: str, name: str) -> Traversable:
+    return files(package).joinpath("lua", f"{name}.lua")
+
+
+def _names() -> str:
+    """`keys`: every constant of keys.py; `event_of`: the last event of each final status."""
+    constants = {name: value for name, value in vars(keys).items() if name.isupper()}
+    ends = {status.value: event.value for status, event in TERMINAL_EVENT.items()}
+    return f"local keys = {_table(constants)}\nlocal event_of = {_table(ends)}\n"
+
+
+def _table(values: dict[str, str | int]) -> str:
+    return "{" + ", ".join(f"{name} = {_literal(value)}" for name, value in sorted(values.items())) + "}"
+
+
+def _literal(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else f"'{value}'"

@@ -1,0 +1,20 @@
+--!include clock books
+-- ARGV: owner token, active_ttl, sequence number of the first row, row JSON, row JSON, ...
+-- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
+if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
+local last = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0)
+local added = 0
+for i = 4, #ARGV do
+  local seq = tonumber(ARGV[3]) + i - 4
+  if seq > last then
+    redis.call('XADD', KEYS[2], seq .. '-0', 'type', 'row', 'data', ARGV[i])
+    added = added + 1
+  end
+end
+if added > 0 then
+  redis.call('HSET', KEYS[1], 'last_seq', last + added)
+  book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, tonumber(now()))
+  redis.call('EXPIRE', KEYS[2], ARGV[2])
+end
+return 'ok'

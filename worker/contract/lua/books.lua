@@ -1,0 +1,76 @@
+--!include names
+-- The books: how much is open, how fast it is drawn, how jobs ended. Part of the scripts that change a job.
+--
+-- Work is counted in values: one colour of one pixel. A job without a ticket (one that never passed the gate) is not
+-- booked. What a job that nobody ever ended left in the books goes when its ticket is as old as the job could get.
+-- `at` is seconds since 1970 by Redis's clock.
+
+-- There is work from now on.
+local function begin_busy(at)
+  redis.call('HSET', keys.LOAD, 'busy_since', string.format('%.6f', at))
+end
+
+-- So much was finished now, since the last time or since there is work; a longer wait, such as one for a worker, counts
+-- as one span.
+local function drawn(work, at)
+  local span = math.floor(at / keys.DRAWN_SPAN_S)
+  local since = tonumber(redis.call('HGET', keys.LOAD, 'busy_since') or at)
+  local busy = math.min(math.max(at - since, 0), keys.DRAWN_SPAN_S)
+  redis.call('HINCRBYFLOAT', keys.BUSY, span, string.format('%.6f', busy))
+  begin_busy(at)
+  if redis.call('HINCRBY', keys.DRAWN, span, work) == work then
+    for _, old in ipairs(redis.call('HKEYS', keys.DRAWN)) do
+      if tonumber(old) < span - (keys.DRAWN_SPANS + 1) then
+        redis.call('HDEL', keys.DRAWN, old)
+        redis.call('HDEL', keys.BUSY, old)
+      end
+    end
+    redis.call('EXPIRE', keys.DRAWN, keys.ACTIVE_TTL_S)
+    redis.call('EXPIRE', keys.BUSY, keys.ACTIVE_TTL_S)
+  end
+end
+
+-- The job is no longer open; `left`: what it still lacked.
+local function settle_ticket(ticket, left)
+  if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
+  local field = 'of:' .. string.match(ticket, '^%d+:[^:]+:(.*)$')
+  if redis.call('HINCRBY', keys.LOAD, field, -1) <= 0 then redis.call('HDEL', keys.LOAD, field) end
+  if redis.call('HINCRBY', keys.LOAD, 'work', 0 - left) < 0 or redis.call('EXISTS', keys.OPEN) == 0 then
+    redis.call('HSET', keys.LOAD, 'work', 0)
+  end
+end
+
+-- The part of the work that so many rows are.
+local function share(work, rows, rows_total)
+  if rows_total == 0 then return 0 end
+  return math.floor(work * rows / rows_total)
+end
+
+-- Behind an append.
+local function book_rows(job, rows_done, added, at)
+  local work, rows_total = unpack(redis.call('HMGET', job, 'work', 'rows_total'))
+  if not work then return end
+  work, rows_total = tonumber(work), tonumber(rows_total)
+  local done = share(work, rows_done, rows_total) - share(work, rows_done - added, rows_total)
+  redis.call('HINCRBY', keys.LOAD, 'work', 0 - done)
+  drawn(done, at)
+end
+
+-- Behind the last change of status. Only drawing tells how long a model takes: a job without rows is not counted there.
+local function close_books(job, status, at)
+  local ticket, work, rows, rows_total, kind, model, started = unpack(redis.call(
+    'HMGET', job, 'ticket', 'work', 'rows_done', 'rows_total', 'kind', 'model', 'started_at'))
+  if not ticket then return end
+  work, rows_total = tonumber(work), tonumber(rows_total)
+  local left = work - share(work, tonumber(rows), rows_total)
+  settle_ticket(ticket, left)
+  redis.call('HINCRBY', keys.TOTALS, kind .. ':' .. status, 1)
+  redis.call('EXPIRE', keys.TOTALS, keys.ACTIVE_TTL_S)
+  if status ~= 'succeeded' then return end
+  if left > 0 then drawn(left, at) end
+  if rows_total == 0 or not started then return end
+  local took = at - tonumber(started)
+  local before = tonumber(redis.call('HGET', keys.TOOK, model) or took)
+  redis.call('HSET', keys.TOOK, model, string.format('%.3f', before + 0.2 * (took - before)))
+  redis.call('EXPIRE', keys.TOOK, keys.ACTIVE_TTL_S)
+end

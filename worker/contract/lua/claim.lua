@@ -1,0 +1,21 @@
+--!include ending
+-- ARGV: owner token, result_ttl, tombstone_ttl, and where it is known: with which arithmetic the owner draws.
+-- Returns {'claimed', last_seq, attempts}, or {'settled'} when there is nothing left to do, or {'missing'}.
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return {'missing'} end
+if status ~= 'queued' and status ~= 'running' then return {'settled'} end
+if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then
+  settle('canceled', '', tonumber(ARGV[2]), tonumber(ARGV[3]))
+  return {'settled'}
+end
+redis.call('HSET', KEYS[1], 'status', 'running', 'owner', ARGV[1])
+redis.call('HSETNX', KEYS[1], 'started_at', now())
+redis.call('HDEL', KEYS[1], 'parked')
+if ARGV[4] and ARGV[4] ~= '' and redis.call('HSETNX', KEYS[1], 'numerics', ARGV[4]) == 0 then
+  local before = redis.call('HGET', KEYS[1], 'numerics')
+  if not string.find(', ' .. before .. ', ', ', ' .. ARGV[4] .. ', ', 1, true) then
+    redis.call('HSET', KEYS[1], 'numerics', before .. ', ' .. ARGV[4])
+  end
+end
+local attempts = redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+return {'claimed', tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0), attempts}

@@ -1,0 +1,22 @@
+"""The queue's own scripts, in `lua/` beside this file; the first lines of each say what it takes and returns.
+
+Leases by Redis's clock: RQ scores a lease with the worker's own, and a worker whose clock is ahead would take healthy
+jobs from others, while one whose clock is behind would never lose its own.
+    GRANT, RENEW, LAPSE
+Looks over the whole queue, for ids that were taken and never begun and for open jobs that nobody has:
+    SWEEP_INTERMEDIATE, SWEEP_STRAYS, and UNLOCK when it is done
+Jobs that a worker took and cannot do, set aside for one that can. A later API may accept what only later workers can
+do, and for a while both share a queue; every worker looks at what is parked once a second and takes what it can do:
+    PARK, UNPARK
+"""
+
+from worker.contract.loader import load
+
+GRANT = load(__package__, "grant")
+RENEW = load(__package__, "renew")
+LAPSE = load(__package__, "lapse")
+UNLOCK = load(__package__, "unlock")
+SWEEP_INTERMEDIATE = load(__package__, "sweep_intermediate")
+SWEEP_STRAYS = load(__package__, "sweep_strays")
+PARK = load(__package__, "park")
+UNPARK = load(__package__, "unpark")
