@@ -7,6 +7,7 @@ never pickle.
     environment.py   settings that both read alike
     logs.py      log lines that both write alike
     keys.py      every queue name, key, channel and lifetime
+    kinds.py     the kinds of job, one record for each, and how to add one
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says
     scores.py    how likely a model finds a picture

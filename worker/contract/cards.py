@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import JobKind
 from worker.contract.record import Record
 
 

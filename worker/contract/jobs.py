@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
+from worker.contract.kinds import KINDS, JobKind
 from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.scores import RankSummary, ScoreSummary
 
@@ -19,13 +20,6 @@ version; one that changes what is drawn does, and so does a new value of a field
 
 MAX_TEMPERATURE = 100.0
 MIN_TEMPERATURE = 0.01
-
-
-class JobKind(StrEnum):
-    SAMPLE = "sample"
-    COMPLETE = "complete"
-    UPSAMPLE = "upsample"
-    SCORE = "score"
 
 
 class Priority(StrEnum):
@@ -106,24 +100,17 @@ class JobSpec(Record):
     @property
     def draws_small(self) -> bool:
         """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""
-        return self.kind in (JobKind.SAMPLE, JobKind.COMPLETE) and self.small_height > 0
+        return KINDS[self.kind].draws_small and self.small_height > 0
 
     @property
     def rows_total(self) -> int:
-        """Rows of all samples and stages; 0 for a score, which draws none."""
-        if self.kind is JobKind.SCORE:
-            return 0
-        return self.n * (self.height + (self.small_height if self.draws_small else 0))
+        """Rows of all samples and stages; 0 for a kind that draws none."""
+        return KINDS[self.kind].rows(self)
 
     @property
     def work(self) -> int:
-        """Values that are drawn one after the other: what a job costs. One pass over a picture counts as one row."""
-        if self.kind is JobKind.SCORE:
-            passes = 1 if self.pixel is None else 2
-            return passes * self.width * self.channels
-        pixels = self.filled_pixels or self.height * self.width
-        small = self.small_height * self.small_width if self.draws_small else 0
-        return self.n * (pixels + small) * self.channels
+        """Values that are computed one after the other: what a job costs."""
+        return KINDS[self.kind].work(self)
 
     def entry(self) -> str:
         """As it is stored: without what is as usual, so that workers of an earlier version can read it."""
@@ -153,7 +140,7 @@ class JobRecord(Record):
     rows_done: int = 0
     error: JobError | None = None
     result: ScoreSummary | RankSummary | None = None
-    """Of a score, or of ranked completions, that have succeeded."""
+    """Of a job that has succeeded, where its kind has one."""
     numerics: str | None = None
     """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
     client: str = ""
@@ -176,9 +163,10 @@ class JobRecord(Record):
     @classmethod
     def _read(cls, fields: Mapping[bytes, bytes]) -> Self:
         text = {key.decode(): value.decode() for key, value in fields.items()}
+        spec = JobSpec.read(text["spec"])
         return cls.model_validate(
             {
-                "spec": JobSpec.read(text["spec"]),
+                "spec": spec,
                 "status": text["status"],
                 "created_at": text["created_at"],
                 "started_at": text.get("started_at"),
@@ -186,10 +174,15 @@ class JobRecord(Record):
                 "expires_at": text.get("expires_at"),
                 "rows_done": text.get("rows_done", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
-                "result": json.loads(text["result"]) if text.get("result") else None,
+                "result": _result(spec, text["result"]) if text.get("result") else None,
                 "numerics": text.get("numerics"),
                 "client": text.get("client", ""),
                 "ahead": text.get("ahead"),
                 "parked": text.get("parked", False),
             }
         )
+
+
+def _result(spec: JobSpec, text: str) -> ScoreSummary | RankSummary | None:
+    summary = KINDS[spec.kind].result
+    return None if summary is None else summary.model_validate_json(text)

@@ -17,7 +17,7 @@ from model_core.sampling.engine import numerics_of
 from model_core.sampling.memory import slot_bytes
 from model_core.sampling.model_engine import Engine
 from worker.contract.cards import ModelCard
-from worker.contract.jobs import JobKind
+from worker.contract.kinds import KINDS, JobKind
 
 WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
@@ -141,5 +141,5 @@ def _card(name: str, model: Model) -> ModelCard:
         test_nats=scores.get("nats"),
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
-        can=(JobKind.SAMPLE, JobKind.COMPLETE, *([JobKind.UPSAMPLE] if config.multi_scale else []), JobKind.SCORE),
+        can=tuple(kind for kind in JobKind if config.multi_scale or not KINDS[kind].needs_scales),
     )

@@ -85,7 +85,7 @@ def main() -> None:
 
 def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float) -> None:
     """Until the worker says stop."""
-    runner = Runner(_cohorts(pool), outlet, lambda order: passed(order, pool.model(order.model)), delay_s, inbox)
+    runner = Runner(_cohorts(pool), outlet, lambda task: passed(task, pool.model(task.model)), delay_s, inbox)
     runner.start()
     runner.join()
 

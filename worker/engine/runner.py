@@ -11,16 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from worker.contract.events import Stage
 from worker.engine.cohort import Cohort, CohortRow
+from worker.engine.ranking import Ranking
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, scoring_failed
 from worker.orders.images import PlannedImage, row_event
-from worker.orders.orders import DrawOrder, Order, RankOrder, ScoreOrder
+from worker.orders.orders import DrawOrder, Order, ScoreOrder
 from worker.orders.usage import Usage
 
 USAGE_LOG_S = 5.0
@@ -47,17 +50,23 @@ class Outlet(Protocol):
 class _Drawing:
     order: DrawOrder
     images_left: int
+    images: NDArray[np.integer] | None
+    """All of the job's images, where they are to be ranked: rows are put in as they are drawn."""
+
+    @classmethod
+    def of(cls, order: DrawOrder) -> "_Drawing":
+        return cls(order, len(order.images), None if order.drawn is None else order.drawn.copy())
 
 
 class Runner:
     """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass;
-    None when the order needs another. `inbox`: where others than those with a Runner at hand leave orders."""
+    None when another is needed. `inbox`: where others than those with a Runner at hand leave orders."""
 
     def __init__(
         self,
         cohorts: Mapping[str, Cohort],
         outlet: Outlet,
-        score: Callable[[ScoreOrder | RankOrder], Outcome | None],
+        score: Callable[[ScoreOrder | Ranking], Outcome | None],
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
     ) -> None:
@@ -72,7 +81,7 @@ class Runner:
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._tell_usage_at = 0.0
         self._drawings: dict[str, _Drawing] = {}
-        self._unscored: dict[str, ScoreOrder | RankOrder] = {}
+        self._unscored: dict[str, ScoreOrder | Ranking] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
@@ -159,10 +168,10 @@ class Runner:
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
         events: dict[str, list[str]] = {}
         for row in rows:
-            order = self._drawings[row.token].order
-            if order.drawn is not None and row.stage is Stage.FINAL:
-                order.drawn[row.sample, :, row.y] = row.values
-            event = row_event(row.sample, row.y, row.values, order.values, row.stage)
+            drawing = self._drawings[row.token]
+            if drawing.images is not None and row.stage is Stage.FINAL:
+                drawing.images[row.sample, :, row.y] = row.values
+            event = row_event(row.sample, row.y, row.values, drawing.order.values, row.stage)
             events.setdefault(row.token, []).append(event)
         self._outlet.publish(events)
         for row in rows:
@@ -175,27 +184,27 @@ class Runner:
         drawing.images_left -= 1
         if not drawing.images_left:
             del self._drawings[token]
-            self._all_drawn(drawing.order)
+            self._all_drawn(drawing)
 
-    def _all_drawn(self, order: DrawOrder) -> None:
-        token = order.claim.token
-        if order.drawn is None:
-            self._outlet.end(token, SUCCEEDED)
+    def _all_drawn(self, drawing: _Drawing) -> None:
+        claim = drawing.order.claim
+        if drawing.images is None:
+            self._outlet.end(claim.token, SUCCEEDED)
         else:
-            self._unscored[token] = RankOrder(order.claim, order.model, order.drawn)
+            self._unscored[claim.token] = Ranking(claim, drawing.order.model, drawing.images)
 
     def _score_one(self) -> None:
         """One at a time: images that are being drawn wait for one pass at most."""
         self._pause()
         token = next(iter(self._unscored))
-        order = self._unscored.pop(token)
+        task = self._unscored.pop(token)
         try:
-            outcome = self._score(order)
+            outcome = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
-            self._log.error("scoring_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+            self._log.error("scoring_failed", model=task.model, job_id=task.claim.job_id, exc_info=error)
             outcome = failed(scoring_failed(error))
         if outcome is None:
-            self._unscored[token] = order  # behind the others that wait
+            self._unscored[token] = task  # behind the others that wait
         else:
             self._outlet.end(token, outcome)
 
@@ -208,10 +217,11 @@ class Runner:
         if isinstance(order, ScoreOrder):
             self._unscored[token] = order
             return
+        drawing = _Drawing.of(order)
         if not order.images:
-            self._all_drawn(order)
+            self._all_drawn(drawing)
             return
-        self._drawings[token] = _Drawing(order, len(order.images))
+        self._drawings[token] = drawing
         self._scheduler.add(token, order.model, order.images, order.priority)
 
     def _forget(self, token: str) -> None:

@@ -8,18 +8,19 @@ from model_core.measures.pixel_belief import pixel_belief
 from model_core.models import Model
 from worker.contract.jobs import JobStatus, Pixel
 from worker.contract.scores import ColourBelief, PixelBelief, RankSummary, ScoreSummary
+from worker.engine.ranking import Ranking
 from worker.orders.claims import Outcome, Score
-from worker.orders.orders import RankOrder, ScoreOrder
+from worker.orders.orders import ScoreOrder
 
 
-def passed(order: ScoreOrder | RankOrder, model: Model) -> Outcome | None:
-    """One pass for this order; None while it needs more. Raises FloatingPointError as `scored` does."""
-    if isinstance(order, ScoreOrder):
-        return scored(order, model)
-    order.nats.append(score_picture(model, order.images[len(order.nats)]).nats)
-    if len(order.nats) < len(order.images):
+def passed(task: ScoreOrder | Ranking, model: Model) -> Outcome | None:
+    """One pass; None while it needs more. Raises FloatingPointError as `scored` does."""
+    if isinstance(task, ScoreOrder):
+        return scored(task, model)
+    task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
+    if len(task.nats) < len(task.images):
         return None
-    summary = RankSummary(sample_nats=tuple(order.nats))
+    summary = RankSummary(sample_nats=tuple(task.nats))
     return Outcome(JobStatus.SUCCEEDED, ranking=summary.model_dump_json())
 
 

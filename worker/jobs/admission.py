@@ -6,15 +6,15 @@ import structlog
 from pydantic import ValidationError
 
 from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.events import RowDrawn
+from worker.contract.jobs import JobSpec
 from worker.contract.record import OtherVersionError
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
-from worker.orders.claims import Outcome, failed
+from worker.orders.build import Material, build
+from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_spec, model_unavailable
-from worker.orders.images import check_spec, drawn_images, given_image, plan_images, scored_values
-from worker.orders.orders import DrawOrder, Order, ScoreOrder
-from worker.orders.priorities import priority_of
+from worker.orders.orders import Order
 
 
 class Admission:
@@ -92,18 +92,15 @@ class Admission:
         card = self._cards.get(spec.model)
         if card is None:
             raise JobRefusedError(model_unavailable(spec.model, sorted(self._cards)))
-        check_spec(spec, card)
-        claim = opened.claim
+        rows = self._rows(opened.claim)
+        return build(spec, card, Material(opened.claim, opened.pixels, opened.keep, rows))
+
+    def _rows(self, claim: Claim) -> list[RowDrawn]:
+        """What earlier attempts published."""
         try:
-            if spec.kind is JobKind.SCORE:
-                return ScoreOrder(claim, spec.model, *scored_values(spec, card.values, opened.pixels), spec.pixel)
-            given = given_image(spec, card.values, opened.pixels, opened.keep)
-            rows = self._ledger.rows(claim)
-            images = plan_images(spec, card.values, given, rows)
-            drawn = drawn_images(spec, card.values, rows) if spec.rank else None
-        except (KeyError, ValueError, IndexError) as error:
-            raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
-        return DrawOrder(claim, spec.model, card.values, images, priority_of(spec), drawn)
+            return self._ledger.rows(claim)
+        except (KeyError, ValueError) as error:
+            raise JobRefusedError(malformed_spec(f"The job's stored rows make no sense: {error}")) from error
 
 
 def _read_spec(text: bytes) -> JobSpec:

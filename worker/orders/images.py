@@ -16,7 +16,8 @@ from model_core.data.pixels import nearest_values, pixels_to_values, values_to_p
 from model_core.image_request import ImageRequest
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn, Stage, row_entry
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import KINDS, Input
 from worker.orders.faults import JobRefusedError, kind_refused, malformed_spec, model_changed, shape_mismatch
 
 
@@ -54,10 +55,11 @@ def _shape(of: JobSpec | ModelCard) -> str:
 
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given | None:
-    """The input of a completion or an upsampling as values; None for a sample. JobRefusedError when it does not fit."""
-    if spec.kind is JobKind.UPSAMPLE:
+    """The input of a job that draws, as values; None where it has none. JobRefusedError when it does not fit."""
+    kept = KINDS[spec.kind].input
+    if kept is Input.SMALL_PICTURE:
         return Given(small=pixels_to_values(_picture(spec, pixels, spec.small_height, spec.small_width), values))
-    if spec.kind is not JobKind.COMPLETE:
+    if kept is not Input.PICTURE_AND_KEEP:
         return None
     H, W = spec.height, spec.width
     image = _picture(spec, pixels, H, W)
@@ -109,7 +111,7 @@ def _plan(
         known=known if partial else None,
         keep=keep if partial else None,
         small=first,
-        member=0 if spec.kind is JobKind.COMPLETE else None,
+        member=0 if KINDS[spec.kind].input is Input.PICTURE_AND_KEEP else None,
         known_small=rows if first is None else None,
     )
     return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))

@@ -1,7 +1,7 @@
-"""What admission asks of the engine thread. Plain values: no Redis, no queue."""
+"""What the worker asks of the engine. Plain values that nobody changes: no Redis, no queue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ class DrawOrder:
     images: Sequence[PlannedImage]
     priority: Priority = Priority.INTERACTIVE
     drawn: NDArray[np.integer] | None = None
-    """Of a job whose images are ranked: all of them as values (n, C, H, W), with the rows of earlier attempts; the
-    engine thread puts its own rows in."""
+    """Of a job whose images are to be ranked: all of them as values (n, C, H, W), as far as earlier attempts came."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,5 @@ class ScoreOrder:
     """Whose expected values are wanted too."""
 
 
-@dataclass(frozen=True)
-class RankOrder:
-    """A claimed job whose images (n, C, H, W) are drawn and are to be scored, one pass each. `nats`: of the first ones,
-    as far as it has come."""
-
-    claim: Claim
-    model: str
-    images: NDArray[np.integer]
-    nats: list[float] = field(default_factory=list)
-
-
 Order = DrawOrder | ScoreOrder
+"""All that the engine's thread takes."""

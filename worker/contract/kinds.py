@@ -1,0 +1,91 @@
+"""The kinds of job: one record for each, which the API, the scripts and the workers read instead of asking for a name.
+
+To add a kind:
+    here                    its word in JobKind, and its row in KINDS
+    jobs.py                 fields of JobSpec that only it has; they are optional
+    scores.py               the record of its result, if it has one
+    worker/orders/          how a job becomes an order (build.py), and an order of its own if no other does (orders.py)
+    worker/engine/          how such an order is carried out (runner.py, scores.py)
+    app/                    its call (routes/submit.py), its form, and what is shown of its result (services/jobs.py)
+A worker of an earlier version leaves jobs of a new kind to those that know it, and an API of an earlier version leaves
+it out of what models can: nothing else has to be done for that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+from worker.contract.scores import RankSummary, ScoreSummary
+
+if TYPE_CHECKING:
+    from worker.contract.jobs import JobSpec
+
+
+class JobKind(StrEnum):
+    SAMPLE = "sample"
+    COMPLETE = "complete"
+    UPSAMPLE = "upsample"
+    SCORE = "score"
+
+
+class Input(Enum):
+    """What a client hands in with its request; how it is kept: `keys.image`."""
+
+    NOTHING = "nothing"
+    PICTURE = "picture"
+    """Of the model's size."""
+    PICTURE_AND_KEEP = "picture and keep"
+    """The same, and which of its pixels are given."""
+    SMALL_PICTURE = "small picture"
+    """Of the size that a Multi-Scale model draws first."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """All that tells one kind of job from another.
+
+    rows(spec)    how many rows are drawn and published, over all samples and stages; 0 = the job has only a result
+    work(spec)    how many values are computed one after the other: what the job costs
+    """
+
+    input: Input
+    rows: "Callable[[JobSpec], int]"
+    work: "Callable[[JobSpec], int]"
+    draws_small: bool = False
+    """Does the model draw its small image too? Else that is given, or nothing is drawn."""
+    result: type[ScoreSummary] | type[RankSummary] | None = None
+    """What a job that has succeeded may say beside its rows."""
+
+    @property
+    def needs_scales(self) -> bool:
+        """Only Multi-Scale models can."""
+        return self.input is Input.SMALL_PICTURE
+
+
+def _drawn_rows(spec: "JobSpec") -> int:
+    return spec.n * (spec.height + (spec.small_height if spec.draws_small else 0))
+
+
+def _drawn_values(spec: "JobSpec") -> int:
+    pixels = spec.filled_pixels or spec.height * spec.width
+    small = spec.small_height * spec.small_width if spec.draws_small else 0
+    return spec.n * (pixels + small) * spec.channels
+
+
+def _no_rows(spec: "JobSpec") -> int:
+    return 0
+
+
+def _passes(spec: "JobSpec") -> int:
+    """One pass over a picture counts as one row; what is expected at a pixel takes a second."""
+    passes = 1 if spec.pixel is None else 2
+    return passes * spec.width * spec.channels
+
+
+KINDS: Mapping[JobKind, Kind] = {
+    JobKind.SAMPLE: Kind(Input.NOTHING, _drawn_rows, _drawn_values, draws_small=True),
+    JobKind.COMPLETE: Kind(Input.PICTURE_AND_KEEP, _drawn_rows, _drawn_values, draws_small=True, result=RankSummary),
+    JobKind.UPSAMPLE: Kind(Input.SMALL_PICTURE, _drawn_rows, _drawn_values),
+    JobKind.SCORE: Kind(Input.PICTURE, _no_rows, _passes, result=ScoreSummary),
+}
