@@ -1,6 +1,6 @@
 """The worker process: start the engine's, register, take jobs until told to stop, give back what is unfinished.
 
-main thread      takes jobs from RQ (intake) and opens them (admission)
+main thread      takes jobs from RQ (taking) and begins them (beginning, admission)
 engine link      hears rows and ends from the engine's process, which loads the models, warms up and draws
 publisher        rows out, jobs settled     finisher      tells RQ how jobs ended
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
@@ -8,6 +8,7 @@ heartbeat        leases and announcement    cancellation  hears of cancels      
 
 import sys
 import time
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -28,10 +29,16 @@ from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
 from worker.process import crash, processors
 from worker.process.crash import EXIT_CRASHED
+from worker.process.loop import Loop
 from worker.process.redis_clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
+from worker.queue.beginning import Beginning
+from worker.queue.ending import Ending
 from worker.queue.finisher import Finisher
-from worker.queue.intake import BatchWorker, NameTakenError
-from worker.queue.recovery import Recovery, RecoveryThread
+from worker.queue.held import Held
+from worker.queue.recovery import Recovery
+from worker.queue.rq_job import DrawJob
+from worker.queue.rq_worker import NameTakenError, RqWorker
+from worker.queue.taking import Taking
 from worker.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
@@ -42,85 +49,86 @@ STOP_S = 0.5
 
 
 class Worker:
-    """Everything one worker process is made of, wired up and not yet running."""
+    """Everything one worker process is made of, wired up and not yet running. Carries out the duties of RQ's loop."""
 
     def __init__(self, settings: Settings, engine: EngineLink, catalogue: Catalogue) -> None:
         self._settings = settings
         self._engine = engine
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
         ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), catalogue.numerics)
-        self._publisher = Publisher(
-            ledger,
-            on_stopped=engine.withdraw,
-            on_closed=lambda claim, outcome: self._finisher.put(claim, outcome),
-        )
-        name = settings.name()
-        info = _info(name, settings, catalogue)
-        self._admission = Admission(ledger, info, lambda: announced(self._heart), self._publisher, engine.submit)
-        self._intake = BatchWorker(
-            settings.queue,
-            connect(settings.redis_url, BLOCKING_TIMEOUT_S),
-            name,
-            settings.max_jobs,
-            ours=self._admission.ours,
-            open_job=self._open,
-            refuse_job=self._admission.refuse,
-            release=ledger.release,
-            drain=self._drain,
-        )
-        self._finisher = Finisher(self._intake.finish)
+        info = _info(settings, catalogue)
         self._announcement = Announcement(info)
-        self._heartbeat = Heartbeat(self._heart, [self._intake.beat, self._announcement.beat])
-        self._cancellation = Cancellation(
-            connect(settings.redis_url, BLOCKING_TIMEOUT_S), self._publisher.open_jobs, self._publisher.cancel
-        )
-        self._metrics = UsageCollector(engine.usage, catalogue.slots, lambda: len(self._intake.executions))
-        self._recovery = RecoveryThread(Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue))
+
+        self._rq = RqWorker(settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name)
+        self._held = Held(self._rq, settings.max_jobs)
+        self._ending = Ending(self._rq, self._held, ledger.release)
+        self._finisher = Finisher(self._ending.finish)
+        self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._finisher.put)
+        admission = Admission(ledger, info, partial(announced, self._heart), self._publisher, engine.submit)
+        self._taking = Taking(self._rq, self._held, admission)
+        self._beginning = Beginning(self._rq, self._held, self._ending, admission)
+
+        heartbeat = Heartbeat(self._heart, [self._held.beat, self._announcement.beat])
+        cancels = connect(settings.redis_url, BLOCKING_TIMEOUT_S)
+        cancellation = Cancellation(cancels, self._publisher.open_jobs, self._publisher.cancel)
+        recovery = Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue)
+        self._heartbeat = Loop("heartbeat", heartbeat.turn)
+        self._cancellation = Loop("cancellation", cancellation.turn)
+        self._recovery = Loop("recovery", recovery.turn)
+        self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held))
 
     def run(self) -> bool:
         """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""
-        self._intake.on_registered = self._start_threads
         port = self._settings.metrics_port
         stop_metrics = serve(self._metrics, port) if port else lambda: None
         try:
-            self._intake.work()
+            self._rq.carry_out(self)
         finally:
             stop_metrics()
-        return self._intake.stopping
+        return self._rq.stopping
 
-    def _start_threads(self) -> None:
+    def registered(self) -> None:
+        """The worker has its name: now the others may hear of it, and work may come."""
         self._engine.start(self._publisher.publish, self._end)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
-    def _open(self, job_id: str, token: str) -> bool:
-        return self._admission.open(job_id, token) is not None
+    def take(self) -> DrawJob | None:
+        return self._taking.next()
 
-    def _end(self, token: str, outcome: Outcome) -> None:
-        self._publisher.end(token, outcome)
-        self._intake.drawn(token)
+    def begin(self, job: DrawJob) -> None:
+        self._beginning.begin(job)
 
-    def _drain(self) -> None:
-        """Let running jobs finish within the grace; then nothing is drawn, written or renewed any more."""
+    def stop(self) -> None:
+        """Let running jobs finish within the grace; then nothing is drawn, written or renewed any more, and what is not
+        done goes back to the queue."""
         try:
             self._announcement.end(self._heart)
         except RedisError:
             structlog.get_logger("worker").warning("announcement_left_to_expire")
         self._recovery.stop(STOP_S)
-        deadline = time.monotonic() + self._settings.drain_grace_s
-        while self._intake.executions and time.monotonic() < deadline:
-            if self._intake.force_stop.wait(0.05):
-                break
+        self._wait_for_jobs()
         self._engine.stop(STOP_S)
         self._publisher.stop(STOP_S)
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
         self._heartbeat.stop(STOP_S)
+        self._ending.give_all_back()
+
+    def _wait_for_jobs(self) -> None:
+        deadline = time.monotonic() + self._settings.drain_grace_s
+        while len(self._held) and time.monotonic() < deadline:
+            if self._rq.force_stop.wait(0.05):
+                break
+
+    def _end(self, token: str, outcome: Outcome) -> None:
+        self._publisher.end(token, outcome)
+        self._held.drawn(token)
 
 
-def _info(name: str, settings: Settings, catalogue: Catalogue) -> WorkerInfo:
+def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     return WorkerInfo(
-        name=name,
+        name=settings.name(),
         device=settings.device,
         slots=settings.slots,
         models=tuple(card for _, card in sorted(catalogue.cards.items())),

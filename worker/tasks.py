@@ -1,4 +1,4 @@
-"""The one function that queue entries name. It marks what to do; the doing is in worker.queue.intake.BatchWorker."""
+"""The one function that queue entries name. It marks what to do; the doing is in worker.queue.beginning."""
 
 
 def draw(job_id: str) -> None:

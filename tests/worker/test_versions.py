@@ -98,7 +98,13 @@ def test_job_is_of_another_version_when_it_says_so() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{b"spec": b"{"}, {b"status": b"paused"}, {b"created_at": b"x"}, {b"result": b'{"new": 1}'}, {b"error": b"\xff"}],
+    [
+        {b"spec": b"{"},
+        {b"status": b"paused"},
+        {b"created_at": b"x"},
+        {b"spec": SPEC.model_copy(update={"kind": JobKind.SCORE}).entry().encode(), b"result": b'{"new": 1}'},
+        {b"error": b"\xff"},
+    ],
 )
 def test_one_error_is_raised_when_a_job_cannot_be_read(changes: dict[bytes, bytes]) -> None:
     """Whatever is wrong with its hash."""

@@ -5,7 +5,7 @@ To add a kind:
     jobs.py                 fields of JobSpec that only it has; they are optional
     scores.py               the record of its result, if it has one
     worker/orders/          how a job becomes an order (build.py), and an order of its own if no other does (orders.py)
-    worker/engine/          how such an order is carried out (runner.py, scores.py)
+    worker/engine/          how such an order is carried out (runner.py, scoring.py)
     app/                    its call (routes/submit.py), its form, and what is shown of its result (services/jobs.py)
 A worker of an earlier version leaves jobs of a new kind to those that know it, and an API of an earlier version leaves
 it out of what models can: nothing else has to be done for that.

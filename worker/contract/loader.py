@@ -6,6 +6,7 @@ script writes `keys.OPEN` as Python does.
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -66,7 +67,7 @@ def _names() -> str:
     return f"local keys = {_table(constants)}\nlocal event_of = {_table(ends)}\n"
 
 
-def _table(values: dict[str, str | int]) -> str:
+def _table(values: Mapping[str, str | int]) -> str:
     return "{" + ", ".join(f"{name} = {_literal(value)}" for name, value in sorted(values.items())) + "}"
 
 

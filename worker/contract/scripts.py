@@ -19,9 +19,9 @@ def of(job_id: str) -> list[str]:
     return [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.tombstone(job_id)]
 
 
-SUBMIT = load(__package__, "submit")
-CLAIM = load(__package__, "claim")
-APPEND = load(__package__, "append")
-SETTLE = load(__package__, "settle")
-CANCEL = load(__package__, "cancel")
-RELEASE = load(__package__, "release")
+SUBMIT = load("worker.contract", "submit")
+CLAIM = load("worker.contract", "claim")
+APPEND = load("worker.contract", "append")
+SETTLE = load("worker.contract", "settle")
+CANCEL = load("worker.contract", "cancel")
+RELEASE = load("worker.contract", "release")

@@ -12,7 +12,7 @@ from worker.contract.events import Stage
 from worker.orders.images import PlannedImage
 
 
-class DrawnRow(Protocol):
+class EngineRow(Protocol):
     """model_core.sampling.engine.DrawnRow, as far as it is used here."""
 
     @property
@@ -34,7 +34,7 @@ class Engine(Protocol):
     def busy(self) -> int: ...
     def admit(self, request: ImageRequest, /) -> int: ...
     def withdraw(self, ticket: int, /) -> None: ...
-    def step(self) -> Sequence[DrawnRow]: ...
+    def step(self) -> Sequence[EngineRow]: ...
 
 
 @dataclass

@@ -22,7 +22,7 @@ from worker.contract import logs
 from worker.engine.cohort import Cohort, Engine
 from worker.engine.model_pool import ModelPool, Room, load_pool
 from worker.engine.runner import Inbox, Runner
-from worker.engine.scores import passed
+from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
 from worker.orders.usage import Usage

@@ -53,14 +53,14 @@ class Admission:
         others = (worker for worker in self._announced() if worker.queue == self._info.queue)
         return not any(worker.takes(spec) for worker in others)
 
-    def open(self, job_id: str, token: str) -> Unclaimed | None:
-        """Begin or continue a job under a new claim. Unclaimed when there is nothing to do.
+    def open(self, job_id: str, token: str) -> bool:
+        """Begin or continue a job under a new claim. False when there was nothing left to do.
 
         A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
         """
         opened = self._ledger.open(job_id, token)
         if isinstance(opened, Unclaimed):
-            return opened
+            return False
         claim = opened.claim
         try:
             spec = _read_spec(opened.spec_json)
@@ -68,7 +68,7 @@ class Admission:
         except JobRefusedError as refusal:
             self._publisher.open(claim)
             self._publisher.end(token, failed(refusal.error))
-            return None
+            return True
         self._publisher.open(claim)
         self._submit(order)
         self._log.info(
@@ -81,7 +81,7 @@ class Admission:
             attempt=claim.attempts,
             resumed_after=claim.last_seq,
         )
-        return None
+        return True
 
     def refuse(self, job_id: str, outcome: Outcome) -> None:
         """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job."""

@@ -4,12 +4,12 @@ The channel makes it quick; a look at the open jobs each second makes it sure: a
 listens, or a moment before the job is open here.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import PubSub
 from redis.exceptions import RedisError
 
 from worker.contract import keys
@@ -27,34 +27,33 @@ class Cancellation:
         self._ledger = Ledger(redis)
         self._open_jobs = open_jobs
         self._cancel = cancel
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cancellation", daemon=True)
+        self._channel: PubSub | None = None
         self._log = structlog.get_logger("cancellation")
 
-    def start(self) -> None:
-        self._thread.start()
+    def turn(self) -> float:
+        """One message, or a look when none has come for a second; returns the seconds until the next turn."""
+        try:
+            self._hear()
+        except RedisError as error:
+            self._log.warning("redis_away", error=str(error))
+            self._hang_up()
+            return RECONNECT_AFTER_S
+        return 0.0
 
-    def stop(self) -> None:
-        """Within about a second; not waited for."""
-        self._stopped.set()
+    def _hear(self) -> None:
+        if self._channel is None:
+            self._channel = self._redis.pubsub(ignore_subscribe_messages=True)
+            self._channel.subscribe(keys.CANCEL_CHANNEL)
+        message: Any = self._channel.get_message(timeout=BLOCK_S)
+        if message is None:
+            self._look()
+        elif isinstance(message["data"], bytes):
+            self._cancel(message["data"].decode(errors="replace"))
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._listen()
-            except RedisError as error:
-                self._log.warning("redis_away", error=str(error))
-                self._stopped.wait(RECONNECT_AFTER_S)
-
-    def _listen(self) -> None:
-        with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-            channel.subscribe(keys.CANCEL_CHANNEL)
-            while not self._stopped.is_set():
-                message: Any = channel.get_message(timeout=BLOCK_S)
-                if message is None:
-                    self._look()
-                elif isinstance(message["data"], bytes):
-                    self._cancel(message["data"].decode(errors="replace"))
+    def _hang_up(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = None
 
     def _look(self) -> None:
         for job_id in self._ledger.cancel_requested(self._open_jobs()):

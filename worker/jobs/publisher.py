@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Answer, Batch
 from worker.orders.claims import CANCELED, LOST, Claim, Outcome
+from worker.process.loop import Loop
 
 MAX_ROWS_PER_BATCH = 256
 """Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
@@ -61,22 +62,19 @@ class Publisher:
         self._on_closed = on_closed
         self._outboxes: dict[str, _Outbox] = {}
         self._changed = threading.Condition()
-        self._deadline_passed = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._back_off_s = 0.0
+        self._loop = Loop("publisher", self._turn)
+        self.start = self._loop.start
         self._log = structlog.get_logger("publisher")
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
         """Publish what is waiting, as far as that succeeds within the timeout, and end the thread."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(timeout_s)
-        self._deadline_passed.set()
-        self._thread.join(timeout_s)
+        self._loop.join(timeout_s)
+        self._loop.stop(timeout_s)
 
     def open(self, claim: Claim) -> None:
         with self._changed:
@@ -110,25 +108,25 @@ class Publisher:
         with self._changed:
             return [outbox.claim.job_id for outbox in self._outboxes.values()]
 
-    def _run(self) -> None:
-        wait_s = 0.0
-        while self._wait_for_work(wait_s):
-            next_at = time.monotonic() + PACE_S
-            try:
-                accepted = self._publish_rows()
-                self._settle_ended()
-            except RedisError as error:
-                accepted = False
-                self._log.warning("redis_away", error=str(error))
-            wait_s = max(0.0, next_at - time.monotonic()) if accepted else min(max(2 * wait_s, 0.05), 1.0)
+    def _turn(self) -> float | None:
+        """Write what there is, as soon as there is something. None: there will be nothing more."""
+        if not self._wait_for_work():
+            return None
+        next_at = time.monotonic() + PACE_S
+        try:
+            accepted = self._publish_rows()
+            self._settle_ended()
+        except RedisError as error:
+            accepted = False
+            self._log.warning("redis_away", error=str(error))
+        self._back_off_s = 0.0 if accepted else min(max(2 * self._back_off_s, 0.05), 1.0)
+        return self._back_off_s or max(0.0, next_at - time.monotonic())
 
-    def _wait_for_work(self, wait_s: float) -> bool:
+    def _wait_for_work(self) -> bool:
         """Block until there is something to write. False: stop."""
-        if self._deadline_passed.wait(wait_s):
-            return False
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._has_work())
-            return self._has_work() and not self._deadline_passed.is_set()
+            return self._has_work() and not self._loop.stopped
 
     def _has_work(self) -> bool:
         return any(outbox.has_work for outbox in self._outboxes.values())

@@ -17,7 +17,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Score:
+class StoredScore:
     """A finished score as it is stored: `summary` is JSON (ScoreSummary), `bits` and `heat` are as in `keys.image`."""
 
     summary: str
@@ -31,7 +31,7 @@ class Outcome:
 
     status: JobStatus | None
     error: JobError | None = None
-    score: Score | None = None
+    score: StoredScore | None = None
     ranking: str | None = None
     """Of ranked completions: RankSummary in JSON."""
 

@@ -14,7 +14,6 @@ A job that waits, parked, for a worker that can do it is none of this: see worke
 Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
 """
 
-import threading
 import time
 import uuid
 from typing import Any
@@ -56,7 +55,7 @@ def redis_time(redis: Redis) -> float:
 
 
 class Recovery:
-    """One queue's recovery. Every method may raise RedisError."""
+    """One queue's recovery. Every method but `turn` may raise RedisError."""
 
     def __init__(self, redis: Redis, queue: str = keys.QUEUE) -> None:
         self._redis: Any = redis
@@ -69,6 +68,16 @@ class Recovery:
         self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
         self._swept_long_at = 0.0
         self._log = structlog.get_logger("recovery")
+
+    def turn(self) -> float:
+        """One pass; returns the seconds until the next. After a Redis outage the living first get a lease's time to
+        renew what is theirs. Raises nothing."""
+        try:
+            self.run_once()
+        except RedisError as error:
+            self._log.warning("redis_away", error=str(error))
+            return keys.LEASE_S
+        return INTERVAL_S
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
         """One pass, unless another worker is at it."""
@@ -172,30 +181,3 @@ def recover(name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float 
     deadline = time.monotonic() + patience_s
     while not recovery.run_once(stranded_after_s) and time.monotonic() < deadline:
         time.sleep(0.05)
-
-
-class RecoveryThread:
-    """Runs a pass each second; after a Redis outage first leaves the living a lease's time to renew what is theirs."""
-
-    def __init__(self, recovery: Recovery) -> None:
-        self._recovery = recovery
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
-        self._log = structlog.get_logger("recovery")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> None:
-        self._stopped.set()
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        wait_s = 0.0
-        while not self._stopped.wait(wait_s):
-            try:
-                self._recovery.run_once()
-                wait_s = INTERVAL_S
-            except RedisError as error:
-                self._log.warning("redis_away", error=str(error))
-                wait_s = keys.LEASE_S

@@ -12,11 +12,11 @@ do, and for a while both share a queue; every worker looks at what is parked onc
 
 from worker.contract.loader import load
 
-GRANT = load(__package__, "grant")
-RENEW = load(__package__, "renew")
-LAPSE = load(__package__, "lapse")
-UNLOCK = load(__package__, "unlock")
-SWEEP_INTERMEDIATE = load(__package__, "sweep_intermediate")
-SWEEP_STRAYS = load(__package__, "sweep_strays")
-PARK = load(__package__, "park")
-UNPARK = load(__package__, "unpark")
+GRANT = load("worker.queue", "grant")
+RENEW = load("worker.queue", "renew")
+LAPSE = load("worker.queue", "lapse")
+UNLOCK = load("worker.queue", "unlock")
+SWEEP_INTERMEDIATE = load("worker.queue", "sweep_intermediate")
+SWEEP_STRAYS = load("worker.queue", "sweep_strays")
+PARK = load("worker.queue", "park")
+UNPARK = load("worker.queue", "unpark")

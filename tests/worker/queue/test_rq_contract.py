@@ -1,6 +1,6 @@
-"""What BatchWorker and DrawJob take for granted about RQ: methods that RQ does not promise to keep.
+"""What RqWorker and DrawJob take for granted about RQ: methods that RQ does not promise to keep.
 
-When one of these fails after an upgrade, read worker/queue/intake.py against the new RQ before changing the test.
+When one of these fails after an upgrade, read worker/queue/rq_worker.py against the new RQ before changing the test.
 """
 
 import inspect
@@ -14,10 +14,10 @@ from rq.queue import Queue
 from rq.registry import StartedJobRegistry
 from rq.worker import BaseWorker
 
-from worker.queue.intake import BatchWorker
 from worker.queue.rq_job import DrawJob
+from worker.queue.rq_worker import RqWorker
 
-OVERRIDDEN = [name for name, member in vars(BatchWorker).items() if callable(member) and hasattr(SimpleWorker, name)]
+OVERRIDDEN = [name for name, member in vars(RqWorker).items() if callable(member) and hasattr(SimpleWorker, name)]
 
 
 def parameters(function: Callable[..., object]) -> list[str]:
@@ -27,7 +27,7 @@ def parameters(function: Callable[..., object]) -> list[str]:
 @pytest.mark.parametrize("name", [name for name in OVERRIDDEN if name not in ("__init__", "bootstrap", "unsubscribe")])
 def test_override_takes_the_same_arguments_when_rq_calls_it(name: str) -> None:
     """Each method is still there and has the parameters we were written for."""
-    assert parameters(getattr(BatchWorker, name)) == parameters(getattr(SimpleWorker, name))
+    assert parameters(getattr(RqWorker, name)) == parameters(getattr(SimpleWorker, name))
 
 
 def test_overrides_are_still_what_rq_calls_when_it_works() -> None:

@@ -9,7 +9,7 @@ from model_core.models import Model
 from worker.contract.jobs import JobStatus, Pixel
 from worker.contract.scores import ColourBelief, PixelBelief, RankSummary, ScoreSummary
 from worker.engine.ranking import Ranking
-from worker.orders.claims import Outcome, Score
+from worker.orders.claims import Outcome, StoredScore
 from worker.orders.orders import ScoreOrder
 
 
@@ -40,7 +40,7 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
     )
     text = summary.model_dump_json(exclude_none=True)  # an earlier API knows no `pixel`
     bits = np.ascontiguousarray(score.bits.transpose(1, 2, 0), "<f4")  # (H, W, C)
-    return Outcome(JobStatus.SUCCEEDED, score=Score(text, bits.tobytes(), score.heat.tobytes()))
+    return Outcome(JobStatus.SUCCEEDED, score=StoredScore(text, bits.tobytes(), score.heat.tobytes()))
 
 
 def believed(values: NDArray[np.integer], pixel: Pixel, model: Model) -> PixelBelief:

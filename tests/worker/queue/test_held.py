@@ -1,0 +1,62 @@
+"""How many jobs a worker takes from the queue before it has done others."""
+
+import pytest
+import redis
+from rq.executions import Execution
+
+from worker.contract import keys
+from worker.orders.claims import LOST
+from worker.queue.ending import Ending
+from worker.queue.held import Held
+from worker.queue.rq_job import SERIALIZER, DrawJob
+from worker.queue.rq_worker import RqWorker
+
+MAX_JOBS = 2
+
+
+@pytest.fixture
+def held(redis_url: str) -> Held:
+    return Held(RqWorker(keys.QUEUE, redis.Redis.from_url(redis_url), "w"), MAX_JOBS)
+
+
+@pytest.fixture
+def ending(held: Held) -> Ending:
+    return Ending(held._rq, held, release=lambda _: False)
+
+
+def take(held: Held, job_id: str) -> Execution:
+    job = DrawJob.create(
+        keys.JOB_FUNCTION,
+        (job_id,),
+        id=job_id,
+        connection=held._rq.connection,
+        serializer=SERIALIZER,
+        origin=keys.QUEUE,
+    )
+    job.save()
+    return held.take(job)
+
+
+def test_next_job_is_taken_when_one_is_drawn(held: Held) -> None:
+    """Not only when its last rows are written: the engine would have nothing to do meanwhile."""
+    first, _ = take(held, "a"), take(held, "b")
+    assert not held.wait_for_room()
+    held.drawn(first.id)
+    assert held.wait_for_room()
+    take(held, "c")
+    assert not held.wait_for_room()
+
+
+def test_no_more_are_taken_when_drawn_jobs_pile_up(held: Held, ending: Ending) -> None:
+    """Twice as many at the most; one that is written makes room."""
+    taken = []
+    for i in range(2 * MAX_JOBS):
+        assert held.wait_for_room()
+        taken.append(take(held, str(i)))
+        held.drawn(taken[-1].id)
+    assert not held.wait_for_room()
+    ending.finish(taken[0].id, LOST)
+    held.drawn(taken[0].id)  # too late to count
+    assert held.wait_for_room()
+    take(held, "next")
+    assert not held.wait_for_room()

@@ -1,0 +1,35 @@
+"""A thread of a worker: one turn after the other, until it is told to stop."""
+
+import threading
+from collections.abc import Callable
+
+
+class Loop:
+    """Calls `turn()`, waits as many seconds as it returns, and calls it again; None ends the thread."""
+
+    def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
+        self._turn = turn
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def stopped(self) -> bool:
+        """Told to stop; a turn may be under way."""
+        return self._stopped.is_set()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 0.0) -> None:
+        """After the turn that is under way, which is waited for no longer than this."""
+        self._stopped.set()
+        self.join(timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until it has ended by itself, or for so long."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        wait_s: float | None = 0.0
+        while wait_s is not None and not self._stopped.wait(wait_s):
+            wait_s = self._turn()

@@ -1,0 +1,87 @@
+"""Begins a job that was taken: a lease in RQ, a claim in the job's record, and its work is under way."""
+
+import structlog
+from redis.exceptions import RedisError, ResponseError
+from rq.executions import Execution
+
+from worker.contract import keys
+from worker.contract.jobs import JobStatus
+from worker.orders.claims import Outcome, failed
+from worker.orders.faults import JobRefusedError, malformed_entry
+from worker.queue.desk import Desk
+from worker.queue.ending import Ending
+from worker.queue.held import Held
+from worker.queue.rq_job import DrawJob
+from worker.queue.rq_worker import RqWorker
+from worker.queue.scripts import PARK
+
+
+class Beginning:
+    """`desk`: what the worker says of jobs by their ids."""
+
+    def __init__(self, rq: RqWorker, held: Held, ending: Ending, desk: Desk) -> None:
+        self._rq = rq
+        self._held = held
+        self._ending = ending
+        self._desk = desk
+        self._log = structlog.get_logger("intake")
+
+    def begin(self, job: DrawJob) -> None:
+        """Begin the job and return; it ends in Ending.finish, called from another thread."""
+        try:
+            if self._rq.stopping:
+                self._put_back(job)
+            elif job.id in self._rq.queue.started_job_registry:
+                self._drop_duplicate(job)
+            elif not self._desk.ours([job.id])[0]:
+                self._park(job)
+            else:
+                self._open(job)
+        except RedisError as error:
+            # What was written stands, what was not is found by the recovery: the entry or its lease lapses in seconds.
+            self._log.warning("job_not_begun", job_id=job.id, error=str(error))
+
+    def _open(self, job: DrawJob) -> None:
+        execution = self._held.take(job)
+        try:
+            job.check_allowed()
+            if not self._desk.open(job.id, execution.id):
+                self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
+        except JobRefusedError as refusal:
+            self._refuse(job, execution, refusal)
+        except ResponseError as error:
+            self._refuse(job, execution, JobRefusedError(malformed_entry(f"Redis refused to open the job: {error}")))
+        except RedisError:
+            self._held.forget(execution)
+            raise
+
+    def _refuse(self, job: DrawJob, execution: Execution, refusal: JobRefusedError) -> None:
+        self._log.error("job_refused", job_id=job.id, reason=str(refusal))
+        outcome = failed(refusal.error)
+        try:
+            self._desk.refuse(job.id, outcome)
+        except ResponseError as error:
+            self._log.error("job_record_unreadable", job_id=job.id, error=str(error))
+        self._ending.finish(execution.id, outcome)
+
+    def _put_back(self, job: DrawJob) -> None:
+        queue = self._rq.queue
+        with self._rq.connection.pipeline() as pipeline:
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.lpush(queue.key, job.id)
+            pipeline.execute()
+
+    def _park(self, job: DrawJob) -> None:
+        """Leave it for a worker that can do it."""
+        self._log.warning("job_parked", job_id=job.id)
+        queue = self._rq.queue
+        places = [keys.job(job.id), queue.intermediate_queue_key, keys.parked(queue.name)]
+        self._rq.connection.eval(PARK, len(places), *places, job.id)
+
+    def _drop_duplicate(self, job: DrawJob) -> None:
+        """The job is under way. Its status is set right again: a crash would lose a job that is not called started."""
+        self._log.warning("duplicate_entry_dropped", job_id=job.id)
+        with self._rq.connection.pipeline() as pipeline:
+            pipeline.lrem(self._rq.queue.intermediate_queue_key, 1, job.id)
+            pipeline.hset(job.key, "status", "started")
+            pipeline.execute()

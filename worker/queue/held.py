@@ -1,0 +1,87 @@
+"""The executions that are under way: whether there is room for one more, and their leases."""
+
+import threading
+
+from redis import Redis
+from rq.executions import Execution
+from rq.worker import WorkerStatus
+
+from worker.contract import keys
+from worker.queue.rq_job import DrawJob
+from worker.queue.rq_worker import RqWorker
+from worker.queue.scripts import GRANT, RENEW
+
+LOOK_S = 0.2
+
+
+class Held:
+    """By token, in the order in which they were begun. max_jobs: how many may be under way that are not drawn yet."""
+
+    def __init__(self, rq: RqWorker, max_jobs: int) -> None:
+        self._rq = rq
+        self._max_jobs = max_jobs
+        self._executions = rq.executions  # RQ takes those out that it has dealt with
+        self._drawn: set[str] = set()  # executions whose last rows are still to be written
+        self._room = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._executions)
+
+    def all(self) -> list[Execution]:
+        return list(self._executions.values())
+
+    def get(self, token: str) -> Execution | None:
+        return self._executions.get(token)
+
+    def wait_for_room(self) -> bool:
+        """Whether there is room for one more job, now or in a moment."""
+        with self._room:
+            return self._room.wait_for(self._is_room, timeout=LOOK_S)
+
+    def _is_room(self) -> bool:
+        """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
+        held = len(self._executions)
+        return held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
+
+    def take(self, job: DrawJob) -> Execution:
+        """Take the lease, mark the job as started and clear the intermediate queue, all at once: a job is never in
+        between, wherever the process dies. Raises RedisError."""
+        rq = self._rq
+        with rq.connection.pipeline() as pipeline:
+            execution = Execution.create(job, keys.LEASE_S, pipeline=pipeline, worker_name=rq.name)
+            pipeline.eval(GRANT, 1, rq.queue.started_job_registry.key, keys.LEASE_S, execution.composite_key)
+            job.prepare_for_execution(rq.name, pipeline=pipeline)
+            pipeline.persist(job.key)
+            pipeline.lrem(rq.queue.intermediate_queue_key, 1, job.id)
+            rq.set_state(WorkerStatus.BUSY, pipeline=pipeline)
+            pipeline.execute()
+        self._executions[execution.id] = execution
+        return execution
+
+    def drawn(self, token: str) -> None:
+        """The execution asks nothing more of the engine."""
+        with self._room:
+            if token in self._executions:
+                self._drawn.add(token)
+                self._room.notify()
+
+    def forget(self, execution: Execution) -> None:
+        """It is over for this worker: there is room for another."""
+        with self._room:
+            self._executions.pop(execution.id, None)
+            self._drawn.discard(execution.id)
+            self._room.notify()
+
+    def beat(self, redis: Redis) -> None:
+        """Renew every lease and RQ's record of this worker. Called each second. Raises RedisError."""
+        rq, executions = self._rq, self.all()
+        registry = rq.queue.started_job_registry
+        with redis.pipeline() as pipeline:
+            pipeline.hset(rq.key, mapping=rq.serialize())  # whole: Redis may have come back without it
+            rq.heartbeat(pipeline=pipeline)
+            rq.set_state(WorkerStatus.BUSY if executions else WorkerStatus.IDLE, pipeline=pipeline)
+            for execution in executions:
+                execution.heartbeat(registry, keys.LEASE_S, pipeline=pipeline)
+            members = [execution.composite_key for execution in executions]
+            pipeline.eval(RENEW, 1, registry.key, keys.LEASE_S, *members)
+            pipeline.execute()
