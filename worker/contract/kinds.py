@@ -14,12 +14,9 @@ it out of what models can: nothing else has to be done for that.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from worker.contract.scores import RankSummary, ScoreSummary
-
-if TYPE_CHECKING:
-    from worker.contract.jobs import JobSpec
 
 
 class JobKind(StrEnum):
@@ -27,6 +24,29 @@ class JobKind(StrEnum):
     COMPLETE = "complete"
     UPSAMPLE = "upsample"
     SCORE = "score"
+
+
+class Asked(Protocol):
+    """What a client asked for, as far as it decides what the job costs: worker.contract.jobs.JobSpec."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def small_height(self) -> int: ...
+    @property
+    def small_width(self) -> int: ...
+    @property
+    def draws_small(self) -> bool: ...
+    @property
+    def filled_pixels(self) -> int | None: ...
+    @property
+    def pixel(self) -> object | None: ...
 
 
 class Input(Enum):
@@ -50,8 +70,8 @@ class Kind:
     """
 
     input: Input
-    rows: "Callable[[JobSpec], int]"
-    work: "Callable[[JobSpec], int]"
+    rows: Callable[[Asked], int]
+    work: Callable[[Asked], int]
     draws_small: bool = False
     """Does the model draw its small image too? Else that is given, or nothing is drawn."""
     result: type[ScoreSummary] | type[RankSummary] | None = None
@@ -63,21 +83,21 @@ class Kind:
         return self.input is Input.SMALL_PICTURE
 
 
-def _drawn_rows(spec: "JobSpec") -> int:
+def _drawn_rows(spec: Asked) -> int:
     return spec.n * (spec.height + (spec.small_height if spec.draws_small else 0))
 
 
-def _drawn_values(spec: "JobSpec") -> int:
+def _drawn_values(spec: Asked) -> int:
     pixels = spec.filled_pixels or spec.height * spec.width
     small = spec.small_height * spec.small_width if spec.draws_small else 0
     return spec.n * (pixels + small) * spec.channels
 
 
-def _no_rows(spec: "JobSpec") -> int:
+def _no_rows(spec: Asked) -> int:
     return 0
 
 
-def _passes(spec: "JobSpec") -> int:
+def _passes(spec: Asked) -> int:
     """One pass over a picture counts as one row; what is expected at a pixel takes a second."""
     passes = 1 if spec.pixel is None else 2
     return passes * spec.width * spec.channels
