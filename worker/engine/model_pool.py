@@ -26,7 +26,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Room:
+class SlotPlan:
     """How many images of one model are drawn at once."""
 
     slots: int
@@ -40,7 +40,7 @@ class Room:
         """Bytes for each of so many."""
         return self.slot_memory_mib * MIB // models
 
-    def fitted(self, slot_bytes: int, share: int) -> "Room":
+    def fitted(self, slot_bytes: int, share: int) -> "SlotPlan":
         """As many slots of this size as the share holds; the express ones give way last. There is place for one."""
         fit = min(self.slots + self.express, share // slot_bytes)
         express = min(self.express, fit - 1)
@@ -50,10 +50,10 @@ class Room:
 class ModelPool:
     """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory."""
 
-    def __init__(self, models: Mapping[str, Model], room: Room) -> None:
+    def __init__(self, models: Mapping[str, Model], plan: SlotPlan) -> None:
         self._models = dict(models)
-        share = room.share(len(self._models))
-        self.rooms = {name: _fitted(name, model, room, share) for name, model in self._models.items()}
+        share = plan.share(len(self._models))
+        self.plans = {name: _fitted(name, model, plan, share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model) for name, model in self._models.items()}
         self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
         """With which arithmetic they are drawn from: one, as they are all on one device."""
@@ -63,8 +63,8 @@ class ModelPool:
 
     def engine(self, name: str) -> Engine:
         """A fresh engine on the model's network."""
-        room = self.rooms[name]
-        return Engine(self._models[name], slots=room.slots + room.express)
+        plan = self.plans[name]
+        return Engine(self._models[name], slots=plan.slots + plan.express)
 
     def model(self, name: str) -> Model:
         return self._models[name]
@@ -90,7 +90,7 @@ class ModelPool:
             rows += len(engine.step())
 
 
-def load_pool(models_dir: Path | None, names: Iterable[str], device: str, room: Room, threads: int) -> ModelPool:
+def load_pool(models_dir: Path | None, names: Iterable[str], device: str, plan: SlotPlan, threads: int) -> ModelPool:
     """Load and warm up the named models, or all there are. A damaged one is reported and left out; ModelError when none
     is left, when a model that was asked for by name cannot be loaded, or when one does not fit into the memory."""
     torch.set_num_threads(threads)
@@ -106,21 +106,21 @@ def load_pool(models_dir: Path | None, names: Iterable[str], device: str, room: 
             log.error("model_left_out", model=name, reason=str(error))
     if not models:
         raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
-    pool = ModelPool(models, room)
+    pool = ModelPool(models, plan)
     pool.warm_up()
-    slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
+    slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_ready", models=pool.names(), device=device, slots=slots)
     return pool
 
 
-def _fitted(name: str, model: Model, room: Room, share: int) -> Room:
+def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
     size = slot_bytes(model)
     if size > share:
         raise ModelError(
             f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
-    return room.fitted(size, share)
+    return plan.fitted(size, share)
 
 
 def _card(name: str, model: Model) -> ModelCard:

@@ -20,7 +20,7 @@ from typing import Any
 from model_core.errors import ModelError
 from worker.contract import logs
 from worker.engine.cohort import Cohort, Engine
-from worker.engine.model_pool import ModelPool, Room, load_pool
+from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
 from worker.engine.runner import Inbox, Runner
 from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue
@@ -65,17 +65,17 @@ def main() -> None:
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     inbox = Inbox()
-    room = Room(settings.slots, settings.express_slots, settings.slot_memory_mib)
+    plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
         threading.Thread(
             target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
         ).start()
         processors.keep_to(settings.engine_cpus)
-        pool = load_pool(settings.models_dir, settings.models, settings.device, room, settings.threads)
+        pool = load_pool(settings.models_dir, settings.models, settings.device, plan, settings.threads)
     except (ModelError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
-        slots = {name: room.slots + room.express for name, room in pool.rooms.items()}
+        slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
         _draw(pool, _Worker(connection), inbox, settings.step_delay_s)
     connection.close()
@@ -110,7 +110,7 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
     def engines(name: str) -> Callable[[], Engine]:
         return lambda: pool.engine(name)
 
-    return {name: Cohort(engines(name), card.height, pool.rooms[name].express) for name, card in pool.cards.items()}
+    return {name: Cohort(engines(name), card.height, pool.plans[name].express) for name, card in pool.cards.items()}
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ from rq.executions import Execution
 
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
+from worker.jobs.admission import Admission
 from worker.orders.claims import Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_entry
-from worker.queue.desk import Desk
 from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.rq_job import DrawJob
@@ -17,13 +17,13 @@ from worker.queue.scripts import PARK
 
 
 class Beginning:
-    """`desk`: what the worker says of jobs by their ids."""
+    """`admission` knows the jobs behind the ids."""
 
-    def __init__(self, rq: RqWorker, held: Held, ending: Ending, desk: Desk) -> None:
+    def __init__(self, rq: RqWorker, held: Held, ending: Ending, admission: Admission) -> None:
         self._rq = rq
         self._held = held
         self._ending = ending
-        self._desk = desk
+        self._admission = admission
         self._log = structlog.get_logger("intake")
 
     def begin(self, job: DrawJob) -> None:
@@ -33,7 +33,7 @@ class Beginning:
                 self._put_back(job)
             elif job.id in self._rq.queue.started_job_registry:
                 self._drop_duplicate(job)
-            elif not self._desk.ours([job.id])[0]:
+            elif not self._admission.ours([job.id])[0]:
                 self._park(job)
             else:
                 self._open(job)
@@ -45,7 +45,7 @@ class Beginning:
         execution = self._held.take(job)
         try:
             job.check_allowed()
-            if not self._desk.open(job.id, execution.id):
+            if not self._admission.open(job.id, execution.id):
                 self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
         except JobRefusedError as refusal:
             self._refuse(job, execution, refusal)
@@ -59,7 +59,7 @@ class Beginning:
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
         outcome = failed(refusal.error)
         try:
-            self._desk.refuse(job.id, outcome)
+            self._admission.refuse(job.id, outcome)
         except ResponseError as error:
             self._log.error("job_record_unreadable", job_id=job.id, error=str(error))
         self._ending.finish(execution.id, outcome)

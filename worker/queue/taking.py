@@ -11,10 +11,10 @@ from rq.job import Job
 from rq.suspension import is_suspended
 
 from worker.contract import keys
+from worker.jobs.admission import Admission
 from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
 from worker.process.redis_clients import BLOCK_S
-from worker.queue.desk import Desk
 from worker.queue.held import Held
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker
@@ -34,12 +34,12 @@ class UnreadableEntryError(Exception):
 
 
 class Taking:
-    """`desk`: what the worker says of jobs by their ids."""
+    """`admission` knows the jobs behind the ids."""
 
-    def __init__(self, rq: RqWorker, held: Held, desk: Desk) -> None:
+    def __init__(self, rq: RqWorker, held: Held, admission: Admission) -> None:
         self._rq = rq
         self._held = held
-        self._desk = desk
+        self._admission = admission
         self._parked = keys.parked(rq.queue.name)
         self._look_at_parked_at = 0.0
         self._suspended = False
@@ -95,7 +95,7 @@ class Taking:
             return None
         redis: Any = self._rq.connection
         parked = [os.fsdecode(job_id) for job_id in redis.zrange(self._parked, 0, PARKED_LOOK - 1)]
-        for job_id in [job_id for job_id, ours in zip(parked, self._desk.ours(parked), strict=True) if ours]:
+        for job_id in [job_id for job_id, ours in zip(parked, self._admission.ours(parked), strict=True) if ours]:
             if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
                 return self._fetch(job_id)
         self._look_at_parked_at = time.monotonic() + BLOCK_S
@@ -119,7 +119,7 @@ class Taking:
     def _drop_unreadable(self, job_id: str | None, error: Exception) -> None:
         self._log.error("entry_unreadable", job_id=job_id, error=repr(error))
         if job_id is not None:
-            self._desk.refuse(job_id, failed(malformed_entry("Its record in the queue cannot be read.")))
+            self._admission.refuse(job_id, failed(malformed_entry("Its record in the queue cannot be read.")))
             self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, job_id)
 
 

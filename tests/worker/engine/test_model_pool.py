@@ -5,23 +5,23 @@ import pytest
 from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.memory import slot_bytes
-from worker.engine.model_pool import MIB, ModelPool, Room
+from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}
 
 
 def test_all_slots_are_there_when_the_memory_is_large() -> None:
     """Ordinary and express ones."""
-    pool = ModelPool({"m": untrained("mnist-pixelcnn", **TINY)}, Room(6, 2, slot_memory_mib=64))
-    assert (pool.rooms["m"].slots, pool.rooms["m"].express) == (6, 2)
+    pool = ModelPool({"m": untrained("mnist-pixelcnn", **TINY)}, SlotPlan(6, 2, slot_memory_mib=64))
+    assert (pool.plans["m"].slots, pool.plans["m"].express) == (6, 2)
     assert pool.engine("m").free == 8
 
 
 @pytest.mark.parametrize(("fit", "slots", "express"), [(1, 1, 0), (2, 1, 1), (3, 1, 2), (7, 5, 2), (100, 6, 2)])
 def test_slots_are_fewer_when_the_share_is_small(fit: int, slots: int, express: int) -> None:
     """As many as it holds; a large job keeps one, express slots come next, then the others."""
-    room = Room(6, 2, slot_memory_mib=1).fitted(slot_bytes=1000, share=1000 * fit + 999)
-    assert (room.slots, room.express) == (slots, express)
+    plan = SlotPlan(6, 2, slot_memory_mib=1).fitted(slot_bytes=1000, share=1000 * fit + 999)
+    assert (plan.slots, plan.express) == (slots, express)
 
 
 def test_model_is_refused_when_one_image_does_not_fit() -> None:
@@ -30,14 +30,15 @@ def test_model_is_refused_when_one_image_does_not_fit() -> None:
     need = slot_bytes(models["m0"])
     assert need > MIB // 2
     with pytest.raises(ModelError, match=rf"m0 takes {need / MIB:.1f} MiB .* share is 0.5: raise PIXELRNN_SLOT_MEMORY"):
-        ModelPool(models, Room(1, 0, slot_memory_mib=1))
+        ModelPool(models, SlotPlan(1, 0, slot_memory_mib=1))
 
 
 def test_arithmetic_is_named_when_models_are_loaded() -> None:
     """What jobs say that they were drawn with: compiled in single precision on a CPU."""
     assert (
-        ModelPool({"m": untrained("mnist-row-lstm", **TINY)}, Room(1, 0, slot_memory_mib=64)).numerics == "cpu-compiled"
+        ModelPool({"m": untrained("mnist-row-lstm", **TINY)}, SlotPlan(1, 0, slot_memory_mib=64)).numerics
+        == "cpu-compiled"
     )
     exact = untrained("mnist-row-lstm", **TINY)
     exact.network.double()
-    assert ModelPool({"m": exact}, Room(1, 0, slot_memory_mib=64)).numerics == "cpu-torch"
+    assert ModelPool({"m": exact}, SlotPlan(1, 0, slot_memory_mib=64)).numerics == "cpu-torch"
