@@ -3,6 +3,7 @@
     python benchmarks/training.py                          everything; half an hour on an idle core
     python benchmarks/training.py --preset cifar10-pixelcnn   one preset; the other rows stay as they are
     python benchmarks/training.py --quick                  two small presets, few rounds, nothing written
+    python benchmarks/training.py --device cuda --precision bf16   on a GPU; printed, and nothing written
 
 A step is what `pixelrnn train` does with one batch: forward, backward, clipping, update and average, of random images.
 The floor is the time that its useful operations (three times those of a forward pass, masked weights left out) would
@@ -27,6 +28,7 @@ from model_core.config import PRESETS
 from model_core.measures.speed import useful_operations
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
+from model_core.training.device import training_device
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Stepper
@@ -48,11 +50,19 @@ def main() -> None:
     torch.set_num_threads(1)
     if not arguments.plain_allocator:
         keep_freed_memory()
-    writes = not (arguments.quick or arguments.plain_allocator)
+    writes = not (arguments.quick or arguments.plain_allocator or arguments.device != "cpu")
     figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if writes and FIGURES.exists() else {}
     for preset in arguments.preset or (SMALL[:2] if arguments.quick else DEFAULT):
         rounds = 3 if arguments.quick else arguments.rounds
-        facts = measure(preset, arguments.batch, arguments.eval_batch, rounds, arguments.limit)
+        training = TrainingSection(
+            epochs=1,
+            batch=arguments.batch,
+            learning_rate=1e-4,
+            clip=1.0,
+            device=arguments.device,
+            precision=arguments.precision,
+        )
+        facts = measure(preset, training, arguments.eval_batch, rounds, arguments.limit)
         figures[f"{preset}/{arguments.batch}"] = {**facts, "machine": machine()}
         print(json.dumps(facts), flush=True)
         if writes:
@@ -68,21 +78,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--eval-batch", type=int, default=50, help="images in a pass of `pixelrnn evaluate`")
     parser.add_argument("--rounds", type=int, default=20, help="runs of each kind, of which the median counts")
     parser.add_argument("--limit", type=float, default=240.0, help="seconds for a preset, after three rounds")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the steps")
     parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
 
 
-def measure(preset: str, batch: int, eval_batch: int, rounds: int, limit_s: float) -> Facts:
-    """Medians of interleaved steps, evaluations and matrix products."""
-    network = untrained(preset).network.requires_grad_(True)
+def measure(preset: str, training: TrainingSection, eval_batch: int, rounds: int, limit_s: float) -> Facts:
+    """Medians of interleaved steps, evaluations and matrix products, the last two in float32."""
+    device, batch = training_device(training), training.batch
+    network = untrained(preset).network.requires_grad_(True).to(device)
     config = network.config
     shape = (max(2 * batch, eval_batch), config.channels, config.height, config.width)
     images = np.random.default_rng(0).integers(0, config.values, shape, np.uint8)
-    training = TrainingSection(epochs=1, batch=batch, learning_rate=1e-4, clip=1.0)
     stepper = Stepper(network, Batches(images, batch, seed=0), training, Ranks())
-    scored = torch.from_numpy(images[:eval_batch].astype(np.int64))
-    left, right = torch.rand(PEAK_SIDE, PEAK_SIDE), torch.rand(PEAK_SIDE, PEAK_SIDE)
+    scored = torch.from_numpy(images[:eval_batch].astype(np.int64)).to(device)
+    left, right = torch.rand(2, PEAK_SIDE, PEAK_SIDE, device=device)
 
     @torch.inference_mode()
     def score() -> None:
@@ -102,6 +114,8 @@ def measure(preset: str, batch: int, eval_batch: int, rounds: int, limit_s: floa
         "preset": preset,
         "batch": batch,
         "threads": 1,
+        "device": training.device,
+        "precision": training.precision,
         "rounds": len(timed),
         "step_s": step_s,
         "images_per_s": batch / step_s,
@@ -116,9 +130,17 @@ def measure(preset: str, batch: int, eval_batch: int, rounds: int, limit_s: floa
 
 
 def seconds(run: Callable[[], object]) -> float:
+    _wait_for_gpu()
     start = time.perf_counter()
     run()
+    _wait_for_gpu()
     return time.perf_counter() - start
+
+
+def _wait_for_gpu() -> None:
+    """A GPU works on while the host goes ahead: its time is known only when it has come to an end."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def row(facts: Facts) -> list[str]:
