@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from model_core.config import NetworkConfig
+from model_core.kinds import KINDS
 from model_core.measures.causality import Causality, measure
 
-NAMES = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
 SIZES = {1: (8, 12, 2), 3: (6, 10, 3)}
 """Height, width and values by colours. Wide enough for every network to have something that it cannot see."""
 
@@ -74,7 +74,7 @@ def configs() -> list[NetworkConfig]:
     return [
         NetworkConfig(kind, H, W, C, V, layers=3, hidden=13, head=61, factor=factor, conditioning=5 * (factor - 1))
         for factor in (1, 2)
-        for kind in NAMES
+        for kind in KINDS
         for C, (H, W, V) in SIZES.items()
     ]
 
@@ -87,7 +87,7 @@ def table_head() -> list[str]:
 
 def row(config: NetworkConfig, found: Causality) -> str:
     """One network's line."""
-    name = NAMES[config.network]
+    name = config.kind.title
     cells = [
         f"Multi-Scale, large stage, {name}" if config.multi_scale else name,
         config.channels,

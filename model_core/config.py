@@ -4,8 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from model_core.errors import ConfigError
-
-NETWORKS = ("pixel-cnn", "row-lstm", "diagonal-bilstm")
+from model_core.kinds import KINDS, Kind
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class NetworkConfig:
     small_hidden: int = 0
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ConfigError(f"unknown network {self.network!r}: expected one of {', '.join(NETWORKS)}")
+        if self.network not in KINDS:
+            raise ConfigError(f"unknown network {self.network!r}: expected one of {', '.join(KINDS)}")
         for name in ("height", "width", "layers"):
             _expect(self, name, 1, 4096)
         _expect(self, "channels", 1, 3)
@@ -77,6 +76,10 @@ class NetworkConfig:
             return cls(**fields_)
         except TypeError as error:
             raise ConfigError(f"incomplete network description: {error}") from None
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.network]
 
     @property
     def features(self) -> int:

@@ -16,7 +16,7 @@ from model_core.sampling import sample, upsample
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawRequest:
     """What to draw and where to. With an image and a mask, what the mask shows white is filled; an image alone is the
     small one of a Multi-Scale model, and is upsampled."""
 
@@ -32,34 +32,34 @@ class Drawing:
     mask: Path | None = None
 
 
-def draw(drawing: Drawing) -> dict[str, Any]:
+def draw(request: DrawRequest) -> dict[str, Any]:
     """Draw and write the PNG; returns what was done. Raises the errors of load_model, and DataError."""
-    model = load_model(drawing.model, device=drawing.device, models_dir=drawing.models_dir)
-    _check_place(drawing.out)
+    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
+    _check_place(request.out)
     started = time.perf_counter()
-    values = _values(drawing, model)
+    values = _values(request, model)
     seconds = time.perf_counter() - started
-    _write(drawing, model, values.cpu().numpy())
+    _write(request, model, values.cpu().numpy())
     return {
         "model": model.card.name,
-        "n": drawing.n,
-        "seed": drawing.seed,
-        "temperature": drawing.temperature,
+        "n": request.n,
+        "seed": request.seed,
+        "temperature": request.temperature,
         "seconds": seconds,
-        "out": str(drawing.out),
+        "out": str(request.out),
     }
 
 
-def _values(drawing: Drawing, model: Model) -> Tensor:
-    how = drawing.n, drawing.seed, drawing.temperature
-    if drawing.image is None:
+def _values(request: DrawRequest, model: Model) -> Tensor:
+    how = request.n, request.seed, request.temperature
+    if request.image is None:
         return sample(model, *how)
-    if drawing.mask is None:
+    if request.mask is None:
         if not model.config.multi_scale:
             raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
-        return upsample(model, torch.from_numpy(read_values(drawing.image, model.config.small)), *how)
-    known = torch.from_numpy(read_values(drawing.image, model.config))
-    return sample(model, *how, known=known, keep=torch.from_numpy(read_keep(drawing.mask, model.config)))
+        return upsample(model, torch.from_numpy(read_values(request.image, model.config.small)), *how)
+    known = torch.from_numpy(read_values(request.image, model.config))
+    return sample(model, *how, known=known, keep=torch.from_numpy(read_keep(request.mask, model.config)))
 
 
 def _check_place(out: Path) -> None:
@@ -72,8 +72,8 @@ def _check_place(out: Path) -> None:
         raise DataError(f"cannot write {out}: it is a directory")
 
 
-def _write(drawing: Drawing, model: Model, values: np.ndarray) -> None:
+def _write(request: DrawRequest, model: Model, values: np.ndarray) -> None:
     try:
-        write_grid(values, model.config, drawing.out, drawing.scale)
+        write_grid(values, model.config, request.out, request.scale)
     except OSError as error:
-        raise DataError(f"cannot write {drawing.out}: {error.strerror}") from None
+        raise DataError(f"cannot write {request.out}: {error.strerror}") from None

@@ -29,10 +29,10 @@ def upsample(
     json_: Json = False,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    from model_core.cli.draw_file import Drawing, draw
+    from model_core.cli.draw_file import DrawRequest, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale, image))
+    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale, image))
     typer.echo(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s", err=True)
     if json_:
         typer.echo(json.dumps(facts))
@@ -50,9 +50,9 @@ def score(
     json_: Json = False,
 ) -> None:
     """How likely the model finds a picture: nats, bits per colour variable, and where the bits are."""
-    from model_core.cli.score_file import Scoring, score_file
+    from model_core.cli.score_file import ScoreRequest, score_file
 
-    facts = score_file(Scoring(model, image, models_dir, device, map_, scale))
+    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale))
     typer.echo(f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim", err=True)
     if facts["quantised_pixels"]:
         typer.echo(f"{facts['quantised_pixels']} pixels were moved to the nearest value of the model", err=True)

@@ -14,7 +14,7 @@ from model_core.models import load_model
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoreRequest:
     """Which picture to score with which model, and where its heat map goes."""
 
     model: str
@@ -25,17 +25,17 @@ class Scoring:
     scale: int = 1
 
 
-def score_file(scoring: Scoring) -> dict[str, Any]:
+def score_file(request: ScoreRequest) -> dict[str, Any]:
     """Score the picture and write its heat map, if asked; returns the numbers.
 
     Raises the errors of load_model, and DataError for a picture that cannot be read, has another size, or a heat map
     that cannot be written.
     """
-    model = load_model(scoring.model, device=scoring.device, models_dir=scoring.models_dir)
-    values, quantised = nearest_values(read_pixels(scoring.image, model.config), model.config.values)
+    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
+    values, quantised = nearest_values(read_pixels(request.image, model.config), model.config.values)
     score = score_picture(model, values)
-    if scoring.map is not None:
-        _write_map(score, scoring.map, scoring.scale)
+    if request.map is not None:
+        _write_map(score, request.map, request.scale)
     return {
         "model": model.card.name,
         "nats": score.nats,

@@ -153,10 +153,10 @@ def sample(
     json_: Json = False,
 ) -> None:
     """Draw new images."""
-    from model_core.cli.draw_file import Drawing, draw
+    from model_core.cli.draw_file import DrawRequest, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale))
+    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale))
     _report_drawing(facts, json_)
 
 
@@ -174,10 +174,10 @@ def complete(
     json_: Json = False,
 ) -> None:
     """Fill the masked part of an image."""
-    from model_core.cli.draw_file import Drawing, draw
+    from model_core.cli.draw_file import DrawRequest, draw
 
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(Drawing(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
+    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
     _report_drawing(facts, json_)
 
 

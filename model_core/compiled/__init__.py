@@ -7,7 +7,10 @@
     products.py      drawing: a whole list of pixels, in such tiles
     philox.py        drawing: the noise
     frontier.py      drawing: which pixels can be drawn now, several rows at once
-    loop.py          drawing: what every network shares; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py: their layers;
+    records.py       drawing: the records of arrays that the loop is handed, with their shapes
+    shared.py        drawing: what every network does around its layers
+    categorical.py   drawing: from logits to a value
+    loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 
 Compiled once, then kept on disk, in a directory of its own for each state of these sources: numba looks only at the
@@ -44,7 +47,8 @@ KEEP = _is_ours(_directory)
 """Whether compiled code is kept on disk; if not, each process compiles for itself."""
 LEAN: dict[str, Any] = {"nogil": True, "cache": KEEP, "_nrt": False}
 """For functions that draw: numba counts no references. It would count those to every array of a tuple at each call,
-which took longer than the arithmetic of a small layer. Who calls holds the arrays; such a function can make none.
+which took longer than the arithmetic of a small layer. The caller keeps the arrays alive; these functions must not
+allocate any.
 """
 if KEEP:
     numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]

@@ -18,7 +18,7 @@ COLUMNS_AHEAD = 3
 
 
 @njit(**LEAN)
-def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
+def collect(slots, first_row, done, lag, work):
     """Fill work (capacity, 3) with (slot, y, x) of every pixel whose turn it is; returns how many.
 
     slots: those that draw; first_row: of every slot, the first unfinished row; done (all slots, H + 1): columns drawn
@@ -38,12 +38,13 @@ def collect(slots, first_row, done, lag, work):  # type: ignore[no-untyped-def]
 
 
 @njit(**LEAN)
-def collect_above(slots, first_row, done, lag, summed, few, work):  # type: ignore[no-untyped-def]
+def collect_above(slots, first_row, done, lag, summed, few, work):
     """Fill work with (slot, y, x) of every pixel for which the row above can be summed and is not; returns how many.
 
-    None until a pixel whose turn it is lacks its sum; then all at once, of rows that are about to begin as well. None
-    when it is the turn of more than `few`. summed (all slots, H): for how many columns of each row it is, on return
-    with those of the list.
+    The list stays empty while every pixel whose turn it is has its sum, and where it is the turn of more than `few`
+    pixels. Otherwise it holds all pixels that can be summed by now, those of rows that are about to begin as well.
+    summed (all slots, H): columns of row y whose contribution from row y - 1 is summed; on return those of the list
+    are counted.
     """
     waiting, count = collect(slots, first_row, done, lag, work), 0
     if waiting > few or not _lacking(work, waiting, summed):
@@ -63,7 +64,7 @@ def collect_above(slots, first_row, done, lag, summed, few, work):  # type: igno
 
 
 @njit(**LEAN)
-def _lacking(work, count, summed):  # type: ignore[no-untyped-def]
+def _lacking(work, count, summed):
     """How many pixels of a work list lack their sum."""
     lacking = 0
     for i in range(count):
@@ -72,7 +73,7 @@ def _lacking(work, count, summed):  # type: ignore[no-untyped-def]
 
 
 @njit(**LEAN)
-def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
+def fill_up(work, count, scratch):
     """Pad a list of several to a multiple of four with the first pixel of the scratch slot; returns the new length."""
     while count > 1 and count % 4:
         work[count, 0], work[count, 1], work[count, 2] = scratch, 0, 0
@@ -81,7 +82,7 @@ def fill_up(work, count, scratch):  # type: ignore[no-untyped-def]
 
 
 @njit(**LEAN)
-def move_on(work, count, done, first_row, finished):  # type: ignore[no-untyped-def]
+def move_on(work, count, done, first_row, finished):
     """Count the drawn pixels; (slot, y) of the rows that are now complete go to `finished`. Returns how many."""
     W = done[0, -1]
     rows = 0

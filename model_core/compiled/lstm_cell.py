@@ -38,9 +38,7 @@ TRIPLE = 3
 
 
 @intrinsic
-def forward_cell(  # type: ignore[no-untyped-def]
-    _typing, reads, read_count, cell_before, weights, bias, gates, cell, hidden, units, gate_bytes
-):
+def forward_cell(_typing, reads, read_count, cell_before, weights, bias, gates, cell, hidden, units, gate_bytes):
     """Gates from what the table `reads` lists, then cell and hidden; cell_before is the cell this one continues."""
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
@@ -75,9 +73,7 @@ def _add_products(
 
 
 @intrinsic
-def backward_cell(  # type: ignore[no-untyped-def]
-    _typing, gates, cell, cell_before, d_hidden, d_output, d_cell, d_cell_before, units, gate_bytes
-):
+def backward_cell(_typing, gates, cell, cell_before, d_hidden, d_output, d_cell, d_cell_before, units, gate_bytes):
     """Turn the gates into the gradient of their sums, in place, and hand the cell's gradient back to the cell before.
 
     The gradient of the hidden state is d_hidden (from the cells that read it) + d_output (from the layer above).
@@ -111,9 +107,7 @@ def backward_cell(  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def add_rows_times(  # type: ignore[no-untyped-def]
-    _typing, rows, row_bytes, count, weights, weight_bytes, places
-):
+def add_rows_times(_typing, rows, row_bytes, count, weights, weight_bytes, places):
     """rows (4 x count) @ weights (count x 64), each of its four vectors of columns added to a place of its own.
 
     places: table of four int64 pairs (address, bytes from one image to the next).

@@ -18,67 +18,64 @@ from numba import njit
 
 from model_core.compiled import LEAN
 from model_core.compiled.tiles import TALLEST, WIDEST, WIDEST_ALONE, product_tile
+from model_core.compiled.vector_code import FLOAT_BYTES, INDEX_BYTES, VECTOR_BYTES
 
-BYTES = 4
-LANES = 16
-VECTOR_BYTES = LANES * BYTES
-INDEX_BYTES = 8
 SMALLEST = 4
 """Pixels in the smallest tile but one, which is a single pixel."""
 
 
 @njit(inline="always")
-def address(array):  # type: ignore[no-untyped-def]
+def address(array):
     """Where an array begins, as int64: numba's own is unsigned, and signed and unsigned make a float."""
     return np.int64(array.ctypes.data)
 
 
 @njit(inline="always")
-def spot(maps, layer, cells, shift, column):  # type: ignore[no-untyped-def]
+def spot(maps, layer, cells, shift, column):
     """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
-    first = address(maps) + layer * maps.strides[0] + shift * maps.strides[-2] + column * BYTES
+    first = address(maps) + layer * maps.strides[0] + shift * maps.strides[-2] + column * FLOAT_BYTES
     return first, maps.strides[-2], address(cells)
 
 
 @njit(inline="always")
-def aside(place, column):  # type: ignore[no-untyped-def]
+def at_column(place, column):
     """The spot `column` features on."""
-    return place[0] + column * BYTES, place[1], place[2]
+    return place[0] + column * FLOAT_BYTES, place[1], place[2]
 
 
 @njit(inline="always")
-def further(place, pixels):  # type: ignore[no-untyped-def]
+def from_pixel(place, pixels):
     """The spot of the pixels from the `pixels`-th of the list on."""
     return place[0], place[1], place[2] + pixels * INDEX_BYTES
 
 
 @njit(inline="always")
-def row(vectors, layer):  # type: ignore[no-untyped-def]
+def vector_of(vectors, layer):
     """The address of one of vectors (layers, width), such as a layer's bias."""
     return address(vectors) + layer * vectors.strides[0]
 
 
 @njit(inline="always")
-def everywhere(vector, cells):  # type: ignore[no-untyped-def]
+def everywhere(vector, cells):
     """A spot that is the same vector (width,) for every pixel."""
     return address(vector), np.int64(0), address(cells)
 
 
 @njit(inline="always")
-def columns(weights, layer, vector, row):  # type: ignore[no-untyped-def]
+def columns(weights, layer, vector, row):
     """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
     return address(weights) + layer * weights.strides[0] + vector * stride, stride, row * VECTOR_BYTES
 
 
 @njit(inline="always")
-def block(left):  # type: ignore[no-untyped-def]
+def block(left):
     """How many of so many vectors of columns are mixed for a tile."""
     return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
 @njit(**LEAN)
-def multiply(count, read, taps, features, weights, vectors, bias, start, out, rectify):  # type: ignore[no-untyped-def]
+def multiply(count, read, taps, features, weights, vectors, bias, start, out, rectify):
     """out = bias + start + read @ weights for `count` pixels (1 or a multiple of 4) and 16 * vectors columns.
 
     read: `features` of each of `taps` cells side by side. bias: the address of a vector. rectify: 1 for max(., 0).
@@ -113,7 +110,7 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
 
 
 @njit(inline="always")
-def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):  # type: ignore[no-untyped-def]
+def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):
     """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
 
     weights: the address of this colour's, (vectors, known, 16). bias, start and out begin with the first colour; bounds
@@ -127,8 +124,8 @@ def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start
         known,
         (weights, known * VECTOR_BYTES, np.int64(0)),
         vectors[colour + 1] - vectors[colour],
-        bias + column * BYTES,
-        aside(start, column),
-        aside(out, column),
+        bias + column * FLOAT_BYTES,
+        at_column(start, column),
+        at_column(out, column),
         rectify,
     )

@@ -6,28 +6,29 @@ The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one a
 
 from numba import njit
 
-from model_core.compiled.products import BYTES, LANES, address, aside, one_colour
+from model_core.compiled.products import address, at_column, one_colour
 from model_core.compiled.tiles import lstm_cells
+from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 
 
 @njit(inline="always")
-def add_input(colour, count, read, weights, start, gates, shared):  # type: ignore[no-untyped-def]
+def add_input(colour, count, read, weights, start, gates, shared):
     """gates = start + what those of one colour see of the features at the spot `read`: of the colours up to its own."""
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, start, gates, 0)
 
 
 @njit(inline="always")
-def add_state(colour, count, read, weights, gates, shared):  # type: ignore[no-untyped-def]
+def add_state(colour, count, read, weights, gates, shared):
     """Add what the gates of one colour see of the whole hidden state at the spot `read`."""
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, gates, gates, 0)
 
 
 @njit(inline="always")
-def continue_cells(colour, count, gates, before, cells, hiddens, shared):  # type: ignore[no-untyped-def]
+def continue_cells(colour, count, gates, before, cells, hiddens, shared):
     """The cells and hidden states of one colour from its gates and the cells before; all spots of the first colour."""
     first, units = shared.hidden[colour], shared.hidden[colour + 1] - shared.hidden[colour]
-    vectors, gates = (units + LANES - 1) // LANES, aside(gates, shared.gates[colour])
-    before, cells, hiddens = aside(before, first), aside(cells, first), aside(hiddens, first)
-    lstm_cells(count, vectors, gates, before, cells, hiddens, units * BYTES)
+    vectors, gates = (units + LANES - 1) // LANES, at_column(gates, shared.gates[colour])
+    before, cells, hiddens = at_column(before, first), at_column(cells, first), at_column(hiddens, first)
+    lstm_cells(count, vectors, gates, before, cells, hiddens, units * FLOAT_BYTES)

@@ -21,18 +21,16 @@ from numba import njit
 
 from model_core.compiled import KEEP
 from model_core.compiled.lstm_cell import TRIPLE, add_rows_times, backward_cell, forward_cell
+from model_core.compiled.vector_code import COLUMNS, FLOAT_BYTES, LANES, ROWS
 
-FLOAT_BYTES = 4
-TILE_ROWS = 4
-TILE_COLUMNS = 64
+TILE_ROWS = ROWS
+TILE_COLUMNS = COLUMNS * LANES
 CHUNK_BYTES = TILE_COLUMNS * FLOAT_BYTES
 """Four gates of 16 units."""
 
 
 @njit(nogil=True, cache=KEEP)
-def forward_scan(  # type: ignore[no-untyped-def]
-    inputs, weights, bias, gates, cell, hidden, rows, width, step, input_steps, state_steps, cell_step
-):
+def forward_scan(inputs, weights, bias, gates, cell, hidden, rows, width, step, input_steps, state_steps, cell_step):
     """Fill gates (Q, B, 4h), cell and hidden (Q, B, h) of the first `rows` rows; their outside is the initial state."""
     B, F = inputs.shape[1:]
     h = hidden.shape[2]
@@ -75,7 +73,7 @@ def forward_scan(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=KEEP)
-def backward_scan(  # type: ignore[no-untyped-def]
+def backward_scan(
     weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, rows, width, step, input_steps, state_steps, cell_step
 ):
     """The same cells in reverse: gates become the gradients of their sums, d_inputs (Q, B, F) is added to.

@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 
 from model_core.compiled.vector_code import (
     INDEX,
+    INDEX_BYTES,
     VECTOR_BYTES,
     Builder,
     Tile,
@@ -45,7 +46,6 @@ _SHAPES = [
     for rows in sorted({TALLEST, 4, 1}, reverse=True)
     for columns in range(WIDEST if rows > 1 else WIDEST_ALONE, 0, -1)
 ]
-_INDEX_BYTES = 8
 AHEAD = 1536
 """Bytes. Few pixels wait for their weights, and the processor foresees them only within a page: a tile asks for those
 so far on. Of 0 to 6144 the best for one image, and nothing lost with many."""
@@ -98,7 +98,7 @@ def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -
 
 
 @intrinsic
-def product_tile(  # type: ignore[no-untyped-def]
+def product_tile(
     _typing, rows, columns, read, taps, features, weights, vector_bytes, row_bytes, bias, start, out, rectify
 ):
     """out = bias + start + read @ weights, rectified if asked, for `rows` pixels and `columns` vectors of columns.
@@ -126,7 +126,7 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
         count, vectors, *rest = arguments
         records = [_parts(b, spot, 3) for spot in rest[:spots]]
         with cgutils.for_range(b, count) as pixel:
-            skipped = b.mul(pixel.index, INDEX(_INDEX_BYTES))
+            skipped = b.mul(pixel.index, INDEX(INDEX_BYTES))
             rows = []
             for base, cell_bytes, cells in records:
                 cell = b.load(b.inttoptr(b.add(cells, skipped), INDEX.as_pointer()))
@@ -140,31 +140,31 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
 
 
 @intrinsic
-def rectify(_typing, count, vectors, source, target):  # type: ignore[no-untyped-def]
+def rectify(_typing, count, vectors, source, target):
     """target = max(source, 0); NaN stays NaN."""
     return _elementwise(2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target))
 
 
 @intrinsic
-def add(_typing, count, vectors, left, right, target):  # type: ignore[no-untyped-def]
+def add(_typing, count, vectors, left, right, target):
     """target = left + right."""
     return _elementwise(3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target))
 
 
 @intrinsic
-def rectify_sum(_typing, count, vectors, left, right, target):  # type: ignore[no-untyped-def]
+def rectify_sum(_typing, count, vectors, left, right, target):
     """target = max(left + right, 0); NaN stays NaN."""
     return _elementwise(3, 0, lambda b, x, y, target: store(b, relu(b, b.fadd(load(b, x), load(b, y))), target))
 
 
 @intrinsic
-def exponentials(_typing, count, vectors, source, target):  # type: ignore[no-untyped-def]
+def exponentials(_typing, count, vectors, source, target):
     """target = exp(source), within 2e-7."""
     return _elementwise(2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target))
 
 
 @intrinsic
-def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_bytes):  # type: ignore[no-untyped-def]
+def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_bytes):
     """LSTM cells (equation 3) that continue `before`; the summed gates o, f, i, g lie `gate_bytes` apart."""
 
     def units(b: Builder, gates: ir.Value, before: ir.Value, cell: ir.Value, hidden: ir.Value, apart: ir.Value) -> None:

@@ -13,10 +13,12 @@ from llvmlite import ir
 from numba.core import cgutils
 
 LANES = 16
+"""Floats in a vector."""
 ROWS = 4
 COLUMNS = 4
 UNROLL = 4
-VECTOR_BYTES = 4 * LANES
+FLOAT_BYTES, INDEX_BYTES = 4, 8
+VECTOR_BYTES = FLOAT_BYTES * LANES
 
 FLOAT = ir.FloatType()
 INDEX = ir.IntType(64)

@@ -9,10 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_core.compiled.scans import TILE_COLUMNS, backward_scan, forward_scan
-
-GATES = 4
-LANES = 16
-TILE_ROWS = 4
+from model_core.compiled.vector_code import LANES
+from model_core.layers.diagonal_bilstm import GATES
 
 
 @dataclass(frozen=True)

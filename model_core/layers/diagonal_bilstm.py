@@ -13,7 +13,10 @@ its map is mirrored back, shifted down by one row, so that no pixel sees the res
 import torch
 from torch import Tensor, nn
 
+from model_core.config import NetworkConfig
+from model_core.kinds import INPUT_REACH
 from model_core.layers.conditioning import conditioning_map
+from model_core.layers.field import drawn_before
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.skew import inside, skew, unskew
@@ -88,3 +91,13 @@ class DiagonalBiLSTM(nn.Module):
 def shift_down(x: Tensor) -> Tensor:
     """Move every row one down; the first becomes zero: (B, F, H, W)."""
     return torch.cat([torch.zeros_like(x[:, :, :1]), x[:, :, :-1]], 2)
+
+
+def field(config: NetworkConfig) -> Tensor:
+    """All that is drawn before, but for one variable: the last one of each row is hidden from those pixels of the next
+    row whose 7 x 7 does not reach it (docs/architecture.md)."""
+    C, H, W = config.channels, config.height, config.width
+    unseen = torch.zeros(C, H, W, C, H, W, dtype=torch.bool)
+    for y in range(H - 1):
+        unseen[-1, y, -1, :, y + 1, : max(W - 1 - INPUT_REACH, 0)] = True
+    return drawn_before(config) & ~unseen

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_core.config import NetworkConfig
+from model_core.kinds import INPUT_REACH
 from model_core.layers.conditioning import conditioning_map
 from model_core.layers.diagonal_bilstm import GATES, lstm_cell
+from model_core.layers.field import distances, seen
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
 
@@ -57,3 +60,10 @@ class RowLSTM(nn.Module):
             hidden, cell = lstm_cell(row + functional.conv1d(above, kernel), cell, dim=1)
             rows.append(hidden)
         return torch.stack(rows, 2)
+
+
+def field(config: NetworkConfig) -> Tensor:
+    """With every row up the field grows by a pixel to each side (k = 3); with every layer, by one to the left."""
+    up, right = distances(config)
+    near = (-right <= up + config.layers + INPUT_REACH) & (right <= up - 1 + INPUT_REACH)
+    return seen(config, near)

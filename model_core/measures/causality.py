@@ -16,11 +16,9 @@ import torch
 from torch import Tensor
 
 from model_core.config import NetworkConfig
+from model_core.kinds import part
+from model_core.layers.field import drawn_before
 from model_core.networks import MultiScaleNetwork, Network, build_network
-from model_core.networks.pixel_network import INPUT_KERNEL
-
-INPUT_REACH = INPUT_KERNEL // 2
-"""Pixels to each side, and rows above, that the first convolution sees."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def measure(config: NetworkConfig) -> Causality:
 def moved_pairs(config: NetworkConfig) -> Tensor:
     """(C, H, W, C, H, W) bool: the logits that move when one variable takes any other value.
 
-    Of a Multi-Scale network, those of its large stage, the small image held fixed.
+    Of a Multi-Scale network, those of its large network, the small image held fixed.
     """
     shape = (config.channels, config.height, config.width)
     image = torch.randint(0, config.values, shape, generator=torch.Generator().manual_seed(1))
@@ -107,35 +105,6 @@ def _movements(logits: Callable[[Tensor], Tensor], image: Tensor, values: int) -
     return moved
 
 
-def drawn_before(config: NetworkConfig) -> Tensor:
-    """(C, H, W, C, H, W) bool: is the first variable drawn before the second? Rasters; R, G, B within a pixel."""
-    C, H, W = config.channels, config.height, config.width
-    order = torch.arange(H * W * C).view(H, W, C).permute(2, 0, 1)
-    return order[..., None, None, None] < order
-
-
 def predicted_field(config: NetworkConfig) -> Tensor:
-    """(C, H, W, C, H, W) bool: the field that follows from the network's layers, exactly.
-
-    Of a pixel in the field, the logits see all colours; of their own pixel, the colours before.
-    """
-    H, W, L = config.height, config.width, config.layers
-    row, column = torch.arange(H), torch.arange(W)
-    up = (row - row[:, None])[:, None, :, None]  # rows that the changed pixel lies above the logits'
-    right = (column[:, None] - column)[None, :, None, :]  # columns that it lies right of it
-    if config.network == "diagonal-bilstm":
-        return drawn_before(config) & ~_unseen_by_diagonals(config)
-    if config.network == "row-lstm":  # a step a row to each side (k = 3), and a left tap in each layer
-        near = (-right <= up + L + INPUT_REACH) & (right <= up - 1 + INPUT_REACH)
-    else:  # 3 x 3 in each layer: a step a layer to the left or up, to the right only with one up
-        near = (up <= L + INPUT_REACH) & (-right <= L + INPUT_REACH) & (right <= (up - 1).clamp(max=L) + INPUT_REACH)
-    return drawn_before(config) & near[None, :, :, None]
-
-
-def _unseen_by_diagonals(config: NetworkConfig) -> Tensor:
-    """The last variable of each row, for the pixels of the next row whose 7 x 7 field does not reach it."""
-    C, H, W = config.channels, config.height, config.width
-    unseen = torch.zeros(C, H, W, C, H, W, dtype=torch.bool)
-    for y in range(H - 1):
-        unseen[-1, y, -1, :, y + 1, : max(W - 1 - INPUT_REACH, 0)] = True
-    return unseen
+    """(C, H, W, C, H, W) bool: the field that follows from the network's layers, exactly."""
+    return part(config.kind.field)(config)

@@ -59,7 +59,7 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
         member_nats=float(sums[best]),
         bits_per_dim=bits_per_dim(total, config),
         colour_bits=bits.mean((1, 2)).tolist(),
-        uniform_bits=config.channels * math.log2(config.values),
+        uniform_bits=config.channels * model.members[best].network.distribution.uniform_bits,
     )
 
 

@@ -40,14 +40,14 @@ def pixel_belief(
     """One teacher-forced pass over the picture's values (C, H, W); a belief for each colour, red first (figure 6).
 
     The member of this orientation is asked, or the first: it expects the pixel given all before it in its own order. Of
-    a Multi-Scale model the first stage is asked where it draws the pixel, else the second. Raises FloatingPointError
-    when the network gives a probability that is not finite.
+    a Multi-Scale model the small network is asked where it draws the pixel, else the large one. Raises
+    FloatingPointError when the network gives a probability that is not finite.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
         member = next(m for m in model.members if orientation in (None, m.orientation))
         logits = _logits(member.network, turn(image, member.orientation), *_place(member, values.shape, y, x))[0]
-        shares = torch.softmax(logits.double(), dim=0).cpu().numpy()
+        shares = member.network.distribution.probabilities(logits).cpu().numpy()
     if not np.isfinite(shares).all():
         raise FloatingPointError("the network gave a probability that is not finite")
     return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
@@ -61,7 +61,7 @@ def _place(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int,
 
 
 def _logits(network: nn.Module, image: Tensor, y: int, x: int) -> Tensor:
-    """(1, V, C) of the stage that draws the pixel."""
+    """(1, V, C) of the network that draws the pixel."""
     if not isinstance(network, MultiScaleNetwork):
         return network(image)[..., y, x]
     factor = network.config.factor

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model_core.distribution import Categorical, check_finite
 from model_core.errors import ConfigError
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import subsample
 from model_core.models import check_device, untrained
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
-from model_core.sampling.draw import draw
 from model_core.sampling.model_engine import Engine
 
 PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
@@ -71,7 +71,7 @@ def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3, device: 
 
 
 def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
-    """The teacher-forced pass in plain torch operations, whatever faster way there is: logits of each stage."""
+    """The teacher-forced pass in plain torch operations, whatever faster way there is: logits of each network."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
         return [_plain(network.small, small, None), _plain(network.large, values, network.condition(small))]
@@ -91,19 +91,20 @@ def useful_operations(network: Network) -> int:
 
 
 def naive_steps(network: Network, values: Tensor) -> list[tuple[int, Callable[[], object]]]:
-    """The naive sampler, stage by stage: how many steps it takes, and one of them, a whole pass for one variable."""
+    """The naive sampler of each network: how many steps it takes, and one of them, a whole pass for one variable."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
         condition, large, given = network.condition(small), network.large, network.small.config.dimensions
-        steps = _naive_step(lambda: large(values, condition))
+        steps = _naive_step(network.distribution, lambda: large(values, condition))
         return [*naive_steps(network.small, small), (network.config.dimensions - given, steps)]
-    return [(network.config.dimensions, _naive_step(lambda: network(values)))]
+    return [(network.config.dimensions, _naive_step(network.distribution, lambda: network(values)))]
 
 
-def _naive_step(forward: Callable[[], Tensor]) -> Callable[[], object]:
+def _naive_step(distribution: Categorical, forward: Callable[[], Tensor]) -> Callable[[], object]:
     def step() -> Tensor:
         logits = forward()[:, :, 0, 0, 0]
-        return draw(logits, torch.full_like(logits[:, 0], 0.5), torch.ones_like(logits[:, 0]))
+        check_finite(logits)
+        return distribution.draw(logits, torch.full_like(logits[:, 0], 0.5), torch.ones_like(logits[:, 0]))
 
     return step
 

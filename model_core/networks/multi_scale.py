@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model_core.config import NetworkConfig
+from model_core.distribution import Categorical
 from model_core.layers.conditioning import Upsampler, spread_out, subsample
 from model_core.networks.pixel_network import PixelNetwork
 
@@ -18,7 +19,7 @@ class MultiScaleNetwork(nn.Module):
     """values (B, C, n, n) -> logits (B, V, C, n, n) of the conditional network, given the image's own subsample.
 
     log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of every factor-th row of x. Those
-    pixels are given to the second stage: it neither draws nor is charged for them, so the probabilities of all images
+    pixels are given to the large network: it neither draws nor is charged for them, so the probabilities of all images
     add up to one. Given the small image the logits are causal as in PixelNetwork; the small image they see whole.
     """
 
@@ -30,6 +31,11 @@ class MultiScaleNetwork(nn.Module):
         single = replace(config, factor=1, conditioning=0, small_layers=0, small_hidden=0)
         self.large = PixelNetwork(single, config.conditioning)
 
+    @property
+    def distribution(self) -> Categorical:
+        """What the logits of both networks describe."""
+        return self.large.distribution
+
     def forward(self, values: Tensor) -> Tensor:
         return self.large(values, self.condition(subsample(values, self.config.factor)))
 
@@ -38,7 +44,7 @@ class MultiScaleNetwork(nn.Module):
         return self.upsampler(self.small.scale(small))
 
     def nats_map(self, values: Tensor) -> Tensor:
-        """Nats of every variable, (B, C, n, n): the first stage's at the small image's pixels, else the second's."""
+        """Nats of every variable, (B, C, n, n): the small network's at the small image's pixels, else the other's."""
         factor = self.config.factor
         small = subsample(values, factor)
         given = spread_out(torch.ones_like(small, dtype=torch.bool), factor)

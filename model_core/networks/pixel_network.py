@@ -5,26 +5,21 @@ values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers
 """
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from model_core.config import NetworkConfig
-from model_core.fused.network import fused_logits, fuses
-from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
+from model_core.distribution import Categorical
+from model_core.kinds import INPUT_REACH, part
 from model_core.layers.groups import colour_of
 from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
-from model_core.layers.pixel_cnn import ConvolutionLayer
-from model_core.layers.row_lstm import RowLSTM
 
-LAYERS = {"pixel-cnn": ConvolutionLayer, "row-lstm": RowLSTM, "diagonal-bilstm": DiagonalBiLSTM}
+INPUT_KERNEL = 2 * INPUT_REACH + 1
 
-Layer = TypeVar("Layer", ConvolutionLayer, RowLSTM, DiagonalBiLSTM)
-
-INPUT_KERNEL = 7
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class Block(nn.Module):
@@ -34,9 +29,21 @@ class Block(nn.Module):
         super().__init__()
         colours = config.channels
         stream, hidden = colour_of(config.features, colours), colour_of(config.hidden, colours)
-        self.layer = LAYERS[config.network](config.features, config.hidden, colours, conditioning)
+        self.layer: nn.Module = part(config.kind.layer)(config.features, config.hidden, colours, conditioning)
         self.up = MaskedConv2d(hidden, stream)
         self.skip = MaskedConv2d(hidden, stream) if config.skip else None
+
+
+class FusedPass(Protocol):
+    """A faster way from the first map to the logits than the plain modules, equal to them up to rounding."""
+
+    def suits(self, network: "PixelNetwork", x: Tensor) -> bool:
+        """Can it take this first map (B, 2h, H, W), and is it faster?"""
+        ...
+
+    def logits(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tensor:
+        """(B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W)."""
+        ...
 
 
 class PixelNetwork(nn.Module):
@@ -47,29 +54,28 @@ class PixelNetwork(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int = 0) -> None:
-        """conditioning: features of the map that biases every layer, for the second stage of a Multi-Scale network."""
+        """conditioning: features of the map that biases every layer, for the large network of a Multi-Scale one."""
         super().__init__()
         self.config = config
         self.conditioning = conditioning
         colours = config.channels
         self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
         self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)))
+        self.distribution = Categorical(config.values)
         self.head = Head(config.features, config.head, colours, config.values)
+        self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """condition (B, c, H, W): the upsampled small image of a Multi-Scale network's second stage."""
+        """condition (B, c, H, W): the upsampled small image, for the large network of a Multi-Scale one."""
         x = self.input(self.scale(values))  # (B, 2h, H, W)
-        return fused_logits(self, x, condition) if fuses(self, x) else self.head(self.trunk(x, condition))
+        if self._fused is not None and self._fused.suits(self, x):
+            return self._fused.logits(self, x, condition)
+        return self.head(self.trunk(x, condition))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
         values = values.long()
-        logits = self(values, condition)  # (B, V, C, H, W)
-        if logits.stride(1) > 1:
-            return functional.cross_entropy(logits, values, reduction="none")
-        rows = logits.permute(3, 4, 0, 2, 1)  # (H, W, B, C, V), as they lie
-        nats = functional.cross_entropy(rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none")
-        return nats.view(rows.shape[:-1]).permute(2, 3, 0, 1)
+        return self.distribution.nats(self(values, condition), values)
 
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""

@@ -11,7 +11,6 @@ from model_core.models import CARD, models_in
 from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
 
 _NOTHING = "–"
-_KINDS = {"pixel-cnn": "PixelCNN", "row-lstm": "Row LSTM", "diagonal-bilstm": "Diagonal BiLSTM"}
 UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
 _SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
 _HEAD = f"""# Results
@@ -57,7 +56,7 @@ def render(cards: Sequence[Card]) -> str:
 
 def describe_network(config: NetworkConfig) -> str:
     """`Row LSTM, 4 layers, h = 24`, and what else tells it from others."""
-    words = [_KINDS[config.network], _count(config.layers, "layer"), f"h = {config.hidden}"]
+    words = [config.kind.title, _count(config.layers, "layer"), f"h = {config.hidden}"]
     words += [f"no {name} connections" for name in ("residual", "skip") if not getattr(config, name)]
     if config.multi_scale:
         small = config.small

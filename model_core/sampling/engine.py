@@ -14,13 +14,11 @@ from torch import Tensor
 
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
-from model_core.models import Model
-from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
-from model_core.sampling.compiled.stage import CompiledStage, compiles
+from model_core.networks import MultiScaleNetwork, Network
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.stage import Stage
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stages import networks_of, stage_for
 
 
 class DrawnRow(NamedTuple):
@@ -51,7 +49,8 @@ class NetworkEngine:
 
     def __init__(self, network: Network, slots: int = 16) -> None:
         self._network = network
-        self._stages = [_stage(part, slots) for part in _networks(network)]
+        stage = stage_for(network)
+        self._stages = [SharedPrefill(stage(part, slots)) for part in networks_of(network)]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}
@@ -159,28 +158,8 @@ class NetworkEngine:
         return torch.from_numpy(image_noise(request.seed, request.sample, *shape, of_small=of_small))
 
 
-def numerics_of(model: Model) -> str:
-    """With which arithmetic a model is drawn from: `cpu-compiled`, `cpu-torch` or `cuda-torch`.
-
-    All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
-    last digits of the logits differ, which turns a draw now and then.
-    """
-    stages = [part for member in model.members for part in _networks(member.network)]
-    device = next(stages[0].parameters()).device.type
-    return f"{device}-{'compiled' if all(map(compiles, stages)) else 'torch'}"
-
-
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
     if request.known is None or request.keep is None:
         return None, None
     known = torch.from_numpy(np.ascontiguousarray(request.known, np.int64))
     return known, torch.from_numpy(np.ascontiguousarray(request.keep, np.bool_))
-
-
-def _stage(network: PixelNetwork, slots: int) -> SharedPrefill:
-    return SharedPrefill(CompiledStage(network, slots) if compiles(network) else Stage(network, slots))
-
-
-def _networks(network: Network) -> list[PixelNetwork]:
-    """In the order in which an image passes them."""
-    return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]

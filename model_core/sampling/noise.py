@@ -1,6 +1,6 @@
 """The noise: one uniform number for every colour variable, a pure function of (seed, sample, y, x, colour).
 
-Philox4x64-10, key = (seed, sample), counter = (x, y, stage): one block of four words a pixel, one word a colour.
+Philox4x64-10, key = (seed, sample), counter = (x, y, of_small): one block of four words a pixel, one word a colour.
 Nothing else goes in: a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the
 streams of its bit generators for good.
 """

@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 from torch import Tensor
 
-from model_core.sampling.stage import Drawing, ForkingStage, SlotRow
+from model_core.sampling.stage import Drawing, SlotRow, Stage
 
 Key = tuple[int, bytes]
 """How many leading rows are given, and a digest of what state they lead to."""
@@ -18,7 +18,7 @@ Key = tuple[int, bytes]
 class SharedPrefill:
     """A stage whose slots wait for one another where their images begin alike."""
 
-    def __init__(self, stage: ForkingStage) -> None:
+    def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._leader_of: dict[Key, int] = {}
         self._keys: dict[int, Key] = {}  # of leaders that are in their given rows

@@ -1,15 +1,16 @@
 """The slow truth: one whole teacher-forced pass for every colour of every pixel. What every fast path must equal."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from model_core.config import NetworkConfig
+from model_core.distribution import Categorical, check_finite
 from model_core.layers.conditioning import spread_out, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
-from model_core.sampling.draw import draw
 from model_core.sampling.noise import image_noise
 
 
@@ -26,24 +27,26 @@ def reference_sample(
 
     small (C, s, s): the first image of a Multi-Scale model, where it is given.
     """
-    network, config = model.network, model.config
+    network, config, distribution = model.network, model.config, model.network.distribution
     with torch.inference_mode():
         if not isinstance(network, MultiScaleNetwork):
-            return _draw_all(network, config, n, seed, temperature, known, keep)
+            return _draw_all(network, distribution, config, n, seed, temperature, known, keep)
         if small is None:
             parts = [None if part is None else subsample(part, config.factor) for part in (known, keep)]
-            smalls = _draw_all(network.small, config.small, n, seed, temperature, *parts, of_small=True)
+            smalls = _draw_all(network.small, distribution, config.small, n, seed, temperature, *parts, of_small=True)
         else:
             smalls = small.expand(n, *small.shape)
         condition = network.condition(smalls)
         given, at = spread_out(smalls, config.factor), spread_out(torch.ones_like(smalls[:, 0]).bool(), config.factor)
         if known is not None and keep is not None:
             given, at = torch.where(keep & ~at[:, None], known, given), at | keep
-        return _draw_all(lambda v: network.large(v, condition), config, n, seed, temperature, given, at)
+        large = partial(network.large, condition=condition)
+        return _draw_all(large, distribution, config, n, seed, temperature, given, at)
 
 
 def _draw_all(
     network: Callable[[Tensor], Tensor],
+    distribution: Categorical,
     config: NetworkConfig,
     n: int,
     seed: int,
@@ -63,5 +66,6 @@ def _draw_all(
                 continue
             for c in range(C):
                 logits = network(values)[:, :, c, y, x]  # (n, V)
-                values[:, c, y, x] = draw(logits, noise[:, y, x, c], warmth)
+                check_finite(logits)
+                values[:, c, y, x] = distribution.draw(logits, noise[:, y, x, c], warmth)
     return values

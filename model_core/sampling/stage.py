@@ -1,12 +1,19 @@
-"""What a stage is asked for, and what it answers. Knows no way of drawing."""
+"""A stage: one network drawing images side by side, each slot at its own rows. Knows slots and pixels, not who asked.
+
+A Multi-Scale model is drawn from with two stages, one after the other, every other model with one. plain/ and compiled/
+have the two ways of drawing; engine.py takes the first that can.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from model_core.networks.pixel_network import PixelNetwork
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,46 @@ class SlotRow(NamedTuple):
     is_last: bool
 
 
-class ForkingStage(Protocol):
-    """Stage, as far as it is used here."""
+class Stage(Protocol):
+    """One network with `slots` slots. What it draws in a slot depends on the drawing and the weights alone."""
 
-    def open(self, slot: int, drawing: Drawing) -> None: ...
-    def fork(self, source: int, target: int, drawing: Drawing) -> None: ...
-    def close(self, slot: int) -> None: ...
-    def image(self, slot: int) -> Tensor: ...
-    def step(self) -> list[SlotRow]: ...
+    def __init__(self, network: PixelNetwork, slots: int) -> None: ...
+
+    @staticmethod
+    def can(network: PixelNetwork, device: torch.device) -> bool:
+        """Can it draw from this network on this device?"""
+        ...
+
+    @staticmethod
+    def numerics(device: torch.device) -> str:
+        """With which arithmetic it draws there: `cpu-compiled`, `cuda-torch`, ..."""
+        ...
+
+    @staticmethod
+    def slot_bytes(network: PixelNetwork) -> int:
+        """What each further slot adds to its arrays."""
+        ...
+
+    def open(self, slot: int, drawing: Drawing) -> None:
+        """Begin an image in a slot that has none."""
+        ...
+
+    def fork(self, source: int, target: int, drawing: Drawing) -> None:
+        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
+        which has just finished the last of them."""
+        ...
+
+    def close(self, slot: int) -> None:
+        """Stop drawing the image in a slot, if there is one."""
+        ...
+
+    def image(self, slot: int) -> Tensor:
+        """(C, H, W) values drawn so far, on the CPU."""
+        ...
+
+    def step(self) -> list[SlotRow]:
+        """Advance every image until at least one row is complete; returns the rows that are.
+
+        Raises FloatingPointError when the network gives logits that are not finite.
+        """
+        ...

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_core.config import NETWORKS, NetworkConfig
+from model_core.config import NetworkConfig
+from model_core.kinds import KINDS
 from model_core.measures.causality import drawn_before, measure, moved_pairs, predicted_field
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,7 +23,7 @@ def network(kind: str, size: str, layers: int) -> NetworkConfig:
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_exactly_the_logits_of_the_field_move_when_a_variable_changes(kind: str, size: str, layers: int) -> None:
     """Nothing leaks, everything in the network's field is seen, and nothing outside: for every variable and colour."""
     config = network(kind, size, layers)

@@ -8,12 +8,13 @@ import torch
 
 from model_core import sample, untrained, upsample
 from model_core.image_request import ImageRequest
+from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.compiled.stage import CompiledStage, compiles
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.stage import Stage
+from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing
@@ -82,7 +83,8 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
         while not any(row.is_last for row in stage.step()):
             pass
         images.append(stage.image(1).clone())
-        states.append({name: getattr(stage._own, name)[:-1, :-1] for name in stage._outside})
+        kept = part(model.config.kind.compiled).kept
+        states.append({name: getattr(stage._layers, name)[:-1, :-1] for name in kept})
     assert torch.equal(*images)
     for name, state in states[0].items():
         np.testing.assert_array_equal(state, states[1][name])
@@ -142,8 +144,8 @@ def test_rows_above_summed_ahead_give_the_same_bytes(preset: str, few: int) -> N
     engine = Engine(model, slots=3)
     stage = stage_of(engine)
     assert isinstance(stage, CompiledStage)
-    assert stage._own.few == 0
-    stage._own = stage._own._replace(few=few)
+    assert stage._layers.few == 0
+    stage._layers = stage._layers._replace(few=few)
     whole = [ImageRequest(1, i) for i in range(4)]
     rest = [ImageRequest(1, i, known=truth[i].numpy(), keep=keep.numpy()) for i in range(4)]
     waiting, wanted, rows = [*whole, *rest, *whole], {}, {}
@@ -171,10 +173,11 @@ def test_double_precision_is_drawn_in_plain_torch() -> None:
     """Compiled code is for float32 on a CPU; every other network has the plain stage."""
     model = lively("mnist-pixelcnn")
     assert isinstance(model.network, PixelNetwork)
-    assert compiles(model.network)
+    assert CompiledStage.can(model.network, torch.device("cpu"))
+    assert not CompiledStage.can(model.network, torch.device("cuda"))
     model.network.double()
-    assert not compiles(model.network)
-    assert isinstance(stage_of(Engine(model)), Stage)
+    assert not CompiledStage.can(model.network, torch.device("cpu"))
+    assert isinstance(stage_of(Engine(model)), PlainStage)
 
 
 def test_compiled_code_is_kept_where_only_its_owner_can_write(tmp_path: Path) -> None:

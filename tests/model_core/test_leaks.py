@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from model_core import load_model, model_names, untrained
-from model_core.config import NETWORKS
 from model_core.errors import ModelError
-from model_core.fused import network as fused
+from model_core.fused import diagonal_bilstm as fused
+from model_core.kinds import KINDS
 from model_core.measures.leaks import require_causal
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 
@@ -34,7 +34,7 @@ def test_every_shipped_model_is_causal(name: str) -> None:
 
 
 @pytest.mark.parametrize("hidden", [7, 16])
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_network_is_causal_as_it_is_built(kind: str, hidden: int) -> None:
     """Every kind; the logits that were watched are counted, of the plain pass and, if there is one, the fused one."""
     passes = 2 if hidden == 16 or kind == "pixel-cnn" else 1

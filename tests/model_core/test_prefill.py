@@ -12,24 +12,25 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.memory import array_bytes, slot_bytes
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.stage import Stage
-from model_core.sampling.prefill import ForkingStage, SharedPrefill
-from model_core.sampling.stage import Drawing
+from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.prefill import SharedPrefill
+from model_core.sampling.stage import Drawing, Stage
+from model_core.sampling.stages import slot_bytes
+from tests.model_core.arrays import array_bytes
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 H, W = 7, 6
 GIVEN = 4
 StageKind = Callable[[PixelNetwork, int], Any]
-STAGES: list[StageKind] = [Stage, CompiledStage]
+STAGES: list[StageKind] = [PlainStage, CompiledStage]
 
 
 class Counting:
     """A stage that counts the images it began at the beginning, and those it forked."""
 
-    def __init__(self, stage: ForkingStage) -> None:
+    def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.opened, self.forked = 0, 0
         self.close, self.image, self.step = stage.close, stage.image, stage.step
@@ -61,7 +62,7 @@ def drawing(i: int, given: int = GIVEN) -> Drawing:
     return Drawing(torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i, known, keep)
 
 
-def finish(stage: ForkingStage | SharedPrefill) -> dict[int, np.ndarray]:
+def finish(stage: Stage | SharedPrefill) -> dict[int, np.ndarray]:
     """The images (C, H, W) by slot, put together from rows that come in order."""
     rows: dict[int, list[np.ndarray]] = {}
     for row in (row for _ in range(10 * H * W) for row in stage.step()):
@@ -129,7 +130,7 @@ def test_prefill_is_not_shared_when_conditions_differ() -> None:
     network = untrained("cifar10-multi-scale", layers=1, hidden=3, head=4, height=H + 1, width=W, factor=2).network
     assert isinstance(network, MultiScaleNetwork)
     for other, expected in ((0.0, 1), (1.0, 2)):
-        counting = Counting(Stage(network.large, 2))
+        counting = Counting(PlainStage(network.large, 2))
         shared = SharedPrefill(counting)
         for slot, value in enumerate([0.0, other]):
             keep = torch.zeros(H + 1, W, dtype=torch.bool)
@@ -168,7 +169,7 @@ def draw(model: Model, request: ImageRequest) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("preset", [*PRESETS, "cifar10-multi-scale"])
 def test_engine_takes_the_bytes_it_says(preset: str, dtype: torch.dtype) -> None:
-    """Slot by slot, in compiled and in plain code: what two tiny engines show holds for a larger one."""
+    """Slot by slot, in compiled and in plain code: all arrays of an engine are looked at, a large and a tiny one."""
     model = untrained(preset, layers=2, hidden=8, head=4, height=8, width=8)
     model.network.to(dtype)
     assert array_bytes(Engine(model, 7)) - array_bytes(Engine(model, 1)) == 6 * slot_bytes(model)

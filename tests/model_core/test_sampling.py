@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from model_core import log_likelihood, sample, untrained
+from model_core.distribution import Categorical
 from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.draw import draw
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise, row_noise
 from model_core.sampling.plain.step import StaticStep
@@ -174,7 +174,9 @@ def test_draw_follows_the_distribution() -> None:
     """Counts of 40,000 draws match the softmax (chi-square with 3 degrees of freedom, p > 0.001)."""
     logits = torch.tensor([[0.0, 1.0, -1.0, 0.5]]).expand(40_000, -1)
     noise = torch.from_numpy(image_noise(3, 0, 200, 200, 1)).flatten()
-    counts = torch.bincount(draw(logits, noise, torch.full((40_000,), 2.0).double()), minlength=4).double()
+    counts = torch.bincount(
+        Categorical(4).draw(logits, noise, torch.full((40_000,), 2.0).double()), minlength=4
+    ).double()
     expected = 40_000 * (logits[0].double() / 2).softmax(0)
     assert float(((counts - expected) ** 2 / expected).sum()) < 16.27
 
@@ -183,6 +185,7 @@ def test_draw_takes_the_ends_of_the_noise() -> None:
     """Noise 0 gives the first value that has weight, noise just under 1 the last."""
     logits = torch.tensor([[-1e9, 0.0, 0.0], [0.0, 0.0, -1e9]])
     warmth = torch.ones(2, dtype=torch.float64)
+    draw = Categorical(3).draw
     assert draw(logits, torch.zeros(2).double(), warmth).tolist() == [1, 0]
     assert draw(logits, torch.full((2,), 1 - 2.0**-53, dtype=torch.float64), warmth).tolist() == [2, 1]
 

@@ -18,8 +18,8 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.schedule import ROW_LAG, Schedule
-from model_core.sampling.plain.stage import Stage
+from model_core.sampling.plain.schedule import Schedule
+from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing
@@ -62,7 +62,7 @@ def drawing(i: int, given: int = 0) -> Drawing:
     return Drawing(torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i / 4, known, keep)
 
 
-def finish(stage: Stage) -> dict[int, np.ndarray]:
+def finish(stage: PlainStage) -> dict[int, np.ndarray]:
     """The images (C, rows, W) by slot, of rows that come in order."""
     rows: dict[int, list[np.ndarray]] = {}
     while drawn := stage.step():
@@ -72,7 +72,7 @@ def finish(stage: Stage) -> dict[int, np.ndarray]:
 
 
 def alone(network: PixelNetwork, i: int, given: int = 0) -> np.ndarray:
-    stage = Stage(network, 1)
+    stage = PlainStage(network, 1)
     stage.open(0, drawing(i, given))
     return finish(stage)[0]
 
@@ -100,7 +100,7 @@ def test_schedule_visits_every_pixel_once_and_never_too_early(preset: str, width
             at[pixel] = tick
         schedule.move_on()
     assert set(at) == {(y, x) for y in range(1, H) for x in range(width)}
-    ahead = width if preset == "mnist-diagonal-bilstm" else ROW_LAG
+    ahead = width if preset == "mnist-diagonal-bilstm" else 4
     for (y, x), tick in at.items():
         assert x == 0 or at[y, x - 1] < tick
         assert y == 1 or at[y - 1, min(x + ahead, width) - 1] < tick
@@ -127,7 +127,7 @@ def test_multi_scale_equals_the_reference_when_rows_are_drawn_in_a_wave(base: st
 
 def test_bytes_are_the_same_when_company_comes_and_goes(model: Model) -> None:
     """An image joins beside ones in the middle, others leave and a slot is used again."""
-    stage = Stage(plain(model), 3)
+    stage = PlainStage(plain(model), 3)
     stage.open(2, drawing(0))
     for _ in range(2):
         stage.step()
@@ -145,7 +145,7 @@ def test_bytes_are_the_same_when_company_comes_and_goes(model: Model) -> None:
 @pytest.mark.parametrize("given", [1, H])
 def test_fork_gives_the_bytes_of_an_image_drawn_from_the_top(model: Model, given: int) -> None:
     """Also beside the one it was taken from, and where only the last row is left."""
-    stage = Stage(plain(model), 3)
+    stage = PlainStage(plain(model), 3)
     stage.open(2, drawing(0, given))
     first = drawing(1, given).given_rows
     while not any(row.y == first - 1 for row in stage.step()):
@@ -158,14 +158,14 @@ def test_fork_gives_the_bytes_of_an_image_drawn_from_the_top(model: Model, given
 
 def test_first_row_of_an_image_is_there_when_its_width_is_drawn(model: Model) -> None:
     """And one more with each step after that, though several are being drawn."""
-    stage = Stage(plain(model), 1)
+    stage = PlainStage(plain(model), 1)
     stage.open(0, drawing(0))
     assert [[row.y for row in stage.step()] for _ in range(H + 1)] == [[0], [1], [2], [3], []]
 
 
 def test_slots_without_an_image_may_hold_anything(model: Model) -> None:
     """What is not a number in a slot left behind stays there, and the next image in it knows nothing of it."""
-    stage = Stage(plain(model), 3)
+    stage = PlainStage(plain(model), 3)
     stage.open(1, drawing(7))
     stage.step()
     for tensor in _floats(stage._step):
@@ -181,11 +181,11 @@ def test_slots_without_an_image_may_hold_anything(model: Model) -> None:
 
 def _floats(step: StaticStep) -> Iterator[torch.Tensor]:
     """The maps of the layers, seen as (L, slots, cells of one, F)."""
-    for name, part in vars(step.stepper).items():
+    for part in vars(step.stepper).values():
         if isinstance(maps := getattr(part, "_maps", None), torch.Tensor):
             yield maps.view(len(maps), len(step.values), -1, maps.shape[-1])
-        elif name in ("_above", "_row_inputs") and part.is_floating_point():
-            yield part
+        elif isinstance(maps := getattr(part, "maps", None), torch.Tensor):
+            yield maps
 
 
 class Trace(TorchDispatchMode):
@@ -205,7 +205,7 @@ class Trace(TorchDispatchMode):
 
 def test_step_is_the_same_operations_whoever_is_drawn(model: Model) -> None:
     """And none of them hands a number to the host or makes a tensor of one: what a CUDA graph can hold."""
-    stage, traces = Stage(plain(model), 3), []
+    stage, traces = PlainStage(plain(model), 3), []
     for opened in ([], [drawing(0)], [drawing(1, given=2), drawing(2)]):
         for image in opened:
             stage.open(len(stage._passes), image)
@@ -230,7 +230,7 @@ def test_step_runs_where_no_number_can_be_read() -> None:
 def test_logits_that_are_not_finite_end_the_step_when_they_are_drawn_from(model: Model) -> None:
     """And not where the pixels are given."""
     plain(model).head.output.bias[0] = torch.nan
-    stage = Stage(plain(model), 2)
+    stage = PlainStage(plain(model), 2)
     stage.open(0, drawing(0, given=H - 1))
     for y in range(H - 1):
         assert [row.y for row in stage.step()] == [y]
@@ -261,7 +261,7 @@ def on_gpu(model: Model) -> Model:
 def test_replayed_step_equals_the_step_itself_on_a_gpu(preset: str) -> None:
     """Bit for bit in float32: values, noise and the maps of all layers, through joins and a slot used again."""
     model = on_gpu(lively(preset, torch.float32))
-    replayed, eager = Stage(plain(model), 3), Stage(plain(model), 3)
+    replayed, eager = PlainStage(plain(model), 3), PlainStage(plain(model), 3)
     eager._run = lambda: eager._step().cpu()
 
     def both() -> None:

@@ -13,9 +13,8 @@ from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
-from model_core.sampling.engine import numerics_of
-from model_core.sampling.memory import slot_bytes
 from model_core.sampling.model_engine import Engine
+from model_core.sampling.stages import numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.kinds import KINDS, JobKind
 

@@ -14,4 +14,4 @@ class Catalogue:
     slots: Mapping[str, int]
     """Images of a model that can be drawn at once."""
     numerics: str
-    """With which arithmetic they are drawn from (model_core.sampling.engine.numerics_of)."""
+    """With which arithmetic they are drawn from (model_core.sampling.stages.numerics_of)."""

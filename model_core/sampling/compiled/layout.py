@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.products import LANES, block
+from model_core.compiled.products import block
+from model_core.compiled.vector_code import LANES
+from model_core.layers.diagonal_bilstm import GATES
 from model_core.layers.groups import colour_of
 
 Floats = NDArray[np.float32]
@@ -58,13 +60,13 @@ def layout(features: int, colours: int) -> Layout:
 
 def gate_layout(hidden: Layout) -> Layout:
     """The gates of h units: colour by colour, and within a colour o, f, i, g."""
-    return Layout(hidden.bounds * 4)
+    return Layout(hidden.bounds * GATES)
 
 
 def gate_order(hidden: Layout) -> Tensor:
     """(4h,) the paper's index, gate by gate, of each feature of the gates' map."""
     h, bounds = hidden.features, hidden.bounds
-    starts = [(gate * h + int(bounds[c]), int(bounds[c + 1])) for c in range(len(bounds) - 1) for gate in range(4)]
+    starts = [(gate * h + int(bounds[c]), int(bounds[c + 1])) for c in range(len(bounds) - 1) for gate in range(GATES)]
     return torch.cat([torch.arange(first, first // h * h + end) for first, end in starts])
 
 

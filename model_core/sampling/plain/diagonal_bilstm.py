@@ -1,12 +1,14 @@
 """Stepping the Diagonal BiLSTM (section 3.2)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
-from model_core.sampling.plain.ring import Ring, RingMaps, Tap, taps_on
+from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
 from model_core.sampling.plain.weights import Packed, pack_gates, with_condition
 
@@ -14,7 +16,7 @@ LEFT, UP = (0, -1), (-1, 0)
 STATE_TAPS: list[Tap] = [LEFT, UP]
 
 
-class DiagonalStepper(Stepper):
+class DiagonalBiLSTMStepper(Stepper):
     """Keeps two rows of left-to-right states, and the right-to-left map of the row above.
 
     The right-to-left scan of a row needs the whole row, and nothing reads it before the next one: it is done for all
@@ -30,35 +32,32 @@ class DiagonalStepper(Stepper):
         self._hidden = RingMaps(self._ring, torch.stack([layer.left.initial_hidden for layer in layers]).detach())
         self._cell = RingMaps(self._ring, torch.stack([layer.left.initial_cell for layer in layers]).detach())
         self._right = RightScan([layer.right for layer in layers])
-        like, shape = network.input.bias, (config.layers, slots, config.width)
+        like = network.input.bias
         self._state_taps, self._left = taps_on(like.device, STATE_TAPS), taps_on(like.device, [LEFT])
         self._slots = torch.arange(slots, device=like.device)
         self._row_of = torch.zeros_like(self._slots)
-        self._row_inputs = like.new_zeros(*shape, config.features)
-        self._above = like.new_zeros(*shape, config.hidden)
+        self._row_inputs = RowMaps(slots, config.width, like.new_zeros(config.layers, 1, config.features))
+        self._above = RowMaps(slots, config.width, self._right.initial_hidden)
 
     def end_rows(self) -> None:
         """Scan the rows from right to left, for the rows below to see."""
         condition = self._conditions[self._slots, self._row_of]  # (slots, W, c)
-        inputs = torch.cat([self._row_inputs, condition.expand(len(self._row_inputs), -1, -1, -1)], 3)
-        self._above.copy_(self._right(inputs, self._above))
+        inputs = self._row_inputs.maps
+        inputs = torch.cat([inputs, condition.expand(len(inputs), -1, -1, -1)], 3)
+        self._above.maps.copy_(self._right(inputs, self._above.maps))
 
-    def _clear(self, slot: int) -> None:
-        self._hidden.clear(slot)
-        self._cell.clear(slot)
-        self._above[:, slot] = self._right.initial_hidden
+    def slot_bytes(self, places: int) -> int:
+        return super().slot_bytes(places) + self._slots.element_size() + self._row_of.element_size()
 
-    def _fork(self, source: int, target: int) -> None:
-        self._hidden.fork(source, target)
-        self._cell.fork(source, target)
-        self._above[:, target] = self._above[:, source]
+    def _kept(self) -> Sequence[KeptMaps]:
+        return self._hidden, self._cell, self._above, self._row_inputs
 
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)
         self._around_state = self._ring.around(where, self._state_taps)
         self._beside = self._ring.around(where, self._left)
-        below_another = (where.y > 0).to(self._above.dtype)[:, None]  # shifted down: the first row has none above
-        self._from_right = self._above[:, where.slot, where.x] * below_another  # (L, M, h)
+        below_another = (where.y > 0).to(self._above.maps.dtype)[:, None]  # shifted down: the first row has none above
+        self._from_right = self._above.maps[:, where.slot, where.x] * below_another  # (L, M, h)
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         read = [stream, self._hidden.read(i, self._around_state), self._condition]
@@ -70,8 +69,26 @@ class DiagonalStepper(Stepper):
         return hidden + self._from_right[i][:, own]
 
     def _leave(self, where: Positions) -> None:
-        self._row_inputs[:, where.slot, where.x] = self._now.stream[:-1]
+        self._row_inputs.maps[:, where.slot, where.x] = self._now.stream[:-1]
         self._row_of[where.slot] = where.y
+
+
+class RowMaps:
+    """L maps of F features of one whole row of each slot. outside (L, 1, F): what a new image begins with."""
+
+    def __init__(self, slots: int, width: int, outside: Tensor) -> None:
+        self._outside = outside
+        self.maps = outside.new_zeros(len(outside), slots, width, outside.shape[-1])
+
+    @property
+    def slot_bytes(self) -> int:
+        return self.maps[:, 0].nbytes
+
+    def clear(self, slot: int) -> None:
+        self.maps[:, slot] = self._outside
+
+    def fork(self, source: int, target: int) -> None:
+        self.maps[:, target] = self.maps[:, source]
 
 
 class RightScan:

@@ -1,34 +1,33 @@
 """Stepping PixelCNN (section 3.5)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from model_core.layers.pixel_cnn import ConvolutionLayer
+from model_core.layers.pixel_cnn import PixelCNNLayer
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
-from model_core.sampling.plain.ring import Ring, RingMaps, taps_on
+from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, taps_on
 from model_core.sampling.plain.stepper import Stepper
 from model_core.sampling.plain.weights import causal_taps, pack_pointwise, pack_taps
 
 
-class ConvolutionStepper(Stepper):
+class PixelCNNStepper(Stepper):
     """Keeps the two rows that each 3 x 3 convolution reads of its own input."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
         super().__init__(network, slots, places)
         config, colours = network.config, network.config.channels
-        layers = [layer_of(block, ConvolutionLayer) for block in network.blocks]
+        layers = [layer_of(block, PixelCNNLayer) for block in network.blocks]
         self._down = [pack_pointwise(layer.down, colours) for layer in layers]
         self._spread = [pack_taps(layer.spread, colours, layer.condition) for layer in layers]
         self._taps = taps_on(network.input.bias.device, causal_taps(layers[0].spread))
         self._ring = Ring(slots, rows=2, width=config.width, reach=1)
         self._maps = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.hidden))
 
-    def _clear(self, slot: int) -> None:
-        self._maps.clear(slot)
-
-    def _fork(self, source: int, target: int) -> None:
-        self._maps.fork(source, target)
+    def _kept(self) -> Sequence[KeptMaps]:
+        return (self._maps,)
 
     def _look(self, where: Positions) -> None:
         self._cells, self._around = self._ring.cells(where), self._ring.around(where, self._taps)

@@ -5,10 +5,27 @@ lies outside the image reads as the border value: the sides because nothing writ
 it.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from model_core.sampling.plain.positions import Positions
+
+
+class KeptMaps(Protocol):
+    """What is kept of each slot from one step to the next."""
+
+    @property
+    def slot_bytes(self) -> int: ...
+    def clear(self, slot: int) -> None:
+        """Make ready for a new image: no row has been drawn, so whatever is above reads as the outside."""
+        ...
+
+    def fork(self, source: int, target: int) -> None:
+        """Copy all that is kept of one slot to another."""
+        ...
+
 
 Tap = tuple[int, int]
 """(dy, dx) of a neighbour, never ahead of the pixel in raster order."""
@@ -53,12 +70,14 @@ class RingMaps:
         self._border = border[:, None, :]
         self._maps = self._border.expand(-1, ring.slots * ring.image, -1).clone()  # (L, cells, F)
 
+    @property
+    def slot_bytes(self) -> int:
+        return self._maps[:, self._ring.of(0)].nbytes
+
     def clear(self, slot: int) -> None:
-        """Make ready for a new image: no row has been drawn, so whatever is above reads as the outside."""
         self._maps[:, self._ring.of(slot)] = self._border
 
     def fork(self, source: int, target: int) -> None:
-        """Copy all that is kept of one slot to another."""
         self._maps[:, self._ring.of(target)] = self._maps[:, self._ring.of(source)]
 
     def write(self, layer: int, cells: Tensor, columns: slice, features: Tensor) -> None:

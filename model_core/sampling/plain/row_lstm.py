@@ -1,5 +1,7 @@
 """Stepping the Row LSTM (section 3.1)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from model_core.layers.diagonal_bilstm import lstm_cell
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
-from model_core.sampling.plain.ring import Ring, RingMaps, Tap, taps_on
+from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
 from model_core.sampling.plain.weights import Packed, causal_taps, pack_gates, with_condition
 
@@ -15,7 +17,7 @@ UP = (-1, 0)
 STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
 
 
-class RowStepper(Stepper):
+class RowLSTMStepper(Stepper):
     """Keeps two rows of hidden states, cells and layer inputs."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
@@ -31,13 +33,8 @@ class RowStepper(Stepper):
         self._hidden = RingMaps(self._ring, torch.stack([layer.initial_hidden for layer in layers]).detach())
         self._cell = RingMaps(self._ring, torch.stack([layer.initial_cell for layer in layers]).detach())
 
-    def _clear(self, slot: int) -> None:
-        for maps in (self._inputs, self._hidden, self._cell):
-            maps.clear(slot)
-
-    def _fork(self, source: int, target: int) -> None:
-        for maps in (self._inputs, self._hidden, self._cell):
-            maps.fork(source, target)
+    def _kept(self) -> Sequence[KeptMaps]:
+        return self._inputs, self._hidden, self._cell
 
     def _look(self, where: Positions) -> None:
         self._cells = self._ring.cells(where)

@@ -16,11 +16,7 @@ from math import ceil
 import torch
 
 from model_core.config import NetworkConfig
-from model_core.networks.pixel_network import INPUT_KERNEL
 from model_core.sampling.plain.positions import SMALLEST_BATCH, Positions
-
-ROW_LAG = INPUT_KERNEL // 2 + 1
-"""Columns that a row stays behind the row above: the first convolution sees three columns ahead in it, others fewer."""
 
 SCRATCH = SMALLEST_BATCH
 """Slots beyond those of images: places without a pixel work in the first; the rest keep products large enough."""
@@ -30,7 +26,7 @@ class Schedule:
     """The ticks of `slots` images on one device: each begins at row `first`, and stops before row `end`."""
 
     def __init__(self, config: NetworkConfig, slots: int, device: torch.device) -> None:
-        self.lag = config.width if config.network == "diagonal-bilstm" else min(ROW_LAG, config.width)
+        self.lag = config.kind.lag(config.width)
         self.rows_at_once = ceil(config.width / self.lag)
         self.places = slots * self.rows_at_once + SMALLEST_BATCH
         self._width, self._scratch = config.width, slots
@@ -39,6 +35,12 @@ class Schedule:
         self._slot = torch.cat([images.repeat_interleave(len(place)), nobody]).to(device)
         self._place = torch.cat([place.repeat(slots), torch.zeros_like(nobody)]).to(device)
         self._tick, self._first, self._end = torch.zeros(3, slots + SCRATCH, dtype=torch.int64, device=device)
+
+    @property
+    def slot_bytes(self) -> int:
+        """What each further slot adds: its places, and where it is."""
+        places = sum(self.rows_at_once * part.element_size() for part in (self._slot, self._place))
+        return places + sum(part[0].nbytes for part in (self._tick, self._first, self._end))
 
     def begin(self, slot: int, first: int, end: int) -> None:
         """Let rows first..end-1 of this slot be worked at, from the next tick on; none where they are equal."""

@@ -6,7 +6,8 @@ the values of the colours before it were placed. Everything multiplies the same 
 
 from torch import Tensor
 
-from model_core.networks.pixel_network import INPUT_KERNEL, Block, PixelNetwork
+from model_core.kinds import INPUT_REACH
+from model_core.networks.pixel_network import Block, PixelNetwork
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import Ring, RingMaps, taps_on
 from model_core.sampling.plain.weights import causal_taps, pack, pack_pointwise, pack_taps
@@ -21,12 +22,16 @@ class InputAndHead:
         self._network = network
         self._input = pack_taps(network.input, self.colours)
         self._taps = taps_on(network.input.bias.device, causal_taps(network.input))
-        self._ring = Ring(slots, INPUT_KERNEL // 2 + 1, config.width, INPUT_KERNEL // 2)
+        self._ring = Ring(slots, INPUT_REACH + 1, config.width, INPUT_REACH)
         self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, self.colours))
         self._head = [pack_pointwise(c, self.colours) for c in (network.head.first, network.head.second)]
         output = network.head.output
         columns = [slice(c * config.values, (c + 1) * config.values) for c in range(self.colours)]
         self._output = pack(output.matrix(), output.bias, columns)
+
+    @property
+    def slot_bytes(self) -> int:
+        return self._values.slot_bytes
 
     def clear(self, slot: int) -> None:
         self._values.clear(slot)
@@ -80,6 +85,11 @@ class Streams:
         self.stream = like.new_zeros(config.layers + 1, count, config.features)
         self.hidden = like.new_zeros(config.layers, count, config.hidden)
         self.skips = like.new_zeros(count, config.features)
+
+    @property
+    def place_bytes(self) -> int:
+        """What one pixel takes."""
+        return sum(part[..., 0, :].nbytes for part in (self.stream, self.hidden, self.skips))
 
     def clear(self) -> None:
         """For the next step. What a mask hides is multiplied by zero, and must be a number for that to be nothing."""

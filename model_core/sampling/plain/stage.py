@@ -1,22 +1,34 @@
-"""One network drawing images side by side, each slot at its own rows. Knows slots and pixels, not who asked.
-
-A Multi-Scale model has two stages, every other model one.
-"""
+"""A stage that draws in plain torch operations: from every network, on every device, in every precision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.draw import NOT_FINITE
 from model_core.sampling.plain.cuda_graph import ReplayedStep
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.stage import Drawing, SlotRow
 
 
-class Stage:
-    """One network on any device, in plain torch operations; on a GPU these are captured once and replayed."""
+class PlainStage:
+    """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
+
+    @staticmethod
+    def can(network: PixelNetwork, device: torch.device) -> bool:
+        """Always."""
+        return True
+
+    @staticmethod
+    def numerics(device: torch.device) -> str:
+        return f"{device.type}-torch"
+
+    @staticmethod
+    def slot_bytes(network: PixelNetwork) -> int:
+        """Seen on a step for one image."""
+        return StaticStep(network, slots=1).slot_bytes
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         device = network.input.bias.device

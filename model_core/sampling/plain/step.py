@@ -6,11 +6,11 @@ The same function runs as it is, or is captured once as a CUDA graph and replaye
 import torch
 from torch import Tensor
 
+from model_core.kinds import part
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.draw import invert
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.schedule import SCRATCH, Schedule
-from model_core.sampling.plain.steppers import stepper_for
+from model_core.sampling.plain.stepper import Stepper
 
 
 class StaticStep:
@@ -19,8 +19,9 @@ class StaticStep:
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         config, device = network.config, network.input.bias.device
         C, H, W = config.channels, config.height, config.width
+        self._distribution = network.distribution
         self.schedule = Schedule(config, slots, device)
-        self.stepper = stepper_for(network, slots + SCRATCH, self.schedule.places)
+        self.stepper: Stepper = part(config.kind.stepper)(network, slots + SCRATCH, self.schedule.places)
         self._slots, self._height = torch.arange(slots, device=device), H
         shape = slots + SCRATCH, H, W
         self.values = torch.zeros(slots + SCRATCH, C, H, W, dtype=torch.int64, device=device)
@@ -28,6 +29,14 @@ class StaticStep:
         self.noise = torch.zeros(*shape, C, dtype=torch.float64, device=device)
         self.temperature = torch.ones(slots + SCRATCH, dtype=torch.float64, device=device)
         self._report = torch.zeros(1 + slots * C * W, dtype=torch.uint8, device=device)
+
+    @property
+    def slot_bytes(self) -> int:
+        """What each further slot adds to all that is kept from step to step, and to the maps of the pixels of one."""
+        images = self.values, self.keep, self.noise, self.temperature
+        row = self.values[0, :, 0].numel()  # a byte a value in the report
+        own = sum(part[0].nbytes for part in images) + self._slots.element_size() + row
+        return own + self.schedule.slot_bytes + self.stepper.slot_bytes(self.schedule.rows_at_once)
 
     def __call__(self) -> Tensor:
         """Advance every image by `lag` ticks; at most one row of each is completed. Returns the report, on the device:
@@ -56,7 +65,7 @@ class StaticStep:
     def _place(self, where: Positions, drawn: Tensor, logits: Tensor, colour: int) -> None:
         """Values of one colour, drawn or given, for the pixels and colours after them: logits (M, V)."""
         slot, y, x = where.slot, where.y, where.x
-        values = invert(logits, self.noise[slot, y, x, colour], self.temperature[slot])
+        values = self._distribution.draw(logits, self.noise[slot, y, x, colour], self.temperature[slot])
         values = values.where(drawn, self.values[slot, colour, y, x])
         self.values[slot, colour, y, x] = values
         self.stepper.ends.place(where, colour, values)

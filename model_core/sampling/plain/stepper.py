@@ -1,11 +1,13 @@
 """One step of a network: the parts that are the same for every kind of layer."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.plain.positions import Positions
+from model_core.sampling.plain.ring import KeptMaps
 from model_core.sampling.plain.shared import InputAndHead, Streams, Ways
 from model_core.sampling.plain.weights import colour_slices
 
@@ -24,17 +26,24 @@ class Stepper(ABC):
         self._conditions = network.input.bias.new_zeros(*shape)
 
     def open(self, slot: int, condition: Tensor | None = None) -> None:
-        """Make a slot ready for a new image; condition (H, W, c) for the second stage of a Multi-Scale network."""
+        """Make a slot ready for a new image; condition (H, W, c) for the large network of a Multi-Scale one."""
         self.ends.clear(slot)
-        self._clear(slot)
+        for maps in self._kept():
+            maps.clear(slot)
         if condition is not None:
             self._conditions[slot] = condition
 
     def fork(self, source: int, target: int) -> None:
         """Make the state of one slot that of another, whose row has just ended."""
         self.ends.fork(source, target)
-        self._fork(source, target)
+        for maps in self._kept():
+            maps.fork(source, target)
         self._conditions[target] = self._conditions[source]
+
+    def slot_bytes(self, places: int) -> int:
+        """What each further slot adds, with so many places of its own."""
+        kept = sum(maps.slot_bytes for maps in (self.ends, *self._kept()))
+        return kept + self._conditions[0].nbytes + places * self._now.place_bytes
 
     def features(self, where: Positions, colour: int) -> Tensor:
         """Top map (M, 2h), of which the columns up to `colour` are computed."""
@@ -55,12 +64,8 @@ class Stepper(ABC):
         """Every slot's row is drawn to its end, where rows are drawn one after the other."""
 
     @abstractmethod
-    def _clear(self, slot: int) -> None:
-        """Forget the image that was in this slot."""
-
-    @abstractmethod
-    def _fork(self, source: int, target: int) -> None:
-        """Copy what the layers keep of a slot between two rows."""
+    def _kept(self) -> Sequence[KeptMaps]:
+        """What the layers keep of the rows above and of the pixels to the left."""
 
     @abstractmethod
     def _look(self, where: Positions) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from model_core import untrained
 from model_core.errors import ModelError
-from model_core.sampling.memory import slot_bytes
+from model_core.sampling.stages import slot_bytes
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}

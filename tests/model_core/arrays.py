@@ -1,4 +1,4 @@
-"""How many bytes a slot takes, before many are made."""
+"""How many bytes an object of ours holds, seen by looking through it: what the stages' own word is held to."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,16 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_core.models import Model
-from model_core.sampling.model_engine import Engine
-
 OURS = "model_core."
-
-
-def slot_bytes(model: Model) -> int:
-    """What each further slot adds to the arrays of an engine on this model. Makes two very small engines to see it."""
-    one, two = (array_bytes(Engine(model, slots)) for slots in (1, 2))
-    return two - one
 
 
 def array_bytes(part: object) -> int:

@@ -1,0 +1,135 @@
+"""What a compiled loop is handed: the records of arrays, and the names of the products in them.
+
+slots    images that are drawn side by side, and one scratch slot, whose pixels are computed and thrown away
+S        slots, the scratch slot among them      M    pixels of one step
+L        layers                                  R    rows of the ring that a layer keeps of each slot
+F, h, G  features of the stream (2h), of a layer, and of its gates (4h); a cell in memory is a little wider
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 3
+"""The 7 x 7 kernel reaches three pixels to each side and three rows up."""
+
+INPUT, UP, SKIP, FIRST, SECOND, OUTPUT = range(6)
+"""Products that are computed colour by colour: the input convolution at the pixel itself, from a layer to the next
+stream and to the skip sum, and the head's three."""
+OF_LAYER = 6
+"""The first of a layer's own products, which its file names."""
+PRODUCTS = OF_LAYER + 4
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class Shared(NamedTuple):
+    """What every network has: its sizes, and the weights around its layers."""
+
+    channels: int
+    values: int
+    height: int
+    width: int
+    layers: int
+    residual: int
+    """1 if a layer's features are added to the stream, 0 if they replace it."""
+    skip: int
+    """1 if every layer is summed into the top map, else 0."""
+    features: Integers
+    """(C + 1,) where each colour's features begin in the stream; so for the maps of the next four."""
+    hidden: Integers
+    gates: Integers
+    wide: Integers
+    """Of the head's two inner maps."""
+    outputs: Integers
+    feature_vectors: Integers
+    """(C + 1,) where each colour begins in weights whose outputs are such a map, in vectors of 16; so for the rest."""
+    hidden_vectors: Integers
+    gate_vectors: Integers
+    wide_vectors: Integers
+    output_vectors: Integers
+    zeros: Floats
+    """As long as the widest cell."""
+    before_w: Floats
+    """(vectors, inputs, 16) of the input convolution, for the pixels before: three rows of seven cells, then three."""
+    before_b: Floats
+    """(F,)"""
+    up_b: Floats
+    """(L, F)"""
+    skip_b: Floats
+    """(F,) the sum over all layers."""
+    first_b: Floats
+    second_b: Floats
+    output_b: Floats
+    by_colour: Floats
+    """All weights that are applied colour by colour, in the order in which a step reads them."""
+    begins: Integers
+    """(PRODUCTS, L, C) where those of each product begin; what belongs to no layer counts as of layer 0."""
+
+
+class State(NamedTuple):
+    """What changes while images are drawn, whatever the layers are."""
+
+    images: Integers
+    """(S, C, H, W) values."""
+    keep: NDArray[np.bool_]
+    """(S, H, W) where the value is given."""
+    noise: NDArray[np.float64]
+    """(S, H, W, C)"""
+    temperature: NDArray[np.float64]
+    """(S,)"""
+    scaled: Floats
+    """(S * (H + 3) * (W + 6), C) values as the network reads them, zeros around each image."""
+    conditions: Floats
+    """(S * H * W, c) the upsampled small image; c is 0 for a network without."""
+    summed: Integers
+    """(S, H): columns of row y whose contribution from row y - 1 is summed (frontier.collect_above)."""
+    streams: Floats
+    """(L + 1, cells, F)"""
+    skips: Floats
+    """(M, F)"""
+    top: Floats
+    """(M, F) what the head reads."""
+    first: Floats
+    second: Floats
+    logits: Floats
+    """(M, C * V)"""
+    weights: Floats
+    """(V, padded to whole vectors) scratch of one draw."""
+
+
+class Front(NamedTuple):
+    """How far each image is (frontier.py)."""
+
+    lag: int
+    """Columns that a row stays behind the row above."""
+    first_row: Integers
+    """(S,) the first unfinished row."""
+    done: Integers
+    """(S, H + 1) columns drawn of each row; the last entry is W, for what lies above the first row."""
+    work: Integers
+    """(M, 3) the work list: slot, y, x of each pixel."""
+    finished: Integers
+    """(rows, 2) slot and y of the rows that a step completed."""
+
+
+class Places(NamedTuple):
+    """Where the pixels of the work list lie: for each pixel its cell in each map, all (M,)."""
+
+    order: Integers
+    """0, 1, 2, ...: maps that hold only the pixels of one step."""
+    stream: Integers
+    values: Integers
+    condition: Integers
+    own: Integers
+    """Its own cell in a ring."""
+    above: Integers
+    """The ring's cell up and to the left."""
+    sums: Integers
+    """Where the sum of what it reads of the row above is kept."""
+    wanted: Integers
+    """The pixels that need logits, by their order."""
+    top: Integers
+    """The cells of their last stream."""

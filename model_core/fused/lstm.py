@@ -1,0 +1,31 @@
+"""What the two recurrent layers share on a canvas."""
+
+import torch
+from torch import Tensor
+
+from model_core.compiled.vector_code import LANES
+from model_core.fused.scan import Scan, Walk, pack_gates
+from model_core.layers.diagonal_bilstm import DiagonalLSTM
+from model_core.layers.row_lstm import RowLSTM
+from model_core.networks.pixel_network import PixelNetwork
+
+
+def whole_tiles(network: PixelNetwork, _images: int) -> bool:
+    """The compiled scans know h and c in multiples of 16."""
+    return network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
+
+
+def scan(lstm: DiagonalLSTM | RowLSTM, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:
+    """from_inputs: (4h, F) weights for each input step of the walk; those of the states are the layer's taps."""
+    packed = pack_gates(torch.cat([*from_inputs, *lstm.state_to_state], 1), lstm.input_to_state.bias)
+    return Scan.apply(canvas, *packed, lstm.initial_hidden, lstm.initial_cell, walk)  # type: ignore[no-any-return]
+
+
+def with_condition(lstm: DiagonalLSTM | RowLSTM, weights: Tensor) -> Tensor:
+    """(4h, F) weights of a cell's own input -> (4h, F + c), the conditioning map's after them."""
+    return weights if lstm.condition is None else torch.cat([weights, lstm.condition.weight[:, :, 0, 0]], 1)
+
+
+def with_condition_canvas(canvas: Tensor, condition: Tensor | None) -> Tensor:
+    """(Q, B, F) and (Q, B, c) -> (Q, B, F + c): the condition is more of what a cell reads at its own pixel."""
+    return canvas if condition is None else torch.cat([canvas, condition], 2)

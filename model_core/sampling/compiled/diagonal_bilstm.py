@@ -1,0 +1,83 @@
+"""The Diagonal BiLSTM's layers for the compiled loop (compiled/diagonal_bilstm.py)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_core.compiled import diagonal_bilstm
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
+from model_core.sampling.compiled.colour_order import Maps, Product
+from model_core.sampling.compiled.kind import CompiledKind, Sizes
+from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
+from model_core.sampling.compiled.weights import condition_weights, filled, gate_bias, zeros
+
+
+def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
+    left, right = _directions(network)
+    return {
+        "left_above_w": layer_by_layer([_above(lstm, maps) for lstm in left]),
+        "left_b": np.stack([gate_bias(lstm.input_to_state, maps) for lstm in left]),
+        "right_above_w": layer_by_layer([_above(lstm, maps) for lstm in right]),
+        "right_b": np.stack([gate_bias(lstm.input_to_state, maps) for lstm in right]),
+    }
+
+
+def _directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
+    layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
+    return [layer.left for layer in layers], [layer.right for layer in layers]
+
+
+def _above(lstm: DiagonalLSTM, maps: Maps) -> Floats:
+    """The state above, then the condition."""
+    return whole_columns(torch.cat([lstm.state_to_state[0], *condition_weights(lstm.condition)], 1)[maps.gate_order])
+
+
+def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
+    left, right = _directions(network)
+    L, W, gates = len(left), sizes.width, maps.gates.width
+    row_pixels = (sizes.slots + 3) * W + 4  # rows, and pixels, are filled up to a multiple of four
+    right_map = filled([lstm.initial_hidden for lstm in right], maps.hidden, sizes.slots * 2 * (W + 1) + 1)
+    right_map[:, -1] = 0
+    return {
+        "ring_rows": sizes.ring_rows,
+        "hidden": filled([lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells),
+        "cell": filled([lstm.initial_cell for lstm in left], maps.hidden, sizes.ring_cells),
+        "above": zeros(L, sizes.slots * W, gates),
+        "gates": zeros(L, sizes.step_pixels, gates),
+        "out": zeros(L, sizes.step_pixels, maps.hidden.width),
+        "right": right_map,
+        "right_cell": filled([lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)),
+        "right_gates": zeros(row_pixels, gates),
+        "lists": np.tile(np.arange(row_pixels), (7, 1)),
+    }
+
+
+def _left_products(block: Block, maps: Maps) -> list[Product]:
+    left = layer_of(block, DiagonalBiLSTM).left
+    return _direction(diagonal_bilstm.LEFT_GATES, diagonal_bilstm.LEFT_BESIDE, left, maps)
+
+
+def _right_products(block: Block, maps: Maps) -> list[Product]:
+    right = layer_of(block, DiagonalBiLSTM).right
+    return _direction(diagonal_bilstm.RIGHT_GATES, diagonal_bilstm.RIGHT_BESIDE, right, maps)
+
+
+def _direction(gates: int, beside: int, lstm: DiagonalLSTM, maps: Maps) -> list[Product]:
+    inputs, states = lstm.input_to_state.matrix()[maps.gate_order], lstm.state_to_state[1][maps.gate_order]
+    return [
+        Product(gates, inputs, maps.gates, maps.features.ends),
+        Product(beside, states, maps.gates, [maps.hidden.features] * len(maps.gates.ends)),
+    ]
+
+
+COMPILED = CompiledKind(
+    code=diagonal_bilstm,
+    weights=_weights,
+    state=_state,
+    kept=("hidden", "cell", "right"),
+    stream_cells=lambda sizes: sizes.slots * sizes.width,
+    products=_left_products,
+    row_products=_right_products,
+)

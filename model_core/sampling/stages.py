@@ -1,0 +1,51 @@
+"""Which stage draws from a model: the first of a list that can."""
+
+import torch
+
+from model_core.models import Model
+from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
+from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.stage import Stage
+
+STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
+"""The fastest first; the last can draw from every network on every device."""
+
+
+def networks_of(network: Network) -> list[PixelNetwork]:
+    """In the order in which an image passes them."""
+    return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]
+
+
+def stage_for(network: Network) -> type[Stage]:
+    """Draws from every network that an image of this one passes."""
+    return _first_for(networks_of(network))
+
+
+def numerics_of(model: Model) -> str:
+    """With which arithmetic a model is drawn from: `cpu-compiled`, `cpu-torch` or `cuda-torch`.
+
+    All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
+    last digits of the logits differ, which turns a draw now and then.
+    """
+    networks = _all_of(model)
+    return _first_for(networks).numerics(_device(networks[0]))
+
+
+def slot_bytes(model: Model) -> int:
+    """What each further slot adds to the arrays of an engine on this model."""
+    networks = _all_of(model)
+    stage = _first_for(networks)
+    return sum(stage.slot_bytes(network) for network in networks)
+
+
+def _all_of(model: Model) -> list[PixelNetwork]:
+    return [network for member in model.members for network in networks_of(member.network)]
+
+
+def _first_for(networks: list[PixelNetwork]) -> type[Stage]:
+    return next(stage for stage in STAGES if all(stage.can(network, _device(network)) for network in networks))
+
+
+def _device(network: PixelNetwork) -> torch.device:
+    return network.input.bias.device

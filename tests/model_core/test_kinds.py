@@ -1,0 +1,73 @@
+"""The table of kinds: each part that a record names is there, and nobody else has a table of his own."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model_core.compiled.categorical import draw_value
+from model_core.config import PRESETS
+from model_core.distribution import Categorical
+from model_core.fused.network import FusedNetwork
+from model_core.kinds import INPUT_REACH, KINDS, part
+from model_core.sampling.compiled.kind import CompiledKind
+from model_core.sampling.plain.stepper import Stepper
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_part_of_a_record_is_there_and_of_its_type(name: str) -> None:
+    """Parts are named by strings, which nothing else would check before they are used."""
+    kind = KINDS[name]
+    assert issubclass(part(kind.layer), nn.Module)
+    assert issubclass(part(kind.stepper), Stepper)
+    assert isinstance(part(kind.fused), FusedNetwork)
+    assert isinstance(part(kind.compiled), CompiledKind)
+    config = next(config for config in PRESETS.values() if config.network == name).with_overrides(height=3, width=5)
+    assert part(kind.field)(config).shape == (config.channels, 3, 5) * 2
+    assert all(kind.lag(width) >= min(width, INPUT_REACH + 1) for width in range(1, 40))
+
+
+def test_nothing_but_the_table_asks_for_a_kind_by_name() -> None:
+    """Names of kinds stand in the table and, as data, in presets; titles nowhere else."""
+    names = re.compile("|".join(f'"{word}"' for name, kind in KINDS.items() for word in (name, kind.title)))
+    files = [*ROOT.glob("model_core/**/*.py"), *ROOT.glob("worker/**/*.py"), *ROOT.glob("benchmarks/*.py")]
+    allowed = {"model_core/kinds.py", "model_core/config.py", "model_core/results/paper.py"}
+    found = {str(path.relative_to(ROOT)) for path in files if names.search(path.read_text())}
+    assert found <= allowed
+
+
+def test_the_page_calls_the_networks_by_their_titles() -> None:
+    """The card that a worker announces has no title yet, so the page has a copy."""
+    words = (ROOT / "app/playground/js/words.js").read_text()
+    for name, kind in KINDS.items():
+        assert f'"{name}": "{kind.title}"' in words
+
+
+def test_the_compiled_draw_is_the_twin_of_the_distribution() -> None:
+    """The same value from the same logits and noise, unless the noise lies within float32 rounding of a border."""
+    generator = torch.Generator().manual_seed(8)
+    for values in (2, 5, 256):
+        logits = 3 * torch.randn(2000, values, generator=generator)
+        noise = torch.rand(2000, generator=generator, dtype=torch.float64)
+        warmth = 0.5 + torch.rand(2000, generator=generator, dtype=torch.float64)
+        drawn = Categorical(values).draw(logits, noise, warmth).numpy()
+        scratch = np.zeros(-(-values // 16) * 16, np.float32)
+        rows = zip(logits.numpy(), noise.tolist(), warmth.tolist(), strict=True)
+        twin = np.array([draw_value(row, values, n, t, scratch) for row, n, t in rows])
+        cumulative = Categorical(values).probabilities((logits.double() / warmth[:, None]).t()).cumsum(0).t()
+        clear = ((cumulative - noise[:, None]).abs() > 1e-6).all(1).numpy()
+        assert clear.mean() > 0.99
+        assert np.array_equal(drawn[clear], twin[clear])
+        assert (np.abs(drawn - twin) <= 1).all()
+
+
+def test_the_compiled_draw_finds_logits_that_are_not_finite() -> None:
+    """It says so with -1, where the distribution leaves the check to its caller."""
+    scratch = np.zeros(16, np.float32)
+    for bad in (np.nan, np.inf, -np.inf):
+        assert draw_value(np.array([0.0, bad, 1.0], np.float32), 3, 0.5, 1.0, scratch) == -1
