@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from model_core.errors import ModelError
-from model_core.fused.network import fuses
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 
 _HEIGHT, _WIDTH = 4, 5
@@ -68,7 +67,7 @@ def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
 
 def _is_fused(stage: PixelNetwork) -> bool:
     variables = stage.config.channels * _HEIGHT * _WIDTH
-    return fuses(stage, stage.input(torch.zeros(variables, stage.config.channels, _HEIGHT, _WIDTH)))
+    return stage.fuses(torch.zeros(variables, stage.config.channels, _HEIGHT, _WIDTH, dtype=torch.int64))
 
 
 def _images(channels: int, values: int) -> Iterator[Tensor]:

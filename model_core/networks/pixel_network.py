@@ -72,6 +72,10 @@ class PixelNetwork(nn.Module):
             return self._fused.logits(self, x, condition)
         return self.head(self.trunk(x, condition))
 
+    def fuses(self, values: Tensor) -> bool:
+        """Does `forward` take the fused pass for these values (B, C, H, W)?"""
+        return self._fused is not None and self._fused.suits(self, self.input(self.scale(values)))
+
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
         values = values.long()
