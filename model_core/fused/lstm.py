@@ -5,8 +5,7 @@ from torch import Tensor
 
 from model_core.compiled.vector_code import LANES
 from model_core.fused.scan import Scan, Walk, pack_gates
-from model_core.layers.diagonal_bilstm import DiagonalLSTM
-from model_core.layers.row_lstm import RowLSTM
+from model_core.layers.lstm import LSTMParameters
 from model_core.networks.pixel_network import PixelNetwork
 
 
@@ -15,13 +14,13 @@ def whole_tiles(network: PixelNetwork, _images: int) -> bool:
     return network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
 
 
-def scan(lstm: DiagonalLSTM | RowLSTM, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:
+def scan(lstm: LSTMParameters, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:
     """from_inputs: (4h, F) weights for each input step of the walk; those of the states are the layer's taps."""
     packed = pack_gates(torch.cat([*from_inputs, *lstm.state_to_state], 1), lstm.input_to_state.bias)
     return Scan.apply(canvas, *packed, lstm.initial_hidden, lstm.initial_cell, walk)  # type: ignore[no-any-return]
 
 
-def with_condition(lstm: DiagonalLSTM | RowLSTM, weights: Tensor) -> Tensor:
+def with_condition(lstm: LSTMParameters, weights: Tensor) -> Tensor:
     """(4h, F) weights of a cell's own input -> (4h, F + c), the conditioning map's after them."""
     return weights if lstm.condition is None else torch.cat([weights, lstm.condition.weight[:, :, 0, 0]], 1)
 

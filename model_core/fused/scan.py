@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from model_core.compiled.scans import TILE_COLUMNS, backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
-from model_core.layers.diagonal_bilstm import GATES
+from model_core.layers.lstm import GATES
 
 
 @dataclass(frozen=True)

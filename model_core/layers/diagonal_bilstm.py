@@ -15,42 +15,23 @@ from torch import Tensor, nn
 
 from model_core.config import NetworkConfig
 from model_core.kinds import INPUT_REACH
-from model_core.layers.conditioning import conditioning_map
 from model_core.layers.field import drawn_before
 from model_core.layers.groups import colour_of
+from model_core.layers.lstm import GATES, LSTMParameters, lstm_cell
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.skew import inside, skew, unskew
 
-GATES = 4
-"""Output, forget, input and content gate: the paper's order."""
 
-
-class DiagonalLSTM(nn.Module):
-    """One direction, left to right: (B, 2h, H, W) -> (B, h, H, W).
-
-    Parameters: input_to_state, 1 x 1, mask B, 2h -> 4h; state_to_state (2, 4h, h), taps up and left, not masked;
-    initial_hidden and initial_cell (h,), learned; with `conditioning` c > 0, condition: 1 x 1, c -> 4h, not masked,
-    added to the input-to-state map (section 3.6).
-    """
+class DiagonalLSTM(LSTMParameters):
+    """One direction, left to right: (B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 1, mask B; taps: up, left."""
 
     def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.input_to_state = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours, parts=GATES))
-        self.state_to_state = nn.Parameter(torch.empty(2, GATES * hidden, hidden))
-        self.initial_hidden = nn.Parameter(torch.zeros(hidden))
-        self.initial_cell = nn.Parameter(torch.zeros(hidden))
-        self.condition = conditioning_map(conditioning, GATES * hidden)
-        nn.init.uniform_(self.state_to_state, -((0.5 / hidden) ** 0.5), (0.5 / hidden) ** 0.5)
-        with torch.no_grad():
-            self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
+        gates = colour_of(hidden, colours, parts=GATES)
+        super().__init__(MaskedConv2d(colour_of(features, colours), gates), hidden, taps=2, conditioning=conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         B, _, H, W = x.shape
-        from_inputs = self.input_to_state(x)  # (B, 4h, H, W)
-        if self.condition is not None:
-            from_inputs = from_inputs + self.condition(condition)
-        steps = skew(from_inputs).unbind(-1)  # S times (B, 4h, H)
+        steps = skew(self.from_input(x, condition)).unbind(-1)  # S times (B, 4h, H)
         valid = inside(H, W).to(x.device)  # (H, S)
         initial_hidden = self.initial_hidden[None, :, None]
         initial_cell = self.initial_cell[None, :, None]
@@ -66,13 +47,6 @@ class DiagonalLSTM(nn.Module):
             cell = torch.where(valid[:, s], cell, initial_cell)
             columns.append(hidden)
         return unskew(torch.stack(columns, -1))
-
-
-def lstm_cell(gates: Tensor, cell: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Equation 3 from the summed gate inputs: hidden and cell, each a quarter of `gates` along `dim`."""
-    o, f, i, g = gates.chunk(GATES, dim)
-    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-    return o.sigmoid() * cell.tanh(), cell
 
 
 class DiagonalBiLSTM(nn.Module):

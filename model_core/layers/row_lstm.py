@@ -9,47 +9,31 @@ right tap hidden. The states outside the image are the learned initial state.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from model_core.config import NetworkConfig
 from model_core.kinds import INPUT_REACH
-from model_core.layers.conditioning import conditioning_map
-from model_core.layers.diagonal_bilstm import GATES, lstm_cell
 from model_core.layers.field import distances, seen
 from model_core.layers.groups import colour_of
+from model_core.layers.lstm import GATES, LSTMParameters, lstm_cell
 from model_core.layers.masked_conv import MaskedConv2d
 
 KERNEL = 3
 """The paper's k >= 3: the larger, the broader the triangle."""
 
 
-class RowLSTM(nn.Module):
-    """(B, 2h, H, W) -> (B, h, H, W).
-
-    Parameters: input_to_state, 1 x 3 along the row, mask B, 2h -> 4h; state_to_state (3, 4h, h), taps left to right of
-    the row above; initial_hidden and initial_cell (h,), learned; with `conditioning` c > 0, condition: 1 x 1, c -> 4h,
-    not masked, added to the input-to-state map (section 3.6).
-    """
+class RowLSTM(LSTMParameters):
+    """(B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 3, mask B; taps: left to right in the row above."""
 
     def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
-        super().__init__()
-        self.hidden = hidden
         gates = colour_of(hidden, colours, parts=GATES)
-        self.input_to_state = MaskedConv2d(colour_of(features, colours), gates, KERNEL, rows_above=0)
-        self.state_to_state = nn.Parameter(torch.empty(KERNEL, GATES * hidden, hidden))
-        self.initial_hidden = nn.Parameter(torch.zeros(hidden))
-        self.initial_cell = nn.Parameter(torch.zeros(hidden))
-        self.condition = conditioning_map(conditioning, GATES * hidden)
-        nn.init.uniform_(self.state_to_state, -((1 / KERNEL / hidden) ** 0.5), (1 / KERNEL / hidden) ** 0.5)
-        with torch.no_grad():
-            self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
+        input_to_state = MaskedConv2d(colour_of(features, colours), gates, KERNEL, rows_above=0)
+        super().__init__(input_to_state, hidden, taps=KERNEL, conditioning=conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         B, _, _, W = x.shape
-        from_input = self.input_to_state(x)  # (B, 4h, H, W)
-        if self.condition is not None:
-            from_input = from_input + self.condition(condition)
+        from_input = self.from_input(x, condition)  # (B, 4h, H, W)
         kernel = self.state_to_state.permute(1, 2, 0)  # (4h, h, 3)
         hidden = self.initial_hidden[None, :, None].expand(B, -1, W)
         cell = self.initial_cell[None, :, None].expand(B, -1, W)

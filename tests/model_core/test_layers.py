@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from model_core import untrained
-from model_core.layers.diagonal_bilstm import DiagonalLSTM, lstm_cell, shift_down
+from model_core.layers.diagonal_bilstm import DiagonalLSTM, shift_down
 from model_core.layers.groups import colour_of
+from model_core.layers.lstm import lstm_cell
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.skew import inside, skew, unskew
 

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from model_core.compiled.products import block
 from model_core.compiled.vector_code import LANES
-from model_core.layers.diagonal_bilstm import GATES
 from model_core.layers.groups import colour_of
+from model_core.layers.lstm import GATES
 
 Floats = NDArray[np.float32]
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM, lstm_cell
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.layers.lstm import lstm_cell
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
-from model_core.sampling.plain.weights import Packed, pack_gates, with_condition
+from model_core.sampling.plain.weights import Packed, pack_gates_by_colour, with_condition
 
 LEFT, UP = (0, -1), (-1, 0)
 STATE_TAPS: list[Tap] = [LEFT, UP]
@@ -124,4 +125,4 @@ def _pack(lstm: DiagonalLSTM, colours: int) -> Packed:
     """[inputs, left, up, condition] -> gates."""
     up, left = lstm.state_to_state
     matrix = with_condition(torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.condition)
-    return pack_gates(matrix, lstm.input_to_state.bias, colours)
+    return pack_gates_by_colour(matrix, lstm.input_to_state.bias, colours)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model_core.layers.diagonal_bilstm import lstm_cell
+from model_core.layers.lstm import lstm_cell
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
-from model_core.sampling.plain.weights import Packed, causal_taps, pack_gates, with_condition
+from model_core.sampling.plain.weights import Packed, causal_taps, pack_gates_by_colour, with_condition
 
 UP = (-1, 0)
 STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
@@ -58,4 +58,4 @@ def _pack(lstm: RowLSTM, colours: int) -> Packed:
     weight = lstm.input_to_state.masked_weight()[:, :, 0]  # (4h, 2h, 3)
     taps = [weight[:, :, 1 + dx] for _, dx in causal_taps(lstm.input_to_state)]
     matrix = with_condition(torch.cat([*taps, *lstm.state_to_state], 1), lstm.condition)
-    return pack_gates(matrix, lstm.input_to_state.bias, colours)
+    return pack_gates_by_colour(matrix, lstm.input_to_state.bias, colours)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model_core.layers.diagonal_bilstm import GATES
 from model_core.layers.groups import colour_of
+from model_core.layers.lstm import GATES
 from model_core.layers.masked_conv import MaskedConv2d
 
 
@@ -63,7 +63,7 @@ def with_condition(matrix: Tensor, condition: nn.Conv2d | None) -> Tensor:
     return matrix if condition is None else torch.cat([matrix, condition.weight[:, :, 0, 0]], 1)
 
 
-def pack_gates(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
+def pack_gates_by_colour(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
     """(4h, I) weights of four gates -> for each colour the columns of its hidden units, gate by gate."""
     h = len(bias) // GATES
     columns = colour_slices(h, colours)
