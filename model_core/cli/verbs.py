@@ -1,31 +1,17 @@
-"""The offline verbs of `pixelrnn`: train, publish, evaluate, report, sample, complete, models, bench.
+"""The offline verbs of `pixelrnn`; pictures.py has those that draw and those that start from a picture.
 
 Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
 """
 
 import json
-import secrets
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-SEED_LIMIT = 2**53
-
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.")]
-ModelsDir = Annotated[
-    Path | None,
-    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. [default: those that ship with it]"),
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
-Out = Annotated[Path, typer.Option(help="The PNG to write; several images become one grid.")]
-Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
-Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
-Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
-Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
-DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder of pictures, or a data set's files.")]
+from model_core.cli.options import DataPath, Device, Json, ModelName, ModelsDir, print_json, say
+from model_core.cli.pictures import complete, sample
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
 
@@ -69,7 +55,7 @@ def train(
     else:
         typer.echo(f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on", err=True)
     if json_:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
 
 
 def publish(
@@ -81,8 +67,8 @@ def publish(
     from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
 
-    directory = write(best_checkpoint(run), models_dir or default_models_dir(), say=_say)
-    _say(f"wrote {directory}")
+    directory = write(best_checkpoint(run), models_dir or default_models_dir(), say=say)
+    say(f"wrote {directory}")
 
 
 def mix(
@@ -117,7 +103,7 @@ def evaluate(
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
-    score = score_model(loaded, data, split, limit, batch, say=_say)
+    score = score_model(loaded, data, split, limit, batch, say=say)
     if directory is not None:
         keep_score(directory, split, score)
     typer.echo(
@@ -127,7 +113,7 @@ def evaluate(
         err=True,
     )
     if json_:
-        _print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+        print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
 
 
 def report(
@@ -141,53 +127,13 @@ def report(
     typer.echo(f"wrote {out}: {count} scored model{'' if count == 1 else 's'}", err=True)
 
 
-def sample(
-    model: ModelName,
-    n: Count = 1,
-    seed: Seed = None,
-    temperature: Temperature = 1.0,
-    out: Out = Path("sample.png"),
-    scale: Scale = 1,
-    models_dir: ModelsDir = None,
-    device: Device = "cpu",
-    json_: Json = False,
-) -> None:
-    """Draw new images."""
-    from model_core.cli.draw_file import DrawRequest, draw
-
-    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale))
-    _report_drawing(facts, json_)
-
-
-def complete(
-    model: ModelName,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")],
-    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Same size: white is filled, black is kept.")],
-    n: Count = 1,
-    seed: Seed = None,
-    temperature: Temperature = 1.0,
-    out: Out = Path("completion.png"),
-    scale: Scale = 1,
-    models_dir: ModelsDir = None,
-    device: Device = "cpu",
-    json_: Json = False,
-) -> None:
-    """Fill the masked part of an image."""
-    from model_core.cli.draw_file import DrawRequest, draw
-
-    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
-    _report_drawing(facts, json_)
-
-
 def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
     """List the models there are."""
     from model_core.cli.list_models import describe_models, print_models
 
     cards = describe_models(models_dir)
     if json_:
-        _print_json({"models": cards})
+        print_json({"models": cards})
     else:
         print_models(cards)
 
@@ -211,21 +157,7 @@ def bench_sampling(
         err=True,
     )
     if json_:
-        _print_json(facts)
-
-
-def _report_drawing(facts: dict[str, Any], json_: bool) -> None:
-    typer.echo(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s", err=True)
-    if json_:
-        _print_json(facts)
-
-
-def _say(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    typer.echo(json.dumps(facts))
+        print_json(facts)
 
 
 def _by_colour(bits: list[float]) -> str:

@@ -25,15 +25,23 @@ def test_features_split_into_colours_when_three_does_not_divide_them(
 
 @pytest.mark.parametrize(("mask", "sees_own"), [("A", False), ("B", True)])
 def test_masks_hide_what_is_not_drawn_yet(mask: str, sees_own: bool) -> None:
-    """A NaN where the mask hides would spoil the output; the output stays finite exactly there (0 * NaN is NaN)."""
-    convolution = MaskedConv2d(colour_of(4, 3), colour_of(5, 3), kernel=3, mask=mask)
-    for c_out, c_in in itertools.product(range(3), range(3)):
-        rows = (colour_of(5, 3) == c_out).nonzero()[:, 0]
-        columns = (colour_of(4, 3) == c_in).nonzero()[:, 0]
-        centre = convolution.mask[rows][:, columns, 1, 1]
-        assert bool(centre.bool().all()) == (c_in < c_out or (sees_own and c_in == c_out))
-        assert convolution.mask[rows][:, columns, 0].all()
-        assert not convolution.mask[rows][:, columns, 1, 2].any()
+    """When a colour's features at one pixel change, the pixels after it move, and of its own the later colours.
+
+    The colour itself moves with mask B, and nothing else moves at all.
+    """
+    in_colour, out_colour = colour_of(4, 3), colour_of(5, 3)
+    convolution = MaskedConv2d(in_colour, out_colour, kernel=3, mask=mask).double()
+    x = torch.randn(1, 4, 5, 5, dtype=torch.float64)
+    after = torch.zeros(5, 5, dtype=torch.bool)
+    after[2, 3] = after[3, 1] = after[3, 2] = after[3, 3] = True
+    for c_in in range(3):
+        changed = x.clone()
+        changed[:, in_colour == c_in, 2, 2] += 1
+        moved = (convolution(changed) != convolution(x))[0]  # (5, H, W)
+        for feature, c_out in enumerate(out_colour.tolist()):
+            expected = after.clone()
+            expected[2, 2] = c_in < c_out or (sees_own and c_in == c_out)
+            assert torch.equal(moved[feature], expected)
     assert not convolution.weight[convolution.mask == 0].any()
 
 

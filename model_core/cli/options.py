@@ -1,0 +1,33 @@
+"""What the verbs share: options that mean the same everywhere, and the two ways to speak."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SEED_LIMIT = 2**53
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.")]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. [default: those that ship with it]"),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
+Out = Annotated[Path, typer.Option(help="The PNG to write; several images become one grid.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
+Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
+Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
+Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
+DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder of pictures, or a data set's files.")]
+
+
+def say(sentence: str) -> None:
+    """One line of talk, on stderr."""
+    typer.echo(sentence, err=True)
+
+
+def print_json(facts: dict[str, Any]) -> None:
+    """The result as one line of stdout."""
+    typer.echo(json.dumps(facts))
