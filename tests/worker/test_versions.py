@@ -81,7 +81,9 @@ def test_announcements_are_read_when_some_cannot_be() -> None:
     """Neither a worker nor a model that nobody here can read hides the others."""
     card = json.loads(CARD.model_dump_json())
     mixed = as_later(INFO.entry(), models=[{"name": "said otherwise"}, card, 7])
-    found = readable_workers(["", "[]", "{", '{"name": "x"}', b"\xff", mixed, as_later(INFO.entry(), models=None)])
+    strange = as_later(INFO.entry(), name="strange", models=[{"name": "said otherwise"}])
+    garbage = ["", "[]", "{", '{"name": "x"}', b"\xff", as_later(INFO.entry(), models=None)]
+    found = readable_workers([*garbage, mixed, strange])
     assert [(worker.name, worker.models) for worker in found] == [("w", (CARD,))]
 
 

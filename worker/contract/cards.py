@@ -82,11 +82,13 @@ class WorkerInfo(Record):
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """Those of the announcements that this version can read, in their order."""
+    """Those of the announcements that this version can read, in their order: who they are, and a model at the least."""
     found = []
     for text in texts:
         try:
-            found.append(WorkerInfo.model_validate_json(text))
+            worker = WorkerInfo.model_validate_json(text)
         except ValidationError:  # of a version that says it otherwise: this one knows nothing of that worker
             continue
+        if worker.models:
+            found.append(worker)
     return found
