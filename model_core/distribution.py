@@ -51,6 +51,11 @@ class Categorical:
         below = cumulative <= noise[:, None] * cumulative[:, -1:]
         return below.sum(1).clamp(max=self.values - 1)
 
+    def log_p(self, logits: Tensor, values: Tensor, temperature: Tensor) -> Tensor:
+        """ln p of one value a row: logits (M, V), values (M,) int64, temperature (M,) > 0 -> (M,) float64."""
+        scaled = logits.double() / temperature[:, None]
+        return torch.log_softmax(scaled, 1).gather(1, values[:, None])[:, 0]
+
 
 def check_finite(logits: Tensor) -> None:
     """FloatingPointError for logits that are not finite."""

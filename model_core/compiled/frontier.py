@@ -18,18 +18,18 @@ COLUMNS_AHEAD = 3
 
 
 @njit(**LEAN)
-def collect(slots, first_row, done, lag, work):
+def collect(slots, first_row, done, stop, lag, work):
     """Fill work (capacity, 3) with (slot, y, x) of every pixel whose turn it is; returns how many.
 
     slots: those that draw; first_row: of every slot, the first unfinished row; done (all slots, H + 1): columns drawn
-    of each row, and at last W.
+    of each row, and at last W; stop (all slots, 2): row and column where each image pauses.
     """
     count = 0
     H, W = done.shape[1] - 1, done[0, -1]
     for slot in slots:
-        for y in range(first_row[slot], H):
-            x = done[slot, y]
-            if x < W and (y == first_row[slot] or done[slot, y - 1] >= min(W, x + lag)):
+        for y in range(first_row[slot], min(H, stop[slot, 0] + 1)):
+            x, end = done[slot, y], stop[slot, 1] if y == stop[slot, 0] else W
+            if x < end and (y == first_row[slot] or done[slot, y - 1] >= min(W, x + lag)):
                 work[count, 0], work[count, 1], work[count, 2] = slot, y, x
                 count += 1
             elif x == 0:
@@ -38,7 +38,7 @@ def collect(slots, first_row, done, lag, work):
 
 
 @njit(**LEAN)
-def collect_above(slots, first_row, done, lag, summed, few, work):
+def collect_above(slots, first_row, done, stop, lag, summed, few, work):
     """Fill work with (slot, y, x) of every pixel for which the row above can be summed and is not; returns how many.
 
     The list stays empty while every pixel whose turn it is has its sum, and where it is the turn of more than `few`
@@ -46,7 +46,7 @@ def collect_above(slots, first_row, done, lag, summed, few, work):
     summed (all slots, H): columns of row y whose contribution from row y - 1 is summed; on return those of the list
     are counted.
     """
-    waiting, count = collect(slots, first_row, done, lag, work), 0
+    waiting, count = collect(slots, first_row, done, stop, lag, work), 0
     if waiting > few or not _lacking(work, waiting, summed):
         return count
     H, W = summed.shape[1], done[0, -1]

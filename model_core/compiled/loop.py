@@ -7,11 +7,13 @@ A network's file hands its layer to `draw_rows` as functions; they become part o
 on disk under the network's own `advance`.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
 from model_core.compiled import LEAN
-from model_core.compiled.categorical import draw_value
+from model_core.compiled.categorical import draw_value, log_p_of_value
 from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up, move_on
 from model_core.compiled.records import SIDE
 from model_core.compiled.shared import head, input_from_before, input_from_own, to_skips, to_stream
@@ -33,7 +35,8 @@ BEGIN, BEFORE, PIXEL, SKIPS, VALUES, ROWS = range(len(PARTS))
 
 @njit(inline="always")
 def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front, shared, state, places, layers):
-    """Draw until at least one row is complete; returns how many are, or -1 when a logit is not finite.
+    """Draw until at least one row is complete, or no image may go on; returns how many rows are complete, or -1 when a
+    logit is not finite.
 
     ahead(slots, front, shared, state, places, layers): sum what pixels whose turn comes soon read of the row above.
     before(real, count, front, shared, state, places, layers): sum, for all layers and colours, what the pixels of the
@@ -47,6 +50,8 @@ def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front,
         lap(BEFORE, clock)
         real, count, wanted = begin_step(slots, front, shared, state, places, layers, streams)
         lap(BEGIN, clock)
+        if not real:
+            return 0
         before(real, count, front, shared, state, places, layers)
         lap(BEFORE, clock)
         for colour in range(shared.channels):
@@ -91,21 +96,22 @@ def begin_step(slots, front, shared, state, places, layers, streams):
     Returns how many they are, how many with the padding, and how many need logits, with padding.
     """
     work = front.work
-    real = collect(slots, front.first_row, front.done, front.lag, work)
+    real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
     count = fill_up(work, real, len(front.first_row) - 1)
     locate(work, count, shared, places, layers.ring_rows, streams, len(state.temperature))
     for m in range(count):
         for feature in range(len(shared.skip_b)):  # numba compiles a long message into an assignment of slices
             state.skips[m, feature] = shared.skip_b[feature]
     input_from_before(count, shared, state, places)
-    return real, count, list_wanted(work, real, state.keep, places.wanted)
+    return real, count, list_wanted(work, real, state.keep, state.weighed, places.wanted)
 
 
 @njit(inline="always")
 def begin_ahead(slots, front, shared, state, places, layers, streams):
     """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
     work = front.work
-    real = collect_above(slots, front.first_row, front.done, front.lag, state.summed, layers.few, work)
+    front_of = front.first_row, front.done, front.stop, front.lag
+    real = collect_above(slots, *front_of, state.summed, layers.few, work)
     count = fill_up(work, real, len(front.first_row) - 1)
     locate(work, count, shared, places, layers.ring_rows, streams, len(state.temperature))
     return count
@@ -143,11 +149,12 @@ def locate(work, count, shared, places, ring_rows, streams, slots):
 
 
 @njit(inline="always")
-def list_wanted(work, real, keep, wanted):
+def list_wanted(work, real, keep, weighed, wanted):
     """List the pixels that need logits; returns how many, filled up to 1 or a multiple of 4."""
     count = 0
     for i in range(real):
-        if not keep[work[i, 0], work[i, 1], work[i, 2]]:
+        slot, y, x = work[i, 0], work[i, 1], work[i, 2]
+        if weighed[slot, y, x] or not keep[slot, y, x]:
             wanted[count] = i
             count += 1
     while count > 1 and count % 4:
@@ -173,9 +180,15 @@ def settle_colour(colour, real, work, shared, state, places):
 
 @njit(inline="always")
 def settle_value(i, slot, y, x, colour, shared, state):
-    """The one place where a value is decided: it is given, or it is drawn from the i-th logits; -1 when one of them is
-    not finite."""
-    if state.keep[slot, y, x]:
-        return state.images[slot, colour, y, x]
-    logits, noise = state.logits[i, shared.outputs[colour] :], state.noise[slot, y, x, colour]
-    return draw_value(logits, shared.values, noise, state.temperature[slot], state.weights)
+    """The one place where a value is decided: it is given, and weighed if that is asked for, or it is drawn from the
+    i-th logits; -1 when one of them is not finite."""
+    logits, temperature = state.logits[i, shared.outputs[colour] :], state.temperature[slot]
+    if not state.keep[slot, y, x]:
+        return draw_value(logits, shared.values, state.noise[slot, y, x, colour], temperature, state.weights)
+    value = state.images[slot, colour, y, x]
+    if state.weighed[slot, y, x]:
+        log_p = log_p_of_value(logits, shared.values, value, temperature, state.weights)
+        if math.isnan(log_p):
+            return -1
+        state.log_p[slot, y] += log_p
+    return value

@@ -76,6 +76,10 @@ class State(NamedTuple):
     """(S, C, H, W) values."""
     keep: NDArray[np.bool_]
     """(S, H, W) where the value is given."""
+    weighed: NDArray[np.bool_]
+    """(S, H, W) given pixels of which ln p is asked for."""
+    log_p: NDArray[np.float64]
+    """(S, H) the sum over each row's weighed pixels that were passed so far."""
     noise: NDArray[np.float64]
     """(S, H, W, C)"""
     temperature: NDArray[np.float64]
@@ -111,6 +115,8 @@ class Front(NamedTuple):
     """(S, H + 1) columns drawn of each row; the last entry is W, for what lies above the first row."""
     work: Integers
     """(M, 3) the work list: slot, y, x of each pixel."""
+    stop: Integers
+    """(S, 2) y and x of the first pixel in raster order that is not to be drawn yet; y is H where there is none."""
     finished: Integers
     """(rows, 2) slot and y of the rows that a step completed."""
 

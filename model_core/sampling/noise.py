@@ -15,6 +15,9 @@ WORDS = 4
 
 MEMBER_STAGE = 2
 """The stage word of the choice of a member; 0 and 1 are an image's and a small image's."""
+PARTICLE_STAGE, CHOICE_STAGE = 1 << 32, 2 << 32
+"""Stage words of a completion's particles, and of what chooses among them, begin here; the sweep and the rest follow in
+the lower half."""
 
 
 def image_noise(
@@ -36,6 +39,22 @@ def chosen_member(seed: int, sample: int, members: int) -> int:
     noise = np.empty((1, 1, 1))
     fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(MEMBER_STAGE), noise)
     return int(noise[0, 0, 0] * members)
+
+
+def particle_noise(
+    seed: int, sample: int, sweep: int, particle: int, height: int, width: int, channels: int
+) -> NDArray[np.float64]:
+    """Uniform numbers for every variable of one particle of an image: (H, W, C)."""
+    noise = np.empty((height, width, channels))
+    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(PARTICLE_STAGE | sweep << 16 | particle), noise)
+    return noise
+
+
+def choice_noise(seed: int, sample: int, sweep: int, y: int, x: int, count: int) -> NDArray[np.float64]:
+    """Uniform numbers (count,) that choose among an image's particles when they have come to row y, column x."""
+    noise = np.empty((1, count, 1))
+    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(CHOICE_STAGE | sweep << 26 | y << 13 | x), noise)
+    return noise[0, :, 0]
 
 
 def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:

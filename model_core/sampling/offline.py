@@ -25,11 +25,12 @@ def sample(
     known: Tensor | None = None,
     keep: Tensor | None = None,
     on_row: OnRow | None = None,
+    member: int = 0,
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, i), whatever n is.
 
-    known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; the first member of a
-    mixture draws the rest.
+    known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; of a mixture, the `member`
+    of that number draws the rest.
     on_row(i, y, values (C, W)) is called as each row becomes final. Raises DataError for shapes that do not fit.
     """
     if (known is None) != (keep is None):
@@ -39,7 +40,8 @@ def sample(
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
-    return _draw(model, [ImageRequest(seed, i, temperature, values[i], kept[i], member=0) for i in range(n)], on_row)
+    requests = [ImageRequest(seed, i, temperature, values[i], kept[i], member=member) for i in range(n)]
+    return _draw(model, requests, on_row)
 
 
 def upsample(

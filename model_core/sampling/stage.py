@@ -6,7 +6,7 @@ have the two ways of drawing; engine.py takes the first that can.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -25,14 +25,17 @@ class Drawing:
     known: Tensor | None = None
     keep: Tensor | None = None
     condition: Tensor | None = None
+    weighed: Tensor | None = None
+    """(H, W) given pixels of which ln p is asked for."""
 
     @cached_property
     def given_rows(self) -> int:
-        """How many of the leading rows are given whole; the last row is never counted, so that one is left to do."""
+        """How many of the leading rows are given whole, without a weighed pixel; the last row is never counted, so that
+        one is left to do."""
         if self.keep is None:
             return 0
-        whole = self.keep[:-1].all(1).tolist()
-        return [*whole, False].index(False)
+        passed = self.keep[:-1] if self.weighed is None else self.keep[:-1] & ~self.weighed[:-1]
+        return [*passed.all(1).tolist(), False].index(False)
 
 
 class SlotRow(NamedTuple):
@@ -46,6 +49,9 @@ class SlotRow(NamedTuple):
 
 class Stage(Protocol):
     """One network with `slots` slots. What it draws in a slot depends on the drawing and the weights alone."""
+
+    stops_within_rows: ClassVar[bool]
+    """Whether an image can be held in the midst of a row."""
 
     def __init__(self, network: PixelNetwork, slots: int) -> None: ...
 
@@ -75,6 +81,19 @@ class Stage(Protocol):
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one."""
+        ...
+
+    def hold(self, slot: int, y: int, x: int) -> None:
+        """Draw the image in a slot up to row y, column x (W: to the row's end), and no further."""
+        ...
+
+    def copy(self, source: int, target: int) -> None:
+        """Let the image in a slot go on from where another one is, both held at the same place; what is given to it and
+        its noise stay."""
+        ...
+
+    def log_p(self, slot: int) -> NDArray[np.float64]:
+        """(H,) ln p of the weighed pixels that an image has passed, of each row."""
         ...
 
     def image(self, slot: int) -> Tensor:

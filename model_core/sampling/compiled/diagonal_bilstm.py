@@ -77,6 +77,7 @@ COMPILED = CompiledKind(
     weights=_weights,
     state=_state,
     kept=("hidden", "cell", "right"),
+    by_column=("above",),
     stream_cells=lambda sizes: sizes.slots * sizes.width,
     products=_left_products,
     row_products=_right_products,

@@ -85,5 +85,7 @@ class CompiledKind:
     """How many cells a stream needs."""
     products: Callable[[Block, Maps], list[Product]]
     """What a layer computes colour by colour at a pixel, in order."""
+    by_column: tuple[str, ...] = ()
+    """Fields (L, W * slots, width), of each column the cells of all slots, that are written once for a whole row."""
     row_products: Callable[[Block, Maps], list[Product]] = nothing
     """What it computes so once a row is drawn to its end."""

@@ -3,11 +3,14 @@
 float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
 """
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.compiled.loop import BY_COLUMN, IN_RING
 from model_core.compiled.records import SIDE, Front, Places, State
 from model_core.compiled.vector_code import LANES
 from model_core.distribution import NOT_FINITE
@@ -24,6 +27,8 @@ assert SIDE == INPUT_REACH, "compiled code is written for the input convolution 
 
 class CompiledStage:
     """A Stage (sampling/stage.py); a step draws until some row is complete."""
+
+    stops_within_rows: ClassVar[bool] = True
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
@@ -47,6 +52,7 @@ class CompiledStage:
         self._advance, self._pass_given = kind.code.advance, kind.code.pass_given
         self._shared = shared_weights(network, kind, maps)
         self._layers = kind.code.Layers(**kind.weights(network, maps), **kind.state(network, maps, sizes))
+        self._streams, self._by_column = kind.code.STREAMS, kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
         self._state = _state(network, maps, sizes)
@@ -67,11 +73,7 @@ class CompiledStage:
         """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
         which has just finished the last of them."""
         self._take_up(target, drawing, drawing.given_rows)
-        state = self._state
-        for kept in (state.scaled, state.conditions):
-            kept[self._cells(kept, target)] = kept[self._cells(kept, source)]
-        for kept in self._kept:
-            kept[:, self._cells(kept[0], target)] = kept[:, self._cells(kept[0], source)]
+        self._copy_kept(source, target)
 
     def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
         front, state = self._front, self._state
@@ -81,10 +83,53 @@ class CompiledStage:
         state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
-        state.keep[slot] = False
+        front.stop[slot] = self._shared.height, 0
+        state.keep[slot], state.weighed[slot], state.log_p[slot] = False, False, 0
         if drawing.keep is not None and drawing.known is not None:
             state.keep[slot] = drawing.keep.numpy()
             state.images[slot] = drawing.known.numpy()
+        if drawing.weighed is not None:
+            state.weighed[slot] = drawing.weighed.numpy()
+
+    def hold(self, slot: int, y: int, x: int) -> None:
+        """Draw the image in a slot up to row y, column x, and no further."""
+        at_end = x == self._shared.width
+        self._front.stop[slot] = (y + 1, 0) if at_end else (y, x)
+
+    def log_p(self, slot: int) -> NDArray[np.float64]:
+        """(H,) ln p of each row's weighed pixels, of those that were passed."""
+        return self._state.log_p[slot].copy()
+
+    def copy(self, source: int, target: int) -> None:
+        """Let an image go on from where another one is, which is held at the same place; what is given to it stays."""
+        front, state = self._front, self._state
+        y, x = front.stop[source]
+        assert (front.stop[target] == front.stop[source]).all()
+        front.first_row[target], front.done[target] = front.first_row[source], front.done[source]
+        state.summed[target] = 0
+        state.images[target, :, :y] = state.images[source, :, :y]
+        if x:
+            state.images[target, :, y, :x] = state.images[source, :, y, :x]
+            self._copy_row(source, target)
+        self._copy_kept(source, target)
+
+    def _copy_row(self, source: int, target: int) -> None:
+        """What the rest of a row that is begun reads of its beginning."""
+        by_column = [getattr(self._layers, name) for name in self._by_column]
+        if self._streams == BY_COLUMN:
+            by_column.append(self._state.streams)
+        for row in by_column:
+            row[:, target :: self._slots] = row[:, source :: self._slots]
+        if self._streams == IN_RING:
+            streams = self._state.streams
+            streams[:, self._cells(streams[0], target)] = streams[:, self._cells(streams[0], source)]
+
+    def _copy_kept(self, source: int, target: int) -> None:
+        state = self._state
+        for kept in (state.scaled, state.conditions):
+            kept[self._cells(kept, target)] = kept[self._cells(kept, source)]
+        for kept in self._kept:
+            kept[:, self._cells(kept[0], target)] = kept[:, self._cells(kept[0], source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
         """Which cells of a map (cells, width) belong to a slot."""
@@ -156,6 +201,7 @@ def _front(sizes: Sizes) -> Front:
         first_row=np.zeros(sizes.slots, np.int64),
         done=done,
         work=np.zeros((sizes.list_pixels, 3), np.int64),
+        stop=np.tile(np.array([sizes.height, 0]), (sizes.slots, 1)),
         finished=np.zeros((sizes.step_pixels, 2), np.int64),
     )
 
@@ -172,6 +218,8 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> State:
     return State(
         images=np.zeros((S, C, H, W), np.int64),
         keep=keep,
+        weighed=np.zeros((S, H, W), np.bool_),
+        log_p=np.zeros((S, H)),
         noise=np.zeros((S, H, W, C)),
         temperature=np.ones(S),
         scaled=zeros(S * (H + SIDE) * (W + 2 * SIDE), C),

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.distribution import NOT_FINITE
@@ -15,6 +18,8 @@ from model_core.sampling.stage import Drawing, SlotRow
 
 class PlainStage:
     """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
+
+    stops_within_rows: ClassVar[bool] = False
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
@@ -35,8 +40,14 @@ class PlainStage:
         config = network.config
         self._height, self._row_shape = config.height, (slots, config.channels, config.width)
         self._step = StaticStep(network, slots)
-        self._run: Callable[[], Tensor] = ReplayedStep(self._step, device) if device.type == "cuda" else self._step
+        self._device = device
+        self._run = self._runner()
         self._passes: dict[int, _Pass] = {}
+        self._stops: dict[int, int] = {}  # the row before which an image is held
+        self._held: dict[int, int] = {}  # the row that an image which is held would draw next
+
+    def _runner(self) -> Callable[[], Tensor]:
+        return ReplayedStep(self._step, self._device) if self._device.type == "cuda" else self._step
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -59,9 +70,50 @@ class PlainStage:
         if drawing.keep is not None and drawing.known is not None:
             step.keep[slot] = drawing.keep
             step.values[slot] = drawing.known
+        self._stops[slot] = self._height
+        self._held.pop(slot, None)
+        self._ask(slot, drawing.weighed)
+
+    def _ask(self, slot: int, weighed: Tensor | None) -> None:
+        """Sum ln p of these pixels (H, W)."""
+        step = self._step
+        if weighed is None and not step.weighs:
+            return
+        if not step.weighs:  # from now on a step does more, so that one which was captured is captured again
+            step.weighs, self._run = True, self._runner()
+        step.log_p[slot] = 0
+        step.weighed[slot] = False if weighed is None else weighed
+
+    def hold(self, slot: int, y: int, x: int) -> None:
+        """As Stage has it, at the ends of rows only; of an image that is held, or whose next rows are not begun."""
+        assert x == self._row_shape[2], "a step is several columns or a row"
+        self._stops[slot] = y + 1
+        if slot in self._held:
+            self._begin(slot, self._held.pop(slot), self._height)
+        elif slot in self._passes:
+            rows = self._passes[slot]
+            assert rows.steps == 0, "rows after the stop may be under way"
+            self._begin(slot, rows.first, rows.end)
+
+    def copy(self, source: int, target: int) -> None:
+        """As Stage has it."""
+        assert self._held[source] == self._held[target]
+        y = self._held[source]
+        self._step.stepper.fork(source, target)
+        self._step.values[target, :, :y] = self._step.values[source, :, :y]
+
+    def log_p(self, slot: int) -> NDArray[np.float64]:
+        """As Stage has it."""
+        return self._step.log_p[slot].cpu().numpy().copy()
 
     def _begin(self, slot: int, first: int, end: int) -> None:
-        self._passes[slot] = _Pass(first, end)
+        end = min(end, self._stops[slot])
+        if first >= end:
+            self._passes.pop(slot, None)
+            self._held[slot] = first
+            first = end = 0
+        else:
+            self._passes[slot] = _Pass(first, end)
         self._step.schedule.begin(slot, first, end)
 
     def close(self, slot: int) -> None:

@@ -28,12 +28,16 @@ class StaticStep:
         self.keep = torch.zeros(shape, dtype=torch.bool, device=device)
         self.noise = torch.zeros(*shape, C, dtype=torch.float64, device=device)
         self.temperature = torch.ones(slots + SCRATCH, dtype=torch.float64, device=device)
+        self.weighs = False
+        """Whether ln p of given pixels is asked for, of any slot."""
+        self.weighed = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.log_p = torch.zeros(slots + SCRATCH, H, dtype=torch.float64, device=device)
         self._report = torch.zeros(1 + slots * C * W, dtype=torch.uint8, device=device)
 
     @property
     def slot_bytes(self) -> int:
         """What each further slot adds to all that is kept from step to step, and to the maps of the pixels of one."""
-        images = self.values, self.keep, self.noise, self.temperature
+        images = self.values, self.keep, self.noise, self.temperature, self.weighed, self.log_p
         row = self.values[0, :, 0].numel()  # a byte a value in the report
         own = sum(part[0].nbytes for part in images) + self._slots.element_size() + row
         return own + self.schedule.slot_bytes + self.stepper.slot_bytes(self.schedule.rows_at_once)
@@ -53,11 +57,12 @@ class StaticStep:
         """Draw a pixel at every place; were all logits finite that were drawn from?"""
         where = self.schedule.now()
         drawn = where.live & ~self.keep[where.slot, where.y, where.x]
+        used = drawn | self.weighed[where.slot, where.y, where.x] & where.live if self.weighs else drawn
         finite = []
         for colour in range(self.values.shape[1]):
             top = self.stepper.features(where, colour)
             logits = self.stepper.ends.logits(top, colour)
-            finite.append((logits.isfinite().all(1) | ~drawn).all())
+            finite.append((logits.isfinite().all(1) | ~used).all())
             self._place(where, drawn, logits, colour)
         self.schedule.move_on()
         return torch.stack(finite).all()
@@ -68,4 +73,8 @@ class StaticStep:
         values = self._distribution.draw(logits, self.noise[slot, y, x, colour], self.temperature[slot])
         values = values.where(drawn, self.values[slot, colour, y, x])
         self.values[slot, colour, y, x] = values
+        if self.weighs:
+            log_p = self._distribution.log_p(logits, values, self.temperature[slot])
+            weighed = self.weighed[slot, y, x] & where.live
+            self.log_p.index_put_((slot, y), log_p.where(weighed, torch.zeros_like(log_p)), accumulate=True)
         self.stepper.ends.place(where, colour, values)

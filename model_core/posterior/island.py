@@ -1,0 +1,110 @@
+"""Sequential Monte Carlo (Gordon, Salmond and Smith, 1993): weighted particles, resampled as they go. Knows no image.
+
+An island's particles share their fate; islands are independent of each other. Weights are kept as logarithms in
+float64. The product over resamplings of the mean weight is an unbiased estimate of p(given) (Del Moral, 2004).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.errors import PixelRNNError
+
+Parents = NDArray[np.int64]
+"""(N,): which particle each one is a copy of from now on; those that live on keep their places."""
+
+
+class ImpossibleError(PixelRNNError):
+    """The model gives what was given a probability of zero."""
+
+
+@dataclass
+class Island:
+    """N particles, of which number `retained`, if any, is the image of the last sweep and always lives on."""
+
+    size: int
+    retained: int | None = None
+    log_weights: NDArray[np.float64] = field(init=False)
+    """(N,), since the last resampling."""
+    ancestors: NDArray[np.int64] = field(init=False)
+    """(N,): which of the first particles each one descends from."""
+    log_evidence: float = 0.0
+    """ln of the estimate of p(given), up to the last resampling."""
+    least_ess: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log_weights = np.zeros(self.size)
+        self.ancestors = np.arange(self.size)
+        self.least_ess = float(self.size)
+
+    def weigh(self, log_p: NDArray[np.float64]) -> None:
+        """Multiply the weights by p (N,), given as logarithms.
+
+        Raises ImpossibleError when no particle has any weight left.
+        """
+        self.log_weights = self.log_weights + log_p
+        if not np.isfinite(self.log_weights).any():
+            raise ImpossibleError("the model finds the given pixels impossible: every particle has a weight of zero")
+        self.least_ess = min(self.least_ess, self.ess)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(N,), adding up to 1."""
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return weights / weights.sum()
+
+    @property
+    def ess(self) -> float:
+        """The effective sample size: how many equally weighted particles would be worth as much."""
+        return float(1 / np.square(self.weights).sum())
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether the particles should be resampled: fewer than half of them count."""
+        return self.ess < self.size / 2
+
+    def resample(self, uniforms: NDArray[np.float64]) -> Parents:
+        """Replace light particles by copies of heavy ones, with N uniform numbers in [0, 1); returns the parents.
+
+        Without a retained particle by systematic resampling, which needs only the first number.
+        """
+        self.log_evidence = self.evidence()
+        parents = self._conditional(uniforms) if self.retained is not None else self._systematic(float(uniforms[0]))
+        self.log_weights = np.zeros(self.size)
+        self.ancestors = self.ancestors[parents]
+        return parents
+
+    def evidence(self) -> float:
+        """ln of the estimate of p(given) by now."""
+        top = self.log_weights.max()
+        return self.log_evidence + float(top + np.log(np.exp(self.log_weights - top).mean()))
+
+    def drawn(self, uniform: float) -> int:
+        """The particle that a uniform number in [0, 1) chooses by the weights."""
+        return int(self._inverse(np.array([uniform]))[0])
+
+    def _systematic(self, uniform: float) -> Parents:
+        return self._in_place(self._counts((uniform + np.arange(self.size)) / self.size))
+
+    def _conditional(self, uniforms: NDArray[np.float64]) -> Parents:
+        """Multinomial for all but the retained one (Andrieu, Doucet and Holenstein, 2010)."""
+        assert self.retained is not None
+        counts = self._counts(uniforms[1:])
+        counts[self.retained] += 1
+        return self._in_place(counts)
+
+    def _in_place(self, counts: NDArray[np.int64]) -> Parents:
+        """Those that live on stay where they are; further copies of them take the places of those that do not."""
+        parents = np.arange(self.size)
+        parents[counts == 0] = np.repeat(np.arange(self.size), np.maximum(counts - 1, 0))
+        return parents
+
+    def _counts(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.bincount(self._inverse(uniforms), minlength=self.size)
+
+    def _inverse(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The particle that each uniform number chooses by the weights."""
+        cumulative = np.cumsum(self.weights)
+        found = np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")
+        return np.minimum(found, self.size - 1)

@@ -1,0 +1,107 @@
+"""What an island asks of whatever draws its particles: pixels up to a stop, ln p of what is given, and copies."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.posterior.island import Parents
+from model_core.posterior.plan import Stop
+from model_core.sampling.stage import Drawing
+from model_core.sampling.stages import stage_for
+
+
+@dataclass(frozen=True)
+class Particle:
+    """One of an island's particles: noise (H, W, C), known (C, H, W) values where keep (H, W) is True."""
+
+    noise: NDArray[np.float64]
+    known: NDArray[np.int64]
+    keep: NDArray[np.bool_]
+
+
+class Particles(Protocol):
+    """Images of one network that are drawn side by side, from a first stop to the last: one island at a time."""
+
+    def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
+        """Forget what was drawn before, and begin these. weighed (H, W): given pixels whose ln p is asked for."""
+        ...
+
+    def advance(self, stop: Stop) -> NDArray[np.float64]:
+        """Draw every image up to the stop; returns ln p (N,) of the weighed pixels that were passed since the last."""
+        ...
+
+    def copy(self, parents: Parents) -> None:
+        """Image i goes on from where image parents[i] is; parents keep their own places."""
+        ...
+
+    def images(self) -> NDArray[np.int64]:
+        """(N, C, H, W) values, as far as they are drawn."""
+        ...
+
+
+class StageParticles:
+    """Particles in the slots of a stage. Rows that are given to all of them are worked off once."""
+
+    def __init__(self, network: PixelNetwork, size: int) -> None:
+        """size: how many particles there may be."""
+        self._stage = stage_for(network)(network, size)
+        self._width = network.config.width
+        self._slots = range(size)
+        self._log_p = np.zeros(size)
+
+    def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
+        """As Particles has it."""
+        with torch.inference_mode():
+            for slot in self._slots:
+                self._stage.close(slot)
+            self._slots = range(len(particles))
+            self._log_p = np.zeros(len(particles))
+            self._open([_drawing(particle, weighed, temperature) for particle in particles])
+
+    def _open(self, drawings: list[Drawing]) -> None:
+        """Work off the rows before the hole in the last slot, which retains no image; the others take them over."""
+        last, leader = len(drawings) - 1, drawings[-1]
+        self._stage.open(last, leader)
+        if leader.given_rows:
+            self._stage.hold(last, leader.given_rows - 1, self._width)
+            self._go_on()
+        for slot, drawing in enumerate(drawings[:-1]):
+            if leader.given_rows and drawing.given_rows == leader.given_rows:
+                self._stage.fork(last, slot, drawing)
+            else:
+                self._stage.open(slot, drawing)
+
+    def _go_on(self) -> None:
+        """Until every image is held or ended."""
+        while self._stage.step():
+            pass
+
+    def advance(self, stop: Stop) -> NDArray[np.float64]:
+        """As Particles has it."""
+        with torch.inference_mode():
+            for slot in self._slots:
+                self._stage.hold(slot, stop.y, stop.x)
+            self._go_on()
+        total = np.array([self._stage.log_p(slot).sum() for slot in self._slots])
+        passed, self._log_p = total - self._log_p, total
+        return passed
+
+    def copy(self, parents: Parents) -> None:
+        """As Particles has it."""
+        with torch.inference_mode():
+            for slot in self._slots:
+                if parents[slot] != slot:
+                    self._stage.copy(int(parents[slot]), slot)
+
+    def images(self) -> NDArray[np.int64]:
+        """As Particles has it."""
+        return np.stack([self._stage.image(slot).numpy() for slot in self._slots])
+
+
+def _drawing(particle: Particle, weighed: NDArray[np.bool_], temperature: float) -> Drawing:
+    noise, known, keep = (torch.from_numpy(part) for part in (particle.noise, particle.known, particle.keep))
+    return Drawing(noise, temperature, known, keep, weighed=torch.from_numpy(weighed))

@@ -1,0 +1,59 @@
+"""What a hole asks for: which member's order suits it best, and where particles are compared. Knows only masks."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.orientation import Orientation, turn
+
+COLUMNS_BETWEEN_STOPS = 4
+"""Where hole and given pixels alternate in a row, particles are compared about this often."""
+
+
+class Stop(NamedTuple):
+    """A place in the raster order: row y, up to but not including column x."""
+
+    y: int
+    x: int
+
+
+def first_hole(keep: NDArray[np.bool_]) -> int:
+    """The place in raster order of the first pixel of keep (H, W) that is not given; H * W when all are."""
+    flat = keep.ravel()
+    return len(flat) if flat.all() else int(np.argmin(flat))
+
+
+def given_behind(keep: NDArray[np.bool_]) -> int:
+    """How many pixels of keep (H, W), True = given, lie behind the first hole pixel in raster order."""
+    return int(keep.ravel()[first_hole(keep) :].sum())
+
+
+def best_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) -> int:
+    """The member in whose order the fewest given pixels lie behind the hole's first; of equals, the first one."""
+    counts = [given_behind(turn(keep, orientation)) for orientation in orientations]
+    return int(np.argmin(counts))
+
+
+def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
+    """Where particles are compared, in raster order; keep (H, W), True = given.
+
+    After a row that has given pixels behind the hole's beginning. And, if it may be, within_rows: where a hole pixel
+    comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and hole pixels. Weights
+    that grow over a whole row of scattered pixels would leave one particle alive.
+    """
+    H, W = keep.shape
+    first = first_hole(keep)
+    found = []
+    for y in range(first // W if first < H * W else H, H):
+        begun = 0
+        for x in range(1, W + 1):
+            chunk = keep[y, begun:x].copy()
+            chunk[: max(0, min(x, first - y * W) - begun)] = False  # what is given before the hole says nothing of it
+            is_end = x == W
+            has_both = within_rows and x - begun >= COLUMNS_BETWEEN_STOPS and chunk.any() and not keep[y, begun:x].all()
+            if (is_end and chunk.any()) or (not is_end and has_both and not keep[y, x]):
+                found.append(Stop(y, x))
+                begun = x
+    return found

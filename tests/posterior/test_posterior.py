@@ -1,0 +1,361 @@
+"""Completion given everything: particles equal their slow truth, and on tiny images their distribution is exact."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_core import log_likelihood, sample, untrained
+from model_core.errors import ConfigError, DataError
+from model_core.measures.likelihood import nats_per_image
+from model_core.models import Member, Model
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.orientation import Orientation, turn
+from model_core.posterior.completion import complete
+from model_core.posterior.island import ImpossibleError, Island
+from model_core.posterior.particles import StageParticles
+from model_core.posterior.plan import Stop, best_member, given_behind, stops
+from model_core.posterior.reference import ReferenceParticles
+from model_core.posterior.smc import Hole, IslandRun
+from model_core.sampling.stage import Drawing
+from model_core.sampling.stages import stage_for
+
+KINDS = ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm")
+
+
+def awake(preset: str, seed: int = 1, **size: int) -> Model:
+    """Random weights, and biases that make a difference."""
+    model = untrained(preset, seed=seed, **{"layers": 2, "hidden": 6, "head": 6, **size})
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.network.parameters():
+        if parameter.dim() == 1:
+            parameter.add_(0.6 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def network_of(model: Model) -> PixelNetwork:
+    assert isinstance(model.network, PixelNetwork)
+    return model.network
+
+
+def finished(run: IslandRun) -> IslandRun:
+    while not run.finished:
+        run.step()
+    return run
+
+
+def mask(rows: str) -> NDArray[np.bool_]:
+    """keep (H, W) from rows like "##. ..#": # is given."""
+    return np.array([[pixel == "#" for pixel in row] for row in rows.split()])
+
+
+SCATTERED = mask("######### .#.##.#.# #..##..## .#######. #.#.#.#.# ##..##..#")
+LEFT = mask(" ".join(["....#####"] * 6))
+CENTRE = mask("######### ######### ###...### ###...### ######### #########")
+
+
+@pytest.mark.parametrize("preset", KINDS)
+@pytest.mark.parametrize(("keep", "channels", "values"), [(SCATTERED, 3, 4), (LEFT, 1, 2), (CENTRE, 3, 4)])
+def test_particles_in_compiled_code_equal_the_slow_truth(
+    preset: str, keep: NDArray[np.bool_], channels: int, values: int
+) -> None:
+    """Images of all particles byte for byte, ln p to the last digits, also where they are copied within a row, and with
+    an image that is retained."""
+    network = network_of(awake(preset, height=6, width=9, channels=channels, values=values))
+    known = np.random.default_rng(3).integers(0, values, (channels, 6, 9))
+    hole = Hole(known, keep, seed=5, sample=0, temperature=0.7)
+    ours = finished(IslandRun(StageParticles(network, 8), hole, 8, sweeps=1))
+    theirs = finished(IslandRun(ReferenceParticles(network), hole, 8, sweeps=1))
+    assert ours.image is not None
+    assert (ours.image == theirs.image).all()
+    for mine, true in zip(ours.weighted_images(), theirs.weighted_images(), strict=True):
+        assert mine == pytest.approx(true, abs=1e-5)
+    assert ours.log_evidence == pytest.approx(theirs.log_evidence, abs=1e-4)
+    assert (ours.image[:, keep] == known[:, keep]).all()
+
+
+@pytest.mark.parametrize("preset", KINDS)
+def test_particles_in_plain_torch_equal_the_slow_truth(preset: str) -> None:
+    """In double precision, compared after whole rows."""
+    network = network_of(awake(preset, height=6, width=9, channels=3, values=3)).double()
+    known = np.random.default_rng(3).integers(0, 3, (3, 6, 9))
+    hole = Hole(known, SCATTERED, seed=5, sample=1, temperature=1.0)
+    assert not stage_for(network).stops_within_rows
+    runs = [
+        finished(IslandRun(particles, hole, 6, sweeps=1, within_rows=False))
+        for particles in (StageParticles(network, 6), ReferenceParticles(network))
+    ]
+    images, weights = zip(*(run.weighted_images() for run in runs), strict=True)
+    assert (images[0] == images[1]).all()
+    assert weights[0] == pytest.approx(weights[1], abs=1e-9)
+    assert runs[0].log_evidence == pytest.approx(runs[1].log_evidence, abs=1e-9)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+@pytest.mark.parametrize("preset", KINDS)
+def test_ln_p_of_given_pixels_is_the_teacher_forced_pass_s(preset: str, precision: torch.dtype) -> None:
+    """Summed by row, of a whole image, to a millionth of its nats; of no pixel that was not asked for."""
+    network = network_of(awake(preset, height=5, width=7, channels=3, values=6)).to(precision)
+    image = torch.randint(0, 6, (3, 5, 7), generator=torch.Generator().manual_seed(2))
+    keep, asked = torch.ones(5, 7, dtype=torch.bool), torch.ones(5, 7, dtype=torch.bool)
+    asked[3] = False
+    with torch.inference_mode():
+        stage = stage_for(network)(network, 2)
+        for slot, weighed in enumerate((torch.ones_like(asked), asked)):
+            stage.open(slot, Drawing(torch.zeros(5, 7, 3, dtype=torch.float64), 1.0, image, keep, weighed=weighed))
+        while stage.step():
+            pass
+        rows = -network.double().nats_map(image[None])[0].sum((0, 2)).numpy()  # (H,)
+    assert stage.log_p(0) == pytest.approx(rows, rel=1e-6)
+    assert stage.log_p(1) == pytest.approx(np.where(asked.all(1).numpy(), rows, 0), rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """All outcomes of a hole of a tiny binary image, and their probabilities."""
+
+    outcomes: NDArray[np.int64]
+    """(M, C, H, W)"""
+    p: NDArray[np.float64]
+    """(M,) p(outcome | given)"""
+    nats: float
+    """-ln p(given)"""
+
+
+def truth(network: PixelNetwork, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float) -> Truth:
+    """By enumeration, with the teacher-forced pass in double precision."""
+    holes = np.argwhere(~keep)
+    outcomes = np.repeat(known[None], 2 ** len(holes), 0)
+    for i, values in enumerate(itertools.product((0, 1), repeat=len(holes))):
+        outcomes[i, 0, holes[:, 0], holes[:, 1]] = values
+    with torch.inference_mode():
+        images = torch.from_numpy(outcomes)
+        log_p = torch.log_softmax(network(images).double() / temperature, 1).gather(1, images[:, None])
+        joint = log_p.sum((1, 2, 3, 4)).exp().numpy()
+    return Truth(outcomes, joint / joint.sum(), -float(np.log(joint.sum())))
+
+
+def chi_square_excess(images: NDArray[np.int64], true: Truth) -> float:
+    """How many standard deviations the chi-square of images (n, C, H, W) lies above its mean; rare ones pooled."""
+    keys = {outcome.tobytes(): i for i, outcome in enumerate(true.outcomes)}
+    counts = np.bincount([keys[image.tobytes()] for image in images], minlength=len(true.p)).astype(float)
+    expected = len(images) * true.p
+    rare = expected < 5
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    counts, expected = counts[expected > 0], expected[expected > 0]
+    freedom = max(1, len(counts) - 1)
+    return float((((counts - expected) ** 2 / expected).sum() - freedom) / np.sqrt(2 * freedom))
+
+
+TINY = {
+    "centre": mask("#### #..# #..# ####"),
+    "scattered": mask(".##. #.#. .#.# ####"),
+    "upper": mask(".... .... #### ####"),
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "hole", "temperature"),
+    [
+        ("mnist-pixelcnn", "centre", 1.0),
+        ("mnist-row-lstm", "scattered", 0.7),
+        ("mnist-diagonal-bilstm", "scattered", 1.0),
+        ("mnist-diagonal-bilstm", "upper", 0.7),
+    ],
+)
+def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
+    """2,000 islands of 64 particles against enumeration; and their evidence is unbiased."""
+    model, keep = awake(preset, height=4, width=4), TINY[hole]
+    known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
+    true = truth(network_of(model), known, keep, temperature)
+    particles = StageParticles(network_of(model), 64)
+    holes = (Hole(known, keep, seed=11, sample=i, temperature=temperature) for i in range(2000))
+    runs = [finished(IslandRun(particles, each, 64)) for each in holes]
+    images = np.stack([run.image for run in runs if run.image is not None])
+    assert chi_square_excess(images, true) < 4
+    p = np.exp([run.log_evidence for run in runs])
+    before = np.arange(16).reshape(4, 4) < keep.ravel().argmin()
+    given = _log_p_of(network_of(model), known, before, temperature)
+    assert abs(p.mean() * np.exp(given) - np.exp(-true.nats)) < 3 * p.std() / np.sqrt(len(p)) * np.exp(given) + 1e-9
+
+
+def _log_p_of(network: PixelNetwork, known: NDArray[np.int64], where: NDArray[np.bool_], temperature: float) -> float:
+    with torch.inference_mode():
+        image = torch.from_numpy(known)[None]
+        log_p = torch.log_softmax(network(image).double() / temperature, 1).gather(1, image[:, None])[0, 0]
+    return float(log_p[:, torch.from_numpy(where)].sum())
+
+
+def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
+    """Three particles alone are biased; after ten conditional sweeps they are not. Larger weights tie the hole to what
+    is given."""
+    model, keep = awake("mnist-row-lstm", seed=6, height=3, width=3), mask("... ... ###")
+    for parameter in model.network.parameters():
+        parameter.mul_(2)
+    known = np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    true = truth(network_of(model), known, keep, 1.0)
+    particles = StageParticles(network_of(model), 3)
+    excess = []
+    for sweeps in (0, 10):
+        holes = (Hole(known, keep, seed=4, sample=i, temperature=1.0) for i in range(300))
+        runs = [finished(IslandRun(particles, hole, 3, sweeps)) for hole in holes]
+        excess.append(chi_square_excess(np.stack([run.image for run in runs if run.image is not None]), true))
+    assert excess[0] > 100
+    assert excess[1] < 4
+
+
+def mixture(*orientations: Orientation, side: int = 6) -> Model:
+    models = [awake("mnist-row-lstm", seed, height=side, width=side) for seed in range(len(orientations))]
+    members = [Member(model.network, orientation) for model, orientation in zip(models, orientations, strict=True)]
+    return Model(tuple(members), models[0].card)
+
+
+def test_a_hole_at_an_edge_is_one_exact_draw_of_the_member_that_comes_to_it_last() -> None:
+    """Any half with four members; in orientation none the bytes are clamp's, and the other halves need no particles."""
+    model = mixture("none", "flip_top_bottom", "transpose", "rotate_90")
+    known = torch.randint(0, 2, (1, 6, 6), generator=torch.Generator().manual_seed(0))
+    halves: dict[Orientation, Tensor] = {}
+    for orientation in ("none", "flip_top_bottom", "transpose", "rotate_90"):
+        halves[orientation] = torch.ones(6, 6, dtype=torch.bool)
+    halves["none"][3:], halves["flip_top_bottom"][:3] = False, False
+    halves["transpose"][:, 3:], halves["rotate_90"][:, :3] = False, False
+    for k, (orientation, keep) in enumerate(halves.items()):
+        done = complete(model, known, keep, n=5, seed=3)
+        assert (done.exact, done.member, done.particles, done.ess) == (True, orientation, 0, None)
+        assert (done.values[:, 0, keep] == known[0, keep]).all()
+        member = Model((model.members[k],), model.card)
+        assert torch.equal(done.values, sample(member, 5, 3, known=known, keep=keep))
+        assert done.evidence_nats is not None
+        if orientation == "none":
+            assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
+
+
+def test_the_member_is_the_one_with_fewest_given_pixels_behind() -> None:
+    """Of equals the first."""
+    keep = mask("###. #..# #### ####")
+    assert given_behind(keep) == 10
+    assert given_behind(np.ones((2, 2), bool)) == 0
+    assert best_member(keep, ["none", "rotate_180"]) == 1
+    assert best_member(np.zeros((4, 4), bool), ["none", "transpose"]) == 0
+    assert given_behind(turn(keep, "rotate_180")) == 4
+
+
+def test_particles_are_compared_where_given_pixels_follow_the_hole() -> None:
+    """At the ends of rows; within a row where both alternate; not for what is given before the hole."""
+    assert stops(mask("#### #..# #### ....")) == [Stop(1, 4), Stop(2, 4)]
+    assert stops(mask("###. .... ....")) == []
+    assert stops(mask("..##..##.#")) == [Stop(0, 4), Stop(0, 8), Stop(0, 10)]
+    assert stops(mask("..##..##.#"), within_rows=False) == [Stop(0, 10)]
+
+
+def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
+    """Image i has the noise of (seed, i), with particles too; another seed draws others."""
+    model = awake("mnist-diagonal-bilstm", height=6, width=9)
+    known = torch.randint(0, 2, (1, 6, 9), generator=torch.Generator().manual_seed(0))
+    keep = torch.from_numpy(CENTRE)
+    three = complete(model, known, keep, n=3, seed=8, particles=5)
+    assert torch.equal(three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values)
+    assert not torch.equal(three.values, complete(model, known, keep, n=3, seed=9, particles=5).values)
+    assert (three.exact, three.particles, three.member) == (False, 5, "none")
+    assert three.ess is not None
+    assert three.distinct is not None
+    assert 1 <= three.ess <= 5
+    assert 1 <= three.distinct <= 5
+    assert three.evidence_sd is not None
+
+
+@pytest.mark.parametrize("hole", ["centre", "upper", "lower"])
+def test_marginals_are_those_of_the_exact_posterior(hole: str) -> None:
+    """The mean of each pixel within a few hundredths of enumeration; entropy from it; what is given is certain."""
+    model = awake("mnist-diagonal-bilstm", height=4, width=4)
+    keep = {**TINY, "lower": mask("#### #### .... ....")}[hole]
+    known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
+    true = truth(network_of(model), known, keep, 1.0)
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), n=150, seed=2, particles=64)
+    expected = np.tensordot(true.p, true.outcomes, 1)
+    assert done.mean is not None
+    assert done.entropy_bits is not None
+    assert done.mean.numpy() == pytest.approx(expected, abs=0.04)
+    assert (done.mean.numpy()[0, keep] == known[0, keep]).all()
+    assert (done.entropy_bits.numpy()[0, keep] == 0).all()
+    p = done.mean.numpy()[0, ~keep]
+    assert done.entropy_bits.numpy()[0, ~keep] == pytest.approx(-p * np.log2(p) - (1 - p) * np.log2(1 - p), abs=1e-9)
+
+
+def test_the_evidence_of_an_exact_draw_is_that_of_what_is_given() -> None:
+    """-ln p of the given rows, by enumeration."""
+    model = awake("mnist-diagonal-bilstm", height=4, width=4)
+    keep = mask("#### #### .... ....")
+    known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), n=1, seed=2)
+    assert done.evidence_nats == pytest.approx(truth(network_of(model), known, keep, 1.0).nats, abs=1e-5)
+
+
+def test_a_hole_that_covers_everything_is_a_sample() -> None:
+    """Nothing is given, so nothing lies behind: exact, with an evidence of 0."""
+    model = awake("mnist-diagonal-bilstm", height=4, width=4)
+    keep = torch.zeros(4, 4, dtype=torch.bool)
+    done = complete(model, torch.zeros(1, 4, 4, dtype=torch.int64), keep, n=3, seed=2)
+    assert (done.exact, done.evidence_nats) == (True, 0)
+    assert torch.equal(done.values, sample(model, 3, seed=2))
+
+
+def test_completions_are_as_likely_as_images_of_the_model() -> None:
+    """Images of the model, a hole in each, completed: the mean nats are the same; clamped ones cost more."""
+    model = awake("mnist-diagonal-bilstm", seed=3, height=6, width=9)
+    keep = torch.from_numpy(mask("......... ......... ######### ######### ......... #########"))
+    originals = sample(model, 150, seed=1)
+    nats = {}
+    for method in ("posterior", "clamp"):
+        drawn = [
+            complete(model, image, keep, n=1, seed=i, method=method, particles=48).values
+            for i, image in enumerate(originals)
+        ]
+        nats[method] = -log_likelihood(model, torch.cat(drawn)).double()
+    with torch.inference_mode():
+        paired = nats["posterior"] - nats_per_image(model.network, originals).double()
+    assert abs(float(paired.mean())) < 3 * float(paired.std()) / 150**0.5 + 0.1
+
+
+def test_an_island_resamples_in_place_and_keeps_count() -> None:
+    """Parents keep their places; copies come by weight; ESS, evidence and ancestors follow."""
+    island = Island(4)
+    island.weigh(np.log([0.7, 0.1, 0.1, 0.1]))
+    assert island.ess == pytest.approx(1 / 0.52)
+    assert island.is_poor
+    parents = island.resample(np.array([0.1, 0, 0, 0]))
+    assert parents[0] == 0
+    assert (parents == 0).sum() == 3
+    assert island.evidence() == pytest.approx(np.log(0.25))
+    assert len(set(island.ancestors)) == 2
+    retained = Island(3, retained=1)
+    retained.weigh(np.array([0.0, -50.0, 0.0]))
+    assert retained.resample(np.array([0.1, 0.2, 0.9]))[1] == 1
+
+
+def test_what_the_model_finds_impossible_is_said() -> None:
+    """No NaN: when all weights are zero, a sentence."""
+    with pytest.raises(ImpossibleError, match="finds the given pixels impossible"):
+        Island(2).weigh(np.array([-np.inf, -np.inf]))
+
+
+def test_bad_requests_are_refused_in_words() -> None:
+    """Shapes, method, particles, sweeps, and a model with two scales."""
+    model = awake("mnist-row-lstm", height=4, width=4)
+    known, keep = torch.zeros(1, 4, 4, dtype=torch.int64), torch.zeros(4, 4, dtype=torch.bool)
+    scales = untrained("cifar10-multi-scale", layers=1, hidden=3, head=3, height=4, width=4, factor=2, conditioning=2)
+    with pytest.raises(DataError, match=r"known and keep must be \(1, 4, 4\) and \(4, 4\)"):
+        complete(model, known[:, :3], keep, 1, 0)
+    with pytest.raises(ConfigError, match="unknown method 'best': expected posterior or clamp"):
+        complete(model, known, keep, 1, 0, method="best")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="particles must be from 1 to 256, not 0"):
+        complete(model, known, keep, 1, 0, particles=0)
+    with pytest.raises(ConfigError, match="sweeps must be from 0 to 16, not 17"):
+        complete(model, known, keep, 1, 0, sweeps=17)
+    with pytest.raises(ConfigError, match="Multi-Scale model, which has no posterior"):
+        complete(scales, torch.zeros(3, 4, 4, dtype=torch.int64), keep, 1, 0)
