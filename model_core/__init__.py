@@ -7,6 +7,7 @@ logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass
     >>> model = model_core.load_model("mnist-diagonal-bilstm")
     >>> images = model_core.sample(model, n=4, seed=7)              # (4, 1, 28, 28)
     >>> nats = -model_core.log_likelihood(model, images)            # (4,)
+    >>> done = model_core.complete(model, known, keep, n=4, seed=7)  # known (1, 28, 28), keep (28, 28) True = given
 
 Names are loaded when they are first used, so that `pixelrnn --help` need not wait for torch.
 """
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from model_core.measures.likelihood import log_likelihood
     from model_core.models import Model, load_model, model_names, save_model, untrained
     from model_core.networks import build_network
+    from model_core.posterior.completion import Completion, complete
     from model_core.sampling import sample, upsample
 
 _HOMES = {
+    "Completion": "posterior.completion",
     "Model": "models",
     "build_network": "networks",
+    "complete": "posterior.completion",
     "load_model": "models",
     "log_likelihood": "measures.likelihood",
     "model_names": "models",
@@ -33,8 +37,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Completion",
     "Model",
     "build_network",
+    "complete",
     "load_model",
     "log_likelihood",
     "model_names",

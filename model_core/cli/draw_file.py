@@ -12,13 +12,13 @@ from torch import Tensor
 from model_core.data.images import read_keep, read_values, write_grid
 from model_core.errors import DataError
 from model_core.models import Model, load_model
+from model_core.posterior.completion import Method, complete
 from model_core.sampling import sample, upsample
 
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """What to draw and where to. With an image and a mask, what the mask shows white is filled; an image alone is the
-    small one of a Multi-Scale model, and is upsampled."""
+    """What to draw and where to: new images, or with a `small` one its upsampling."""
 
     model: str
     models_dir: Path | None
@@ -28,17 +28,55 @@ class DrawRequest:
     temperature: float
     out: Path
     scale: int = 1
-    image: Path | None = None
-    mask: Path | None = None
+    small: Path | None = None
+
+
+@dataclass(frozen=True)
+class CompleteRequest:
+    """A picture whose hole is filled: what the mask shows white, or where the picture itself is transparent."""
+
+    drawing: DrawRequest
+    image: Path
+    mask: Path | None
+    method: Method | None
+    """None: the posterior, where the model has one."""
+    particles: int
+    sweeps: int
+
+
+def complete_file(request: CompleteRequest) -> dict[str, Any]:
+    """Complete the picture and write the PNG; returns what was done, and of a posterior its receipt.
+
+    Raises the errors of load_model and complete, and DataError.
+    """
+    drawing = request.drawing
+    model = _model(drawing)
+    known = torch.from_numpy(read_values(request.image, model.config))
+    keep = torch.from_numpy(read_keep(request.mask or request.image, model.config, alpha=request.mask is None))
+    method = request.method or ("clamp" if model.config.multi_scale else "posterior")
+    started = time.perf_counter()
+    how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
+    completion = complete(model, known, keep, *how)
+    facts = _written(drawing, model, completion.values, time.perf_counter() - started)
+    receipt = {"posterior": completion.receipt} if method == "posterior" else {}
+    return {**facts, "method": method, **receipt}
 
 
 def draw(request: DrawRequest) -> dict[str, Any]:
     """Draw and write the PNG; returns what was done. Raises the errors of load_model, and DataError."""
-    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    _check_place(request.out)
+    model = _model(request)
     started = time.perf_counter()
     values = _values(request, model)
-    seconds = time.perf_counter() - started
+    return _written(request, model, values, time.perf_counter() - started)
+
+
+def _model(request: DrawRequest) -> Model:
+    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
+    _check_place(request.out)
+    return model
+
+
+def _written(request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
     _write(request, model, values.cpu().numpy())
     return {
         "model": model.card.name,
@@ -52,14 +90,11 @@ def draw(request: DrawRequest) -> dict[str, Any]:
 
 def _values(request: DrawRequest, model: Model) -> Tensor:
     how = request.n, request.seed, request.temperature
-    if request.image is None:
+    if request.small is None:
         return sample(model, *how)
-    if request.mask is None:
-        if not model.config.multi_scale:
-            raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
-        return upsample(model, torch.from_numpy(read_values(request.image, model.config.small)), *how)
-    known = torch.from_numpy(read_values(request.image, model.config))
-    return sample(model, *how, known=known, keep=torch.from_numpy(read_keep(request.mask, model.config)))
+    if not model.config.multi_scale:
+        raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
+    return upsample(model, torch.from_numpy(read_values(request.small, model.config.small)), *how)
 
 
 def _check_place(out: Path) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,10 @@ def sample(
 def complete(
     model: ModelName,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")],
-    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Same size: white is filled, black is kept.")],
+    mask: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),
+    ] = None,
     n: Count = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,
@@ -55,9 +58,21 @@ def complete(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
+    method: Annotated[
+        str | None,
+        typer.Option(help="posterior: given everything; clamp: given what is above and left. [default: posterior]"),
+    ] = None,
+    particles: Annotated[int, typer.Option(help="Draws behind each image, where no single draw is exact.")] = 32,
+    sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 0,
 ) -> None:
-    """Fill the masked part of an image."""
-    _draw(json_, model, models_dir, device, n, seed, temperature, out, scale, image, mask)
+    """Fill the masked part of an image, given all the rest of it."""
+    from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
+
+    drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale)
+    facts = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps))
+    _report(facts, json_)
+    if "posterior" in facts and not json_:
+        say(_receipt(facts["posterior"]))
 
 
 def upsample(
@@ -86,17 +101,34 @@ def _draw(
     temperature: float,
     out: Path,
     scale: int,
-    image: Path | None = None,
-    mask: Path | None = None,
+    small: Path | None = None,
 ) -> None:
-    """Draw into a file, and say so; without a seed, from one that is drawn."""
+    """Draw into a file, and say so."""
     from model_core.cli.draw_file import DrawRequest, draw
 
-    seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
-    facts = draw(DrawRequest(model, models_dir, device, n, seed, temperature, out, scale, image, mask))
+    _report(draw(DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small)), json_)
+
+
+def _seed(seed: int | None) -> int:
+    """The seed that was asked for, else one that is drawn."""
+    return secrets.randbelow(SEED_LIMIT) if seed is None else seed
+
+
+def _report(facts: dict[str, Any], json_: bool) -> None:
     say(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s")
     if json_:
         print_json(facts)
+
+
+def _receipt(receipt: dict[str, Any]) -> str:
+    """How good completions are, in words."""
+    order = "" if receipt["member"] == "none" else f", in the order of images turned by {receipt['member']}"
+    if receipt["exact"]:
+        return f"exact draws{order}"
+    return (
+        f"{receipt['particles']} particles for each image, of which at worst {receipt['ess']:.1f} count and "
+        f"{receipt['distinct']} have descendants{order}"
+    )
 
 
 def score(

@@ -24,11 +24,20 @@ def read_pixels(path: Path, config: NetworkConfig) -> Pixels:
     return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
-def read_keep(path: Path, config: NetworkConfig) -> npt.NDArray[np.bool_]:
-    """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept."""
-    keep = np.asarray(_open(path, config, "L")) < 128
+def read_keep(path: Path, config: NetworkConfig, alpha: bool = False) -> npt.NDArray[np.bool_]:
+    """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept.
+
+    alpha: the file is the picture itself, and its transparent pixels (alpha below 128) are to be filled. DataError when
+    there is nothing to fill.
+    """
+    if alpha:
+        keep = np.asarray(_open(path, config, "RGBA"))[..., 3] >= 128
+        lacking = f"nothing to fill: {path} has no transparent pixel, and there is no mask"
+    else:
+        keep = np.asarray(_open(path, config, "L")) < 128
+        lacking = f"nothing to fill: the mask {path} has no white pixel"
     if keep.all():
-        raise DataError(f"nothing to fill: the mask {path} has no white pixel")
+        raise DataError(lacking)
     return keep
 
 

@@ -1,7 +1,7 @@
 """Completions of one picture: which member, exact or by particles, and the receipt that says how good they are."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,12 @@ class Completion:
     """(C, H, W): the expected value of each variable; None of a clamp."""
     entropy_bits: Tensor | None
     """(C, H, W): how uncertain each variable is, 0 where it is given; None of a clamp."""
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What stands beside the images in a job's result: how good they are, as JSON takes it."""
+        names = "exact", "member", "particles", "ess", "distinct", "evidence_nats", "evidence_sd"
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
