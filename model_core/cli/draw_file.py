@@ -58,7 +58,7 @@ def complete_file(request: CompleteRequest) -> dict[str, Any]:
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how)
     facts = _written(drawing, model, completion.values, time.perf_counter() - started)
-    receipt = {"posterior": completion.receipt} if method == "posterior" else {}
+    receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
     return {**facts, "method": method, **receipt}
 
 

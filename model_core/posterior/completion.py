@@ -1,6 +1,11 @@
-"""Completions of one picture: which member, exact or by particles, and the receipt that says how good they are."""
+"""Completions of one picture: which member, exact or by particles, and the receipt that says how good they are.
 
-from dataclasses import dataclass
+`complete` does it all at once. A service goes step by step: `plan` decides, then a plan whose draws are exact is drawn
+like any image and handed to `exact_receipt`; another one is an `IslandsRun`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +17,7 @@ from model_core.errors import ConfigError, DataError
 from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
-from model_core.posterior.marginals import marginals
+from model_core.posterior.marginals import Marginals, MarginalSum
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import best_member, first_hole, given_behind
 from model_core.posterior.smc import Hole, IslandRun
@@ -24,48 +29,98 @@ PARTICLES, MAX_PARTICLES, MAX_SWEEPS = 32, 256, 16
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """How good the images of a completion are."""
+
+    exact: bool
+    """Whether each is a draw from p_k(hole | everything given); else particles come close to it."""
+    member: Orientation
+    """The member k of the model in whose order the hole was drawn."""
+    particles: int = 0
+    """Of each image; 0 when none were needed."""
+    ess: float | None = None
+    """The smallest effective sample size on the way, of any image's particles."""
+    distinct: int | None = None
+    """From how many of its first particles an image's last ones descend: the smallest."""
+    evidence_nats: float | None = None
+    """-ln of the estimate of p_k(given), which is unbiased in p; exact when nothing given lies behind the hole."""
+    evidence_sd: float | None = None
+    """The standard deviation of the images' own estimates, in nats; None for one image."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Completion:
     """Images drawn into a hole, and what is known of how well."""
 
     values: Tensor
     """(n, C, H, W), int64."""
-    exact: bool
-    """Whether each image is a draw from p_k(hole | everything given); else particles come close to it."""
-    member: Orientation
-    """The member k of the model in whose order the hole was drawn."""
-    particles: int
-    """Of each image; 0 when none were needed."""
-    ess: float | None
-    """The smallest effective sample size on the way, of any image's particles."""
-    distinct: int | None
-    """From how many of its first particles an image's last ones descend: the smallest."""
-    evidence_nats: float | None
-    """-ln of the estimate of p_k(given), which is unbiased in p; exact when nothing given lies behind the hole."""
-    evidence_sd: float | None
-    """The standard deviation of the images' own estimates, in nats; None for one image."""
+    receipt: Receipt
     mean: Tensor | None
     """(C, H, W): the expected value of each variable; None of a clamp."""
     entropy_bits: Tensor | None
     """(C, H, W): how uncertain each variable is, 0 where it is given; None of a clamp."""
 
     @property
-    def receipt(self) -> dict[str, Any]:
-        """What stands beside the images in a job's result: how good they are, as JSON takes it."""
-        names = "exact", "member", "particles", "ess", "distinct", "evidence_nats", "evidence_sd"
-        return {name: getattr(self, name) for name in names}
+    def exact(self) -> bool:
+        return self.receipt.exact
+
+    @property
+    def member(self) -> Orientation:
+        return self.receipt.member
+
+    @property
+    def ess(self) -> float | None:
+        return self.receipt.ess
+
+    @property
+    def distinct(self) -> int | None:
+        return self.receipt.distinct
+
+    @property
+    def evidence_nats(self) -> float | None:
+        return self.receipt.evidence_nats
+
+    @property
+    def evidence_sd(self) -> float | None:
+        return self.receipt.evidence_sd
 
 
 @dataclass(frozen=True)
-class _Request:
-    """What is to be completed, in the orientation of the member that draws it."""
+class Plan:
+    """Which member of a model completes a picture, and what is given, in that member's orientation."""
 
+    k: int
+    """The member's number."""
+    member: Member
     known: NDArray[np.int64]
+    """(C, H, W)"""
     keep: NDArray[np.bool_]
-    n: int
-    seed: int
+    """(H, W), True = given."""
     temperature: float
-    particles: int
-    sweeps: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing given lies behind the hole's first pixel."""
+        return not given_behind(self.keep)
+
+    @property
+    def network(self) -> PixelNetwork:
+        assert isinstance(self.member.network, PixelNetwork), "a Multi-Scale model has no posterior"
+        return self.member.network
+
+    @property
+    def nats_before_hole(self) -> float:
+        """-ln p_T of what is given before the hole's first pixel, which no particle need weigh; a dense pass."""
+        before = torch.from_numpy(np.arange(self.keep.size).reshape(self.keep.shape) < first_hole(self.keep))
+        known = torch.from_numpy(self.known)[None].to(self.network.input.bias.device)
+        with torch.inference_mode():
+            log_p = torch.log_softmax(self.network(known).double().cpu() / self.temperature, 1)  # (1, V, C, H, W)
+        given = log_p.gather(1, known.cpu()[:, None])[0, 0]  # (C, H, W)
+        return -float(given[:, before].sum())
 
 
 def complete(
@@ -90,22 +145,98 @@ def complete(
     model that has no posterior; ImpossibleError when the model gives what is given no probability.
     """
     _check(model, known, keep, method, particles, sweeps)
-    k = best_member(keep.numpy(), [m.orientation for m in model.members]) if method == "posterior" else 0
-    orientation = model.members[k].orientation
-    request = _Request(
-        known=np.ascontiguousarray(turn(known, orientation).numpy(), np.int64),
-        keep=np.ascontiguousarray(turn(keep, orientation).numpy()),
-        n=n,
-        seed=seed,
-        temperature=temperature,
-        particles=particles,
-        sweeps=sweeps,
-    )
     if method == "clamp":
-        return _clamped(model, known, keep, request)
-    if not given_behind(request.keep):
-        return _exact(model, k, known, keep, request)
-    return _weighted(model.members[k], request)
+        values = sample(model, n, seed, temperature, known, keep)
+        exact = not given_behind(turn(keep, model.members[0].orientation).numpy())
+        return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
+    planned = plan(model, known.numpy(), keep.numpy(), temperature)
+    if planned.exact:
+        values = sample(model, n, seed, temperature, known, keep, member=planned.k)
+        return _completion(values, *exact_receipt(planned, values.numpy()))
+    run = IslandsRun(planned, seed, particles, sweeps)
+    images = [run.draw(i) for i in range(n)]
+    return _completion(torch.from_numpy(np.stack(images)), *run.receipt())
+
+
+def plan(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> Plan:
+    """How a picture, known (C, H, W) values where keep (H, W) is True, is to be completed."""
+    k = best_member(keep, [member.orientation for member in model.members])
+    member = model.members[k]
+    turned = turn(known, member.orientation), turn(keep, member.orientation)
+    return Plan(k, member, np.ascontiguousarray(turned[0], np.int64), np.ascontiguousarray(turned[1]), temperature)
+
+
+def exact_receipt(planned: Plan, values: NDArray[np.integer]) -> tuple[Receipt, Marginals]:
+    """What there is to say of exact draws (n, C, H, W): a teacher-forced pass over them, and one over what is given."""
+    sums = MarginalSum(planned.network, planned.keep, planned.temperature)
+    turned = np.ascontiguousarray(turn(values, planned.member.orientation), np.int64)
+    sums.add(turned, np.full(len(turned), 1 / len(turned)))
+    receipt = Receipt(True, planned.member.orientation, evidence_nats=planned.nats_before_hole)
+    return receipt, _upright(sums.result(), planned)
+
+
+class IslandsRun:
+    """An island of particles for each image of a completion, one after the other."""
+
+    def __init__(self, planned: Plan, seed: int, particles: int, sweeps: int) -> None:
+        self._planned = planned
+        self._seed = seed
+        self._particles = particles
+        self._sweeps = sweeps
+        self._stage = StageParticles(planned.network, particles)
+        self._sums = MarginalSum(planned.network, planned.keep, planned.temperature)
+        self._ess: list[float] = []
+        self._distinct: list[int] = []
+        self._nats: list[float] = []
+
+    def draw(self, i: int) -> NDArray[np.int64]:
+        """Image i (C, H, W), the right way up, all at once."""
+        *_, image = self.steps(i)
+        assert isinstance(image, np.ndarray)
+        return image
+
+    def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
+        """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""
+        planned = self._planned
+        hole = Hole(planned.known, planned.keep, self._seed, i, planned.temperature)
+        within_rows = stage_for(planned.network).stops_within_rows
+        island = IslandRun(self._stage, hole, self._particles, self._sweeps, within_rows)
+        while not island.finished:
+            island.step()
+            yield island.done
+        assert island.image is not None
+        self._take_in(island)
+        yield turn_back(island.image, planned.member.orientation)
+
+    def _take_in(self, island: IslandRun) -> None:
+        self._sums.add(*island.weighted_images())
+        self._ess.append(island.least_ess)
+        self._distinct.append(island.distinct)
+        self._nats.append(-island.log_evidence)
+
+    def receipt(self) -> tuple[Receipt, Marginals]:
+        """Of all images that were drawn, at least one."""
+        planned, nats = self._planned, np.array(self._nats) + self._planned.nats_before_hole
+        receipt = Receipt(
+            exact=False,
+            member=planned.member.orientation,
+            particles=self._particles,
+            ess=min(self._ess),
+            distinct=min(self._distinct),
+            evidence_nats=float(nats.min() - np.log(np.exp(nats.min() - nats).mean())),
+            evidence_sd=float(nats.std(ddof=1)) if len(nats) > 1 else None,
+        )
+        return receipt, _upright(self._sums.result(), planned)
+
+
+def _upright(found: Marginals, planned: Plan) -> Marginals:
+    orientation = planned.member.orientation
+    return Marginals(turn_back(found.mean, orientation), turn_back(found.entropy_bits, orientation))
+
+
+def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:
+    maps = (torch.from_numpy(np.ascontiguousarray(each)) for each in (found.mean, found.entropy_bits))
+    return Completion(values, receipt, *maps)
 
 
 def _check(model: Model, known: Tensor, keep: Tensor, method: str, particles: int, sweeps: int) -> None:
@@ -123,87 +254,3 @@ def _check(model: Model, known: Tensor, keep: Tensor, method: str, particles: in
         raise ConfigError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles}")
     if not 0 <= sweeps <= MAX_SWEEPS:
         raise ConfigError(f"sweeps must be from 0 to {MAX_SWEEPS}, not {sweeps}")
-
-
-def _clamped(model: Model, known: Tensor, keep: Tensor, request: _Request) -> Completion:
-    """Each image drawn in the order of the first member, given or not what lies behind."""
-    return Completion(
-        values=sample(model, request.n, request.seed, request.temperature, known, keep),
-        exact=not given_behind(request.keep),
-        member=model.members[0].orientation,
-        particles=0,
-        ess=None,
-        distinct=None,
-        evidence_nats=None,
-        evidence_sd=None,
-        mean=None,
-        entropy_bits=None,
-    )
-
-
-def _exact(model: Model, k: int, known: Tensor, keep: Tensor, request: _Request) -> Completion:
-    """One draw for each image, in the order of member k, in which nothing given lies behind the hole."""
-    member = model.members[k]
-    values = sample(model, request.n, request.seed, request.temperature, known, keep, member=k)
-    turned = np.ascontiguousarray(turn(values, member.orientation).numpy())
-    return Completion(
-        values=values,
-        exact=True,
-        member=member.orientation,
-        particles=0,
-        ess=None,
-        distinct=None,
-        evidence_nats=_nats_before_hole(_network(member), request),
-        evidence_sd=None,
-        **_maps(member, turned, np.full(request.n, 1 / request.n), request),
-    )
-
-
-def _weighted(member: Member, request: _Request) -> Completion:
-    """An island of particles for each image."""
-    network, runs = _network(member), []
-    particles, within_rows = StageParticles(network, request.particles), stage_for(network).stops_within_rows
-    for i in range(request.n):
-        hole = Hole(request.known, request.keep, request.seed, i, request.temperature)
-        run = IslandRun(particles, hole, request.particles, request.sweeps, within_rows)
-        while not run.finished:
-            run.step()
-        runs.append(run)
-    images, weights = zip(*(run.weighted_images() for run in runs), strict=True)
-    values = torch.from_numpy(np.stack([run.image for run in runs if run.image is not None]))
-    nats = np.array([-run.log_evidence for run in runs]) + _nats_before_hole(network, request)
-    return Completion(
-        values=turn_back(values, member.orientation),
-        exact=False,
-        member=member.orientation,
-        particles=request.particles,
-        ess=min(run.least_ess for run in runs),
-        distinct=min(run.distinct for run in runs),
-        evidence_nats=float(nats.min() - np.log(np.exp(nats.min() - nats).mean())),
-        evidence_sd=float(nats.std(ddof=1)) if len(nats) > 1 else None,
-        **_maps(member, np.concatenate(images), np.concatenate(weights) / len(runs), request),
-    )
-
-
-def _nats_before_hole(network: PixelNetwork, request: _Request) -> float:
-    """-ln p_T of what is given before the hole's first pixel, which no particle need weigh: one teacher-forced pass."""
-    before = torch.from_numpy(np.arange(request.keep.size).reshape(request.keep.shape) < first_hole(request.keep))
-    known = torch.from_numpy(request.known)[None].to(network.input.bias.device)
-    with torch.inference_mode():
-        log_p = torch.log_softmax(network(known).double().cpu() / request.temperature, 1)  # (1, V, C, H, W)
-    given = log_p.gather(1, known.cpu()[:, None])[0, 0]  # (C, H, W)
-    return -float(given[:, before].sum())
-
-
-def _maps(
-    member: Member, images: NDArray[np.int64], weights: NDArray[np.float64], request: _Request
-) -> dict[str, Tensor]:
-    """mean and entropy_bits, turned back."""
-    found = marginals(_network(member), images, weights, request.keep, request.temperature)
-    maps = {"mean": found.mean, "entropy_bits": found.entropy_bits}
-    return {name: turn_back(torch.from_numpy(each), member.orientation) for name, each in maps.items()}
-
-
-def _network(member: Member) -> PixelNetwork:
-    assert isinstance(member.network, PixelNetwork)  # others were refused
-    return member.network

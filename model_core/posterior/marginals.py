@@ -26,21 +26,38 @@ class Marginals:
     entropy_bits: NDArray[np.float64]
 
 
-def marginals(
-    network: PixelNetwork,
-    images: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    keep: NDArray[np.bool_],
-    temperature: float,
-) -> Marginals:
-    """From draws (M, C, H, W) whose weights (M,) add up to 1; keep (H, W), True = given."""
-    drawn = _drawn_shares(images, weights, network.config.values)
-    shares = np.where(_last_given(keep), _predicted_shares(network, images, weights, temperature), drawn)
-    given = np.arange(len(shares))[:, None, None, None] == images[0]
-    shares = np.where(keep, given, shares)  # (V, C, H, W)
-    mean = np.tensordot(np.arange(len(shares), dtype=np.float64), shares, 1)
-    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-    return Marginals(mean, np.abs(-(shares * logs).sum(0)))
+class MarginalSum:
+    """Takes in weighted draws, island by island, and averages over islands."""
+
+    def __init__(self, network: PixelNetwork, keep: NDArray[np.bool_], temperature: float) -> None:
+        """keep (H, W), True = given, in the network's orientation."""
+        self._network = network
+        self._keep = keep
+        self._temperature = temperature
+        self._drawn: NDArray[np.float64] | None = None  # (V, C, H, W) sums over islands, so for the next
+        self._predicted = np.zeros(())
+        self._islands = 0
+
+    def add(self, images: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+        """Draws (M, C, H, W) of one island, whose weights (M,) add up to 1. One teacher-forced pass over them."""
+        distinct, index = np.unique(images, axis=0, return_inverse=True)
+        summed = np.asarray(np.bincount(index.ravel(), weights, len(distinct)), np.float64)
+        drawn = _drawn_shares(distinct, summed, self._network.config.values)
+        predicted = _predicted_shares(self._network, distinct, summed, self._temperature)
+        self._drawn = drawn if self._drawn is None else self._drawn + drawn
+        self._predicted = self._predicted + predicted
+        self._islands += 1
+        self._known = images[0]
+
+    def result(self) -> Marginals:
+        """Of everything taken in so far, which is at least one island."""
+        assert self._drawn is not None
+        shares = np.where(_last_given(self._keep), self._predicted, self._drawn) / self._islands
+        given = np.arange(len(shares))[:, None, None, None] == self._known
+        shares = np.where(self._keep, given, shares)  # (V, C, H, W)
+        mean = np.tensordot(np.arange(len(shares), dtype=np.float64), shares, 1)
+        logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+        return Marginals(mean, np.abs(-(shares * logs).sum(0)))
 
 
 def _last_given(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -61,14 +78,12 @@ def _predicted_shares(
     network: PixelNetwork, images: NDArray[np.int64], weights: NDArray[np.float64], temperature: float
 ) -> NDArray[np.float64]:
     """(V, C, H, W): what the network predicts along the draws, averaged by their weights."""
-    distinct, index = np.unique(images, axis=0, return_inverse=True)
-    summed = np.bincount(index.ravel(), weights, len(distinct))
     total = torch.zeros(network.config.values, *images.shape[1:], dtype=torch.float64)
     device = network.input.bias.device
     with torch.inference_mode():
-        for start in range(0, len(distinct), BATCH):
-            part = torch.from_numpy(distinct[start : start + BATCH]).to(device)
-            weight = torch.from_numpy(summed[start : start + BATCH])
+        for start in range(0, len(images), BATCH):
+            part = torch.from_numpy(images[start : start + BATCH]).to(device)
+            weight = torch.from_numpy(weights[start : start + BATCH])
             total += torch.tensordot(weight, _shares(network(part), temperature), 1)
     return total.numpy()
 

@@ -226,7 +226,7 @@ def test_a_hole_at_an_edge_is_one_exact_draw_of_the_member_that_comes_to_it_last
     halves["transpose"][:, 3:], halves["rotate_90"][:, :3] = False, False
     for k, (orientation, keep) in enumerate(halves.items()):
         done = complete(model, known, keep, n=5, seed=3)
-        assert (done.exact, done.member, done.particles, done.ess) == (True, orientation, 0, None)
+        assert (done.exact, done.member, done.receipt.particles, done.ess) == (True, orientation, 0, None)
         assert (done.values[:, 0, keep] == known[0, keep]).all()
         member = Model((model.members[k],), model.card)
         assert torch.equal(done.values, sample(member, 5, 3, known=known, keep=keep))
@@ -261,7 +261,7 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     three = complete(model, known, keep, n=3, seed=8, particles=5)
     assert torch.equal(three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values)
     assert not torch.equal(three.values, complete(model, known, keep, n=3, seed=9, particles=5).values)
-    assert (three.exact, three.particles, three.member) == (False, 5, "none")
+    assert (three.exact, three.receipt.particles, three.member) == (False, 5, "none")
     assert three.ess is not None
     assert three.distinct is not None
     assert 1 <= three.ess <= 5
