@@ -12,7 +12,7 @@ from torch import Tensor
 from model_core.data.images import read_keep, read_values, write_grid
 from model_core.errors import DataError
 from model_core.models import Model, load_model
-from model_core.posterior.completion import Method, complete
+from model_core.posterior.completion import complete
 from model_core.sampling import sample, upsample
 
 
@@ -38,8 +38,8 @@ class CompleteRequest:
     drawing: DrawRequest
     image: Path
     mask: Path | None
-    method: Method | None
-    """None: the posterior, where the model has one."""
+    method: str | None
+    """posterior or clamp; None: the posterior, where the model has one."""
     particles: int
     sweeps: int
 

@@ -130,7 +130,7 @@ def complete(
     n: int,
     seed: int,
     temperature: float = 1.0,
-    method: Method = "posterior",
+    method: Method | str = "posterior",
     particles: int = PARTICLES,
     sweeps: int = 0,
 ) -> Completion:
