@@ -23,7 +23,7 @@ _FORMAT = "1"
 
 
 class _Facts(BaseModel):
-    """What the readers of a checkpoint rely on; whatever else it says is kept too."""
+    """What the readers of a checkpoint rely on, older ones filled up; whatever else it says is kept too."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -88,11 +88,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _checked(path: Path, text: str) -> dict[str, Any]:
     try:
-        facts = json.loads(text)
-        _Run.model_validate(facts)
-        NetworkConfig.from_dict(facts["network"])
+        run = _Run.model_validate(json.loads(text))
+        NetworkConfig.from_dict(run.network)
     except ValidationError as error:
         raise ModelError(f"the checkpoint {path} is damaged: {first_complaint(error)}") from None
     except (ValueError, RecursionError, ConfigError) as error:
         raise ModelError(f"the checkpoint {path} is damaged: {error}") from None
-    return facts
+    return run.model_dump()

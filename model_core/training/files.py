@@ -90,12 +90,12 @@ def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainSta
         before, now = facts["recipe"]["training"][key], asked["recipe"]["training"][key]
         if before != now:
             raise ConfigError(f"the run was started with training.{key} = {before}: it cannot go on with {now}")
-    if facts.get("orientation", "none") != asked["orientation"]:
+    if facts["orientation"] != asked["orientation"]:
         raise ConfigError(
-            f"the run was started with data.orientation = {facts.get('orientation', 'none')}: it cannot go on with "
+            f"the run was started with data.orientation = {facts['orientation']}: it cannot go on with "
             f"{asked['orientation']}"
         )
-    if facts.get("per_epoch", asked["per_epoch"]) != asked["per_epoch"]:
+    if facts["per_epoch"] != asked["per_epoch"]:
         raise ConfigError(
             f"the run was started with {facts['per_epoch']} updates an epoch, and the data now makes "
             f"{asked['per_epoch']}: it cannot go on with other images"
@@ -105,5 +105,5 @@ def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainSta
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
     state = TrainState.from_dict(facts["state"])
-    state.end_sitting(facts["command"], facts["hardware"], facts.get("per_epoch", asked["per_epoch"]))
+    state.end_sitting(facts["command"], facts["hardware"], facts["per_epoch"])
     return state

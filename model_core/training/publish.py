@@ -25,7 +25,7 @@ def model_from_checkpoint(path: Path) -> Model:
     named = {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}
     network = network_with(config, named, path).eval().requires_grad_(False)
     training = _training_facts(facts, kind)
-    orientation = facts.get("orientation", "none")
+    orientation = facts["orientation"]
     card = Card(
         name=facts["name"],
         config=config,
@@ -69,18 +69,18 @@ def publish(
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     state, training = TrainState.from_dict(facts["state"]), facts["recipe"]["training"]
-    history = state.history(facts.get("command", ""), facts.get("hardware", ""), facts["per_epoch"])
+    history = state.history(facts["command"], facts["hardware"], facts["per_epoch"])
     return {
         "images": sum(sitting.images for sitting in history),
         "epochs": round(sum(sitting.epochs for sitting in history), 3),
         "hours": round(sum(sitting.hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
         "valid_nats": state.best_nats,
-        "valid_images": facts.get("valid_images") or facts["recipe"]["data"]["valid_images"],
+        "valid_images": facts["valid_images"] or facts["recipe"]["data"]["valid_images"],
         "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
-        "command": facts.get("command", ""),
-        "hardware": facts.get("hardware", ""),
-        "resize": facts["recipe"]["data"].get("resize", "lanczos"),
+        "command": facts["command"],
+        "hardware": facts["hardware"],
+        "resize": facts["recipe"]["data"]["resize"],
         "start": {"model": state.start.model, "sha256": state.start.sha256} if state.start else None,
         "recipe": training,
     }
