@@ -87,3 +87,19 @@ def test_every_link_leads_somewhere() -> None:
     """Links and pictures to files of the repository exist."""
     for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_tree_in_contributing_names_what_exists() -> None:
+    """Every file and folder of the annotated tree, so that a move cannot leave it behind."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.split("## Where is ...")[1].split("```")[1]
+    named, parent = [], ""
+    for line in tree.strip().splitlines():
+        paths = re.findall(r"(?<!\S)[a-z_]+(?:/|\.py)(?=\s|$)", line.strip().split("  ")[0])
+        if not line.startswith(" ") and paths:
+            parent = paths[0]
+            named.append(parent)
+        else:
+            named += [parent + path for path in paths]
+    assert len(named) > 35
+    assert [path for path in named if not (ROOT / path).exists()] == []
