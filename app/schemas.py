@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
-from worker.contract.jobs import JobError, JobKind, JobStatus
+from worker.contract.jobs import JobError, JobStatus
+from worker.contract.kinds import JobKind
 from worker.contract.scores import ScoreSummary
 
 

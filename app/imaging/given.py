@@ -12,7 +12,7 @@ from PIL import Image
 from app.errors import NothingToFillError, WrongSizeError
 from app.imaging.decode import Role, decode
 from app.schemas import Model
-from worker.contract.jobs import JobKind
+from worker.contract.kinds import Input
 
 Files = Mapping[Role, bytes | None]
 """The files of a request, by field; None where an optional one was left out."""
@@ -46,17 +46,17 @@ class Shape:
         return self.width, self.height
 
 
-def read_given(kind: JobKind, files: Files, model: Model, resize: bool) -> GivenPixels:
-    """What the pictures of a request give to its job; `files` has at least the image.
+def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
+    """What the pictures of a request give to a job that takes any.
 
     Raises what `decode` raises, WrongSizeError, and NothingToFillError.
     """
     image = files["image"]
     assert image is not None
     shape = Shape(model.height, model.width, model.channels)
-    if kind is JobKind.COMPLETE:
+    if wanted is Input.PICTURE_AND_KEEP:
         return _with_a_hole(image, files.get("mask"), shape, resize)
-    if kind is JobKind.UPSAMPLE:
+    if wanted is Input.SMALL_PICTURE:
         shape = Shape(model.small_height, model.small_width, model.channels)
     return GivenPixels(_in_colours_of(shape, decode(image, "image"), resize).tobytes())
 

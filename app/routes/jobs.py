@@ -9,7 +9,8 @@ from app.dependencies import CallerDep, JobId, ServicesDep
 from app.openapi import refusals
 from app.routes.preferences import MAX_WAIT_S
 from app.schemas import Job, JobList
-from worker.contract.jobs import JobKind, JobStatus
+from worker.contract.jobs import JobStatus
+from worker.contract.kinds import JobKind
 
 router = APIRouter(tags=["jobs"])
 

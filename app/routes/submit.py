@@ -27,7 +27,7 @@ from app.routes.body_limits import BodyRoute
 from app.routes.preferences import Preferences, preferences_of
 from app.schemas import Job
 from app.services.submission import RequestIdentity, Submitted, identity_of
-from worker.contract.jobs import JobKind
+from worker.contract.kinds import KINDS, Input, JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
 _REFUSALS = refusals(400, 401, 403, 404, 410, 413, 415, 422, 429, 503)
@@ -100,8 +100,8 @@ async def _submit(
     await services.submission.expect_room()
     model = await services.models.find_for(kind, body.model)
     given = None
-    if files:
-        given = await run_sync(read_given, kind, files, model, may_resize(body), limiter=services.imaging)
+    if (wanted := KINDS[kind].input) is not Input.NOTHING:
+        given = await run_sync(read_given, wanted, files, model, may_resize(body), limiter=services.imaging)
     return await services.submission.submit(identity, kind, model, options_of(body, model), given)
 
 

@@ -10,7 +10,7 @@ from app.schemas import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.jobs import JobSpec
 
 
 class UnfinishedPictureError(Exception):
@@ -21,7 +21,7 @@ class FollowedPicture:
     """Raises BadParameterError where there is nothing that is drawn row by row."""
 
     def __init__(self, spec: JobSpec, sample: int, stage: Stage, scale: int) -> None:
-        if spec.kind is JobKind.SCORE or (stage is Stage.SMALL and not spec.draws_small):
+        if not spec.rows_total or (stage is Stage.SMALL and not spec.draws_small):
             raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
         if sample >= spec.n:
             raise BadParameterError(f"sample: the job has the samples 0 to {spec.n - 1}")

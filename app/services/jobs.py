@@ -10,7 +10,8 @@ from app.errors import BadParameterError, ExpiredJobError, OtherVersionJobError,
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
 from app.services.fleet import Estimates, FleetWatch
 from app.store import JobRead, Store
-from worker.contract.jobs import JobKind, JobRecord, JobStatus
+from worker.contract.jobs import JobRecord, JobStatus
+from worker.contract.kinds import JobKind
 from worker.contract.record import OtherVersionError
 from worker.contract.scores import RankSummary, ScoreSummary
 

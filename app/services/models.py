@@ -4,7 +4,7 @@ from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schemas import Model, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.jobs import JobKind
+from worker.contract.kinds import JobKind
 
 
 class Models:

@@ -8,7 +8,8 @@ from app.imaging.render import Canvas, grid_png, sample_png
 from app.schemas import ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobKind, JobRecord
+from worker.contract.jobs import JobRecord
+from worker.contract.kinds import KINDS, Input
 from worker.contract.scores import ScoreSummary, unpack_bits
 
 
@@ -33,11 +34,12 @@ class Pictures:
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
         """The samples in one stage, or the heat map of a score."""
         spec = record.spec
-        if stage is Stage.SMALL and (spec.kind is JobKind.SCORE or not spec.small_height):
+        kind = KINDS[spec.kind]
+        if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
-        if spec.kind is JobKind.SCORE:
+        if kind.result is ScoreSummary:
             return Canvas.of_score(spec, *await self._scored(record, "heat"))
-        if stage is Stage.SMALL and spec.kind is JobKind.UPSAMPLE:
+        if stage is Stage.SMALL and kind.input is Input.SMALL_PICTURE:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"")
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
@@ -52,7 +54,7 @@ class Pictures:
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=rounded)
 
     async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
-        if record.spec.kind is not JobKind.SCORE:
+        if KINDS[record.spec.kind].result is not ScoreSummary:
             raise NoScoreError("only a job of POST /score has a score")
         if not record.status.is_terminal:
             raise NoScoreYetError("the picture is not scored yet")

@@ -24,7 +24,8 @@ from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
-from worker.contract.jobs import MAX_SEED, JobKind, JobRecord, JobSpec, JobStatus, Pixel, Priority
+from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Pixel, Priority
+from worker.contract.kinds import JobKind
 from worker.contract.submission import Gate, Verdict
 
 _ID_BYTES = 16

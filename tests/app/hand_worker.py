@@ -9,7 +9,8 @@ from app.queue_entry import queue_key
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import Stage, row_entry
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import JobKind
 from worker.contract.scores import RankSummary, ScoreSummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}

@@ -1,0 +1,23 @@
+"""The kinds of job, as the API takes them."""
+
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from worker.contract.kinds import KINDS, Input, JobKind
+
+FILES = {
+    Input.NOTHING: set(),
+    Input.PICTURE: {"image"},
+    Input.PICTURE_AND_KEEP: {"image", "mask"},
+    Input.SMALL_PICTURE: {"image"},
+}
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_every_kind_has_its_call(kind: JobKind) -> None:
+    """POST /KIND takes the files that the kind's record names, and no others."""
+    schema = create_app(Settings(redis_url="redis://127.0.0.1:1/0")).openapi()
+    (body,) = schema["paths"][f"/{kind}"]["post"]["requestBody"]["content"].values()
+    fields = schema["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    assert {name for name, field in fields.items() if field.get("format") == "binary"} == FILES[KINDS[kind].input]
