@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.queue_entry import queue_key
-from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
+from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker, eventually
 from tests.app.live import events_of
 from tests.app.pictures import grey, png
 from tests.app.test_api_errors import is_problem
@@ -20,16 +20,20 @@ SAMPLE = {"model": "grey", "seed": 3}
 
 @pytest.fixture
 def drawing(worker: HandWorker) -> Iterator[Callable[[], None]]:
-    """Call it, and the next job is drawn a moment later."""
-    timers = []
+    """Call it, and the next job is drawn as soon as it is in the queue."""
+    threads = []
+
+    def draw() -> None:
+        eventually(lambda: worker.redis.llen(queue_key()))
+        worker.draw()
 
     def soon() -> None:
-        timers.append(threading.Timer(0.2, worker.draw))
-        timers[-1].start()
+        threads.append(threading.Thread(target=draw))
+        threads[-1].start()
 
     yield soon
-    for timer in timers:
-        timer.join()
+    for thread in threads:
+        thread.join()
 
 
 def test_answer_is_the_finished_job_when_waited_for(client: httpx.Client, drawing: Callable[[], None]) -> None:
