@@ -31,7 +31,7 @@ from model_core.training.batches import Batches
 from model_core.training.device import training_device
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
-from model_core.training.step import Stepper
+from model_core.training.step import Learner
 
 FIGURES = Path(__file__).with_suffix(".json")
 PEAK_SIDE = 1536
@@ -92,7 +92,7 @@ def measure(preset: str, training: TrainingSection, eval_batch: int, rounds: int
     config = network.config
     shape = (max(2 * batch, eval_batch), config.channels, config.height, config.width)
     images = np.random.default_rng(0).integers(0, config.values, shape, np.uint8)
-    stepper = Stepper(network, Batches(images, batch, seed=0), training, Ranks())
+    learner = Learner(network, Batches(images, batch, seed=0), training, Ranks())
     scored = torch.from_numpy(images[:eval_batch].astype(np.int64)).to(device)
     left, right = torch.rand(2, PEAK_SIDE, PEAK_SIDE, device=device)
 
@@ -101,11 +101,11 @@ def measure(preset: str, training: TrainingSection, eval_batch: int, rounds: int
         network.nats_map(scored)
 
     timed: list[tuple[float, float, float]] = []
-    stepper.advance(0, stop=False)
+    learner.advance(0, stop=False)
     score()
     started = time.perf_counter()
     while len(timed) < rounds and (len(timed) < 3 or time.perf_counter() - started < limit_s):
-        step_s = seconds(lambda: stepper.advance(len(timed) + 1, stop=False))
+        step_s = seconds(lambda: learner.advance(len(timed) + 1, stop=False))
         timed.append((step_s, seconds(score), seconds(lambda: left @ right)))
     step_s, score_s, product_s = (statistics.median(times) for times in zip(*timed, strict=True))
     peak = 2 * PEAK_SIDE**3 / product_s

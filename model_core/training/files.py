@@ -12,7 +12,7 @@ from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.samples import draw_grid
 from model_core.training.state import TrainState
-from model_core.training.step import Stepper
+from model_core.training.step import Learner
 
 
 class RunPaths:
@@ -52,13 +52,13 @@ class RunFiles:
         paths.recipe.write_text(json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8")
         self.journal = Journal(paths.directory, state.iteration, recipe.output.tensorboard)
 
-    def save(self, stepper: Stepper, state: TrainState) -> None:
+    def save(self, learner: Learner, state: TrainState) -> None:
         """Write the checkpoint to resume from."""
-        write_checkpoint(self.paths.last, stepper.tensors(), {**self._facts, "state": state.to_dict()})
+        write_checkpoint(self.paths.last, learner.tensors(), {**self._facts, "state": state.to_dict()})
 
-    def keep_best(self, stepper: Stepper, state: TrainState) -> None:
+    def keep_best(self, learner: Learner, state: TrainState) -> None:
         """Write the best checkpoint so far, and publish it if asked."""
-        write_checkpoint(self.paths.best, stepper.tensors(), {**self._facts, "state": state.to_dict()})
+        write_checkpoint(self.paths.best, learner.tensors(), {**self._facts, "state": state.to_dict()})
         if self._publish_to is not None:
             publish(self.paths.best, self._publish_to)
 
@@ -76,8 +76,8 @@ def _make(directory: Path) -> None:
         raise ConfigError(f"cannot make the directory {directory}: {error.strerror}") from None
 
 
-def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainState:
-    """Put the last checkpoint into a stepper; `asked` is what the next checkpoint would say beside the state.
+def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainState:
+    """Put the last checkpoint into a learner; `asked` is what the next checkpoint would say beside the state.
 
     Raises ConfigError when there is no checkpoint, or when its network or its batches are others than those asked for.
     """
@@ -101,7 +101,7 @@ def resume(paths: RunPaths, stepper: Stepper, asked: dict[str, Any]) -> TrainSta
             f"{asked['per_epoch']}: it cannot go on with other images"
         )
     try:
-        stepper.restore(tensors)
+        learner.restore(tensors)
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
     state = TrainState.from_dict(facts["state"])

@@ -11,23 +11,23 @@ from model_core.training.files import RunFiles
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.state import TrainState
-from model_core.training.step import Stepper, StepReport
+from model_core.training.step import Learner, StepReport
 
 
 class Loop:
     """Takes a run from its state to its last epoch, or to where it is asked to stop."""
 
     def __init__(
-        self, stepper: Stepper, valid: Values, recipe: Recipe, ranks: Ranks, state: TrainState, files: RunFiles | None
+        self, learner: Learner, valid: Values, recipe: Recipe, ranks: Ranks, state: TrainState, files: RunFiles | None
     ) -> None:
         """files is None in the processes that do not lead."""
         self.state = state
-        self._stepper = stepper
+        self._learner = learner
         self._valid = valid
         self._recipe = recipe
         self._ranks = ranks
         self._files = files
-        self.per_epoch = stepper.per_epoch
+        self.per_epoch = learner.per_epoch
         self._sitting = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
@@ -63,7 +63,7 @@ class Loop:
         return False
 
     def _update(self, stop: bool, display: Display) -> bool:
-        report = self._stepper.advance(self.state.iteration, stop)
+        report = self._learner.advance(self.state.iteration, stop)
         batch = self._recipe.training.batch
         self.state.iteration += 1
         self.state.images += batch
@@ -111,13 +111,13 @@ class Loop:
     def _validate(self, stop: Callable[[], bool]) -> dict[str, float]:
         """Nats on the validation images, of the weights and of their average."""
         scores = {"weights": self._score(stop)}
-        if self._stepper.average is not None:
-            with self._stepper.parameters.holding(self._stepper.average.weights):
+        if self._learner.average is not None:
+            with self._learner.parameters.holding(self._learner.average.weights):
                 scores["average"] = self._score(stop)
         return scores
 
     def _score(self, stop: Callable[[], bool]) -> float:
-        return evaluate(self._stepper.network, self._valid, ranks=self._ranks, stop=stop).nats
+        return evaluate(self._learner.network, self._valid, ranks=self._ranks, stop=stop).nats
 
     def _report_epoch(self, train_nats: float, scores: dict[str, float], is_best: bool, display: Display) -> None:
         assert self._files is not None
@@ -128,13 +128,13 @@ class Loop:
         shown = ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items())
         display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}")
         if is_best:
-            self._files.keep_best(self._stepper, self.state)
+            self._files.keep_best(self._learner, self.state)
         self._files.draw_samples(self.state)
 
     def _save(self) -> None:
         self.state.seconds = self._clock()
         if self._files is not None:
-            self._files.save(self._stepper, self.state)
+            self._files.save(self._learner, self.state)
 
     def _clock(self) -> float:
         return time.perf_counter() - self._sitting

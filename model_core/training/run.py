@@ -24,7 +24,7 @@ from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
 from model_core.training.start import origin_of, starting_model
 from model_core.training.state import TrainState
-from model_core.training.step import DivergedError, Stepper
+from model_core.training.step import DivergedError, Learner
 from model_core.training.stop import stop_on_signals
 
 
@@ -106,7 +106,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     images = RunImages(recipe, request.directory)
     valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
     batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation)
-    stepper = Stepper(_first_network(config, training.seed, start).to(device), batches, training, ranks)
+    learner = Learner(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
@@ -119,10 +119,10 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "hardware": describe_hardware(device, ranks.count),
     }
     origin = origin_of(training.start, start) if start else None
-    state = resume(paths, stepper, facts) if request.resume else TrainState.fresh(origin)
+    state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    return Loop(stepper, valid, recipe, ranks, state, files), files
+    return Loop(learner, valid, recipe, ranks, state, files), files
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:

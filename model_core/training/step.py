@@ -34,7 +34,7 @@ class StepReport:
     """Whether any process was asked to stop."""
 
 
-class Stepper:
+class Learner:
     """A network, its optimiser and its average, advanced one batch at a time.
 
     The optimised loss is nats per dimension, so that learning rates and clip norms mean the same at every image size.

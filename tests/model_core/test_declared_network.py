@@ -35,7 +35,7 @@ from model_core.sampling.stages import numerics_of, slot_bytes
 from model_core.training.batches import Batches
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
-from model_core.training.step import Stepper as Update
+from model_core.training.step import Learner
 from worker.contract.events import RowDrawn
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan
@@ -129,9 +129,9 @@ def test_a_declared_network_trains(config: NetworkConfig) -> None:
     images[:] = images[:1]
     section = TrainingSection(batch=8, epochs=1, learning_rate=0.0003)
     network = untrained(config).network.requires_grad_(True)
-    update = Update(network, Batches(images, 8, seed=0), section, Ranks())
+    learner = Learner(network, Batches(images, 8, seed=0), section, Ranks())
     before = {name: parameter.clone() for name, parameter in network.named_parameters()}
-    nats = [update.advance(i, stop=False).nats for i in range(12)]
+    nats = [learner.advance(i, stop=False).nats for i in range(12)]
     assert nats[-1] < nats[0]
     assert all((parameter != before[name]).any() for name, parameter in network.named_parameters())
 

@@ -10,7 +10,7 @@ from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
-from model_core.training.step import Stepper
+from model_core.training.step import Learner
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
 
@@ -56,8 +56,8 @@ def test_bf16_updates_follow_those_of_float32(name: str) -> None:
         torch.manual_seed(1)
         network = build_network(preset(name).with_overrides(**sizes))
         training = TrainingSection(epochs=1, batch=4, precision=precision)  # type: ignore[arg-type]
-        stepper = Stepper(network, Batches(images, 4, 0), training, Ranks())
-        reports[precision] = stepper.advance(0, stop=False)
+        learner = Learner(network, Batches(images, 4, 0), training, Ranks())
+        reports[precision] = learner.advance(0, stop=False)
         assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
     assert reports["bf16"].nats == pytest.approx(reports["float32"].nats, rel=1e-2)
     assert reports["bf16"].gradient_norm == pytest.approx(reports["float32"].gradient_norm, rel=0.1)
