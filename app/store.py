@@ -23,7 +23,7 @@ from worker.contract.cards import WorkerInfo, readable_workers
 from worker.contract.jobs import JobRecord, JobSpec
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
-from worker.contract.submission import Gate, Verdict
+from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 
 _log = structlog.get_logger("pixelrnn.api")
 
@@ -49,9 +49,9 @@ class JobRead:
     """One look at a job. Times are seconds since 1970 by Redis's clock."""
 
     record: JobRecord | None
-    index: int | None
+    waiting_before: int | None
     """How many wait before it in the queue."""
-    was: bool
+    existed: bool
     """The id was accepted once, though the job may be gone."""
     now: float
     unreadable: Unreadable | None = None
@@ -62,17 +62,23 @@ class JobRead:
         return self.record is None and self.unreadable is None
 
     @classmethod
-    def of(cls, fields: Any, index: int | None, was: bool, now: float) -> "JobRead":
+    def of(cls, fields: Any, waiting_before: int | None, existed: bool, now: float) -> "JobRead":
         """From the job's hash, or what Redis said instead of it."""
         if not fields:
-            return cls(None, index, was, now)
+            return cls(None, waiting_before, existed, now)
         if isinstance(fields, redis_errors.ResponseError):  # not a hash
-            return cls(None, index, was, now, Unreadable(UnreadableError(str(fields)), ""))
+            return cls(None, waiting_before, existed, now, Unreadable(UnreadableError(str(fields)), ""))
         try:
-            return cls(JobRecord.from_hash(fields), index, was, now)
+            return cls(JobRecord.from_hash(fields), waiting_before, existed, now)
         except UnreadableError as error:
             _log.warning("job_unreadable", reason=str(error))
-            return cls(None, index, was, now, Unreadable(error, fields.get(b"client", b"").decode(errors="replace")))
+            return cls(
+                None,
+                waiting_before,
+                existed,
+                now,
+                Unreadable(error, fields.get(b"client", b"").decode(errors="replace")),
+            )
 
 
 @dataclass(frozen=True)
@@ -119,14 +125,14 @@ class Store:
         await self._redis.connection_pool.disconnect()
 
     async def submit(
-        self, gate: Gate, spec: JobSpec, given: GivenPixels | None, queue: str, high: bool
-    ) -> tuple[Verdict, list[bytes | int]]:
+        self, terms: SubmissionTerms, spec: JobSpec, given: GivenPixels | None, queue: str, high: bool
+    ) -> tuple[SubmissionAnswer, list[bytes | int]]:
         """Accept and queue the job, or say why not; all or nothing."""
         pixels, keep = (None, b"") if given is None else (given.pixels, given.keep)
-        words = submission.arguments(gate, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
+        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
         async with self._within_budget():
             answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
-        return Verdict(answer[0].decode()), answer[1:]
+        return SubmissionAnswer(answer[0].decode()), answer[1:]
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
         """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
@@ -137,9 +143,9 @@ class Store:
     async def read(self, job_id: str) -> JobRead:
         async with self._within_budget():
             answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
-        flat, index, was, (seconds, micros) = answer
+        flat, waiting_before, existed, (seconds, micros) = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        return JobRead.of(fields, index, bool(was), int(seconds) + int(micros) / 1e6)
+        return JobRead.of(fields, waiting_before, bool(existed), int(seconds) + int(micros) / 1e6)
 
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""

@@ -1,4 +1,4 @@
-"""A job in Redis without the gate, the queue entry and the books that come with it: for tests of what follows."""
+"""A job in Redis without the checks, the queue entry and the books that come with it: for tests of what follows."""
 
 from worker.contract.loader import expand
 

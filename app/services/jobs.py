@@ -89,7 +89,7 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
             raise OtherVersionJobError("a later version of this service took the job; ask again when that one answers")
         raise read.unreadable.error
     if read.record is None:
-        if read.was:
+        if read.existed:
             raise ExpiredJobError("the job was deleted, or its results were kept as long as promised and are gone")
         raise UnknownJobError("no job has this id")
     if owner not in (ANYONE, read.record.client):
@@ -123,7 +123,7 @@ def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
         numerics=record.numerics,
         progress=_progress(record),
         rows_done=record.rows_done,
-        position=read.index + 1 if queued and read.index is not None else None,
+        position=read.waiting_before + 1 if queued and read.waiting_before is not None else None,
         eta_s=None if estimates is None else estimates.eta_s(record, read.now),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,

@@ -26,7 +26,7 @@ from app.settings import Settings
 from app.store import JobRead, Load, Store
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Pixel, Priority
 from worker.contract.kinds import JobKind
-from worker.contract.submission import Gate, Verdict
+from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 
 _ID_BYTES = 16
 """128 random bits: an id cannot be guessed, and never comes twice."""
@@ -116,16 +116,16 @@ class Submission:
         spec = _spec(identity.request_id, kind, model, options, given)
         high = spec.priority is Priority.INTERACTIVE
         queue = (await self._fleet.now()).queue_for(spec)
-        verdict, facts = await self._store.submit(self._gate(identity, queue), spec, given, queue, high)
-        if verdict is Verdict.ACCEPTED:
+        answer, facts = await self._store.submit(self._terms(identity, queue), spec, given, queue, high)
+        if answer is SubmissionAnswer.ACCEPTED:
             return Submitted(await self._shown(spec, identity, facts, high))
-        if verdict is Verdict.AGAIN:
+        if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
-        raise await self._refusal(verdict, facts, spec.work)
+        raise await self._refusal(answer, facts, spec.work)
 
-    def _gate(self, identity: RequestIdentity, queue: str) -> Gate:
+    def _terms(self, identity: RequestIdentity, queue: str) -> SubmissionTerms:
         settings = self._settings
-        return Gate(
+        return SubmissionTerms(
             client=identity.caller.account,
             owner=identity.caller.owner,
             rate=settings.client_rate,
@@ -143,18 +143,18 @@ class Submission:
         created_at, waiting, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
         owner = identity.caller.owner
         record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
-        index = 0 if high else max(0, waiting - 1)
-        return await self._jobs.shown(JobRead(record, index, was=False, now=created_at))
+        waiting_before = 0 if high else max(0, waiting - 1)
+        return await self._jobs.shown(JobRead(record, waiting_before, existed=False, now=created_at))
 
-    async def _refusal(self, verdict: Verdict, facts: list[bytes | int], work: int) -> RefusedError:
-        self._rejected(verdict.value)
-        if verdict is Verdict.CONFLICT:
+    async def _refusal(self, answer: SubmissionAnswer, facts: list[bytes | int], work: int) -> RefusedError:
+        self._rejected(answer.value)
+        if answer is SubmissionAnswer.CONFLICT:
             return _reused()
-        if verdict is Verdict.TOO_FAST:
+        if answer is SubmissionAnswer.TOO_FAST:
             wait_s = max(1, -int(-float(_text(facts[0])) // 1))
             detail = f"this client may hand in {self._settings.client_rate:g} jobs a second"
             return TooManyRequestsError(detail, retry_after_s=wait_s)
-        if verdict is Verdict.TOO_MANY:
+        if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
             detail = f"this client has {int(facts[0])} open jobs; it may have {self._settings.client_jobs}"
             return TooManyOpenJobsError(detail, retry_after_s=fleet.estimates.retry_s(_mean_work(fleet.load)))

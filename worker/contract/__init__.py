@@ -13,7 +13,7 @@ never pickle.
     scores.py    how likely a model finds a picture
     cards.py     what a model is, and which worker holds it
     scripts.py   the life of a job as atomic scripts: submit, claim, append, settle, cancel, release
-    submission.py   the gate before the queue: what `submit` is told, and what it answers
+    submission.py   the checks before the queue: what `submit` is told, and what it answers
     loader.py    Lua files with their includes
     lua/         those scripts, and the books that they keep: what is open, drawn in a second, ended
 """

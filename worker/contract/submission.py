@@ -1,4 +1,4 @@
-"""The gate before the queue: what `scripts.SUBMIT` is told, and what it answers. It accepts, queues and books a job.
+"""The checks before the queue: what `scripts.SUBMIT` is told, and what it answers. It accepts, queues and books a job.
 
 All of it happens or none: a client that never saw the answer may ask again with the same id or `Idempotency-Key`.
 """
@@ -11,8 +11,8 @@ from worker.contract import keys
 from worker.contract.jobs import JobSpec
 
 
-class Gate(BaseModel):
-    """What a wish is held against. Jobs are counted; work is counted in values, as in `JobSpec.work`."""
+class SubmissionTerms(BaseModel):
+    """What a request is checked against. Jobs are counted; work is counted in values, as in `JobSpec.work`."""
 
     model_config = ConfigDict(frozen=True)
     client: str = Field(min_length=1)
@@ -35,7 +35,7 @@ class Gate(BaseModel):
     """Digest of what it asks for."""
 
 
-class Verdict(StrEnum):
+class SubmissionAnswer(StrEnum):
     """The first word of the answer, and what follows it."""
 
     ACCEPTED = "accepted"
@@ -53,25 +53,25 @@ class Verdict(StrEnum):
 
 
 def arguments(
-    gate: Gate, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, high: bool
+    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, high: bool
 ) -> list[str | bytes]:
     """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that queue the job; `high`: they put it
     first."""
-    facts = _Facts(
+    facts = _JobFacts(
         id=spec.id,
         kind=spec.kind,
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
         high=high,
-        listed_key=keys.listed(gate.owner),
-        allowance_key=keys.allowance(gate.client),
-        idempotency_key=keys.idempotency(gate.client, gate.idempotency),
+        listed_key=keys.listed(terms.owner),
+        allowance_key=keys.allowance(terms.client),
+        idempotency_key=keys.idempotency(terms.client, terms.idempotency),
     )
-    return [gate.model_dump_json(), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
+    return [terms.model_dump_json(), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
 
 
-class _Facts(BaseModel):
+class _JobFacts(BaseModel):
     """What the script needs to know of the job beside its text."""
 
     id: str

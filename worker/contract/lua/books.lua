@@ -1,7 +1,7 @@
 --!include names
 -- The books: how much is open, how fast it is drawn, how jobs ended. Part of the scripts that change a job.
 --
--- Work is counted in values: one colour of one pixel. A job without a ticket (one that never passed the gate) is not
+-- Work is counted in values: one colour of one pixel. A job without a ticket (one that no API has accepted) is not
 -- booked. What a job that nobody ever ended left in the books goes when its ticket is as old as the job could get.
 -- `at` is seconds since 1970 by Redis's clock.
 

@@ -1,34 +1,34 @@
 --!include creation books
 -- KEYS: as all scripts.
--- ARGV: gate JSON, facts JSON, spec JSON, pixels or '', keep, and a JSON list of the commands that queue the job.
-local gate, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
+-- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, and a JSON list of the commands that queue the job.
+local terms, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local at = tonumber(now())
 
 local function accepted_before()
   local created, ahead = unpack(redis.call('HMGET', KEYS[1], 'created_at', 'ahead'))
-  return created and {'accepted', created, redis.call('LLEN', gate.queue), ahead}
+  return created and {'accepted', created, redis.call('LLEN', terms.queue), ahead}
 end
 
 local function known_key()
-  if gate.idempotency == '' then return nil end
+  if terms.idempotency == '' then return nil end
   local job, body = unpack(redis.call('HMGET', facts.idempotency_key, 'job', 'body'))
   if not job then return nil end
-  return body == gate.body and {'again', job} or {'conflict'}
+  return body == terms.body and {'again', job} or {'conflict'}
 end
 
 local function allowance()
   local tokens, since = unpack(redis.call('HMGET', facts.allowance_key, 'tokens', 'at'))
-  if not tokens then return gate.burst end
-  return math.min(gate.burst, tonumber(tokens) + math.max(0, at - tonumber(since)) * gate.rate)
+  if not tokens then return terms.burst end
+  return math.min(terms.burst, tonumber(tokens) + math.max(0, at - tonumber(since)) * terms.rate)
 end
 
 local function refusal(tokens)
-  if tokens < 1 then return {'too-fast', string.format('%.3f', (1 - tokens) / gate.rate)} end
-  local open = tonumber(redis.call('HGET', keys.LOAD, 'of:' .. gate.client) or 0)
-  if open >= gate.client_jobs then return {'too-many', open} end
+  if tokens < 1 then return {'too-fast', string.format('%.3f', (1 - tokens) / terms.rate)} end
+  local open = tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0)
+  if open >= terms.client_jobs then return {'too-many', open} end
   local work = tonumber(redis.call('HGET', keys.LOAD, 'work') or 0)
-  local waiting = redis.call('LLEN', gate.queue)
-  if waiting >= gate.queue_jobs or (work > 0 and work + facts.work > gate.queue_work) then return {'full'} end
+  local waiting = redis.call('LLEN', terms.queue)
+  if waiting >= terms.queue_jobs or (work > 0 and work + facts.work > terms.queue_work) then return {'full'} end
   return nil
 end
 
@@ -42,30 +42,30 @@ end
 
 local function open_books(created)
   if redis.call('EXISTS', keys.OPEN) == 0 then begin_busy(at) end
-  local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. gate.client
+  local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. terms.client
   redis.call('ZADD', keys.OPEN, created, ticket)
-  redis.call('HINCRBY', keys.LOAD, 'of:' .. gate.client, 1)
+  redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
   local open = redis.call('HINCRBY', keys.LOAD, 'work', facts.work)
   local accepted = redis.call('HINCRBY', keys.LOAD, 'accepted', facts.work)
   local ahead = string.format('%d', accepted - (facts.high and open or facts.work))
   redis.call('EXPIRE', keys.OPEN, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.LOAD, keys.ACTIVE_TTL_S)
-  redis.call('HSET', KEYS[1], 'client', gate.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
-             'work', facts.work, 'ahead', ahead, 'queue', gate.queue)
+  redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
+             'work', facts.work, 'ahead', ahead, 'queue', terms.queue)
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
   return ahead
 end
 
 local function remember_key()
-  if gate.idempotency == '' then return end
-  redis.call('HSET', facts.idempotency_key, 'job', facts.id, 'body', gate.body)
+  if terms.idempotency == '' then return end
+  redis.call('HSET', facts.idempotency_key, 'job', facts.id, 'body', terms.body)
   redis.call('EXPIRE', facts.idempotency_key, keys.IDEMPOTENCY_TTL_S)
 end
 
 local function spend(tokens)
   redis.call('HSET', facts.allowance_key, 'tokens', string.format('%.6f', tokens - 1), 'at', string.format('%.6f', at))
-  redis.call('EXPIRE', facts.allowance_key, math.ceil(gate.burst / gate.rate) + 1)
+  redis.call('EXPIRE', facts.allowance_key, math.ceil(terms.burst / terms.rate) + 1)
 end
 
 local function enqueue(commands)
@@ -83,4 +83,4 @@ local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= 
 local ahead = open_books(created)
 remember_key()
 enqueue(ARGV[6])
-return {'accepted', created, redis.call('LLEN', gate.queue), ahead}
+return {'accepted', created, redis.call('LLEN', terms.queue), ahead}
