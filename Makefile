@@ -1,6 +1,6 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
 # make test   check the code and run the whole suite
-# make weights NAME=... DATA=... [RUN=runs/...]   ship the best weights of a run: docs/make_weights.py says what is renewed
+# make weights NAME=... DATA=... [RUN=...] [DIGITS=...]   ship a run's best weights; docs/make_weights.py says more
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
 
@@ -27,7 +27,7 @@ bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-pixelcnn --batch 16 --threads 1
 
 weights: .venv/installed-all
-	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN))
+	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS))
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

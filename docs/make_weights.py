@@ -8,7 +8,8 @@ mixture that was put together from others. One after another, each line saying w
 
 - models/NAME, unless the network is not causal, and its score on all test images in its card;
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
-- pictures: the page's, the model's samples in docs/img/ if it is a colour model, and those of the README that it draws;
+- pictures: the page's, the model's samples in docs/img/ if it is a colour model, and those of the README that it draws
+  (whose digits are of MNIST thresholded, not of the fixed binarization: --digits says where that is);
 - docs/results.md, and the README's table of models.
 
 What remains to be done by hand: a line in CHANGELOG.md, because seeds give other images now, and the pictures of the
@@ -45,17 +46,18 @@ def main(
     name: Annotated[str, typer.Argument(help="The model's name.")],
     data: Annotated[Path, typer.Option(help="The data set that it is scored on.")],
     run: Annotated[Path | None, typer.Option(help="The run whose best weights are shipped.")] = None,
+    digits: Annotated[Path | None, typer.Option(help="MNIST for the README's digits. [default: the data]")] = None,
     root: Annotated[Path, typer.Option(help="The checkout that is renewed.")] = Path(),
 ) -> None:
     """Publish, score, and renew; takes as long as the scoring of all test images, and a minute."""
     try:
-        ship(name, data, run, root)
+        ship(name, data, run, digits or data, root)
     except PixelRNNError as error:
         typer.echo(f"make_weights: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def ship(name: str, data: Path, run: Path | None, root: Path) -> None:
+def ship(name: str, data: Path, run: Path | None, digits: Path, root: Path) -> None:
     """All of it, in order: nothing is drawn or written elsewhere before the score is in the card."""
     models = root / "models"
     if run is not None:
@@ -65,7 +67,7 @@ def ship(name: str, data: Path, run: Path | None, root: Path) -> None:
     typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
-    draw_pictures(model, data, root)
+    draw_pictures(model, digits if name == README_MODEL else data, root)
     renew_pages(root)
 
 
