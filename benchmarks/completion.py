@@ -1,7 +1,8 @@
 """How close completions come to draws from p(hole | everything given): writes sections of docs/completion.md.
 
     python benchmarks/completion.py --data PATH                  every part; about an hour on an idle core
-    python benchmarks/completion.py --data PATH --part gaps      one part; the others stay as they are
+    python benchmarks/completion.py --data PATH --part gaps      one part; the others stay as they are, and so do the
+                                                                 settings that --settings does not name
     python benchmarks/completion.py --data PATH --quick          few images, nothing written
 
 gaps: test images with a hole are completed, and the nats of what was drawn are set beside those of the real images. A
@@ -64,7 +65,9 @@ def main() -> None:
     figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in arguments.part or parts:
         started = time.perf_counter()
-        figures[name] = {**parts[name](), "machine": machine(), "minutes": (time.perf_counter() - started) / 60}
+        found = {**parts[name](), "machine": machine(), "minutes": (time.perf_counter() - started) / 60}
+        kept = figures.get(name, {}).get("cells", {})
+        figures[name] = {**found, "cells": {**kept, **found["cells"]}} if kept else found
         print(json.dumps({name: figures[name]}), flush=True)
         if not arguments.quick:
             FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
@@ -138,9 +141,10 @@ def gaps(model: Model, images: Tensor, settings: list[str]) -> Facts:
                 "error": float(differences.std() / len(differences) ** 0.5),
                 "ess": float(np.median([each for each in ess if each is not None])) if any(ess) else None,
                 "seconds": (time.perf_counter() - started) / len(images),
+                "images": len(images),
             }
             print(family, setting, found[f"{family}/{setting}"], flush=True)
-    return {"images": len(images), "cells": found}
+    return {"cells": found}
 
 
 def _nats(model: Model, orientation: str, values: Tensor) -> Tensor:
@@ -207,8 +211,10 @@ def publish(name: str, facts: Facts) -> None:
 def _gap_table(facts: Facts) -> list[str]:
     cells = facts["cells"]
     families = list(dict.fromkeys(key.split("/")[0] for key in cells))
-    settings = list(dict.fromkeys(key.split("/")[1] for key in cells))
-    header = ["hole", *(f"{setting}: gap in nats" for setting in settings), "ESS of 32", "s an image with 32"]
+    settings = [setting for setting in SETTINGS if f"{families[0]}/{setting}" in cells]
+    counts = [cells[f"{families[0]}/{setting}"]["images"] for setting in settings]
+    named = [f"{setting} ({count} images)" for setting, count in zip(settings, counts, strict=True)]
+    header = ["hole", *named, "effective of 32", "seconds an image, 32"]
     rows = [
         [
             family,
@@ -218,7 +224,7 @@ def _gap_table(facts: Facts) -> list[str]:
         ]
         for family in families
     ]
-    return [f"{facts['images']} images; {facts['machine']}, one thread.", "", *table(header, rows)]
+    return [f"{facts['machine']}, one thread.", "", *table(header, rows)]
 
 
 def _gap(cell: Facts) -> str:
