@@ -21,6 +21,9 @@ class Engine:
     def __init__(self, model: Model, slots: int = 16) -> None:
         self._members = model.members
         self._engines = [NetworkEngine(member.network, slots) for member in model.members]
+        only_upright = [member.orientation for member in model.members] == ["none"]
+        self._alone = self._engines[0] if only_upright else None
+        """The engine of a model that is one network of upright images: its tickets are ours, and its rows final."""
         self._slots = slots
         self._next_ticket = 0
         self._places: dict[int, tuple[int, int]] = {}  # member, and its engine's ticket, by our ticket
@@ -59,22 +62,21 @@ class Engine:
 
         Raises FloatingPointError when a network gives logits that are not finite.
         """
-        rows: list[DrawnRow] = []
-        for k, engine in enumerate(self._engines):
-            if engine.busy:
-                rows += self._drawn(k, engine.step())
-        return rows
-
-    def _drawn(self, k: int, drawn: list[DrawnRow]) -> list[DrawnRow]:
-        rows = drawn
-        if len(self._engines) > 1:  # with one engine its tickets are ours, and many rows come at once
-            rows = [row._replace(ticket=self._tickets[k][row.ticket]) for row in drawn]
-        if self._members[k].orientation != "none":
-            rows = [upright for row in rows for upright in self._collect(k, row)]
+        if self._alone is not None:
+            rows = self._alone.step()
+        else:
+            rows = [row for k, engine in enumerate(self._engines) if engine.busy for row in self._drawn(k, engine)]
         for row in rows:
             if row.is_last:
                 self._left(row.ticket)
         return rows
+
+    def _drawn(self, k: int, engine: NetworkEngine) -> list[DrawnRow]:
+        """A step of one member: its final rows, with our tickets and the right way up."""
+        rows = [row._replace(ticket=self._tickets[k][row.ticket]) for row in engine.step()]
+        if self._members[k].orientation == "none":
+            return rows
+        return [upright for row in rows for upright in self._collect(k, row)]
 
     def _collect(self, k: int, row: DrawnRow) -> list[DrawnRow]:
         """All rows of a turned image, turned back, once its last one is here; none before."""
