@@ -12,7 +12,7 @@
     ├── ExpiredJobError       ├── QueueFullError
     ├── TooLargeError         ├── StoreFullError
     ├── WrongMediaTypeError   ├── TooManyStreamsError
-    │                         ├── OtherVersionJobError
+    ├── ActiveJobError        ├── OtherVersionJobError
     │                         └── StoreDownError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
@@ -51,6 +51,10 @@ class UnknownJobError(RefusedError):
 
 class NoRowsYetError(RefusedError):
     """Nothing is drawn that could be shown."""
+
+
+class ActiveJobError(RefusedError):
+    """The job must have ended, and has not."""
 
 
 class NoScoreError(RefusedError):

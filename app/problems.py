@@ -31,6 +31,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.NoScoreError: ProblemKind(404, "no-score", "The job has no score"),
     errors.NoRowsYetError: ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", 1),
     errors.NoScoreYetError: ProblemKind(409, "no-score-yet", "Nothing is scored yet", 1),
+    errors.ActiveJobError: ProblemKind(409, "active-job", "The job has not ended"),
     errors.ExpiredJobError: ProblemKind(410, "expired-job", "The job is no longer kept"),
     errors.TooLargeError: ProblemKind(413, "too-large", "Too large"),
     errors.WrongMediaTypeError: ProblemKind(415, "wrong-media-type", "Wrong content type"),

@@ -7,6 +7,7 @@ Each call gives up after `budget_s` with redis.exceptions.TimeoutError. All may 
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,7 +174,7 @@ class Store:
 
     async def cancel(self, job_id: str) -> str:
         """What the CANCEL script returns; a job that still waited leaves the queue at once."""
-        arguments = [keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
+        arguments = [keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, secrets.token_hex(8)]
         async with self._within_budget():
             result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
             if result == b"canceled":

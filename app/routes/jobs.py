@@ -1,4 +1,4 @@
-"""GET /jobs, GET and DELETE /jobs/{id}."""
+"""GET /jobs, GET and DELETE /jobs/{id}, POST /jobs/{id}/cancel."""
 
 from typing import Annotated
 
@@ -51,18 +51,31 @@ async def get_job(job_id: JobId, query: Annotated[WaitQuery, Query()], services:
     return await services.jobs.view(job_id)
 
 
-@router.delete(
-    "/jobs/{job_id}",
-    operation_id="cancel_or_delete_job",
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
     status_code=202,
     responses={
-        204: {"description": "It had ended; its results are deleted"},
+        200: {"description": "It had ended before, and stays as it is", "model": Job},
         **refusals(401, 403, 404, 410, 503),
     },
     response_description="It was active and is asked to stop",
-    response_model=Job,
 )
-async def cancel_or_delete(job_id: JobId, services: ServicesDep, caller: CallerDep) -> Job | Response:
-    """Cancel an active job (202, it ends with the event `canceled`), or delete what a finished one left (204)."""
-    job = await services.jobs.cancel_or_delete(job_id, caller.owner)
-    return Response(status_code=204) if job is None else job
+async def cancel(job_id: JobId, response: Response, services: ServicesDep, caller: CallerDep) -> Job:
+    """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted."""
+    job, was_active = await services.jobs.cancel(job_id, caller.owner)
+    if not was_active:
+        response.status_code = 200
+    return job
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    operation_id="delete_job",
+    status_code=204,
+    responses=refusals(401, 403, 404, 409, 410, 503),
+    response_description="It had ended, and is deleted",
+)
+async def delete(job_id: JobId, services: ServicesDep, caller: CallerDep) -> None:
+    """Delete what a job left: it answers 410 from now on. 409 while it is queued or running: cancel it first."""
+    await services.jobs.delete(job_id, caller.owner)

@@ -6,7 +6,7 @@ import struct
 from datetime import UTC, datetime
 
 from app.callers import ANYONE
-from app.errors import BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
+from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
 from app.services.fleet import Estimates, FleetWatch
 from app.store import JobRead, Store
@@ -41,13 +41,18 @@ class Jobs:
         estimates = None if record.status.is_terminal else (await self._fleet.now()).estimates
         return _job(record, read, estimates)
 
-    async def cancel_or_delete(self, job_id: str, owner: str) -> Job | None:
-        """The job, if it was active and was asked to stop; None, if it had ended and is now deleted."""
+    async def cancel(self, job_id: str, owner: str) -> tuple[Job, bool]:
+        """Ask an active job to stop; the job, and whether it was active. Raises as `view`."""
         await self.record(job_id, owner)
-        if await self._store.cancel(job_id) == "settled":
-            await self._store.delete(job_id)
-            return None
-        return await self.view(job_id)
+        was_active = await self._store.cancel(job_id) != "settled"
+        return await self.view(job_id), was_active
+
+    async def delete(self, job_id: str, owner: str) -> None:
+        """Forget a job that has ended. Raises ActiveJobError for one that has not, and as `view`."""
+        record = await self.record(job_id, owner)
+        if not record.status.is_terminal:
+            raise ActiveJobError(f"the job is {record.status}: cancel it first, with POST to its address and /cancel")
+        await self._store.delete(job_id)
 
     async def page(
         self, owner: str, status: JobStatus | None, kind: JobKind | None, limit: int, cursor: str | None

@@ -78,6 +78,11 @@ class HandWorker:
         text = RankSummary(sample_nats=sample_nats).model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
 
+    def cancel(self, spec: JobSpec, word: str) -> object:
+        """As the API would, in a call with this word of its own; returns what the script says."""
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        return self._run(scripts.CANCEL, spec.id, keys.CANCEL_CHANNEL, spec.id, *lifetimes, word)
+
     def draw(self) -> JobSpec:
         """Take a job and draw all of it."""
         spec = self.take()

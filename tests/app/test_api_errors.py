@@ -32,6 +32,8 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
         ("GET", "/jobs/unknown/events", 404),
         ("GET", "/jobs/unknown/image", 404),
         ("DELETE", "/jobs/unknown", 404),
+        ("POST", "/jobs/unknown/cancel", 404),
+        ("GET", "/jobs/unknown/cancel", 405),
         ("GET", "/models/unknown", 404),
         ("GET", "/models/..%2f..%2fetc", 404),
         ("PUT", "/sample", 405),
@@ -193,6 +195,7 @@ def test_answer_is_503_when_redis_is_not_there(tmp_path) -> None:
             assert int(answer.headers["retry-after"]) > 0
         is_problem(client.post(f"{url}/sample", json={"model": "grey"}), 503)
         is_problem(client.delete(f"{url}/jobs/x"), 503)
+        is_problem(client.post(f"{url}/jobs/x/cancel"), 503)
         assert client.get(f"{url}/healthz").status_code == 200
 
 

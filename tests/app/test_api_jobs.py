@@ -7,6 +7,7 @@ import pytest
 
 from app.queue_entry import queue_key, rq_job_key
 from tests.app.hand_worker import GREY, HandWorker
+from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 
 
@@ -103,7 +104,7 @@ def test_wait_answers_unfinished_when_the_time_is_up(client: httpx.Client, worke
 def test_queued_job_ends_and_leaves_the_queue_when_canceled(client: httpx.Client, worker: HandWorker) -> None:
     """Nothing is left for a worker to find, and the job says so at once."""
     job = submit(client)
-    answer = client.delete(job["links"]["self"])
+    answer = client.post(f"{job['links']['self']}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "canceled")
     assert worker.redis.llen(queue_key()) == 0
     assert not worker.redis.exists(rq_job_key(job["id"]))
@@ -113,11 +114,40 @@ def test_worker_is_told_when_a_running_job_is_canceled(client: httpx.Client, wor
     """The next write says so, and the worker ends the job."""
     link = submit(client)["links"]["self"]
     spec = worker.take()
-    answer = client.delete(link)
-    assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    for _ in range(2):
+        answer = client.post(f"{link}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (202, "running")
     assert worker.rows(spec, (0, 0)) == b"canceling"
     worker.settle(spec, "canceled")
     assert client.get(link).json()["status"] == "canceled"
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
+def test_job_stays_as_it_is_when_it_is_canceled_too_late(client: httpx.Client, worker: HandWorker, status: str) -> None:
+    """200 with the job, however it ended; what was drawn is still there."""
+    link = submit(client)["links"]["self"]
+    spec = worker.take()
+    worker.rows(spec, *((0, y) for y in range(4)))
+    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    ended = client.get(link).json()
+    for _ in range(2):
+        answer = client.post(f"{link}/cancel")
+        assert (answer.status_code, answer.json()) == (200, ended)
+    assert client.get(link).json() == ended
+    assert client.get(f"{link}/image").status_code == 200
+
+
+def test_active_job_is_not_deleted(client: httpx.Client, worker: HandWorker) -> None:
+    """409 while it waits and while it is drawn, and nothing happens to it; 204 once it was canceled."""
+    link = submit(client)["links"]["self"]
+    assert is_problem(client.delete(link), 409)["type"] == "urn:pixelrnn:problem:active-job"
+    spec = worker.take()
+    assert "cancel it first" in is_problem(client.delete(link), 409)["detail"]
+    assert worker.rows(spec, (0, 0)) == b"ok"
+    client.post(f"{link}/cancel")
+    is_problem(client.delete(link), 409)
+    worker.settle(spec, "canceled")
+    assert client.delete(link).status_code == 204
 
 
 def test_results_are_gone_when_a_finished_job_is_deleted(client: httpx.Client, worker: HandWorker) -> None:
@@ -129,6 +159,7 @@ def test_results_are_gone_when_a_finished_job_is_deleted(client: httpx.Client, w
     for path in (link, f"{link}/events", f"{link}/image"):
         assert client.get(path).status_code == 410
     assert client.delete(link).status_code == 410
+    assert client.post(f"{link}/cancel").status_code == 410
 
 
 def test_answer_is_410_when_the_results_have_expired(client: httpx.Client, worker: HandWorker) -> None:

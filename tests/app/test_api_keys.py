@@ -43,6 +43,7 @@ def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandW
         for path in (link, f"{link}/events", f"{link}/image"):
             is_problem(client.get(path, headers=BOB), 404)
         is_problem(client.delete(link, headers=BOB), 404)
+        is_problem(client.post(f"{link}/cancel", headers=BOB), 404)
         assert client.get("/jobs", headers=BOB).json()["jobs"] == []
         assert len(client.get("/jobs", headers=ALICE).json()["jobs"]) == 1
         assert client.get(link, headers=ALICE).json()["status"] == "queued"
@@ -91,6 +92,7 @@ def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
         headers["Host"] = f"evil.example:{port}"
     is_problem(client.post("/sample", json=SAMPLE, headers=headers), 403)
     is_problem(client.delete("/jobs/x", headers=headers), 403)
+    is_problem(client.post("/jobs/x/cancel", headers=headers), 403)
     assert "access-control-allow-origin" not in client.get("/models", headers=headers).headers
 
 

@@ -101,7 +101,7 @@ def test_books_are_even_when_all_jobs_have_ended(client: httpx.Client, worker: H
     spec = worker.take()
     worker.rows(spec, (0, 0))
     worker.settle(spec, "failed", {"type": "t", "title": "t", "detail": "d"})
-    client.delete(f"/jobs/{submit(client)}")
+    client.post(f"/jobs/{submit(client)}/cancel")
     assert failed
     assert worker.redis.zcard(keys.OPEN) == 0
     assert worker.redis.hmget(keys.LOAD, "work", "accepted") == [b"0", b"60"]

@@ -76,7 +76,7 @@ def test_answer_is_429_when_a_client_has_its_jobs(redis_url: str, worker: HandWo
     with server(redis_url, client_jobs=2) as client:
         links = [client.post("/sample", json=SAMPLE).json()["links"]["self"] for _ in range(2)]
         refused(client.post("/sample", json=SAMPLE), 429, "too-many-open-jobs")
-        client.delete(links[0])
+        client.post(f"{links[0]}/cancel")
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
 
@@ -121,7 +121,7 @@ def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
     assert [job["position"] for job in jobs] == [1, 2, 1]
     assert "pixelrnn_queue_depth 3.0" in client.get("/metrics").text
     assert client.get(jobs[1]["links"]["self"]).json()["position"] == 2
-    client.delete(jobs[0]["links"]["self"])
+    client.post(f"{jobs[0]['links']['self']}/cancel")
     assert client.get(jobs[1]["links"]["self"]).json()["position"] == 1
     assert (worker.take().id, painter.take().id) == (jobs[2]["id"], jobs[1]["id"])
     assert worker.redis.llen(queue_key("painters")) == 0

@@ -122,7 +122,7 @@ def test_parked_job_has_no_place_and_no_estimate_when_asked(client: httpx.Client
     job = client.get(f"/jobs/{job_id}").json()
     assert (job["status"], job["position"], job["eta_s"]) == ("queued", None, None)
     assert metric(client, "pixelrnn_parked_jobs") == 1
-    assert client.delete(f"/jobs/{job_id}").status_code == 202
+    assert client.post(f"/jobs/{job_id}/cancel").status_code == 202
     assert worker.redis.zcard(keys.parked(keys.QUEUE)) == 0
     assert not worker.redis.exists(f"rq:job:{job_id}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixelrnn_client import Client
 from pixelrnn_client.api.draw import create_completion, create_sample, create_score, create_upsampling
-from pixelrnn_client.api.jobs import cancel_or_delete_job, get_image, get_job, get_score_map, stream_events
+from pixelrnn_client.api.jobs import cancel_job, delete_job, get_image, get_job, get_score_map, stream_events
 from pixelrnn_client.api.models import list_models
 from pixelrnn_client.models import CompleteForm, Job, SampleRequest, ScoreForm, UpsampleForm
 from pixelrnn_client.types import File
@@ -48,8 +48,9 @@ def main(url: str, image: str, small: str) -> None:
         print("score:", round(scored.result.nats, 3), "nats,", len(bits), "rows of bits")
 
         long = create_sample.sync(client=client, body=SampleRequest(model="tiny-diagonal", n=64))
-        cancel_or_delete_job.sync_detailed(long.id, client=client)
+        assert cancel_job.sync(long.id, client=client).id == long.id
         print("cancel:", get_job.sync(long.id, client=client, wait=30).status)
+        print("delete:", delete_job.sync_detailed(long.id, client=client).status_code.value)
 
 
 if __name__ == "__main__":

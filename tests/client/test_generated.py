@@ -26,7 +26,7 @@ def _run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
 
 @pytest.mark.skipif(not (TOOLS / "openapi-python-client").exists(), reason="`make test` installs the generator")
 def test_a_generated_python_client_does_everything(service: str, tmp_path: Path) -> None:
-    """Sample, stream, complete, upsample, score and cancel against the running service; nothing is left out."""
+    """Sample, stream, complete, upsample, score, cancel and delete against the running service; nothing is left out."""
     config = ["--config", HERE / "openapi-python-client.yml", "--meta", "none"]
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     target = tmp_path / "pixelrnn_client"
@@ -52,9 +52,10 @@ def test_a_generated_python_client_does_everything(service: str, tmp_path: Path)
         "upsample",
         "score",
         "cancel",
+        "delete",
     ]
     assert "10 rows, 10 in the stream" in said
-    assert said.endswith("cancel: canceled\n")
+    assert said.endswith("cancel: canceled\ndelete: 204\n")
 
 
 @pytest.mark.skipif(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ class Client:
         return spec
 
     def cancel(self, job_id: str) -> str:
-        arguments = (keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        arguments = (keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, uuid4().hex)
         return self.redis.eval(scripts.CANCEL, 4, *scripts.of(job_id), *arguments).decode()
 
     def record(self, job_id: str) -> JobRecord:

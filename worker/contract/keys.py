@@ -72,9 +72,9 @@ PARKED = "px:parked:"
 
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
-    owner, attempts, last_seq, cancel_requested; and for the books client, ticket, kind, model, work (values to draw),
-    ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the set of that
-    name holds it."""
+    owner, attempts, last_seq, cancel_requested (the word of the call that asked last); and for the books client,
+    ticket, kind, model, work (values to draw), ahead (of LOAD's `accepted` when it came), queue (the key of the list it
+    waits in), and parked while the set of that name holds it."""
     return f"{JOB}{job_id}"
 
 
