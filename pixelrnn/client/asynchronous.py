@@ -55,9 +55,14 @@ class AsyncJob(JobView):
         """Of a finished score: the bits of every variable."""
         return await self._client.run(self._flows.score_map(self.id))
 
-    async def cancel(self) -> None:
-        """Ask an active job to stop, or delete what a finished one left."""
-        await self._client.run(self._flows.cancel(self.id))
+    async def cancel(self) -> documents.Job:
+        """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
+        self.state = await self._client.run(self._flows.cancel(self.id))
+        return self.state
+
+    async def delete(self) -> None:
+        """Delete what the job left. Raises ApiError (409) while it is queued or running: cancel it first."""
+        await self._client.run(self._flows.delete(self.id))
 
 
 class AsyncClient(JobCalls[Awaitable[AsyncJob]]):

@@ -16,12 +16,13 @@ import httpx
 
 from pixelrnn.client import calls, documents
 from pixelrnn.client.calls import Call
-from pixelrnn.client.errors import JobEndedError
+from pixelrnn.client.errors import ApiError, JobEndedError
 from pixelrnn.client.patience import Patience
 
 T = TypeVar("T")
 LONG_POLL_S = 20.0
 _ACTIVE = ("queued", "running")
+_GONE = 410
 
 
 @dataclass(frozen=True)
@@ -98,5 +99,14 @@ class Flows:
     def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
         return (yield from self.answer(calls.get(f"/jobs/{job_id}/score-map"))).json()
 
-    def cancel(self, job_id: str) -> Flow[None]:
-        yield from self.answer(Call("DELETE", f"/jobs/{job_id}"))
+    def cancel(self, job_id: str) -> Flow[documents.Job]:
+        """The job as it is then: it may end a moment later, or have ended before."""
+        return (yield from self.answer(Call("POST", f"/jobs/{job_id}/cancel"))).json()
+
+    def delete(self, job_id: str) -> Flow[None]:
+        """A job that is gone already was deleted by an earlier try, or by somebody else: both are fine."""
+        try:
+            yield from self.answer(Call("DELETE", f"/jobs/{job_id}"))
+        except ApiError as error:
+            if error.status != _GONE:
+                raise

@@ -54,9 +54,14 @@ class Job(JobView):
         """Of a finished score: the bits of every variable."""
         return self._client.run(self._flows.score_map(self.id))
 
-    def cancel(self) -> None:
-        """Ask an active job to stop, or delete what a finished one left."""
-        self._client.run(self._flows.cancel(self.id))
+    def cancel(self) -> documents.Job:
+        """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
+        self.state = self._client.run(self._flows.cancel(self.id))
+        return self.state
+
+    def delete(self) -> None:
+        """Delete what the job left. Raises ApiError (409) while it is queued or running: cancel it first."""
+        self._client.run(self._flows.delete(self.id))
 
 
 class Client(JobCalls[Job]):

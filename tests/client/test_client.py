@@ -73,9 +73,26 @@ def test_cancel_ends_the_rows(service: str) -> None:
         job = client.sample("tiny-diagonal", n=64)
         rows = job.rows()
         next(rows)
-        client.job(job.id).cancel()
+        assert client.job(job.id).cancel()["id"] == job.id
         with pytest.raises(JobEndedError, match="canceled"):
             list(rows)
+
+
+def test_cancel_leaves_what_is_drawn_and_delete_does_not(service: str) -> None:
+    """A cancel that comes too late shows the finished job; a delete that comes too early is refused."""
+    with Client(service) as client:
+        job = client.sample("tiny-cnn", seed=1)
+        state = job.wait(timeout_s=60)
+        assert job.cancel() == state
+        assert job.image().startswith(b"\x89PNG")
+        job.delete()
+        job.delete()
+        with pytest.raises(ApiError, match="410"):
+            job.refresh()
+        long = client.sample("tiny-diagonal", n=64)
+        with pytest.raises(ApiError, match="cancel it first"):
+            long.delete()
+        long.cancel()
 
 
 def test_a_refusal_is_raised_in_the_words_of_the_service(service: str) -> None:

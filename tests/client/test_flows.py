@@ -53,6 +53,19 @@ def test_a_call_fails_when_the_tries_are_used_up_or_of_no_use(
         flow.send(outcome)
 
 
+@pytest.mark.parametrize("status", [204, 410])
+def test_a_delete_is_done_when_the_job_is_gone(status: int) -> None:
+    """A first try may have deleted it, though its answer was lost."""
+    flow = Flows(tries=2).delete("a")
+    call = flow.send(None)
+    assert isinstance(call, calls.Call)
+    assert (call.method, call.path) == ("DELETE", "/jobs/a")
+    assert isinstance(flow.send(httpx.ReadError("broken")), Pause)
+    assert flow.send(None) == call
+    with pytest.raises(StopIteration):
+        flow.send(response(status, {}))
+
+
 @pytest.mark.parametrize("status", ["failed", "canceled"])
 def test_the_end_of_a_job_is_polled_for(status: documents.JobStatus) -> None:
     """By long polls while it is active; then a bad end is an error, with the last state kept."""
