@@ -111,6 +111,24 @@ def test_job_that_waits_is_canceled(site: Site) -> None:
     assert not site.view.get_by_role("button", name="Cancel").is_visible()
 
 
+def test_late_cancel_leaves_the_images(site: Site, worker: HandWorker) -> None:
+    """The job ends while the request is on its way: its images stay, on the page and on the server."""
+    _ask(site)
+    site.wait_for_standing("Waiting")
+
+    def too_late(route: Any) -> None:
+        worker.draw()
+        route.continue_()
+
+    site.page.route("**/jobs/*/cancel", too_late)
+    with site.page.expect_response("**/jobs/*/cancel") as answer:
+        site.view.get_by_role("button", name="Cancel").click()
+    assert answer.value.status == 200
+    site.wait_for_standing("Done")
+    assert site.view.locator("button.tile").count() == 1
+    assert httpx.get(f"{site.service.url}/jobs/{site.job_id}/image").status_code == 200
+
+
 def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWorker) -> None:
     """The page still shows its models; the server says that nobody is there."""
     site.open("sample")

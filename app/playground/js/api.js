@@ -40,13 +40,9 @@ export class Api {
     return this.#json(`/jobs/${id}?wait=${waitS}`);
   }
 
-  /**
-   * Cancel it, or forget it once it has ended.
-   *
-   * @param {string} id
-   */
-  async remove(id) {
-    await this.send(`/jobs/${id}`, { method: "DELETE" });
+  /** Nothing, once it has ended. @param {string} id */
+  async cancel(id) {
+    await this.send(`/jobs/${id}/cancel`, { method: "POST" });
   }
 
   /**

@@ -193,7 +193,7 @@ export class JobBoard {
     if (!this.#job) return;
     this.#cancel.disabled = true;
     try {
-      await this.#api.remove(this.#job.id);
+      await this.#api.cancel(this.#job.id);
     } catch (error) {
       this.#say(explain(error).text, "waiting");
     } finally {
