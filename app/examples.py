@@ -1,5 +1,6 @@
 """What the schema shows as examples; a test holds them to the models."""
 
+import json
 from typing import Any
 
 SAMPLE: dict[str, Any] = {"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7}
@@ -46,19 +47,27 @@ PROBLEM: dict[str, Any] = {
     "errors": [{"pointer": "#/n", "detail": "Input should be less than or equal to 64"}],
 }
 
-EVENTS = """event: snapshot
-retry: 1000
-data: {"id":"3q2-7wBhQkG1mZ0c9dXyTA","status":"running"}
+_ENDED = {
+    **JOB,
+    "status": "succeeded",
+    "finished_at": "2026-11-25T09:00:01.270000Z",
+    "expires_at": "2026-11-26T09:00:01.270000Z",
+    "progress": 1.0,
+    "rows_done": 112,
+    "eta_s": None,
+    "result": {"images": [f"{JOB['links']['image']}?sample={sample}" for sample in range(4)]},
+}
 
-event: row
-id: 1-0
-data: {"sample":0,"y":0,"pixels":"AAAA/w=="}
 
-event: progress
-data: {"rows_done":1,"rows_total":112,"progress":0.0089}
+def _event(name: str, data: dict[str, Any], seq: int | None = None) -> str:
+    number = "" if seq is None else f"id: {seq}-0\n"
+    return f"event: {name}\n{number}data: {json.dumps({'type': name, **data}, separators=(',', ':'))}\n\n"
 
-event: done
-id: 113-0
-data: {"id":"3q2-7wBhQkG1mZ0c9dXyTA","status":"succeeded"}
 
-"""
+EVENTS = (
+    _event("snapshot", JOB)
+    + _event("row", {"sample": 0, "y": 7, "pixels": 32 * "A" + "/////w=="}, 29)
+    + _event("progress", {"rows_done": 29, "rows_total": 112, "progress": 0.26})
+    + _event("done", _ENDED, 113)
+)
+"""As a reader gets them that has seen 28 rows."""

@@ -7,15 +7,29 @@ from fastapi.openapi.utils import get_openapi
 
 from app import examples
 from app.error_handlers import MEDIA_TYPE
+from app.event_data import EventData
 from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
 from app.schemas import Problem
 
 _REFERENCE = "#/components/schemas/{model}"
+_EVENTS = "text/event-stream"
+_BINARY = {"type": "string", "format": "binary"}
 _COME_BACK = (409, 429, 503)
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Where the server has keys: `GET /info` says."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+_SERVERS = [
+    {"url": "/", "description": "Where this document was served"},
+    {"url": "http://127.0.0.1:8000", "description": "`pixelrnn up` on this machine"},
+]
+_TAGS = [
+    {"name": "draw", "description": "Calls that make a job. All are answered at once, unless the client asks to wait."},
+    {"name": "jobs", "description": "What became of a job: its state, its rows as they are drawn, its pictures."},
+    {"name": "models", "description": "What can be drawn from."},
+    {"name": "server", "description": "Whether it works, and how much may be asked of it."},
+]
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
@@ -46,17 +60,23 @@ def _problem(status: int) -> dict[str, Any]:
     return described
 
 
+def events_content() -> dict[str, Any]:
+    """`content=` of a stream of events. It is text for generated clients, and says what the data of each event is."""
+    every = {"type": "array", "items": {"$ref": _REFERENCE.format(model=EventData.__name__)}}
+    schema = {"type": "string", "contentMediaType": _EVENTS, "contentSchema": every}
+    return {_EVENTS: {"schema": schema, "example": examples.EVENTS}}
+
+
 def job_responses() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
     job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
-    stream = {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}}
-    picture = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    picture = {"image/png": {"schema": dict(_BINARY)}}
     return {
         200: {
             "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png` its picture (of several "
             "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
-            "content": {**job, **stream, **picture},
+            "content": {**job, **events_content(), **picture},
             "headers": location,
         },
         202: {"description": "The job, queued; or not ended in the time that was asked for", "headers": location},
@@ -87,7 +107,15 @@ def install(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _corrected(
-                get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=app.description,
+                    license_info=_LICENCE,
+                    servers=_SERVERS,
+                    tags=_TAGS,
+                    routes=app.routes,
+                )
             )
         return app.openapi_schema
 
@@ -96,15 +124,17 @@ def install(app: FastAPI) -> None:
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
-    problem = Problem.model_json_schema(ref_template=_REFERENCE)
-    schemas.update(problem.pop("$defs"))
-    schemas["Problem"] = problem
+    for model in (Problem, EventData):
+        document = model.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+        schemas |= {**document.pop("$defs"), model.__name__: document, **schemas}
+    schemas["Job"]["examples"] = [examples.JOB]  # FastAPI leaves out what is null, though it is required
     schema["components"]["securitySchemes"] = _KEYS
     schema["security"] = [{}, *({name: []} for name in _KEYS)]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operation in _operations(schema):
         _drop_automatic_422(operation)
+        _pictures_are_binary(operation)
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
@@ -119,6 +149,14 @@ def _drop_automatic_422(operation: dict[str, Any]) -> None:
     """FastAPI adds one wherever there is a parameter; routes that can answer it name it themselves, as a problem."""
     if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
+
+
+def _pictures_are_binary(operation: dict[str, Any]) -> None:
+    """FastAPI says text of every answer that is not JSON."""
+    for answer in operation["responses"].values():
+        for media, content in answer.get("content", {}).items():
+            if media.startswith("image/"):
+                content["schema"] = dict(_BINARY)
 
 
 def _form_models(schema: dict[str, Any]) -> list[str]:
@@ -141,6 +179,7 @@ def _binary_files(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     node = {key: _binary_files(value) for key, value in node.items()}
-    if node.pop("contentMediaType", None) is not None:
+    if node.get("contentMediaType") == "application/octet-stream":
+        del node["contentMediaType"]
         node["format"] = "binary"
     return node

@@ -50,6 +50,7 @@ def page(schema: Node) -> str:
     info = schema["info"]
     operations = list(_operations(schema))
     tags = list(dict.fromkeys(operation["tags"][0] for _, _, operation in operations))
+    said = {tag["name"]: tag["description"] for tag in schema["tags"]}
     parts = [
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>",
         _prose(info["description"]),
@@ -57,7 +58,7 @@ def page(schema: Node) -> str:
         f"<nav><ul>{''.join(_entry(*operation) for operation in operations)}</ul></nav>",
     ]
     for tag in tags:
-        parts.append(f"<h2>{escape(tag.capitalize())}</h2>")
+        parts += [f"<h2>{escape(tag.capitalize())}</h2>", _prose(said.get(tag, ""))]
         parts += [_section(schema, *found) for found in operations if found[2]["tags"][0] == tag]
     parts.append("<h2>Documents</h2>")
     parts += [_document(name, model) for name, model in sorted(schema["components"]["schemas"].items())]
@@ -166,6 +167,8 @@ def _type(schema: Node) -> str:
         return " or ".join(map(_type, schema["anyOf"]))
     if "enum" in schema or "const" in schema:
         return " | ".join(f"<code>{escape(str(value))}</code>" for value in schema.get("enum", [schema.get("const")]))
+    if "contentSchema" in schema:
+        return f"text: {_type(schema['contentSchema'])}"
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     return "file" if schema.get("format") == "binary" else escape(str(schema.get("type", "anything")))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import examples
 from app.errors import BadParameterError
 from app.imaging.decode import Role
-from app.schemas import Model
+from app.schemas import Int64, Model
 from app.services.submission import JobOptions
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Pixel, Priority
 
@@ -44,7 +44,7 @@ class SampleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.SAMPLE]})
     model: str = _MODEL
     n: int = _N
-    seed: int | None = _SEED
+    seed: Int64 | None = _SEED
     temperature: float = _TEMPERATURE
     priority: _PriorityWord = _PRIORITY
 
@@ -60,7 +60,7 @@ class CompleteForm(BaseModel):
     )
     model: str = _MODEL
     n: int = _N
-    seed: int | None = _SEED
+    seed: Int64 | None = _SEED
     temperature: float = _TEMPERATURE
     fit: Literal["strict", "resize"] = Field(
         default="strict",
@@ -81,7 +81,7 @@ class UpsampleForm(BaseModel):
     image: UploadFile = Field(description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}")
     model: str = _MODEL
     n: int = _N
-    seed: int | None = _SEED
+    seed: Int64 | None = _SEED
     temperature: float = _TEMPERATURE
     fit: Literal["strict", "resize"] = _FIT
     priority: _PriorityWord = _PRIORITY

@@ -1,7 +1,7 @@
 """What the API answers with. app.request_bodies has what it takes."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,9 @@ from app import examples
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kinds import JobKind
 from worker.contract.scores import ScoreSummary
+
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+"""A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
 
 
 class _Answer(BaseModel):
@@ -80,7 +83,7 @@ class Job(_Answer):
     """Name of the model."""
     digest: str
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
-    seed: int
+    seed: Int64
     """As given, or as drawn; 0 for a score, which draws nothing."""
     n: int
     """How many images."""
@@ -167,7 +170,7 @@ class Model(_Answer):
     """Of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     values: int
     """How many values a colour takes: 256, or 2 for binary images."""
-    parameters: int
+    parameters: Int64
     """How many numbers were learnt."""
     data: str
     """What it was trained on."""
@@ -205,13 +208,13 @@ class Ready(_Answer):
 class Limits(_Answer):
     n: int
     """Images of one job."""
-    seed: int
+    seed: Int64
     """The largest."""
     temperature_min: float
     """The lowest."""
     temperature_max: float
     """The highest."""
-    upload_bytes: int
+    upload_bytes: Int64
     """Of one file."""
     image_pixels: int
     """Of one picture that is sent."""
@@ -229,7 +232,7 @@ class Limits(_Answer):
     """Of one client, queued or running."""
     queue_jobs: int
     """Jobs that may wait."""
-    queue_values: int
+    queue_values: Int64
     """Values (one colour of one pixel) that all open jobs may lack together."""
 
 

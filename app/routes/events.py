@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app import examples
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.errors import BadParameterError
-from app.openapi import refusals
+from app.openapi import events_content, refusals
 from app.routes.event_stream import event_stream
 
 router = APIRouter(tags=["jobs"])
@@ -35,11 +34,10 @@ class EventStream(Response):
     response_class=EventStream,
     responses={
         200: {
-            "description": "Server-sent events: `snapshot` (Job), `row` {sample, y, pixels: base64 of W*C bytes, "
-            "stage: `small` where it is of the first image of a Multi-Scale model}, "
-            "`progress` {rows_done, rows_total, progress}, then one of `done`, `error`, `canceled` (Job). "
-            "`server-stopping` ends a stream early: come back with the last id.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.EVENTS}},
+            "description": "Server-sent events: `snapshot`, `row` and `progress`, then one of `done`, `error`, "
+            "`canceled`. `server-stopping` ends a stream early: come back with the last id. The data of each repeats "
+            "the event's name as `type`, but for an `error` that is a Problem.",
+            "content": events_content(),
         },
         204: {"description": "The reader has the last event already; an EventSource stops here"},
         **refusals(401, 404, 410, 422, 503),

@@ -6,6 +6,7 @@
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
     server-stopping     instead of the end, when this process leaves
 
+The data of each repeats its name as `type` (app.event_data has all of them).
 An entry of the stream has a number. A reader that comes back with the last number it has seen misses nothing and sees
 nothing twice. While Redis is in trouble the reader waits, and gets empty batches meanwhile.
 """
@@ -50,7 +51,7 @@ class RowFeed:
     async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
         """What the follower gets, batch by batch; an empty one where nothing came for `ping_s` seconds. Ends behind
         the last event, or when the follower is ended. Raises RefusedError when the job is gone."""
-        yield [FeedEvent(SNAPSHOT, job.model_dump_json())]
+        yield [_event(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, follower):
                 if not batch or not batch[0].is_last:
@@ -61,7 +62,7 @@ class RowFeed:
         except _EndedUnseenError as ended:
             yield [_end(ended.job, ended.job.rows_done + 1)]
         else:
-            yield [FeedEvent(SERVER_STOPPING, "{}")]
+            yield [_event(SERVER_STOPPING, "{}")]
 
     async def entries(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
         """Batches of entries, nothing else; ends as `events` does. Raises RefusedError when the job is gone."""
@@ -117,14 +118,20 @@ class _EndedUnseenError(Exception):
 
 def _row_events(batch: list[Entry], rows_total: int) -> list[FeedEvent]:
     rows = [entry for entry in batch if not entry.is_last]
-    events = [FeedEvent(entry.type, entry.data, entry.seq) for entry in rows]
+    events = [_event(entry.type, entry.data, entry.seq) for entry in rows]
     if rows:
-        events.append(FeedEvent("progress", _progress(rows[-1].seq, rows_total)))
+        events.append(_event("progress", _progress(rows[-1].seq, rows_total)))
     return events
 
 
 def _end(job: Job, seq: int) -> FeedEvent:
-    return FeedEvent(TERMINAL_EVENT[job.status], job.model_dump_json(), seq)
+    return _event(TERMINAL_EVENT[job.status], job.model_dump_json(), seq)
+
+
+def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
+    """With its name in the data, a JSON object: put in as text, because there is one for each row of each reader."""
+    separator = "" if data == "{}" else ","
+    return FeedEvent(name, f'{{"type":"{name}"{separator}{data[1:]}', seq)
 
 
 def _progress(rows_done: int, rows_total: int) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 import httpx
 
 from pixelrnn.client import documents
+from pixelrnn.client.errors import ApiError
 from pixelrnn.client.patience import Patience
 
 _ENDS = frozenset({"done", "error", "canceled"})
@@ -42,7 +43,7 @@ class Feed:
         return {"Accept": "text/event-stream", **resume}
 
     def take(self, line: str) -> Row | None:
-        """The next line without its end; the row that it completes."""
+        """The next line without its end; the row that it completes. Raises ApiError when the job is gone."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")
@@ -56,6 +57,9 @@ class Feed:
         if name == "row":
             return Row(data["sample"], data["y"], base64.b64decode(data["pixels"]), data.get("stage", "final"))
         if name == "snapshot" or name in _ENDS:
+            if "id" not in data:  # the job is gone, and a problem says why
+                raise ApiError(data["status"], data)
+            data.pop("type", None)  # the event's name once more
             self.state = data
             self.has_ended = name in _ENDS
         return None

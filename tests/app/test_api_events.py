@@ -42,7 +42,7 @@ def test_finished_job_replays_and_ends_when_followed(client: httpx.Client, worke
     rows = [RowDrawn.model_validate(e.data) for e in events if e.name == "row"]
     assert [(row.y, row.sample) for row in rows] == [(y, s) for y in range(4) for s in range(2)]
     assert all(row.pixel_bytes() == row_bytes(spec, row.sample, row.y) for row in rows)
-    assert events[-1].data == client.get(link).json()
+    assert events[-1].data == {"type": "done", **client.get(link).json()}
     assert events[0].retry == "1000"
 
 
@@ -56,7 +56,8 @@ def test_rows_arrive_while_the_job_is_drawn(client: httpx.Client, worker: HandWo
         for y in range(4):
             worker.rows(spec, (0, y))
             assert next(events).data["y"] == y
-            assert next(events).data == {"rows_done": y + 1, "rows_total": 4, "progress": (y + 1) / 4}
+            told = {"type": "progress", "rows_done": y + 1, "rows_total": 4, "progress": (y + 1) / 4}
+            assert next(events).data == told
         worker.settle(spec)
         assert next(events).name == "done"
         assert next(events, None) is None
@@ -193,6 +194,7 @@ def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: 
             process.send_signal(signal.SIGTERM)
             closing = next(events)
             assert (closing.name, closing.id, closing.retry) == ("server-stopping", None, "1000")
+            assert closing.data == {"type": "server-stopping"}
             assert next(events, None) is None
         assert process.wait(5) in (0, -signal.SIGTERM)
 

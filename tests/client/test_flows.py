@@ -96,6 +96,24 @@ def test_a_reading_is_patient_again_when_a_row_has_come() -> None:
         reading.closed()
 
 
+def test_a_feed_knows_the_job_as_it_is_told() -> None:
+    """Without the event's name, which is told in the data too, and is no field of a job."""
+    feed = Feed()
+    for line in ("event: done", "id: 9-0", 'data: {"type": "done", "id": "a", "status": "succeeded"}', ""):
+        feed.take(line)
+    assert feed.has_ended
+    assert feed.state == {"id": "a", "status": "succeeded"}
+
+
+def test_a_feed_ends_in_a_refusal_when_the_job_is_gone() -> None:
+    """It was deleted while it was followed: the stream tells a problem in the place of a job."""
+    feed = Feed()
+    feed.take("event: error")
+    feed.take('data: {"type": "urn:pixelrnn:problem:expired-job", "title": "t", "status": 410, "detail": "deleted"}')
+    with pytest.raises(ApiError, match="410: deleted"):
+        feed.take("")
+
+
 def test_documents_are_those_of_the_schema() -> None:
     """Every field that the service sends has its type here, and none that it does not send."""
     assert {kind.__name__ for kind in DOCUMENTS} >= {"Job", "JobList", "Model", "ScoreMap"}

@@ -74,6 +74,7 @@ export interface components {
       n?: number;
       /**
        * Seed
+       * Format: int64
        * @description The same seed gives the same bytes. Drawn when absent.
        */
       seed?: number;
@@ -156,6 +157,7 @@ export interface components {
       digest: string;
       /**
        * Seed
+       * Format: int64
        * @description As given, or as drawn; 0 for a score, which draws nothing.
        */
       seed: number;
@@ -329,6 +331,7 @@ export interface components {
       n: number;
       /**
        * Seed
+       * Format: int64
        * @description The largest.
        */
       seed: number;
@@ -344,6 +347,7 @@ export interface components {
       temperature_max: number;
       /**
        * Upload Bytes
+       * Format: int64
        * @description Of one file.
        */
       upload_bytes: number;
@@ -389,6 +393,7 @@ export interface components {
       queue_jobs: number;
       /**
        * Queue Values
+       * Format: int64
        * @description Values (one colour of one pixel) that all open jobs may lack together.
        */
       queue_values: number;
@@ -458,6 +463,7 @@ export interface components {
       values: number;
       /**
        * Parameters
+       * Format: int64
        * @description How many numbers were learnt.
        */
       parameters: number;
@@ -739,6 +745,7 @@ export interface components {
       n?: number;
       /**
        * Seed
+       * Format: int64
        * @description The same seed gives the same bytes. Drawn when absent.
        */
       seed?: number;
@@ -828,6 +835,224 @@ export interface components {
        */
       errors?: components["schemas"]["FieldError"][] | null;
     };
+    /**
+     * JobEvent
+     * @description The job as it is: with `snapshot` when the stream begins, with the others when it has ended.
+     */
+    JobEvent: {
+      /**
+       * Id
+       * @description Part of all its addresses; nobody can guess it.
+       */
+      id: string;
+      /** @description By which call it was made. */
+      kind: components["schemas"]["JobKind"];
+      /** @description `queued` and `running` may change; `succeeded`, `failed` and `canceled` are final. */
+      status: components["schemas"]["JobStatus"];
+      /**
+       * Model
+       * @description Name of the model.
+       */
+      model: string;
+      /**
+       * Digest
+       * @description sha256 of the weights: together with seed and sample it fixes the bytes.
+       */
+      digest: string;
+      /**
+       * Seed
+       * Format: int64
+       * @description As given, or as drawn; 0 for a score, which draws nothing.
+       */
+      seed: number;
+      /**
+       * N
+       * @description How many images.
+       */
+      n: number;
+      /**
+       * Temperature
+       * @description As given; 1 samples the model itself.
+       */
+      temperature: number;
+      /**
+       * Height
+       * @description Of each image.
+       */
+      height: number;
+      /**
+       * Width
+       * @description Of each image.
+       */
+      width: number;
+      /**
+       * Channels
+       * @description 1 = grey, 3 = red, green and blue.
+       */
+      channels: number;
+      /**
+       * Small Height
+       * @description Of the first image of a Multi-Scale model; 0 for others.
+       */
+      small_height: number;
+      /**
+       * Small Width
+       * @description Of the first image of a Multi-Scale model; 0 for others.
+       */
+      small_width: number;
+      /**
+       * Filled Pixels
+       * @description How many pixels of a completion are drawn; the others are kept.
+       */
+      filled_pixels: number | null;
+      /**
+       * Created At
+       * Format: date-time
+       * @description When it was accepted, by Redis's clock, as all times here.
+       */
+      created_at: string;
+      /**
+       * Started At
+       * @description When a worker first took it.
+       */
+      started_at: string | null;
+      /**
+       * Finished At
+       * @description When it ended.
+       */
+      finished_at: string | null;
+      /**
+       * Expires At
+       * @description Until when results are kept; then the job answers 410.
+       */
+      expires_at: string | null;
+      /**
+       * Numerics
+       * @description With which arithmetic it was drawn: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; null until one has it.
+       */
+      numerics: string | null;
+      /**
+       * Progress
+       * @description Rows that are drawn, of all.
+       */
+      progress: number;
+      /**
+       * Rows Done
+       * @description Over all samples and both stages.
+       */
+      rows_done: number;
+      /**
+       * Rows Total
+       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score.
+       */
+      rows_total: number;
+      /**
+       * Position
+       * @description Place in the queue, 1 = next; null once a worker has it.
+       */
+      position: number | null;
+      /**
+       * Eta S
+       * @description Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet.
+       */
+      eta_s: number | null;
+      /** @description Why it failed. */
+      error: components["schemas"]["JobError"] | null;
+      /**
+       * Result
+       * @description Once it has succeeded.
+       */
+      result: components["schemas"]["ScoreResult"] | components["schemas"]["JobResult"] | null;
+      /** @description Where to go on. */
+      links: components["schemas"]["Links"];
+      /**
+       * Type
+       * @description The event's name.
+       * @enum {string}
+       */
+      type: "snapshot" | "done" | "error" | "canceled";
+    };
+    /**
+     * ProgressEvent
+     * @description Behind rows that came together.
+     */
+    ProgressEvent: {
+      /**
+       * Type
+       * @description The event's name.
+       * @constant
+       */
+      type: "progress";
+      /**
+       * Rows Done
+       * @description Over all samples and both stages.
+       */
+      rows_done: number;
+      /**
+       * Rows Total
+       * @description Over all samples and both stages.
+       */
+      rows_total: number;
+      /**
+       * Progress
+       * @description Rows that are drawn, of all.
+       */
+      progress: number;
+    };
+    /**
+     * RowEvent
+     * @description A row that is final.
+     */
+    RowEvent: {
+      /**
+       * Type
+       * @description The event's name.
+       * @constant
+       */
+      type: "row";
+      /**
+       * Sample
+       * @description Of which of the `n` images, counted from 0.
+       */
+      sample: number;
+      /**
+       * Y
+       * @description Which row, counted from 0 at the top.
+       */
+      y: number;
+      /**
+       * Pixels
+       * @description Base64 of W*C bytes 0..255, pixel by pixel, colour by colour.
+       */
+      pixels: string;
+      /**
+       * @description `small`: of the image that a Multi-Scale model draws first, whose width it has.
+       * @default final
+       */
+      stage?: components["schemas"]["Stage"];
+    };
+    /**
+     * StoppingEvent
+     * @description The server leaves before the job has ended: come back with the last id.
+     */
+    StoppingEvent: {
+      /**
+       * Type
+       * @description The event's name.
+       * @constant
+       */
+      type: "server-stopping";
+    };
+    /**
+     * EventData
+     * @description The data of one event. A problem, whose type is a URN, comes with the event `error` when the job is gone.
+     */
+    EventData:
+      | components["schemas"]["JobEvent"]
+      | components["schemas"]["RowEvent"]
+      | components["schemas"]["ProgressEvent"]
+      | components["schemas"]["StoppingEvent"]
+      | components["schemas"]["Problem"];
   };
   responses: never;
   parameters: never;
@@ -861,5 +1086,10 @@ export type UpsampleForm = components["schemas"]["UpsampleForm"];
 export type WorkerPlace = components["schemas"]["WorkerPlace"];
 export type FieldError = components["schemas"]["FieldError"];
 export type Problem = components["schemas"]["Problem"];
+export type JobEvent = components["schemas"]["JobEvent"];
+export type ProgressEvent = components["schemas"]["ProgressEvent"];
+export type RowEvent = components["schemas"]["RowEvent"];
+export type StoppingEvent = components["schemas"]["StoppingEvent"];
+export type EventData = components["schemas"]["EventData"];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -1,17 +1,10 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type { JobKind as Kind, JobStatus as Status, Stage } from "./openapi";
+import type { JobKind as Kind, JobStatus as Status } from "./openapi";
 
-export type { ColourBelief, Info, Job, Model, RankedImage, ScoreMap, ScoreResult } from "./openapi";
+export type { ColourBelief, Info, Job, Model, RankedImage, RowEvent, ScoreMap, ScoreResult } from "./openapi";
 export type { JobKind as Kind, JobStatus as Status, Problem as ProblemBody, Stage } from "./openapi";
-
-export interface RowEvent {
-  sample: number;
-  y: number;
-  pixels: string;
-  stage?: Stage;
-}
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {

@@ -1,0 +1,61 @@
+"""What the events of a job's stream carry. Each says of which type it is, for readers that get only the data."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from app import examples
+from app.schemas import Job, Problem
+from worker.contract.events import Stage
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class JobEvent(Job):
+    """The job as it is: with `snapshot` when the stream begins, with the others when it has ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "snapshot", **examples.JOB}]})
+    type: Literal["snapshot", "done", "error", "canceled"]
+    """The event's name."""
+
+
+class RowEvent(_Data):
+    """A row that is final."""
+
+    type: Literal["row"]
+    """The event's name."""
+    sample: int
+    """Of which of the `n` images, counted from 0."""
+    y: int
+    """Which row, counted from 0 at the top."""
+    pixels: str
+    """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
+    stage: Stage = Field(
+        default=Stage.FINAL,
+        description="`small`: of the image that a Multi-Scale model draws first, whose width it has.",
+    )
+
+
+class ProgressEvent(_Data):
+    """Behind rows that came together."""
+
+    type: Literal["progress"]
+    """The event's name."""
+    rows_done: int
+    """Over all samples and both stages."""
+    rows_total: int
+    """Over all samples and both stages."""
+    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
+
+
+class StoppingEvent(_Data):
+    """The server leaves before the job has ended: come back with the last id."""
+
+    type: Literal["server-stopping"]
+    """The event's name."""
+
+
+class EventData(RootModel[JobEvent | RowEvent | ProgressEvent | StoppingEvent | Problem]):
+    """The data of one event. A problem, whose type is a URN, comes with the event `error` when the job is gone."""

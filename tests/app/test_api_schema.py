@@ -1,0 +1,109 @@
+"""The schema as generators read it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from app import examples
+from app.main import create_app
+from app.schemas import Job
+from app.settings import Settings
+from tests.app.hand_worker import HandWorker
+from tests.app.live import events_of
+
+SCHEMA = json.loads(json.dumps(create_app(Settings()).openapi()))
+BEYOND_32_BITS = {"seed", "parameters", "upload_bytes", "queue_values"}
+
+
+def nodes(node: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the schema, and where it is."""
+    for key, item in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(item, dict | list):
+            place = f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
+            if isinstance(item, dict):
+                yield place, item
+            yield from nodes(item, place)
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+    """Of one schema, which may refer to the documents."""
+    return jsonschema_rs.Draft202012Validator({**schema, "components": SCHEMA["components"]})
+
+
+def shown() -> list[tuple[str, dict[str, Any], Any]]:
+    """Where an example is, its schema and the example."""
+    found = []
+    for place, node in nodes(SCHEMA):
+        if isinstance(node.get("examples"), list):
+            found += [(place, node, example) for example in node["examples"]]
+        if "example" in node:
+            found.append((place, node["schema"], node["example"]))
+    return found
+
+
+def test_every_example_is_valid() -> None:
+    """A reader may send and expect what the schema shows: documents whole, events with their data."""
+    places = set()
+    for place, schema, example in shown():
+        validator(schema).validate(example)
+        places.add(place.rpartition("/")[2])
+        if isinstance(schema.get("contentSchema"), dict):
+            response = httpx.Response(200, text=example)
+            validator(schema["contentSchema"]).validate([event.data for event in events_of(response)])
+    assert places >= {"SampleRequest", "Job", "JobEvent", "Problem", "text~1event-stream"}
+    assert Job.model_validate(examples.JOB).model_dump(mode="json").keys() == examples.JOB.keys()
+
+
+def test_numbers_that_may_exceed_32_bits_say_so() -> None:
+    """Wherever they are sent or answered, also where they may be absent."""
+    named = [
+        (place, choice)
+        for place, node in nodes(SCHEMA)
+        if place.rpartition("/properties/")[2] in BEYOND_32_BITS
+        for choice in node.get("anyOf", [node])
+        if choice["type"] != "null"
+    ]
+    assert {place.rpartition("/")[2] for place, _ in named} == BEYOND_32_BITS
+    assert len([place for place, _ in named if place.endswith("/seed")]) >= 6
+    wide = [(place, node) for place, node in nodes(SCHEMA) if node.get("maximum", 0) >= 2**31]
+    for place, node in named + wide:
+        assert (node["type"], node["format"]) == ("integer", "int64"), place
+
+
+def test_pictures_are_bytes() -> None:
+    """What is uploaded and what is answered: a client that takes them for text damages them."""
+    bodies = [node for place, node in nodes(SCHEMA) if "/content/image~1" in place and place.endswith("/schema")]
+    fields = [node for place, node in nodes(SCHEMA) if place.endswith(("/properties/image", "/properties/mask"))]
+    uploads = [node for node in fields if node.get("format") == "binary"]
+    assert len(bodies) >= 5
+    assert len(uploads) == 4
+    for node in bodies + uploads:
+        assert (node["type"], node["format"]) == ("string", "binary")
+
+
+def test_schema_says_where_under_which_licence_and_in_which_parts() -> None:
+    """Each call is of one described tag."""
+    assert SCHEMA["info"]["license"]["identifier"] == "Apache-2.0"
+    assert SCHEMA["servers"][0]["url"] == "/"
+    described = {tag["name"] for tag in SCHEMA["tags"] if tag["description"]}
+    used = {tuple(call["tags"]) for path in SCHEMA["paths"].values() for call in path.values()}
+    assert used == {(name,) for name in described}
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
+def test_data_of_every_event_is_as_described(client: httpx.Client, worker: HandWorker, status: str) -> None:
+    """Each is one of the documents, and its type is the event's name."""
+    link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+    spec = worker.take()
+    worker.rows(spec, *((0, y) for y in range(4)))
+    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    described = validator({"$ref": "#/components/schemas/EventData"})
+    events = list(events_of(client.get(f"{link}/events")))
+    assert [event.name for event in events][-2] == "progress"
+    for event in events:
+        described.validate(event.data)
+        assert event.data["type"] == event.name
