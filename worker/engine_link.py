@@ -48,10 +48,19 @@ class EngineLink:
         return answer
 
     def start(
-        self, publish: Callable[[Mapping[str, Sequence[str]]], None], end: Callable[[str, Outcome], None]
+        self,
+        publish: Callable[[Mapping[str, Sequence[str]]], None],
+        progress: Callable[[str, float], None],
+        end: Callable[[str, Outcome], None],
     ) -> None:
-        """Hear what it draws, in a thread of our own, and hand it on: new rows, and the tokens of what is drawn."""
-        words: dict[str, Callable[..., None]] = {"publish": publish, "end": end, "used": self.usage.update}
+        """Hear what it draws, in a thread of our own, and hand it on: new rows, how much of a job is done, and the
+        tokens of what is drawn."""
+        words: dict[str, Callable[..., None]] = {
+            "publish": publish,
+            "progress": progress,
+            "end": end,
+            "used": self.usage.update,
+        }
         self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)
         self._thread.start()
 

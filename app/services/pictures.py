@@ -10,7 +10,7 @@ from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord
 from worker.contract.kinds import KINDS, Input
-from worker.contract.scores import ScoreSummary, unpack_bits
+from worker.contract.scores import ScoreSummary, unpack_map
 
 
 class Pictures:
@@ -49,7 +49,7 @@ class Pictures:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""
         spec = record.spec
         _, raw = await self._scored(record, "bits")
-        bits = unpack_bits(raw, spec.height, spec.width, spec.channels)
+        bits = unpack_map(raw, spec.height, spec.width, spec.channels)
         rounded = [[[float(f"{value:.6g}") for value in pixel] for pixel in row] for row in bits]  # single precision
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=rounded)
 

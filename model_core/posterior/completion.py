@@ -4,8 +4,9 @@
 like any image and handed to `exact_receipt`; another one is an `IslandsRun`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -168,22 +169,38 @@ def plan(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temp
 
 def exact_receipt(planned: Plan, values: NDArray[np.integer]) -> tuple[Receipt, Marginals]:
     """What there is to say of exact draws (n, C, H, W): a teacher-forced pass over them, and one over what is given."""
+    *_, found = exact_receipt_steps(planned, values)
+    assert found is not None
+    return found
+
+
+def exact_receipt_steps(planned: Plan, values: NDArray[np.integer]) -> Iterator[tuple[Receipt, Marginals] | None]:
+    """The same in steps, each a pass over some of the draws; the last one brings what there is to say."""
     sums = MarginalSum(planned.network, planned.keep, planned.temperature)
     turned = np.ascontiguousarray(turn(values, planned.member.orientation), np.int64)
-    sums.add(turned, np.full(len(turned), 1 / len(turned)))
+    yield from sums.adding(turned, np.full(len(turned), 1 / len(turned)))
     receipt = Receipt(True, planned.member.orientation, evidence_nats=planned.nats_before_hole)
-    return receipt, _upright(sums.result(), planned)
+    yield receipt, _upright(sums.result(), planned)
 
 
 class IslandsRun:
     """An island of particles for each image of a completion, one after the other."""
 
-    def __init__(self, planned: Plan, seed: int, particles: int, sweeps: int) -> None:
+    def __init__(
+        self,
+        planned: Plan,
+        seed: int,
+        particles: int,
+        sweeps: int,
+        stage_of: Callable[[PixelNetwork, int], StageParticles] | None = None,
+    ) -> None:
+        """stage_of(network, particles): what draws an island, asked for as each begins, and nobody else's until that
+        island's image is there; the run's own when not given."""
         self._planned = planned
         self._seed = seed
         self._particles = particles
         self._sweeps = sweeps
-        self._stage = StageParticles(planned.network, particles)
+        self._stage_of = stage_of or lru_cache(1)(StageParticles)
         self._sums = MarginalSum(planned.network, planned.keep, planned.temperature)
         self._ess: list[float] = []
         self._distinct: list[int] = []
@@ -200,16 +217,18 @@ class IslandsRun:
         planned = self._planned
         hole = Hole(planned.known, planned.keep, self._seed, i, planned.temperature)
         within_rows = stage_for(planned.network).stops_within_rows
-        island = IslandRun(self._stage, hole, self._particles, self._sweeps, within_rows)
+        stage = self._stage_of(planned.network, self._particles)
+        island = IslandRun(stage, hole, self._particles, self._sweeps, within_rows)
         while not island.finished:
             island.step()
             yield island.done
         assert island.image is not None
+        for _ in self._sums.adding(*island.weighted_images()):
+            yield 1.0
         self._take_in(island)
         yield turn_back(island.image, planned.member.orientation)
 
     def _take_in(self, island: IslandRun) -> None:
-        self._sums.add(*island.weighted_images())
         self._ess.append(island.least_ess)
         self._distinct.append(island.distinct)
         self._nats.append(-island.log_evidence)

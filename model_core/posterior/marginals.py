@@ -6,6 +6,7 @@ drawn values. A pixel before given ones is different: what the network predicts 
 weights of the draws do, and the drawn values themselves are averaged, by the weights.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
 
-BATCH = 32
+BATCH = 8
+"""Images of one teacher-forced pass: others that want the processor wait for one at most."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,20 @@ class MarginalSum:
         self._islands = 0
 
     def add(self, images: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
-        """Draws (M, C, H, W) of one island, whose weights (M,) add up to 1. One teacher-forced pass over them."""
+        """Draws (M, C, H, W) of one island, whose weights (M,) add up to 1."""
+        for _ in self.adding(images, weights):
+            pass
+
+    def adding(self, images: NDArray[np.int64], weights: NDArray[np.float64]) -> Iterator[None]:
+        """The same in steps, each a teacher-forced pass over some of the draws."""
         distinct, index = np.unique(images, axis=0, return_inverse=True)
         summed = np.asarray(np.bincount(index.ravel(), weights, len(distinct)), np.float64)
         drawn = _drawn_shares(distinct, summed, self._network.config.values)
-        predicted = _predicted_shares(self._network, distinct, summed, self._temperature)
+        predicted = np.zeros(())
+        for start in range(0, len(distinct), BATCH):
+            part = slice(start, start + BATCH)
+            predicted = predicted + _predicted_shares(self._network, distinct[part], summed[part], self._temperature)
+            yield
         self._drawn = drawn if self._drawn is None else self._drawn + drawn
         self._predicted = self._predicted + predicted
         self._islands += 1
@@ -78,14 +89,9 @@ def _predicted_shares(
     network: PixelNetwork, images: NDArray[np.int64], weights: NDArray[np.float64], temperature: float
 ) -> NDArray[np.float64]:
     """(V, C, H, W): what the network predicts along the draws, averaged by their weights."""
-    total = torch.zeros(network.config.values, *images.shape[1:], dtype=torch.float64)
-    device = network.input.bias.device
+    given = torch.from_numpy(images).to(network.input.bias.device)
     with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            part = torch.from_numpy(images[start : start + BATCH]).to(device)
-            weight = torch.from_numpy(weights[start : start + BATCH])
-            total += torch.tensordot(weight, _shares(network(part), temperature), 1)
-    return total.numpy()
+        return torch.tensordot(torch.from_numpy(weights), _shares(network(given), temperature), 1).numpy()
 
 
 def _shares(logits: Tensor, temperature: float) -> Tensor:

@@ -57,3 +57,11 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
                 found.append(Stop(y, x))
                 begun = x
     return found
+
+
+def with_row_ends(keep: NDArray[np.bool_], compared: Sequence[Stop]) -> list[Stop]:
+    """These stops, and between them the ends of the rows from the hole's first pixel on, where a run may pause."""
+    H, W = keep.shape
+    first = first_hole(keep)
+    ends = {Stop(y, W) for y in range(min(first // W, H), H)}
+    return sorted({*compared, *ends})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_core.posterior.island import Island
 from model_core.posterior.particles import Particle, Particles
-from model_core.posterior.plan import Stop, first_hole, stops
+from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
 
 
@@ -49,7 +49,8 @@ class IslandRun:
         conditional ones follow; within_rows: whether particles may be compared in the midst of a row."""
         self._particles = particles
         self._hole = hole
-        self._stops = stops(hole.keep, within_rows)
+        self._compared = frozenset(stops(hole.keep, within_rows))
+        self._stops = with_row_ends(hole.keep, sorted(self._compared))
         self._size = size
         self._sweeps = sweeps
         self._sweep = 0
@@ -72,10 +73,10 @@ class IslandRun:
         return min(1.0, (self._sweep + share) / (self._sweeps + 1))
 
     def step(self) -> None:
-        """Go on to the next stop, or to the end of a sweep."""
+        """Go on to the next stop, at the end of a row at the latest, or to the end of a sweep."""
         hole = self._hole
         if self._next < len(self._stops):
-            self._compare(self._stops[self._next])
+            self._go_to(self._stops[self._next])
             self._next += 1
             return
         self._particles.advance(hole.end)
@@ -105,9 +106,14 @@ class IslandRun:
             return Particle(noise, self.image, np.ones_like(hole.keep))
         return Particle(noise, hole.known, hole.keep)
 
-    def _compare(self, stop: Stop) -> None:
+    def _go_to(self, stop: Stop) -> None:
+        log_p = self._particles.advance(stop)
+        if stop in self._compared:
+            self._compare(stop, log_p)
+
+    def _compare(self, stop: Stop, log_p: NDArray[np.float64]) -> None:
         island = self._island
-        island.weigh(self._particles.advance(stop))
+        island.weigh(log_p)
         if island.is_poor and not self._hole_is_over(stop):
             uniforms = choice_noise(self._hole.seed, self._hole.sample, self._sweep, stop.y, stop.x, self._size)
             self._particles.copy(island.resample(uniforms))

@@ -13,7 +13,7 @@ from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.events import Stage
 from worker.contract.jobs import JobKind, JobSpec, JobStatus, Pixel
-from worker.contract.scores import ScoreSummary, unpack_bits
+from worker.contract.scores import ScoreSummary, unpack_map
 
 SLOW = 0.2
 
@@ -120,7 +120,7 @@ def test_score_is_the_likelihood_when_a_picture_is_given(
     assert np.mean(result.per_colour_bits) == pytest.approx(result.bits_per_dim)
     assert (result.quantised_pixels, result.uniform_bits) == (1, config.channels * np.log2(config.values))
     stored = client.redis.hgetall(keys.image(spec.id))
-    bits = np.array(unpack_bits(stored[b"bits"], config.height, config.width, config.channels))
+    bits = np.array(unpack_map(stored[b"bits"], config.height, config.width, config.channels))
     np.testing.assert_allclose(bits.sum(), result.nats / np.log(2), rtol=1e-5)
     np.testing.assert_allclose(bits.mean((0, 1)), result.per_colour_bits, rtol=1e-5)
     assert len(stored[b"heat"]) == config.height * config.width * 3
@@ -148,7 +148,7 @@ def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
     assert [colour.value for colour in colours] == values[:, 1, 2].tolist()
     assert [sum(colour.probabilities) for colour in colours] == pytest.approx([1.0] * config.channels)
     stored = client.redis.hget(keys.image(spec.id), "bits")
-    bits = unpack_bits(stored, config.height, config.width, config.channels)
+    bits = unpack_map(stored, config.height, config.width, config.channels)
     assert [colour.bits for colour in colours] == pytest.approx(bits[1][2], abs=1e-4)
     client.wait_idle()
 

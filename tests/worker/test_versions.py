@@ -13,8 +13,9 @@ from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
 from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import VERSION, JobKind, JobRecord, JobSpec, JobStatus
+from worker.contract.kinds import Method
 from worker.contract.record import OtherVersionError, UnreadableError
-from worker.contract.scores import RankSummary
+from worker.contract.scores import CompletionSummary
 from worker.queue.recovery import Recovery
 
 CARD = fake_card()
@@ -61,7 +62,7 @@ def parked(client: Client) -> list[str]:
         (CARD, CARD.model_dump_json()),
         (INFO, INFO.entry()),
         (SPEC, SPEC.entry()),
-        (RankSummary(sample_nats=(1.0,)), '{"sample_nats": [1.0]}'),
+        (CompletionSummary(sample_nats=(1.0,)), '{"sample_nats": [1.0]}'),
         (RowDrawn(sample=0, y=1, pixels="AA=="), row_entry(0, 1, b"\0")),
     ],
     ids=["card", "announcement", "spec", "result", "row"],
@@ -89,7 +90,7 @@ def test_announcements_are_read_when_some_cannot_be() -> None:
 
 def test_job_is_of_another_version_when_it_says_so() -> None:
     """By its number, or by a kind that is not known; one that makes no sense is simply wrong."""
-    assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC
+    assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC.model_copy(update={"version": VERSION})
     for fields in ({"version": VERSION + 1}, {"kind": "encode"}, {"version": VERSION + 1, "model": {"a": 1}}):
         with pytest.raises(OtherVersionError):
             JobSpec.read(as_later(SPEC.entry(), **fields))
@@ -122,6 +123,36 @@ def test_worker_takes_what_it_can_when_asked() -> None:
     for changes in ({"version": 2}, {"model": "x"}, {"digest": "x"}, {"kind": JobKind.SCORE}):
         assert not INFO.takes(SPEC.model_copy(update=changes))
     assert INFO.model_copy(update={"version": 3}).takes(SPEC.model_copy(update={"version": 2}))
+
+
+def test_posterior_is_for_workers_that_offer_it() -> None:
+    """By the method, and with room for the particles where there are any; an earlier worker is of version 1."""
+    asked = {"kind": JobKind.COMPLETE, "version": 2, "method": "posterior"}
+    exact = SPEC.model_copy(update=JobSpec.model_validate(SPEC.model_dump() | asked).model_dump())
+    by_particles = exact.model_copy(update={"given_behind": 3, "particles": 8})
+    offers = CARD.model_copy(update={"methods": tuple(Method), "max_particles": 8})
+    newer = INFO.model_copy(update={"version": 2, "models": (offers,)})
+    assert newer.takes(exact)
+    assert newer.takes(by_particles)
+    assert not newer.takes(by_particles.model_copy(update={"particles": 9}))
+    assert newer.takes(exact.model_copy(update={"particles": 9}))
+    assert not INFO.takes(exact)
+    assert not INFO.model_copy(update={"version": 2}).takes(exact)
+
+
+def test_card_is_read_when_it_says_less_or_more_of_completion() -> None:
+    """An earlier worker says nothing of members and methods; a later one may know methods that are not known here."""
+    assert CARD.members == ("none",)
+    assert CARD.methods == (Method.CLAMP,)
+    later = as_later(CARD.model_dump_json(), methods=["by magic", "posterior"])
+    assert ModelCard.model_validate_json(later).methods == (Method.POSTERIOR,)
+
+
+def test_completion_is_clamped_when_its_description_says_no_method() -> None:
+    """It was accepted when there was no other."""
+    text = SPEC.model_copy(update={"kind": JobKind.COMPLETE}).entry()
+    assert "method" not in text
+    assert (JobSpec.read(text).method, JobSpec.read(text).version) == (Method.CLAMP, 1)
 
 
 def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:

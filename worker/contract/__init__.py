@@ -10,9 +10,9 @@ never pickle.
     kinds.py     the kinds of job, one record for each, and how to add one
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says
-    scores.py    how likely a model finds a picture
+    scores.py    how likely a model finds a picture, and how good a completion is
     cards.py     what a model is, and which worker holds it
-    scripts.py   the life of a job as atomic scripts: submit, claim, append, settle, cancel, release
+    scripts.py   the life of a job as atomic scripts: submit, claim, append, progress, settle, cancel, release
     submission.py   the checks before the queue: what `submit` is told, and what it answers
     loader.py    Lua files with their includes
     lua/         those scripts, and the books that they keep: what is open, drawn in a second, ended

@@ -7,13 +7,18 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import JobKind, Method
 from worker.contract.record import Record
 
 
 def _known_kinds(words: Any) -> Any:
     """Without the kinds of jobs that this version has never heard of."""
     return [word for word in words if word in tuple(JobKind)] if isinstance(words, list | tuple) else words
+
+
+def _known_methods(words: Any) -> Any:
+    """The same of methods."""
+    return [word for word in words if word in tuple(Method)] if isinstance(words, list | tuple) else words
 
 
 class ModelCard(Record):
@@ -40,6 +45,25 @@ class ModelCard(Record):
     """sha256 of the weights file."""
     can: Annotated[tuple[JobKind, ...], BeforeValidator(_known_kinds)] = (JobKind.SAMPLE, JobKind.COMPLETE)
     """Which jobs it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left out."""
+    title: str = ""
+    """What people call the network: its name in the paper."""
+    members: tuple[str, ...] = ("none",)
+    """The orientations of its networks: of a mixture several (model_core.orientation), else that of the image."""
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_known_methods)] = (Method.CLAMP,)
+    """How it completes, the usual way first."""
+    max_particles: int = Field(default=0, ge=0)
+    """How many particles of one image it has room for; 0 where it has no `posterior`."""
+
+    def does(self, spec: JobSpec) -> bool:
+        """Is it the job's model, and does it do such work?"""
+        same = (self.name, self.digest) == (spec.model, spec.digest)
+        return same and spec.kind in self.can and self.completes(spec)
+
+    def completes(self, spec: JobSpec) -> bool:
+        """By the job's method, and with its number of particles; true of every other kind of job."""
+        if spec.method is Method.CLAMP:
+            return True
+        return spec.method in self.methods and (not spec.given_behind or spec.particles <= self.max_particles)
 
 
 def _readable_cards(cards: Any) -> Any:
@@ -72,9 +96,7 @@ class WorkerInfo(Record):
 
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work?"""
-        return self.version >= spec.version and any(
-            (card.name, card.digest) == (spec.model, spec.digest) and spec.kind in card.can for card in self.models
-        )
+        return self.version >= spec.version and any(card.does(spec) for card in self.models)
 
     def entry(self) -> str:
         """As it is announced: without what is as usual, so that an API of an earlier version can read it."""

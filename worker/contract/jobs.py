@@ -7,19 +7,28 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
-from worker.contract.kinds import KINDS, JobKind
+from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError, Record, UnreadableError
-from worker.contract.scores import RankSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-VERSION = 1
+VERSION = 2
 """The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
-version; one that changes what is drawn does, and so does a new value of a field that it knows."""
+version; one that changes what is drawn does, and so does a new value of a field that it knows.
+
+2: completions by `posterior`
+"""
 
 MAX_TEMPERATURE = 100.0
 MIN_TEMPERATURE = 0.01
+
+PARTICLES = 32
+MAX_PARTICLES = 256
+"""Of one image; a model's card may say less."""
+MAX_PARTICLES_OF_JOB = 2048
+MAX_SWEEPS = 16
 
 
 class Priority(StrEnum):
@@ -93,7 +102,15 @@ class JobSpec(Record):
     """Of a completion: how many pixels of each image are drawn; the others are given."""
     rank: bool = False
     """Of a completion: its images are scored once they are drawn, and the result says how likely each is."""
-
+    method: Method = Method.CLAMP
+    """Of a completion; a description that does not say it is of a time when there was no other."""
+    particles: int = Field(default=PARTICLES, ge=1, le=MAX_PARTICLES)
+    """Of a completion by `posterior`: of each image, where it cannot be drawn exactly."""
+    sweeps: int = Field(default=0, ge=0, le=MAX_SWEEPS)
+    """And how often each is drawn anew, given the last one, to come closer."""
+    given_behind: int = Field(default=0, ge=0)
+    """Of a completion by `posterior`: how many given pixels lie behind the hole's first one, in the order of the member
+    that has the fewest. With none, images are drawn exactly, without particles."""
     pixel: Pixel | None = None
     """Of a score: the pixel whose expected values the result lists."""
 
@@ -111,6 +128,12 @@ class JobSpec(Record):
     def work(self) -> int:
         """Values that are computed one after the other: what a job costs."""
         return KINDS[self.kind].work(self)
+
+    @property
+    def passes_over_hole(self) -> int:
+        """How often each pixel of a hole is drawn for one image."""
+        by_particles = self.method is Method.POSTERIOR and self.given_behind > 0
+        return self.particles * (1 + self.sweeps) if by_particles else 1
 
     def entry(self) -> str:
         """As it is stored: without what is as usual, so that workers of an earlier version can read it."""
@@ -139,7 +162,9 @@ class JobRecord(Record):
     expires_at: float | None = None
     rows_done: int = 0
     error: JobError | None = None
-    result: ScoreSummary | RankSummary | None = None
+    share: float = Field(default=0.0, ge=0, le=1)
+    """How much of the work is done, where rows alone do not tell: of a job that is drawn by particles."""
+    result: ScoreSummary | CompletionSummary | None = None
     """Of a job that has succeeded, where its kind has one."""
     numerics: str | None = None
     """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
@@ -149,6 +174,13 @@ class JobRecord(Record):
     """Values that had been accepted before it, ever: `keys.LOAD`."""
     parked: bool = False
     """It waits for a worker that can do it: `keys.parked`. While it is queued."""
+
+    @property
+    def progress(self) -> float:
+        """How much of the work is done, 0 to 1; of a score all or nothing."""
+        if self.spec.rows_total == 0:
+            return float(self.status is JobStatus.SUCCEEDED)
+        return max(self.rows_done / self.spec.rows_total, self.share)
 
     @classmethod
     def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
@@ -173,6 +205,7 @@ class JobRecord(Record):
                 "finished_at": text.get("finished_at"),
                 "expires_at": text.get("expires_at"),
                 "rows_done": text.get("rows_done", 0),
+                "share": text.get("share", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
                 "result": _result(spec, text["result"]) if text.get("result") else None,
                 "numerics": text.get("numerics"),
@@ -183,6 +216,6 @@ class JobRecord(Record):
         )
 
 
-def _result(spec: JobSpec, text: str) -> ScoreSummary | RankSummary | None:
+def _result(spec: JobSpec, text: str) -> ScoreSummary | CompletionSummary | None:
     summary = KINDS[spec.kind].result
     return None if summary is None else summary.model_validate_json(text)

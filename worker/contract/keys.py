@@ -71,10 +71,11 @@ PARKED = "px:parked:"
 
 
 def job(job_id: str) -> str:
-    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, error, result,
-    owner, attempts, last_seq, cancel_requested (the word of the call that asked last); and for the books client,
-    ticket, kind, model, work (values to draw), ahead (of LOAD's `accepted` when it came), queue (the key of the list it
-    waits in), and parked while the set of that name holds it."""
+    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the
+    work that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq,
+    cancel_requested (the word of the call that asked last); and for the books client, ticket, kind, model, work (values
+    to draw), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the
+    set of that name holds it."""
     return f"{JOB}{job_id}"
 
 
@@ -90,6 +91,8 @@ def image(job_id: str) -> str:
     keep     of a completion: H*W bytes, 1 = given; else empty
     bits     of a finished score: the bits of each variable, H*W*C float32, little-endian, in the order of `pixels`
     heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
+    mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored
+    entropy  of the same: how uncertain each variable is, in bits
     """
     return f"px:in:{job_id}"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from worker.contract.scores import RankSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary
 
 
 class JobKind(StrEnum):
@@ -24,6 +24,15 @@ class JobKind(StrEnum):
     COMPLETE = "complete"
     UPSAMPLE = "upsample"
     SCORE = "score"
+
+
+class Method(StrEnum):
+    """How a hole is filled."""
+
+    POSTERIOR = "posterior"
+    """Given everything that is given: exactly where that is possible, else by particles."""
+    CLAMP = "clamp"
+    """Given what is above and to the left of each pixel; what is given behind it is put in on the way."""
 
 
 class Asked(Protocol):
@@ -47,6 +56,8 @@ class Asked(Protocol):
     def filled_pixels(self) -> int | None: ...
     @property
     def pixel(self) -> object | None: ...
+    @property
+    def passes_over_hole(self) -> int: ...
 
 
 class Input(Enum):
@@ -74,7 +85,7 @@ class Kind:
     work: Callable[[Asked], int]
     draws_small: bool = False
     """Does the model draw its small image too? Else that is given, or nothing is drawn."""
-    result: type[ScoreSummary] | type[RankSummary] | None = None
+    result: type[ScoreSummary] | type[CompletionSummary] | None = None
     """What a job that has succeeded may say beside its rows."""
 
     @property
@@ -90,7 +101,7 @@ def _drawn_rows(spec: Asked) -> int:
 def _drawn_values(spec: Asked) -> int:
     pixels = spec.filled_pixels or spec.height * spec.width
     small = spec.small_height * spec.small_width if spec.draws_small else 0
-    return spec.n * (pixels + small) * spec.channels
+    return spec.n * (pixels + small) * spec.channels * spec.passes_over_hole
 
 
 def _no_rows(spec: Asked) -> int:
@@ -105,7 +116,9 @@ def _passes(spec: Asked) -> int:
 
 KINDS: Mapping[JobKind, Kind] = {
     JobKind.SAMPLE: Kind(Input.NOTHING, _drawn_rows, _drawn_values, draws_small=True),
-    JobKind.COMPLETE: Kind(Input.PICTURE_AND_KEEP, _drawn_rows, _drawn_values, draws_small=True, result=RankSummary),
+    JobKind.COMPLETE: Kind(
+        Input.PICTURE_AND_KEEP, _drawn_rows, _drawn_values, draws_small=True, result=CompletionSummary
+    ),
     JobKind.UPSAMPLE: Kind(Input.SMALL_PICTURE, _drawn_rows, _drawn_values),
     JobKind.SCORE: Kind(Input.PICTURE, _no_rows, _passes, result=ScoreSummary),
 }

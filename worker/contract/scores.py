@@ -43,17 +43,66 @@ class ScoreSummary(Record):
         gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
     )
     pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
+    member: str | None = Field(
+        default=None,
+        description="Of a mixture: the orientation of the network whose bits the map shows, the one that finds the "
+        "picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.",
+    )
+    member_nats: float | None = Field(
+        default=None, allow_inf_nan=False, description="Of a mixture: -ln p(image) of that network, the map's sum."
+    )
 
 
-class RankSummary(Record):
-    """How likely the model finds each sample of a completion, as a whole image. The given pixels are the same in all,
-    so the order is that of the drawn parts given them, those below the hole included."""
+class Receipt(Record):
+    """How good the draws of a completion by `posterior` are."""
 
-    sample_nats: tuple[float, ...] = Field(description="-ln p(image) of each sample, in the order of the samples.")
+    exact: bool = Field(
+        description="Each image is a draw from the posterior itself: in the order of the network that drew it, nothing "
+        "given lies behind the hole's first pixel. Else particles came close to it."
+    )
+    member: str = Field(
+        description="The orientation of the network that drew, `none` being that of the image; a mixture has several."
+    )
+    particles: int = Field(ge=0, description="Of each image; 0 when none were needed.")
+    ess: float | None = Field(
+        default=None,
+        description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
+        "moment of any image. Near 1, one particle decided. Null when exact.",
+    )
+    distinct: int | None = Field(
+        default=None,
+        description="From how many of its first particles an image's last ones descend: the smallest. Null when exact.",
+    )
+    evidence_nats: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="-ln of an estimate of p(given), unbiased in p: how likely that network finds what is given.",
+    )
+    evidence_sd: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, "
+        "and when exact.",
+    )
 
 
-def unpack_bits(raw: bytes, height: int, width: int, channels: int) -> Sequence[Sequence[Sequence[float]]]:
-    """The bytes of the field `bits` as H rows of W pixels of C numbers. Raises struct.error for another length."""
+class CompletionSummary(Record):
+    """What is known of a finished completion beside its rows. Of one by `posterior` the bytes of two maps are kept too:
+    `keys.image`, fields `mean` and `entropy`."""
+
+    sample_nats: tuple[float, ...] | None = None
+    """-ln p(image) of each sample as a whole image, where the job ranks them. The given pixels are the same in all, so
+    the order is that of the drawn parts given them, those below the hole included."""
+    posterior: Receipt | None = None
+    values: int | None = Field(default=None, ge=2)
+    """How many values a colour takes, where there are maps: their scale."""
+
+
+def unpack_map(raw: bytes, height: int, width: int, channels: int) -> Sequence[Sequence[Sequence[float]]]:
+    """The bytes of a map, such as the field `bits`, as H rows of W pixels of C numbers.
+
+    Raises struct.error for another length.
+    """
     flat = struct.unpack(f"<{height * width * channels}f", raw)
     pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]
     return [pixels[y * width : (y + 1) * width] for y in range(height)]

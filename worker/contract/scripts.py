@@ -22,6 +22,7 @@ def of(job_id: str) -> list[str]:
 SUBMIT = load("worker.contract", "submit")
 CLAIM = load("worker.contract", "claim")
 APPEND = load("worker.contract", "append")
+PROGRESS = load("worker.contract", "progress")
 SETTLE = load("worker.contract", "settle")
 CANCEL = load("worker.contract", "cancel")
 RELEASE = load("worker.contract", "release")

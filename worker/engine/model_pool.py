@@ -2,26 +2,37 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import structlog
 import torch
+from numpy.typing import NDArray
 
 from model_core import load_model, model_names
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
+from model_core.kinds import KINDS as NETWORKS
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
+from model_core.networks import PixelNetwork
+from model_core.posterior.completion import IslandsRun
+from model_core.posterior.completion import plan as plan_completion
+from model_core.posterior.particles import StageParticles
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
-from worker.contract.kinds import KINDS, JobKind
+from worker.contract.jobs import MAX_PARTICLES
+from worker.contract.kinds import KINDS, JobKind, Method
+from worker.orders.orders import ParticleOrder
 
 WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
 
 MIB = 2**20
+PART_FOR_PARTICLES = 4
+"""Particles may have one in so many bytes of a model's share; slots have the rest."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +45,21 @@ class SlotPlan:
     """Further ones, of jobs that have no other: see Settings.express_slots."""
     slot_memory_mib: int
     """For all models together."""
+    particles: int = 0
+    """Of one image, beside the slots."""
 
     def share(self, models: int) -> int:
         """Bytes for each of so many."""
         return self.slot_memory_mib * MIB // models
 
-    def fitted(self, slot_bytes: int, share: int) -> "SlotPlan":
-        """As many slots of this size as the share holds; the express ones give way last. There is place for one."""
-        fit = min(self.slots + self.express, share // slot_bytes)
+    def fitted(self, slot_bytes: int, share: int, particle_bytes: int | None = None) -> "SlotPlan":
+        """As many particles as a quarter of the share holds, and as many slots as the rest does; the express ones give
+        way last. particle_bytes: None for a model that has no particles. There is place for one slot."""
+        particles = min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes) if particle_bytes else 0
+        rest = max(slot_bytes, share - particles * (particle_bytes or 0))
+        fit = min(self.slots + self.express, rest // slot_bytes)
         express = min(self.express, fit - 1)
-        return replace(self, slots=fit - express, express=express)
+        return replace(self, slots=fit - express, express=express, particles=particles)
 
 
 class ModelPool:
@@ -53,7 +69,8 @@ class ModelPool:
         self._models = dict(models)
         share = plan.share(len(self._models))
         self.plans = {name: _fitted(name, model, plan, share) for name, model in self._models.items()}
-        self.cards = {name: _card(name, model) for name, model in self._models.items()}
+        self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
+        self._stages: dict[str, _Stage] = {}
         self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
         """With which arithmetic they are drawn from: one, as they are all on one device."""
 
@@ -64,6 +81,16 @@ class ModelPool:
         """A fresh engine on the model's network."""
         plan = self.plans[name]
         return Engine(self._models[name], slots=plan.slots + plan.express)
+
+    def islands(self, order: ParticleOrder) -> IslandsRun:
+        """What draws the images of a completion by particles. All such runs of a model share one stage: only one may be
+        in the midst of an island."""
+        hole = order.hole
+        assert hole.given.values is not None
+        assert hole.given.keep is not None
+        planned = plan_completion(self.model(order.model), hole.given.values, hole.given.keep, hole.temperature)
+        stage = self._stages.setdefault(order.model, _Stage())
+        return IslandsRun(planned, order.seed, order.particles, order.sweeps, stage.of)
 
     def model(self, name: str) -> Model:
         return self._models[name]
@@ -80,13 +107,40 @@ class ModelPool:
             if config.multi_scale:  # those rows were the small image's
                 small = blank[:, :: config.factor, :: config.factor]
                 self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
+            else:
+                self._begin_island(name, blank)
             score_picture(model, blank)
+
+    def _begin_island(self, name: str, blank: NDArray[np.uint8]) -> None:
+        """Of two particles, the first rows of an image in which only the first pixel is missing."""
+        keep = np.ones(blank.shape[1:], np.bool_)
+        keep[0, 0] = False
+        run = IslandsRun(plan_completion(self._models[name], blank, keep, 1.0), 0, particles=2, sweeps=0)
+        for _ in islice(run.steps(0), WARM_UP_ROWS):
+            pass
 
     def _draw_rows(self, name: str, request: ImageRequest) -> None:
         engine, rows = self.engine(name), 0
         engine.admit(request)
         while engine.busy and rows < WARM_UP_ROWS:
             rows += len(engine.step())
+
+
+class _Stage:
+    """The one stage on which a model's particles are drawn: made anew where another member, or more of them, is asked
+    for."""
+
+    def __init__(self) -> None:
+        self._network: PixelNetwork | None = None
+        self._size = 0
+        self._stage: StageParticles | None = None
+
+    def of(self, network: PixelNetwork, size: int) -> StageParticles:
+        if self._stage is None or network is not self._network or size > self._size:
+            self._stage = None  # first, so that its memory is free
+            self._stage = StageParticles(network, size)
+            self._network, self._size = network, size
+        return self._stage
 
 
 def load_pool(models_dir: Path | None, names: Iterable[str], device: str, plan: SlotPlan, threads: int) -> ModelPool:
@@ -119,10 +173,10 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
-    return plan.fitted(size, share)
+    return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
 
 
-def _card(name: str, model: Model) -> ModelCard:
+def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract."""
     card, config = model.card, model.config
     scores = card.scores if card.scores.get("split") == "test" else {}
@@ -141,4 +195,8 @@ def _card(name: str, model: Model) -> ModelCard:
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
         can=tuple(kind for kind in JobKind if config.multi_scale or not KINDS[kind].needs_scales),
+        title=NETWORKS[config.network].title,
+        members=tuple(member.orientation for member in model.members),
+        methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
+        max_particles=plan.particles,
     )

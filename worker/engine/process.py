@@ -20,6 +20,7 @@ from typing import Any
 from model_core.errors import ModelError
 from worker.contract import logs
 from worker.engine.cohort import Cohort, Engine
+from worker.engine.islands import Islands
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
 from worker.engine.runner import Inbox, Runner
 from worker.engine.scoring import passed
@@ -42,6 +43,9 @@ class _Worker:
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
         self._tell("publish", rows)
+
+    def progress(self, token: str, share: float) -> None:
+        self._tell("progress", token, share)
 
     def end(self, token: str, outcome: Outcome) -> None:
         self._tell("end", token, outcome)
@@ -85,7 +89,14 @@ def main() -> None:
 
 def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float) -> None:
     """Until the worker says stop."""
-    runner = Runner(_cohorts(pool), outlet, lambda task: passed(task, pool.model(task.model)), delay_s, inbox)
+    runner = Runner(
+        _cohorts(pool),
+        outlet,
+        lambda task: passed(task, pool.model(task.model)),
+        delay_s,
+        inbox,
+        Islands(pool.islands),
+    )
     runner.start()
     runner.join()
 

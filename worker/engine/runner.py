@@ -1,5 +1,6 @@
 """The engine thread: seat waiting images, advance a model by one step, hand the new rows on, let finished jobs go; or
-score a picture. Models and scoring take turns by the time that they use.
+make one step of an image that is drawn by particles; or score a picture. All of these take turns by the time that they
+use.
 
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
@@ -9,21 +10,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from model_core.posterior.island import ImpossibleError
 from worker.contract.events import Stage
+from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
-from worker.engine.ranking import Ranking
+from worker.engine.islands import IslandError, Islands, Stepped
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
 from worker.orders.claims import SUCCEEDED, Outcome, failed
-from worker.orders.faults import drawing_failed, scoring_failed
+from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
 from worker.orders.images import PlannedImage, row_event
-from worker.orders.orders import DrawOrder, Order, ScoreOrder
+from worker.orders.orders import DrawOrder, Order, ParticleOrder, ScoreOrder
 from worker.orders.usage import Usage
 
 USAGE_LOG_S = 5.0
@@ -32,6 +35,9 @@ USAGE_TOLD_S = 1.0
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
+
+PARTICLES_OF = "particles of "
+"""Before the name of a model: its images that are drawn by particles, among those that take turns."""
 
 
 Inbox = queue.SimpleQueue[tuple[Any, ...]]
@@ -42,6 +48,7 @@ class Outlet(Protocol):
     """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
 
     def publish(self, rows: Mapping[str, Sequence[str]], /) -> None: ...
+    def progress(self, token: str, share: float, /) -> None: ...
     def end(self, token: str, outcome: Outcome, /) -> None: ...
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
 
@@ -51,7 +58,7 @@ class _Drawing:
     order: DrawOrder
     images_left: int
     images: NDArray[np.integer] | None
-    """All of the job's images, where they are to be ranked: rows are put in as they are drawn."""
+    """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
 
     @classmethod
     def of(cls, order: DrawOrder) -> "_Drawing":
@@ -59,29 +66,34 @@ class _Drawing:
 
 
 class Runner:
-    """Carries out orders until told to stop. `cohorts`: one for each loaded model, by name. `score`: one pass;
-    None when another is needed. `inbox`: where others than those with a Runner at hand leave orders."""
+    """Carries out orders until told to stop.
+
+    cohorts: one for each loaded model, by name. score: one pass; None when another is needed. inbox: where others than
+    those with a Runner at hand leave orders. islands: what draws by particles.
+    """
 
     def __init__(
         self,
         cohorts: Mapping[str, Cohort],
         outlet: Outlet,
-        score: Callable[[ScoreOrder | Ranking], Outcome | None],
+        score: Callable[[ScoreOrder | Assessment], Outcome | None],
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
+        islands: Islands | None = None,
     ) -> None:
         self._cohorts = cohorts
         self._outlet = outlet
         self._score = score
         self._step_delay_s = step_delay_s
         self._inbox = inbox or Inbox()
+        self._islands = islands or Islands(_no_particles)
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
         self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._tell_usage_at = 0.0
         self._drawings: dict[str, _Drawing] = {}
-        self._unscored: dict[str, ScoreOrder | Ranking] = {}
+        self._unscored: dict[str, ScoreOrder | Assessment] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
@@ -115,19 +127,22 @@ class Runner:
 
     def _with_work(self) -> list[str]:
         models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
-        return [*models, SCORING] if self._unscored else models
+        islands = [PARTICLES_OF + name for name in self._islands.models]
+        return [*models, *islands, *([SCORING] if self._unscored else [])]
 
     def _take_turn(self, name: str) -> None:
         began = time.perf_counter()
         if name == SCORING:
             self._score_one()
+        elif name.startswith(PARTICLES_OF):
+            self._advance_island(name.removeprefix(PARTICLES_OF))
         else:
             self._advance(name, self._cohorts[name])
         self._turns.charge(name, time.perf_counter() - began)
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
-        idle = not self._drawings and not self._unscored
+        idle = not self._drawings and not self._unscored and not self._islands.models
         if idle:
             self._tell_usage()
         words: dict[str, Callable[..., None]] = {
@@ -187,11 +202,48 @@ class Runner:
             self._all_drawn(drawing)
 
     def _all_drawn(self, drawing: _Drawing) -> None:
-        claim = drawing.order.claim
+        order = drawing.order
         if drawing.images is None:
-            self._outlet.end(claim.token, SUCCEEDED)
+            self._outlet.end(order.claim.token, SUCCEEDED)
         else:
-            self._unscored[claim.token] = Ranking(claim, drawing.order.model, drawing.images)
+            self._unscored[order.claim.token] = Assessment(
+                order.claim, order.model, drawing.images, order.rank, order.hole, values=order.values
+            )
+
+    def _advance_island(self, model: str) -> None:
+        """One step of one image by particles: at most a row of each."""
+        began = time.perf_counter()
+        try:
+            stepped = self._islands.step(model)
+        except IslandError as error:
+            self._island_failed(error.order, error.reason)
+            return
+        rows = 0 if stepped.image is None else stepped.image.shape[1]
+        self._usage[model].step(time.perf_counter() - began, 1, rows, left=int(stepped.image is not None))
+        self._pause()
+        self._hand_on_step(stepped)
+
+    def _hand_on_step(self, stepped: Stepped) -> None:
+        """An image goes out whole, but for the rows that an earlier attempt published."""
+        order, token = stepped.order, stepped.order.claim.token
+        if stepped.image is not None:
+            rows = stepped.image.transpose(1, 0, 2)  # (H, C, W)
+            events = [row_event(stepped.sample, y, row, order.values) for y, row in enumerate(rows)]
+            if left := events[order.published[stepped.sample] :]:
+                self._outlet.publish({token: left})
+        if stepped.share is not None:
+            self._outlet.progress(token, stepped.share)
+        if stepped.images is not None:
+            self._unscored[token] = Assessment(
+                order.claim, order.model, stepped.images, order.rank, found=stepped.found, values=order.values
+            )
+
+    def _island_failed(self, order: ParticleOrder, error: Exception) -> None:
+        if isinstance(error, ImpossibleError):
+            self._outlet.end(order.claim.token, failed(impossible_picture(error)))
+            return
+        self._log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+        self._outlet.end(order.claim.token, failed(drawing_failed(error)))
 
     def _score_one(self) -> None:
         """One at a time: images that are being drawn wait for one pass at most."""
@@ -217,6 +269,9 @@ class Runner:
         if isinstance(order, ScoreOrder):
             self._unscored[token] = order
             return
+        if isinstance(order, ParticleOrder):
+            self._islands.add(order)
+            return
         drawing = _Drawing.of(order)
         if not order.images:
             self._all_drawn(drawing)
@@ -227,6 +282,7 @@ class Runner:
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""
         self._unscored.pop(token, None)
+        self._islands.forget(token)
         drawing = self._drawings.pop(token, None)
         if drawing is not None:
             self._scheduler.drop(token)
@@ -258,3 +314,7 @@ class Runner:
 
     def _stop(self) -> None:
         self._stopping = True
+
+
+def _no_particles(order: ParticleOrder) -> NoReturn:
+    raise AssertionError("nothing here draws by particles")

@@ -1,4 +1,6 @@
-"""A picture's score as it is stored: one teacher-forced pass, made in the engine's thread between two steps."""
+"""What is said of pictures, as it is stored: passes of the model, made in the engine's thread between two steps."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,28 +8,59 @@ from numpy.typing import NDArray
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.models import Model
+from model_core.orientation import Orientation
+from model_core.posterior.completion import exact_receipt_steps, plan
 from worker.contract.jobs import JobStatus, Pixel
-from worker.contract.scores import ColourBelief, PixelBelief, RankSummary, ScoreSummary
-from worker.engine.ranking import Ranking
-from worker.orders.claims import Outcome, StoredScore
-from worker.orders.orders import ScoreOrder
+from worker.contract.scores import ColourBelief, CompletionSummary, PixelBelief, Receipt, ScoreSummary
+from worker.engine.assessment import Assessment, Found
+from worker.orders.claims import Outcome, StoredResult
+from worker.orders.orders import Hole, ScoreOrder
 
 
-def passed(task: ScoreOrder | Ranking, model: Model) -> Outcome | None:
+def passed(task: ScoreOrder | Assessment, model: Model) -> Outcome | None:
     """One pass; None while it needs more. Raises FloatingPointError as `scored` does."""
     if isinstance(task, ScoreOrder):
         return scored(task, model)
-    task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
-    if len(task.nats) < len(task.images):
+    if task.wants_receipt:
+        assert task.hole is not None
+        task.receipt_steps = task.receipt_steps or _receipt_steps(task.hole, task.images, model)
+        task.found = next(task.receipt_steps)
+    elif task.wants_scores:
+        task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
+    return assessed(task)
+
+
+def assessed(task: Assessment) -> Outcome | None:
+    """What becomes of the job; None while something is still to be found."""
+    if task.wants_receipt or task.wants_scores:
         return None
-    summary = RankSummary(sample_nats=tuple(task.nats))
-    return Outcome(JobStatus.SUCCEEDED, ranking=summary.model_dump_json())
+    receipt, maps = task.found or (None, None)
+    summary = CompletionSummary(
+        sample_nats=tuple(task.nats) if task.rank else None,
+        posterior=None if receipt is None else Receipt(**receipt.to_dict()),
+        values=None if maps is None else task.values,
+    )
+    pictures = {} if maps is None else {"mean": _stored(maps.mean), "entropy": _stored(maps.entropy_bits)}
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json(exclude_none=True), pictures))
+
+
+def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Iterator[Found | None]:
+    given = hole.given
+    assert given.values is not None
+    assert given.keep is not None
+    return exact_receipt_steps(plan(model, given.values, given.keep, hole.temperature), images)
+
+
+def _stored(variables: NDArray[np.floating]) -> bytes:
+    """(C, H, W) numbers as they are kept: float32, little-endian, pixel by pixel."""
+    return np.ascontiguousarray(variables.transpose(1, 2, 0), "<f4").tobytes()
 
 
 def scored(order: ScoreOrder, model: Model) -> Outcome:
     """Raises FloatingPointError when the network gives a likelihood that is not finite."""
     score = score_picture(model, order.values)
     _, H, W = order.values.shape
+    is_mixture = len(model.members) > 1
     summary = ScoreSummary(
         nats=score.nats,
         bits_per_dim=score.bits_per_dim,
@@ -36,15 +69,20 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
         width=W,
         quantised_pixels=order.quantised_pixels,
         uniform_bits=score.uniform_bits,
-        pixel=None if order.pixel is None else believed(order.values, order.pixel, model),
+        pixel=None if order.pixel is None else believed(order.values, order.pixel, model, score.member),
+        member=score.member if is_mixture else None,
+        member_nats=score.member_nats if is_mixture else None,
     )
     text = summary.model_dump_json(exclude_none=True)  # an earlier API knows no `pixel`
-    bits = np.ascontiguousarray(score.bits.transpose(1, 2, 0), "<f4")  # (H, W, C)
-    return Outcome(JobStatus.SUCCEEDED, score=StoredScore(text, bits.tobytes(), score.heat.tobytes()))
+    pictures = {"bits": _stored(score.bits), "heat": score.heat.tobytes()}
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, pictures))
 
 
-def believed(values: NDArray[np.integer], pixel: Pixel, model: Model) -> PixelBelief:
-    """A second pass. Raises FloatingPointError when the network gives a probability that is not finite."""
+def believed(values: NDArray[np.integer], pixel: Pixel, model: Model, member: Orientation) -> PixelBelief:
+    """A second pass, of the member of this orientation.
+
+    Raises FloatingPointError when the network gives a probability that is not finite.
+    """
     colours = tuple(
         ColourBelief(
             probabilities=tuple(belief.probabilities.tolist()),
@@ -52,6 +90,6 @@ def believed(values: NDArray[np.integer], pixel: Pixel, model: Model) -> PixelBe
             bits=belief.bits,
             entropy_bits=belief.entropy_bits,
         )
-        for belief in pixel_belief(model, values, pixel.y, pixel.x)
+        for belief in pixel_belief(model, values, pixel.y, pixel.x, member)
     )
     return PixelBelief(x=pixel.x, y=pixel.y, colours=colours)

@@ -116,15 +116,23 @@ class Ledger:
             )
         return pipeline.execute(raise_on_error=False)
 
+    def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
+        """Note how much of the work of several jobs is done, 0 to 1, in one round trip; answers as `append`."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for claim, share in shares:
+            job = scripts.of(claim.job_id)
+            pipeline.eval(scripts.PROGRESS, len(job), *job, claim.token, f"{share:.4f}")
+        answers = pipeline.execute(raise_on_error=False)
+        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+
     def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
         """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
         arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
-        if outcome.score is not None:
-            arguments += [outcome.score.summary, outcome.score.bits, outcome.score.heat]
-        elif outcome.ranking is not None:
-            arguments.append(outcome.ranking)
+        if outcome.result is not None:
+            arguments.append(outcome.result.summary)
+            arguments += [part for picture in outcome.result.pictures.items() for part in picture]
         return bool(self._run(scripts.SETTLE, job_id, *arguments))
 
     def release(self, claim: Claim) -> bool:

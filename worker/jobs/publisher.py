@@ -30,6 +30,7 @@ class LedgerPort(Protocol):
     """What is asked of worker.jobs.ledger.Ledger here."""
 
     def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
+    def progress(self, shares: Sequence[tuple[Claim, float]], /) -> list[Answer | RedisError]: ...
     def settle(self, job_id: str, token: str, outcome: Outcome, /) -> bool: ...
     def has_ended(self, job_id: str, /) -> bool: ...
 
@@ -39,11 +40,13 @@ class _Outbox:
     claim: Claim
     next_seq: int
     rows: list[str] = field(default_factory=list)
+    share: float | None = None
+    """How much of the job is done, where that is news."""
     outcome: Outcome | None = None
 
     @property
     def has_work(self) -> bool:
-        return bool(self.rows) or self.outcome is not None
+        return bool(self.rows) or self.share is not None or self.outcome is not None
 
 
 class Publisher:
@@ -89,6 +92,14 @@ class Publisher:
                     outbox.rows.extend(entries)
             self._changed.notify()
 
+    def progress(self, token: str, share: float) -> None:
+        """Note how much of the claim's work is done, 0 to 1: for jobs whose rows alone do not tell."""
+        with self._changed:
+            outbox = self._outboxes.get(token)
+            if outbox is not None and outbox.outcome is None:
+                outbox.share = share
+                self._changed.notify()
+
     def end(self, token: str, outcome: Outcome) -> None:
         """Settle the claim once its rows are out. The first outcome stands."""
         with self._changed:
@@ -115,6 +126,7 @@ class Publisher:
         next_at = time.monotonic() + PACE_S
         try:
             accepted = self._publish_rows()
+            self._tell_progress()
             self._settle_ended()
         except RedisError as error:
             accepted = False
@@ -146,15 +158,34 @@ class Publisher:
             self._note(batch, answer)
         return not any(isinstance(answer, RedisError) for answer in answers)
 
+    def _tell_progress(self) -> None:
+        """The newest of each claim; what Redis refuses now, the next one says."""
+        with self._changed:
+            told = [(outbox, outbox.share) for outbox in self._outboxes.values() if outbox.share is not None]
+        if not told:
+            return
+        answers = self._ledger.progress([(outbox.claim, share) for outbox, share in told])
+        for (outbox, share), answer in zip(told, answers, strict=True):
+            with self._changed:
+                if outbox.share == share:
+                    outbox.share = None
+            if answer in (Answer.CANCELING, Answer.LOST):
+                self._stopped_by(answer, outbox.claim.token)
+
+    def _stopped_by(self, answer: Answer | RedisError, token: str) -> None:
+        """The job is to be canceled, or belongs to someone else."""
+        if answer is Answer.CANCELING:
+            self._cancel(token)
+        else:
+            self._close(token, LOST)
+            self._on_stopped(token)
+
     def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
         token = batch.claim.token
         if isinstance(answer, RedisError):
             self._log.warning("rows_refused", job_id=batch.claim.job_id, error=str(answer))
-        elif answer is Answer.CANCELING:
-            self._cancel(token)
-        elif answer is Answer.LOST:
-            self._close(token, LOST)
-            self._on_stopped(token)
+        elif answer in (Answer.CANCELING, Answer.LOST):
+            self._stopped_by(answer, token)
         else:
             with self._changed:
                 outbox = self._outboxes[token]

@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import JobKind, Method
 from worker.orders.claims import Claim
 from worker.orders.faults import JobRefusedError, malformed_spec
-from worker.orders.images import check_spec, drawn_images, given_image, plan_images, scored_values
-from worker.orders.orders import DrawOrder, Order, ScoreOrder
+from worker.orders.images import (
+    check_spec,
+    drawer_for,
+    drawn_images,
+    exact_drawer,
+    given_image,
+    plan_images,
+    rows_published,
+    scored_values,
+)
+from worker.orders.orders import DrawOrder, Hole, Order, ParticleOrder, ScoreOrder
 from worker.orders.priorities import priority_of
 
 
@@ -36,9 +45,43 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
 def _draw(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
     """The images that still lack rows."""
     given = given_image(spec, card.values, material.pixels, material.keep)
-    images = plan_images(spec, card.values, given, material.rows)
+    drawer = drawer_for(spec, card.members)
+    images = plan_images(spec, card.values, given, material.rows, drawer)
     drawn = drawn_images(spec, card.values, material.rows) if spec.rank else None
-    return DrawOrder(material.claim, spec.model, card.values, images, priority_of(spec), drawn)
+    return DrawOrder(material.claim, spec.model, card.values, images, priority_of(spec), drawn, spec.rank)
+
+
+def _complete(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | ParticleOrder:
+    """Images like any others, but for those that only particles can draw."""
+    if spec.method is Method.CLAMP:
+        return _draw(spec, card, material)
+    given = given_image(spec, card.values, material.pixels, material.keep)
+    assert given is not None
+    assert given.keep is not None
+    hole = Hole(given, spec.temperature)
+    drawer = exact_drawer(card.members, given.keep)
+    if drawer is None:
+        return _by_particles(spec, card, material, hole)
+    images = plan_images(spec, card.values, given, material.rows, drawer)
+    drawn = drawn_images(spec, card.values, material.rows)
+    return DrawOrder(material.claim, spec.model, card.values, images, priority_of(spec), drawn, spec.rank, hole)
+
+
+def _by_particles(spec: JobSpec, card: ModelCard, material: Material, hole: Hole) -> ParticleOrder:
+    if not 0 < spec.particles <= card.max_particles:
+        raise ValueError(f"it asks for {spec.particles} particles, and there is room for {card.max_particles}")
+    return ParticleOrder(
+        material.claim,
+        spec.model,
+        card.values,
+        hole,
+        spec.seed,
+        spec.particles,
+        spec.sweeps,
+        rows_published(spec, material.rows),
+        priority_of(spec),
+        spec.rank,
+    )
 
 
 def _score(spec: JobSpec, card: ModelCard, material: Material) -> ScoreOrder:
@@ -48,7 +91,7 @@ def _score(spec: JobSpec, card: ModelCard, material: Material) -> ScoreOrder:
 
 _BUILDERS: Mapping[JobKind, Callable[[JobSpec, ModelCard, Material], Order]] = {
     JobKind.SAMPLE: _draw,
-    JobKind.COMPLETE: _draw,
+    JobKind.COMPLETE: _complete,
     JobKind.UPSAMPLE: _draw,
     JobKind.SCORE: _score,
 }

@@ -1,6 +1,7 @@
 """A worker's hold on one job, and how such a hold ends. Plain values: no Redis, no network, no queue."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from worker.contract.jobs import JobError, JobStatus
 
@@ -17,12 +18,12 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class StoredScore:
-    """A finished score as it is stored: `summary` is JSON (ScoreSummary), `bits` and `heat` are as in `keys.image`."""
+class StoredResult:
+    """What is kept of a finished job beside its rows: a summary in JSON (worker.contract.scores), and pictures by their
+    fields in `keys.image`."""
 
     summary: str
-    bits: bytes
-    heat: bytes
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Outcome:
 
     status: JobStatus | None
     error: JobError | None = None
-    score: StoredScore | None = None
-    ranking: str | None = None
-    """Of ranked completions: RankSummary in JSON."""
+    result: StoredResult | None = None
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)

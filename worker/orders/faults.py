@@ -59,6 +59,23 @@ def kind_refused(name: str, can: list[str]) -> JobError:
     )
 
 
+def method_refused(name: str, methods: list[str], max_particles: int) -> JobError:
+    by_particles = f", by at most {max_particles} particles" if max_particles else ""
+    return JobError(
+        type="malformed-spec",
+        title="The model does not complete like this",
+        detail=f"{name!r} completes by: {', '.join(methods)}{by_particles}.",
+    )
+
+
+def impossible_picture(cause: BaseException) -> JobError:
+    return JobError(
+        type="impossible-picture",
+        title="The model gives what is given no probability",
+        detail=f"There is nothing to draw from: {cause}.",
+    )
+
+
 def scoring_failed(cause: BaseException) -> JobError:
     return JobError(
         type="scoring-failed",

@@ -5,6 +5,7 @@ is drawn after it is the same as if nothing had happened, in both images of a Mu
 no queue.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +15,20 @@ from numpy.typing import NDArray
 
 from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.image_request import ImageRequest
+from model_core.orientation import Orientation, check_orientation, turn
+from model_core.posterior.plan import best_member, given_behind
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn, Stage, row_entry
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import KINDS, Input
-from worker.orders.faults import JobRefusedError, kind_refused, malformed_spec, model_changed, shape_mismatch
+from worker.orders.faults import (
+    JobRefusedError,
+    kind_refused,
+    malformed_spec,
+    method_refused,
+    model_changed,
+    shape_mismatch,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
         raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))
     if spec.kind not in card.can:
         raise JobRefusedError(kind_refused(spec.model, list(card.can)))
+    if not card.completes(spec):
+        raise JobRefusedError(method_refused(spec.model, list(card.methods), card.max_particles))
 
 
 def _shape(of: JobSpec | ModelCard) -> str:
@@ -84,7 +96,41 @@ def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[n
     return np.frombuffer(pixels, np.uint8).reshape(height, width, spec.channels).transpose(2, 0, 1)
 
 
-def plan_images(spec: JobSpec, values: int, given: Given | None, rows: Iterable[RowDrawn]) -> list[PlannedImage]:
+@dataclass(frozen=True)
+class Drawer:
+    """Which member of a model draws an image, and whether the rows that it has published are a checkpoint."""
+
+    member: int | None = None
+    """None: the image's noise decides."""
+    resumes: bool = True
+    """Its rows become final from the top down. Else its image comes whole, and is drawn again from nothing."""
+
+
+UPRIGHT = Drawer()
+
+
+def drawer_for(spec: JobSpec, members: Sequence[str]) -> Drawer:
+    """Of all jobs but completions by `posterior`; members: the orientations of the model's networks. Given pixels are
+    put into the order of the first."""
+    if KINDS[spec.kind].input is Input.PICTURE_AND_KEEP:
+        return Drawer(0, resumes=members[0] == "none")
+    return Drawer(resumes=set(members) == {"none"})
+
+
+def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | None:
+    """The member, of these orientations, that comes to the hole last, when nothing given lies behind it: it draws from
+    p(hole | everything given). None when there is none. keep (H, W), True = given. ConfigError for an orientation that
+    does not exist or that does not fit."""
+    orientations: list[Orientation] = [check_orientation(name, *keep.shape) for name in members]
+    k = best_member(keep, orientations)
+    if given_behind(turn(keep, orientations[k])):
+        return None
+    return Drawer(k, resumes=orientations[k] == "none")
+
+
+def plan_images(
+    spec: JobSpec, values: int, given: Given | None, rows: Iterable[RowDrawn], drawer: Drawer = UPRIGHT
+) -> list[PlannedImage]:
     """The images of the job that still lack rows. `rows`: what earlier attempts published, in order."""
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
@@ -93,16 +139,22 @@ def plan_images(spec: JobSpec, values: int, given: Given | None, rows: Iterable[
     for sample in range(spec.n):
         small, final = (drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL))
         if len(final) < spec.height:
-            plans.append(_plan(spec, values, sample, given or Given(), small, final))
+            plans.append(_plan(spec, values, sample, given or Given(), small, final, drawer))
     return plans
 
 
 def _plan(
-    spec: JobSpec, values: int, sample: int, given: Given, small: Sequence[RowDrawn], final: Sequence[RowDrawn]
+    spec: JobSpec,
+    values: int,
+    sample: int,
+    given: Given,
+    small: Sequence[RowDrawn],
+    final: Sequence[RowDrawn],
+    drawer: Drawer,
 ) -> PlannedImage:
     rows = _small_rows(spec, values, small)
     first = given.small if given.small is not None else rows if len(small) == spec.small_height else None
-    known, keep = _known(spec, values, given, final)
+    known, keep = _known(spec, values, given, final if drawer.resumes else ())
     partial = bool(keep.any())
     request = ImageRequest(
         seed=spec.seed,
@@ -111,7 +163,7 @@ def _plan(
         known=known if partial else None,
         keep=keep if partial else None,
         small=first,
-        member=0 if KINDS[spec.kind].input is Input.PICTURE_AND_KEEP else None,
+        member=drawer.member,
         known_small=rows if first is None else None,
     )
     return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))
@@ -138,6 +190,12 @@ def _small_rows(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray
     for row in rows:
         small[:, row.y] = _row_values(row, spec.channels, values)
     return small
+
+
+def rows_published(spec: JobSpec, rows: Iterable[RowDrawn]) -> tuple[int, ...]:
+    """How many rows there are of each final image."""
+    counts = Counter(row.sample for row in rows if row.stage is Stage.FINAL)
+    return tuple(counts[sample] for sample in range(spec.n))
 
 
 def drawn_images(spec: JobSpec, values: int, rows: Iterable[RowDrawn]) -> NDArray[np.integer]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from worker.contract.jobs import Pixel, Priority
 from worker.orders.claims import Claim
-from worker.orders.images import PlannedImage
+from worker.orders.images import Given, PlannedImage
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,39 @@ class DrawOrder:
     images: Sequence[PlannedImage]
     priority: Priority = Priority.INTERACTIVE
     drawn: NDArray[np.integer] | None = None
-    """Of a job whose images are to be ranked: all of them as values (n, C, H, W), as far as earlier attempts came."""
+    """Of a job whose images are looked at once they are drawn: all of them as values (n, C, H, W), as far as earlier
+    attempts came."""
+    rank: bool = False
+    """They are scored."""
+    hole: "Hole | None" = None
+    """They are exact draws from the posterior of this hole, and get a receipt."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What is completed by `posterior`: all that is given, and at which temperature the rest is drawn."""
+
+    given: Given
+    temperature: float
+
+
+@dataclass(frozen=True)
+class ParticleOrder:
+    """A claimed completion whose images are drawn by particles. Such an image is published whole."""
+
+    claim: Claim
+    model: str
+    values: int
+    """How many values a colour takes."""
+    hole: Hole
+    seed: int
+    particles: int
+    sweeps: int
+    published: tuple[int, ...]
+    """Of each image, how many rows earlier attempts published. Also an image that is all there is drawn again, because
+    the receipt speaks of the particles of all."""
+    priority: Priority = Priority.INTERACTIVE
+    rank: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,5 +70,5 @@ class ScoreOrder:
     """Whose expected values are wanted too."""
 
 
-Order = DrawOrder | ScoreOrder
+Order = DrawOrder | ParticleOrder | ScoreOrder
 """All that the engine's thread takes."""

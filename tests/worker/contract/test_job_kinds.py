@@ -37,6 +37,13 @@ def test_kind_is_complete_when_it_is_declared(kind: JobKind) -> None:
     [
         (JobKind.SAMPLE, {}, 2 * H, 2 * H * W * C),
         (JobKind.COMPLETE, {"filled_pixels": 5}, 2 * H, 2 * 5 * C),
+        (JobKind.COMPLETE, {"filled_pixels": 5, "method": "posterior"}, 2 * H, 2 * 5 * C),
+        (
+            JobKind.COMPLETE,
+            {"filled_pixels": 5, "method": "posterior", "given_behind": 1, "particles": 8, "sweeps": 2},
+            2 * H,
+            2 * 5 * C * 8 * 3,
+        ),
         (JobKind.SCORE, {"n": 1}, 0, W * C),
         (JobKind.SCORE, {"n": 1, "pixel": Pixel(x=0, y=0)}, 0, 2 * W * C),
     ],

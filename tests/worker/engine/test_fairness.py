@@ -53,6 +53,9 @@ class Steps:
         for token in rows:
             self.first.setdefault(token, self.now)
 
+    def progress(self, token: str, share: float) -> None:
+        pass
+
     def end(self, token: str, outcome: Outcome) -> None:
         assert outcome.status is JobStatus.SUCCEEDED
         self.ended[token] = self.now

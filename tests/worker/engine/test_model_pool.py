@@ -5,6 +5,7 @@ import pytest
 from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.stages import slot_bytes
+from worker.contract.kinds import Method
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}
@@ -42,3 +43,27 @@ def test_arithmetic_is_named_when_models_are_loaded() -> None:
     exact = untrained("mnist-row-lstm", **TINY)
     exact.network.double()
     assert ModelPool({"m": exact}, SlotPlan(1, 0, slot_memory_mib=64)).numerics == "cpu-torch"
+
+
+@pytest.mark.parametrize(
+    ("share", "particles", "slots"), [(40_000, 10, 8), (400_000, 100, 8), (8_000, 2, 6), (3000, 0, 3)]
+)
+def test_particles_have_a_quarter_of_the_share_when_a_model_has_any(share: int, particles: int, slots: int) -> None:
+    """Slots have the rest. With room for none, the model has no posterior."""
+    plan = SlotPlan(6, 2, slot_memory_mib=1).fitted(1000, share, particle_bytes=1000)
+    assert (plan.particles, plan.slots + plan.express) == (particles, slots)
+    assert SlotPlan(6, 2, slot_memory_mib=1).fitted(1000, share).particles == 0
+
+
+def test_card_says_what_the_model_offers_when_it_is_loaded() -> None:
+    """Title, members, methods and particles; a Multi-Scale model is clamped only."""
+    scales = {"small_layers": 1, "small_hidden": 6, "conditioning": 4, "height": 6, "width": 4, "factor": 2}
+    sizes = {"layers": 1, "hidden": 6, "head": 4, "values": 4}
+    models = {
+        "one": untrained("mnist-pixelcnn", **TINY),
+        "scales": untrained("cifar10-multi-scale", **sizes, **scales),
+    }
+    cards = ModelPool(models, SlotPlan(2, 0, slot_memory_mib=64)).cards
+    assert (cards["one"].title, cards["one"].members) == ("PixelCNN", ("none",))
+    assert (cards["one"].methods, cards["one"].max_particles) == ((Method.POSTERIOR, Method.CLAMP), 256)
+    assert (cards["scales"].methods, cards["scales"].max_particles) == ((Method.CLAMP,), 0)

@@ -14,7 +14,7 @@ from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
-from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredScore
+from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
 from worker.orders.images import PlannedImage
 from worker.orders.orders import DrawOrder, ScoreOrder
 from worker.orders.usage import Usage
@@ -27,6 +27,7 @@ class Outlet:
         self.rows: dict[str, list[RowDrawn]] = {}
         self.ends: dict[str, list[Outcome]] = {}
         self.order: list[str] = []
+        self.shares: dict[str, list[float]] = {}
         self.usage: dict[str, Usage] = {}
         self.changed = threading.Condition()
 
@@ -35,6 +36,10 @@ class Outlet:
             for token, entries in rows.items():
                 self.rows.setdefault(token, []).extend(RowDrawn.model_validate_json(entry) for entry in entries)
             self.changed.notify_all()
+
+    def progress(self, token: str, share: float) -> None:
+        with self.changed:
+            self.shares.setdefault(token, []).append(share)
 
     def end(self, token: str, outcome: Outcome) -> None:
         with self.changed:
@@ -69,7 +74,7 @@ def score_order(token: str, value: int = 0) -> ScoreOrder:
 def fake_score(order: ScoreOrder) -> Outcome:
     if order.values.any():
         raise FloatingPointError("the likelihood is not finite")
-    return Outcome(JobStatus.SUCCEEDED, score=StoredScore("{}", b"", b""))
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult("{}"))
 
 
 def image_bytes(seed: int, sample: int) -> bytes:
@@ -196,7 +201,7 @@ def test_pictures_are_scored_when_images_are_drawn_too(start: Callable[..., Runn
     outlet.wait(lambda: len(outlet.ends) == 41)
     assert outlet.pixels("drawn", 0) == image_bytes(1, 0)
     assert outlet.order.index("drawn") < 40
-    assert [end.score for (end,) in outlet.ends.values()].count(StoredScore("{}", b"", b"")) == 40
+    assert [end.result for (end,) in outlet.ends.values()].count(StoredResult("{}")) == 40
 
 
 def test_one_score_fails_when_the_model_gives_nonsense(start: Callable[..., Runner], outlet: Outlet) -> None:

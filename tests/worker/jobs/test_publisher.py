@@ -7,6 +7,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from tests.worker.harness import wait_for
+from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Answer, Batch
 from worker.jobs.publisher import Publisher
 from worker.orders.claims import CANCELED, LOST, SUCCEEDED, Claim, Outcome
@@ -19,6 +21,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.stream: dict[int, str] = {}
+        self.shares: list[float] = []
         self.settled: list[Outcome] = []
         self.errors: list[RedisError] = []
         self.lose_replies = 0
@@ -40,6 +43,10 @@ class MemoryLedger:
             self.lose_replies -= 1
             raise RedisConnectionError("the reply is lost")
         return [self.answer for _ in batches]
+
+    def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
+        self.shares += [share for _, share in shares]
+        return [self.answer for _ in shares]
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
         if self.errors:
@@ -164,3 +171,33 @@ def test_stop_writes_what_waits_when_redis_is_there(watched: Watched) -> None:
     watched.publisher.stop(5)
     assert watched.ledger.stream == {4: "a", 5: "b"}
     assert watched.publisher.open_jobs() == [CLAIM.job_id]
+
+
+def test_progress_is_noted_once_when_it_is_told() -> None:
+    """The newest of what waits; nothing more is said of it afterwards."""
+    watched = Watched()
+    watched.publisher.open(CLAIM)
+    for share in (0.1, 0.2, 0.3):
+        watched.publisher.progress(CLAIM.token, share)
+    watched.publisher.progress("another", 0.5)
+    watched.publisher.start()
+    wait_for(lambda: watched.ledger.shares, "a round trip")
+    watched.publisher.publish(rows("a"))
+    watched.publisher.end(CLAIM.token, SUCCEEDED)
+    watched.publisher.stop(5)
+    assert watched.ledger.shares == [0.3]
+    assert watched.ledger.settled == [SUCCEEDED]
+
+
+@pytest.mark.parametrize(("answer", "status"), [(Answer.CANCELING, JobStatus.CANCELED), (Answer.LOST, None)])
+def test_job_is_stopped_when_its_progress_is_not_wanted(answer: Answer, status: JobStatus | None) -> None:
+    """Someone asked to cancel it, or has it now."""
+    watched = Watched()
+    watched.ledger.answer = answer
+    watched.publisher.open(CLAIM)
+    watched.publisher.progress(CLAIM.token, 0.5)
+    watched.publisher.start()
+    wait_for(lambda: watched.closed, "the end")
+    watched.publisher.stop(5)
+    assert watched.stopped == [CLAIM.token]
+    assert [outcome.status for _, outcome in watched.closed] == [status]

@@ -9,7 +9,7 @@ from model_core.data.pixels import pixels_to_values
 from model_core.measures.picture_score import score_picture
 from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobKind, JobSpec, JobStatus
-from worker.contract.scores import RankSummary
+from worker.contract.scores import CompletionSummary
 
 
 def submit(client: Client, model: str) -> JobSpec:
@@ -33,7 +33,7 @@ def test_images_are_scored_when_a_job_ranks_them(
     assert record.status is JobStatus.SUCCEEDED
     loaded = load_model(model, models_dir=models_dir)
     values = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), loaded.config.values)
-    assert isinstance(record.result, RankSummary)
+    assert isinstance(record.result, CompletionSummary)
     expected = [score_picture(loaded, image).nats for image in values]
     np.testing.assert_allclose(record.result.sample_nats, expected, rtol=1e-5)
 
@@ -48,6 +48,6 @@ def test_images_are_ranked_when_the_worker_is_killed(client: Client, start_worke
     record = client.wait_end(spec.id)
     loaded = load_model("tiny-cnn", models_dir=models_dir)
     values = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), loaded.config.values)
-    assert isinstance(record.result, RankSummary)
+    assert isinstance(record.result, CompletionSummary)
     expected = [score_picture(loaded, image).nats for image in values]
     np.testing.assert_allclose(record.result.sample_nats, expected, rtol=1e-5)

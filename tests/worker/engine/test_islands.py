@@ -1,0 +1,207 @@
+"""Images by particles in the engine's thread: turns with everything else, whole images, honest ends."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_core import untrained
+from model_core.image_request import ImageRequest
+from model_core.posterior.completion import IslandsRun, Receipt, plan
+from model_core.posterior.island import ImpossibleError
+from model_core.posterior.marginals import Marginals
+from model_core.sampling.model_engine import Engine
+from tests.worker.harness import wait_for
+from worker.contract.events import RowDrawn
+from worker.contract.jobs import JobStatus, Priority
+from worker.engine.assessment import Assessment, Found
+from worker.engine.cohort import Cohort
+from worker.engine.islands import Islands
+from worker.engine.runner import Runner
+from worker.engine.scoring import assessed
+from worker.orders.claims import Claim, Outcome
+from worker.orders.images import Given, PlannedImage
+from worker.orders.orders import DrawOrder, Hole, ParticleOrder, ScoreOrder
+from worker.orders.usage import Usage
+
+HEIGHT, WIDTH = 8, 6
+MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
+MODEL.network.double()  # drawn by plain code: nothing has to be compiled
+KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
+HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0)
+
+
+class Heard:
+    """An outlet that keeps everything, and at which step of an island it came."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.rows: dict[str, list[list[RowDrawn]]] = {}
+        self.first: dict[str, int] = {}
+        self.shares: dict[str, list[float]] = {}
+        self.ends: dict[str, Outcome] = {}
+
+    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+        for token, entries in rows.items():
+            self.first.setdefault(token, self.steps)
+            self.rows.setdefault(token, []).append([RowDrawn.model_validate_json(entry) for entry in entries])
+
+    def progress(self, token: str, share: float) -> None:
+        self.shares.setdefault(token, []).append(share)
+
+    def end(self, token: str, outcome: Outcome) -> None:
+        self.ends[token] = outcome
+
+    def used(self, usage: Mapping[str, Usage]) -> None:
+        pass
+
+
+def order(token: str, *published: int, particles: int = 8) -> ParticleOrder:
+    claim = Claim(token, token, last_seq=0)
+    return ParticleOrder(claim, "m", 2, HOLE, seed=3, particles=particles, sweeps=0, published=published)
+
+
+class CountedRun(IslandsRun):
+    """Counts the steps of all runs, and does something at one of them."""
+
+    def __init__(self, asked: ParticleOrder, heard: Heard, at: Mapping[int, Callable[[], None]]) -> None:
+        given = asked.hole.given
+        assert given.values is not None
+        assert given.keep is not None
+        super().__init__(plan(MODEL, given.values, given.keep, 1.0), asked.seed, asked.particles, asked.sweeps)
+        self._heard = heard
+        self._at = at
+
+    def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
+        for step in super().steps(i):
+            self._heard.steps += 1
+            self._at.get(self._heard.steps, lambda: None)()
+            yield step
+
+
+def score(task: ScoreOrder | Assessment) -> Outcome | None:
+    assert isinstance(task, Assessment)
+    return assessed(task)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def start(heard: Heard) -> Iterator[Callable[..., Runner]]:
+    runners: list[Runner] = []
+
+    def start(new_run: Callable[[ParticleOrder], IslandsRun], *orders: ParticleOrder) -> Runner:
+        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4), HEIGHT)}, heard, score, islands=Islands(new_run))
+        for each in orders:
+            runner.submit(each)
+        runner.start()
+        runners.append(runner)
+        return runner
+
+    yield start
+    for runner in runners:
+        runner.stop()
+        runner.join(5)
+
+
+@pytest.mark.parametrize("arrives_at", [1, 20, 45])
+def test_first_row_of_a_sample_comes_early_when_islands_are_drawn(
+    start: Callable[..., Runner], heard: Heard, arrives_at: int
+) -> None:
+    """Within a quarter of the steps that the islands take, whenever it comes; and their job ends all the same."""
+    sample = DrawOrder(Claim("late", "late", 0), "m", 2, [PlannedImage(ImageRequest(seed=1, sample=0), skip=0)])
+    orders: list[Runner] = []
+    at = {arrives_at: lambda: orders[0].submit(sample)}
+    large = order("large", *[0] * 12)
+    orders.append(start(lambda asked: CountedRun(asked, heard, at), large))
+    wait_for(lambda: len(heard.ends) == 2, "both ends")
+    assert heard.first["late"] - arrives_at <= 0.25 * heard.steps
+    assert heard.steps > 100
+    assert [end.status for end in heard.ends.values()] == [JobStatus.SUCCEEDED] * 2
+
+
+def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
+    start: Callable[..., Runner], heard: Heard
+) -> None:
+    """One image does not wait behind forty, and has the bytes that it has alone."""
+    start(lambda asked: CountedRun(asked, heard, {}), order("large", *[0] * 40), order("small", 0))
+    wait_for(lambda: "small" in heard.ends, "the small job")
+    assert len(heard.rows.get("large", [])) < 5
+    alone = CountedRun(order("small", 0), Heard(), {}).draw(0)
+    (rows,) = heard.rows["small"]
+    assert [(row.sample, row.y) for row in rows] == [(0, y) for y in range(HEIGHT)]
+    assert b"".join(row.pixel_bytes() for row in rows) == (255 * alone[0]).astype(np.uint8).tobytes()
+
+
+def test_published_images_are_not_published_again_when_a_job_is_resumed(
+    start: Callable[..., Runner], heard: Heard
+) -> None:
+    """All islands are drawn, so that receipt and maps are the same; an image of which some rows are out gets the
+    others. Progress rises to the end."""
+    start(lambda asked: CountedRun(asked, heard, {}), order("again", HEIGHT, 3, 0), order("first", 0, 0, 0))
+    wait_for(lambda: len(heard.ends) == 2, "both ends")
+    assert [[(row.sample, row.y) for row in rows] for rows in heard.rows["again"]] == [
+        [(1, y) for y in range(3, HEIGHT)],
+        [(2, y) for y in range(HEIGHT)],
+    ]
+    assert heard.ends["again"] == heard.ends["first"]
+    shares = heard.shares["again"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(shares) > 3 * 5
+
+
+class Impossible:
+    """What the model finds impossible."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def steps(self, i: int) -> Iterator[float]:
+        yield 0.1
+        raise self._error
+
+    def receipt(self) -> Found:
+        return Receipt(False, "none"), Marginals(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ImpossibleError("the model finds it so"), "impossible-picture"), (FloatingPointError("NaN"), "drawing-failed")],
+)
+def test_one_job_fails_when_it_cannot_be_drawn(
+    start: Callable[..., Runner], heard: Heard, error: Exception, kind: str
+) -> None:
+    """In words; the others go on, withdrawn ones are gone."""
+    runs = {"bad": Impossible(error)}
+    runner = start(
+        lambda asked: runs.get(asked.claim.token) or CountedRun(asked, heard, {}),
+        order("bad", 0),
+        order("good", *[0] * 3),
+        order("unwanted", *[0] * 99),
+    )
+    runner.withdraw("unwanted")
+    wait_for(lambda: len(heard.ends) == 2, "both ends")
+    failure = heard.ends["bad"].error
+    assert failure is not None
+    assert failure.type == kind
+    assert str(error) in failure.detail
+    assert heard.ends["good"].status is JobStatus.SUCCEEDED
+    assert "unwanted" not in heard.ends
+
+
+def test_priority_counts_when_islands_wait(start: Callable[..., Runner], heard: Heard) -> None:
+    """Four interactive images for each bulk one."""
+    islands = Islands(lambda asked: CountedRun(asked, heard, {}))
+    for token, priority in (("bulk", Priority.BULK), ("asked", Priority.INTERACTIVE)):
+        islands.add(ParticleOrder(Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority))
+    done = []
+    while len(done) < 8:
+        stepped = islands.step("m")
+        if stepped.image is not None:
+            done.append(stepped.order.claim.token)
+    assert done.count("asked") >= 6

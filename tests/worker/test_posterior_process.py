@@ -1,0 +1,233 @@
+"""Completions by `posterior` in real worker processes: what the library draws, however the worker is disturbed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from model_core import complete, load_model, save_model, untrained
+from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.measures.picture_score import score_picture
+from model_core.mixing import mix
+from model_core.models import Member, Model
+from model_core.orientation import Orientation, turn
+from model_core.posterior.plan import best_member, given_behind
+from tests.worker.harness import Client, StartWorker, wait_for
+from worker.contract import keys
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus, Pixel
+from worker.contract.kinds import JobKind, Method
+from worker.contract.scores import CompletionSummary, ScoreSummary, unpack_map
+
+SIDE = 6
+SLOW = 0.03
+"""Seconds after each step."""
+FOUR: tuple[Orientation, ...] = ("none", "flip_top_bottom", "transpose", "rotate_90")
+HOLES = {
+    "centre": np.pad(np.zeros((2, 2), np.uint8), 2, constant_values=1),
+    "left": np.repeat([[0, 0, 0, 1, 1, 1]], SIDE, 0).astype(np.uint8),
+    "lower": np.repeat([[1], [1], [1], [0], [0], [0]], SIDE, 1).astype(np.uint8),
+    "all": np.zeros((SIDE, SIDE), np.uint8),
+}
+"""keep (H, W): 1 = given."""
+
+
+def awake(seed: int, orientation: Orientation, **size: int) -> Model:
+    """Random weights that are not small: what is given matters."""
+    model = untrained("mnist-row-lstm", seed, height=SIDE, width=SIDE, layers=1, hidden=4, head=4, **size)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.network.parameters():
+        parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return Model((Member(model.network, orientation),), model.card)
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny-four` (a mixture of four members) and `tiny-colour` (3 colours, 4 values), both 6 x 6."""
+    directory = tmp_path_factory.mktemp("posterior")
+    mix([awake(seed, orientation) for seed, orientation in enumerate(FOUR)], directory / "tiny-four")
+    save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
+    return directory
+
+
+@dataclass(frozen=True)
+class Case:
+    """A completion, and what the library makes of it."""
+
+    model: Model
+    hole: str
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        config = self.model.config
+        return np.random.default_rng(3).integers(0, config.values, (config.channels, SIDE, SIDE))
+
+    @property
+    def keep(self) -> NDArray[np.uint8]:
+        return HOLES[self.hole]
+
+    def submit(self, client: Client, **changes: object) -> JobSpec:
+        keep = self.keep.astype(bool)
+        orientations = [member.orientation for member in self.model.members]
+        behind = given_behind(turn(keep, orientations[best_member(keep, orientations)]))
+        pixels = values_to_pixels(self.values, self.model.config.values).transpose(1, 2, 0)
+        fields = {
+            "kind": JobKind.COMPLETE,
+            "model": self.model.card.name,
+            "method": Method.POSTERIOR,
+            "version": 2,
+            "filled_pixels": int((~keep).sum()),
+            "given_behind": behind,
+            "particles": 5,
+        }
+        return client.submit(pixels.tobytes(), self.keep.tobytes(), **fields | changes)
+
+    def check(self, client: Client, spec: JobSpec) -> JobRecord:
+        """Images, receipt and maps are the library's."""
+        record = client.wait_end(spec.id)
+        assert record.status is JobStatus.SUCCEEDED, record.error
+        assert record.rows_done == spec.rows_total
+        known, keep = torch.from_numpy(self.values), torch.from_numpy(self.keep).bool()
+        expected = complete(self.model, known, keep, spec.n, spec.seed, particles=spec.particles, sweeps=spec.sweeps)
+        levels = self.model.config.values
+        drawn = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), levels)
+        np.testing.assert_array_equal(drawn, expected.values.numpy())
+        assert isinstance(record.result, CompletionSummary)
+        assert record.result.posterior is not None
+        assert record.result.posterior.model_dump() == pytest.approx(expected.receipt.to_dict())
+        assert record.result.values == levels
+        for field, found in (("mean", expected.mean), ("entropy", expected.entropy_bits)):
+            assert found is not None
+            raw = client.redis.hget(keys.image(spec.id), field)
+            stored = np.array(unpack_map(raw, SIDE, SIDE, spec.channels))
+            np.testing.assert_allclose(stored, found.numpy().transpose(1, 2, 0), atol=1e-6)
+        return record
+
+
+@pytest.fixture
+def four(models_dir: Path) -> Model:
+    return load_model("tiny-four", models_dir=models_dir)
+
+
+@pytest.fixture
+def colour(models_dir: Path) -> Model:
+    return load_model("tiny-colour", models_dir=models_dir)
+
+
+def test_completions_are_the_library_s_when_many_are_drawn(
+    client: Client, start_worker: StartWorker, four: Model, colour: Model
+) -> None:
+    """By particles, with sweeps, in a turned member, of nothing given: in company, with one particle stage for each
+    model, the same bytes as alone, and ranked as POST /score would."""
+    start_worker(slots=2)
+    centre = Case(four, "centre")
+    jobs = [
+        (centre, centre.submit(client, n=3, rank=True)),
+        (centre, centre.submit(client, n=1, particles=7, seed=8)),
+        (Case(four, "left"), Case(four, "left").submit(client, n=3)),
+        (Case(four, "lower"), Case(four, "lower").submit(client, n=3, rank=True)),
+        (Case(four, "all"), Case(four, "all").submit(client)),
+        (Case(colour, "left"), Case(colour, "left").submit(client, n=2, sweeps=1, temperature=1.0)),
+    ]
+    records = [case.check(client, spec) for case, spec in jobs]
+    receipts = [record.result.posterior for record in records if isinstance(record.result, CompletionSummary)]
+    assert [(each.exact, each.particles) for each in receipts if each] == [
+        (False, 5),
+        (False, 7),
+        (True, 0),
+        (True, 0),
+        (True, 0),
+        (False, 5),
+    ]
+    assert [each.member for each in receipts if each][2:5] == ["rotate_90", "none", "none"]
+    for record in (records[0], records[3]):
+        assert isinstance(record.result, CompletionSummary)
+        images = pixels_to_values(client.images(record.spec).transpose(0, 3, 1, 2), 2)
+        expected = [score_picture(four, image).nats for image in images]
+        assert record.result.sample_nats == pytest.approx(expected, rel=1e-5)
+    alone = centre.submit(client, n=1)
+    client.wait_end(alone.id)
+    np.testing.assert_array_equal(client.images(alone)[0], client.images(jobs[0][1])[0])
+    client.wait_idle()
+
+
+def test_completions_go_on_when_the_worker_is_killed(client: Client, start_worker: StartWorker, four: Model) -> None:
+    """An image comes whole; what is published stays and is not published again; receipt and maps are those of an
+    undisturbed run, and progress never goes back."""
+    doomed = start_worker(step_delay_s=SLOW, slots=1, express_slots=0)
+    cases = [Case(four, "centre"), Case(four, "left")]
+    specs = [case.submit(client, n=n) for case, n in zip(cases, (3, 40), strict=True)]
+    by_particles = specs[0]
+    seen = [0.0]
+
+    def look(rows: int) -> bool:
+        seen.append(client.record(by_particles.id).progress)
+        return all(len(client.rows(spec.id)) >= rows for spec in specs)
+
+    wait_for(lambda: look(SIDE), "an image of each job")
+    doomed.kill()
+    before = [client.rows(spec.id) for spec in specs]
+    assert all(len(rows) % SIDE == 0 and len(rows) < spec.rows_total for rows, spec in zip(before, specs, strict=True))
+    start_worker()
+    wait_for(lambda: look(3 * SIDE), "the last rows")
+    for case, spec, rows in zip(cases, specs, before, strict=True):
+        case.check(client, spec)
+        assert client.attempts(spec.id) == 2
+        assert client.rows(spec.id)[: len(rows)] == rows
+    assert seen == sorted(seen)
+    assert any(0 < share < 1 / 3 for share in seen)
+    assert client.record(by_particles.id).progress == 1
+
+
+def test_particles_stop_when_the_job_is_canceled_or_the_worker_is_told_to(
+    client: Client, start_worker: StartWorker, four: Model
+) -> None:
+    """Within a step; a job that is handed back goes on elsewhere with the same bytes."""
+    first = start_worker(step_delay_s=SLOW, drain_grace_s=0)
+    case = Case(four, "centre")
+    canceled, other = case.submit(client, n=40), case.submit(client, n=16, seed=4)
+    wait_for(lambda: client.record(canceled.id).progress > 0, "the first steps")
+    assert client.cancel(canceled.id) == "canceling"
+    record = client.wait_end(canceled.id)
+    assert record.status is JobStatus.CANCELED
+    assert record.progress < 0.5
+    wait_for(lambda: client.record(other.id).progress > 0, "the other's first steps")
+    first.terminate()
+    assert first.wait() == 0
+    assert client.status(other.id) is JobStatus.QUEUED
+    start_worker()
+    case.check(client, other)
+
+
+def test_a_description_without_a_method_is_clamped(client: Client, start_worker: StartWorker, four: Model) -> None:
+    """As an earlier API wrote it: the first member draws, and nothing is said of the posterior."""
+    start_worker()
+    case = Case(four, "centre")
+    old = case.submit(client, method=Method.CLAMP, version=1, particles=32, given_behind=0)
+    assert not {"method", "particles", "sweeps", "version", "given_behind"} & json.loads(old.entry()).keys()
+    record = client.wait_end(old.id)
+    assert (record.status, record.result) == (JobStatus.SUCCEEDED, None)
+    known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
+    drawn = complete(four, known, keep, 1, old.seed, method="clamp").values.numpy()
+    np.testing.assert_array_equal(pixels_to_values(client.images(old).transpose(0, 3, 1, 2), 2), drawn)
+
+
+def test_a_score_of_a_mixture_says_whose_map_it_is(client: Client, start_worker: StartWorker, four: Model) -> None:
+    """The mixture's nats, and those of the member that finds the picture likeliest, whose bits the map shows."""
+    start_worker()
+    values = Case(four, "all").values
+    pixels = values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
+    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model="tiny-four", pixel=Pixel(x=2, y=1))
+    result = client.wait_end(spec.id).result
+    expected = score_picture(four, values)
+    assert isinstance(result, ScoreSummary)
+    assert (result.nats, result.member_nats) == pytest.approx((expected.nats, expected.member_nats), rel=1e-6)
+    assert result.member == expected.member
+    raw = client.redis.hget(keys.image(spec.id), "bits")
+    bits = np.array(unpack_map(raw, SIDE, SIDE, 1))
+    assert bits.sum() * np.log(2) == pytest.approx(expected.member_nats, rel=1e-5)
+    assert result.pixel is not None
+    assert result.pixel.colours[0].bits == pytest.approx(bits[1, 2, 0], rel=1e-4)

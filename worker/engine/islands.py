@@ -1,0 +1,139 @@
+"""Images that are drawn by particles: one island at a time of each model, one step of it at a time.
+
+Islands of several jobs take turns image by image, by the scheduler's rules. Knows claims only by their token.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engine.assessment import Found
+from worker.engine.scheduler import Scheduler
+from worker.orders.orders import ParticleOrder
+
+SHARE_TOLD = 0.01
+"""How much more of a job's work must be done before it is told again."""
+
+
+class Run(Protocol):
+    """model_core.posterior.completion.IslandsRun, as far as it is used here."""
+
+    def steps(self, i: int, /) -> Iterator[float | NDArray[np.int64]]: ...
+    def receipt(self) -> Found: ...
+
+
+@dataclass
+class _Job:
+    order: ParticleOrder
+    run: Run | None = None
+    """From its first island on."""
+    images: list[NDArray[np.int64]] = field(default_factory=list)
+    told: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Island:
+    token: str
+    steps: Iterator[float | NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step of a job brought."""
+
+    order: ParticleOrder
+    share: float | None = None
+    """How much of the job's work is done, 0 to 1; None where that is hardly more than was told before."""
+    sample: int = 0
+    image: NDArray[np.int64] | None = None
+    """The sample (C, H, W), once it is final."""
+    images: NDArray[np.int64] | None = None
+    """All of the job's (n, C, H, W), with its last one."""
+    found: Found | None = None
+
+
+class IslandError(Exception):
+    """A job cannot be drawn any further."""
+
+    def __init__(self, order: ParticleOrder, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.order = order
+        self.reason = reason
+
+
+class Islands:
+    """new_run(order): what draws the job's islands; several runs of a model may be open, but only one is in a step."""
+
+    def __init__(self, new_run: Callable[[ParticleOrder], Run]) -> None:
+        self._new_run = new_run
+        self._scheduler: Scheduler[int] = Scheduler()
+        self._jobs: dict[str, _Job] = {}
+        self._seated: dict[str, _Island] = {}
+
+    def add(self, order: ParticleOrder) -> None:
+        """The token must be new."""
+        token = order.claim.token
+        self._jobs[token] = _Job(order)
+        self._scheduler.add(token, order.model, range(len(order.published)), order.priority)
+
+    def forget(self, token: str) -> None:
+        """Do no more for this claim."""
+        job = self._jobs.pop(token, None)
+        if job is None:
+            return
+        self._scheduler.drop(token)
+        seated = self._seated.get(job.order.model)
+        if seated is not None and seated.token == token:
+            del self._seated[job.order.model]
+
+    @property
+    def models(self) -> list[str]:
+        """Those with work."""
+        return sorted({job.order.model for job in self._jobs.values()})
+
+    def step(self, model: str) -> Stepped:
+        """One step of the island that is being drawn, or of the next one. Raises IslandError; the job is forgotten."""
+        island = self._island(model)
+        job = self._jobs[island.token]
+        try:
+            done = next(island.steps)
+            return self._image_done(job, done) if isinstance(done, np.ndarray) else self._went_on(job, done)
+        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+            self.forget(island.token)
+            raise IslandError(job.order, error) from error
+
+    def _island(self, model: str) -> _Island:
+        if model not in self._seated:
+            found = self._scheduler.next_image(model)
+            assert found is not None, "a model without work has no turn"
+            token, sample = found
+            self._seated[model] = _Island(token, self._drawn(self._jobs[token], sample))
+        return self._seated[model]
+
+    def _drawn(self, job: _Job, sample: int) -> Iterator[float | NDArray[np.int64]]:
+        if job.run is None:
+            job.run = self._new_run(job.order)
+        yield from job.run.steps(sample)
+
+    def _went_on(self, job: _Job, done: float) -> Stepped:
+        share = (len(job.images) + done) / len(job.order.published)
+        if share < job.told + SHARE_TOLD:
+            return Stepped(job.order)
+        job.told = share
+        return Stepped(job.order, share)
+
+    def _image_done(self, job: _Job, image: NDArray[np.int64]) -> Stepped:
+        order = job.order
+        del self._seated[order.model]
+        sample = len(job.images)
+        job.images.append(image)
+        share = (sample + 1) / len(order.published)
+        self._scheduler.leave(order.claim.token)
+        if len(job.images) < len(order.published):
+            return Stepped(order, share, sample, image)
+        assert job.run is not None
+        del self._jobs[order.claim.token]
+        return Stepped(order, share, sample, image, np.stack(job.images), job.run.receipt())
