@@ -13,7 +13,8 @@
     ├── TooLargeError         ├── StoreFullError
     ├── WrongMediaTypeError   ├── TooManyStreamsError
     ├── ActiveJobError        ├── OtherVersionJobError
-    │                         └── StoreDownError
+    ├── NoMarginalsError      └── StoreDownError
+    └── NoMarginalsYetError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -63,6 +64,14 @@ class NoScoreError(RefusedError):
 
 class NoScoreYetError(RefusedError):
     """The picture is not scored yet."""
+
+
+class NoMarginalsError(RefusedError):
+    """The job is no completion by `posterior`, or ended without one."""
+
+
+class NoMarginalsYetError(RefusedError):
+    """The completion is not drawn yet."""
 
 
 class ExpiredJobError(RefusedError):

@@ -9,7 +9,7 @@ from app import examples
 from app.error_handlers import MEDIA_TYPE
 from app.event_data import EventData
 from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
-from app.schemas import Problem
+from app.schemas import MarginalMap, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _EVENTS = "text/event-stream"
@@ -127,6 +127,7 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     for model in (Problem, EventData):
         document = model.model_json_schema(ref_template=_REFERENCE, mode="serialization")
         schemas |= {**document.pop("$defs"), model.__name__: document, **schemas}
+    schemas["MarginalMap"] = MarginalMap.model_json_schema(ref_template=_REFERENCE)  # of a call that says PNG
     schemas["Job"]["examples"] = [examples.JOB]  # FastAPI leaves out what is null, though it is required
     schema["components"]["securitySchemes"] = _KEYS
     schema["security"] = [{}, *({name: []} for name in _KEYS)]

@@ -1,5 +1,6 @@
 """What the calls that make a job take. Unknown fields are refused: a misspelt one would otherwise pass unnoticed."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import UploadFile
@@ -10,7 +11,18 @@ from app.errors import BadParameterError
 from app.imaging.decode import Role
 from app.schemas import Int64, Model
 from app.services.submission import JobOptions
-from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Pixel, Priority
+from worker.contract.jobs import (
+    MAX_PARTICLES,
+    MAX_PARTICLES_OF_JOB,
+    MAX_SEED,
+    MAX_SWEEPS,
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    PARTICLES,
+    Pixel,
+    Priority,
+)
+from worker.contract.kinds import Method
 
 MAX_IMAGES = 64
 
@@ -49,6 +61,15 @@ class SampleRequest(BaseModel):
     priority: _PriorityWord = _PRIORITY
 
 
+_METHOD: Any = Field(
+    default=None,
+    description="`posterior`: the hole is drawn given everything that is given, also below and to the right of it: "
+    "exactly where that is possible, else by particles. `clamp`: each pixel is drawn given what is above and to the "
+    "left of it; what is given behind it is kept, but not looked ahead to. Without it the model's first one: "
+    "`GET /models` lists them.",
+)
+
+
 class CompleteForm(BaseModel):
     """Fill the hole of an image."""
 
@@ -70,6 +91,22 @@ class CompleteForm(BaseModel):
     rank: bool = Field(
         default=False,
         description="Score the completions, and list them with the likeliest first in `result.ranking`.",
+    )
+    method: Literal["posterior", "clamp"] | None = _METHOD
+    particles: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_PARTICLES,
+        description="Of `posterior`, where it is not exact: how many images are weighed against each other for each "
+        f"that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
+        f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
+    )
+    sweeps: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_SWEEPS,
+        description="Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. "
+        "Each time brings it closer, and takes as long as the first.",
     )
     priority: _PriorityWord = _PRIORITY
 
@@ -117,17 +154,54 @@ def may_resize(body: JobRequest) -> bool:
     return not isinstance(body, SampleRequest) and body.fit == "resize"
 
 
+def asked_of(body: JobRequest) -> dict[str, Any]:
+    """What the body says beside its files: by this a repeated request is known. Fields that came later count where
+    something is said in them, so that a request means the same before and after an upgrade."""
+    said = body.model_dump(exclude=set(FILES))
+    later = {name: type(body).model_fields[name].default for name in _LATER if name in said}
+    return {name: value for name, value in said.items() if name not in later or value != later[name]}
+
+
+_LATER = ("method", "particles", "sweeps")
+
+
 def options_of(body: JobRequest, model: Model) -> JobOptions:
-    """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have."""
+    """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have, and for
+    a way to complete that the model does not have or not so far."""
     if isinstance(body, ScoreForm):
         return JobOptions(seed=0, pixel=_pixel(body, model))
-    return JobOptions(
+    options = JobOptions(
         seed=body.seed,
         n=body.n,
         temperature=body.temperature,
         priority=None if body.priority is None else Priority(body.priority),
         rank=isinstance(body, CompleteForm) and body.rank,
     )
+    return replace(options, **_method(body, model)) if isinstance(body, CompleteForm) else options
+
+
+def _method(form: CompleteForm, model: Model) -> dict[str, Any]:
+    """How a completion is drawn, as fields of JobOptions."""
+    method = next(iter(model.methods), Method.CLAMP) if form.method is None else Method(form.method)
+    if method is Method.CLAMP:
+        return {}
+    if method not in model.methods:
+        raise BadParameterError(_why_no_posterior(model), field="method")
+    particles = form.particles or min(PARTICLES, model.max_particles)
+    if particles > model.max_particles:
+        detail = f"particles: expected at most {model.max_particles}, for which the model's workers have room"
+        raise BadParameterError(detail, field="particles")
+    if form.n * particles > MAX_PARTICLES_OF_JOB:
+        most = MAX_PARTICLES_OF_JOB // form.n
+        detail = f"particles: expected at most {most} for {form.n} images ({MAX_PARTICLES_OF_JOB} for all of them)"
+        raise BadParameterError(detail, field="particles")
+    return {"method": method, "particles": particles, "sweeps": form.sweeps}
+
+
+def _why_no_posterior(model: Model) -> str:
+    if model.small_height:
+        return "method: this is a Multi-Scale model, which has no posterior; expected clamp"
+    return "method: no worker that holds this model offers posterior; expected clamp"
 
 
 def _pixel(form: ScoreForm, model: Model) -> Pixel | None:

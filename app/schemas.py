@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kinds import JobKind
-from worker.contract.scores import ScoreSummary
+from worker.contract.kinds import JobKind, Method
+from worker.contract.scores import Receipt, ScoreSummary
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
@@ -44,6 +44,10 @@ class JobResult(_Answer):
     """Where each sample is, in order."""
     ranking: list[RankedImage] | None = None
     """Of a completion with `rank`: likeliest first."""
+    posterior: Receipt | None = None
+    """Of a completion by `posterior`: how good its images are."""
+    marginals: str | None = None
+    """Of a completion by `posterior`: where the map is of what was expected of each pixel."""
 
 
 class ScoreResult(ScoreSummary):
@@ -67,6 +71,26 @@ class ScoreMap(_Answer):
     channels: int
     """C: 1 or 3."""
     bits: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
+
+
+class MarginalMap(_Answer):
+    """What a completion by `posterior` expects of each colour of each pixel, given everything that is given."""
+
+    of: Literal["mean", "entropy"]
+    """`mean`: the expected value; of a pixel that is given, its value. `entropy`: how uncertain it is, in bits."""
+    height: int
+    """H."""
+    width: int
+    """W."""
+    channels: int
+    """C: 1 or 3."""
+    values: int
+    """V: how many values a colour takes. A mean is from 0 to V - 1, an entropy from 0 to log2 V."""
+    draws: int
+    """From how many weighted draws this is averaged: all particles of all images."""
+    ancestors: int
+    """From how many different draws at the beginning those descend, at least. Few of them: do not trust it too far."""
+    map: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
 class Job(_Answer):
@@ -101,6 +125,12 @@ class Job(_Answer):
     """Of the first image of a Multi-Scale model; 0 for others."""
     filled_pixels: int | None
     """How many pixels of a completion are drawn; the others are kept."""
+    method: Method | None
+    """How a completion is drawn; null for other jobs."""
+    particles: int | None
+    """Of a completion by `posterior`: of each image, where it cannot be drawn exactly; else null."""
+    sweeps: int | None
+    """Of a completion by `posterior`: how often each image is drawn anew; else null."""
     created_at: datetime
     """When it was accepted, by Redis's clock, as all times here."""
     started_at: datetime | None
@@ -114,7 +144,12 @@ class Job(_Answer):
         "them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; "
         "null until one has it."
     )
-    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
+    progress: float = Field(
+        ge=0,
+        le=1,
+        description="How much of the work is done: of images that come row by row, the rows; of images that are drawn "
+        "by particles, what these have done so far too.",
+    )
     rows_done: int
     """Over all samples and both stages."""
     rows_total: int
@@ -180,6 +215,15 @@ class Model(_Answer):
     """The same in bits for each colour of each pixel."""
     digest: str
     """sha256 of the weights."""
+    title: str
+    """What people call the network: its name in the paper."""
+    members: list[str]
+    """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
+    with one of them."""
+    methods: list[Method]
+    """How it completes, the usual way first."""
+    max_particles: int
+    """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
     can: list[JobKind]
     """Which calls take it."""
     loaded_on: list[WorkerPlace]
@@ -208,6 +252,12 @@ class Ready(_Answer):
 class Limits(_Answer):
     n: int
     """Images of one job."""
+    particles: int
+    """Of one image; a model may have room for fewer."""
+    particles_of_job: int
+    """Of all images of one job together."""
+    sweeps: int
+    """Of one completion."""
     seed: Int64
     """The largest."""
     temperature_min: float

@@ -4,7 +4,7 @@ White (128 and above) in the mask = fill, black = keep. Without a mask, pixels w
 Transparency is composited on black, in images and in masks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from PIL import Image
@@ -33,6 +33,14 @@ class GivenPixels:
         """How many pixels are to be filled; None where the whole picture is given."""
         return self.keep.count(0) or None
 
+    def behind(self, shape: "Shape", members: Iterable[str]) -> int:
+        """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest, of a
+        model whose members have these orientations."""
+        keep = Image.frombytes("L", shape.size, self.keep)
+        known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
+        turned = (keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known)
+        return min((_behind(each.tobytes()) for each in turned), default=_behind(self.keep))
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -40,10 +48,21 @@ class Shape:
     width: int
     channels: int
 
+    @classmethod
+    def of(cls, model: Model) -> "Shape":
+        """That of the images which a model draws."""
+        return cls(model.height, model.width, model.channels)
+
     @property
     def size(self) -> tuple[int, int]:
         """As Pillow has it: width first."""
         return self.width, self.height
+
+
+def _behind(keep: bytes) -> int:
+    """How many are given after the first that is not."""
+    first = keep.find(0)
+    return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
@@ -53,7 +72,7 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> Given
     """
     image = files["image"]
     assert image is not None
-    shape = Shape(model.height, model.width, model.channels)
+    shape = Shape.of(model)
     if wanted is Input.PICTURE_AND_KEEP:
         return _with_a_hole(image, files.get("mask"), shape, resize)
     if wanted is Input.SMALL_PICTURE:

@@ -9,8 +9,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
+from app.schemas import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
+from worker.contract.kinds import Method
 from worker.contract.scores import ScoreSummary
 
 MAX_SIDE = 4096
@@ -56,6 +58,14 @@ class Canvas:
         origin = {"model": spec.model, "digest": spec.digest, "nats": repr(score.nats), "scale": scale}
         return cls(1, spec.height, spec.width, 3, {0: heat}, origin)
 
+    @classmethod
+    def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":
+        """A map of what was expected, with its scale."""
+        top = found.values - 1 if found.of == "mean" else math.log2(found.values)
+        pixels = bytes(min(255, round(255 * value / top)) for row in found.map for pixel in row for value in pixel)
+        scale = f"{found.of}: black 0, white {top:g}"
+        return cls(1, spec.height, spec.width, spec.channels, {0: pixels}, {**origin_of(spec), "scale": scale})
+
 
 def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
     return (spec.small_height, spec.small_width) if stage is Stage.SMALL else (spec.height, spec.width)
@@ -92,13 +102,16 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
 
 def origin_of(spec: JobSpec) -> dict[str, str]:
     """What it takes to draw the same picture again."""
-    return {
+    origin = {
         "kind": spec.kind.value,
         "model": spec.model,
         "digest": spec.digest,
         "seed": str(spec.seed),
         "temperature": repr(spec.temperature),
     }
+    if spec.method is Method.POSTERIOR:
+        origin |= {"method": spec.method.value, "particles": str(spec.particles), "sweeps": str(spec.sweeps)}
+    return origin
 
 
 def _png(image: Image.Image, scale: int, text: Mapping[str, str]) -> bytes:

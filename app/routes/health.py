@@ -16,7 +16,14 @@ from app.redis_connections import STORE_TROUBLE
 from app.request_bodies import MAX_IMAGES
 from app.routes.preferences import MAX_WAIT_S
 from app.schemas import Alive, Info, Limits, Ready
-from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from worker.contract.jobs import (
+    MAX_PARTICLES,
+    MAX_PARTICLES_OF_JOB,
+    MAX_SEED,
+    MAX_SWEEPS,
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+)
 from worker.contract.keys import RESULT_TTL_S
 
 router = APIRouter(tags=["server"])
@@ -44,6 +51,9 @@ async def info(services: ServicesDep) -> Info:
     settings = services.settings
     limits = Limits(
         n=MAX_IMAGES,
+        particles=MAX_PARTICLES,
+        particles_of_job=MAX_PARTICLES_OF_JOB,
+        sweeps=MAX_SWEEPS,
         seed=MAX_SEED,
         temperature_min=MIN_TEMPERATURE,
         temperature_max=MAX_TEMPERATURE,

@@ -1,16 +1,19 @@
-"""GET /jobs/{id}/image: what a job has drawn. GET /jobs/{id}/score-map: the numbers of a score."""
+"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /score-map, the numbers of a score; /marginals,
+what a completion expects of each pixel."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
 from app.openapi import refusals
 from app.request_bodies import MAX_IMAGES
+from app.routes.preferences import Media, liked
 from app.routes.streams import StreamedResponse
 from app.schemas import ScoreMap
 from app.services.followed_picture import FollowedPicture
@@ -63,20 +66,18 @@ async def get_image(
         raise BadParameterError("follow: one sample at a time, not the grid")
     if query.follow and not record.status.is_terminal:
         return await _followed(record, query, services)
-    headers = _caching(record, query)
+    headers = _caching(record, f"{query.stage}.{'grid' if query.grid else query.sample}.{query.scale}")
     if if_none_match is not None and if_none_match == headers.get("ETag"):
         return Response(status_code=304, headers=headers)
     sample = None if query.grid else query.sample
     return PngResponse(await services.pictures.png(record, query.stage, sample, query.scale), headers=headers)
 
 
-def _caching(record: JobRecord, query: ImageQuery) -> dict[str, str]:
-    """A picture may be kept once the job has ended: from then on it never changes."""
+def _caching(record: JobRecord, which: str) -> dict[str, str]:
+    """A picture, or `which` of those there are, may be kept once the job has ended: from then on it never changes."""
     if not record.status.is_terminal:
         return {"Cache-Control": "no-store"}
-    which = "grid" if query.grid else query.sample
-    tag = f'"{record.spec.id}.{query.stage}.{which}.{query.scale}"'
-    return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": tag}
+    return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": f'"{record.spec.id}.{which}"'}
 
 
 async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
@@ -97,3 +98,46 @@ async def get_score_map(job_id: JobId, services: ServicesDep, caller: CallerDep)
     """The bits of every variable of a scored picture. 409 until it is scored, 404 where nothing was."""
     record = await services.jobs.record(job_id, caller.owner)
     return await services.pictures.score_map(record)
+
+
+class MarginalsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    of: Literal["mean", "entropy"] = Field(
+        default="mean", description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is."
+    )
+    scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel of a PNG becomes.")
+
+
+@router.get(
+    "/jobs/{job_id}/marginals",
+    operation_id="get_marginals",
+    response_class=PngResponse,
+    responses={
+        200: {"description": "PNG; with `Accept: application/json` the numbers, a `MarginalMap`"},
+        304: {"description": "Unchanged"},
+        **refusals(401, 404, 409, 410, 422, 503),
+    },
+)
+async def get_marginals(
+    job_id: JobId,
+    query: Annotated[MarginalsQuery, Query()],
+    services: ServicesDep,
+    caller: CallerDep,
+    request: Request,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """What a completion by `posterior` expects of each pixel, averaged over all its weighted draws.
+
+    As a picture: a mean as the pixel that it would be; an entropy from black (0: certain, or given) to white (log2 of
+    the number of values). As JSON the numbers, and from how many draws they come. 409 until the job has ended, 404
+    where there are none.
+    """
+    record = await services.jobs.record(job_id, caller.owner)
+    media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
+    headers = {**_caching(record, f"{query.of}.{query.scale}.{media.name}"), "Vary": "Accept"}
+    found = await services.pictures.marginals(record, query.of)
+    if if_none_match is not None and if_none_match == headers.get("ETag"):
+        return Response(status_code=304, headers=headers)
+    if media is Media.JSON:
+        return JSONResponse(found.model_dump(), headers=headers)
+    return PngResponse(await services.pictures.marginals_png(record.spec, found, query.scale), headers=headers)

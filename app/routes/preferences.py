@@ -4,6 +4,7 @@ They are declared in app.openapi, and read here: FastAPI would take as long to l
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,15 +44,15 @@ def preferences_of(headers: Headers) -> Preferences:
         raise BadParameterError(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
     wanted = _WAIT.search(headers.get("prefer", ""))
     wait_s = min(int(wanted[1]), MAX_WAIT_S) if wanted else 0
-    return Preferences(_media(headers.get("accept", "")), wait_s, key)
+    return Preferences(liked(headers.get("accept", ""), tuple(Media)), wait_s, key)
 
 
-def _media(accept: str) -> Media:
-    """The type that the client likes best among those there are; JSON where it likes none of them."""
-    best, liking = Media.JSON, 0.0
+def liked(accept: str, among: Sequence[Media]) -> Media:
+    """The type that a client with this `Accept` likes best of some; the first one where it names none of them."""
+    best, liking = among[0], 0.0
     for part in accept.split(","):
         name = part.partition(";")[0].strip().lower()
-        if name in tuple(Media) and (quality := _quality(part)) > liking:
+        if name in among and (quality := _quality(part)) > liking:
             best, liking = Media(name), quality
     return best
 

@@ -12,12 +12,12 @@ from app.imaging.decode import Role
 from app.imaging.given import Files, read_given
 from app.openapi import job_responses, preference_headers, refusals
 from app.request_bodies import (
-    FILES,
     CompleteForm,
     JobRequest,
     SampleRequest,
     ScoreForm,
     UpsampleForm,
+    asked_of,
     may_resize,
     options_of,
     uploads_of,
@@ -51,9 +51,11 @@ async def sample(body: SampleRequest, request: Request) -> Response:
 async def complete(form: Annotated[CompleteForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
     """Fill the hole of an image, `n` times: known pixels stay as they are, `filled_pixels` says how many are drawn.
 
-    A drawn pixel sees the pixels above it and to its left, given or drawn. Given pixels below it are kept, but not
-    looked ahead to. With `rank` the completions are scored as whole images, so that those which lead up to what is
-    given below come first.
+    By `posterior`, the usual method, the hole is drawn given all that is given, wherever it is. `result.posterior` says
+    how well: `exact`, or by how many particles, and how many of them counted. `GET /jobs/{id}/marginals` shows what was
+    expected of each pixel. An image that is drawn by particles, or in another order than from the top down, comes
+    whole. By `clamp` a drawn pixel sees the pixels above it and to its left; given pixels below it are kept, but not
+    looked ahead to. With `rank` the completions are scored as whole images, likeliest first.
     """
     return await accept(JobKind.COMPLETE, form, request)
 
@@ -99,16 +101,16 @@ async def _submit(
 ) -> Submitted:
     await services.submission.expect_room()
     model = await services.models.find_for(kind, body.model)
-    given = None
+    options, given = options_of(body, model), None
     if (wanted := KINDS[kind].input) is not Input.NOTHING:
         given = await run_sync(read_given, wanted, files, model, may_resize(body), limiter=services.imaging)
-    return await services.submission.submit(identity, kind, model, options_of(body, model), given)
+    return await services.submission.submit(identity, kind, model, options, given)
 
 
 def _identity(kind: JobKind, body: JobRequest, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:
-    state, fields = request.scope["state"], body.model_dump(exclude=set(FILES))
+    state = request.scope["state"]
     contents = (data or b"" for data in files.values())
-    return identity_of(state["caller"], state["request_id"], wanted.idempotency_key, kind, fields, contents)
+    return identity_of(state["caller"], state["request_id"], wanted.idempotency_key, kind, asked_of(body), contents)
 
 
 async def _files_of(body: JobRequest, limit: int) -> Files:

@@ -43,11 +43,10 @@ class Estimates:
         return round(before_it / rate + alone, 3)
 
     def _running_eta_s(self, record: JobRecord, now: float) -> float | None:
-        """At its own speed so far; before the first row, at that of the jobs before it."""
+        """At its own speed so far; before there is anything, at that of the jobs before it."""
         spent = max(now - (record.started_at or now), 0.0)
-        left = record.spec.rows_total - record.rows_done
-        if record.rows_done:
-            return round(spent / record.rows_done * left, 3)
+        if record.progress:
+            return round(spent / record.progress * (1 - record.progress), 3)
         took = self.load.took.get(record.spec.model)
         return None if took is None else round(max(0.0, took - spent), 3)
 

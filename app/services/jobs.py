@@ -3,6 +3,7 @@
 import base64
 import binascii
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from app.callers import ANYONE
@@ -11,9 +12,9 @@ from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
 from app.services.fleet import Estimates, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError
-from worker.contract.scores import RankSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary
 
 _LOOK_AT_A_TIME = 100
 _LOOK_AT_MOST = 1000
@@ -114,6 +115,9 @@ def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
         n=spec.n,
         temperature=spec.temperature,
         filled_pixels=spec.filled_pixels,
+        method=spec.method if KINDS[spec.kind].result is CompletionSummary else None,
+        particles=spec.particles if spec.method is Method.POSTERIOR else None,
+        sweeps=spec.sweeps if spec.method is Method.POSTERIOR else None,
         height=spec.height,
         width=spec.width,
         channels=spec.channels,
@@ -126,7 +130,7 @@ def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
         finished_at=_at_or_none(record.finished_at),
         expires_at=_at_or_none(record.expires_at),
         numerics=record.numerics,
-        progress=_progress(record),
+        progress=record.progress,
         rows_done=record.rows_done,
         position=read.waiting_before + 1 if queued and read.waiting_before is not None else None,
         eta_s=None if estimates is None else estimates.eta_s(record, read.now),
@@ -148,25 +152,24 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _progress(record: JobRecord) -> float:
-    """Of a score all or nothing: it has no rows."""
-    if record.spec.rows_total == 0:
-        return float(record.status is JobStatus.SUCCEEDED)
-    return record.rows_done / record.spec.rows_total
-
-
 def _result(record: JobRecord) -> ScoreResult | JobResult:
     link = f"/jobs/{record.spec.id}"
     if isinstance(record.result, ScoreSummary):
         return ScoreResult(**record.result.model_dump(), images=[f"{link}/image"], map=f"{link}/score-map")
     images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
-    return JobResult(images=images, ranking=None if record.result is None else _ranking(record.result, images))
+    found = record.result or CompletionSummary()
+    return JobResult(
+        images=images,
+        ranking=None if found.sample_nats is None else _ranking(found.sample_nats, images),
+        posterior=found.posterior,
+        marginals=None if found.posterior is None else f"{link}/marginals",
+    )
 
 
-def _ranking(summary: RankSummary, images: list[str]) -> list[RankedImage]:
+def _ranking(sample_nats: Sequence[float], images: list[str]) -> list[RankedImage]:
     """Likeliest first; of equals the one drawn first."""
-    order = sorted(range(len(images)), key=lambda sample: summary.sample_nats[sample])
-    return [RankedImage(sample=i, nats=summary.sample_nats[i], image=images[i]) for i in order]
+    order = sorted(range(len(images)), key=sample_nats.__getitem__)
+    return [RankedImage(sample=i, nats=sample_nats[i], image=images[i]) for i in order]
 
 
 def _cursor(place: tuple[float, str]) -> str:

@@ -4,7 +4,7 @@ from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schemas import Model, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import JobKind, Method
 
 
 class Models:
@@ -50,9 +50,19 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
     first = named[0][1]
     holders = [(worker, card) for worker, card in named if card.digest == first.digest]
     places = [WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots) for worker, _ in holders]
-    return _model(first, {kind for _, card in holders for kind in card.can}, places)
+    return _model([card for _, card in holders], places)
 
 
-def _model(card: ModelCard, can: set[JobKind], places: list[WorkerPlace]) -> Model:
-    """`can`: what any of its holders does; workers of an earlier version may do less."""
-    return Model(**{**card.model_dump(), "can": [kind for kind in JobKind if kind in can]}, loaded_on=places)
+def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
+    """It can what any of its holders does: workers of an earlier version may do less. So many particles as all of them
+    have room for that have any."""
+    can = {kind for card in cards for kind in card.can}
+    methods = {method for card in cards for method in card.methods}
+    merged = {
+        "can": [kind for kind in JobKind if kind in can],
+        "title": next((card.title for card in cards if card.title), cards[0].network),
+        "methods": [method for method in Method if method in methods],
+        "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),
+        "members": max((card.members for card in cards), key=len),
+    }
+    return Model(**{**cards[0].model_dump(), **merged}, loaded_on=places)

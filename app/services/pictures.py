@@ -1,16 +1,18 @@
 """What there is to see of a job: its samples as far as they are drawn, or where a score's bits are."""
 
+from typing import Literal
+
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from app.errors import BadParameterError, NoScoreError, NoScoreYetError
+from app.errors import BadParameterError, NoMarginalsError, NoMarginalsYetError, NoScoreError, NoScoreYetError
 from app.imaging.render import Canvas, grid_png, sample_png
-from app.schemas import ScoreMap
+from app.schemas import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobRecord
-from worker.contract.kinds import KINDS, Input
-from worker.contract.scores import ScoreSummary, unpack_map
+from worker.contract.jobs import JobRecord, JobSpec
+from worker.contract.kinds import KINDS, Input, Method
+from worker.contract.scores import CompletionSummary, ScoreSummary, unpack_map
 
 
 class Pictures:
@@ -49,9 +51,37 @@ class Pictures:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""
         spec = record.spec
         _, raw = await self._scored(record, "bits")
-        bits = unpack_map(raw, spec.height, spec.width, spec.channels)
-        rounded = [[[float(f"{value:.6g}") for value in pixel] for pixel in row] for row in bits]  # single precision
-        return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=rounded)
+        return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=_rows(spec, raw))
+
+    async def marginals(self, record: JobRecord, of: Literal["mean", "entropy"]) -> MarginalMap:
+        """What a completion by `posterior` expects of each pixel. Raises NoMarginalsYetError, NoMarginalsError."""
+        spec = record.spec
+        if spec.method is not Method.POSTERIOR:
+            raise NoMarginalsError("only a completion by `posterior` has marginals")
+        if not record.status.is_terminal:
+            raise NoMarginalsYetError("the completion is not drawn yet")
+        found, raw = record.result, await self._store.picture(spec.id, of)
+        if not isinstance(found, CompletionSummary) or found.posterior is None or not found.values or raw is None:
+            raise NoMarginalsError("the job ended without a completion; its status and error say why")
+        receipt = found.posterior
+        return MarginalMap(
+            of=of,
+            height=spec.height,
+            width=spec.width,
+            channels=spec.channels,
+            values=found.values,
+            draws=spec.n * (receipt.particles or 1),
+            ancestors=spec.n * (receipt.distinct or 1),
+            map=_rows(spec, raw),
+        )
+
+    async def marginals_png(self, spec: JobSpec, found: MarginalMap, scale: int) -> bytes:
+        """The same as a picture: a mean as the pixel that it would be, an entropy from black, 0, to white, log2 V.
+
+        Raises BadParameterError for too large a scale.
+        """
+        canvas = Canvas.of_marginals(spec, found)
+        return await run_sync(sample_png, canvas, 0, scale, limiter=self._imaging)
 
     async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
         if KINDS[record.spec.kind].result is not ScoreSummary:
@@ -62,3 +92,9 @@ class Pictures:
         if not isinstance(record.result, ScoreSummary) or picture is None:
             raise NoScoreError("the job ended without a score; its status and error say why")
         return record.result, picture
+
+
+def _rows(spec: JobSpec, raw: bytes) -> list[list[list[float]]]:
+    """A stored map, each number with the digits that single precision has."""
+    stored = unpack_map(raw, spec.height, spec.width, spec.channels)
+    return [[[float(f"{value:.6g}") for value in pixel] for pixel in row] for row in stored]

@@ -17,15 +17,15 @@ from app.errors import (
     TooManyOpenJobsError,
     TooManyRequestsError,
 )
-from app.imaging.given import GivenPixels
+from app.imaging.given import GivenPixels, Shape
 from app.queue_entry import queue_key
 from app.schemas import Job, Model
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
-from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Pixel, Priority
-from worker.contract.kinds import JobKind
+from worker.contract.jobs import MAX_SEED, PARTICLES, JobRecord, JobSpec, JobStatus, Pixel, Priority
+from worker.contract.kinds import JobKind, Method
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 
 _ID_BYTES = 16
@@ -54,6 +54,9 @@ class JobOptions:
     temperature: float = 1.0
     priority: Priority | None = None
     rank: bool = False
+    method: Method = Method.CLAMP
+    particles: int = PARTICLES
+    sweeps: int = 0
     pixel: Pixel | None = None
 
 
@@ -189,7 +192,10 @@ def _text(fact: bytes | int) -> str:
 
 
 def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None) -> JobSpec:
+    by_posterior = options.method is Method.POSTERIOR
+    behind = given.behind(Shape.of(model), model.members) if by_posterior and given is not None else 0
     return JobSpec(
+        version=2 if by_posterior else 1,  # an earlier worker would clamp
         id=secrets.token_urlsafe(_ID_BYTES),
         kind=kind,
         model=model.name,
@@ -206,5 +212,9 @@ def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, giv
         priority=options.priority,
         filled_pixels=None if given is None else given.filled,
         rank=options.rank,
+        method=options.method,
+        particles=options.particles,
+        sweeps=options.sweeps,
+        given_behind=behind,
         pixel=options.pixel,
     )

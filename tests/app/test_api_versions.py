@@ -50,7 +50,7 @@ def test_service_goes_on_when_an_announcement_cannot_be_read(client: httpx.Clien
 
 def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worker: HandWorker) -> None:
     """A field more in the announcement and in a card, and one more kind of job that a model can do."""
-    card = json.loads(GREY.model_dump_json()) | {"name": "new", "members": 2, "can": ["sample", "encode"]}
+    card = json.loads(GREY.model_dump_json()) | {"name": "new", "invented_later": 2, "can": ["sample", "encode"]}
     announce_text(
         worker,
         "new",

@@ -1,0 +1,253 @@
+"""POST /complete by `posterior`, and GET /jobs/{id}/marginals."""
+
+import io
+import json
+import struct
+from collections.abc import Mapping
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.imaging.given import GivenPixels, Shape
+from model_core.orientation import ORIENTATIONS, turn
+from model_core.posterior import completion
+from model_core.posterior.plan import best_member, given_behind
+from tests.app.hand_worker import GREY, SCALES, HandWorker
+from tests.app.test_api_errors import is_problem
+from worker.contract import jobs, keys, scripts
+from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import Method
+from worker.contract.scores import CompletionSummary, Receipt
+
+FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
+POSTERIOR = GREY.model_copy(
+    update={"name": "posterior", "methods": tuple(Method), "max_particles": 64, "members": FOUR, "title": "PixelCNN"}
+)
+HOLE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 1]], np.uint8)
+"""keep (H, W): one pixel is missing."""
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def post(client: httpx.Client, keep: np.ndarray = HOLE, headers: Mapping[str, str] | None = None, **fields: object):
+    files = {"image": png(np.zeros_like(keep)), "mask": png(255 * (1 - keep))}
+    data = {"model": "posterior", **{name: str(value) for name, value in fields.items()}}
+    return client.post("/complete", files=files, data=data, headers=headers)
+
+
+@pytest.fixture
+def posterior(worker: HandWorker) -> HandWorker:
+    """A worker of this version with three models, of which one offers `posterior`."""
+    announce(worker, GREY, SCALES, POSTERIOR)
+    return worker
+
+
+def announce(worker: HandWorker, *cards: ModelCard, version: int = 2) -> None:
+    info = WorkerInfo(name=worker.name, device="cpu", slots=4, models=cards, started_at=1.0, version=version)
+    worker.redis.set(keys.worker(worker.name), info.entry())
+
+
+def settle(worker: HandWorker, spec: JobSpec, receipt: Receipt, mean: list[float], entropy: list[float]) -> None:
+    text = CompletionSummary(posterior=receipt, values=2).model_dump_json(exclude_none=True)
+    maps = {field: struct.pack(f"<{len(found)}f", *found) for field, found in (("mean", mean), ("entropy", entropy))}
+    arguments = [worker.token, "succeeded", "", keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, text]
+    pairs = [part for pair in maps.items() for part in pair]
+    assert worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs) == 1
+
+
+def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, posterior: HandWorker) -> None:
+    """The job says so, and its description is of a version that earlier workers leave; elsewhere it is clamp."""
+    card = client.get("/models/posterior").json()
+    assert (card["methods"], card["max_particles"], card["title"]) == (["posterior", "clamp"], 64, "PixelCNN")
+    assert card["members"] == list(FOUR)
+    job = post(client).json()
+    assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 0)
+    spec = posterior.take()
+    assert (spec.version, spec.method, spec.given_behind, spec.filled_pixels) == (2, Method.POSTERIOR, 4, 1)
+    assert spec.work == 32
+    for fields in ({"model": "grey"}, {"method": "clamp"}):
+        job = post(client, **fields).json()
+        assert (job["method"], job["particles"], job["sweeps"]) == ("clamp", None, None)
+        spec = posterior.take()
+        assert (spec.version, spec.method, spec.work) == (1, Method.CLAMP, 1)
+        assert "method" not in spec.entry()
+
+
+def test_particles_are_as_many_as_there_is_room_for_when_not_asked(client: httpx.Client, posterior: HandWorker) -> None:
+    """Never more than the card says."""
+    announce(posterior, POSTERIOR.model_copy(update={"max_particles": 7}))
+    assert post(client).json()["particles"] == 7
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"method": "guess"}, "method", "'posterior' or 'clamp'"),
+        ({"particles": 0}, "particles", "greater than or equal to 1"),
+        ({"particles": 257}, "particles", "less than or equal to 256"),
+        ({"particles": 65}, "particles", "at most 64"),
+        ({"particles": 64, "n": 33}, "particles", "at most 62 for 33 images"),
+        ({"sweeps": 17}, "sweeps", "less than or equal to 16"),
+        ({"sweeps": -1}, "sweeps", "greater than or equal to 0"),
+        ({"model": "grey", "method": "posterior"}, "method", "expected clamp"),
+    ],
+)
+def test_request_is_refused_when_it_asks_for_too_much(
+    client: httpx.Client, posterior: HandWorker, fields: dict[str, object], field: str, said: str
+) -> None:
+    """The field is named, and what was expected."""
+    answer = post(client, **fields)
+    is_problem(answer, 422)
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == f"#/{field}"
+    assert said in error["detail"]
+
+
+def test_multi_scale_model_has_no_posterior_when_asked(client: httpx.Client, posterior: HandWorker) -> None:
+    """And the reason is given; asked for nothing it clamps."""
+    keep = np.ones((4, 6), np.uint8)
+    keep[0, 0] = 0
+    answer = post(client, keep, model="scales", method="posterior")
+    is_problem(answer, 422)
+    assert "Multi-Scale model, which has no posterior" in answer.json()["detail"]
+    assert post(client, keep, model="scales").json()["method"] == "clamp"
+
+
+def test_hole_may_cover_everything_and_two_thousand_particles_are_enough(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
+    """Nothing is given, so nothing lies behind; 64 x 32 = 2048."""
+    assert post(client, np.zeros((4, 3), np.uint8), n=64).status_code == 202
+    assert (posterior.take().given_behind, posterior.redis.llen("rq:queue:pixelrnn")) == (0, 0)
+
+
+@pytest.mark.parametrize("members", [("none",), FOUR, ORIENTATIONS])
+def test_given_pixels_behind_a_hole_are_counted_as_the_worker_does(members: tuple[str, ...]) -> None:
+    """The API knows what a job costs; the worker decides by itself."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        keep = (random.random((5, 5)) < random.random()).astype(np.uint8)
+        known = [name for name in ORIENTATIONS if name in members]
+        expected = given_behind(turn(keep.astype(bool), known[best_member(keep.astype(bool), known)]))
+        assert GivenPixels(b"", keep.tobytes()).behind(Shape(5, 5, 1), [*known, "of a later version"]) == expected
+
+
+def test_limits_are_the_library_s() -> None:
+    """Two packages that do not know each other say the same."""
+    assert jobs.PARTICLES == completion.PARTICLES
+    assert jobs.MAX_PARTICLES == completion.MAX_PARTICLES
+    assert jobs.MAX_SWEEPS == completion.MAX_SWEEPS
+
+
+def test_earlier_workers_do_not_get_it_when_they_hold_the_model(client: httpx.Client, posterior: HandWorker) -> None:
+    """They would clamp: nobody is there, and the client is told so."""
+    announce(posterior, POSTERIOR, version=1)
+    is_problem(post(client), 503)
+    assert post(client, method="clamp").status_code == 202
+
+
+def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, posterior: HandWorker) -> None:
+    """A digest leaves out later fields where nothing is said in them; another method is another request."""
+    key = {"Idempotency-Key": "k"}
+    first = post(client, headers=key, seed=1).json()["id"]
+    assert post(client, headers=key, seed=1, sweeps=0).json()["id"] == first
+    is_problem(post(client, headers=key, seed=1, method="clamp"), 422)
+
+
+def test_progress_counts_what_particles_have_done(client: httpx.Client, posterior: HandWorker) -> None:
+    """Beside rows; it never goes back, and an estimate is made of it."""
+    post(client, n=2)
+    spec = posterior.take()
+    seen = []
+    for share in ("0.2", "0.4", "0.3"):
+        assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, share) == b"ok"
+        job = client.get(f"/jobs/{spec.id}").json()
+        seen.append(job["progress"])
+        assert job["eta_s"] is not None
+    assert seen == [0.2, 0.4, 0.4]
+    posterior.rows(spec, *((0, y) for y in range(4)))
+    assert client.get(f"/jobs/{spec.id}").json()["progress"] == 0.5
+    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), "another", "0.9") == b"lost"
+    client.post(f"/jobs/{spec.id}/cancel")
+    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, "0.9") == b"canceling"
+
+
+def test_receipt_and_marginals_are_served_when_the_job_has_ended(client: httpx.Client, posterior: HandWorker) -> None:
+    """As pictures, and as numbers that say how many draws they come from; a browser may keep both."""
+    post(client, n=2, particles=8)
+    spec = posterior.take()
+    address = f"/jobs/{spec.id}/marginals"
+    answer = client.get(address)
+    is_problem(answer, 409)
+    assert int(answer.headers["retry-after"]) > 0
+    posterior.rows(spec, *((s, y) for s in range(2) for y in range(4)))
+    receipt = Receipt(exact=False, member="none", particles=8, ess=3.5, distinct=2, evidence_nats=9.25, evidence_sd=0.1)
+    mean, entropy = [0.0] * 12, [0.0] * 12
+    mean[4], entropy[4] = 0.6, 0.5
+    settle(posterior, spec, receipt, mean, entropy)
+    result = client.get(f"/jobs/{spec.id}").json()["result"]
+    assert result["posterior"] == receipt.model_dump()
+    assert (result["marginals"], result["ranking"]) == (address, None)
+    for of, pixel in (("mean", 153), ("entropy", 128)):
+        answer = client.get(address, params={"of": of})
+        assert answer.headers["content-type"] == "image/png"
+        assert "immutable" in answer.headers["cache-control"]
+        image = Image.open(io.BytesIO(answer.content))
+        assert (image.size, image.getpixel((1, 1)), image.getpixel((0, 0))) == ((3, 4), pixel, 0)
+        again = client.get(address, params={"of": of}, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    assert Image.open(io.BytesIO(client.get(address, params={"scale": 4}).content)).size == (12, 16)
+    answer = client.get(address, params={"of": "entropy"}, headers={"Accept": "application/json"})
+    found = answer.json()
+    assert (found["of"], found["values"], found["draws"], found["ancestors"]) == ("entropy", 2, 16, 4)
+    assert found["map"][1][1] == [0.5]
+    assert answer.headers["vary"] == "Accept"
+    for query in ({"of": "mode"}, {"scale": 99}, {"size": 1}):
+        is_problem(client.get(address, params=query), 422)
+
+
+def test_there_are_no_marginals_when_the_job_is_another(client: httpx.Client, posterior: HandWorker) -> None:
+    """404 for a clamp, also before its end, and for a posterior that failed; 410 when it is deleted."""
+    clamped = post(client, method="clamp").json()["id"]
+    is_problem(client.get(f"/jobs/{clamped}/marginals"), 404)
+    posterior.draw()
+    is_problem(client.get(f"/jobs/{clamped}/marginals"), 404)
+    failed = post(client).json()["id"]
+    posterior.settle(posterior.take(), "failed", {"type": "x", "title": "x", "detail": "x"})
+    is_problem(client.get(f"/jobs/{failed}/marginals"), 404)
+    client.delete(f"/jobs/{failed}")
+    is_problem(client.get(f"/jobs/{failed}/marginals"), 410)
+    is_problem(client.get("/jobs/unheard-of/marginals"), 404)
+
+
+def test_picture_says_by_what_it_was_drawn(client: httpx.Client, posterior: HandWorker) -> None:
+    """Method, particles and sweeps are part of the recipe."""
+    post(client, particles=8, sweeps=2)
+    spec = posterior.draw()
+    text = Image.open(io.BytesIO(client.get(f"/jobs/{spec.id}/image").content)).info
+    assert (text["method"], text["particles"], text["sweeps"]) == ("posterior", "8", "2")
+    assert json.loads(spec.entry())["sweeps"] == 2
+
+
+def test_card_says_what_all_holders_have_room_for_when_workers_differ(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
+    """The method is offered when anyone has it, with as many particles as every such worker takes."""
+    others = [
+        WorkerInfo(name=f"other-{room}", device="cpu", slots=4, models=(card,), started_at=2.0, version=2)
+        for room in (0, 20)
+        for card in [POSTERIOR.model_copy(update={"max_particles": room, "methods": POSTERIOR.methods[room == 0 :]})]
+    ]
+    for info in others:
+        posterior.redis.sadd(keys.WORKERS, info.name)
+        posterior.redis.set(keys.worker(info.name), info.entry())
+    card = client.get("/models/posterior").json()
+    assert (card["methods"], card["max_particles"]) == (["posterior", "clamp"], 20)
+    assert post(client).json()["particles"] == 20
