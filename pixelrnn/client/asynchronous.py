@@ -55,6 +55,10 @@ class AsyncJob(JobView):
         """Of a finished score: the bits of every variable."""
         return await self._client.run(self._flows.score_map(self.id))
 
+    async def marginals(self, of: documents.MapKind = "mean") -> documents.MarginalMap:
+        """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
+        return await self._client.run(self._flows.marginals(self.id, of))
+
     async def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
         self.state = await self._client.run(self._flows.cancel(self.id))

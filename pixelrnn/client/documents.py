@@ -6,6 +6,8 @@ openapi.json says what each field means; a test holds the two to each other.
 from typing import Literal, NotRequired, TypedDict
 
 JobKind = Literal["sample", "complete", "upsample", "score"]
+Method = Literal["posterior", "clamp"]
+MapKind = Literal["mean", "entropy"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 
@@ -27,11 +29,25 @@ class RankedImage(TypedDict):
     image: str
 
 
+class Receipt(TypedDict):
+    """How good the images of a completion by `posterior` are."""
+
+    exact: bool
+    member: str
+    particles: int
+    ess: NotRequired[float | None]
+    distinct: NotRequired[int | None]
+    evidence_nats: NotRequired[float | None]
+    evidence_sd: NotRequired[float | None]
+
+
 class JobResult(TypedDict):
     """Of a job that draws."""
 
     images: list[str]
     ranking: NotRequired[list[RankedImage] | None]
+    posterior: NotRequired[Receipt | None]
+    marginals: NotRequired[str | None]
 
 
 class ColourBelief(TypedDict):
@@ -58,6 +74,8 @@ class ScoreResult(TypedDict):
     quantised_pixels: int
     uniform_bits: float
     pixel: NotRequired[PixelBelief | None]
+    member: NotRequired[str | None]
+    member_nats: NotRequired[float | None]
     images: list[str]
     map: str
 
@@ -79,6 +97,9 @@ class Job(TypedDict):
     small_height: int
     small_width: int
     filled_pixels: int | None
+    method: Method | None
+    particles: int | None
+    sweeps: int | None
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -108,6 +129,19 @@ class ScoreMap(TypedDict):
     bits: list[list[list[float]]]
 
 
+class MarginalMap(TypedDict):
+    """`map`: H rows of W pixels of C numbers."""
+
+    of: MapKind
+    height: int
+    width: int
+    channels: int
+    values: int
+    draws: int
+    ancestors: int
+    map: list[list[list[float]]]
+
+
 class WorkerPlace(TypedDict):
     name: str
     device: str
@@ -128,5 +162,9 @@ class Model(TypedDict):
     test_nats: float | None
     test_bits_per_dim: float | None
     digest: str
+    title: str
+    members: list[str]
+    methods: list[Method]
+    max_particles: int
     can: list[JobKind]
     loaded_on: list[WorkerPlace]

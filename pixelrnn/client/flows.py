@@ -9,7 +9,7 @@ Client and AsyncClient carry flows out, one by blocking and one by awaiting; eve
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import httpx
@@ -98,6 +98,10 @@ class Flows:
 
     def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
         return (yield from self.answer(calls.get(f"/jobs/{job_id}/score-map"))).json()
+
+    def marginals(self, job_id: str, of: documents.MapKind) -> Flow[documents.MarginalMap]:
+        call = replace(calls.get(f"/jobs/{job_id}/marginals", of=of), headers={"Accept": "application/json"})
+        return (yield from self.answer(call)).json()
 
     def cancel(self, job_id: str) -> Flow[documents.Job]:
         """The job as it is then: it may end a moment later, or have ended before."""

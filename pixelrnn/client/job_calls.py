@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from pixelrnn.client import calls
 from pixelrnn.client.calls import Call, Picture
+from pixelrnn.client.documents import Method
 
 J = TypeVar("J", covariant=True)
 
@@ -27,11 +28,19 @@ class JobCalls(Generic[J]):
         mask: Picture | None = None,
         n: int = 1,
         seed: int | None = None,
+        method: Method | None = None,
+        particles: int | None = None,
+        sweeps: int | None = None,
         **options: Any,
     ) -> J:
-        """Fill the white part of the mask, n times. Options: temperature, fit, rank, priority."""
+        """Fill the white part of the mask, n times. Options: temperature, fit, rank, priority.
+
+        method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
+        and sweeps: of `posterior`, where it is not exact.
+        """
         pictures = {"image": image, "mask": mask}
-        return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **options))
+        how = {"method": method, "particles": particles, "sweeps": sweeps}
+        return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
 
     def upsample(self, model: str, image: Picture, n: int = 1, seed: int | None = None, **options: Any) -> J:
         """Draw n large images from a small one. Options: temperature, fit, priority."""

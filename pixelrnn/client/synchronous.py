@@ -54,6 +54,10 @@ class Job(JobView):
         """Of a finished score: the bits of every variable."""
         return self._client.run(self._flows.score_map(self.id))
 
+    def marginals(self, of: documents.MapKind = "mean") -> documents.MarginalMap:
+        """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
+        return self._client.run(self._flows.marginals(self.id, of))
+
     def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
         self.state = self._client.run(self._flows.cancel(self.id))
