@@ -250,6 +250,27 @@ def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> No
     assert "2nd likeliest of 3" in dialog.inner_text()
 
 
+@pytest.mark.parametrize("rule", ["Lower half", "Right half"])
+def test_completion_says_how_good_it_is(site: Site, rule: str) -> None:
+    """In words, with a map of what is uncertain beside the images: bright in the hole, black where pixels are given."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_role("button", name=rule).click()
+    site.submit()
+    site.wait_for_standing("Done")
+    receipt = site.service.get(f"/jobs/{site.job_id}")["result"]["posterior"]
+    said = "exact" if rule == "Lower half" else f"32 particles, {receipt['ess']:.0f} effective"
+    assert receipt["exact"] == (rule == "Lower half")
+    site.wait_for_standing(said)
+    uncertain = site.view.get_by_label("Uncertain where bright")
+    uncertain.wait_for()
+    light = uncertain.evaluate(
+        "node => [...node.getContext('2d').getImageData(0, 0, 5, 6).data].filter((_, i) => i % 4 === 0)"
+    )
+    assert max(light[:2]) == (0 if rule == "Lower half" else light[0])
+    assert light[29] > 100
+
+
 def test_hole_is_painted_erased_and_undone(site: Site) -> None:
     """Brush, eraser, box, undo, invert and clear do what they say."""
     site.open("complete")

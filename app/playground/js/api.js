@@ -2,7 +2,7 @@
 
 import { Problem, Unreachable } from "./problems.js";
 
-/** @import {Info, Job, Model, RankedImage, ScoreMap, ScoreResult, Stage} from "./types" */
+/** @import {Info, Job, Model, RankedImage, Receipt, ScoreMap, ScoreResult, Stage} from "./types" */
 
 const KEY = "pixelrnn.key";
 const TRIES = 3;
@@ -59,6 +59,11 @@ export class Api {
    */
   async image(id, options = {}) {
     return (await this.send(imagePath(id, options), {})).blob();
+  }
+
+  /** How uncertain each pixel of a finished completion by `posterior` was. @param {string} id */
+  async entropy(id) {
+    return (await this.send(`/jobs/${id}/marginals?of=entropy`, {})).blob();
   }
 
   /**
@@ -144,6 +149,11 @@ export function scoreOf({ result }) {
 /** Likeliest first. @param {Job} job @returns {RankedImage[] | null} */
 export function rankingOf({ result }) {
   return (result && "ranking" in result && result.ranking) || null;
+}
+
+/** @param {Job} job @returns {Receipt | null} */
+export function receiptOf({ result }) {
+  return (result && "posterior" in result && result.posterior) || null;
 }
 
 /** @param {number} ms */

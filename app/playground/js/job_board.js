@@ -1,6 +1,6 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { rankingOf } from "./api.js";
+import { rankingOf, receiptOf } from "./api.js";
 import { announce, el } from "./dom.js";
 import { follow } from "./events.js";
 import { remembered } from "./history.js";
@@ -9,11 +9,11 @@ import { explain, Problem } from "./problems.js";
 import { dataUrlOf, pixelsOf, save } from "./raster.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { standing } from "./words.js";
+import { quality, standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {History} from "./history.js" */
-/** @import {Given, Job, ServerEvent} from "./types" */
+/** @import {Given, Job, Receipt, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
 const NARROW = "(max-width: 860px)";
@@ -163,7 +163,23 @@ export class JobBoard {
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);
     this.#remember(job);
-    announce(standing(job));
+    const receipt = receiptOf(job);
+    if (receipt) this.#vouch(job, receipt);
+    announce(this.#status.textContent ?? "");
+  }
+
+  /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
+  async #vouch(job, receipt) {
+    this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
+    const { signal } = this.#leave;
+    try {
+      const url = URL.createObjectURL(await this.#api.entropy(job.id));
+      const picture = await pixelsOf(url);
+      URL.revokeObjectURL(url);
+      if (!signal.aborted) this.#tiles.showMap("Uncertain where bright", picture);
+    } catch {
+      // the images are there without it
+    }
   }
 
   /** @param {string} text @param {string} state */

@@ -98,6 +98,23 @@ export interface components {
        */
       rank?: boolean;
       /**
+       * Method
+       * @description `posterior`: the hole is drawn given everything that is given, also below and to the right of it: exactly where that is possible, else by particles. `clamp`: each pixel is drawn given what is above and to the left of it; what is given behind it is kept, but not looked ahead to. Without it the model's first one: `GET /models` lists them.
+       * @enum {string}
+       */
+      method?: "posterior" | "clamp";
+      /**
+       * Particles
+       * @description Of `posterior`, where it is not exact: how many images are weighed against each other for each that is returned. More come closer and take longer. 32 when absent, or as many as the model's `max_particles`, which is the most; all `n` images together may have 2048.
+       */
+      particles?: number;
+      /**
+       * Sweeps
+       * @description Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. Each time brings it closer, and takes as long as the first.
+       * @default 0
+       */
+      sweeps?: number;
+      /**
        * Priority
        * @description `interactive`: before those that wait, and first for free slots; `bulk`: after the others. Without it, a job of few images is interactive once a worker has it.
        * @enum {string}
@@ -201,6 +218,18 @@ export interface components {
        * @description How many pixels of a completion are drawn; the others are kept.
        */
       filled_pixels: number | null;
+      /** @description How a completion is drawn; null for other jobs. */
+      method: components["schemas"]["Method"] | null;
+      /**
+       * Particles
+       * @description Of a completion by `posterior`: of each image, where it cannot be drawn exactly; else null.
+       */
+      particles: number | null;
+      /**
+       * Sweeps
+       * @description Of a completion by `posterior`: how often each image is drawn anew; else null.
+       */
+      sweeps: number | null;
       /**
        * Created At
        * Format: date-time
@@ -229,7 +258,7 @@ export interface components {
       numerics: string | null;
       /**
        * Progress
-       * @description Rows that are drawn, of all.
+       * @description How much of the work is done: of images that come row by row, the rows; of images that are drawn by particles, what these have done so far too.
        */
       progress: number;
       /**
@@ -316,6 +345,13 @@ export interface components {
        * @description Of a completion with `rank`: likeliest first.
        */
       ranking?: components["schemas"]["RankedImage"][] | null;
+      /** @description Of a completion by `posterior`: how good its images are. */
+      posterior?: components["schemas"]["Receipt"] | null;
+      /**
+       * Marginals
+       * @description Of a completion by `posterior`: where the map is of what was expected of each pixel.
+       */
+      marginals?: string | null;
     };
     /**
      * JobStatus
@@ -329,6 +365,21 @@ export interface components {
        * @description Images of one job.
        */
       n: number;
+      /**
+       * Particles
+       * @description Of one image; a model may have room for fewer.
+       */
+      particles: number;
+      /**
+       * Particles Of Job
+       * @description Of all images of one job together.
+       */
+      particles_of_job: number;
+      /**
+       * Sweeps
+       * @description Of one completion.
+       */
+      sweeps: number;
       /**
        * Seed
        * Format: int64
@@ -417,6 +468,12 @@ export interface components {
       image: string;
     };
     /**
+     * Method
+     * @description How a hole is filled.
+     * @enum {string}
+     */
+    Method: "posterior" | "clamp";
+    /**
      * Model
      * @description A model that at least one live worker holds.
      */
@@ -487,6 +544,27 @@ export interface components {
        * @description sha256 of the weights.
        */
       digest: string;
+      /**
+       * Title
+       * @description What people call the network: its name in the paper.
+       */
+      title: string;
+      /**
+       * Members
+       * @description The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
+       *     with one of them.
+       */
+      members: string[];
+      /**
+       * Methods
+       * @description How it completes, the usual way first.
+       */
+      methods: components["schemas"]["Method"][];
+      /**
+       * Max Particles
+       * @description How many particles an image of a completion by `posterior` may have; 0 where there is no such method.
+       */
+      max_particles: number;
       /**
        * Can
        * @description Which calls take it.
@@ -567,6 +645,47 @@ export interface components {
        * @description What they hold.
        */
       models: string[];
+    };
+    /**
+     * Receipt
+     * @description How good the draws of a completion by `posterior` are.
+     */
+    Receipt: {
+      /**
+       * Exact
+       * @description Each image is a draw from the posterior itself: in the order of the network that drew it, nothing given lies behind the hole's first pixel. Else particles came close to it.
+       */
+      exact: boolean;
+      /**
+       * Member
+       * @description The orientation of the network that drew, `none` being that of the image; a mixture has several.
+       */
+      member: string;
+      /**
+       * Particles
+       * @description Of each image; 0 when none were needed.
+       */
+      particles: number;
+      /**
+       * Ess
+       * @description Effective sample size: how many equally weighted particles were worth as much, at the worst moment of any image. Near 1, one particle decided. Null when exact.
+       */
+      ess?: number | null;
+      /**
+       * Distinct
+       * @description From how many of its first particles an image's last ones descend: the smallest. Null when exact.
+       */
+      distinct?: number | null;
+      /**
+       * Evidence Nats
+       * @description -ln of an estimate of p(given), unbiased in p: how likely that network finds what is given.
+       */
+      evidence_nats?: number | null;
+      /**
+       * Evidence Sd
+       * @description How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, and when exact.
+       */
+      evidence_sd?: number | null;
     };
     /**
      * SampleRequest
@@ -704,6 +823,16 @@ export interface components {
       uniform_bits: number;
       /** @description What was expected at the pixel that was asked about. */
       pixel?: components["schemas"]["PixelBelief"] | null;
+      /**
+       * Member
+       * @description Of a mixture: the orientation of the network whose bits the map shows, the one that finds the picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.
+       */
+      member?: string | null;
+      /**
+       * Member Nats
+       * @description Of a mixture: -ln p(image) of that network, the map's sum.
+       */
+      member_nats?: number | null;
       /**
        * Images
        * @description The heat map.
@@ -905,6 +1034,18 @@ export interface components {
        * @description How many pixels of a completion are drawn; the others are kept.
        */
       filled_pixels: number | null;
+      /** @description How a completion is drawn; null for other jobs. */
+      method: components["schemas"]["Method"] | null;
+      /**
+       * Particles
+       * @description Of a completion by `posterior`: of each image, where it cannot be drawn exactly; else null.
+       */
+      particles: number | null;
+      /**
+       * Sweeps
+       * @description Of a completion by `posterior`: how often each image is drawn anew; else null.
+       */
+      sweeps: number | null;
       /**
        * Created At
        * Format: date-time
@@ -933,7 +1074,7 @@ export interface components {
       numerics: string | null;
       /**
        * Progress
-       * @description Rows that are drawn, of all.
+       * @description How much of the work is done: of images that come row by row, the rows; of images that are drawn by particles, what these have done so far too.
        */
       progress: number;
       /**
@@ -1053,6 +1194,53 @@ export interface components {
       | components["schemas"]["ProgressEvent"]
       | components["schemas"]["StoppingEvent"]
       | components["schemas"]["Problem"];
+    /**
+     * MarginalMap
+     * @description What a completion by `posterior` expects of each colour of each pixel, given everything that is given.
+     */
+    MarginalMap: {
+      /**
+       * Of
+       * @description `mean`: the expected value; of a pixel that is given, its value. `entropy`: how uncertain it is, in bits.
+       * @enum {string}
+       */
+      of: "mean" | "entropy";
+      /**
+       * Height
+       * @description H.
+       */
+      height: number;
+      /**
+       * Width
+       * @description W.
+       */
+      width: number;
+      /**
+       * Channels
+       * @description C: 1 or 3.
+       */
+      channels: number;
+      /**
+       * Values
+       * @description V: how many values a colour takes. A mean is from 0 to V - 1, an entropy from 0 to log2 V.
+       */
+      values: number;
+      /**
+       * Draws
+       * @description From how many weighted draws this is averaged: all particles of all images.
+       */
+      draws: number;
+      /**
+       * Ancestors
+       * @description From how many different draws at the beginning those descend, at least. Few of them: do not trust it too far.
+       */
+      ancestors: number;
+      /**
+       * Map
+       * @description H rows of W pixels of C numbers.
+       */
+      map: number[][][];
+    };
   };
   responses: never;
   parameters: never;
@@ -1072,11 +1260,13 @@ export type JobResult = components["schemas"]["JobResult"];
 export type JobStatus = components["schemas"]["JobStatus"];
 export type Limits = components["schemas"]["Limits"];
 export type Links = components["schemas"]["Links"];
+export type Method = components["schemas"]["Method"];
 export type Model = components["schemas"]["Model"];
 export type ModelList = components["schemas"]["ModelList"];
 export type PixelBelief = components["schemas"]["PixelBelief"];
 export type RankedImage = components["schemas"]["RankedImage"];
 export type Ready = components["schemas"]["Ready"];
+export type Receipt = components["schemas"]["Receipt"];
 export type SampleRequest = components["schemas"]["SampleRequest"];
 export type ScoreForm = components["schemas"]["ScoreForm"];
 export type ScoreMap = components["schemas"]["ScoreMap"];
@@ -1091,5 +1281,6 @@ export type ProgressEvent = components["schemas"]["ProgressEvent"];
 export type RowEvent = components["schemas"]["RowEvent"];
 export type StoppingEvent = components["schemas"]["StoppingEvent"];
 export type EventData = components["schemas"]["EventData"];
+export type MarginalMap = components["schemas"]["MarginalMap"];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

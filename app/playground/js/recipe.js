@@ -25,7 +25,8 @@ function bodyOf(job, n) {
     return `-H 'Content-Type: application/json' \\\n  -d '${JSON.stringify({ model, n, seed, temperature })}'`;
   }
   const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
-  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}`;
+  const how = job.method ? ` -F method=${job.method}` : "";
+  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}${how}`;
 }
 
 /** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
@@ -40,7 +41,7 @@ export function pythonLine(job, sample, origin, isGuarded) {
     `client = Client("${origin}"${key})`,
     `job = client.${job.kind}(`,
     `    "${job.model}"${files},`,
-    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},`,
+    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},${job.method ? ` method="${job.method}",` : ""}`,
     ")",
     "job.wait()",
     `job.save("image.png", sample=${sample})`,

@@ -120,12 +120,14 @@ export class Tiles {
     for (const painting of this.paintings) painting.show(MARKER);
   }
 
+  /** A map of all images together, behind them. @param {string} caption @param {ImageData} picture */
+  showMap(caption, picture) {
+    this.element.append(figure("map", caption, picture));
+  }
+
   /** @param {string} caption @param {ImageData} picture */
   #showOriginal(caption, picture) {
-    const canvas = canvasOf(picture);
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", caption);
-    this.element.prepend(el("div", { class: "tile original" }, canvas, el("span", { class: "caption" }, caption)));
+    this.element.prepend(figure("original", caption, picture));
   }
 
   /** @param {Painting} painting @param {number} sample */
@@ -136,6 +138,14 @@ export class Tiles {
     button.addEventListener("click", () => this.onOpen(sample));
     return button;
   }
+}
+
+/** A picture that is none of the job's images. @param {string} kind @param {string} caption @param {ImageData} picture */
+function figure(kind, caption, picture) {
+  const canvas = canvasOf(picture);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", caption);
+  return el("div", { class: `tile ${kind}` }, canvas, el("span", { class: "caption" }, caption));
 }
 
 /** What is kept of the given image; transparent where it is to be drawn. @param {Job} job @param {string} image @param {string} mask */

@@ -1,6 +1,6 @@
 /** Numbers and states as people say them. */
 
-/** @import {Job, Model, Status} from "./types" */
+/** @import {Job, Model, Receipt, Status} from "./types" */
 
 /** @param {number} count @param {string} one @param {string} [many] */
 export function plural(count, one, many = `${one}s`) {
@@ -21,25 +21,11 @@ export function ordinal(place) {
   return `${place}${["th", "st", "nd", "rd"][last] ?? "th"}`;
 }
 
-/** @type {Record<string, string>} */
-const NETWORKS = {
-  "diagonal-bilstm": "Diagonal BiLSTM",
-  "row-lstm": "Row LSTM",
-  "pixel-cnn": "PixelCNN",
-  "multi-scale": "Multi-Scale",
-};
-
-/** @param {string} network */
-function networkName(network) {
-  return NETWORKS[network] ?? network;
-}
-
 /** @param {Model} model */
 export function modelFacts(model) {
   const colours = model.channels === 1 ? (model.values === 2 ? "black and white" : "grey") : "colour";
   const size = `${model.width} × ${model.height}`;
-  const stages = model.small_width ? `Multi-Scale ${networkName(model.network)}` : networkName(model.network);
-  return `${stages} · ${size} ${colours}`;
+  return `${model.small_width ? "Multi-Scale " : ""}${model.title} · ${size} ${colours}`;
 }
 
 /** @param {Model} model */
@@ -91,6 +77,11 @@ export function standing(job) {
     case "failed":
       return `Failed: ${job.error?.detail ?? "the reason was not recorded"}`;
   }
+}
+
+/** @param {Receipt} receipt */
+export function quality({ exact, particles, ess }) {
+  return exact ? "exact" : `${plural(particles, "particle")}, ${Math.round(ess ?? 1)} effective`;
 }
 
 /** @param {Job} job */
