@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from model_core import load_model, sample
+from model_core import complete, load_model, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, UnreachableError
 from tests.client.flaky import Answer, flaky
@@ -43,6 +45,42 @@ def test_rows_are_the_image(service: str, all_models_dir: Path) -> None:
         (i, y): drawn[i, 0, y].tobytes() for i in range(2) for y in range(6)
     }
     assert len(rows) == 12
+
+
+def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_models_dir: Path) -> None:
+    """What the library draws, with its receipt and its map; by clamp there is neither. Asynchronously too."""
+    keep = np.ones((6, 5), bool)
+    keep[1:3, 1:4] = False
+    mask = io.BytesIO()
+    Image.fromarray(np.uint8(255 * ~keep)).save(mask, "PNG")
+    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": mask.getvalue(), "seed": 3}
+    model = load_model("tiny-cnn", models_dir=all_models_dir)
+    done = complete(model, torch.zeros(1, 6, 5, dtype=torch.int64), torch.from_numpy(keep), 1, 3, particles=6, sweeps=1)
+    assert done.mean is not None
+    with Client(service) as client:
+        job = client.complete(**asked, method="posterior", particles=6, sweeps=1)
+        result = job.wait()["result"]
+        assert result is not None
+        assert "images" in result
+        receipt = result.get("posterior")
+        assert receipt is not None
+        assert (receipt["exact"], receipt["particles"]) == (False, 6)
+        assert receipt.get("ess") == pytest.approx(done.ess)
+        found = job.marginals()
+        assert np.array(found["map"])[..., 0] == pytest.approx(done.mean.numpy()[0], abs=1e-5)
+        assert (found["of"], found["draws"]) == ("mean", 6)
+        clamped = client.complete(**asked, method="clamp")
+        clamped.wait()
+        with pytest.raises(ApiError, match="marginals"):
+            clamped.marginals("entropy")
+
+    async def asynchronously() -> float:
+        async with AsyncClient(service) as client:
+            job = await client.job(job_id)
+            return np.array((await job.marginals("entropy"))["map"]).max()
+
+    job_id = job.id
+    assert 0 < asyncio.run(asynchronously()) <= 1
 
 
 def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> None:
