@@ -112,7 +112,7 @@ def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Clie
     worker = start_worker(step_delay_s=SLOW, slots=2, drain_grace_s=0.3)
     spec = client.submit(n=4)
     client.wait_rows(spec.id, 3)
-    later = client.submit(id="later")
+    later = client.submit(id="later", n=64)  # too long to be done within the grace on any machine
     worker.terminate()
     assert worker.wait(8) == 0
     assert client.status(spec.id) is JobStatus.QUEUED
