@@ -57,15 +57,15 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_model(arguments.model, models_dir=arguments.models_dir)
     parts: dict[str, Callable[[], Facts]] = {
-        "gaps": lambda: gaps(model, real_images(model, arguments), arguments.settings),
-        "own": lambda: gaps(model, sample(model, arguments.images, seed=2016), arguments.settings),
+        "gaps": lambda: gaps(model, real_images(model, arguments), arguments),
+        "own": lambda: gaps(model, sample(model, arguments.images, seed=2016), arguments),
         "calibration": lambda: calibration(model, real_images(model, arguments)),
         "enumeration": lambda: enumeration(arguments.islands),
     }
-    figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in arguments.part or parts:
         started = time.perf_counter()
         found = {**parts[name](), "machine": machine(), "minutes": (time.perf_counter() - started) / 60}
+        figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         kept = figures.get(name, {}).get("cells", {})
         figures[name] = {**found, "cells": {**kept, **found["cells"]}} if kept else found
         print(json.dumps({name: figures[name]}), flush=True)
@@ -76,13 +76,14 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", default="mnist-diagonal-bilstm")
+    parser.add_argument("--model", default="mnist-diagonal-bilstm-x4")
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--part", action="append", choices=("gaps", "own", "calibration", "enumeration"))
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--islands", type=int, default=20_000)
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--family", action="append", help="Only this family of holes; the others stay as they are.")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -124,11 +125,11 @@ def _stroke_box(image: NDArray[np.int64]) -> Keep:
     return box
 
 
-def gaps(model: Model, images: Tensor, settings: list[str]) -> Facts:
+def gaps(model: Model, images: Tensor, arguments: argparse.Namespace) -> Facts:
     """For each family and setting: mean nats of the completed image minus that of the original, paired."""
     found: Facts = {}
-    for family in holes(images[0], 0):
-        for setting in settings:
+    for family in arguments.family or holes(images[0], 0):
+        for setting in arguments.settings:
             started, pairs, ess = time.perf_counter(), [], []
             for i, image in enumerate(images):
                 keep = torch.from_numpy(np.ascontiguousarray(holes(image, i)[family]))
@@ -144,7 +145,7 @@ def gaps(model: Model, images: Tensor, settings: list[str]) -> Facts:
                 "images": len(images),
             }
             print(family, setting, found[f"{family}/{setting}"], flush=True)
-    return {"cells": found}
+    return {"model": model.card.name, "cells": found}
 
 
 def _nats(model: Model, orientation: str, values: Tensor) -> Tensor:
@@ -167,7 +168,13 @@ def calibration(model: Model, images: Tensor) -> Facts:
     index = np.minimum((p * BINS).astype(int), BINS - 1)
     count = np.bincount(index, minlength=BINS)
     means = [np.bincount(index, each, BINS) / np.maximum(count, 1) for each in (p, white)]
-    return {"pixels": len(p), "count": count.tolist(), "said": means[0].tolist(), "white": means[1].tolist()}
+    return {
+        "model": model.card.name,
+        "pixels": len(p),
+        "count": count.tolist(),
+        "said": means[0].tolist(),
+        "white": means[1].tolist(),
+    }
 
 
 def enumeration(islands: int) -> Facts:
@@ -224,7 +231,7 @@ def _gap_table(facts: Facts) -> list[str]:
         ]
         for family in families
     ]
-    return [f"{facts['machine']}, one thread.", "", *table(header, rows)]
+    return [f"`{facts['model']}`; {facts['machine']}, one thread.", "", *table(header, rows)]
 
 
 def _gap(cell: Facts) -> str:
@@ -239,7 +246,8 @@ def _calibration_lines(facts: Facts) -> list[str]:
     said, white = facts["said"], facts["white"]
     PLOT.write_text(_plot(list(zip(said, white, strict=True))), encoding="utf-8")
     rows = [[f"{p:.3f}", f"{share:.3f}", f"{n:,}"] for p, share, n in zip(said, white, facts["count"], strict=True)]
-    return [f"{facts['pixels']:,} hole pixels; {facts['machine']}.", "", *table(["said", "white", "pixels"], rows)]
+    head = f"`{facts['model']}`, {facts['pixels']:,} hole pixels; {facts['machine']}."
+    return ["![Said and true](img/completion-calibration.svg)", "", head, "", *table(["said", "white", "pixels"], rows)]
 
 
 def _plot(points: list[tuple[float, float]]) -> str:
