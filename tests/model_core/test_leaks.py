@@ -30,7 +30,7 @@ def scales() -> MultiScaleNetwork:
 @pytest.mark.parametrize("name", model_names())
 def test_every_shipped_model_is_causal(name: str) -> None:
     """With the weights that ship."""
-    assert require_causal(load_model(name).network).startswith("causal: none of ")
+    assert require_causal(*(member.network for member in load_model(name).members)).startswith("causal: none of ")
 
 
 @pytest.mark.parametrize("hidden", [7, 16])

@@ -41,11 +41,11 @@ def test_nothing_but_the_table_asks_for_a_kind_by_name() -> None:
     assert found <= allowed
 
 
-def test_the_page_calls_the_networks_by_their_titles() -> None:
-    """The card that a worker announces has no title yet, so the page has a copy."""
-    words = (ROOT / "app/playground/js/words.js").read_text()
-    for name, kind in KINDS.items():
-        assert f'"{name}": "{kind.title}"' in words
+def test_the_page_keeps_no_titles_of_its_own() -> None:
+    """It shows those that the models' cards announce, so a network is named in one place."""
+    page = "".join(path.read_text() for path in (ROOT / "app/playground/js").glob("*.js"))
+    assert [name for name in KINDS if f'"{name}"' in page] == []
+    assert "model.title" in page
 
 
 def test_the_compiled_draw_is_the_twin_of_the_distribution() -> None:
