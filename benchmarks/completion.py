@@ -34,7 +34,8 @@ from model_core.data.splits import spread
 from model_core.measures.likelihood import nats_per_image
 from model_core.models import Model
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.orientation import turn
+from model_core.orientation import Orientation, turn
+from model_core.posterior.plan import best_member
 
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
@@ -57,8 +58,8 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_model(arguments.model, models_dir=arguments.models_dir)
     parts: dict[str, Callable[[], Facts]] = {
-        "gaps": lambda: gaps(model, real_images(model, arguments), arguments),
-        "own": lambda: gaps(model, sample(model, arguments.images, seed=2016), arguments),
+        "gaps": lambda: gaps(model, [real_images(model, arguments)] * len(model.members), arguments),
+        "own": lambda: gaps(model, own_images(model, arguments), arguments),
         "calibration": lambda: calibration(model, real_images(model, arguments)),
         "enumeration": lambda: enumeration(arguments.islands),
     }
@@ -97,9 +98,16 @@ def real_images(model: Model, arguments: argparse.Namespace) -> Tensor:
     return torch.from_numpy(values.astype(np.int64))
 
 
-def holes(image: Tensor, seed: int) -> dict[str, Keep]:
-    """Eight families, as keep (H, W), True = given. One of them depends on the image (C, H, W), one on the seed."""
-    _, H, W = image.shape
+def own_images(model: Model, arguments: argparse.Namespace) -> list[Tensor]:
+    """As many images (N, C, H, W) that each member drew by itself."""
+    alone = [Model((member,), model.card, model.device) for member in model.members]
+    return [sample(each, arguments.images, seed=2016) for each in alone]
+
+
+def holes(other: Tensor, seed: int) -> dict[str, Keep]:
+    """Eight families, as keep (H, W), True = given. One of them depends on the seed, one on another image (C, H, W): a
+    hole that follows the image itself would say something of what it hides."""
+    _, H, W = other.shape
     y, x = np.mgrid[:H, :W]
     middle = (abs(y - (H - 1) / 2) < 6 * H / 28) & (abs(x - (W - 1) / 2) < 6 * W / 28)
     around = (abs(y - (H - 1) / 2) < 10 * H / 28) & (abs(x - (W - 1) / 2) < 10 * W / 28)
@@ -109,7 +117,7 @@ def holes(image: Tensor, seed: int) -> dict[str, Keep]:
         "left half": x >= W // 2,
         "centre": ~middle,
         "random half of the pixels": np.random.default_rng(seed).random((H, W)) < 0.5,
-        "box around a stroke": ~_stroke_box(image[0].numpy()),
+        "box around a stroke of another": ~_stroke_box(other[0].numpy()),
         "frame around the centre": ~around | middle,
         "columns": x % 8 < 4,
     }
@@ -125,15 +133,19 @@ def _stroke_box(image: NDArray[np.int64]) -> Keep:
     return box
 
 
-def gaps(model: Model, images: Tensor, arguments: argparse.Namespace) -> Facts:
-    """For each family and setting: mean nats of the completed image minus that of the original, paired."""
+def gaps(model: Model, images: list[Tensor], arguments: argparse.Namespace) -> Facts:
+    """For each family and setting: mean nats of the completed image minus those of the original, paired, under the
+    member that drew; images (N, C, H, W) for each member."""
     found: Facts = {}
-    for family in arguments.family or holes(images[0], 0):
+    orientations: list[Orientation] = [member.orientation for member in model.members]
+    for family in arguments.family or holes(images[0][0], 0):
         for setting in arguments.settings:
             started, pairs, ess = time.perf_counter(), [], []
-            for i, image in enumerate(images):
-                keep = torch.from_numpy(np.ascontiguousarray(holes(image, i)[family]))
-                done = complete(model, image, keep, n=1, seed=i, **SETTINGS[setting])
+            for i in range(len(images[0])):
+                keep = np.ascontiguousarray(holes(images[0][i - 1], i)[family])
+                k = 0 if setting == "clamp" else best_member(keep, orientations)
+                image = images[k][i]
+                done = complete(model, image, torch.from_numpy(keep), n=1, seed=i, **SETTINGS[setting])
                 pairs.append(_nats(model, done.member, done.values) - _nats(model, done.member, image[None]))
                 ess.append(done.ess)
             differences = torch.cat(pairs).double()
@@ -141,8 +153,8 @@ def gaps(model: Model, images: Tensor, arguments: argparse.Namespace) -> Facts:
                 "gap": float(differences.mean()),
                 "error": float(differences.std() / len(differences) ** 0.5),
                 "ess": float(np.median([each for each in ess if each is not None])) if any(ess) else None,
-                "seconds": (time.perf_counter() - started) / len(images),
-                "images": len(images),
+                "seconds": (time.perf_counter() - started) / len(pairs),
+                "images": len(pairs),
             }
             print(family, setting, found[f"{family}/{setting}"], flush=True)
     return {"model": model.card.name, "cells": found}
@@ -159,7 +171,7 @@ def calibration(model: Model, images: Tensor) -> Facts:
     said, true = [], []
     for i, image in enumerate(images):
         for family in ("centre", "left half", "random half of the pixels", "columns"):
-            keep = torch.from_numpy(np.ascontiguousarray(holes(image, i)[family]))
+            keep = torch.from_numpy(np.ascontiguousarray(holes(images[i - 1], i)[family]))
             done = complete(model, image, keep, n=4, seed=i, particles=64)
             assert done.mean is not None
             said.append(done.mean[0, ~keep])

@@ -40,7 +40,7 @@ def main(
     for family in holes(digits[0], 0):
         row = []
         for i, digit in enumerate(digits):
-            keep = torch.from_numpy(np.ascontiguousarray(holes(digit, i)[family]))
+            keep = torch.from_numpy(np.ascontiguousarray(holes(digits[i - 1], i)[family]))
             drawn = [complete(loaded, digit, keep, 1, SEED + i, method=m).values[0] for m in ("clamp", "posterior")]
             row += [_framed(_coloured(digit, keep)), *(_framed(_coloured(each)) for each in drawn)]
         rows.append(np.concatenate(row, 1))
