@@ -3,7 +3,7 @@ what a completion expects of each pixel."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -38,15 +38,17 @@ class PngResponse(Response):
     media_type = "image/png"
 
 
+def _png_responses(description: str) -> dict[int | str, dict[str, Any]]:
+    """What a call for a picture that may be kept answers."""
+    kept = {200: {"description": description}, 304: {"description": "Unchanged"}}
+    return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
+
+
 @router.get(
     "/jobs/{job_id}/image",
     operation_id="get_image",
     response_class=PngResponse,
-    responses={
-        200: {"description": "PNG; seed, model and digest are in its text chunks"},
-        304: {"description": "Unchanged"},
-        **refusals(401, 404, 409, 410, 422, 503),
-    },
+    responses=_png_responses("PNG; seed, model and digest are in its text chunks"),
 )
 async def get_image(
     job_id: JobId,
@@ -112,11 +114,7 @@ class MarginalsQuery(BaseModel):
     "/jobs/{job_id}/marginals",
     operation_id="get_marginals",
     response_class=PngResponse,
-    responses={
-        200: {"description": "PNG; with `Accept: application/json` the numbers, a `MarginalMap`"},
-        304: {"description": "Unchanged"},
-        **refusals(401, 404, 409, 410, 422, 503),
-    },
+    responses=_png_responses("PNG; with `Accept: application/json` the numbers, a `MarginalMap`"),
 )
 async def get_marginals(
     job_id: JobId,
@@ -135,9 +133,9 @@ async def get_marginals(
     record = await services.jobs.record(job_id, caller.owner)
     media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
     headers = {**_caching(record, f"{query.of}.{query.scale}.{media.name}"), "Vary": "Accept"}
-    found = await services.pictures.marginals(record, query.of)
     if if_none_match is not None and if_none_match == headers.get("ETag"):
         return Response(status_code=304, headers=headers)
+    found = await services.pictures.marginals(record, query.of)
     if media is Media.JSON:
         return JSONResponse(found.model_dump(), headers=headers)
     return PngResponse(await services.pictures.marginals_png(record.spec, found, query.scale), headers=headers)

@@ -27,34 +27,33 @@ def image_noise(
 
     of_small: for the first image of a Multi-Scale model, whose noise must not be that of the second.
     """
-    noise = np.empty((height, width, channels))
-    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(of_small), noise)
-    return noise
+    return _uniform(seed, sample, int(of_small), height, width, channels)
 
 
 def chosen_member(seed: int, sample: int, members: int) -> int:
     """Which of so many members draws an image: each equally often."""
     if members == 1:
         return 0
-    noise = np.empty((1, 1, 1))
-    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(MEMBER_STAGE), noise)
-    return int(noise[0, 0, 0] * members)
+    return int(_uniform(seed, sample, MEMBER_STAGE, 1, 1, 1)[0, 0, 0] * members)
 
 
 def particle_noise(
     seed: int, sample: int, sweep: int, particle: int, height: int, width: int, channels: int
 ) -> NDArray[np.float64]:
     """Uniform numbers for every variable of one particle of an image: (H, W, C)."""
-    noise = np.empty((height, width, channels))
-    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(PARTICLE_STAGE | sweep << 16 | particle), noise)
-    return noise
+    return _uniform(seed, sample, PARTICLE_STAGE | sweep << 16 | particle, height, width, channels)
 
 
 def choice_noise(seed: int, sample: int, sweep: int, y: int, x: int, count: int) -> NDArray[np.float64]:
     """Uniform numbers (count,) that choose among an image's particles when they have come to row y, column x."""
-    noise = np.empty((1, count, 1))
-    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(CHOICE_STAGE | sweep << 26 | y << 13 | x), noise)
-    return noise[0, :, 0]
+    return _uniform(seed, sample, CHOICE_STAGE | sweep << 26 | y << 13 | x, 1, count, 1)[0, :, 0]
+
+
+def _uniform(seed: int, sample: int, stage: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
+    """(H, W, C) numbers in [0, 1), of the words with this stage."""
+    noise = np.empty((height, width, channels))
+    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)
+    return noise
 
 
 def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What README.md tells people to type is what the program takes."""
+"""What README.md, and the page about completion, tell people to type is what the program takes."""
 
 import re
 import shlex
@@ -13,14 +13,15 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def fenced(language: str) -> list[str]:
-    """Lines of the README's code blocks in one language."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def fenced(language: str, page: str = README) -> list[str]:
+    """Lines of a page's code blocks in one language."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 
 
 CURLS = [line for line in fenced("sh") if line.startswith("curl")]
-COMMANDS = [line for line in fenced("sh") if line.startswith("pixelrnn")]
+PAGES = README, (ROOT / "docs" / "completion.md").read_text(encoding="utf-8")
+COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ export function ordinal(place) {
 export function modelFacts(model) {
   const colours = model.channels === 1 ? (model.values === 2 ? "black and white" : "grey") : "colour";
   const size = `${model.width} × ${model.height}`;
-  return `${model.small_width ? "Multi-Scale " : ""}${model.title} · ${size} ${colours}`;
+  const orders = model.members.length > 1 ? ` in ${model.members.length} orientations` : "";
+  return `${model.small_width ? "Multi-Scale " : ""}${model.title}${orders} · ${size} ${colours}`;
 }
 
 /** @param {Model} model */
