@@ -11,16 +11,30 @@ MIXED_WEIGHTS = "weights-{}.safetensors"
 
 
 def mix(models: Sequence[Model], directory: Path) -> Card:
-    """Write the even mixture of models of one network each to `directory`, whose name becomes the model's.
+    """Write the even mixture of models to `directory`, whose name becomes the model's.
 
-    Raises ConfigError unless the models are two or more, of one config and one data set, each in another orientation;
-    ModelError when the directory cannot be made.
+    A mixture among them gives its members, less those in an orientation for which there is a model of one network: so
+    one member is replaced by a better one. Raises ConfigError unless the networks are then two or more, of one config
+    and one data set, each in another orientation; ModelError when the directory cannot be made.
     """
+    models = _ingredients(models)
     first = models[0].card
     _check(models)
     members = tuple(_card_member(model) for model in models)
     card = Card(first.name, first.config, sum(model.card.parameters for model in models), first.data, members=members)
     return save_model(Model(tuple(model.members[0] for model in models), card), directory)
+
+
+def _ingredients(models: Sequence[Model]) -> list[Model]:
+    """Models of one network each, those of mixtures in their places."""
+    taken = {model.members[0].orientation: model for model in models if len(model.members) == 1}
+    found: list[Model] = []
+    for model in models:
+        if len(model.members) == 1:
+            found.append(model)
+            continue
+        found += [member for member in model.alone() if member.members[0].orientation not in taken]
+    return found
 
 
 def _check(models: Sequence[Model]) -> None:
@@ -30,8 +44,6 @@ def _check(models: Sequence[Model]) -> None:
     taken: dict[str, str] = {}
     for model in models:
         card = model.card
-        if len(model.members) != 1:
-            raise ConfigError(f"{card.name} is a mixture already: expected models of one network each")
         if card.config != first.config:
             raise ConfigError(f"{card.name} is another network than {first.name}: a mixture's members have one config")
         if card.config.multi_scale:
@@ -47,11 +59,12 @@ def _check(models: Sequence[Model]) -> None:
 def _card_member(model: Model) -> CardMember:
     orientation, training = model.members[0].orientation, model.card.training
     scores = model.card.scores
+    known = model.card.members[0].test_nats if model.card.members else None
     return CardMember(
         orientation=orientation,
         weights=MIXED_WEIGHTS.format(orientation),
         images=training.get("images", 0),
         valid_nats=training.get("valid_nats"),
-        test_nats=scores.get("nats") if scores.get("split") == "test" else None,
+        test_nats=scores.get("nats") if scores.get("split") == "test" else known,
         training=training,
     )

@@ -59,6 +59,13 @@ class Model:
             raise ModelError(f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one")
         return self.members[0].network
 
+    def alone(self) -> Iterator["Model"]:
+        """Each of a mixture's networks as a model of its own, in the members' order."""
+        count = self.card.parameters // len(self.members)
+        for member, facts in zip(self.members, self.card.members, strict=True):
+            card = replace(self.card, parameters=count, training=facts.training, scores={}, sha256=facts.sha256)
+            yield Model((member,), replace(card, members=(facts,)), self.device)
+
 
 def default_models_dir() -> Path:
     """PIXELRNN_MODELS_DIR, else the models/ that ships beside this package."""

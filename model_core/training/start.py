@@ -8,6 +8,7 @@ from typing import Any
 from model_core.card import Card
 from model_core.errors import ConfigError
 from model_core.models import Model, load_model
+from model_core.orientation import Orientation
 from model_core.training.recipe import Recipe
 from model_core.training.state import Sitting, Start
 
@@ -15,15 +16,15 @@ from model_core.training.state import Sitting, Start
 def starting_model(recipe: Recipe) -> Model | None:
     """The model that training.start names, by its name in the models directory or by the path of its own, if any.
 
-    Raises ModelError when there is none or it is damaged, ConfigError when its network or its orientation is not the
-    recipe's.
+    Of a mixture it is the network that was trained in the recipe's orientation. Raises ModelError when there is none or
+    it is damaged, ConfigError when its network or its orientation is not the recipe's.
     """
     name_or_path, config = recipe.training.start, recipe.network.config()
     if not name_or_path:
         return None
     model = load_model(Path(name_or_path).expanduser() if os.sep in name_or_path else name_or_path)
     if len(model.members) != 1:
-        raise ConfigError(f"training.start = {name_or_path} is a mixture of networks: expected a model of one")
+        model = _member_of(model, recipe.data.orientation, name_or_path)
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
         if theirs != ours:
@@ -38,6 +39,16 @@ def starting_model(recipe: Recipe) -> Model | None:
             f"data.orientation is {recipe.data.orientation!r}; training.start_turned = true begins with it all the same"
         )
     return model
+
+
+def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
+    turned = {model.members[0].orientation: model for model in mixture.alone()}
+    if orientation not in turned:
+        raise ConfigError(
+            f"training.start = {name} is a mixture of networks in the orientations {', '.join(turned)}: "
+            f"expected one in {orientation!r}, the recipe's data.orientation"
+        )
+    return turned[orientation]
 
 
 def origin_of(name_or_path: str, model: Model) -> Start:

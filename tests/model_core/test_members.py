@@ -185,13 +185,27 @@ def test_a_changed_member_is_refused(singles: list[Model], tmp_path: Path) -> No
         load_model(tmp_path / "four")
 
 
+def test_a_better_member_takes_its_place_in_a_mixture(singles: list[Model], tmp_path: Path) -> None:
+    """The others keep their weights and all that their mixture's card said of them."""
+    before = mix(singles, tmp_path / "four").members
+    better = single(9, "transpose")
+    after = mix([load_model(tmp_path / "four"), better], tmp_path / "four")
+    found = {member.orientation: member.sha256 for member in after.members}
+    assert found == {member.orientation: member.sha256 for member in before} | {"transpose": found["transpose"]}
+    assert found["transpose"] not in {member.sha256 for member in before}
+    assert [member for member in after.members if member.orientation != "transpose"] == [
+        member for member in before if member.orientation != "transpose"
+    ]
+    weights = load_model(tmp_path / "four").members[-1].network.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in better.members[0].network.state_dict().items())
+
+
 def test_what_cannot_be_mixed_is_refused(singles: list[Model], mixture: Model, tmp_path: Path) -> None:
     """One sentence each, and nothing is written."""
     other = single(9, "rotate_180", hidden=5)
     scales = untrained("cifar10-multi-scale", layers=1, hidden=3, head=3, height=4, width=4, factor=2, conditioning=2)
     for models, words in (
         (singles[:1], "needs at least two models"),
-        ([singles[0], mixture], "is a mixture already"),
         ([singles[0], other], "is another network than"),
         ([singles[0], singles[1], singles[1]], "both have the orientation flip_top_bottom"),
         ([scales, scales], "is a Multi-Scale model"),

@@ -10,8 +10,10 @@ from PIL import Image
 from model_core import log_likelihood
 from model_core.data import read_dataset
 from model_core.errors import ConfigError
+from model_core.mixing import mix
 from model_core.models import Model, load_model
 from model_core.orientation import ORIENTATIONS, Orientation, check_orientation, turn, turn_back
+from model_core.training.checkpoint import read_checkpoint
 from model_core.training.evaluate import evaluate
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -93,3 +95,21 @@ def test_a_start_of_another_orientation_is_taken_only_when_the_recipe_says_so(
         train(RunRequest(Recipe.load(recipe_file, [start]), tmp_path / "upright"))
     switched = Recipe.load(recipe_file, [start, "training.start_turned=true", "training.epochs=1"])
     assert train(RunRequest(switched, tmp_path / "upright")).finished
+
+
+def test_a_run_may_begin_with_the_member_of_a_mixture_that_is_turned_as_it_is(
+    turned: Model, recipe_file: Path, tmp_path: Path
+) -> None:
+    """Its weights and its history are that member's; in an orientation that no member has it is refused."""
+    train(RunRequest(Recipe.load(recipe_file), tmp_path / "upright", publish_to=tmp_path / "models"))
+    mix([load_model(tmp_path / "models" / name) for name in ("upright", "turned")], tmp_path / "models" / "both")
+    start = f"training.start={tmp_path}/models/both"
+    recipe = Recipe.load(recipe_file, [start, f"data.orientation={TURNED}", "training.learning_rate=1e-30"])
+    train(RunRequest(recipe, tmp_path / "again"))
+    tensors, facts = read_checkpoint(tmp_path / "again" / "last.safetensors")
+    expected = turned.network.state_dict()
+    assert all(torch.allclose(tensors[f"weights/{name}"], expected[name], rtol=0, atol=1e-20) for name in expected)
+    history = facts["state"]["start"]["history"]
+    assert [sitting["images"] for sitting in history] == [s["images"] for s in turned.card.training["history"]]
+    with pytest.raises(ConfigError, match=r"in the orientations none, rotate_180: expected one in 'flip_left_right'"):
+        train(RunRequest(Recipe.load(recipe_file, [start, "data.orientation=flip_left_right"]), tmp_path / "other"))
