@@ -27,7 +27,8 @@ from model_core.sampling.offline import sample
 from model_core.sampling.stages import stage_for
 
 Method = Literal["posterior", "clamp"]
-PARTICLES, MAX_PARTICLES, MAX_SWEEPS = 32, 256, 16
+PARTICLES, MAX_PARTICLES = 32, 256
+SWEEPS, MAX_SWEEPS = 2, 16
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,14 @@ def complete(
     temperature: float = 1.0,
     method: Method | str = "posterior",
     particles: int = PARTICLES,
-    sweeps: int = 0,
+    sweeps: int = SWEEPS,
 ) -> Completion:
     """Draw n images (n, C, H, W) that agree with known (C, H, W) values where keep (H, W) is True.
 
     posterior: from p_k(hole | everything given), of the member k in whose order the fewest given pixels lie behind the
     hole's first. With none behind, each image is one exact draw; else an island of `particles` draws each, and `sweeps`
-    conditional sweeps bring it closer. clamp: the first member draws each pixel of the hole given what is above and
-    left of it in its order, which is exact only where nothing given lies behind.
+    conditional sweeps bring it closer (chain.py). clamp: the first member draws each pixel of the hole given what is
+    above and left of it in its order, which is exact only where nothing given lies behind.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior; ImpossibleError when the model gives what is given no probability.
