@@ -19,6 +19,7 @@ from worker.contract.jobs import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     PARTICLES,
+    SWEEPS,
     Pixel,
     Priority,
 )
@@ -102,7 +103,7 @@ class CompleteForm(BaseModel):
         f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
     )
     sweeps: int = Field(
-        default=0,
+        default=SWEEPS,
         ge=0,
         le=MAX_SWEEPS,
         description="Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. "

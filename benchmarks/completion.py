@@ -40,11 +40,13 @@ from model_core.posterior.plan import best_member
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
 PLOT = PAGE.parent / "img" / "completion-calibration.svg"
+USUAL = "32, 2 sweeps"
+"""What is done when nothing is asked for."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "clamp": {"method": "clamp"},
-    "32 particles": {"particles": 32},
-    "32, 4 sweeps": {"particles": 32, "sweeps": 4},
-    "256 particles": {"particles": 256},
+    USUAL: {"particles": 32, "sweeps": 2},
+    "32, no sweeps": {"particles": 32, "sweeps": 0},
+    "256, no sweeps": {"particles": 256, "sweeps": 0},
 }
 BINS = 10
 PRESETS = ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm")
@@ -140,7 +142,7 @@ def gaps(model: Model, images: list[Tensor], arguments: argparse.Namespace) -> F
     orientations: list[Orientation] = [member.orientation for member in model.members]
     for family in arguments.family or holes(images[0][0], 0):
         for setting in arguments.settings:
-            started, pairs, ess = time.perf_counter(), [], []
+            started, pairs, ess = time.process_time(), [], []
             for i in range(len(images[0])):
                 keep = np.ascontiguousarray(holes(images[0][i - 1], i)[family])
                 k = 0 if setting == "clamp" else best_member(keep, orientations)
@@ -153,11 +155,11 @@ def gaps(model: Model, images: list[Tensor], arguments: argparse.Namespace) -> F
                 "gap": float(differences.mean()),
                 "error": float(differences.std() / len(differences) ** 0.5),
                 "ess": float(np.median([each for each in ess if each is not None])) if any(ess) else None,
-                "seconds": (time.perf_counter() - started) / len(pairs),
+                "seconds": (time.process_time() - started) / len(pairs),
                 "images": len(pairs),
             }
             print(family, setting, found[f"{family}/{setting}"], flush=True)
-    return {"model": model.card.name, "cells": found}
+    return {"model": model.card.name, "sha256": model.card.sha256, "cells": found}
 
 
 def _nats(model: Model, orientation: str, values: Tensor) -> Tensor:
@@ -235,17 +237,18 @@ def _gap_table(facts: Facts) -> list[str]:
     settings = [setting for setting in SETTINGS if f"{families[0]}/{setting}" in cells]
     counts = [cells[f"{families[0]}/{setting}"]["images"] for setting in settings]
     named = [f"{setting} ({count} images)" for setting, count in zip(settings, counts, strict=True)]
-    header = ["hole", *named, "effective of 32", "seconds an image, 32"]
+    header = ["hole", *named, "effective of 32", "processor seconds an image"]
     rows = [
         [
             family,
             *(_gap(cells[f"{family}/{setting}"]) for setting in settings),
-            _ess(cells[f"{family}/32 particles"]["ess"]),
-            f"{cells[f'{family}/32 particles']['seconds']:.2f}",
+            _ess(cells[f"{family}/{USUAL}"]["ess"]),
+            f"{cells[f'{family}/{USUAL}']['seconds']:.2f}",
         ]
         for family in families
     ]
-    return [f"`{facts['model']}`; {facts['machine']}, one thread.", "", *table(header, rows)]
+    weights = f"`{facts['model']}` {facts['sha256'][:12]}"
+    return [f"{weights}; {facts['machine']}, one thread.", "", *table(header, rows)]
 
 
 def _gap(cell: Facts) -> str:

@@ -63,7 +63,7 @@ def complete(
         typer.Option(help="posterior: given everything; clamp: given what is above and left. [default: posterior]"),
     ] = None,
     particles: Annotated[int, typer.Option(help="Draws behind each image, where no single draw is exact.")] = 32,
-    sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 0,
+    sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 2,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
     from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file

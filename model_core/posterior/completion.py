@@ -5,7 +5,7 @@ like any image and handed to `exact_receipt`; another one is an `IslandsRun`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -18,15 +18,17 @@ from model_core.errors import ConfigError, DataError
 from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
+from model_core.posterior.chain import Chain, Way
 from model_core.posterior.marginals import Marginals, MarginalSum
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import best_member, first_hole, given_behind
-from model_core.posterior.smc import Hole, IslandRun
+from model_core.posterior.plan import best_member, contrary_member, first_hole, given_behind
+from model_core.posterior.smc import Hole
 from model_core.sampling.offline import sample
 from model_core.sampling.stages import stage_for
 
 Method = Literal["posterior", "clamp"]
-PARTICLES, MAX_PARTICLES, MAX_SWEEPS = 32, 256, 16
+PARTICLES, MAX_PARTICLES = 32, 256
+SWEEPS, MAX_SWEEPS = 2, 16
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Plan:
     keep: NDArray[np.bool_]
     """(H, W), True = given."""
     temperature: float
+    contrary: "Plan | None" = None
+    """The same for the member that comes to the hole most nearly the other way round, if there is another."""
 
     @property
     def exact(self) -> bool:
@@ -133,14 +137,14 @@ def complete(
     temperature: float = 1.0,
     method: Method | str = "posterior",
     particles: int = PARTICLES,
-    sweeps: int = 0,
+    sweeps: int = SWEEPS,
 ) -> Completion:
     """Draw n images (n, C, H, W) that agree with known (C, H, W) values where keep (H, W) is True.
 
     posterior: from p_k(hole | everything given), of the member k in whose order the fewest given pixels lie behind the
     hole's first. With none behind, each image is one exact draw; else an island of `particles` draws each, and `sweeps`
-    conditional sweeps bring it closer. clamp: the first member draws each pixel of the hole given what is above and
-    left of it in its order, which is exact only where nothing given lies behind.
+    conditional sweeps bring it closer (chain.py). clamp: the first member draws each pixel of the hole given what is
+    above and left of it in its order, which is exact only where nothing given lies behind.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior; ImpossibleError when the model gives what is given no probability.
@@ -161,7 +165,14 @@ def complete(
 
 def plan(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> Plan:
     """How a picture, known (C, H, W) values where keep (H, W) is True, is to be completed."""
-    k = best_member(keep, [member.orientation for member in model.members])
+    orientations: list[Orientation] = [member.orientation for member in model.members]
+    k = best_member(keep, orientations)
+    other = contrary_member(keep, orientations, k)
+    contrary = None if other is None else _plan_of(model, other, known, keep, temperature)
+    return replace(_plan_of(model, k, known, keep, temperature), contrary=contrary)
+
+
+def _plan_of(model: Model, k: int, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> Plan:
     member = model.members[k]
     turned = turn(known, member.orientation), turn(keep, member.orientation)
     return Plan(k, member, np.ascontiguousarray(turned[0], np.int64), np.ascontiguousarray(turned[1]), temperature)
@@ -194,13 +205,14 @@ class IslandsRun:
         sweeps: int,
         stage_of: Callable[[PixelNetwork, int], StageParticles] | None = None,
     ) -> None:
-        """stage_of(network, particles): what draws an island, asked for as each begins, and nobody else's until that
-        island's image is there; the run's own when not given."""
+        """stage_of(network, particles): what draws an island, asked for as each sweep begins, and nobody else's until
+        that island's image is there; the run's own when not given."""
         self._planned = planned
+        self._plans = [planned] if planned.contrary is None else [planned, planned.contrary]
         self._seed = seed
         self._particles = particles
         self._sweeps = sweeps
-        self._stage_of = stage_of or lru_cache(1)(StageParticles)
+        self._stage_of = stage_of or lru_cache(2)(StageParticles)
         self._sums = MarginalSum(planned.network, planned.keep, planned.temperature)
         self._ess: list[float] = []
         self._distinct: list[int] = []
@@ -214,24 +226,26 @@ class IslandsRun:
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""
-        planned = self._planned
+        chain = Chain([self._way(planned, i) for planned in self._plans], self._particles, self._sweeps)
+        yield from chain.steps()
+        assert chain.image is not None
+        assert chain.last is not None
+        for _ in self._sums.adding(*chain.last):
+            yield 1.0
+        self._take_in(chain)
+        yield chain.image
+
+    def _way(self, planned: Plan, i: int) -> Way:
         hole = Hole(planned.known, planned.keep, self._seed, i, planned.temperature)
         within_rows = stage_for(planned.network).stops_within_rows
-        stage = self._stage_of(planned.network, self._particles)
-        island = IslandRun(stage, hole, self._particles, self._sweeps, within_rows)
-        while not island.finished:
-            island.step()
-            yield island.done
-        assert island.image is not None
-        for _ in self._sums.adding(*island.weighted_images()):
-            yield 1.0
-        self._take_in(island)
-        yield turn_back(island.image, planned.member.orientation)
+        return Way(
+            planned.member.orientation, hole, lambda: self._stage_of(planned.network, self._particles), within_rows
+        )
 
-    def _take_in(self, island: IslandRun) -> None:
-        self._ess.append(island.least_ess)
-        self._distinct.append(island.distinct)
-        self._nats.append(-island.log_evidence)
+    def _take_in(self, chain: Chain) -> None:
+        self._ess.append(chain.least_ess)
+        self._distinct.append(chain.distinct)
+        self._nats.append(-chain.log_evidence)
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """Of all images that were drawn, at least one."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.orientation import Orientation, turn
+from model_core.orientation import Orientation, turn, turn_back
 
 COLUMNS_BETWEEN_STOPS = 4
 """Where hole and given pixels alternate in a row, particles are compared about this often."""
@@ -34,6 +34,18 @@ def best_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) ->
     """The member in whose order the fewest given pixels lie behind the hole's first; of equals, the first one."""
     counts = [given_behind(turn(keep, orientation)) for orientation in orientations]
     return int(np.argmin(counts))
+
+
+def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation], k: int) -> int | None:
+    """Of the others, the member in whose order the pixels of the hole come most nearly the other way round.
+
+    Of equals the first one; None when k is the only member. keep (H, W), True = given.
+    """
+    places = np.arange(keep.size, dtype=np.float64).reshape(keep.shape)
+    when = [turn_back(places, orientation)[~keep] for orientation in orientations]
+    centred = [each - each.mean() for each in when]
+    others = [j for j in range(len(orientations)) if j != k]
+    return min(others, key=lambda j: centred[k] @ centred[j], default=None)
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:

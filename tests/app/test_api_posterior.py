@@ -68,10 +68,10 @@ def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, pos
     assert (card["methods"], card["max_particles"], card["title"]) == (["posterior", "clamp"], 64, "PixelCNN")
     assert card["members"] == list(FOUR)
     job = post(client).json()
-    assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 0)
+    assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 2)
     spec = posterior.take()
     assert (spec.version, spec.method, spec.given_behind, spec.filled_pixels) == (2, Method.POSTERIOR, 4, 1)
-    assert spec.work == 32
+    assert spec.work == 96
     for fields in ({"model": "grey"}, {"method": "clamp"}):
         job = post(client, **fields).json()
         assert (job["method"], job["particles"], job["sweeps"]) == ("clamp", None, None)
@@ -143,6 +143,7 @@ def test_limits_are_the_library_s() -> None:
     """Two packages that do not know each other say the same."""
     assert jobs.PARTICLES == completion.PARTICLES
     assert jobs.MAX_PARTICLES == completion.MAX_PARTICLES
+    assert jobs.SWEEPS == completion.SWEEPS
     assert jobs.MAX_SWEEPS == completion.MAX_SWEEPS
 
 
@@ -157,7 +158,7 @@ def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, po
     """A digest leaves out later fields where nothing is said in them; another method is another request."""
     key = {"Idempotency-Key": "k"}
     first = post(client, headers=key, seed=1).json()["id"]
-    assert post(client, headers=key, seed=1, sweeps=0).json()["id"] == first
+    assert post(client, headers=key, seed=1, sweeps=2).json()["id"] == first
     is_problem(post(client, headers=key, seed=1, method="clamp"), 422)
 
 

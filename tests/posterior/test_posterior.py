@@ -1,6 +1,7 @@
 """Completion given everything: particles equal their slow truth, and on tiny images their distribution is exact."""
 
 import itertools
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,13 @@ from model_core.measures.likelihood import nats_per_image
 from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn
-from model_core.posterior.completion import complete
+from model_core.posterior.chain import Chain, Way
+from model_core.posterior.completion import complete, plan
 from model_core.posterior.island import ImpossibleError, Island
-from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import Stop, best_member, given_behind, stops
+from model_core.posterior.particles import Particles, StageParticles
+from model_core.posterior.plan import Stop, best_member, contrary_member, given_behind, stops
 from model_core.posterior.reference import ReferenceParticles
-from model_core.posterior.smc import Hole, IslandRun
+from model_core.posterior.smc import Hole
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import stage_for
 
@@ -42,10 +44,16 @@ def network_of(model: Model) -> PixelNetwork:
     return model.network
 
 
-def finished(run: IslandRun) -> IslandRun:
-    while not run.finished:
-        run.step()
-    return run
+def finished(particles: Particles, hole: Hole, size: int, sweeps: int = 0, within_rows: bool = True) -> Chain:
+    """The chain of one network, at its end."""
+    chain = Chain([Way("none", hole, lambda: particles, within_rows)], size, sweeps)
+    deque(chain.steps(), maxlen=0)
+    return chain
+
+
+def image_of(chain: Chain) -> NDArray[np.int64]:
+    assert chain.image is not None
+    return chain.image
 
 
 def mask(rows: str) -> NDArray[np.bool_]:
@@ -68,14 +76,15 @@ def test_particles_in_compiled_code_equal_the_slow_truth(
     network = network_of(awake(preset, height=6, width=9, channels=channels, values=values))
     known = np.random.default_rng(3).integers(0, values, (channels, 6, 9))
     hole = Hole(known, keep, seed=5, sample=0, temperature=0.7)
-    ours = finished(IslandRun(StageParticles(network, 8), hole, 8, sweeps=1))
-    theirs = finished(IslandRun(ReferenceParticles(network), hole, 8, sweeps=1))
-    assert ours.image is not None
-    assert (ours.image == theirs.image).all()
-    for mine, true in zip(ours.weighted_images(), theirs.weighted_images(), strict=True):
-        assert mine == pytest.approx(true, abs=1e-5)
+    ours = finished(StageParticles(network, 8), hole, 8, sweeps=1)
+    theirs = finished(ReferenceParticles(network), hole, 8, sweeps=1)
+    assert (image_of(ours) == image_of(theirs)).all()
+    assert ours.last is not None
+    assert theirs.last is not None
+    assert (ours.last.images == theirs.last.images).all()
+    assert ours.last.weights == pytest.approx(theirs.last.weights, abs=1e-5)
     assert ours.log_evidence == pytest.approx(theirs.log_evidence, abs=1e-4)
-    assert (ours.image[:, keep] == known[:, keep]).all()
+    assert (image_of(ours)[:, keep] == known[:, keep]).all()
 
 
 @pytest.mark.parametrize("preset", KINDS)
@@ -86,12 +95,14 @@ def test_particles_in_plain_torch_equal_the_slow_truth(preset: str) -> None:
     hole = Hole(known, SCATTERED, seed=5, sample=1, temperature=1.0)
     assert not stage_for(network).stops_within_rows
     runs = [
-        finished(IslandRun(particles, hole, 6, sweeps=1, within_rows=False))
+        finished(particles, hole, 6, sweeps=1, within_rows=False)
         for particles in (StageParticles(network, 6), ReferenceParticles(network))
     ]
-    images, weights = zip(*(run.weighted_images() for run in runs), strict=True)
-    assert (images[0] == images[1]).all()
-    assert weights[0] == pytest.approx(weights[1], abs=1e-9)
+    mine, true = (run.last for run in runs)
+    assert mine is not None
+    assert true is not None
+    assert (mine.images == true.images).all()
+    assert mine.weights == pytest.approx(true.weights, abs=1e-9)
     assert runs[0].log_evidence == pytest.approx(runs[1].log_evidence, abs=1e-9)
 
 
@@ -175,8 +186,8 @@ def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperat
     true = truth(network_of(model), known, keep, temperature)
     particles = StageParticles(network_of(model), 64)
     holes = (Hole(known, keep, seed=11, sample=i, temperature=temperature) for i in range(2000))
-    runs = [finished(IslandRun(particles, each, 64)) for each in holes]
-    images = np.stack([run.image for run in runs if run.image is not None])
+    runs = [finished(particles, each, 64) for each in holes]
+    images = np.stack([image_of(run) for run in runs])
     assert chi_square_excess(images, true) < 4
     p = np.exp([run.log_evidence for run in runs])
     before = np.arange(16).reshape(4, 4) < keep.ravel().argmin()
@@ -203,14 +214,45 @@ def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
     excess = []
     for sweeps in (0, 10):
         holes = (Hole(known, keep, seed=4, sample=i, temperature=1.0) for i in range(300))
-        runs = [finished(IslandRun(particles, hole, 3, sweeps)) for hole in holes]
-        excess.append(chi_square_excess(np.stack([run.image for run in runs if run.image is not None]), true))
+        images = [image_of(finished(particles, hole, 3, sweeps)) for hole in holes]
+        excess.append(chi_square_excess(np.stack(images), true))
     assert excess[0] > 100
     assert excess[1] < 4
 
 
-def mixture(*orientations: Orientation, side: int = 6) -> Model:
+def test_sweeps_in_the_order_of_another_member_leave_the_posterior_of_the_chosen_one() -> None:
+    """Two members that disagree, few particles, many sweeps, half of them in the other's order: the images follow p_k,
+    and not the other's posterior."""
+    model = mixture("none", "rotate_180", side=3, scale=1.5)
+    keep, known = mask("... #.# ..."), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    planned = plan(model, known, keep, 0.7)
+    assert planned.member.orientation == "none"
+    assert planned.contrary is not None
+    turned = turn(known, "rotate_180"), turn(keep, "rotate_180")
+    true = truth(network_of(Model(model.members[:1], model.card)), known, keep, 0.7)
+    other = truth(network_of(Model(model.members[1:], model.card)), *turned, 0.7)
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 600, 4, 0.7, particles=3, sweeps=16)
+    assert chi_square_excess(done.values.numpy(), true) < 4
+    assert chi_square_excess(np.ascontiguousarray(turn(done.values.numpy(), "rotate_180")), other) > 20
+
+
+def test_the_contrary_member_draws_last_what_the_chosen_one_draws_first() -> None:
+    """The one whose order of the hole's pixels is most nearly the reverse; none when there is but one."""
+    orientations: list[Orientation] = ["none", "transpose", "rotate_90", "flip_top_bottom"]
+    frame = mask("#### #..# #..# ####")
+    assert [orientations[contrary_member(frame, orientations, k) or 0] for k in range(4)] == [
+        "flip_top_bottom",
+        "rotate_90",
+        "transpose",
+        "none",
+    ]
+    assert contrary_member(frame, ["none"], 0) is None
+
+
+def mixture(*orientations: Orientation, side: int = 6, scale: float = 1) -> Model:
     models = [awake("mnist-row-lstm", seed, height=side, width=side) for seed in range(len(orientations))]
+    for parameter in (each for model in models for each in model.network.parameters()):
+        parameter.mul_(scale)
     members = [Member(model.network, orientation) for model, orientation in zip(models, orientations, strict=True)]
     return Model(tuple(members), models[0].card)
 

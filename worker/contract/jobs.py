@@ -28,6 +28,8 @@ PARTICLES = 32
 MAX_PARTICLES = 256
 """Of one image; a model's card may say less."""
 MAX_PARTICLES_OF_JOB = 2048
+SWEEPS = 2
+"""What a request that says nothing of them asks for; a stored description without them has none."""
 MAX_SWEEPS = 16
 
 
