@@ -7,6 +7,7 @@ from types import FrameType
 
 import uvicorn
 
+from app.http_protocol import HttpProtocol
 from app.main import create_app
 from app.settings import Settings
 from worker.contract import logs
@@ -47,6 +48,7 @@ def server(settings: Settings) -> Server:
         app,
         host=settings.host,
         port=settings.port,
+        http=HttpProtocol,
         ws="none",
         access_log=False,
         log_config=None,
