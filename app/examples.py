@@ -50,6 +50,13 @@ PROBLEM: dict[str, Any] = {
     "errors": [{"pointer": "#/n", "detail": "Input should be less than or equal to 64"}],
 }
 
+GONE: dict[str, Any] = {
+    "type": "urn:pixelrnn:problem:expired-job",
+    "title": "The job is no longer kept",
+    "status": 410,
+    "detail": "the job was deleted",
+}
+
 _ENDED = {
     **JOB,
     "status": "succeeded",
@@ -58,7 +65,7 @@ _ENDED = {
     "progress": 1.0,
     "rows_done": 112,
     "eta_s": None,
-    "result": {"images": [f"{JOB['links']['image']}?sample={sample}" for sample in range(4)]},
+    "result": {"type": "images", "images": [f"{JOB['links']['image']}?sample={sample}" for sample in range(4)]},
 }
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from app import examples
 from app.error_handlers import MEDIA_TYPE
 from app.event_data import EventData
 from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
-from app.schemas import MarginalMap, Problem
+from app.schemas import Job, MarginalMap, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _EVENTS = "text/event-stream"
@@ -60,23 +61,28 @@ def _problem(status: int) -> dict[str, Any]:
     return described
 
 
+def json_content(model: type[BaseModel]) -> dict[str, Any]:
+    """`content=` of a call that answers with this document where the client prefers it to a picture."""
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+
+
 def events_content() -> dict[str, Any]:
-    """`content=` of a stream of events. It is text for generated clients, and says what the data of each event is."""
+    """`content=` of a stream of events. It says what the data of each event is. It is binary, since clients in Java
+    take every other string for JSON."""
     every = {"type": "array", "items": {"$ref": _REFERENCE.format(model=EventData.__name__)}}
-    schema = {"type": "string", "contentMediaType": _EVENTS, "contentSchema": every}
+    schema = {**_BINARY, "contentMediaType": _EVENTS, "contentSchema": every}
     return {_EVENTS: {"schema": schema, "example": examples.EVENTS}}
 
 
 def job_responses() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
-    job = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Job")}}}
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
     picture = {"image/png": {"schema": dict(_BINARY)}}
     return {
         200: {
             "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png` its picture (of several "
             "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
-            "content": {**job, **events_content(), **picture},
+            "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },
         202: {"description": "The job, queued; or not ended in the time that was asked for", "headers": location},
@@ -124,10 +130,9 @@ def install(app: FastAPI) -> None:
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
-    for model in (Problem, EventData):
+    for model in (Problem, EventData, MarginalMap):  # of answers that FastAPI does not write itself
         document = model.model_json_schema(ref_template=_REFERENCE, mode="serialization")
-        schemas |= {**document.pop("$defs"), model.__name__: document, **schemas}
-    schemas["MarginalMap"] = MarginalMap.model_json_schema(ref_template=_REFERENCE)  # of a call that says PNG
+        schemas |= {**document.pop("$defs", {}), model.__name__: document, **schemas}
     schemas["Job"]["examples"] = [examples.JOB]  # FastAPI leaves out what is null, though it is required
     schema["components"]["securitySchemes"] = _KEYS
     schema["security"] = [{}, *({name: []} for name in _KEYS)]
@@ -136,6 +141,8 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     for operation in _operations(schema):
         _drop_automatic_422(operation)
         _pictures_are_binary(operation)
+        for parameter in operation.get("parameters", ()):
+            _never_null(parameter["schema"])
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
@@ -167,7 +174,7 @@ def _form_models(schema: dict[str, Any]) -> list[str]:
 
 
 def _never_null(field: dict[str, Any]) -> None:
-    """A form field is there or absent: a nullable one makes generated clients send the text "null"."""
+    """A parameter or form field is there or absent: a nullable one makes generated clients send the text "null"."""
     choices = [choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:
         field.update(choices[0])

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 from app import examples
 from worker.contract.jobs import JobError, JobStatus
@@ -40,6 +41,10 @@ class RankedImage(_Answer):
 
 
 class JobResult(_Answer):
+    """What was drawn, and where to see it."""
+
+    type: Literal["images"]
+    """Which of the two results this is."""
     images: list[str]
     """Where each sample is, in order."""
     ranking: list[RankedImage] | None = None
@@ -54,10 +59,17 @@ class ScoreResult(ScoreSummary):
     """What the model says of the picture, and where to see it."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
+    type: Literal["score"]
+    """Which of the two results this is."""
     images: list[str]
     """The heat map."""
     map: str
     """The bits of every variable."""
+
+
+Result = TypeAliasType("Result", ScoreResult | JobResult | None)
+"""What a job has come to, if it has. It has a name in the schema too: of a union without one generated clients make up
+the name, which may be another's, and some forget that it may be null."""
 
 
 class ScoreMap(_Answer):
@@ -160,7 +172,7 @@ class Job(_Answer):
     """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
     error: JobError | None
     """Why it failed."""
-    result: ScoreResult | JobResult | None
+    result: Result
     """Once it has succeeded."""
     links: Links
     """Where to go on."""

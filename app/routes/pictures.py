@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
-from app.openapi import refusals
+from app.openapi import json_content, refusals
 from app.request_bodies import MAX_IMAGES
 from app.routes.preferences import Media, liked
 from app.routes.streams import StreamedResponse
-from app.schemas import ScoreMap
+from app.schemas import MarginalMap, ScoreMap
 from app.services.followed_picture import FollowedPicture
 from app.services.row_reader import Follower
 from worker.contract.events import Stage
@@ -38,9 +38,9 @@ class PngResponse(Response):
     media_type = "image/png"
 
 
-def _png_responses(description: str) -> dict[int | str, dict[str, Any]]:
-    """What a call for a picture that may be kept answers."""
-    kept = {200: {"description": description}, 304: {"description": "Unchanged"}}
+def _png_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """What a call for a picture that may be kept answers, and `content` beside the picture."""
+    kept = {200: {"description": description, "content": content or {}}, 304: {"description": "Unchanged"}}
     return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
 
 
@@ -114,7 +114,7 @@ class MarginalsQuery(BaseModel):
     "/jobs/{job_id}/marginals",
     operation_id="get_marginals",
     response_class=PngResponse,
-    responses=_png_responses("PNG; with `Accept: application/json` the numbers, a `MarginalMap`"),
+    responses=_png_responses("PNG; with `Accept: application/json` the numbers", json_content(MarginalMap)),
 )
 async def get_marginals(
     job_id: JobId,

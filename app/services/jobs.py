@@ -155,10 +155,12 @@ def _at_or_none(seconds: float | None) -> datetime | None:
 def _result(record: JobRecord) -> ScoreResult | JobResult:
     link = f"/jobs/{record.spec.id}"
     if isinstance(record.result, ScoreSummary):
-        return ScoreResult(**record.result.model_dump(), images=[f"{link}/image"], map=f"{link}/score-map")
+        numbers = record.result.model_dump()
+        return ScoreResult(**numbers, type="score", images=[f"{link}/image"], map=f"{link}/score-map")
     images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
     found = record.result or CompletionSummary()
     return JobResult(
+        type="images",
         images=images,
         ranking=None if found.sample_nats is None else _ranking(found.sample_nats, images),
         posterior=found.posterior,

@@ -44,6 +44,7 @@ class Receipt(TypedDict):
 class JobResult(TypedDict):
     """Of a job that draws."""
 
+    type: Literal["images"]
     images: list[str]
     ranking: NotRequired[list[RankedImage] | None]
     posterior: NotRequired[Receipt | None]
@@ -66,6 +67,7 @@ class PixelBelief(TypedDict):
 class ScoreResult(TypedDict):
     """Of a score."""
 
+    type: Literal["score"]
     nats: float
     bits_per_dim: float
     per_colour_bits: list[float]

@@ -225,6 +225,7 @@ def test_score_is_in_the_job_when_it_is_done(client: httpx.Client, worker: HandW
     assert (job["status"], job["progress"]) == ("succeeded", 1.0)
     assert job["result"] == {
         **SCORE.model_dump(mode="json"),
+        "type": "score",
         "images": [f"{link}/image"],
         "map": f"{link}/score-map",
     }

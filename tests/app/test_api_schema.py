@@ -79,10 +79,36 @@ def test_pictures_are_bytes() -> None:
     bodies = [node for place, node in nodes(SCHEMA) if "/content/image~1" in place and place.endswith("/schema")]
     fields = [node for place, node in nodes(SCHEMA) if place.endswith(("/properties/image", "/properties/mask"))]
     uploads = [node for node in fields if node.get("format") == "binary"]
-    assert len(bodies) >= 5
+    bodies += [node for place, node in nodes(SCHEMA) if place.endswith("/content/text~1event-stream/schema")]
+    assert len(bodies) >= 11
     assert len(uploads) == 4
     for node in bodies + uploads:
         assert (node["type"], node["format"]) == ("string", "binary")
+
+
+@pytest.mark.parametrize("name", ["Result", "EventData"])
+def test_data_of_a_union_says_which_of_its_documents_it_is(name: str) -> None:
+    """No two have a `type` in common: many clients take the first document that they can read."""
+    union = SCHEMA["components"]["schemas"][name]
+    documents = [
+        choice["$ref"].rpartition("/")[2] for choice in union.get("oneOf") or union["anyOf"] if "$ref" in choice
+    ]
+    fields = [SCHEMA["components"]["schemas"][document] for document in documents]
+    assert all("type" in field["required"] for field in fields)
+    said = [field["properties"]["type"] for field in fields]
+    words = [word for kind in said for word in kind.get("enum") or [kind["const"]]]
+    assert len(words) == len(set(words)) >= len(documents) > 1
+
+
+@pytest.mark.parametrize("kind", ["parameters", "Form"])
+def test_what_may_be_left_out_is_never_null(kind: str) -> None:
+    """Parameters and fields of forms: generated clients would send the text "null"."""
+    forms = [document for name, document in SCHEMA["components"]["schemas"].items() if name.endswith(kind)]
+    calls = [call for path in SCHEMA["paths"].values() for call in path.values()]
+    asked = [field for form in forms for field in form["properties"].values()]
+    asked += [parameter["schema"] for call in calls for parameter in call.get(kind, ())]
+    assert len(asked) > 10
+    assert not [field for field in asked if {"type": "null"} in field.get("anyOf", ())]
 
 
 def test_schema_says_where_under_which_licence_and_in_which_parts() -> None:

@@ -14,8 +14,8 @@ BODY = json.dumps({"model": "grey", "seed": 7})
 
 
 def request(length: str = f"Content-Length: {len(BODY)}", body: str = BODY, offer: str = OFFER) -> bytes:
-    head = f"POST /sample?x=%20 HTTP/1.1\r\n{offer}Host: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
-    return (head + body).encode()
+    lines = ["POST /sample?x=%20 HTTP/1.1", f"{offer}Host: localhost", "Content-Type: application/json", length]
+    return "\r\n".join([*lines, "", body]).encode()
 
 
 CHUNKED = request("Transfer-Encoding: chunked", f"5\r\n{BODY[:5]}\r\n{len(BODY) - 5:x}\r\n{BODY[5:]}\r\n0\r\n\r\n")

@@ -1,68 +1,121 @@
-"""Clients that generators make from openapi.json: one in Python that runs, one in TypeScript that type-checks."""
+"""Clients that five generators make from openapi.json, each run by the same program in its language."""
 
+import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-TOOLS = Path(sys.prefix) / "clients" / "bin"
-"""An environment of its own: the generator asks for older libraries than we do."""
-TYPESCRIPT = HERE / "typescript"
-
-
-def _run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=150
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.mark.skipif(not (TOOLS / "openapi-python-client").exists(), reason="`make test` installs the generator")
-def test_a_generated_python_client_does_everything(service: str, tmp_path: Path) -> None:
-    """Sample, stream, complete, upsample, score, cancel and delete against the running service; nothing is left out."""
-    config = ["--config", HERE / "openapi-python-client.yml", "--meta", "none"]
-    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    target = tmp_path / "pixelrnn_client"
-    said = _run(
-        TOOLS / "openapi-python-client",
-        "generate",
-        "--path",
-        "openapi.json",
-        "--output-path",
-        target,
-        *config,
-        PATH=path,
-    )
-    assert "WARNING" not in said, said
-    Image.new("L", (5, 6), 255).save(tmp_path / "picture.png")
-    Image.new("RGB", (2, 3), "navy").save(tmp_path / "small.png")
-    pictures = [tmp_path / "picture.png", tmp_path / "small.png"]
-    said = _run(TOOLS / "python", HERE / "generated_program.py", service, *pictures, PYTHONPATH=str(tmp_path))
-    assert [line.partition(":")[0] for line in said.splitlines()] == [
-        "models",
-        "sample",
-        "complete",
-        "upsample",
-        "score",
-        "cancel",
-        "delete",
-    ]
-    assert "10 rows, 10 in the stream" in said
-    assert said.endswith("cancel: canceled\ndelete: 204\n")
-
-
-@pytest.mark.skipif(
-    shutil.which("npm") is None or not (TYPESCRIPT / "node_modules" / ".bin" / "openapi-typescript").exists(),
-    reason="needs Node; `make test` installs the packages where npm is",
+from tests.client.tools import (
+    JARS,
+    NODE,
+    NODE_MODULES,
+    PROGRAMS,
+    PYTHON,
+    ROOT,
+    needs_javac,
+    needs_node,
+    needs_python,
+    run,
 )
-def test_generated_typescript_types_fit_a_program() -> None:
-    """The types are made from openapi.json, and a program that uses them type-checks."""
-    _run("npm", "run", "--silent", "types", cwd=TYPESCRIPT)
-    _run("npm", "run", "--silent", "check", cwd=TYPESCRIPT)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A picture that is also its own mask, and a small one."""
+    directory = tmp_path_factory.mktemp("pictures")
+    Image.new("L", (5, 6), 255).save(directory / "picture.png")
+    Image.new("RGB", (2, 3), "navy").save(directory / "small.png")
+    return [directory / "picture.png", directory / "small.png"]
+
+
+@pytest.fixture(scope="module")
+def expected(service: str, pictures: list[Path]) -> str:
+    """What every program says. Pictures and numbers are asked for without any client."""
+    with httpx.Client(base_url=service, headers={"Prefer": "wait=30"}, timeout=60) as plain:
+        job = plain.post("/sample", json={"model": "tiny-rgb", "n": 2, "seed": 2**53 - 1}).json()
+        png = plain.get(f"{job['links']['image']}?sample=1&scale=2").content
+        files = {"image": pictures[0].read_bytes()}
+        nats = plain.post("/score", data={"model": "tiny-cnn"}, files=files).json()["result"]["nats"]
+    return f"""models: tiny-cnn tiny-diagonal tiny-rgb tiny-scales
+sample: succeeded 9007199254740991 2
+picture: {hashlib.sha256(png).hexdigest()}
+events: snapshot 10 done
+complete: 30
+upsample: 12
+score: {nats:.3f}
+cancel: canceled
+delete: 204
+"""
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which openapi-generator has made clients for Python, TypeScript and Java, all at once."""
+    folder = tmp_path_factory.mktemp("generated")
+    configurations = sorted((PROGRAMS / "openapi_generator").iterdir())
+    shutil.copy(ROOT / "openapi.json", folder)
+    run(PYTHON / "openapi-generator-cli", "batch", "--fail-fast", *configurations, cwd=folder)
+    return folder
+
+
+def compiled(program: str, folder: Path) -> Path:
+    """A program in TypeScript, type-checked and made JavaScript, in the folder that holds the client it uses."""
+    shutil.copy(PROGRAMS / program, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").symlink_to(NODE_MODULES)
+    options = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2023,dom,dom.iterable"]
+    run(NODE / "tsc", *options, "--types", "node", "--skipLibCheck", program, cwd=folder)
+    return (folder / program).with_suffix(".js")
+
+
+@needs_python
+def test_client_of_openapi_python_client_does_everything(
+    service: str, expected: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    """And its generator leaves nothing out."""
+    config = ["--config", PROGRAMS / "openapi_python_client.yml", "--meta", "none", "--fail-on-warning"]
+    target = tmp_path / "pixelrnn_client"
+    run(PYTHON / "openapi-python-client", "generate", "--path", "openapi.json", "--output-path", target, *config)
+    program = PROGRAMS / "openapi_python_client.py"
+    assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(tmp_path)) == expected
+
+
+@needs_node
+def test_openapi_fetch_does_everything(service: str, expected: str, pictures: list[Path], tmp_path: Path) -> None:
+    """The types of openapi-typescript fit a program, and the program works."""
+    options = ["--default-non-nullable=false", "--output", tmp_path / "schema.ts"]
+    run(NODE / "openapi-typescript", "openapi.json", *options)
+    program = compiled("openapi_fetch.ts", tmp_path)
+    assert run("node", program, service, *pictures) == expected
+
+
+@needs_python
+def test_python_client_of_openapi_generator_does_everything(
+    service: str, expected: str, pictures: list[Path], generated: Path
+) -> None:
+    """Files are given as bytes, as a path, and with a name."""
+    program = PROGRAMS / "openapi_generator_python.py"
+    assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(generated / "python")) == expected
+
+
+@needs_python
+@needs_node
+def test_typescript_fetch_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+    """Client and program type-check together, and work."""
+    program = compiled("typescript_fetch.ts", generated / "typescript-fetch")
+    assert run("node", program, service, *pictures) == expected
+
+
+@needs_python
+@needs_javac
+def test_java_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+    """No number is too large for its type, and a result is of the kind that it says."""
+    jar = run(PYTHON / "python", "-c", "import openapi_generator_cli as o; print(o.__path__[0])").strip()
+    classes = os.pathsep.join([f"{jar}/openapi-generator.jar", *map(str, JARS), str(generated / "classes")])
+    sources = [*(generated / "java" / "src" / "main").rglob("*.java"), PROGRAMS / "UseJava.java"]
+    run("javac", "-nowarn", "-proc:none", "-d", generated / "classes", "-cp", classes, *sources)
+    assert run("java", "-cp", classes, "UseJava", service, *pictures) == expected

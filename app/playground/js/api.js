@@ -143,17 +143,17 @@ function imagePath(id, options) {
 
 /** A score's numbers, once it has them. @param {Job} job @returns {ScoreResult | null} */
 export function scoreOf({ result }) {
-  return result && "nats" in result ? result : null;
+  return result?.type === "score" ? result : null;
 }
 
 /** Likeliest first. @param {Job} job @returns {RankedImage[] | null} */
 export function rankingOf({ result }) {
-  return (result && "ranking" in result && result.ranking) || null;
+  return (result?.type === "images" && result.ranking) || null;
 }
 
 /** @param {Job} job @returns {Receipt | null} */
 export function receiptOf({ result }) {
-  return (result && "posterior" in result && result.posterior) || null;
+  return (result?.type === "images" && result.posterior) || null;
 }
 
 /** @param {number} ms */

@@ -283,11 +283,8 @@ export interface components {
       eta_s: number | null;
       /** @description Why it failed. */
       error: components["schemas"]["JobError"] | null;
-      /**
-       * Result
-       * @description Once it has succeeded.
-       */
-      result: components["schemas"]["ScoreResult"] | components["schemas"]["JobResult"] | null;
+      /** @description Once it has succeeded. */
+      result: components["schemas"]["Result"];
       /** @description Where to go on. */
       links: components["schemas"]["Links"];
     };
@@ -333,8 +330,17 @@ export interface components {
        */
       next_cursor: string | null;
     };
-    /** JobResult */
+    /**
+     * JobResult
+     * @description What was drawn, and where to see it.
+     */
     JobResult: {
+      /**
+       * Type
+       * @description Which of the two results this is.
+       * @constant
+       */
+      type: "images";
       /**
        * Images
        * @description Where each sample is, in order.
@@ -687,6 +693,7 @@ export interface components {
        */
       evidence_sd?: number | null;
     };
+    Result: components["schemas"]["ScoreResult"] | components["schemas"]["JobResult"] | null;
     /**
      * SampleRequest
      * @description Draw new images.
@@ -834,6 +841,12 @@ export interface components {
        */
       member_nats?: number | null;
       /**
+       * Type
+       * @description Which of the two results this is.
+       * @constant
+       */
+      type: "score";
+      /**
        * Images
        * @description The heat map.
        */
@@ -942,6 +955,41 @@ export interface components {
        * @description Tells kinds of problems apart, for programs.
        */
       type: string;
+      /**
+       * Title
+       * @description The kind, for people; always the same for a type.
+       */
+      title: string;
+      /**
+       * Status
+       * @description As of the response.
+       */
+      status: number;
+      /**
+       * Detail
+       * @description One sentence on what was expected here.
+       */
+      detail: string;
+      /**
+       * Errors
+       * @description Field by field, where fields are wrong.
+       * @default null
+       */
+      errors?: components["schemas"]["FieldError"][] | null;
+    };
+    /**
+     * GoneEvent
+     * @description With the event `error` when there is no such job any more: a Problem, whose type is a URN.
+     */
+    GoneEvent: {
+      /**
+       * @description The problem's. (enum property replaced by openapi-typescript)
+       * @enum {string}
+       */
+      type:
+        | "urn:pixelrnn:problem:expired-job"
+        | "urn:pixelrnn:problem:other-version"
+        | "urn:pixelrnn:problem:unknown-job";
       /**
        * Title
        * @description The kind, for people; always the same for a type.
@@ -1099,19 +1147,15 @@ export interface components {
       eta_s: number | null;
       /** @description Why it failed. */
       error: components["schemas"]["JobError"] | null;
-      /**
-       * Result
-       * @description Once it has succeeded.
-       */
-      result: components["schemas"]["ScoreResult"] | components["schemas"]["JobResult"] | null;
+      /** @description Once it has succeeded. */
+      result: components["schemas"]["Result"];
       /** @description Where to go on. */
       links: components["schemas"]["Links"];
       /**
-       * Type
-       * @description The event's name.
+       * @description The event's name. (enum property replaced by openapi-typescript)
        * @enum {string}
        */
-      type: "snapshot" | "done" | "error" | "canceled";
+      type: "canceled" | "done" | "error" | "snapshot";
     };
     /**
      * ProgressEvent
@@ -1119,9 +1163,8 @@ export interface components {
      */
     ProgressEvent: {
       /**
-       * Type
-       * @description The event's name.
-       * @constant
+       * @description The event's name. (enum property replaced by openapi-typescript)
+       * @enum {string}
        */
       type: "progress";
       /**
@@ -1146,9 +1189,8 @@ export interface components {
      */
     RowEvent: {
       /**
-       * Type
-       * @description The event's name.
-       * @constant
+       * @description The event's name. (enum property replaced by openapi-typescript)
+       * @enum {string}
        */
       type: "row";
       /**
@@ -1178,22 +1220,21 @@ export interface components {
      */
     StoppingEvent: {
       /**
-       * Type
-       * @description The event's name.
-       * @constant
+       * @description The event's name. (enum property replaced by openapi-typescript)
+       * @enum {string}
        */
       type: "server-stopping";
     };
     /**
      * EventData
-     * @description The data of one event. A problem, whose type is a URN, comes with the event `error` when the job is gone.
+     * @description The data of one event.
      */
     EventData:
       | components["schemas"]["JobEvent"]
       | components["schemas"]["RowEvent"]
       | components["schemas"]["ProgressEvent"]
       | components["schemas"]["StoppingEvent"]
-      | components["schemas"]["Problem"];
+      | components["schemas"]["GoneEvent"];
     /**
      * MarginalMap
      * @description What a completion by `posterior` expects of each colour of each pixel, given everything that is given.
@@ -1267,6 +1308,7 @@ export type PixelBelief = components["schemas"]["PixelBelief"];
 export type RankedImage = components["schemas"]["RankedImage"];
 export type Ready = components["schemas"]["Ready"];
 export type Receipt = components["schemas"]["Receipt"];
+export type Result = components["schemas"]["Result"];
 export type SampleRequest = components["schemas"]["SampleRequest"];
 export type ScoreForm = components["schemas"]["ScoreForm"];
 export type ScoreMap = components["schemas"]["ScoreMap"];
@@ -1276,6 +1318,7 @@ export type UpsampleForm = components["schemas"]["UpsampleForm"];
 export type WorkerPlace = components["schemas"]["WorkerPlace"];
 export type FieldError = components["schemas"]["FieldError"];
 export type Problem = components["schemas"]["Problem"];
+export type GoneEvent = components["schemas"]["GoneEvent"];
 export type JobEvent = components["schemas"]["JobEvent"];
 export type ProgressEvent = components["schemas"]["ProgressEvent"];
 export type RowEvent = components["schemas"]["RowEvent"];
