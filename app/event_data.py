@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from app import examples
-from app.schemas import Job, Problem
+from app.schemas import Job
 from worker.contract.events import Stage
 
 
@@ -57,8 +57,8 @@ class StoppingEvent(_Data):
     """The event's name."""
 
 
-class GoneEvent(Problem):
-    """With the event `error` when there is no such job any more: a Problem, whose type is a URN."""
+class GoneEvent(_Data):
+    """With the event `error` when there is no such job any more: the Problem of a request for it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.GONE]})
     type: Literal[
@@ -66,7 +66,13 @@ class GoneEvent(Problem):
         "urn:pixelrnn:problem:unknown-job",
         "urn:pixelrnn:problem:other-version",
     ]
-    """The problem's."""
+    """Which problem it is."""
+    title: str
+    """As of a Problem."""
+    status: int
+    """As of a Problem."""
+    detail: str
+    """As of a Problem."""
 
 
 _Any = JobEvent | RowEvent | ProgressEvent | StoppingEvent | GoneEvent

@@ -9,7 +9,10 @@ import jsonschema_rs
 import pytest
 
 from app import examples
+from app.errors import ExpiredJobError, OtherVersionJobError, UnknownJobError
+from app.event_data import GoneEvent
 from app.main import create_app
+from app.problems import problem_of
 from app.schemas import Job
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
@@ -133,3 +136,9 @@ def test_data_of_every_event_is_as_described(client: httpx.Client, worker: HandW
     for event in events:
         described.validate(event.data)
         assert event.data["type"] == event.name
+
+
+def test_data_is_a_described_problem_when_the_job_is_gone() -> None:
+    """Whatever makes a job's record unreadable while its events are read."""
+    for error in (ExpiredJobError("d"), UnknownJobError("d"), OtherVersionJobError("d")):
+        GoneEvent.model_validate(problem_of(error).model_dump(exclude_none=True), extra="forbid")

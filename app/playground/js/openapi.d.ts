@@ -979,11 +979,11 @@ export interface components {
     };
     /**
      * GoneEvent
-     * @description With the event `error` when there is no such job any more: a Problem, whose type is a URN.
+     * @description With the event `error` when there is no such job any more: the Problem of a request for it.
      */
     GoneEvent: {
       /**
-       * @description The problem's. (enum property replaced by openapi-typescript)
+       * @description Which problem it is. (enum property replaced by openapi-typescript)
        * @enum {string}
        */
       type:
@@ -992,25 +992,19 @@ export interface components {
         | "urn:pixelrnn:problem:unknown-job";
       /**
        * Title
-       * @description The kind, for people; always the same for a type.
+       * @description As of a Problem.
        */
       title: string;
       /**
        * Status
-       * @description As of the response.
+       * @description As of a Problem.
        */
       status: number;
       /**
        * Detail
-       * @description One sentence on what was expected here.
+       * @description As of a Problem.
        */
       detail: string;
-      /**
-       * Errors
-       * @description Field by field, where fields are wrong.
-       * @default null
-       */
-      errors?: components["schemas"]["FieldError"][] | null;
     };
     /**
      * JobEvent
