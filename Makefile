@@ -14,7 +14,7 @@ run: .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
 
 test: check .venv/installed-clients
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -9,6 +9,17 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+SHARED_BY_A_FOLDER = ("browser", "client")
+"""Folders whose tests have one service, or one browser, for all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes test, those of a file go to the same one, and of some folders too."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        group = path.parts[0] if path.parts[0] in SHARED_BY_A_FOLDER else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

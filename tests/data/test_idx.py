@@ -66,7 +66,11 @@ def test_idx_is_refused_when_header_and_bytes_disagree(tmp_path: Path, data: byt
         read_dataset(tmp_path, "test", BYTES)
 
 
-@pytest.mark.parametrize("data", [b"not gzip at all", gzip.compress(idx(np.zeros((9, 3, 4), np.uint8)))[:-12]])
+@pytest.mark.parametrize(
+    "data",
+    [b"not gzip at all", gzip.compress(idx(np.zeros((9, 3, 4), np.uint8)), mtime=0)[:-12]],
+    ids=["no-gzip", "cut-short"],
+)
 def test_gzip_is_refused_when_damaged(tmp_path: Path, data: bytes) -> None:
     """Damaged compression is a DataError too."""
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(data)
