@@ -8,12 +8,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import AuthenticationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app import problems
 from app.errors import BadParameterError, RefusedError, StoreDownError
-from app.redis_connections import STORE_TROUBLE
+from app.redis_connections import STORE_TROUBLE, StoreRefusesError
 from app.schemas import FieldError, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,8 +48,17 @@ async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("store trouble", error=type(error).__name__, path=request.url.path)
-    return response_to(StoreDownError("Redis did not answer in time or is full; try again soon"))
+    _log.warning("store trouble", error=type(error).__name__, reason=str(error)[:200], path=request.url.path)
+    return response_to(StoreDownError(_said_of(error)))
+
+
+def _said_of(error: Exception) -> str:
+    """What an operator can mend is named; the server's own words may tell more than a client should know."""
+    if isinstance(error, AuthenticationError):
+        return "Redis does not take the password of this service: see REDIS_URL"
+    if isinstance(error, StoreRefusesError):
+        return "Redis refuses: it is full, read-only or cannot write its file, or a right is missing; try again soon"
+    return "Redis did not answer in time; try again soon"
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:

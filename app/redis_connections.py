@@ -11,11 +11,24 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
+from worker.contract.trouble import is_store_trouble
+
 MAX_COMMAND_CONNECTIONS = 15
 READ_BLOCK_S = 5.0
-STORE_TROUBLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.OutOfMemoryError)
-"""What redis-py raises when the server does not answer or is full: it may be better a moment later."""
+
+
+class StoreRefusesError(redis_errors.RedisError):
+    """The server answers, and will not do it: it is full, a replica, or cannot write its file."""
+
+
+STORE_TROUBLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, StoreRefusesError)
+"""The server does not answer or refuses: it may be better a moment later."""
 _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
+
+
+def trouble_of(error: redis_errors.ResponseError) -> redis_errors.RedisError:
+    """The same error, as one of STORE_TROUBLE where it is the server's own."""
+    return StoreRefusesError(str(error)) if is_store_trouble(error) else error
 
 
 def command_client(url: str) -> Redis:
@@ -48,6 +61,9 @@ class RawConnection:
                 self.client_id = int(str(await self._connection.read_response()))
             await self._connection.send_packed_command(packed, check_health=False)
             return await self._connection.read_response()
+        except redis_errors.ResponseError as error:
+            await self.close()
+            raise trouble_of(error) from error
         except redis_errors.RedisError:
             await self.close()
             raise

@@ -2,7 +2,8 @@
 
 It knows keys, scripts and time limits, and nothing of HTTP.
 
-Each call gives up after `budget_s` with redis.exceptions.TimeoutError. All may be repeated: writes are scripts.
+Each call gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for is a
+StoreRefusesError. All may be repeated: writes are scripts.
 """
 
 import asyncio
@@ -267,3 +268,5 @@ class Store:
                 yield
         except TimeoutError as error:
             raise redis_errors.TimeoutError("no answer within the budget") from error
+        except redis_errors.ResponseError as error:
+            raise redis_connections.trouble_of(error) from error

@@ -55,8 +55,9 @@ TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
 
 CRASHES_FORGIVEN = 5
-"""How often a job is taken up again after a worker died with it. A dying worker charges a crash to each job it holds,
-also to those that are not to blame, so that a few deaths in a row must not end a healthy job."""
+"""How often a job is taken up again after a worker died with it and nothing of it had been drawn since the death before.
+A dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
+must not end a healthy job."""
 
 LEASE_S = 4
 """A worker that has not renewed its jobs for this long has lost them."""
@@ -73,6 +74,7 @@ PARKED = "px:parked:"
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the
     work that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq,
+    drawn_at_death (last_seq and share when a worker last died with it),
     cancel_requested (the word of the call that asked last); and for the books client, ticket, kind, model, work (values
     to draw), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the
     set of that name holds it."""

@@ -34,6 +34,18 @@ class Answer(Enum):
     OK = "ok"
     CANCELING = "canceling"
     LOST = "lost"
+    BEHIND = "behind"
+    """Rows that were confirmed are not there any more: the server came back with an older state."""
+
+
+class Settled(Enum):
+    """What the script says about a job that shall end."""
+
+    ENDED = "ended"
+    NOT_OURS = "not-ours"
+    """It had ended already, is unknown, or belongs to another claim."""
+    BEHIND = "behind"
+    """As in Answer."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +137,15 @@ class Ledger:
         answers = pipeline.execute(raise_on_error=False)
         return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
 
-    def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
-        """End the job. False when it has ended already, is unknown, or belongs to another claim ('' asks for none)."""
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
+        """End the job, whose claim has this token; '' asks for no claim."""
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
         arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
         if outcome.result is not None:
             arguments.append(outcome.result.summary)
             arguments += [part for picture in outcome.result.pictures.items() for part in picture]
-        return bool(self._run(scripts.SETTLE, job_id, *arguments))
+        return Settled(self._run(scripts.SETTLE, job_id, *arguments).decode())
 
     def release(self, claim: Claim) -> bool:
         """Give the unfinished job back to the queue. False when it is not ours."""

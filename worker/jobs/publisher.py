@@ -15,12 +15,16 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch
-from worker.orders.claims import CANCELED, LOST, Claim, Outcome
+from worker.jobs.ledger import Answer, Batch, Settled
+from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
+from worker.orders.faults import rows_lost
 from worker.process.loop import Loop
 
 MAX_ROWS_PER_BATCH = 256
 """Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
+
+ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST = 20
+"""A job that was begun so often and still lacks rows when all are drawn will lack them the next time too."""
 
 PACE_S = 0.01
 """From one round trip to the next, at the least. What comes after a pause goes out at once."""
@@ -31,7 +35,7 @@ class LedgerPort(Protocol):
 
     def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
     def progress(self, shares: Sequence[tuple[Claim, float]], /) -> list[Answer | RedisError]: ...
-    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> bool: ...
+    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> Settled: ...
     def has_ended(self, job_id: str, /) -> bool: ...
 
 
@@ -169,22 +173,22 @@ class Publisher:
             with self._changed:
                 if outbox.share == share:
                     outbox.share = None
-            if answer in (Answer.CANCELING, Answer.LOST):
+            if isinstance(answer, Answer) and answer is not Answer.OK:
                 self._stopped_by(answer, outbox.claim.token)
 
-    def _stopped_by(self, answer: Answer | RedisError, token: str) -> None:
-        """The job is to be canceled, or belongs to someone else."""
+    def _stopped_by(self, answer: Answer, token: str) -> None:
+        """The job is to be canceled, belongs to someone else, or has to be begun again."""
         if answer is Answer.CANCELING:
             self._cancel(token)
         else:
-            self._close(token, LOST)
+            self._close(token, ROWS_GONE if answer is Answer.BEHIND else LOST)
             self._on_stopped(token)
 
     def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
         token = batch.claim.token
         if isinstance(answer, RedisError):
             self._log.warning("rows_refused", job_id=batch.claim.job_id, error=str(answer))
-        elif answer in (Answer.CANCELING, Answer.LOST):
+        elif answer is not Answer.OK:
             self._stopped_by(answer, token)
         else:
             with self._changed:
@@ -206,12 +210,19 @@ class Publisher:
         with self._changed:
             ended = [o for o in self._outboxes.values() if o.outcome is not None and not o.rows]
         for outbox in ended:
-            claim, outcome = outbox.claim, outbox.outcome
-            assert outcome is not None
-            settled = self._ledger.settle(claim.job_id, claim.token, outcome)
-            if not settled and not self._ledger.has_ended(claim.job_id):
-                outcome = LOST
-            self._close(claim.token, outcome)
+            assert outbox.outcome is not None
+            self._close(outbox.claim.token, self._settle(outbox.claim, outbox.outcome))
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """What became of the claim."""
+        settled = self._ledger.settle(claim.job_id, claim.token, outcome)
+        if settled is Settled.BEHIND and claim.attempts <= ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST:
+            return ROWS_GONE
+        if settled is Settled.BEHIND:
+            return self._settle(claim, failed(rows_lost()))
+        if settled is Settled.NOT_OURS and not self._ledger.has_ended(claim.job_id):
+            return LOST
+        return outcome
 
     def _close(self, token: str, outcome: Outcome) -> None:
         with self._changed:

@@ -28,16 +28,20 @@ class StoredResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the job. `status` None: the claim was lost, someone else owns the job now."""
+    """What became of the job. `status` None: the claim is over and the job is not: someone else owns it now."""
 
     status: JobStatus | None
     error: JobError | None = None
     result: StoredResult | None = None
+    goes_on: bool = False
+    """Of a claim that is over: the job is still ours, and goes back to the queue."""
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)
 CANCELED = Outcome(JobStatus.CANCELED)
 LOST = Outcome(None)
+ROWS_GONE = Outcome(None, goes_on=True)
+"""Rows that were confirmed are gone from the store: the job goes on from those that are left."""
 
 
 def failed(error: JobError) -> Outcome:

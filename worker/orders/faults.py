@@ -98,3 +98,11 @@ def worker_lost() -> JobError:
         title="The workers that drew this job died",
         detail="The job was started as often as it may be, and its worker died each time.",
     )
+
+
+def rows_lost() -> JobError:
+    return JobError(
+        type="rows-lost",
+        title="Rows of this job were lost",
+        detail="The store forgot rows that it had confirmed, each time that the job was drawn.",
+    )

@@ -6,6 +6,7 @@ from rq.executions import Execution
 
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
+from worker.contract.trouble import is_store_trouble
 from worker.jobs.admission import Admission
 from worker.orders.claims import Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_entry
@@ -49,11 +50,11 @@ class Beginning:
                 self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
         except JobRefusedError as refusal:
             self._refuse(job, execution, refusal)
-        except ResponseError as error:
+        except RedisError as error:
+            if not isinstance(error, ResponseError) or is_store_trouble(error):
+                self._held.forget(execution)
+                raise
             self._refuse(job, execution, JobRefusedError(malformed_entry(f"Redis refused to open the job: {error}")))
-        except RedisError:
-            self._held.forget(execution)
-            raise
 
     def _refuse(self, job: DrawJob, execution: Execution, refusal: JobRefusedError) -> None:
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
@@ -61,6 +62,9 @@ class Beginning:
         try:
             self._admission.refuse(job.id, outcome)
         except ResponseError as error:
+            if is_store_trouble(error):
+                self._held.forget(execution)
+                raise
             self._log.error("job_record_unreadable", job_id=job.id, error=str(error))
         self._ending.finish(execution.id, outcome)
 

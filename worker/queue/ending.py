@@ -32,7 +32,9 @@ class Ending:
         if execution is None:
             return
         job, rq = _job(execution), self._rq
-        if outcome.status is None:
+        if outcome.goes_on:
+            self._give_back(execution)
+        elif outcome.status is None:
             with rq.connection.pipeline() as pipeline:
                 execution.delete(job=job, pipeline=pipeline)  # its job runs elsewhere: only the record of ours goes
                 pipeline.execute()

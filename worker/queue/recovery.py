@@ -5,7 +5,7 @@ time. RQ's own maintenance takes its lock for 15 minutes and does not give it ba
 
 What is found, and what becomes of it:
     a lease that lapsed, retries left         -> front of the queue
-    a lease that lapsed, retries spent        -> failed, "worker-lost"
+    a lease that lapsed, retries spent        -> failed, "worker-lost"; a death after which more was drawn spends none
     an id taken but never begun               -> front of the queue
     an id whose queue record is gone          -> failed, "worker-lost"
     a job that RQ calls failed, still open    -> failed, "worker-lost"
@@ -24,17 +24,18 @@ from redis.exceptions import RedisError, ResponseError
 from rq.defaults import RQ_KEY_PREFIX
 from rq.exceptions import NoSuchJobError
 from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
-from rq.registry import FailedJobRegistry, StartedJobRegistry
+from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.timeouts import TimerDeathPenalty
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from worker.contract import keys
+from worker.contract.trouble import is_store_trouble
 from worker.jobs.announcement import withdraw
-from worker.jobs.ledger import Ledger
+from worker.jobs.ledger import Ledger, Settled
 from worker.orders.claims import failed
 from worker.orders.faults import worker_lost
 from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
-from worker.queue.scripts import LAPSE, SWEEP_INTERMEDIATE, SWEEP_STRAYS, UNLOCK
+from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, SWEEP_STRAYS, UNLOCK
 
 INTERVAL_S = 1.0
 INSTANT_S = 1e-6
@@ -66,6 +67,7 @@ class Recovery:
             queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
         )
         self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
+        self._finished = FinishedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
         self._swept_long_at = 0.0
         self._log = structlog.get_logger("recovery")
 
@@ -97,14 +99,23 @@ class Recovery:
         now = redis_time(self._redis) - INSTANT_S
         expired = self._redis.zrangebyscore(self._started.key, 0, now)
         for member in expired:
+            self._forgive(member)
             self._settle_if_given_up(member)
         if expired:
             self._log.warning("leases_expired", members=[member.decode(errors="replace") for member in expired])
             self._started.cleanup(timestamp=now)
 
+    def _forgive(self, member: bytes) -> None:
+        """A death does not count against a job that was getting on."""
+        job_id = _job_of(member)
+        try:
+            self._redis.eval(FORGIVE, 2, keys.job(job_id), f"{keys.RQ_JOB}{job_id}")
+        except ResponseError as error:
+            self._note_unreadable(job_id, error)
+
     def _settle_if_given_up(self, member: bytes) -> None:
         """End the job before RQ does: RQ's side is tried again when this process dies in between, ours would not be."""
-        job_id = member.decode(errors="replace").partition(":")[0]
+        job_id = _job_of(member)
         try:
             job = DrawJob.fetch(job_id, connection=self._redis, serializer=SERIALIZER)
             if job.is_started and not job.should_retry:
@@ -127,6 +138,7 @@ class Recovery:
     def _sweep_sometimes(self) -> None:
         if time.monotonic() - self._swept_long_at >= LONG_SWEEP_EVERY_S:
             self.sweep_failed()
+            self.forget_ended()
             self.sweep_strays(STRAY_AFTER_S)
             self._swept_long_at = time.monotonic()
 
@@ -134,6 +146,12 @@ class Recovery:
         """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
         for job_id in self._redis.zrevrange(self._failed.key, 0, FAILED_SWEEP_LIMIT - 1):
             self._settle_lost(job_id.decode(errors="replace"))
+
+    def forget_ended(self) -> None:
+        """Take ids out of RQ's lists of ended jobs whose time is over: RQ does so only in its own maintenance."""
+        now = redis_time(self._redis)
+        for registry in (self._finished, self._failed):
+            self._redis.zremrangebyscore(registry.key, 0, now)
 
     def sweep_strays(self, older_than_s: float) -> None:
         """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
@@ -148,10 +166,16 @@ class Recovery:
 
     def _settle_lost(self, job_id: str) -> None:
         try:
-            if self._ledger.settle(job_id, "", failed(worker_lost())):
+            if self._ledger.settle(job_id, "", failed(worker_lost())) is Settled.ENDED:
                 self._log.error("job_lost", job_id=job_id)
-        except ResponseError as error:  # not a job's record at all
-            self._log.error("record_unreadable", job_id=job_id, error=str(error))
+        except ResponseError as error:
+            self._note_unreadable(job_id, error)
+
+    def _note_unreadable(self, job_id: str, error: ResponseError) -> None:
+        """It is not a job's record at all. Raises the error where it is the server that is in trouble."""
+        if is_store_trouble(error):
+            raise error
+        self._log.error("record_unreadable", job_id=job_id, error=str(error))
 
     def expire_worker(self, name: str) -> None:
         """Let every lease of this worker lapse now, and forget the worker."""
@@ -168,6 +192,11 @@ class Recovery:
     def any_worker_alive(self) -> bool:
         records = self._redis.smembers(WORKERS_BY_QUEUE_KEY % self._queue.name)
         return any(self._redis.exists(record) for record in records)
+
+
+def _job_of(member: bytes) -> str:
+    """A lease's member is `job:execution`."""
+    return member.decode(errors="replace").partition(":")[0]
 
 
 def recover(name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S) -> None:

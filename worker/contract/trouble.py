@@ -1,0 +1,33 @@
+"""Which of Redis's errors are its own trouble, and no fault of what it was told."""
+
+_WORDS = (
+    "OOM",
+    "READONLY",
+    "MISCONF",
+    "BUSY",
+    "NOREPLICAS",
+    "NOPERM",
+    "NOAUTH",
+    "LOADING",
+    "MASTERDOWN",
+    "ACL failure",
+)
+"""With which such an answer begins: it is full, a replica, cannot write its file, is held up by a script, lacks
+replicas, or lacks a right that an operator can give."""
+
+_NAMES = (
+    "OutOfMemoryError",
+    "ReadOnlyError",
+    "NoPermissionError",
+    "AuthenticationError",
+    "BusyLoadingError",
+    "MasterDownError",
+    "ExecAbortError",
+)
+"""What redis-py makes of some of them; it takes the word away."""
+
+
+def is_store_trouble(error: Exception) -> bool:
+    """Whether the same command may succeed later, or as soon as an operator has mended the server."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return not names.isdisjoint(_NAMES) or str(error).startswith(_WORDS)
