@@ -8,7 +8,6 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from redis.exceptions import AuthenticationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -16,6 +15,7 @@ from app import problems
 from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
 from app.schemas import FieldError, Problem
+from worker.contract.trouble import locked_out
 
 MEDIA_TYPE = "application/problem+json"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -54,8 +54,8 @@ async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
 
 def _said_of(error: Exception) -> str:
     """What an operator can mend is named; the server's own words may tell more than a client should know."""
-    if isinstance(error, AuthenticationError):
-        return "Redis does not take the password of this service: see REDIS_URL"
+    if why := locked_out(error):
+        return f"Redis does not let this service in: {why} (see REDIS_URL)"
     if isinstance(error, StoreRefusesError):
         return "Redis refuses: it is full, read-only or cannot write its file, or a right is missing; try again soon"
     return "Redis did not answer in time; try again soon"

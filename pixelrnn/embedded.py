@@ -20,6 +20,7 @@ from redis.retry import Retry
 from pixelrnn import processes
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
+from worker.contract.trouble import locked_out
 
 SOCKET_PATH_LIMIT = 100
 """Bytes: the kernel's limit on a unix socket's path is 108 on Linux, 104 on macOS."""
@@ -106,6 +107,16 @@ def answers(url: str) -> bool:
             return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+def locked_out_of(url: str) -> str:
+    """Why the server at this URL does not let us in, where it says so; else nothing."""
+    with connect(url) as client:
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            return locked_out(error)
+    return ""
 
 
 def _arguments(directory: Path, socket: Path) -> list[str]:

@@ -159,7 +159,11 @@ def _expect_redis(supervisor: Supervisor, url: str) -> str:
     """Returns the address of a server of the user's own, once it answers."""
     deadline = time.monotonic() + REDIS_LIMIT_S
     try:
-        supervisor.wait_until(lambda: embedded.answers(url) or time.monotonic() > deadline)
+        supervisor.wait_until(
+            lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
+        )
+        if why := embedded.locked_out_of(url):
+            raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
         if not embedded.answers(url):
             raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
     except ValueError as error:  # redis-py's word for an address it cannot read

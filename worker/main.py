@@ -8,15 +8,17 @@ heartbeat        leases and announcement    cancellation  hears of cancels      
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from pydantic import ValidationError
-from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
 from worker.contract.cards import WorkerInfo
+from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
 from worker.jobs.announcement import Announcement, announced
@@ -40,6 +42,8 @@ from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import NameTakenError, RqWorker
 from worker.queue.taking import Taking
 from worker.settings import Settings
+
+T = TypeVar("T")
 
 EXIT_BAD_SETTINGS = 2
 RQ_LOGGERS = ("rq", "rq.worker", "rq.job")
@@ -138,18 +142,19 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     )
 
 
-def _await_redis(redis: Redis) -> None:
-    """Return when Redis answers: in a composed start it may come up after its clients."""
+def once_redis_answers(action: Callable[[], T]) -> T:
+    """The action's result, as soon as it succeeds: in a composed start Redis may come up after its clients, and it may
+    go away again at any moment. Raises RefusedError when it does not let this worker in."""
     log, wait_s = structlog.get_logger("worker"), 0.1
     while True:
         try:
-            redis.ping()
+            return action()
         except RedisError as error:
+            if why := locked_out(error):
+                raise RefusedError(f"Redis does not let this worker in: {why}; see REDIS_URL") from None
             log.warning("waiting_for_redis", error=str(error))
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, 2.0)
-        else:
-            return
 
 
 def run(settings: Settings) -> int:
@@ -162,8 +167,8 @@ def run(settings: Settings) -> int:
     processors.wait_for_turn()  # not before: the engine's process would take it over
     try:
         catalogue = engine.catalogue()
-        _await_redis(connect(settings.redis_url, COMMAND_TIMEOUT_S))
-        stopped = Worker(settings, engine, catalogue).run()
+        once_redis_answers(connect(settings.redis_url, COMMAND_TIMEOUT_S).ping)
+        stopped = once_redis_answers(lambda: Worker(settings, engine, catalogue)).run()
     except (RefusedError, NameTakenError, MetricsPortError) as error:
         log.critical("cannot_start", reason=str(error))
         return EXIT_BAD_SETTINGS

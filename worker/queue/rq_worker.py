@@ -14,13 +14,16 @@ It overrides methods that RQ does not promise to keep; tests/worker/queue/test_r
 """
 
 import threading
+import time
 from typing import Any, Protocol
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq.job import Job
 from rq.queue import Queue
 from rq.timeouts import TimerDeathPenalty
+from rq.utils import utcformat
 from rq.worker import SimpleWorker, WorkerStatus
 
 from worker.contract import keys
@@ -29,6 +32,9 @@ from worker.queue.rq_job import SERIALIZER, DrawJob
 
 RECORD_TTL_S = keys.ANNOUNCE_TTL_S
 """RQ's record of a worker outlives its last heartbeat by this, so that a killed worker's name is soon free again."""
+
+
+REGISTER_AGAIN_S = 0.2
 
 
 class NameTakenError(Exception):
@@ -102,14 +108,31 @@ class RqWorker(SimpleWorker):
 
         Raises NameTakenError.
         """
-        try:
-            self.register_birth()
-        except ValueError as error:
-            raise NameTakenError(str(error)) from None
-        self.set_state(WorkerStatus.IDLE)
+        while not self._registered():
+            time.sleep(REGISTER_AGAIN_S)
         self._install_signal_handlers()  # RQ does so after this; but who hears of the worker may stop it at once
         self._duties.registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)
+
+    def _registered(self) -> bool:
+        """Whether Redis took our name. After a lost reply it has it already, from us. Raises NameTakenError."""
+        try:
+            if not self._is_ours():
+                self.register_birth()
+            self.set_state(WorkerStatus.IDLE)
+        except ValueError as error:
+            raise NameTakenError(str(error)) from None
+        except RedisError as error:
+            self._slog.warning("redis_away", error=str(error), retry_in_s=REGISTER_AGAIN_S)
+            return False
+        return True
+
+    def _is_ours(self) -> bool:
+        """Is the record of this name the one that this process has written?"""
+        if self.birth_date is None:
+            return False
+        redis: Any = self.connection
+        return redis.hget(self.key, "birth") == utcformat(self.birth_date).encode()
 
     def unsubscribe(self) -> None:
         pass
