@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from worker.contract.trouble import is_store_trouble
 
 MAX_COMMAND_CONNECTIONS = 15
-READ_BLOCK_S = 5.0
+READ_BLOCK_S = 2.5
 
 
 class StoreRefusesError(redis_errors.RedisError):

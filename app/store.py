@@ -2,8 +2,8 @@
 
 It knows keys, scripts and time limits, and nothing of HTTP.
 
-Each call gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for is a
-StoreRefusesError. All may be repeated: writes are scripts.
+Each call gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for
+is a StoreRefusesError. All may be repeated: writes are scripts.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from app.imaging.given import GivenPixels
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
-from worker.contract.jobs import JobRecord, JobSpec
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
@@ -31,6 +31,8 @@ _log = structlog.get_logger("pixelrnn.api")
 
 BATCH = 256
 """Entries in one answer to a stream's reader."""
+
+_OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
 _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
@@ -203,6 +205,22 @@ class Store:
         """One of the job's pictures that are not drawn row by row: see `keys.image`."""
         async with self._within_budget():
             return await self._redis.execute_command("HGET", keys.image(job_id), field)
+
+    async def newest(self, job_id: str) -> Entry | None:
+        """The last of the job's entries so far."""
+        async with self._within_budget():
+            found = await self._redis.execute_command("XREVRANGE", keys.events(job_id), "+", "-", "COUNT", 1)
+        return next(iter(entries_of(found)), None)
+
+    async def not_open(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the jobs that have ended or are gone."""
+        found: list[Any] = []
+        for i in range(0, len(job_ids), BATCH):
+            async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids[i : i + BATCH]:
+                    pipe.hget(keys.job(job_id), "status")
+                found += _but_for_trouble(await pipe.execute(raise_on_error=False))
+        return [job_id for job_id, status in zip(job_ids, found, strict=True) if status not in _OPEN]
 
     async def exists(self, job_id: str) -> bool:
         async with self._within_budget():

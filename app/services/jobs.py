@@ -36,6 +36,11 @@ class Jobs:
         """The job as it stands in the store; raises as `view`."""
         return _record(await self._store.read(job_id), owner)
 
+    async def newest_seq(self, job: Job) -> int:
+        """The number of the last entry of a job that has ended."""
+        newest = await self._store.newest(job.id)
+        return job.rows_done + 1 if newest is None else newest.seq
+
     async def shown(self, read: JobRead) -> Job:
         """The job of a look at the store; raises as `view`."""
         record = _record(read)

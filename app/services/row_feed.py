@@ -26,8 +26,6 @@ from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
 
 SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
-_CHECK_S = 30.0
-"""How often a silent job is looked at: it may be gone without a last entry, with all that Redis held."""
 
 
 class FeedEvent(NamedTuple):
@@ -60,7 +58,7 @@ class RowFeed:
                     yield [_end(await self._finished(job), batch[-1].seq)]
                     return
         except _EndedUnseenError as ended:
-            yield [_end(ended.job, ended.job.rows_done + 1)]
+            yield [_end(ended.job, ended.seq)]
         else:
             yield [_event(SERVER_STOPPING, "{}")]
 
@@ -82,23 +80,20 @@ class RowFeed:
 
     async def _batches(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
         """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""
-        quiet_s = 0.0
         while (batch := await follower.next(self._ping_s)) is not Pause.ENDED:
             if isinstance(batch, list):
-                quiet_s = 0.0
                 yield batch
-                continue
-            yield []
-            quiet_s += self._ping_s
-            if quiet_s >= _CHECK_S:
-                quiet_s = 0.0
-                await self._check(job)
+            elif batch is Pause.DOUBT:
+                await self._check(job, follower)
+            else:
+                yield []
 
-    async def _check(self, job: Job) -> None:
+    async def _check(self, job: Job, follower: Follower) -> None:
+        """The end is told without its entry only where nothing is left to be read once the job has ended."""
         with contextlib.suppress(*STORE_TROUBLE):
             seen = await self._jobs.view(job.id)
-            if seen.status.is_terminal:
-                raise _EndedUnseenError(seen)
+            if seen.status.is_terminal and not await follower.has_more():
+                raise _EndedUnseenError(seen, await self._jobs.newest_seq(seen))
 
     async def _finished(self, job: Job) -> Job:
         while True:
@@ -111,9 +106,10 @@ class RowFeed:
 class _EndedUnseenError(Exception):
     """The job has ended, though its last entry is before the place that the reader named."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, seq: int) -> None:
         super().__init__(job.id)
         self.job = job
+        self.seq = seq
 
 
 def _row_events(batch: list[Entry], rows_total: int) -> list[FeedEvent]:

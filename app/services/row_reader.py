@@ -31,6 +31,9 @@ _PAUSE_PER_JOB_S = 0.0002
 _MAX_PAUSE_S = 0.02
 """A shard with many jobs gathers rows for a moment: one read costs as much as it has jobs."""
 _POKE_EVERY_S = 0.003
+_LOOK_EVERY_S = 2.5
+"""How often the jobs that a shard waits for are looked at, between two reads: with a read that waits in vain, lost data
+is noticed within five seconds."""
 _XREAD = packed("XREAD", "COUNT", BATCH, "BLOCK", int(READ_BLOCK_S * 1000), "STREAMS")
 _XREAD_WORDS = 6
 
@@ -39,7 +42,9 @@ class Pause(Enum):
     """Why `next` returns though no entry came."""
 
     QUIET = auto()
-    """For as long as was asked; the job may be gone."""
+    """For as long as was asked."""
+    DOUBT = auto()
+    """The job has ended or is gone, and perhaps without a last entry that would come."""
     ENDED = auto()
     """This process stops, or the reader has left."""
 
@@ -55,6 +60,7 @@ class Follower:
         self._behind = True
         self._joined = False
         self._ended = False
+        self._doubted = False
         self._news = asyncio.Event()
 
     def end(self) -> None:
@@ -75,6 +81,16 @@ class Follower:
         self._behind = True
         self._news.set()
 
+    def doubt(self) -> None:
+        """Nothing may come any more."""
+        self._doubted = True
+        self.fall_behind()
+
+    async def has_more(self) -> bool:
+        """Whether there are entries behind the last one that it took. Raises what the store raises."""
+        self.fall_behind()
+        return bool(await self._reader.store.entries_after(self._job_id, self.last))
+
     async def next(self, quiet_s: float) -> list[Entry] | Pause:
         """The next entries, in order, each once. Trouble with Redis is waited out."""
         clock = asyncio.get_running_loop().time
@@ -83,6 +99,9 @@ class Follower:
             try:
                 if batch := await self._take():
                     return batch
+                if self._doubted:
+                    self._doubted = False
+                    return Pause.DOUBT
                 await self._wait_for_news(deadline - clock())
             except STORE_TROUBLE:
                 self._behind = True
@@ -195,6 +214,7 @@ class _Shard:
         self._watches: dict[str, _Watch] = {}
         self._reads = 0
         self._read_wanted = 0
+        self._look_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._poker: asyncio.Task[None] | None = None
 
@@ -251,8 +271,21 @@ class _Shard:
         while self._watches:
             try:
                 await self._read()
+                await self._look()
             except STORE_TROUBLE:
+                self._look_at = 0.0  # it may come back without what it knew
                 await asyncio.sleep(random.uniform(0.1, 0.5))
+
+    async def _look(self) -> None:
+        """Tell those whose job has ended or is gone: it may have done so without an entry that could be read."""
+        clock = asyncio.get_running_loop().time
+        if clock() < self._look_at:
+            return
+        for job_id in await self._store.not_open(list(self._watches)):
+            if watch := self._watches.get(job_id):
+                for follower in watch.followers:
+                    follower.doubt()
+        self._look_at = clock() + _LOOK_EVERY_S
 
     async def _read(self) -> None:
         watches = list(self._watches.values())

@@ -13,7 +13,8 @@ import pytest
 
 from pixelrnn.embedded import EmbeddedRedis
 from pixelrnn.errors import StartError
-from pixelrnn.up import UpOptions, is_ready, up
+from pixelrnn.up import UpOptions, is_ready
+from pixelrnn.up import up as start_everything
 from tests.house.processes import eventually, is_alive
 from tests.house.running import READY_LIMIT_S, Up
 
@@ -148,5 +149,5 @@ def test_up_says_why_when_redis_does_not_let_it_in(
     """At once, and without the password: starting a server would not help."""
     options = UpOptions("127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change))
     with pytest.raises(StartError, match=why) as refused:
-        up(options, print)
+        start_everything(options, print)
     assert "wrong@" not in str(refused.value)

@@ -55,8 +55,8 @@ TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
 
 CRASHES_FORGIVEN = 5
-"""How often a job is taken up again after a worker died with it and nothing of it had been drawn since the death before.
-A dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
+"""How often a job is taken up again after a worker died with it, where nothing was drawn since the death before. A
+dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
 must not end a healthy job."""
 
 LEASE_S = 4
