@@ -12,6 +12,11 @@ from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
 from worker.orders.orders import Order
 from worker.orders.usage import Usage
+from worker.process.due import Due, shared
+
+START_LIMIT_S = 120.0
+"""Until the process has begun to load the models; from then on it says itself what it needs."""
+LOOK_S = 1.0
 
 
 class RefusedError(Exception):
@@ -28,16 +33,24 @@ class EngineLink:
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads and warms up. Call from the main thread."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-P", "-m", "worker.engine.process", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        with theirs, shared() as memory:
+            self._due = Due(memory.fileno())
+            self._due.within(START_LIMIT_S)
+            handed = [theirs.fileno(), memory.fileno()]
+            command = [sys.executable, "-P", "-m", "worker.engine.process", *map(str, handed)]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handed)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()
         self._stopping = False
         self.usage: dict[str, Usage] = {}
 
     def catalogue(self) -> Catalogue:
-        """Wait until the models are ready. RefusedError when they cannot be loaded; EngineLostError."""
+        """Wait until the models are ready. RefusedError when they cannot be loaded; EngineLostError, also when it does
+        not get on with that."""
+        while not self._connection.poll(LOOK_S):
+            if self.is_late():
+                self.kill()
+                raise EngineLostError("the engine's process hung while it loaded the models")
         try:
             word, answer = self._connection.recv()
         except (EOFError, OSError):
@@ -70,6 +83,13 @@ class EngineLink:
     def withdraw(self, token: str) -> None:
         """Do no more for this claim from the next step on."""
         self._tell("withdraw", token)
+
+    def is_late(self) -> bool:
+        """Should it be back by now from what it does?"""
+        return self._due.is_over()
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def stop(self, timeout_s: float) -> None:
         """Stop after the step that is being made; rows drawn so far have been handed on."""

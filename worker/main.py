@@ -26,6 +26,7 @@ from worker.jobs.cancellation import Cancellation
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
 from worker.jobs.publisher import Publisher
+from worker.jobs.watch import Watch
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
@@ -64,7 +65,7 @@ class Worker:
         self._announcement = Announcement(info)
 
         self._rq = RqWorker(settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name)
-        self._held = Held(self._rq, settings.max_jobs)
+        self._held = Held(self._rq, settings.max_jobs, engine.is_late)
         self._ending = Ending(self._rq, self._held, ledger.release)
         self._finisher = Finisher(self._ending.finish)
         self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._finisher.put)
@@ -72,7 +73,8 @@ class Worker:
         self._taking = Taking(self._rq, self._held, admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, admission)
 
-        heartbeat = Heartbeat(self._heart, [self._held.beat, self._announcement.beat])
+        watch = Watch(engine.is_late, self._held.beat, engine.kill)
+        heartbeat = Heartbeat(self._heart, [watch.beat, self._announcement.beat])
         cancels = connect(settings.redis_url, BLOCKING_TIMEOUT_S)
         cancellation = Cancellation(cancels, self._publisher.open_jobs, self._publisher.cancel)
         recovery = Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue)

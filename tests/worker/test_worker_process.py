@@ -1,6 +1,7 @@
 """Real worker processes on a real server: what clients and operators are promised."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wai
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobKind, JobSpec, JobStatus
+from worker.process.crash import EXIT_CRASHED
 
 SLOW = 0.1
 """Seconds before each row: an image of 6 rows then takes 0.6 s, long enough to be disturbed."""
@@ -168,6 +170,20 @@ def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker:
     assert client.attempts(spec.id) == 2
     np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
     client.wait_idle()
+
+
+def test_another_worker_goes_on_when_an_engine_hangs(client: Client, start_worker: StartWorker) -> None:
+    """Nothing ends by itself: its leases are renewed no more, its worker kills it and ends; the bytes are the same."""
+    doomed = start_worker(step_delay_s=SLOW, slots=4)
+    spec = client.submit(model="tiny-diagonal", n=6)
+    client.wait_rows(spec.id, 5)
+    os.kill(doomed.engine(), signal.SIGSTOP)
+    start_worker(slots=3)
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert client.attempts(spec.id) == 2
+    np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
+    assert doomed.wait() == EXIT_CRASHED
+    assert "engine_hung" in doomed.log.read_text()
 
 
 def test_completion_goes_on_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:

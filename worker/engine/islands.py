@@ -94,6 +94,10 @@ class Islands:
         """Those with work."""
         return sorted({job.order.model for job in self._jobs.values()})
 
+    def particles(self, model: str) -> int:
+        """Of the image that the next step is of."""
+        return self._jobs[self._island(model).token].order.particles
+
     def step(self, model: str) -> Stepped:
         """One step of the island that is being drawn, or of the next one. Raises IslandError; the job is forgotten."""
         island = self._island(model)

@@ -1,6 +1,6 @@
 """The loaded models: found, loaded and warmed up before the worker counts as ready; their cards; engines on demand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -95,9 +95,11 @@ class ModelPool:
     def model(self, name: str) -> Model:
         return self._models[name]
 
-    def warm_up(self) -> None:
-        """Draw a few rows and score an image with every model, so that no client waits for compilation."""
+    def warm_up(self, begin: Callable[[], None] = lambda: None) -> None:
+        """Draw a few rows and score an image with every model, so that no client waits for compilation. begin: called
+        before each model."""
         for name, model in self._models.items():
+            begin()
             config = model.config
             blank = np.zeros((config.channels, config.height, config.width), np.uint8)
             self._draw_rows(name, ImageRequest(seed=0, sample=0))
@@ -143,14 +145,23 @@ class _Stage:
         return self._stage
 
 
-def load_pool(models_dir: Path | None, names: Iterable[str], device: str, plan: SlotPlan, threads: int) -> ModelPool:
+def load_pool(
+    models_dir: Path | None,
+    names: Iterable[str],
+    device: str,
+    plan: SlotPlan,
+    threads: int,
+    begin: Callable[[], None] = lambda: None,
+) -> ModelPool:
     """Load and warm up the named models, or all there are. A damaged one is reported and left out; ModelError when none
-    is left, when a model that was asked for by name cannot be loaded, or when one does not fit into the memory."""
+    is left, when a model that was asked for by name cannot be loaded, or when one does not fit into the memory. begin:
+    called before each model is loaded, and before it is warmed up."""
     torch.set_num_threads(threads)
     log = structlog.get_logger("models")
     asked = tuple(names)
     models: dict[str, Model] = {}
     for name in asked or model_names(models_dir):
+        begin()
         try:
             models[name] = load_model(name, device=device, models_dir=models_dir)
         except ModelError as error:
@@ -160,7 +171,7 @@ def load_pool(models_dir: Path | None, names: Iterable[str], device: str, plan: 
     if not models:
         raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
     pool = ModelPool(models, plan)
-    pool.warm_up()
+    pool.warm_up(begin)
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_ready", models=pool.names(), device=device, slots=slots)
     return pool

@@ -20,6 +20,7 @@ from typing import Any
 from model_core.errors import ModelError
 from worker.contract import logs
 from worker.engine.cohort import Cohort, Engine
+from worker.engine.deadlines import Deadlines
 from worker.engine.islands import Islands
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
 from worker.engine.runner import Inbox, Runner
@@ -28,6 +29,7 @@ from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
 from worker.orders.usage import Usage
 from worker.process import crash, processors
+from worker.process.due import Due
 from worker.process.processors import NoProcessorError
 from worker.settings import Settings
 
@@ -61,10 +63,11 @@ class _Worker:
 
 
 def main() -> None:
-    """argv: the descriptor of our end of the pair."""
+    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches both: the worker says when to stop
     settings, connection = Settings(), Connection(int(sys.argv[1]))
+    deadlines = Deadlines(Due(int(sys.argv[2])).within)
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -75,19 +78,21 @@ def main() -> None:
             target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
         ).start()
         processors.keep_to(settings.engine_cpus)
-        pool = load_pool(settings.models_dir, settings.models, settings.device, plan, settings.threads)
+        pool = load_pool(
+            settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
+        )
     except (ModelError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
-        _draw(pool, _Worker(connection), inbox, settings.step_delay_s)
+        _draw(pool, _Worker(connection), inbox, settings.step_delay_s, deadlines)
     connection.close()
     sys.stderr.flush()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
 
-def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float) -> None:
+def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float, deadlines: Deadlines) -> None:
     """Until the worker says stop."""
     runner = Runner(
         _cohorts(pool),
@@ -96,6 +101,7 @@ def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float) -> Non
         delay_s,
         inbox,
         Islands(pool.islands),
+        deadlines,
     )
     runner.start()
     runner.join()

@@ -5,6 +5,7 @@ use.
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -20,6 +21,7 @@ from model_core.posterior.island import ImpossibleError
 from worker.contract.events import Stage
 from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
+from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.islands import IslandError, Islands, Stepped
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
@@ -69,7 +71,7 @@ class Runner:
     """Carries out orders until told to stop.
 
     cohorts: one for each loaded model, by name. score: one pass; None when another is needed. inbox: where others than
-    those with a Runner at hand leave orders. islands: what draws by particles.
+    those with a Runner at hand leave orders. islands: what draws by particles. deadlines: told what begins and ends.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Runner:
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
         islands: Islands | None = None,
+        deadlines: Deadlines | None = None,
     ) -> None:
         self._cohorts = cohorts
         self._outlet = outlet
@@ -87,6 +90,7 @@ class Runner:
         self._step_delay_s = step_delay_s
         self._inbox = inbox or Inbox()
         self._islands = islands or Islands(_no_particles)
+        self._deadlines = deadlines or Deadlines()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
         self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
@@ -132,12 +136,14 @@ class Runner:
 
     def _take_turn(self, name: str) -> None:
         began = time.perf_counter()
+        self._deadlines.opening()
         if name == SCORING:
             self._score_one()
         elif name.startswith(PARTICLES_OF):
             self._advance_island(name.removeprefix(PARTICLES_OF))
         else:
             self._advance(name, self._cohorts[name])
+        self._deadlines.end()
         self._turns.charge(name, time.perf_counter() - began)
 
     def _follow_orders(self) -> None:
@@ -151,9 +157,12 @@ class Runner:
             "stop": self._stop,
         }
         while idle or not self._inbox.empty():
-            word, *arguments = self._inbox.get()
-            words[word](*arguments)
-            idle = False
+            if idle:
+                self._deadlines.idle()
+            with contextlib.suppress(queue.Empty):
+                word, *arguments = self._inbox.get(timeout=IDLE_S)
+                words[word](*arguments)
+                idle = False
 
     def _advance(self, name: str, cohort: Cohort) -> None:
         """One step of one model."""
@@ -161,6 +170,7 @@ class Runner:
         if not cohort.busy:
             return
         began, busy = time.perf_counter(), cohort.busy
+        self._deadlines.begin(name, busy)
         try:
             rows = cohort.step()
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
@@ -213,6 +223,7 @@ class Runner:
     def _advance_island(self, model: str) -> None:
         """One step of one image by particles: at most a row of each."""
         began = time.perf_counter()
+        self._deadlines.begin(PARTICLES_OF + model, self._islands.particles(model))
         try:
             stepped = self._islands.step(model)
         except IslandError as error:
@@ -250,6 +261,8 @@ class Runner:
         self._pause()
         token = next(iter(self._unscored))
         task = self._unscored.pop(token)
+        is_receipt = isinstance(task, Assessment) and task.wants_receipt
+        self._deadlines.begin(f"{'receipt' if is_receipt else 'score'} of {task.model}")
         try:
             outcome = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process

@@ -1,6 +1,7 @@
 """The executions that are under way: whether there is room for one more, and their leases."""
 
 import threading
+from collections.abc import Callable
 
 from redis import Redis
 from rq.executions import Execution
@@ -15,11 +16,13 @@ LOOK_S = 0.2
 
 
 class Held:
-    """By token, in the order in which they were begun. max_jobs: how many may be under way that are not drawn yet."""
+    """By token, in the order in which they were begun. max_jobs: how many may be under way that are not drawn yet.
+    is_late: the engine should be back by now, so that nothing more is begun."""
 
-    def __init__(self, rq: RqWorker, max_jobs: int) -> None:
+    def __init__(self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False) -> None:
         self._rq = rq
         self._max_jobs = max_jobs
+        self._is_late = is_late
         self._executions = rq.executions  # RQ takes those out that it has dealt with
         self._drawn: set[str] = set()  # executions whose last rows are still to be written
         self._room = threading.Condition()
@@ -41,7 +44,8 @@ class Held:
     def _is_room(self) -> bool:
         """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
         held = len(self._executions)
-        return held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
+        is_room = held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
+        return is_room and not self._is_late()
 
     def take(self, job: DrawJob) -> Execution:
         """Take the lease, mark the job as started and clear the intermediate queue, all at once: a job is never in

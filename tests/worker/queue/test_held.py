@@ -60,3 +60,12 @@ def test_no_more_are_taken_when_drawn_jobs_pile_up(held: Held, ending: Ending) -
     assert held.wait_for_room()
     take(held, "next")
     assert not held.wait_for_room()
+
+
+def test_nothing_is_taken_when_the_engine_is_late(redis_url: str) -> None:
+    """What it holds already goes to other workers: this one must not take it back."""
+    late = [False]
+    held = Held(RqWorker(keys.QUEUE, redis.Redis.from_url(redis_url), "w"), MAX_JOBS, lambda: late[0])
+    assert held.wait_for_room()
+    late[0] = True
+    assert not held.wait_for_room()

@@ -1,0 +1,61 @@
+"""By when the engine is back: ten times what such turns took, and minutes for what may compile."""
+
+import time
+
+import pytest
+
+from worker.engine.deadlines import FIRST_S, LEAST_S, LOADING_S, PATIENCE, Deadlines
+from worker.process.due import Due, shared
+
+
+@pytest.fixture
+def said() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def deadlines(said: list[float]) -> Deadlines:
+    return Deadlines(said.append)
+
+
+def turn(deadlines: Deadlines, kind: str, size: int = 1, seconds: float = 0.0) -> None:
+    deadlines.opening()
+    deadlines.begin(kind, size)
+    time.sleep(seconds)
+    deadlines.end()
+
+
+def test_first_turn_of_a_kind_has_minutes(deadlines: Deadlines, said: list[float]) -> None:
+    """It may compile; and so may the model that is loaded next. What another kind took says nothing of it."""
+    deadlines.loading()
+    turn(deadlines, "a")
+    turn(deadlines, "b")
+    assert [said[0], said[2], said[4]] == [LOADING_S, FIRST_S, FIRST_S]
+
+
+def test_turn_has_ten_times_what_such_turns_took(deadlines: Deadlines, said: list[float]) -> None:
+    """By its size; and some seconds at the least, because a machine may be busy with something else."""
+    turn(deadlines, "a", size=2, seconds=0.02)
+    turn(deadlines, "a", size=1000)
+    assert said[-1] == pytest.approx(PATIENCE * 0.01 * 1000, rel=0.5)
+    turn(deadlines, "a")
+    assert said[-1] == LEAST_S
+
+
+def test_one_slow_turn_is_forgotten(deadlines: Deadlines, said: list[float]) -> None:
+    """That one compiled a minute long does not give all others ten."""
+    turn(deadlines, "a", seconds=0.05)
+    for _ in range(500):
+        turn(deadlines, "a")
+    turn(deadlines, "a", size=10_000)
+    assert said[-1] < PATIENCE * 0.05 * 10_000 / 20
+
+
+def test_time_is_over_for_both_processes_when_it_has_passed() -> None:
+    """What one says, the other reads."""
+    with shared() as file:
+        ours, theirs = Due(file.fileno()), Due(file.fileno())
+        theirs.within(60)
+        assert not ours.is_over()
+        theirs.within(-0.001)
+        assert ours.is_over()
