@@ -13,8 +13,9 @@
     ├── TooLargeError         ├── StoreFullError
     ├── WrongMediaTypeError   ├── TooManyStreamsError
     ├── ActiveJobError        ├── OtherVersionJobError
-    ├── NoMarginalsError      └── StoreDownError
-    └── NoMarginalsYetError
+    ├── NoMarginalsError      ├── StoreDownError
+    ├── NoMarginalsYetError   └── StoppingError
+    └── TooSlowError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -140,3 +141,11 @@ class OtherVersionJobError(RefusedError):
 
 class StoreDownError(RefusedError):
     """Redis does not answer."""
+
+
+class TooSlowError(RefusedError):
+    """The request did not arrive in time."""
+
+
+class StoppingError(RefusedError):
+    """This process stops before the answer is there."""

@@ -31,6 +31,8 @@ _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixe
 Every request that draws becomes a job. The same model digest, seed and temperature give the same bytes, whatever else
 is drawn at the time. Errors are `application/problem+json`."""
 _IMAGING_THREADS = 2
+PART_OF_DRAIN = 0.75
+"""Of it, requests that are still open may use: what has no answer by then gets one, where uvicorn would drop it."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -67,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Location", "Retry-After", "X-Request-Id"],
         )
-    app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics)
+    app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics, stopping=services.stopping)
     openapi.install(app)
     for module in (submit, jobs, pictures, events, models, health, page):
         app.include_router(module.router)
@@ -100,6 +102,6 @@ def _services(settings: Settings) -> Services:
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),
         seats=seats,
-        stopping=Stopping(),
+        stopping=Stopping(PART_OF_DRAIN * settings.drain_s),
         imaging=imaging,
     )

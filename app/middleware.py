@@ -12,11 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.error_handlers import response_to
-from app.errors import RefusedError
+from app.errors import RefusedError, StoppingError
 from app.gatekeeper import Gatekeeper
 from app.metrics import Metrics
 from app.problems import kind_of
 from app.settings import Settings
+from app.stopping import Stopping
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNNOTED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -26,10 +27,11 @@ _log = structlog.get_logger("pixelrnn.api")
 class RequestMiddleware:
     """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, stopping: Stopping) -> None:
         self._app = app
         self._gatekeeper = Gatekeeper(settings)
         self._metrics = metrics
+        self._stopping = stopping
         self._noted = settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,9 +46,20 @@ class RequestMiddleware:
             self._metrics.rejected(kind_of(error).slug)
             await response_to(error)(scope, receive, visit.send)
         else:
-            await self._app(scope, receive, visit.send)
+            await self._answer(scope, receive, visit)
         finally:
             self._note(scope, visit)
+
+    async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit") -> None:
+        try:
+            async with self._stopping.in_time():
+                await self._app(scope, receive, visit.send)
+        except TimeoutError:  # the application answers its own
+            if visit.has_begun:
+                return
+            await response_to(StoppingError("this server is stopping; ask again, another one may answer"))(
+                scope, receive, visit.send
+            )
 
     def _note(self, scope: Scope, visit: "_Visit") -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -71,6 +84,7 @@ class _Visit:
         self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.status = 500
         self.is_stream = False
+        self.has_begun = False
         self.begun = time.perf_counter()
         self._send = send
         self._metrics = metrics
@@ -78,6 +92,7 @@ class _Visit:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.has_begun = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self.request_id

@@ -33,6 +33,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.NoRowsYetError: ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", 1),
     errors.NoScoreYetError: ProblemKind(409, "no-score-yet", "Nothing is scored yet", 1),
     errors.NoMarginalsYetError: ProblemKind(409, "no-marginals-yet", "The completion is not drawn yet", 1),
+    errors.TooSlowError: ProblemKind(408, "too-slow", "The request did not arrive in time"),
     errors.ActiveJobError: ProblemKind(409, "active-job", "The job has not ended"),
     errors.ExpiredJobError: ProblemKind(410, "expired-job", "The job is no longer kept"),
     errors.TooLargeError: ProblemKind(413, "too-large", "Too large"),
@@ -51,6 +52,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.StoreFullError: ProblemKind(503, "store-full", "The job store is nearly full", 30),
     errors.TooManyStreamsError: ProblemKind(503, "too-many-streams", "Too many open streams", 5),
     errors.OtherVersionJobError: ProblemKind(503, "other-version", "The job is of another version of this service", 5),
+    errors.StoppingError: ProblemKind(503, "stopping", "This server is stopping", 2),
     errors.StoreDownError: ProblemKind(503, "store-down", "The job store does not answer", 2),
 }
 

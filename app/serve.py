@@ -3,12 +3,13 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
-from app.http_protocol import HttpProtocol
 from app.main import create_app
+from app.receiving import PromptProtocol, WaitingRoom
 from app.settings import Settings
 from worker.contract import logs
 
@@ -18,14 +19,20 @@ _SILENCE_MS = 60_000
 class Server(uvicorn.Server):
     """Tells the application as soon as a signal comes: uvicorn itself waits for open streams, which never end alone."""
 
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, room: WaitingRoom, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
+        self._room = room
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in (listener for server in self.servers for listener in server.sockets):
             _give_up_on_silent_peers(listener.fileno())
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        self._room.sweep()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -44,11 +51,12 @@ def _give_up_on_silent_peers(descriptor: int) -> None:
 def server(settings: Settings) -> Server:
     """A server that is ready to run."""
     app = create_app(settings)
+    room = WaitingRoom(settings.receive_s)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=HttpProtocol,
+        http=partial(PromptProtocol, room),  # type: ignore[arg-type]
         ws="none",
         access_log=False,
         log_config=None,
@@ -56,7 +64,7 @@ def server(settings: Settings) -> Server:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    return Server(config, app.state.services.stopping.begin)
+    return Server(config, room, app.state.services.stopping.begin)
 
 
 def run(settings: Settings) -> None:

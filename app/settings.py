@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """After this long without an answer from Redis a request gets 503."""
     ping_s: float = Field(default=15.0, gt=0)
     """Between comments on an event stream where nothing happens, so that proxies keep it open."""
+    receive_s: float = Field(default=60.0, gt=0)
+    """How long a client may take to send a request, with its pictures; its headers must be there in ten seconds."""
     stall_s: float = Field(default=30.0, gt=0)
     """A reader that takes nothing for this long is let go; it may come back with the last id it has."""
     drain_s: int = Field(default=4, ge=1)
