@@ -13,6 +13,7 @@ from app import error_handlers, openapi
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
+from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
@@ -36,15 +37,16 @@ PART_OF_DRAIN = 0.75
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole application. It connects to Redis with the first request that needs it."""
+    """The whole application. Redis may come later than it."""
     services = _services(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        ending = asyncio.create_task(_end_streams(services))
+        tasks = [asyncio.create_task(_end_streams(services)), asyncio.create_task(_look_at_redis(services))]
         yield
-        ending.cancel()
+        for task in tasks:
+            task.cancel()
         await services.row_reader.close()
         await services.store.close()
 
@@ -74,6 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (submit, jobs, pictures, events, models, health, page):
         app.include_router(module.router)
     return app
+
+
+async def _look_at_redis(services: Services) -> None:
+    """So that the log says at the start how it may lose jobs; where it does not answer yet, with the first request."""
+    with contextlib.suppress(*STORE_TROUBLE):
+        await services.fleet.now()
 
 
 async def _end_streams(services: Services) -> None:

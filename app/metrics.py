@@ -73,8 +73,13 @@ class _FleetCollector:
             ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
             ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
-            ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis_used),
-            ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis_limit),
+            ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
+            ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis.limit),
+            (
+                "pixelrnn_redis_durable",
+                "1 = it keeps whatever it has acknowledged; 0 = /readyz says how it may lose jobs.",
+                int(not self._fleet.redis.weaknesses),
+            ),
         ):
             yield GaugeMetricFamily(name, text, value)
         ended = CounterMetricFamily("pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status"))

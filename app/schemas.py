@@ -259,6 +259,10 @@ class Ready(_Answer):
     """How many."""
     models: list[str]
     """What they hold."""
+    durable: bool
+    """Whether Redis keeps all that it has acknowledged, whatever happens to it."""
+    weaknesses: list[str]
+    """How it may lose accepted jobs, a sentence each."""
 
 
 class Limits(_Answer):

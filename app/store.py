@@ -22,6 +22,7 @@ from app.imaging.given import GivenPixels
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
+from worker.contract.durability import weaknesses
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
@@ -107,6 +108,17 @@ class Load:
     def queue(self) -> int:
         """How many jobs wait."""
         return sum(self.depths.values())
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """How Redis itself is."""
+
+    used: int
+    limit: int
+    """Bytes of memory that it uses, and may use; 0 = as many as there are."""
+    weaknesses: tuple[str, ...]
+    """How it may lose accepted jobs: see worker.contract.durability."""
 
 
 def _but_for_trouble(answers: list[Any]) -> list[Any]:
@@ -265,11 +277,23 @@ class Store:
             totals={name: int(count) for name, count in totals.items()},
         )
 
-    async def memory(self) -> tuple[int, int]:
-        """Bytes that Redis uses, and may use; 0 = as many as there are."""
-        async with self._within_budget():
-            found = await self._redis.info("memory")
-        return int(found.get("used_memory", 0)), int(found.get("maxmemory", 0))
+    async def server(self) -> ServerState:
+        """How Redis itself is."""
+        async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.info("memory")
+            pipe.info("persistence")
+            pipe.config_get("appendfsync")
+            *found, setting = await pipe.execute(raise_on_error=False)
+        for answer in found:
+            if isinstance(answer, redis_errors.RedisError):
+                raise answer
+        memory, persistence = found
+        appendfsync = setting.get("appendfsync") if isinstance(setting, dict) else None  # some hosts forbid CONFIG
+        return ServerState(
+            used=int(memory.get("used_memory", 0)),
+            limit=int(memory.get("maxmemory", 0)),
+            weaknesses=weaknesses(memory, persistence, appendfsync),
+        )
 
     async def _eval(self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Run a script by its digest, because a script is many times as long as its arguments."""

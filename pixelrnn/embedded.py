@@ -21,6 +21,7 @@ from pixelrnn import processes
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
 from worker.contract.trouble import locked_out
+from worker.process.redis_clients import weaknesses_of
 
 SOCKET_PATH_LIMIT = 100
 """Bytes: the kernel's limit on a unix socket's path is 108 on Linux, 104 on macOS."""
@@ -117,6 +118,15 @@ def locked_out_of(url: str) -> str:
         except redis.RedisError as error:
             return locked_out(error)
     return ""
+
+
+def weaknesses_at(url: str) -> tuple[str, ...]:
+    """How the server at this URL may lose jobs; none where it does not answer any more."""
+    with connect(url) as client:
+        try:
+            return weaknesses_of(client)
+        except redis.RedisError:
+            return ()
 
 
 def _arguments(directory: Path, socket: Path) -> list[str]:

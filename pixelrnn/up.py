@@ -166,6 +166,8 @@ def _expect_redis(supervisor: Supervisor, url: str) -> str:
             raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
         if not embedded.answers(url):
             raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
+        for weakness in embedded.weaknesses_at(url):
+            supervisor.say(f"this Redis may lose jobs: {weakness}")
     except ValueError as error:  # redis-py's word for an address it cannot read
         raise StartError(f"REDIS_URL is no address of a server: {error}") from None
     return url

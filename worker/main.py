@@ -33,7 +33,13 @@ from worker.orders.claims import Outcome
 from worker.process import crash, processors
 from worker.process.crash import EXIT_CRASHED
 from worker.process.loop import Loop
-from worker.process.redis_clients import BLOCKING_TIMEOUT_S, COMMAND_TIMEOUT_S, HEARTBEAT_TIMEOUT_S, connect
+from worker.process.redis_clients import (
+    BLOCKING_TIMEOUT_S,
+    COMMAND_TIMEOUT_S,
+    HEARTBEAT_TIMEOUT_S,
+    connect,
+    weaknesses_of,
+)
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
 from worker.queue.finisher import Finisher
@@ -169,7 +175,9 @@ def run(settings: Settings) -> int:
     processors.wait_for_turn()  # not before: the engine's process would take it over
     try:
         catalogue = engine.catalogue()
-        once_redis_answers(connect(settings.redis_url, COMMAND_TIMEOUT_S).ping)
+        redis = connect(settings.redis_url, COMMAND_TIMEOUT_S)
+        for weakness in once_redis_answers(lambda: weaknesses_of(redis)):
+            log.warning("redis_may_lose_jobs", reason=weakness)
         stopped = once_redis_answers(lambda: Worker(settings, engine, catalogue)).run()
     except (RefusedError, NameTakenError, MetricsPortError) as error:
         log.critical("cannot_start", reason=str(error))

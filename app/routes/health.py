@@ -38,11 +38,13 @@ async def healthz() -> Alive:
 @router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def readyz(services: ServicesDep) -> Ready:
     """Redis answers and at least one worker is warm."""
-    workers = (await services.fleet.fresh()).workers
+    fleet = await services.fleet.fresh()
+    workers = fleet.workers
     if not workers:
         raise NoWorkerError("no worker has announced itself yet")
     names = sorted({card.name for worker in workers for card in worker.models})
-    return Ready(workers=len(workers), models=names)
+    weaknesses = list(fleet.redis.weaknesses)
+    return Ready(workers=len(workers), models=names, durable=not weaknesses, weaknesses=weaknesses)
 
 
 @router.get("/info", operation_id="get_info")

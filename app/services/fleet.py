@@ -4,13 +4,16 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import structlog
+
 from app.errors import NoWorkerError
 from app.queue_entry import queue_key
-from app.store import Load, Store
+from app.store import Load, ServerState, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 
+_log = structlog.get_logger("pixelrnn.api")
 _MAX_RETRY_S = 300
 _UNMEASURED_RETRY_S = 5
 
@@ -62,9 +65,7 @@ class Estimates:
 class Fleet:
     workers: list[WorkerInfo]
     load: Load
-    redis_used: int
-    redis_limit: int
-    """Bytes; 0 = no limit."""
+    redis: ServerState
 
     @property
     def estimates(self) -> Estimates:
@@ -117,10 +118,11 @@ class FleetWatch:
 
     async def _read(self) -> Fleet:
         at = time.monotonic()
-        workers, load, (used, limit) = await asyncio.gather(
-            self._store.workers(), self._store.load(), self._store.memory()
-        )
-        seen = Fleet(workers, load, used, limit)
+        workers, load, server = await asyncio.gather(self._store.workers(), self._store.load(), self._store.server())
+        seen = Fleet(workers, load, server)
+        if self._seen is None or server.weaknesses != self._seen.redis.weaknesses:
+            for weakness in server.weaknesses:
+                _log.warning("redis_may_lose_jobs", reason=weakness)
         if at >= self._seen_at:
             self._seen, self._seen_at = seen, at
         return seen

@@ -103,7 +103,7 @@ class Submission:
     async def expect_room(self) -> None:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
         fleet = await self._fleet.now()
-        if fleet.redis_limit and fleet.redis_used > self._settings.redis_share * fleet.redis_limit:
+        if fleet.redis.limit and fleet.redis.used > self._settings.redis_share * fleet.redis.limit:
             self._rejected("store-full")
             raise StoreFullError("Redis has nearly no memory left; finished jobs make room as they expire")
         if fleet.load.queue >= self._settings.queue_jobs and fleet.workers:

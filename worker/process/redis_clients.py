@@ -4,9 +4,14 @@ None retries by itself: a command whose reply was lost may have been carried out
 may be repeated. Every caller has its own loop.
 """
 
+from typing import Any
+
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
+
+from worker.contract.durability import weaknesses
 
 BLOCK_S = 1
 """How long a blocking command waits on the server before it answers "nothing"."""
@@ -21,3 +26,14 @@ def connect(url: str, timeout_s: float) -> Redis:
     return Redis.from_url(
         url, socket_timeout=timeout_s, socket_connect_timeout=min(2.0, timeout_s), retry=Retry(NoBackoff(), 0)
     )
+
+
+def weaknesses_of(redis: Redis) -> tuple[str, ...]:
+    """How this server may lose accepted jobs, a sentence each. Raises RedisError."""
+    client: Any = redis  # redis-py types every answer as "awaitable or not"
+    memory, persistence = client.info("memory"), client.info("persistence")
+    try:
+        setting = client.config_get("appendfsync")
+    except ResponseError:  # some hosts forbid it
+        setting = {}
+    return weaknesses(memory, persistence, setting.get("appendfsync"))

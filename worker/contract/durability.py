@@ -1,0 +1,22 @@
+"""Whether a Redis server keeps what it has acknowledged, whatever happens to it: jobs are in no other place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def weaknesses(memory: Mapping[str, Any], persistence: Mapping[str, Any], appendfsync: str | None) -> tuple[str, ...]:
+    """How the server may lose accepted jobs or rows of theirs, a sentence each; none where it keeps all.
+
+    memory, persistence: what INFO says of both. appendfsync: the setting; None where CONFIG GET is not allowed.
+    """
+    found = []
+    if not int(persistence.get("aof_enabled", 0)):
+        found.append("appendonly is off: after a restart it has an older state, or none")
+    elif appendfsync is None:
+        found.append("appendfsync may not be asked for: it may be other than always")
+    elif appendfsync != "always":
+        found.append(f"appendfsync is {appendfsync}: a power cut takes what came last")
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        found.append(f"maxmemory-policy is {policy}: when it is full it drops jobs and rows")
+    return tuple(found)
