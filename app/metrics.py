@@ -75,6 +75,7 @@ class _FleetCollector:
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
             ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis.limit),
+            ("pixelrnn_redis_reserved_bytes", "Memory that accepted jobs will still need.", load.room),
             (
                 "pixelrnn_redis_durable",
                 "1 = it keeps whatever it has acknowledged; 0 = /readyz says how it may lose jobs.",

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
     queue_work: int = Field(default=500_000_000, ge=1)
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
-    """Nothing is accepted while Redis has used more than this part of its maxmemory."""
+    """What accepted jobs will write is reserved: nothing is accepted that, with all of it, would need more than this
+    part of Redis's maxmemory."""
     fleet_age_s: float = Field(default=0.5, ge=0)
     """How old the view of workers and queue may be that requests are judged by."""
     max_streams: int = Field(default=4096, ge=1)

@@ -99,6 +99,8 @@ class Load:
     open_jobs: int
     work: int
     accepted: int
+    room: int
+    """Bytes that open jobs will still write."""
     drawn: dict[int, int]
     busy: dict[int, float]
     took: dict[str, float]
@@ -259,7 +261,7 @@ class Store:
 
     async def load(self) -> Load:
         async with self._within_budget():
-            now, depths, since, parked, open_jobs, (work, accepted), *hashes = await self._eval(
+            now, depths, since, parked, open_jobs, (work, accepted, room), *hashes = await self._eval(
                 _FLEET, [QUEUES_KEY], []
             )
         drawn, busy, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
@@ -271,6 +273,7 @@ class Store:
             open_jobs=open_jobs,
             work=int(work or 0),
             accepted=int(accepted or 0),
+            room=int(room or 0),
             drawn={int(span): int(values) for span, values in drawn.items()},
             busy={int(span): float(seconds) for span, seconds in busy.items()},
             took={model: float(seconds) for model, seconds in took.items()},

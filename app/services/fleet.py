@@ -67,6 +67,10 @@ class Fleet:
     load: Load
     redis: ServerState
 
+    def memory_for_jobs(self, share: float) -> int | None:
+        """Bytes that open jobs may still write, where they may have this share of Redis's memory; None = no limit."""
+        return int(share * self.redis.limit) - self.redis.used if self.redis.limit else None
+
     @property
     def estimates(self) -> Estimates:
         return Estimates(self.load)

@@ -20,7 +20,7 @@ from app.errors import (
 from app.imaging.given import GivenPixels, Shape
 from app.queue_entry import queue_key
 from app.schemas import Job, Model
-from app.services.fleet import FleetWatch
+from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
@@ -103,9 +103,9 @@ class Submission:
     async def expect_room(self) -> None:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
         fleet = await self._fleet.now()
-        if fleet.redis.limit and fleet.redis.used > self._settings.redis_share * fleet.redis.limit:
-            self._rejected("store-full")
-            raise StoreFullError("Redis has nearly no memory left; finished jobs make room as they expire")
+        memory = fleet.memory_for_jobs(self._settings.redis_share)
+        if memory is not None and fleet.load.room > memory:
+            raise self._no_memory()
         if fleet.load.queue >= self._settings.queue_jobs and fleet.workers:
             raise await self._full(0)
 
@@ -114,19 +114,21 @@ class Submission:
     ) -> Submitted:
         """Accept and queue the job. The model must do this kind of work: `Models.find_for`.
 
-        Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError, NoWorkerError.
+        Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError, StoreFullError,
+        NoWorkerError.
         """
         spec = _spec(identity.request_id, kind, model, options, given)
         high = spec.priority is Priority.INTERACTIVE
-        queue = (await self._fleet.now()).queue_for(spec)
-        answer, facts = await self._store.submit(self._terms(identity, queue), spec, given, queue, high)
+        fleet = await self._fleet.now()
+        queue = fleet.queue_for(spec)
+        answer, facts = await self._store.submit(self._terms(identity, queue, fleet), spec, given, queue, high)
         if answer is SubmissionAnswer.ACCEPTED:
             return Submitted(await self._shown(spec, identity, facts, high))
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work)
 
-    def _terms(self, identity: RequestIdentity, queue: str) -> SubmissionTerms:
+    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet) -> SubmissionTerms:
         settings = self._settings
         return SubmissionTerms(
             client=identity.caller.account,
@@ -137,6 +139,7 @@ class Submission:
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
+            memory=fleet.memory_for_jobs(settings.redis_share),
             idempotency=identity.key,
             body=identity.body,
         )
@@ -150,6 +153,8 @@ class Submission:
         return await self._jobs.shown(JobRead(record, waiting_before, existed=False, now=created_at))
 
     async def _refusal(self, answer: SubmissionAnswer, facts: list[bytes | int], work: int) -> RefusedError:
+        if answer is SubmissionAnswer.NO_MEMORY:
+            return self._no_memory()
         self._rejected(answer.value)
         if answer is SubmissionAnswer.CONFLICT:
             return _reused()
@@ -162,6 +167,10 @@ class Submission:
             detail = f"this client has {int(facts[0])} open jobs; it may have {self._settings.client_jobs}"
             return TooManyOpenJobsError(detail, retry_after_s=fleet.estimates.retry_s(_mean_work(fleet.load)))
         return await self._full(work)
+
+    def _no_memory(self) -> StoreFullError:
+        self._rejected("store-full")
+        return StoreFullError("Redis has memory for the accepted jobs only; finished ones make room as they expire")
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:
         """Room comes when a job ends, or when so much is drawn that this one fits."""

@@ -36,7 +36,11 @@ OPEN = "px:open"
 
 LOAD = "px:load"
 """Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs,
-`busy_since` = the time up to which BUSY is kept."""
+`room` = bytes that open jobs will still write, `busy_since` = the time up to which BUSY is kept."""
+
+ROOM = "px:room"
+"""Hash: bytes that each open job will still write, by its id; their sum is `room` in LOAD. What Redis has free beyond
+it is for new jobs."""
 
 DRAWN = "px:drawn"
 """Hash: values finished in each span of DRAWN_SPAN_S seconds, by the span's number; the last DRAWN_SPANS are kept."""
@@ -74,10 +78,10 @@ PARKED = "px:parked:"
 def job(job_id: str) -> str:
     """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the
     work that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq,
-    drawn_at_death (last_seq and share when a worker last died with it),
-    cancel_requested (the word of the call that asked last); and for the books client, ticket, kind, model, work (values
-    to draw), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while the
-    set of that name holds it."""
+    drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word of the call that
+    asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room (bytes that its rows
+    will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while
+    the set of that name holds it."""
     return f"{JOB}{job_id}"
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
+from worker.contract.room import room_of, rows_room
 
 
 class SubmissionTerms(BaseModel):
@@ -29,6 +30,8 @@ class SubmissionTerms(BaseModel):
     """The Redis list in which it will wait."""
     queue_jobs: int = Field(ge=1)
     queue_work: int = Field(ge=1)
+    memory: int | None = None
+    """Bytes that open jobs may still write, all together; None = as many as they like."""
     idempotency: str = ""
     """Digest of the client's `Idempotency-Key`; empty without one."""
     body: str = ""
@@ -48,6 +51,8 @@ class SubmissionAnswer(StrEnum):
     """Seconds until the client may hand in one more."""
     TOO_MANY = "too-many"
     """How many jobs of the client are open."""
+    NO_MEMORY = "no-memory"
+    """Accepted jobs would not all find room in the server's memory."""
     FULL = "full"
     """The queue has its number of jobs, or of values."""
 
@@ -63,12 +68,14 @@ def arguments(
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
+        room=room_of(spec, len(pixels or b"") + len(keep)),
+        rows_room=rows_room(spec),
         high=high,
         listed_key=keys.listed(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
     )
-    return [terms.model_dump_json(), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
+    return [terms.model_dump_json(exclude_none=True), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
 
 
 class _JobFacts(BaseModel):
@@ -79,6 +86,8 @@ class _JobFacts(BaseModel):
     model: str
     work: int
     rows_total: int
+    room: int
+    rows_room: int
     high: bool
     listed_key: str
     allowance_key: str

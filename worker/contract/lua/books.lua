@@ -1,7 +1,7 @@
 --!include names
 -- The books: how much is open, how fast it is drawn, how jobs ended. Part of the scripts that change a job.
 --
--- Work is counted in values: one colour of one pixel. A job without a ticket (one that no API has accepted) is not
+-- Work is counted in values: one colour of one pixel. Room is counted in bytes: what open jobs will still write. A job without a ticket (one that no API has accepted) is not
 -- booked. What a job that nobody ever ended left in the books goes when its ticket is as old as the job could get.
 -- `at` is seconds since 1970 by Redis's clock.
 
@@ -30,27 +30,42 @@ local function drawn(work, at)
   end
 end
 
--- The job is no longer open; `left`: what it still lacked.
-local function settle_ticket(ticket, left)
-  if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
-  local field = 'of:' .. string.match(ticket, '^%d+:[^:]+:(.*)$')
-  if redis.call('HINCRBY', keys.LOAD, field, -1) <= 0 then redis.call('HDEL', keys.LOAD, field) end
-  if redis.call('HINCRBY', keys.LOAD, 'work', 0 - left) < 0 or redis.call('EXISTS', keys.OPEN) == 0 then
-    redis.call('HSET', keys.LOAD, 'work', 0)
-  end
-end
-
--- The part of the work that so many rows are.
+-- The part of the work, or of the room, that so many rows are.
 local function share(work, rows, rows_total)
   if rows_total == 0 then return 0 end
   return math.floor(work * rows / rows_total)
 end
 
+-- Room is given back, as far as the job has some: so many bytes of it, or all that is left.
+local function give_room_back(id, bytes)
+  local left = tonumber(redis.call('HGET', keys.ROOM, id) or 0)
+  local given = math.min(bytes or left, left)
+  if given == 0 then return end
+  redis.call('HINCRBY', keys.LOAD, 'room', 0 - given)
+  if given < left then redis.call('HINCRBY', keys.ROOM, id, 0 - given) else redis.call('HDEL', keys.ROOM, id) end
+end
+
+-- The job is no longer open; `left`: what it still lacked.
+local function settle_ticket(ticket, left)
+  if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
+  local id, client = string.match(ticket, '^%d+:([^:]+):(.*)$')
+  local field = 'of:' .. client
+  give_room_back(id)
+  if redis.call('HINCRBY', keys.LOAD, field, -1) <= 0 then redis.call('HDEL', keys.LOAD, field) end
+  local is_idle = redis.call('EXISTS', keys.OPEN) == 0
+  if redis.call('HINCRBY', keys.LOAD, 'work', 0 - left) < 0 or is_idle then redis.call('HSET', keys.LOAD, 'work', 0) end
+  if is_idle then
+    redis.call('HSET', keys.LOAD, 'room', 0)
+    redis.call('DEL', keys.ROOM)
+  end
+end
+
 -- Behind an append.
 local function book_rows(job, rows_done, added, at)
-  local work, rows_total = unpack(redis.call('HMGET', job, 'work', 'rows_total'))
+  local work, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_total', 'rows_room'))
   if not work then return end
   work, rows_total = tonumber(work), tonumber(rows_total)
+  give_room_back(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), added, rows_total))
   local done = share(work, rows_done, rows_total) - share(work, rows_done - added, rows_total)
   redis.call('HINCRBY', keys.LOAD, 'work', 0 - done)
   drawn(done, at)

@@ -26,7 +26,9 @@ local function refusal(tokens)
   if tokens < 1 then return {'too-fast', string.format('%.3f', (1 - tokens) / terms.rate)} end
   local open = tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0)
   if open >= terms.client_jobs then return {'too-many', open} end
-  local work = tonumber(redis.call('HGET', keys.LOAD, 'work') or 0)
+  local work, room = unpack(redis.call('HMGET', keys.LOAD, 'work', 'room'))
+  work, room = tonumber(work or 0), tonumber(room or 0)
+  if terms.memory and room + facts.room > terms.memory then return {'no-memory'} end
   local waiting = redis.call('LLEN', terms.queue)
   if waiting >= terms.queue_jobs or (work > 0 and work + facts.work > terms.queue_work) then return {'full'} end
   return nil
@@ -46,12 +48,15 @@ local function open_books(created)
   redis.call('ZADD', keys.OPEN, created, ticket)
   redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
   local open = redis.call('HINCRBY', keys.LOAD, 'work', facts.work)
+  redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
+  redis.call('HSET', keys.ROOM, facts.id, facts.room)
   local accepted = redis.call('HINCRBY', keys.LOAD, 'accepted', facts.work)
   local ahead = string.format('%d', accepted - (facts.high and open or facts.work))
   redis.call('EXPIRE', keys.OPEN, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.LOAD, keys.ACTIVE_TTL_S)
+  redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
-             'work', facts.work, 'ahead', ahead, 'queue', terms.queue)
+             'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue)
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
   return ahead
