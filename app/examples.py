@@ -33,6 +33,7 @@ JOB: dict[str, Any] = {
     "rows_total": 112,
     "position": None,
     "eta_s": 0.9,
+    "waits_for": None,
     "error": None,
     "result": None,
     "links": {

@@ -170,6 +170,9 @@ class Job(_Answer):
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
     """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
+    waits_for: str | None
+    """What a queued job waits for where no worker that is there can do it, such as one with the weights that it was
+    accepted for; else null."""
     error: JobError | None
     """Why it failed."""
     result: Result

@@ -82,9 +82,19 @@ class Fleet:
             raise NoWorkerError(self._nobody_for(spec))
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
 
+    def waits_for(self, record: JobRecord) -> str | None:
+        """What a queued job waits for, where it is more than its turn."""
+        spec = record.spec
+        if record.status is not JobStatus.QUEUED or any(worker.takes(spec) for worker in self.workers):
+            return None
+        if not self.workers:
+            return "a worker: none is there"
+        if any(worker.holds(spec) for worker in self.workers):
+            return "a worker of a later version"
+        return f"a worker with the weights of {spec.model} that the job was accepted for ({spec.digest[:12]}...)"
+
     def _nobody_for(self, spec: JobSpec) -> str:
-        cards = (card for worker in self.workers for card in worker.models)
-        if any((card.name, card.digest) == (spec.model, spec.digest) for card in cards):
+        if any(worker.holds(spec) for worker in self.workers):
             return "the workers that hold this model are of an earlier version, which cannot do this"
         return "the last worker that holds this model has just left"
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from app.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
 from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
-from app.services.fleet import Estimates, FleetWatch
+from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
 from worker.contract.kinds import KINDS, JobKind, Method
@@ -44,8 +44,8 @@ class Jobs:
     async def shown(self, read: JobRead) -> Job:
         """The job of a look at the store; raises as `view`."""
         record = _record(read)
-        estimates = None if record.status.is_terminal else (await self._fleet.now()).estimates
-        return _job(record, read, estimates)
+        fleet = None if record.status.is_terminal else await self._fleet.now()
+        return _job(record, read, fleet)
 
     async def cancel(self, job_id: str, owner: str) -> tuple[Job, bool]:
         """Ask an active job to stop; the job, and whether it was active. Raises as `view`."""
@@ -65,7 +65,7 @@ class Jobs:
     ) -> JobList:
         """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
         place = None if cursor is None else _place(cursor)
-        estimates = (await self._fleet.now()).estimates
+        fleet = await self._fleet.now()
         found: list[Job] = []
         for _ in range(_LOOK_AT_MOST // _LOOK_AT_A_TIME):
             page = await self._look(owner, place)
@@ -73,7 +73,7 @@ class Jobs:
                 place = (at, job_id)
                 if _matches(read.record, status, kind):
                     assert read.record is not None
-                    found.append(_job(read.record, read, estimates))
+                    found.append(_job(read.record, read, fleet))
                     if len(found) == limit:
                         return JobList(jobs=found, next_cursor=_cursor(place))
             if len(page) < _LOOK_AT_A_TIME:
@@ -108,7 +108,7 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
     return read.record
 
 
-def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
+def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
     spec = record.spec
     queued = record.status is JobStatus.QUEUED
     return Job(
@@ -138,7 +138,8 @@ def _job(record: JobRecord, read: JobRead, estimates: Estimates | None) -> Job:
         progress=record.progress,
         rows_done=record.rows_done,
         position=read.waiting_before + 1 if queued and read.waiting_before is not None else None,
-        eta_s=None if estimates is None else estimates.eta_s(record, read.now),
+        eta_s=None if fleet is None else fleet.estimates.eta_s(record, read.now),
+        waits_for=None if fleet is None else fleet.waits_for(record),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),

@@ -112,6 +112,7 @@ class Job(TypedDict):
     rows_total: int
     position: int | None
     eta_s: float | None
+    waits_for: str | None
     error: JobError | None
     result: ScoreResult | JobResult | None
     links: Links

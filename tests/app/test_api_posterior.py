@@ -59,7 +59,7 @@ def settle(worker: HandWorker, spec: JobSpec, receipt: Receipt, mean: list[float
     maps = {field: struct.pack(f"<{len(found)}f", *found) for field, found in (("mean", mean), ("entropy", entropy))}
     arguments = [worker.token, "succeeded", "", keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, text]
     pairs = [part for pair in maps.items() for part in pair]
-    assert worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs) == 1
+    assert worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs) == b"ended"
 
 
 def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, posterior: HandWorker) -> None:

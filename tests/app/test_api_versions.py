@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import NoWorkerError
 from app.services.fleet import Fleet
-from app.store import Load
+from app.store import Load, ServerState
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.test_api_errors import is_problem
 from tests.app.test_api_observed import metric
@@ -16,6 +16,7 @@ from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import VERSION, JobKind, JobSpec
 
 SAMPLE = {"model": "grey"}
+SERVER = ServerState(used=0, limit=0, weaknesses=())
 
 
 def announce_text(worker: HandWorker, name: str, text: str) -> None:
@@ -127,9 +128,23 @@ def test_parked_job_has_no_place_and_no_estimate_when_asked(client: httpx.Client
     assert not worker.redis.exists(f"rq:job:{job_id}")
 
 
+def test_job_says_what_it_waits_for_when_no_worker_can_do_it(client: httpx.Client, worker: HandWorker) -> None:
+    """New weights under an old job, or no worker at all; nothing where it only waits for its turn."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    assert client.get(link).json()["waits_for"] is None
+    worker.announce(GREY.model_copy(update={"digest": "d" * 64}))
+    assert "the weights of grey" in client.get(link).json()["waits_for"]
+    assert GREY.digest[:12] in client.get("/jobs").json()["jobs"][0]["waits_for"]
+    worker.leave()
+    assert "none is there" in client.get(link).json()["waits_for"]
+    worker.announce()
+    worker.draw()
+    assert client.get(link).json()["waits_for"] is None
+
+
 def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
     """An earlier worker is passed by, and where there are no others the client is told so."""
-    load = Load(1.0, {}, None, 0, 0, 0, 0, {}, {}, {}, {})
+    load = Load(1.0, {}, None, 0, 0, 0, 0, 0, {}, {}, {}, {})
     older = WorkerInfo(name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old")
     newer = older.model_copy(update={"name": "new", "queue": "new", "version": 2})
     spec = JobSpec(
@@ -145,8 +160,8 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         width=3,
         channels=1,
     )
-    assert Fleet([older, newer], load, 0, 0).queue_for(spec) == "new"
+    assert Fleet([older, newer], load, SERVER).queue_for(spec) == "new"
     with pytest.raises(NoWorkerError, match="earlier version"):
-        Fleet([older], load, 0, 0).queue_for(spec)
+        Fleet([older], load, SERVER).queue_for(spec)
     with pytest.raises(NoWorkerError, match="has just left"):
-        Fleet([], load, 0, 0).queue_for(spec)
+        Fleet([], load, SERVER).queue_for(spec)

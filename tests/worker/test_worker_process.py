@@ -261,7 +261,7 @@ def test_entry_is_dropped_when_it_cannot_be_read(client: Client, start_worker: S
 
 
 def test_job_fails_clearly_when_it_cannot_be_drawn(client: Client, start_worker: StartWorker) -> None:
-    """Malformed description, unknown model, other weights, other shape, no image: one error of the right type each."""
+    """Malformed description, other shape, no image: one error of the right type each."""
     start_worker()
     cases = {
         "malformed-spec": [
@@ -270,8 +270,6 @@ def test_job_fails_clearly_when_it_cannot_be_drawn(client: Client, start_worker:
             (client.spec(height=7), None),
             (client.spec(kind=JobKind.COMPLETE), None),
         ],
-        "model-unavailable": [(client.spec().model_copy(update={"model": "unheard-of"}), None)],
-        "model-changed": [(client.spec(digest="0" * 64), None)],
     }
     for specs in cases.values():
         for spec, text in specs:
@@ -285,6 +283,20 @@ def test_job_fails_clearly_when_it_cannot_be_drawn(client: Client, start_worker:
     spec = client.submit()
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     client.wait_idle()
+
+
+def test_job_waits_when_nobody_has_its_weights(client: Client, start_worker: StartWorker) -> None:
+    """Other weights, or no model of its name: it is set aside, others are drawn, and it can be canceled."""
+    changed, unknown = client.spec(digest="0" * 64), client.spec().model_copy(update={"model": "unheard-of"})
+    for spec in (changed, unknown):
+        client.accept(spec)
+        client.enqueue(spec.id)
+    drawn = client.submit()
+    start_worker()
+    assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
+    assert set(client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)) == {changed.id.encode(), unknown.id.encode()}
+    assert [client.status(spec.id) for spec in (changed, unknown)] == [JobStatus.QUEUED] * 2
+    assert client.cancel(changed.id) == "canceled"
 
 
 def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_path: Path) -> None:

@@ -98,6 +98,10 @@ class WorkerInfo(Record):
         """Can it do this job: its version, these weights, this kind of work?"""
         return self.version >= spec.version and any(card.does(spec) for card in self.models)
 
+    def holds(self, spec: JobSpec) -> bool:
+        """Does it hold the weights that the job was accepted for?"""
+        return any((card.name, card.digest) == (spec.model, spec.digest) for card in self.models)
+
     def entry(self) -> str:
         """As it is announced: without what is as usual, so that an API of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)

@@ -75,7 +75,8 @@ def arguments(
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
     )
-    return [terms.model_dump_json(exclude_none=True), facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
+    terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
+    return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
 
 
 class _JobFacts(BaseModel):

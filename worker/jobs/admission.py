@@ -37,8 +37,9 @@ class Admission:
         self._log = structlog.get_logger("admission")
 
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        """Shall this worker open it? Not a job that it cannot do and another may: one of a later version, or one whose
-        model another worker of the queue holds. What nobody can do is opened, and fails with a reason. RedisError."""
+        """Shall this worker open it? Not a job that it cannot do and another may, now or later: one of a later version,
+        or one for weights that this worker does not hold. It waits for those. What nobody can do with these weights is
+        opened, and fails with a reason. RedisError."""
         return [spec is None or self._is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
 
     def _is_ours(self, spec_json: bytes) -> bool:
@@ -51,7 +52,7 @@ class Admission:
         if self._info.takes(spec):
             return True
         others = (worker for worker in self._announced() if worker.queue == self._info.queue)
-        return not any(worker.takes(spec) for worker in others)
+        return self._info.holds(spec) and not any(worker.takes(spec) for worker in others)
 
     def open(self, job_id: str, token: str) -> bool:
         """Begin or continue a job under a new claim. False when there was nothing left to do.

@@ -22,7 +22,7 @@ from worker.queue.scripts import UNPARK
 
 MAX_BACK_OFF_S = 1.0
 PARKED_LOOK = 100
-"""How many of the parked jobs are looked at, those that wait longest first."""
+"""How many of the parked jobs are looked at together, those that wait longest first, then the next ones."""
 
 
 class UnreadableEntryError(Exception):
@@ -42,6 +42,7 @@ class Taking:
         self._admission = admission
         self._parked = keys.parked(rq.queue.name)
         self._look_at_parked_at = 0.0
+        self._parked_seen = 0
         self._suspended = False
         self._look_at_suspension_at = 0.0
         self._log = structlog.get_logger("intake")
@@ -94,11 +95,13 @@ class Taking:
         if time.monotonic() < self._look_at_parked_at:
             return None
         redis: Any = self._rq.connection
-        parked = [os.fsdecode(job_id) for job_id in redis.zrange(self._parked, 0, PARKED_LOOK - 1)]
+        first = self._parked_seen
+        parked = [os.fsdecode(job_id) for job_id in redis.zrange(self._parked, first, first + PARKED_LOOK - 1)]
         for job_id in [job_id for job_id, ours in zip(parked, self._admission.ours(parked), strict=True) if ours]:
             if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
                 return self._fetch(job_id)
         self._look_at_parked_at = time.monotonic() + BLOCK_S
+        self._parked_seen = first + PARKED_LOOK if len(parked) == PARKED_LOOK else 0
         return None
 
     def _fetch(self, job_id: str) -> DrawJob:

@@ -4,5 +4,9 @@
 if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 0 then return 0 end
 redis.call('ZADD', KEYS[3], now(), ARGV[1])
 redis.call('EXPIRE', KEYS[3], keys.ACTIVE_TTL_S)
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'parked', 1) end
+local status = redis.call('HGET', KEYS[1], 'status')
+if status == 'queued' or status == 'running' then
+  redis.call('HSET', KEYS[1], 'parked', 1, 'status', 'queued')  -- whoever was at it is not any more
+  redis.call('HDEL', KEYS[1], 'owner')
+end
 return 1
