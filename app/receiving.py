@@ -57,6 +57,9 @@ class WaitingRoom:
 class PromptProtocol(HttpProtocol):
     """One whose connections wait in a room until their request is there."""
 
+    cycle: Any  # of both of uvicorn's protocols: the request that came last, and its answer
+    transport: asyncio.Transport
+
     def __init__(self, room: WaitingRoom, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._room = room

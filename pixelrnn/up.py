@@ -189,7 +189,7 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
         "PIXELRNN_REDIS_URL": redis_url,
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
     }
-    return {**os.environ, **ours}
+    return {"PIXELRNN_KEPT_DIR": str((options.data_dir / "weights").absolute()), **os.environ, **ours}
 
 
 def _expect_models(models_dir: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from worker.contract.cards import ModelCard
 from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Outcome
 from worker.orders.orders import Order
@@ -65,13 +66,15 @@ class EngineLink:
         publish: Callable[[Mapping[str, Sequence[str]]], None],
         progress: Callable[[str, float], None],
         end: Callable[[str, Outcome], None],
+        brought: Callable[[ModelCard], None],
     ) -> None:
-        """Hear what it draws, in a thread of our own, and hand it on: new rows, how much of a job is done, and the
-        tokens of what is drawn."""
+        """Hear what it draws, in a thread of our own, and hand it on: new rows, how much of a job is done, the tokens
+        of what is drawn, and the models that it was told to bring."""
         words: dict[str, Callable[..., None]] = {
             "publish": publish,
             "progress": progress,
             "end": end,
+            "brought": brought,
             "used": self.usage.update,
         }
         self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)
@@ -83,6 +86,10 @@ class EngineLink:
     def withdraw(self, token: str) -> None:
         """Do no more for this claim from the next step on."""
         self._tell("withdraw", token)
+
+    def bring(self, name: str, digest: str) -> None:
+        """Load weights that were exchanged, if they were kept."""
+        self._tell("bring", name, digest)
 
     def is_late(self) -> bool:
         """Should it be back by now from what it does?"""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
@@ -75,9 +75,10 @@ class Worker:
         self._ending = Ending(self._rq, self._held, ledger.release)
         self._finisher = Finisher(self._ending.finish)
         self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._finisher.put)
-        admission = Admission(ledger, info, partial(announced, self._heart), self._publisher, engine.submit)
-        self._taking = Taking(self._rq, self._held, admission)
-        self._beginning = Beginning(self._rq, self._held, self._ending, admission)
+        others = partial(announced, self._heart)
+        self._admission = Admission(ledger, info, others, self._publisher, engine.submit, engine.bring)
+        self._taking = Taking(self._rq, self._held, self._admission)
+        self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
 
         watch = Watch(engine.is_late, self._held.beat, engine.kill)
         heartbeat = Heartbeat(self._heart, [watch.beat, self._announcement.beat])
@@ -101,7 +102,7 @@ class Worker:
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(self._publisher.publish, self._publisher.progress, self._end)
+        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
@@ -132,6 +133,10 @@ class Worker:
         while len(self._held) and time.monotonic() < deadline:
             if self._rq.force_stop.wait(0.05):
                 break
+
+    def _brought(self, card: ModelCard) -> None:
+        self._admission.brought(card)
+        self._announcement.brought(card)
 
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)

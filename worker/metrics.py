@@ -36,7 +36,8 @@ class UsageCollector:
             busy.add_metric([name], usage.image_s)
             rows.add_metric([name], usage.rows)
             images.add_metric([name], usage.images)
-            slots.add_metric([name], self._slots[name])
+            if name in self._slots:  # not weights that were exchanged
+                slots.add_metric([name], self._slots[name])
         yield from (steps, busy, rows, images, slots)
         yield GaugeMetricFamily("pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs())
 

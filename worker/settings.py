@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     """Where the models are; the shipped ones when not given."""
     models: CommaList[str] = ()
     """Which of them to load, by name and separated by commas; all when empty."""
+    kept_dir: Path | None = None
+    """Where it keeps a copy of the weights that it was started with, for jobs that are still open when they are
+    exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
     device: str = "cpu"
     """Where it draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=16, ge=1, le=1024)

@@ -193,6 +193,7 @@ def launch(
         "REDIS_URL": url,
         "PIXELRNN_MODELS_DIR": str(models),
         "PIXELRNN_WORKER_NAME": name,
+        "PIXELRNN_KEPT_DIR": str(log.parent / "kept"),
         **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
     }
     with log.open("wb") as stderr:

@@ -1,12 +1,15 @@
 """Real worker processes on a real server: what clients and operators are promised."""
 
+import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
 
+from model_core import save_model, untrained
 from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -297,6 +300,33 @@ def test_job_waits_when_nobody_has_its_weights(client: Client, start_worker: Sta
     assert set(client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)) == {changed.id.encode(), unknown.id.encode()}
     assert [client.status(spec.id) for spec in (changed, unknown)] == [JobStatus.QUEUED] * 2
     assert client.cancel(changed.id) == "canceled"
+
+
+def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
+    client: Client, start_worker: StartWorker, models_dir: Path, tmp_path: Path
+) -> None:
+    """Publish and restart, with jobs in the queue: those that were accepted before are drawn from what they were
+    accepted for, byte for byte, and later ones from the new weights."""
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
+    served = {"models_dir": tmp_path / "models", "models": "tiny-cnn"}
+    earlier = start_worker(**served)
+    expected, spec = client.submit(), client.spec()
+    client.wait_end(expected.id)
+    wait_for(lambda: (tmp_path / "kept" / spec.digest / "tiny-cnn").exists(), "the copy")
+    earlier.terminate()
+    earlier.wait()
+    config = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
+    save_model(untrained("mnist-pixelcnn", seed=9, **config), tmp_path / "models" / "tiny-cnn")
+    client.accept(spec)
+    client.enqueue(spec.id)
+    start_worker(**served)
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    np.testing.assert_array_equal(client.images(spec), client.images(expected))
+    digest = json.loads((tmp_path / "models" / "tiny-cnn" / "card.json").read_text())["sha256"]
+    assert digest != spec.digest
+    later = client.submit(digest=digest)
+    assert client.wait_end(later.id).status is JobStatus.SUCCEEDED
+    assert client.redis.zcard(keys.parked(keys.QUEUE)) == 0
 
 
 def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_path: Path) -> None:

@@ -93,14 +93,25 @@ class WorkerInfo(Record):
     """The one it takes jobs from."""
     version: int = 1
     """The highest `JobSpec.version` that it can do."""
+    kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()
+    """Weights that were exchanged, of jobs that had been accepted for them; no new ones are."""
 
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work?"""
-        return self.version >= spec.version and any(card.does(spec) for card in self.models)
+        return self.version >= spec.version and any(card.does(spec) for card in (*self.models, *self.kept))
 
     def holds(self, spec: JobSpec) -> bool:
         """Does it hold the weights that the job was accepted for?"""
-        return any((card.name, card.digest) == (spec.model, spec.digest) for card in self.models)
+        return self.card_of(spec) is not None
+
+    def card_of(self, spec: JobSpec) -> ModelCard | None:
+        """The model that the job was accepted for."""
+        cards = (*self.models, *self.kept)
+        return next((card for card in cards if (card.name, card.digest) == (spec.model, spec.digest)), None)
+
+    def with_kept(self, card: ModelCard) -> "WorkerInfo":
+        """The same worker, which holds these weights too."""
+        return self.model_copy(update={"kept": (*self.kept, card)})
 
     def entry(self) -> str:
         """As it is announced: without what is as usual, so that an API of an earlier version can read it."""

@@ -25,6 +25,7 @@ from model_core.sampling.stages import numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import MAX_PARTICLES
 from worker.contract.kinds import KINDS, JobKind, Method
+from worker.orders.catalogue import kept_name
 from worker.orders.orders import ParticleOrder
 
 WARM_UP_ROWS = 2
@@ -67,12 +68,22 @@ class ModelPool:
 
     def __init__(self, models: Mapping[str, Model], plan: SlotPlan) -> None:
         self._models = dict(models)
-        share = plan.share(len(self._models))
-        self.plans = {name: _fitted(name, model, plan, share) for name, model in self._models.items()}
+        self._plan, self._share = plan, plan.share(len(self._models))
+        self.plans = {name: _fitted(name, model, plan, self._share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
         self._stages: dict[str, _Stage] = {}
         self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
         """With which arithmetic they are drawn from: one, as they are all on one device."""
+
+    def add(self, model: Model) -> ModelCard:
+        """One more model, whose weights were exchanged, under the name that `kept_name` gives it. ModelError when it
+        does not fit."""
+        card = _card(model.card.name, model, _fitted(model.card.name, model, self._plan, self._share))
+        name = kept_name(card)
+        self._models[name] = model
+        self.plans[name] = _fitted(name, model, self._plan, self._share)
+        self.cards[name] = card
+        return card
 
     def names(self) -> list[str]:
         return sorted(self._models)

@@ -13,19 +13,25 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import structlog
+
 from model_core.errors import ModelError
+from model_core.models import default_models_dir, load_model
 from worker.contract import logs
-from worker.engine.cohort import Cohort, Engine
+from worker.contract.cards import ModelCard
+from worker.engine.cohort import Cohort
 from worker.engine.deadlines import Deadlines
 from worker.engine.islands import Islands
+from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
-from worker.engine.runner import Inbox, Runner
+from worker.engine.runner import Brought, Inbox, Runner
 from worker.engine.scoring import passed
-from worker.orders.catalogue import Catalogue
+from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
 from worker.orders.usage import Usage
 from worker.process import crash, processors
@@ -51,6 +57,9 @@ class _Worker:
 
     def end(self, token: str, outcome: Outcome) -> None:
         self._tell("end", token, outcome)
+
+    def brought(self, card: ModelCard) -> None:
+        self._tell("brought", card)
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         self._tell("used", usage)
@@ -86,25 +95,54 @@ def main() -> None:
     else:
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
-        _draw(pool, _Worker(connection), inbox, settings.step_delay_s, deadlines)
+        kept = KeptWeights(settings.kept_dir or usual_directory())
+        threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
+        _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     sys.stderr.flush()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
 
-def _draw(pool: ModelPool, outlet: _Worker, inbox: Inbox, delay_s: float, deadlines: Deadlines) -> None:
+def _draw(
+    pool: ModelPool, outlet: _Worker, inbox: Inbox, settings: Settings, deadlines: Deadlines, kept: KeptWeights
+) -> None:
     """Until the worker says stop."""
     runner = Runner(
         _cohorts(pool),
         outlet,
         lambda task: passed(task, pool.model(task.model)),
-        delay_s,
+        settings.step_delay_s,
         inbox,
         Islands(pool.islands),
         deadlines,
+        lambda name, digest: _bring(pool, kept, settings.device, name, digest),
     )
     runner.start()
     runner.join()
+
+
+def _keep(pool: ModelPool, kept: KeptWeights, models_dir: Path | None) -> None:
+    for name, card in list(pool.cards.items()):
+        kept.keep(name, card.digest, (models_dir or default_models_dir()) / name)
+
+
+def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: str) -> Brought | None:
+    """Weights that were exchanged, and kept; None where there are none that can be used."""
+    log = structlog.get_logger("weights")
+    directory = kept.find(name, digest)
+    if directory is None:
+        log.warning("weights_not_there", model=name, digest=digest)
+        return None
+    try:
+        model = load_model(directory, device=device)
+        if (model.card.name, model.card.sha256) != (name, digest):
+            raise ModelError(f"{directory} is {model.card.name} with the digest {model.card.sha256}")
+        card = pool.add(model)
+    except ModelError as error:
+        log.error("weights_unusable", model=name, reason=str(error))
+        return None
+    log.info("weights_brought", model=name, digest=digest)
+    return card, _cohort(pool, kept_name(card))
 
 
 def _listen(connection: "Connection[Any, Any]", inbox: Inbox, engine_cpus: Collection[int]) -> None:
@@ -124,10 +162,11 @@ def _end_alone() -> None:
 
 
 def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
-    def engines(name: str) -> Callable[[], Engine]:
-        return lambda: pool.engine(name)
+    return {name: _cohort(pool, name) for name in pool.names()}
 
-    return {name: Cohort(engines(name), card.height, pool.plans[name].express) for name, card in pool.cards.items()}
+
+def _cohort(pool: ModelPool, name: str) -> Cohort:
+    return Cohort(lambda: pool.engine(name), pool.cards[name].height, pool.plans[name].express)
 
 
 if __name__ == "__main__":

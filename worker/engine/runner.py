@@ -18,6 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from model_core.posterior.island import ImpossibleError
+from worker.contract.cards import ModelCard
 from worker.contract.events import Stage
 from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
@@ -25,6 +26,7 @@ from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.islands import IslandError, Islands, Stepped
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
+from worker.orders.catalogue import kept_name
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
 from worker.orders.images import PlannedImage, row_event
@@ -46,6 +48,10 @@ Inbox = queue.SimpleQueue[tuple[Any, ...]]
 """What the engine thread is asked for: the name of one of Runner's words, and its arguments."""
 
 
+Brought = tuple[ModelCard, Cohort]
+"""A model whose weights were exchanged, and its cohort."""
+
+
 class Outlet(Protocol):
     """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
 
@@ -53,6 +59,7 @@ class Outlet(Protocol):
     def progress(self, token: str, share: float, /) -> None: ...
     def end(self, token: str, outcome: Outcome, /) -> None: ...
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
+    def brought(self, card: ModelCard, /) -> None: ...
 
 
 @dataclass
@@ -72,6 +79,7 @@ class Runner:
 
     cohorts: one for each loaded model, by name. score: one pass; None when another is needed. inbox: where others than
     those with a Runner at hand leave orders. islands: what draws by particles. deadlines: told what begins and ends.
+    bring(name, digest): loads weights that were exchanged.
     """
 
     def __init__(
@@ -83,8 +91,10 @@ class Runner:
         inbox: Inbox | None = None,
         islands: Islands | None = None,
         deadlines: Deadlines | None = None,
+        bring: Callable[[str, str], Brought | None] = lambda name, digest: None,
     ) -> None:
-        self._cohorts = cohorts
+        self._cohorts = dict(cohorts)
+        self._bring = bring
         self._outlet = outlet
         self._score = score
         self._step_delay_s = step_delay_s
@@ -154,6 +164,7 @@ class Runner:
         words: dict[str, Callable[..., None]] = {
             "submit": self._accept,
             "withdraw": self._forget,
+            "bring": self._fetch,
             "stop": self._stop,
         }
         while idle or not self._inbox.empty():
@@ -291,6 +302,15 @@ class Runner:
             return
         self._drawings[token] = drawing
         self._scheduler.add(token, order.model, order.images, order.priority)
+
+    def _fetch(self, name: str, digest: str) -> None:
+        """What is drawn meanwhile waits: it takes a moment, and happens once after an exchange."""
+        self._deadlines.loading()
+        if (brought := self._bring(name, digest)) is not None:
+            card, cohort = brought
+            self._cohorts[kept_name(card)] = cohort
+            self._usage[kept_name(card)] = Usage()
+            self._outlet.brought(card)
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

@@ -1,24 +1,32 @@
 """From a job id to what the engine thread shall do: claim, read, check, hand over to the publisher and the runner."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 from pydantic import ValidationError
 
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
 from worker.contract.record import OtherVersionError
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import Material, build
+from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim, Outcome, failed
-from worker.orders.faults import JobRefusedError, malformed_spec, model_unavailable
+from worker.orders.faults import JobRefusedError, malformed_spec, model_changed
 from worker.orders.orders import Order
+
+ASK_AGAIN_S = 30.0
+"""For weights that were not there."""
 
 
 class Admission:
-    """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError."""
+    """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError.
+    `bring(name, digest)`: fetch the weights of jobs that were accepted for others than those it was started with; when
+    it has them, `brought` is called."""
 
     def __init__(
         self,
@@ -27,13 +35,15 @@ class Admission:
         announced: Callable[[], Sequence[WorkerInfo]],
         publisher: Publisher,
         submit: Callable[[Order], None],
+        bring: Callable[[str, str], None] = lambda name, digest: None,
     ) -> None:
         self._ledger = ledger
         self._info = info
         self._announced = announced
-        self._cards = {card.name: card for card in info.models}
         self._publisher = publisher
         self._submit = submit
+        self._bring = bring
+        self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
@@ -52,7 +62,23 @@ class Admission:
         if self._info.takes(spec):
             return True
         others = (worker for worker in self._announced() if worker.queue == self._info.queue)
-        return self._info.holds(spec) and not any(worker.takes(spec) for worker in others)
+        if any(worker.takes(spec) for worker in others):
+            return False
+        if not self._info.holds(spec):
+            self._ask_for((spec.model, spec.digest))
+            return False
+        return True
+
+    def _ask_for(self, weights: tuple[str, str]) -> None:
+        """Once in a while: another worker may have kept them meanwhile."""
+        now = time.monotonic()
+        if now >= self._asked_at.get(weights, now):
+            self._asked_at[weights] = now + ASK_AGAIN_S
+            self._bring(*weights)
+
+    def brought(self, card: ModelCard) -> None:
+        """These weights are here."""
+        self._info = self._info.with_kept(card)
 
     def open(self, job_id: str, token: str) -> bool:
         """Begin or continue a job under a new claim. False when there was nothing left to do.
@@ -90,11 +116,12 @@ class Admission:
 
     def _order(self, opened: Opened, spec: JobSpec) -> Order:
         """What is to be drawn or scored. JobRefusedError when this worker cannot."""
-        card = self._cards.get(spec.model)
+        info = self._info
+        card = info.card_of(spec)
         if card is None:
-            raise JobRefusedError(model_unavailable(spec.model, sorted(self._cards)))
-        rows = self._rows(opened.claim)
-        return build(spec, card, Material(opened.claim, opened.pixels, opened.keep, rows))
+            raise JobRefusedError(model_changed(spec.model))
+        order = build(spec, card, Material(opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)))
+        return replace(order, model=kept_name(card)) if card in info.kept else order
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
         """What earlier attempts published."""

@@ -5,7 +5,7 @@ from typing import Any
 from redis import Redis
 
 from worker.contract import keys
-from worker.contract.cards import WorkerInfo, readable_workers
+from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
 
 
 class Announcement:
@@ -23,6 +23,10 @@ class Announcement:
             pipeline.set(keys.worker(self._info.name), self._info.entry(), ex=keys.ANNOUNCE_TTL_S)
             pipeline.sadd(keys.WORKERS, self._info.name)
             pipeline.execute()
+
+    def brought(self, card: ModelCard) -> None:
+        """It holds weights that were exchanged; said with the next beat."""
+        self._info = self._info.with_kept(card)
 
     def end(self, redis: Redis) -> None:
         """Take it back: the worker accepts nothing more. Raises RedisError."""

@@ -15,3 +15,8 @@ class Catalogue:
     """Images of a model that can be drawn at once."""
     numerics: str
     """With which arithmetic they are drawn from (model_core.sampling.stages.numerics_of)."""
+
+
+def kept_name(card: ModelCard) -> str:
+    """What a model is called in the engine whose weights were exchanged: its own name is that of the new ones."""
+    return f"{card.name}@{card.digest}"

@@ -27,14 +27,6 @@ def function_refused(name: object) -> JobError:
     )
 
 
-def model_unavailable(name: str, loaded: list[str]) -> JobError:
-    return JobError(
-        type="model-unavailable",
-        title="The worker does not hold this model",
-        detail=f"The job asks for {name!r}; loaded are: {', '.join(loaded) or 'none'}.",
-    )
-
-
 def model_changed(name: str) -> JobError:
     return JobError(
         type="model-changed",

@@ -10,6 +10,7 @@ import pytest
 
 from model_core.image_request import ImageRequest
 from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
+from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus
 from worker.engine.cohort import Cohort
@@ -29,6 +30,7 @@ class Outlet:
         self.order: list[str] = []
         self.shares: dict[str, list[float]] = {}
         self.usage: dict[str, Usage] = {}
+        self.cards: list[ModelCard] = []
         self.changed = threading.Condition()
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
@@ -50,6 +52,11 @@ class Outlet:
     def used(self, usage: Mapping[str, Usage]) -> None:
         with self.changed:
             self.usage = copy.deepcopy(dict(usage))
+            self.changed.notify_all()
+
+    def brought(self, card: ModelCard) -> None:
+        with self.changed:
+            self.cards.append(card)
             self.changed.notify_all()
 
     def wait(self, condition: Callable[[], bool]) -> None:

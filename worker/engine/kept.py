@@ -1,0 +1,80 @@
+"""The weights that a worker was given, kept by digest: jobs that were accepted for them may outlast their exchange."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from model_core.card import Card
+from model_core.errors import PixelRNNError
+from model_core.models import CARD
+from worker.contract import keys
+
+KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
+"""Since a worker last began with them or needed them: no job is open for longer."""
+
+
+def usual_directory() -> Path:
+    """In the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn" / "weights"
+
+
+class KeptWeights:
+    """Copies of model directories, as `digest/name`. Several workers may share the folder."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._log = structlog.get_logger("weights")
+
+    def keep(self, name: str, digest: str, source: Path) -> None:
+        """Copy the model's directory, unless that is done. Without a place to write nothing is kept, and the log says
+        so."""
+        try:
+            self._copy(source, self._place(name, digest), digest)
+            self._forget_old()
+        except (OSError, PixelRNNError) as error:
+            self._log.warning("weights_not_kept", model=name, reason=str(error))
+
+    def find(self, name: str, digest: str) -> Path | None:
+        """The directory of the model with these weights; None where there are none."""
+        place = self._place(name, digest)
+        if not (place / CARD).is_file():
+            return None
+        place.parent.touch()
+        return place
+
+    def _place(self, name: str, digest: str) -> Path:
+        return self._directory / _plain(digest) / _plain(name)
+
+    def _copy(self, source: Path, place: Path, digest: str) -> None:
+        """Under another name first: what stands at its place is whole."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.touch()
+        if place.exists():
+            return
+        unfinished = place.parent / f".{uuid4().hex}"
+        try:
+            shutil.copytree(source, unfinished, ignore=_but_weights_and_card)
+            if Card.read(unfinished / CARD).sha256 != digest:  # exchanged a moment ago
+                return
+            unfinished.rename(place)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _forget_old(self) -> None:
+        limit = time.time() - KEPT_FOR_S
+        for kept in self._directory.iterdir():
+            if kept.is_dir() and kept.stat().st_mtime < limit:
+                shutil.rmtree(kept, ignore_errors=True)
+
+
+def _plain(word: str) -> str:
+    """As the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in word)[:128] or "_"
+
+
+def _but_weights_and_card(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if name != CARD and not name.endswith(".safetensors")]
