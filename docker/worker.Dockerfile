@@ -20,7 +20,7 @@ USER pixelrnn
 WORKDIR /home/pixelrnn
 # NUMBA_CACHE_DIR: code compiled for this host's processor, kept on a volume so that a restart starts warm.
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
-ENV PIXELRNN_MODELS_DIR=/models NUMBA_CACHE_DIR=/cache
+ENV PIXELRNN_MODELS_DIR=/models NUMBA_CACHE_DIR=/cache PIXELRNN_KEPT_DIR=/cache/weights
 VOLUME /cache
 # The first start on a volume compiles every network's loops: minutes, where the processor is busy with other things too.
 HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --start-interval=2s --retries=3 \

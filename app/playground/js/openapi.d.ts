@@ -111,7 +111,7 @@ export interface components {
       /**
        * Sweeps
        * @description Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. Each time brings it closer, and takes as long as the first.
-       * @default 0
+       * @default 2
        */
       sweeps?: number;
       /**
@@ -281,6 +281,12 @@ export interface components {
        * @description Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet.
        */
       eta_s: number | null;
+      /**
+       * Waits For
+       * @description What a queued job waits for where no worker that is there can do it, such as one with the weights that it was
+       *     accepted for; else null.
+       */
+      waits_for: string | null;
       /** @description Why it failed. */
       error: components["schemas"]["JobError"] | null;
       /** @description Once it has succeeded. */
@@ -651,6 +657,16 @@ export interface components {
        * @description What they hold.
        */
       models: string[];
+      /**
+       * Durable
+       * @description Whether Redis keeps all that it has acknowledged, whatever happens to it.
+       */
+      durable: boolean;
+      /**
+       * Weaknesses
+       * @description How it may lose accepted jobs, a sentence each.
+       */
+      weaknesses: string[];
     };
     /**
      * Receipt
@@ -1139,6 +1155,12 @@ export interface components {
        * @description Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet.
        */
       eta_s: number | null;
+      /**
+       * Waits For
+       * @description What a queued job waits for where no worker that is there can do it, such as one with the weights that it was
+       *     accepted for; else null.
+       */
+      waits_for: string | null;
       /** @description Why it failed. */
       error: components["schemas"]["JobError"] | null;
       /** @description Once it has succeeded. */
