@@ -11,7 +11,7 @@ import app.settings
 import worker.settings
 from app.metrics import Metrics
 from app.services.fleet import Fleet
-from app.store import Load
+from app.store import Load, ServerState
 from docs.make_settings import PAGE, with_table
 from worker.metrics import UsageCollector
 from worker.orders.usage import Usage
@@ -45,10 +45,10 @@ def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     """Every pixelrnn_* name is one that the API or a worker tells."""
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
-    nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted"), 0)
+    nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
     none = {name: {} for name in ("depths", "drawn", "busy", "took")}
     load = Load(**nothing, **none, waiting_since=None, totals={"sample:succeeded": 1})
-    fleet = Fleet([], load, 0, 0)
+    fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))
     told = (Metrics().text(fleet) + generate_latest(registry)).decode()
     known = set(re.findall(r"^# TYPE (\S+) ", told, re.MULTILINE))
     known |= {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}
