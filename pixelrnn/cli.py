@@ -13,6 +13,7 @@ from pydantic_core import ValidationError
 from typer.exceptions import Abort, TyperException
 
 import app.cli
+import model_core.cli.coding
 import model_core.cli.pictures
 import model_core.cli.verbs
 import worker.cli
@@ -67,7 +68,7 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.pictures):
+for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding):
     part.register(root)
 
 

@@ -58,7 +58,9 @@ def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) 
     header, _ = unpack(data)
     if header.images * model.config.dimensions > DECODE_VALUES:
         most = DECODE_VALUES // model.config.dimensions
-        raise DataError(f"the file holds {header.images} images: expected at most {most} here; decode_stripes gives all")
+        raise DataError(
+            f"the file holds {header.images} images: expected at most {most} here; decode_stripes gives all"
+        )
     return torch.from_numpy(np.concatenate([*decode_stripes(model, data, on_images)]).astype(np.int64))
 
 
@@ -90,7 +92,9 @@ _NO_DIGEST = "0" * 64
 def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, on_images: OnImages) -> Values:
     images = turn_back(coder.decode(stripe.lanes, stripe.images, on_images), header.member)
     if zlib.crc32(images.tobytes()) != stripe.values_crc:
-        raise DataError("the file does not decode to the images that were encoded: the checksum of their values is wrong")
+        raise DataError(
+            "the file does not decode to the images that were encoded: the checksum of their values is wrong"
+        )
     return images
 
 
@@ -130,11 +134,13 @@ def _check_model(model: Model) -> None:
     name = model.card.name
     if model.config.multi_scale:
         raise ConfigError(
-            f"{name} has no codec: the first image of a Multi-Scale model reaches the second through plain torch, whose "
-            "last digits are not the same on every machine"
+            f"{name} has no codec: the first image of a Multi-Scale model reaches the second through plain torch, "
+            "whose last digits are not the same on every machine"
         )
     if (numerics := numerics_of(model)) not in NUMERICS:
-        raise ConfigError(f"{name} would be coded with {numerics} numerics here: expected {NUMERICS[0]}, the same everywhere")
+        raise ConfigError(
+            f"{name} would be coded with {numerics} numerics here: expected {NUMERICS[0]}, the same everywhere"
+        )
 
 
 def _checked(model: Model, values: Tensor) -> Values:
@@ -142,7 +148,9 @@ def _checked(model: Model, values: Tensor) -> Values:
     config = model.config
     shape = config.channels, config.height, config.width
     if values.ndim != 4 or values.shape[1:] != shape or values.is_floating_point() or values.is_complex():
-        raise DataError(f"values must be integers (B, {', '.join(map(str, shape))}), not {values.dtype} {tuple(values.shape)}")
+        raise DataError(
+            f"values must be integers (B, {', '.join(map(str, shape))}), not {values.dtype} {tuple(values.shape)}"
+        )
     if not len(values):
         raise DataError("there is no image to encode")
     if values.min() < 0 or values.max() >= config.values:

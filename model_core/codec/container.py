@@ -5,8 +5,8 @@
     stripes   until all images are there: number of images, number of lanes, bytes of each lane (LEB128 each), CRC-32 of
               the values, the lanes, CRC-32 of the whole stripe
 
-Numbers of fixed size are big-endian. A stripe holds at least one bit for each image, so that a short file cannot ask for
-an endless number of them.
+Numbers of fixed size are big-endian. A stripe holds at least one bit for each image, so that a short file cannot ask
+for an endless number of them.
 """
 
 import struct
@@ -92,7 +92,9 @@ class Stripe:
         images, at = _read_number(data, begin)
         count, at = _read_number(data, at)
         if not 1 <= count <= MAX_LANES or images < count:
-            raise DataError(f"a stripe has {images} images in {count} lanes: expected 1 to {MAX_LANES}, none of them empty")
+            raise DataError(
+                f"a stripe has {images} images in {count} lanes: expected 1 to {MAX_LANES}, none without one"
+            )
         lengths = []
         for _ in range(count):
             length, at = _read_number(data, at)
@@ -102,7 +104,7 @@ class Stripe:
             raise DataError(f"the file ends within a stripe: {end - len(data)} bytes are missing")
         _check_crc(data[begin:end], "stripe")
         if images > 8 * sum(lengths):
-            raise DataError(f"a stripe claims {images} images in {sum(lengths)} bytes: expected a bit for each at least")
+            raise DataError(f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each")
         (values_crc,) = _CRC.unpack_from(data, at)
         lanes, at = [], at + _CRC.size
         for length in lengths:

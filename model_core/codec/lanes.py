@@ -6,7 +6,6 @@ compiled steps: of the one all pixels are given and weighed, of the other none.
 
 from collections.abc import Callable
 
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -7,10 +7,12 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from model_core.config import NetworkConfig
-from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
+_EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+"""Pillow's modes of pictures that can be taken as they are."""
 
 
 def read_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.int64]:
@@ -22,6 +24,23 @@ def read_pixels(path: Path, config: NetworkConfig) -> Pixels:
     """An image file as pixels (C, H, W), grey or coloured as the network is; DataError as in read_values."""
     pixels = np.asarray(_open(path, config, "L" if config.channels == 1 else "RGB"))
     return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
+
+
+def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8]:
+    """An image file as this network's values (C, H, W) that show it as it is; DataError also for one with a colour that
+    is none of them, transparency, more than eight bits a colour, or several frames."""
+    pixels = read_pixels(path, config)
+    values, moved = nearest_values(pixels, config.values)
+    if moved:
+        raise DataError(f"{path} has {moved} pixels of other colours than the model's {config.values} values")
+    with Image.open(path) as image:
+        one_frame = getattr(image, "n_frames", 1) == 1
+        shown = pixels.transpose(1, 2, 0).squeeze()
+        exact = image.mode in _EIGHT_BITS and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+    if not (exact and one_frame):
+        colours = "one grey picture" if config.channels == 1 else "one RGB picture"
+        raise DataError(f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent")
+    return values
 
 
 def read_keep(path: Path, config: NetworkConfig, alpha: bool = False) -> npt.NDArray[np.bool_]:
