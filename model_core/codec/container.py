@@ -101,7 +101,7 @@ class Stripe:
             lengths.append(length)
         end = at + _CRC.size + sum(lengths) + _CRC.size
         if end > len(data):
-            raise DataError(f"the file ends within a stripe: {end - len(data)} bytes are missing")
+            raise DataError(f"the file ends within a stripe; bytes missing: {end - len(data)}")
         _check_crc(data[begin:end], "stripe")
         if images > 8 * sum(lengths):
             raise DataError(f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each")
