@@ -13,8 +13,8 @@
     ├── TooLargeError         ├── StoreFullError
     ├── WrongMediaTypeError   ├── TooManyStreamsError
     ├── ActiveJobError        ├── OtherVersionJobError
-    ├── NoMarginalsError      └── StoreDownError
-    └── NoMarginalsYetError
+    ├── NoMarginalsError      ├── StoreDownError
+    └── NoMarginalsYetError   └── NotVerifiableError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -96,6 +96,10 @@ class WrongSizeError(RefusedError):
 
 class UnusableImageError(RefusedError):
     """A picture that can be read, but of a kind that is not taken."""
+
+
+class NotVerifiableError(RefusedError):
+    """A picture of which nobody can tell whether the model drew it."""
 
 
 class BadParameterError(RefusedError):
