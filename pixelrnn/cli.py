@@ -16,6 +16,7 @@ import app.cli
 import model_core.cli.coding
 import model_core.cli.pictures
 import model_core.cli.verbs
+import pixelrnn.verify
 import worker.cli
 from model_core.errors import PixelRNNError
 
@@ -68,7 +69,14 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding):
+for part in (
+    app.cli,
+    worker.cli,
+    model_core.cli.verbs,
+    model_core.cli.pictures,
+    model_core.cli.coding,
+    pixelrnn.verify,
+):
     part.register(root)
 
 

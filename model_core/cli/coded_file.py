@@ -12,13 +12,12 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from model_core.card import Card
 from model_core.codec.codec import decode_stripes, encode
 from model_core.codec.container import Header
 from model_core.data.images import read_exact_values, write_grid
 from model_core.data.picture_files import find_pictures
-from model_core.errors import DataError, ModelError
-from model_core.models import CARD, Model, load_model, models_in
+from model_core.errors import DataError
+from model_core.models import Model, load_by_digest, load_model
 
 
 def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     """
     data = _read(path)
     header = Header.unpack(data)
-    model = load_model(model_name, models_dir=models_dir) if model_name else _model_of(header, models_dir)
+    model = load_model(model_name, models_dir=models_dir) if model_name else load_by_digest(header.sha256, models_dir)
     started = time.perf_counter()
     with _progress("decoded", header.images) as on_images:
         stripes = decode_stripes(model, data, on_images)
@@ -73,19 +72,6 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
 
 def _files(picture: Path) -> list[Path]:
     return [picture / name for name in find_pictures(picture)] if picture.is_dir() else [picture]
-
-
-def _model_of(header: Header, models_dir: Path | None) -> Model:
-    """The model of this digest; ModelError when there is none."""
-    directory, names = models_in(models_dir)
-    for name in names:
-        try:
-            card = Card.read(directory / name / CARD)
-        except ModelError:
-            continue  # whatever is wrong with another model
-        if card.sha256 == header.sha256:
-            return load_model(directory / name)
-    raise ModelError(f"no model in {directory} has the sha256 {header.sha256[:12]}... with which the file was encoded")
 
 
 def _read(path: Path) -> bytes:

@@ -1,8 +1,10 @@
 """From a request on the command line to a PNG: what `pixelrnn sample`, `complete` and `upsample` do."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from model_core.errors import DataError
 from model_core.models import Model, load_model
 from model_core.posterior.completion import complete
 from model_core.sampling import sample, upsample
+from model_core.sampling.stages import numerics_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def draw(request: DrawRequest) -> dict[str, Any]:
     model = _model(request)
     started = time.perf_counter()
     values = _values(request, model)
-    return _written(request, model, values, time.perf_counter() - started)
+    recipe = _recipe(request, model) if request.small is None else {}
+    return _written(request, model, values, time.perf_counter() - started, recipe)
 
 
 def _model(request: DrawRequest) -> Model:
@@ -76,8 +80,23 @@ def _model(request: DrawRequest) -> Model:
     return model
 
 
-def _written(request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
-    _write(request, model, values.cpu().numpy())
+def _recipe(request: DrawRequest, model: Model) -> dict[str, str]:
+    """What it takes to draw the picture again, in the words of the service (worker.contract.recipe)."""
+    return {
+        "kind": "sample",
+        "model": model.card.name,
+        "digest": model.card.sha256,
+        "seed": str(request.seed),
+        "temperature": repr(request.temperature),
+        "numerics": numerics_of(model),
+        "samples": str(request.n),
+    }
+
+
+def _written(
+    request: DrawRequest, model: Model, values: Tensor, seconds: float, text: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    _write(request, model, values.cpu().numpy(), text)
     return {
         "model": model.card.name,
         "n": request.n,
@@ -107,8 +126,8 @@ def _check_place(out: Path) -> None:
         raise DataError(f"cannot write {out}: it is a directory")
 
 
-def _write(request: DrawRequest, model: Model, values: np.ndarray) -> None:
+def _write(request: DrawRequest, model: Model, values: np.ndarray, text: Mapping[str, str]) -> None:
     try:
-        write_grid(values, model.config, request.out, request.scale)
+        write_grid(values, model.config, request.out, request.scale, text)
     except OSError as error:
         raise DataError(f"cannot write {request.out}: {error.strerror}") from None
