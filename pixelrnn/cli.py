@@ -69,14 +69,8 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (
-    app.cli,
-    worker.cli,
-    model_core.cli.verbs,
-    model_core.cli.pictures,
-    model_core.cli.coding,
-    pixelrnn.verify,
-):
+_OFFLINE = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, pixelrnn.verify
+for part in (app.cli, worker.cli, *_OFFLINE):
     part.register(root)
 
 

@@ -14,7 +14,7 @@ def read_recipe(data: bytes) -> Recipe:
     shows several."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            text = {key: str(value) for key, value in image.info.items() if isinstance(value, str)}
+            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
     except (*BROKEN, *BOMB):
         raise BadUploadError("the image is not a readable PNG file; expected a sample as it was written") from None
     try:

@@ -1,10 +1,8 @@
 """From a request on the command line to a PNG: what `pixelrnn sample`, `complete` and `upsample` do."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,7 +58,7 @@ def complete_file(request: CompleteRequest) -> dict[str, Any]:
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how)
-    facts = _written(drawing, model, completion.values, time.perf_counter() - started)
+    facts = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
     return {**facts, "method": method, **receipt}
 
@@ -70,8 +68,8 @@ def draw(request: DrawRequest) -> dict[str, Any]:
     model = _model(request)
     started = time.perf_counter()
     values = _values(request, model)
-    recipe = _recipe(request, model) if request.small is None else {}
-    return _written(request, model, values, time.perf_counter() - started, recipe)
+    kind = "sample" if request.small is None else "upsample"
+    return _written(kind, request, model, values, time.perf_counter() - started)
 
 
 def _model(request: DrawRequest) -> Model:
@@ -80,10 +78,10 @@ def _model(request: DrawRequest) -> Model:
     return model
 
 
-def _recipe(request: DrawRequest, model: Model) -> dict[str, str]:
-    """What it takes to draw the picture again, in the words of the service (worker.contract.recipe)."""
+def _recipe(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
+    """How a picture was drawn, in the words of the service (worker.contract.recipe); a sample can be drawn again."""
     return {
-        "kind": "sample",
+        "kind": kind,
         "model": model.card.name,
         "digest": model.card.sha256,
         "seed": str(request.seed),
@@ -93,10 +91,8 @@ def _recipe(request: DrawRequest, model: Model) -> dict[str, str]:
     }
 
 
-def _written(
-    request: DrawRequest, model: Model, values: Tensor, seconds: float, text: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
-    _write(request, model, values.cpu().numpy(), text)
+def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
+    _write(request, model, values.cpu().numpy(), _recipe(kind, request, model))
     return {
         "model": model.card.name,
         "n": request.n,
@@ -126,7 +122,7 @@ def _check_place(out: Path) -> None:
         raise DataError(f"cannot write {out}: it is a directory")
 
 
-def _write(request: DrawRequest, model: Model, values: np.ndarray, text: Mapping[str, str]) -> None:
+def _write(request: DrawRequest, model: Model, values: np.ndarray, text: dict[str, str]) -> None:
     try:
         write_grid(values, model.config, request.out, request.scale, text)
     except OSError as error:

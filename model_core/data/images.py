@@ -52,7 +52,7 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
     try:
         with Image.open(path, formats=("PNG",)) as image:
             pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
-            text = {key: str(value) for key, value in image.info.items() if isinstance(value, str)}
+            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a PNG") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
