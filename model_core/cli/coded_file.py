@@ -32,7 +32,7 @@ def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_di
         raise DataError(f"there is no picture in {', '.join(map(str, pictures))}")
     values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in paths]))
     started = time.perf_counter()
-    with _progress("encoded", len(values)) as on_images:
+    with _progress("encoded", len(values) * len(model.members)) as on_images:
         data = encode(model, values, on_images)
     _write(out, data)
     bits = 8 * len(data)

@@ -1,8 +1,8 @@
 """Images to a file's bytes and back, without loss: `encode` and `decode`.
 
-A file names one member of a model, the one under which all its images together are the likeliest, and is coded by that
-network alone. The network's probabilities are those of the compiled drawing loop, whose bits are the same on every
-processor; a canary tells where they are not.
+A file names one member of a model, the one under which all its images together are the likeliest: it is the shortest.
+The network's probabilities are those of the compiled drawing loop, whose bits are the same on every processor; a canary
+tells where they are not.
 """
 
 import zlib
@@ -16,7 +16,6 @@ from model_core.codec.canary import canary
 from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, unpack
 from model_core.codec.lanes import LaneCoder, OnImages, Values
 from model_core.errors import ConfigError, DataError, ModelError
-from model_core.measures.likelihood import BATCH, member_nats
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
@@ -32,13 +31,18 @@ DECODE_VALUES = 1 << 26
 
 
 def encode(model: Model, values: Tensor, on_images: OnImages = lambda count: None) -> bytes:
-    """Images (B, C, H, W), integers 0..V-1, as the bytes of a file. on_images hears of every image that is done.
+    """Images (B, C, H, W), integers 0..V-1, as the bytes of a file: the shortest of those that the members give.
 
-    Raises ConfigError for a model that has no codec, DataError for values that are not the model's, or for none.
+    on_images hears of every image that a member has encoded. Raises ConfigError for a model that has no codec,
+    DataError for values that are not the model's, or for none.
     """
     _check_model(model)
     images = _checked(model, values)
-    k = _best_member(model, values)
+    return min((_encoded(model, k, images, on_images) for k in range(len(model.members))), key=len)
+
+
+def _encoded(model: Model, k: int, images: Values, on_images: OnImages) -> bytes:
+    """The file by the k-th member."""
     orientation = model.members[k].orientation
     coder, found = _coder(model, k)
     stripes = []
@@ -112,16 +116,6 @@ def _member(model: Model, orientation: Orientation) -> int:
     if orientation not in orientations:
         raise DataError(f"the file was coded by the member {orientation}, and {model.card.name} has none of that name")
     return orientations.index(orientation)
-
-
-def _best_member(model: Model, values: Tensor) -> int:
-    """Under which member the images are the likeliest, all together."""
-    if len(model.members) == 1:
-        return 0
-    with torch.inference_mode():
-        nats = sum(member_nats(model, part).sum(1) for part in values.long().split(BATCH))
-    assert isinstance(nats, Tensor)
-    return int(nats.argmin())
 
 
 def _in_stripes(images: Values) -> list[Values]:

@@ -81,7 +81,7 @@ def test_file_is_as_long_as_the_images_are_likely(model: Model) -> None:
 
 
 def test_bytes_are_the_same_alone_or_in_company(model: Model, images: Tensor, data: bytes) -> None:
-    """Encoding is repeatable, and hears of every image."""
+    """Encoding is repeatable, and every image is heard of."""
     heard: list[int] = []
     assert encode(model, images, heard.append) == data
     assert sum(heard) == len(images)

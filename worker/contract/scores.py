@@ -56,8 +56,8 @@ class ScoreSummary(Record):
 class Pixel(Record):
     """A place in the image."""
 
-    x: int = Field(ge=0)
-    y: int = Field(ge=0)
+    x: int = Field(ge=0, description="Column, from the left.")
+    y: int = Field(ge=0, description="Row, from the top.")
 
 
 class VerifySummary(Record):
