@@ -111,7 +111,7 @@ export interface components {
       /**
        * Sweeps
        * @description Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. Each time brings it closer, and takes as long as the first.
-       * @default 0
+       * @default 2
        */
       sweeps?: number;
       /**
