@@ -90,6 +90,7 @@ class Pixel(TypedDict):
 class VerifyResult(TypedDict):
     """Of a verification."""
 
+    type: Literal["verification"]
     verified: bool
     sample: int
     changed_pixels: int

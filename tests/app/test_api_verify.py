@@ -61,6 +61,7 @@ def test_picture_that_we_wrote_reaches_the_worker(
     worker.settle_verified(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
     result = client.get(verification["links"]["self"]).json()["result"]
     assert result == {
+        "type": "verification",
         "verified": False,
         "sample": 2,
         "changed_pixels": 1,
