@@ -14,8 +14,8 @@
     ├── WrongMediaTypeError   ├── TooManyStreamsError
     ├── ActiveJobError        ├── OtherVersionJobError
     ├── NoMarginalsError      ├── StoreDownError
-    ├── NoMarginalsYetError   └── StoppingError
-    └── TooSlowError
+    ├── NoMarginalsYetError   ├── StoppingError
+    └── TooSlowError          └── NotVerifiableError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -97,6 +97,10 @@ class WrongSizeError(RefusedError):
 
 class UnusableImageError(RefusedError):
     """A picture that can be read, but of a kind that is not taken."""
+
+
+class NotVerifiableError(RefusedError):
+    """A picture of which nobody can tell whether the model drew it."""
 
 
 class BadParameterError(RefusedError):

@@ -41,6 +41,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.NothingToFillError: ProblemKind(422, "nothing-to-fill", "Nothing to fill"),
     errors.WrongSizeError: ProblemKind(422, "wrong-size", "The image has the wrong size"),
     errors.UnusableImageError: ProblemKind(422, "unusable-image", "The image cannot be used"),
+    errors.NotVerifiableError: ProblemKind(422, "not-verifiable", "The picture cannot be verified"),
     errors.BadParameterError: ProblemKind(422, "invalid-request", "The request is not as expected"),
     errors.ReusedKeyError: ProblemKind(
         422, "reused-idempotency-key", "The Idempotency-Key was used for another request"

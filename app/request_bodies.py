@@ -7,7 +7,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
-from app.errors import BadParameterError
+from app.errors import BadParameterError, NotVerifiableError
 from app.imaging.decode import Role
 from app.schemas import Int64, Model
 from app.services.submission import JobOptions
@@ -24,6 +24,7 @@ from worker.contract.jobs import (
     Priority,
 )
 from worker.contract.kinds import Method
+from worker.contract.recipe import Recipe
 
 MAX_IMAGES = 64
 
@@ -140,7 +141,17 @@ class ScoreForm(BaseModel):
     y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
 
 
-JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm
+class VerifyForm(BaseModel):
+    """Did the model draw this picture?"""
+
+    model_config = ConfigDict(extra="forbid")
+    image: UploadFile = Field(
+        description="A sample as `GET /jobs/{id}/image` or `pixelrnn sample` wrote it: a PNG that says how "
+        "it was drawn."
+    )
+
+
+JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm
 FILES: tuple[Role, ...] = ("image", "mask")
 """All fields that are files; no call has others."""
 
@@ -152,7 +163,7 @@ def uploads_of(body: JobRequest) -> dict[Role, UploadFile | None]:
 
 def may_resize(body: JobRequest) -> bool:
     """Whether pictures of another size are stretched to the one that is asked for."""
-    return not isinstance(body, SampleRequest) and body.fit == "resize"
+    return not isinstance(body, SampleRequest | VerifyForm) and body.fit == "resize"
 
 
 def asked_of(body: JobRequest) -> dict[str, Any]:
@@ -166,7 +177,15 @@ def asked_of(body: JobRequest) -> dict[str, Any]:
 _LATER = ("method", "particles", "sweeps")
 
 
-def options_of(body: JobRequest, model: Model) -> JobOptions:
+def verification_of(recipe: Recipe, model: Model) -> JobOptions:
+    """How a picture says that it was drawn. Raises NotVerifiableError when the model has other weights now."""
+    if recipe.digest != model.digest:
+        raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
+    how = recipe.seed, 1, recipe.temperature
+    return JobOptions(*how, sample=recipe.sample, drawn_with=recipe.numerics)
+
+
+def options_of(body: SampleRequest | CompleteForm | UpsampleForm | ScoreForm, model: Model) -> JobOptions:
     """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have, and for
     a way to complete that the model does not have or not so far."""
     if isinstance(body, ScoreForm):

@@ -8,6 +8,7 @@ logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass
     >>> images = model_core.sample(model, n=4, seed=7)              # (4, 1, 28, 28)
     >>> nats = -model_core.log_likelihood(model, images)            # (4,)
     >>> done = model_core.complete(model, known, keep, n=4, seed=7)  # known (1, 28, 28), keep (28, 28) True = given
+    >>> assert (model_core.decode(model, model_core.encode(model, images)) == images).all()
 
 Names are loaded when they are first used, so that `pixelrnn --help` need not wait for torch.
 """
@@ -16,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model_core.codec.codec import decode, encode
     from model_core.measures.likelihood import log_likelihood
     from model_core.models import Model, load_model, model_names, save_model, untrained
     from model_core.networks import build_network
@@ -27,6 +29,8 @@ _HOMES = {
     "Model": "models",
     "build_network": "networks",
     "complete": "posterior.completion",
+    "decode": "codec.codec",
+    "encode": "codec.codec",
     "load_model": "models",
     "log_likelihood": "measures.likelihood",
     "model_names": "models",
@@ -41,6 +45,8 @@ __all__ = [
     "Model",
     "build_network",
     "complete",
+    "decode",
+    "encode",
     "load_model",
     "log_likelihood",
     "model_names",

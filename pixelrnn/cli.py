@@ -13,8 +13,10 @@ from pydantic_core import ValidationError
 from typer.exceptions import Abort, TyperException
 
 import app.cli
+import model_core.cli.coding
 import model_core.cli.pictures
 import model_core.cli.verbs
+import pixelrnn.verify
 import worker.cli
 from model_core.errors import PixelRNNError
 
@@ -67,7 +69,8 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
-for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.pictures):
+_OFFLINE = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, pixelrnn.verify
+for part in (app.cli, worker.cli, *_OFFLINE):
     part.register(root)
 
 

@@ -15,8 +15,9 @@ from app.errors import BadUploadError, TooLargeError, UnusableImageError
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
 _PNG_END = b"IEND\xaeB`\x82"
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
-_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
+"""What Pillow's parsers throw at broken data, beside a bomb."""
+BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _HIGH_BYTES = {"I;16": slice(1, None, 2), "I;16L": slice(1, None, 2), "I;16B": slice(0, None, 2)}
 """Where the upper byte of each 16-bit grey value lies; Pillow's own conversion clips such values to white."""
 
@@ -42,9 +43,9 @@ def decode(data: bytes, role: Role) -> Image.Image:
                 raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
             image.load()
             return _eight_bits(ImageOps.exif_transpose(image), role)
-    except _BOMB:
+    except BOMB:
         raise _too_many_pixels(role) from None
-    except _BROKEN:
+    except BROKEN:
         raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file") from None
 
 

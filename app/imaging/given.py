@@ -7,9 +7,9 @@ Transparency is composited on black, in images and in masks.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops
 
-from app.errors import NothingToFillError, WrongSizeError
+from app.errors import NothingToFillError, NotVerifiableError, WrongSizeError
 from app.imaging.decode import Role, decode
 from app.schemas import Model
 from worker.contract.kinds import Input
@@ -68,7 +68,7 @@ def _behind(keep: bytes) -> int:
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
     """What the pictures of a request give to a job that takes any.
 
-    Raises what `decode` raises, WrongSizeError, and NothingToFillError.
+    Raises what `decode` raises, WrongSizeError, NothingToFillError and NotVerifiableError.
     """
     image = files["image"]
     assert image is not None
@@ -77,7 +77,27 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> Given
         return _with_a_hole(image, files.get("mask"), shape, resize)
     if wanted is Input.SMALL_PICTURE:
         shape = Shape(model.small_height, model.small_width, model.channels)
+    if wanted is Input.DRAWN_PICTURE:
+        return GivenPixels(_as_drawn(shape, decode(image, "image")).tobytes())
     return GivenPixels(_in_colours_of(shape, decode(image, "image"), resize).tobytes())
+
+
+def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
+    """A picture of ours in which each pixel may be a square, with each pixel a pixel again."""
+    scale = image.width // shape.width
+    if not scale or image.size != (scale * shape.width, scale * shape.height):
+        raise WrongSizeError(
+            f"the image is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height} or a "
+            "multiple of that, as it was written"
+        )
+    if image.mode != ("L" if shape.channels == 1 else "RGB"):
+        raise NotVerifiableError("the image has other colours than it was written with; another program saved it")
+    small = image.resize(shape.size, Image.Resampling.NEAREST)
+    differs = ImageChops.difference(image, small.resize(image.size, Image.Resampling.NEAREST)).getbbox()
+    if differs is not None:
+        x, y = differs[0] // scale, differs[1] // scale
+        raise NotVerifiableError(f"the image was changed: pixel ({x}, {y}) is no square of one colour any more")
+    return small
 
 
 def _with_a_hole(image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool) -> GivenPixels:

@@ -33,8 +33,10 @@ class Canvas:
     origin: Mapping[str, str]
 
     @classmethod
-    def of(cls, spec: JobSpec, rows: Iterable[RowDrawn], stage: Stage = Stage.FINAL) -> "Canvas":
-        """The rows of one stage."""
+    def of(
+        cls, spec: JobSpec, rows: Iterable[RowDrawn], stage: Stage = Stage.FINAL, numerics: str | None = None
+    ) -> "Canvas":
+        """The rows of one stage. numerics: with which they were drawn, where that is known."""
         height, width = _size(spec, stage)
         stride = width * spec.channels
         samples: dict[int, bytearray] = {}
@@ -43,13 +45,14 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec))
+        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics))
 
     @classmethod
-    def of_given(cls, spec: JobSpec, small: bytes) -> "Canvas":
-        """The small image that every sample of an upsampling begins with."""
-        height, width = _size(spec, Stage.SMALL)
-        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), small), origin_of(spec))
+    def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
+        """What was given: the small image that every sample of an upsampling begins with, or the whole of the final
+        one."""
+        height, width = _size(spec, stage)
+        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), pixels), origin_of(spec))
 
     @classmethod
     def of_score(cls, spec: JobSpec, score: ScoreSummary, heat: bytes) -> "Canvas":
@@ -100,8 +103,8 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
     return Image.frombytes(mode, (canvas.width, canvas.height), canvas.samples[sample])
 
 
-def origin_of(spec: JobSpec) -> dict[str, str]:
-    """What it takes to draw the same picture again."""
+def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
+    """What it takes to draw the same picture again; worker.contract.recipe reads it."""
     origin = {
         "kind": spec.kind.value,
         "model": spec.model,
@@ -111,7 +114,7 @@ def origin_of(spec: JobSpec) -> dict[str, str]:
     }
     if spec.method is Method.POSTERIOR:
         origin |= {"method": spec.method.value, "particles": str(spec.particles), "sweeps": str(spec.sweeps)}
-    return origin
+    return origin if numerics is None else {**origin, "numerics": numerics}
 
 
 def _png(image: Image.Image, scale: int, text: Mapping[str, str]) -> bytes:

@@ -83,7 +83,7 @@ def _caching(record: JobRecord, which: str) -> dict[str, str]:
 
 
 async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
-    picture = FollowedPicture(record.spec, query.sample, query.stage, query.scale)
+    picture = FollowedPicture(record, query.sample, query.stage, query.scale)
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)
 

@@ -1,4 +1,4 @@
-"""POST /sample, /complete, /upsample, /score: a request becomes a queued job."""
+"""POST /sample, /complete, /upsample, /score, /verify: a request becomes a queued job."""
 
 from functools import partial
 from typing import Annotated
@@ -10,6 +10,7 @@ from app.dependencies import Services
 from app.errors import TooLargeError
 from app.imaging.decode import Role
 from app.imaging.given import Files, read_given
+from app.imaging.recipe import read_recipe
 from app.openapi import job_responses, preference_headers, refusals
 from app.request_bodies import (
     CompleteForm,
@@ -17,16 +18,19 @@ from app.request_bodies import (
     SampleRequest,
     ScoreForm,
     UpsampleForm,
+    VerifyForm,
     asked_of,
     may_resize,
     options_of,
     uploads_of,
+    verification_of,
 )
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute
 from app.routes.preferences import Preferences, preferences_of
-from app.schemas import Job
-from app.services.submission import RequestIdentity, Submitted, identity_of
+from app.schemas import Job, Model
+from app.services.models import Models
+from app.services.submission import JobOptions, RequestIdentity, Submitted, identity_of
 from worker.contract.kinds import KINDS, Input, JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
@@ -80,6 +84,17 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
     return await accept(JobKind.SCORE, form, request)
 
 
+@_post_form("/verify", operation_id="create_verification")
+async def verify(form: Annotated[VerifyForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
+    """Did the model draw this picture, with the seed that it names? It draws the picture again, and every pixel must be
+    the same: `result.verified`; `result.changed` names those that are not.
+
+    For samples only. A completion or an upsampling depends on what was given, which its picture does not say. A picture
+    that was drawn with other numerics than the workers' cannot be told, and the job fails with `not-verifiable`.
+    """
+    return await accept(JobKind.VERIFY, form, request)
+
+
 async def accept(kind: JobKind, body: JobRequest, request: Request) -> Response:
     """From a checked body to the answer, the same for every kind of job.
 
@@ -100,11 +115,23 @@ async def _submit(
     identity: RequestIdentity, kind: JobKind, body: JobRequest, files: Files, services: Services
 ) -> Submitted:
     await services.submission.expect_room()
-    model = await services.models.find_for(kind, body.model)
-    options, given = options_of(body, model), None
+    model, options = await _asked(kind, body, files, services.models)
+    given = None
     if (wanted := KINDS[kind].input) is not Input.NOTHING:
         given = await run_sync(read_given, wanted, files, model, may_resize(body), limiter=services.imaging)
     return await services.submission.submit(identity, kind, model, options, given)
+
+
+async def _asked(kind: JobKind, body: JobRequest, files: Files, models: Models) -> tuple[Model, JobOptions]:
+    """Of which model, and what of it; a picture that is to be verified says both."""
+    if not isinstance(body, VerifyForm):
+        model = await models.find_for(kind, body.model)
+        return model, options_of(body, model)
+    image = files["image"]
+    assert image is not None
+    recipe = read_recipe(image)
+    model = await models.find_for(kind, recipe.model)
+    return model, verification_of(recipe, model)
 
 
 def _identity(kind: JobKind, body: JobRequest, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:

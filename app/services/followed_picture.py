@@ -10,7 +10,7 @@ from app.schemas import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobSpec
+from worker.contract.jobs import JobRecord
 
 
 class UnfinishedPictureError(Exception):
@@ -20,7 +20,8 @@ class UnfinishedPictureError(Exception):
 class FollowedPicture:
     """Raises BadParameterError where there is nothing that is drawn row by row."""
 
-    def __init__(self, spec: JobSpec, sample: int, stage: Stage, scale: int) -> None:
+    def __init__(self, record: JobRecord, sample: int, stage: Stage, scale: int) -> None:
+        spec = record.spec
         if not spec.rows_total or (stage is Stage.SMALL and not spec.draws_small):
             raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
         if sample >= spec.n:
@@ -31,7 +32,7 @@ class FollowedPicture:
             raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
         self._sample, self._stage = sample, stage
         self._png = ProgressivePng(self._height, width, spec.channels, scale)
-        self._text = {**origin_of(spec), "sample": str(sample)}
+        self._text = {**origin_of(spec, record.numerics), "sample": str(sample)}
 
     async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from app.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
-from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult
+from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult, VerifyResult
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
 from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError
-from worker.contract.scores import CompletionSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
 
 _LOOK_AT_A_TIME = 100
 _LOOK_AT_MOST = 1000
@@ -158,11 +158,13 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _result(record: JobRecord) -> ScoreResult | JobResult:
+def _result(record: JobRecord) -> ScoreResult | VerifyResult | JobResult:
     link = f"/jobs/{record.spec.id}"
     if isinstance(record.result, ScoreSummary):
         numbers = record.result.model_dump()
         return ScoreResult(**numbers, type="score", images=[f"{link}/image"], map=f"{link}/score-map")
+    if isinstance(record.result, VerifySummary):
+        return VerifyResult(**record.result.model_dump(), type="verification", images=[f"{link}/image"])
     images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
     found = record.result or CompletionSummary()
     return JobResult(

@@ -34,18 +34,19 @@ class Pictures:
         return await run_sync(sample_png, canvas, sample, scale, limiter=self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
-        """The samples in one stage, or the heat map of a score."""
+        """The samples in one stage, the heat map of a score, or the picture of a verification."""
         spec = record.spec
         kind = KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
         if kind.result is ScoreSummary:
             return Canvas.of_score(spec, *await self._scored(record, "heat"))
-        if stage is Stage.SMALL and kind.input is Input.SMALL_PICTURE:
-            return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"")
+        shows_what_was_given = Input.SMALL_PICTURE if stage is Stage.SMALL else Input.DRAWN_PICTURE
+        if kind.input is shows_what_was_given:
+            return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
-        return Canvas.of(spec, rows, stage)
+        return Canvas.of(spec, rows, stage, record.numerics)
 
     async def score_map(self, record: JobRecord) -> ScoreMap:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""

@@ -58,6 +58,8 @@ class JobOptions:
     particles: int = PARTICLES
     sweeps: int = 0
     pixel: Pixel | None = None
+    sample: int = 0
+    drawn_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,4 +228,6 @@ def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, giv
         sweeps=options.sweeps,
         given_behind=behind,
         pixel=options.pixel,
+        sample=options.sample,
+        drawn_with=options.drawn_with,
     )

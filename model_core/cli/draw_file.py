@@ -14,6 +14,7 @@ from model_core.errors import DataError
 from model_core.models import Model, load_model
 from model_core.posterior.completion import complete
 from model_core.sampling import sample, upsample
+from model_core.sampling.stages import numerics_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def complete_file(request: CompleteRequest) -> dict[str, Any]:
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how)
-    facts = _written(drawing, model, completion.values, time.perf_counter() - started)
+    facts = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
     return {**facts, "method": method, **receipt}
 
@@ -67,7 +68,8 @@ def draw(request: DrawRequest) -> dict[str, Any]:
     model = _model(request)
     started = time.perf_counter()
     values = _values(request, model)
-    return _written(request, model, values, time.perf_counter() - started)
+    kind = "sample" if request.small is None else "upsample"
+    return _written(kind, request, model, values, time.perf_counter() - started)
 
 
 def _model(request: DrawRequest) -> Model:
@@ -76,8 +78,21 @@ def _model(request: DrawRequest) -> Model:
     return model
 
 
-def _written(request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
-    _write(request, model, values.cpu().numpy())
+def _recipe(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
+    """How a picture was drawn, in the words of the service (worker.contract.recipe); a sample can be drawn again."""
+    return {
+        "kind": kind,
+        "model": model.card.name,
+        "digest": model.card.sha256,
+        "seed": str(request.seed),
+        "temperature": repr(request.temperature),
+        "numerics": numerics_of(model),
+        "samples": str(request.n),
+    }
+
+
+def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
+    _write(request, model, values.cpu().numpy(), _recipe(kind, request, model))
     return {
         "model": model.card.name,
         "n": request.n,
@@ -107,8 +122,8 @@ def _check_place(out: Path) -> None:
         raise DataError(f"cannot write {out}: it is a directory")
 
 
-def _write(request: DrawRequest, model: Model, values: np.ndarray) -> None:
+def _write(request: DrawRequest, model: Model, values: np.ndarray, text: dict[str, str]) -> None:
     try:
-        write_grid(values, model.config, request.out, request.scale)
+        write_grid(values, model.config, request.out, request.scale, text)
     except OSError as error:
         raise DataError(f"cannot write {request.out}: {error.strerror}") from None

@@ -10,6 +10,7 @@
     records.py       drawing: the records of arrays that the loop is handed, with their shapes
     shared.py        drawing: what every network does around its layers
     categorical.py   drawing: from logits to a value
+    range_coder.py   coding: between values and the bytes of a file
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 

@@ -19,7 +19,7 @@ def draw_value(logits, values, noise, temperature, weights):
 
     logits (V or more,) float32; weights: scratch, float32, V padded to whole vectors.
     """
-    _, total = _exponentiate(logits, values, temperature, weights)
+    _, total = exponentiate(logits, values, temperature, weights)
     if math.isnan(total):
         return -1
     reached = 0.0
@@ -33,12 +33,12 @@ def draw_value(logits, values, noise, temperature, weights):
 @njit(**LEAN)
 def log_p_of_value(logits, values, value, temperature, weights):
     """ln p of one of the values, float64; NaN when a logit is not finite. Arguments as in draw_value."""
-    top, total = _exponentiate(logits, values, temperature, weights)
+    top, total = exponentiate(logits, values, temperature, weights)
     return (np.float64(logits[value]) - np.float64(top)) / temperature - math.log(total)
 
 
 @njit(inline="always")
-def _exponentiate(logits, values, temperature, weights):
+def exponentiate(logits, values, temperature, weights):
     """weights = exp((logits - the largest) / temperature); returns the largest logit and the sum of the weights, which
     is NaN when a logit is not finite."""
     top = logits[0]

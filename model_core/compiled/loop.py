@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import LEAN
-from model_core.compiled.categorical import draw_value, log_p_of_value
+from model_core.compiled.categorical import draw_value, exponentiate, log_p_of_value
 from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up, move_on
+from model_core.compiled.range_coder import decode_value, encode_value
 from model_core.compiled.records import SIDE
 from model_core.compiled.shared import head, input_from_before, input_from_own, to_skips, to_stream
 
@@ -181,14 +182,31 @@ def settle_colour(colour, real, work, shared, state, places):
 @njit(inline="always")
 def settle_value(i, slot, y, x, colour, shared, state):
     """The one place where a value is decided: it is given, and weighed if that is asked for, or it is drawn from the
-    i-th logits; -1 when one of them is not finite."""
+    i-th logits; -1 when one of them is not finite. In a slot with a range coder, what is weighed is encoded too, and
+    the coder stands in the place of the noise."""
     logits, temperature = state.logits[i, shared.outputs[colour] :], state.temperature[slot]
+    value = state.images[slot, colour, y, x]
+    if state.keep[slot, y, x] and not state.weighed[slot, y, x]:
+        return value
+    if state.coded[slot]:
+        return code_value(logits, value, state.keep[slot, y, x], slot, shared, state)
     if not state.keep[slot, y, x]:
         return draw_value(logits, shared.values, state.noise[slot, y, x, colour], temperature, state.weights)
-    value = state.images[slot, colour, y, x]
-    if state.weighed[slot, y, x]:
-        log_p = log_p_of_value(logits, shared.values, value, temperature, state.weights)
-        if math.isnan(log_p):
-            return -1
-        state.log_p[slot, y] += log_p
+    log_p = log_p_of_value(logits, shared.values, value, temperature, state.weights)
+    if math.isnan(log_p):
+        return -1
+    state.log_p[slot, y] += log_p
+    return value
+
+
+@njit(inline="always")
+def code_value(logits, value, given, slot, shared, state):
+    """Encode a given value, or decode one; -1 when a logit is not finite."""
+    values, weights = shared.values, state.weights
+    _, total = exponentiate(logits, values, state.temperature[slot], weights)
+    if math.isnan(total):
+        return -1
+    if not given:
+        return decode_value(weights, total, values, state.coders[slot], state.codes[slot])
+    encode_value(value, weights, total, values, state.coders[slot], state.codes[slot])
     return value

@@ -82,6 +82,12 @@ class State(NamedTuple):
     """(S, H) the sum over each row's weighed pixels that were passed so far."""
     noise: NDArray[np.float64]
     """(S, H, W, C)"""
+    coded: NDArray[np.bool_]
+    """(S,) whether a range coder stands in the place of the noise (range_coder.py)."""
+    coders: NDArray[np.uint64]
+    """(S, REGISTERS)"""
+    codes: NDArray[np.uint8]
+    """(S, 8 * C * H * W) what an image's values are decoded from, or encoded to."""
     temperature: NDArray[np.float64]
     """(S,)"""
     scaled: Floats

@@ -1,16 +1,21 @@
 """Pictures in files: reading one for a network, and writing what it drew."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from model_core.config import NetworkConfig
-from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
+_EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+"""Pillow's modes of pictures that can be taken as they are."""
 
 
 def read_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.int64]:
@@ -22,6 +27,37 @@ def read_pixels(path: Path, config: NetworkConfig) -> Pixels:
     """An image file as pixels (C, H, W), grey or coloured as the network is; DataError as in read_values."""
     pixels = np.asarray(_open(path, config, "L" if config.channels == 1 else "RGB"))
     return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
+
+
+def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8]:
+    """An image file as this network's values (C, H, W) that show it as it is; DataError also for one with a colour that
+    is none of them, transparency, more than eight bits a colour, or several frames."""
+    pixels = read_pixels(path, config)
+    values, moved = nearest_values(pixels, config.values)
+    if moved:
+        raise DataError(f"{path} has {moved} pixels of other colours than the model's {config.values} values")
+    with Image.open(path) as image:
+        one_frame = getattr(image, "n_frames", 1) == 1
+        shown = pixels.transpose(1, 2, 0).squeeze()
+        exact = image.mode in _EIGHT_BITS and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+    if not (exact and one_frame):
+        colours = "one grey picture" if config.channels == 1 else "one RGB picture"
+        raise DataError(f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent")
+    return values
+
+
+def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
+    """What a PNG says of itself, by keyword, and its pixels (H', W', C), one colour or three; DataError for another
+    file."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not a PNG") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read the image {path}: {error}") from None
+    return text, np.atleast_3d(pixels)
 
 
 def read_keep(path: Path, config: NetworkConfig, alpha: bool = False) -> npt.NDArray[np.bool_]:
@@ -41,12 +77,43 @@ def read_keep(path: Path, config: NetworkConfig, alpha: bool = False) -> npt.NDA
     return keep
 
 
-def write_grid(values: npt.NDArray[np.integer], config: NetworkConfig, path: Path, scale: int = 1) -> None:
-    """Write images (N, C, H, W) as one PNG, near square, row by row, a grey line between them."""
+def write_grid(
+    values: npt.NDArray[np.integer],
+    config: NetworkConfig,
+    path: Path,
+    scale: int = 1,
+    text: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write images (N, C, H, W) as one PNG, near square, row by row, a grey line between them. text: what it says of
+    itself, by keyword."""
+    chunks = PngInfo()
+    for key, value in text.items():
+        chunks.add_text(key, value)
     pixels = values_to_pixels(values, config.values)
     picture = tile(pixels)  # (H', W', C)
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(path, format="PNG")
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    image.save(path, format="PNG", pnginfo=chunks)
+
+
+def cut(table: Pixels, count: int, height: int, width: int, line: int = 1) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+    """Undo `tile`, of a table (H', W', C) whose pixels may be squares of several: images (count, C, H, W), and where a
+    square is not of one colour any more, (count, H, W). DataError when it has not the size of such a table."""
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    high, wide = rows * (height + line) - line, columns * (width + line) - line
+    scale = max(1, table.shape[1] // wide)
+    if table.shape[:2] != (high * scale, wide * scale):
+        raise DataError(
+            f"the picture is {table.shape[1]}x{table.shape[0]}, expected {wide}x{high} or a multiple of that for "
+            f"{count} image{'' if count == 1 else 's'} of {width}x{height}"
+        )
+    squares = table.reshape(high, scale, wide, scale, -1)
+    pixels = squares[:, 0, :, 0]  # (high, wide, C)
+    broken = (squares != pixels[:, None, :, None]).any((1, 3, 4))
+    corners = [(i // columns * (height + line), i % columns * (width + line)) for i in range(count)]
+    images = [pixels[y : y + height, x : x + width].transpose(2, 0, 1) for y, x in corners]
+    return np.stack(images), np.stack([broken[y : y + height, x : x + width] for y, x in corners])
 
 
 def tile(pixels: Pixels, line: int = 1) -> Pixels:

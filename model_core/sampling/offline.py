@@ -36,12 +36,12 @@ def sample(
     if (known is None) != (keep is None):
         raise DataError("known and keep go together: the given values, and where they are to be kept")
     if known is None or keep is None:
-        return _draw(model, [ImageRequest(seed, i, temperature) for i in range(n)], on_row)
+        return draw(model, [ImageRequest(seed, i, temperature) for i in range(n)], on_row)
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
     requests = [ImageRequest(seed, i, temperature, values[i], kept[i], member=member) for i in range(n)]
-    return _draw(model, requests, on_row)
+    return draw(model, requests, on_row)
 
 
 def upsample(
@@ -56,10 +56,11 @@ def upsample(
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     shape = config.channels, config.small.height, config.small.width
     given = _each(small, n, shape, "small").numpy()
-    return _draw(model, [ImageRequest(seed, i, temperature, small=given[i]) for i in range(n)], on_row)
+    return draw(model, [ImageRequest(seed, i, temperature, small=given[i]) for i in range(n)], on_row)
 
 
-def _draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
+def draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None = None) -> Tensor:
+    """Draw what is asked for: values (n, C, H, W), int64. on_row as in `sample`."""
     config = model.config
     images = torch.zeros(len(requests), config.channels, config.height, config.width, dtype=torch.int64)
     waiting = deque(enumerate(requests))

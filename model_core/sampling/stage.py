@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.compiled.range_coder import Coder
 from model_core.networks.pixel_network import PixelNetwork
 
 
@@ -27,6 +28,8 @@ class Drawing:
     condition: Tensor | None = None
     weighed: Tensor | None = None
     """(H, W) given pixels of which ln p is asked for."""
+    coder: Coder | None = None
+    """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. Compiled only."""
 
     @cached_property
     def given_rows(self) -> int:

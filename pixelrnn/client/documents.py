@@ -5,7 +5,7 @@ openapi.json says what each field means; a test holds the two to each other.
 
 from typing import Literal, NotRequired, TypedDict
 
-JobKind = Literal["sample", "complete", "upsample", "score"]
+JobKind = Literal["sample", "complete", "upsample", "score", "verify"]
 Method = Literal["posterior", "clamp"]
 MapKind = Literal["mean", "entropy"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
@@ -82,6 +82,22 @@ class ScoreResult(TypedDict):
     map: str
 
 
+class Pixel(TypedDict):
+    x: int
+    y: int
+
+
+class VerifyResult(TypedDict):
+    """Of a verification."""
+
+    type: Literal["verification"]
+    verified: bool
+    sample: int
+    changed_pixels: int
+    changed: list[Pixel]
+    images: list[str]
+
+
 class Job(TypedDict):
     """A job as it was when the service was asked. Times are in ISO 8601."""
 
@@ -114,7 +130,7 @@ class Job(TypedDict):
     eta_s: float | None
     waits_for: str | None
     error: JobError | None
-    result: ScoreResult | JobResult | None
+    result: ScoreResult | VerifyResult | JobResult | None
     links: Links
 
 

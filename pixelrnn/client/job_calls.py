@@ -1,4 +1,4 @@
-"""The four calls that start a job, for both clients."""
+"""The calls that start a job, for both clients."""
 
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
@@ -49,3 +49,7 @@ class JobCalls(Generic[J]):
     def score(self, model: str, image: Picture, **options: Any) -> J:
         """How likely a picture is. Options: fit."""
         return self.start(calls.form("/score", {"image": image}, model=model, **options))
+
+    def verify(self, image: Picture) -> J:
+        """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""
+        return self.start(calls.form("/verify", {"image": image}))

@@ -11,7 +11,7 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind
-from worker.contract.scores import CompletionSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -78,6 +78,11 @@ class HandWorker:
     def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = CompletionSummary(sample_nats=sample_nats).model_dump_json()
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+
+    def settle_verified(self, spec: JobSpec, found: VerifySummary) -> int:
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        text = found.model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
 
     def cancel(self, spec: JobSpec, word: str) -> object:

@@ -84,7 +84,7 @@ def test_pictures_are_bytes() -> None:
     uploads = [node for node in fields if node.get("format") == "binary"]
     bodies += [node for place, node in nodes(SCHEMA) if place.endswith("/content/text~1event-stream/schema")]
     assert len(bodies) >= 11
-    assert len(uploads) == 4
+    assert len(uploads) == 5
     for node in bodies + uploads:
         assert (node["type"], node["format"]) == ("string", "binary")
 

@@ -11,6 +11,7 @@ FILES = {
     Input.PICTURE: {"image"},
     Input.PICTURE_AND_KEEP: {"image", "mask"},
     Input.SMALL_PICTURE: {"image"},
+    Input.DRAWN_PICTURE: {"image"},
 }
 
 

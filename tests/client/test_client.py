@@ -84,7 +84,7 @@ def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_mod
 
 
 def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> None:
-    """Sample, complete, upsample and score, with pictures as bytes and as files."""
+    """Sample, complete, upsample, score and verify, with pictures as bytes and as files."""
     mask = tmp_path / "mask.png"
     Image.new("L", (5, 6), 255).save(mask)
     with Client(service) as client:
@@ -102,6 +102,8 @@ def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> N
                 assert picture.size == (job.state["width"], job.state["height"])
         assert len(jobs[1].state["result"]["ranking"]) == 3
         assert len(jobs[3].score_map()["bits"]) == 5
+        again = client.verify(jobs[0].image(scale=3)).wait(timeout_s=60)
+        assert (again["seed"], again["result"]["verified"]) == (1, True)
         assert {job.id for job in jobs} <= {job.id for job in client.jobs(status="succeeded")}
 
 

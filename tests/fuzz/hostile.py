@@ -77,7 +77,7 @@ def _json_request(rng: random.Random) -> bytes:
 
 
 def _form_request(rng: random.Random) -> bytes:
-    path = rng.choice(("/complete", "/upsample", "/score"))
+    path = rng.choice(("/complete", "/upsample", "/score", "/verify"))
     parts = [("model", None, rng.choice(MODELS).encode())]
     parts += [(name, name, picture(rng)) for name in ("image", "mask")[: rng.choice((0, 1, 1, 2, 2))]]
     for _ in range(rng.randrange(3)):

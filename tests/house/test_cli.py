@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 VERBS = ("up", "api", "worker", "train", "publish", "evaluate", "report", "models", "bench")
-VERBS += ("sample", "complete", "upsample", "score")
+VERBS += ("sample", "complete", "upsample", "score", "encode", "decode", "verify")
 
 
 def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

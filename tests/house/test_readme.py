@@ -20,7 +20,7 @@ def fenced(language: str, page: str = README) -> list[str]:
 
 
 CURLS = [line for line in fenced("sh") if line.startswith("curl")]
-PAGES = README, (ROOT / "docs" / "completion.md").read_text(encoding="utf-8")
+PAGES = README, *((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("completion", "codec", "verification"))
 COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
 
 

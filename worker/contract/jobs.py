@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError, Record, UnreadableError
-from worker.contract.scores import CompletionSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, Pixel, ScoreSummary, VerifySummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -64,13 +64,6 @@ class JobError(Record):
     """One sentence on what happened here."""
 
 
-class Pixel(Record):
-    """A place in the image."""
-
-    x: int = Field(ge=0)
-    y: int = Field(ge=0)
-
-
 class _Envelope(Record):
     """What tells whether the rest of a job's description is for this version."""
 
@@ -115,6 +108,10 @@ class JobSpec(Record):
     that has the fewest. With none, images are drawn exactly, without particles."""
     pixel: Pixel | None = None
     """Of a score: the pixel whose expected values the result lists."""
+    sample: int = Field(default=0, ge=0)
+    """Of a verification: the number of the sample that is drawn again."""
+    drawn_with: str = ""
+    """Of a verification: with which arithmetic the picture says that it was drawn; empty when it does not say."""
 
     @property
     def draws_small(self) -> bool:
@@ -166,7 +163,7 @@ class JobRecord(Record):
     error: JobError | None = None
     share: float = Field(default=0.0, ge=0, le=1)
     """How much of the work is done, where rows alone do not tell: of a job that is drawn by particles."""
-    result: ScoreSummary | CompletionSummary | None = None
+    result: ScoreSummary | CompletionSummary | VerifySummary | None = None
     """Of a job that has succeeded, where its kind has one."""
     numerics: str | None = None
     """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
@@ -218,6 +215,6 @@ class JobRecord(Record):
         )
 
 
-def _result(spec: JobSpec, text: str) -> ScoreSummary | CompletionSummary | None:
+def _result(spec: JobSpec, text: str) -> ScoreSummary | CompletionSummary | VerifySummary | None:
     summary = KINDS[spec.kind].result
     return None if summary is None else summary.model_validate_json(text)

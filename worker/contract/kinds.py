@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from worker.contract.scores import CompletionSummary, ScoreSummary
+from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
 
 
 class JobKind(StrEnum):
@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     COMPLETE = "complete"
     UPSAMPLE = "upsample"
     SCORE = "score"
+    VERIFY = "verify"
 
 
 class Method(StrEnum):
@@ -70,6 +71,8 @@ class Input(Enum):
     """The same, and which of its pixels are given."""
     SMALL_PICTURE = "small picture"
     """Of the size that a Multi-Scale model draws first."""
+    DRAWN_PICTURE = "drawn picture"
+    """A sample of ours, which says how it was drawn: recipe.py."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Kind:
     work: Callable[[Asked], int]
     draws_small: bool = False
     """Does the model draw its small image too? Else that is given, or nothing is drawn."""
-    result: type[ScoreSummary] | type[CompletionSummary] | None = None
+    result: type[ScoreSummary] | type[CompletionSummary] | type[VerifySummary] | None = None
     """What a job that has succeeded may say beside its rows."""
 
     @property
@@ -121,4 +124,5 @@ KINDS: Mapping[JobKind, Kind] = {
     ),
     JobKind.UPSAMPLE: Kind(Input.SMALL_PICTURE, _drawn_rows, _drawn_values),
     JobKind.SCORE: Kind(Input.PICTURE, _no_rows, _passes, result=ScoreSummary),
+    JobKind.VERIFY: Kind(Input.DRAWN_PICTURE, _no_rows, _drawn_values, draws_small=True, result=VerifySummary),
 }

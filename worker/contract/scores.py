@@ -53,6 +53,26 @@ class ScoreSummary(Record):
     )
 
 
+class Pixel(Record):
+    """A place in the image."""
+
+    x: int = Field(ge=0, description="Column, from the left.")
+    y: int = Field(ge=0, description="Row, from the top.")
+
+
+class VerifySummary(Record):
+    """Whether the model draws a picture again, byte by byte, from the seed that the picture names."""
+
+    verified: bool = Field(description="Every pixel is the one that the model draws with this seed.")
+    sample: int = Field(ge=0, description="The number of the sample that was drawn again.")
+    changed_pixels: int = Field(
+        ge=0,
+        description="How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, "
+        "with another seed or temperature.",
+    )
+    changed: tuple[Pixel, ...] = Field(description="Where, row by row; of many the first 16.")
+
+
 class Receipt(Record):
     """How good the draws of a completion by `posterior` are."""
 

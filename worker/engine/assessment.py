@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model_core.posterior.completion import Receipt
 from model_core.posterior.marginals import Marginals
 from worker.orders.claims import Claim
-from worker.orders.orders import Hole
+from worker.orders.orders import Hole, ScoreOrder, VerifyOrder
 
 Found = tuple[Receipt, Marginals]
 """How good the images of a completion by `posterior` are, and what is expected of each pixel."""
@@ -42,3 +42,7 @@ class Assessment:
     @property
     def wants_scores(self) -> bool:
         return self.rank and len(self.nats) < len(self.images)
+
+
+Pass = ScoreOrder | VerifyOrder | Assessment
+"""What a model makes passes for, between the steps of what is drawn."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from model_core.posterior.island import ImpossibleError
 from worker.contract.cards import ModelCard
 from worker.contract.events import Stage
-from worker.engine.assessment import Assessment
+from worker.engine.assessment import Assessment, Pass
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.islands import IslandError, Islands, Stepped
@@ -30,7 +30,7 @@ from worker.orders.catalogue import kept_name
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
 from worker.orders.images import PlannedImage, row_event
-from worker.orders.orders import DrawOrder, Order, ParticleOrder, ScoreOrder
+from worker.orders.orders import DrawOrder, Order, ParticleOrder, ScoreOrder, VerifyOrder
 from worker.orders.usage import Usage
 
 USAGE_LOG_S = 5.0
@@ -86,7 +86,7 @@ class Runner:
         self,
         cohorts: Mapping[str, Cohort],
         outlet: Outlet,
-        score: Callable[[ScoreOrder | Assessment], Outcome | None],
+        score: Callable[[Pass], Outcome | None],
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
         islands: Islands | None = None,
@@ -107,7 +107,7 @@ class Runner:
         self._log_usage_at = time.monotonic() + USAGE_LOG_S
         self._tell_usage_at = 0.0
         self._drawings: dict[str, _Drawing] = {}
-        self._unscored: dict[str, ScoreOrder | Assessment] = {}
+        self._unscored: dict[str, Pass] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
@@ -290,7 +290,7 @@ class Runner:
 
     def _accept(self, order: Order) -> None:
         token = order.claim.token
-        if isinstance(order, ScoreOrder):
+        if isinstance(order, ScoreOrder | VerifyOrder):
             self._unscored[token] = order
             return
         if isinstance(order, ParticleOrder):

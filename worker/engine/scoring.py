@@ -7,20 +7,29 @@ from numpy.typing import NDArray
 
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
+from model_core.measures.verification import changed_pixels
 from model_core.models import Model
 from model_core.orientation import Orientation
 from model_core.posterior.completion import exact_receipt_steps, plan
+from model_core.sampling.stages import numerics_of
 from worker.contract.jobs import JobStatus, Pixel
-from worker.contract.scores import ColourBelief, CompletionSummary, PixelBelief, Receipt, ScoreSummary
-from worker.engine.assessment import Assessment, Found
-from worker.orders.claims import Outcome, StoredResult
-from worker.orders.orders import Hole, ScoreOrder
+from worker.contract.recipe import RecipeError, expect_numerics
+from worker.contract.scores import ColourBelief, CompletionSummary, PixelBelief, Receipt, ScoreSummary, VerifySummary
+from worker.engine.assessment import Assessment, Found, Pass
+from worker.orders.claims import Outcome, StoredResult, failed
+from worker.orders.faults import not_verifiable
+from worker.orders.orders import Hole, ScoreOrder, VerifyOrder
+
+NAMED_PIXELS = 16
+"""Of a verification: so many changed ones are named."""
 
 
-def passed(task: ScoreOrder | Assessment, model: Model) -> Outcome | None:
+def passed(task: Pass, model: Model) -> Outcome | None:
     """One pass; None while it needs more. Raises FloatingPointError as `scored` does."""
     if isinstance(task, ScoreOrder):
         return scored(task, model)
+    if isinstance(task, VerifyOrder):
+        return verified(task, model)
     if task.wants_receipt:
         assert task.hole is not None
         task.receipt_steps = task.receipt_steps or _receipt_steps(task.hole, task.images, model)
@@ -76,6 +85,20 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
     text = summary.model_dump_json(exclude_none=True)  # an earlier API knows no `pixel`
     pictures = {"bits": _stored(score.bits), "heat": score.heat.tobytes()}
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, pictures))
+
+
+def verified(order: VerifyOrder, model: Model) -> Outcome:
+    """Draws the picture again. Raises FloatingPointError when the network gives logits that are not finite."""
+    try:
+        expect_numerics(order.drawn_with, numerics_of(model))
+    except RecipeError as error:
+        return failed(not_verifiable(error))
+    (changed,) = changed_pixels(model, order.pixels[None], [order.sample], order.seed, order.temperature)
+    places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
+    summary = VerifySummary(
+        verified=not places, sample=order.sample, changed_pixels=len(places), changed=tuple(places[:NAMED_PIXELS])
+    )
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json(), {}))
 
 
 def believed(values: NDArray[np.integer], pixel: Pixel, model: Model, member: Orientation) -> PixelBelief:

@@ -18,8 +18,9 @@ from worker.orders.images import (
     plan_images,
     rows_published,
     scored_values,
+    whole_picture,
 )
-from worker.orders.orders import DrawOrder, Hole, Order, ParticleOrder, ScoreOrder
+from worker.orders.orders import DrawOrder, Hole, Order, ParticleOrder, ScoreOrder, VerifyOrder
 from worker.orders.priorities import priority_of
 
 
@@ -89,9 +90,16 @@ def _score(spec: JobSpec, card: ModelCard, material: Material) -> ScoreOrder:
     return ScoreOrder(material.claim, spec.model, *scored_values(spec, card.values, material.pixels), spec.pixel)
 
 
+def _verify(spec: JobSpec, card: ModelCard, material: Material) -> VerifyOrder:
+    """One picture, which is to be drawn again."""
+    how = spec.seed, spec.sample, spec.temperature, spec.drawn_with
+    return VerifyOrder(material.claim, spec.model, whole_picture(spec, material.pixels), *how)
+
+
 _BUILDERS: Mapping[JobKind, Callable[[JobSpec, ModelCard, Material], Order]] = {
     JobKind.SAMPLE: _draw,
     JobKind.COMPLETE: _complete,
     JobKind.UPSAMPLE: _draw,
     JobKind.SCORE: _score,
+    JobKind.VERIFY: _verify,
 }

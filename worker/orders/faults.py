@@ -68,6 +68,10 @@ def impossible_picture(cause: BaseException) -> JobError:
     )
 
 
+def not_verifiable(cause: BaseException) -> JobError:
+    return JobError(type="not-verifiable", title="The picture cannot be verified here", detail=f"{cause}.")
+
+
 def scoring_failed(cause: BaseException) -> JobError:
     return JobError(
         type="scoring-failed",

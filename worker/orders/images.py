@@ -85,7 +85,12 @@ def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np
     does not fit."""
     if spec.pixel is not None and (spec.pixel.x >= spec.width or spec.pixel.y >= spec.height):
         raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
-    return nearest_values(_picture(spec, pixels, spec.height, spec.width), values)
+    return nearest_values(whole_picture(spec, pixels), values)
+
+
+def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
+    """A picture of the model's size as pixels (C, H, W). JobRefusedError when it does not fit."""
+    return _picture(spec, pixels, spec.height, spec.width)
 
 
 def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:

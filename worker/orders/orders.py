@@ -70,5 +70,19 @@ class ScoreOrder:
     """Whose expected values are wanted too."""
 
 
-Order = DrawOrder | ParticleOrder | ScoreOrder
+@dataclass(frozen=True)
+class VerifyOrder:
+    """A claimed job with the picture that is to be drawn again, as pixels (C, H, W), and how."""
+
+    claim: Claim
+    model: str
+    pixels: NDArray[np.uint8]
+    seed: int
+    sample: int
+    temperature: float
+    drawn_with: str
+    """With which arithmetic the picture says that it was drawn; empty when it does not say."""
+
+
+Order = DrawOrder | ParticleOrder | ScoreOrder | VerifyOrder
 """All that the engine's thread takes."""

@@ -10,8 +10,8 @@ import { plural, STATES } from "./words.js";
 
 const OPEN = new Set(["queued", "running"]);
 const GONE = new Set([404, 410]);
-const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect" };
-const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect" };
+const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect", verify: "Verify" };
+const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect", verify: "sample" };
 
 export class HistoryView {
   /** @param {HTMLElement} element @param {Api} api @param {History} history */

@@ -175,7 +175,7 @@ export interface components {
       /**
        * Seed
        * Format: int64
-       * @description As given, or as drawn; 0 for a score, which draws nothing.
+       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, which draws nothing.
        */
       seed: number;
       /**
@@ -268,7 +268,7 @@ export interface components {
       rows_done: number;
       /**
        * Rows Total
-       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score.
+       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score and a verification.
        */
       rows_total: number;
       /**
@@ -319,7 +319,7 @@ export interface components {
      * JobKind
      * @enum {string}
      */
-    JobKind: "sample" | "complete" | "upsample" | "score";
+    JobKind: "sample" | "complete" | "upsample" | "score" | "verify";
     /**
      * JobList
      * @description Newest first.
@@ -343,7 +343,7 @@ export interface components {
     JobResult: {
       /**
        * Type
-       * @description Which of the two results this is.
+       * @description Which of the three results this is.
        * @constant
        */
       type: "images";
@@ -597,6 +597,22 @@ export interface components {
       models: components["schemas"]["Model"][];
     };
     /**
+     * Pixel
+     * @description A place in the image.
+     */
+    Pixel: {
+      /**
+       * X
+       * @description Column, from the left.
+       */
+      x: number;
+      /**
+       * Y
+       * @description Row, from the top.
+       */
+      y: number;
+    };
+    /**
      * PixelBelief
      * @description What the model expected at one pixel.
      */
@@ -709,7 +725,11 @@ export interface components {
        */
       evidence_sd?: number | null;
     };
-    Result: components["schemas"]["ScoreResult"] | components["schemas"]["JobResult"] | null;
+    Result:
+      | components["schemas"]["ScoreResult"]
+      | components["schemas"]["VerifyResult"]
+      | components["schemas"]["JobResult"]
+      | null;
     /**
      * SampleRequest
      * @description Draw new images.
@@ -858,7 +878,7 @@ export interface components {
       member_nats?: number | null;
       /**
        * Type
-       * @description Which of the two results this is.
+       * @description Which of the three results this is.
        * @constant
        */
       type: "score";
@@ -926,6 +946,55 @@ export interface components {
        * @enum {string}
        */
       priority?: "interactive" | "bulk";
+    };
+    /**
+     * VerifyForm
+     * @description Did the model draw this picture?
+     */
+    VerifyForm: {
+      /**
+       * Image
+       * Format: binary
+       * @description A sample as `GET /jobs/{id}/image` or `pixelrnn sample` wrote it: a PNG that says how it was drawn.
+       */
+      image: string;
+    };
+    /**
+     * VerifyResult
+     * @description Whether the model drew the picture, and the picture itself.
+     */
+    VerifyResult: {
+      /**
+       * Verified
+       * @description Every pixel is the one that the model draws with this seed.
+       */
+      verified: boolean;
+      /**
+       * Sample
+       * @description The number of the sample that was drawn again.
+       */
+      sample: number;
+      /**
+       * Changed Pixels
+       * @description How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, with another seed or temperature.
+       */
+      changed_pixels: number;
+      /**
+       * Changed
+       * @description Where, row by row; of many the first 16.
+       */
+      changed: components["schemas"]["Pixel"][];
+      /**
+       * Type
+       * @description Which of the three results this is.
+       * @constant
+       */
+      type: "verification";
+      /**
+       * Images
+       * @description The picture that was handed in.
+       */
+      images: string[];
     };
     /**
      * WorkerPlace
@@ -1049,7 +1118,7 @@ export interface components {
       /**
        * Seed
        * Format: int64
-       * @description As given, or as drawn; 0 for a score, which draws nothing.
+       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, which draws nothing.
        */
       seed: number;
       /**
@@ -1142,7 +1211,7 @@ export interface components {
       rows_done: number;
       /**
        * Rows Total
-       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score.
+       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score and a verification.
        */
       rows_total: number;
       /**
@@ -1320,6 +1389,7 @@ export type Links = components["schemas"]["Links"];
 export type Method = components["schemas"]["Method"];
 export type Model = components["schemas"]["Model"];
 export type ModelList = components["schemas"]["ModelList"];
+export type Pixel = components["schemas"]["Pixel"];
 export type PixelBelief = components["schemas"]["PixelBelief"];
 export type RankedImage = components["schemas"]["RankedImage"];
 export type Ready = components["schemas"]["Ready"];
@@ -1331,6 +1401,8 @@ export type ScoreMap = components["schemas"]["ScoreMap"];
 export type ScoreResult = components["schemas"]["ScoreResult"];
 export type Stage = components["schemas"]["Stage"];
 export type UpsampleForm = components["schemas"]["UpsampleForm"];
+export type VerifyForm = components["schemas"]["VerifyForm"];
+export type VerifyResult = components["schemas"]["VerifyResult"];
 export type WorkerPlace = components["schemas"]["WorkerPlace"];
 export type FieldError = components["schemas"]["FieldError"];
 export type Problem = components["schemas"]["Problem"];

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.compiled.loop import BY_COLUMN, IN_RING
+from model_core.compiled.range_coder import BYTES_A_VALUE, REGISTERS, Coder
 from model_core.compiled.records import SIDE, Front, Places, State
 from model_core.compiled.vector_code import LANES
 from model_core.distribution import NOT_FINITE
@@ -84,6 +85,10 @@ class CompiledStage:
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
         front.stop[slot] = self._shared.height, 0
+        state.coded[slot] = drawing.coder is not None
+        if drawing.coder is not None:
+            registers, code = drawing.coder
+            state.coders[slot], state.codes[slot, : len(code)] = registers, code
         state.keep[slot], state.weighed[slot], state.log_p[slot] = False, False, 0
         if drawing.keep is not None and drawing.known is not None:
             state.keep[slot] = drawing.keep.numpy()
@@ -99,6 +104,14 @@ class CompiledStage:
     def log_p(self, slot: int) -> NDArray[np.float64]:
         """(H,) ln p of each row's weighed pixels, of those that were passed."""
         return self._state.log_p[slot].copy()
+
+    def coder(self, slot: int) -> Coder:
+        """The range coder of an image that was coded: its registers, and what was put out up to PLACE."""
+        return Coder(self._state.coders[slot].copy(), self._state.codes[slot])
+
+    def kept(self, slot: int) -> list[Floats]:
+        """What the network keeps of an image for the pixels to come, at its end as at any time."""
+        return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, source: int, target: int) -> None:
         """Let an image go on from where another one is, which is held at the same place; what is given to it stays."""
@@ -221,6 +234,9 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> State:
         weighed=np.zeros((S, H, W), np.bool_),
         log_p=np.zeros((S, H)),
         noise=np.zeros((S, H, W, C)),
+        coded=np.zeros(S, np.bool_),
+        coders=np.zeros((S, REGISTERS), np.uint64),
+        codes=np.zeros((S, BYTES_A_VALUE * C * H * W), np.uint8),
         temperature=np.ones(S),
         scaled=zeros(S * (H + SIDE) * (W + 2 * SIDE), C),
         conditions=zeros(S * H * W, network.conditioning),

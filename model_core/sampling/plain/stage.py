@@ -51,6 +51,7 @@ class PlainStage:
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
+        assert drawing.coder is None, "only compiled code decodes"
         self._take_up(slot, drawing)
         self._step.stepper.open(slot, drawing.condition)
         self._begin(slot, 0, drawing.given_rows or self._height)

@@ -114,9 +114,9 @@ def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
 
 
 def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:
-    """A given small image is not drawn, and a score draws nothing."""
+    """A given small image is not drawn, and a score or a verification publishes nothing."""
     totals = {kind: two_scales(kind, n=2).rows_total for kind in JobKind}
-    expected = {JobKind.SAMPLE: 12, JobKind.COMPLETE: 12, JobKind.UPSAMPLE: 8, JobKind.SCORE: 0}
+    expected = {JobKind.SAMPLE: 12, JobKind.COMPLETE: 12, JobKind.UPSAMPLE: 8, JobKind.SCORE: 0, JobKind.VERIFY: 0}
     assert totals == expected
 
 

@@ -1,0 +1,26 @@
+"""A sample of ours that a client hands in again: what its PNG says of how it was drawn."""
+
+import io
+
+from PIL import Image
+
+from app.errors import BadUploadError, NotVerifiableError
+from app.imaging.decode import BOMB, BROKEN
+from worker.contract.recipe import Recipe, RecipeError
+
+
+def read_recipe(data: bytes) -> Recipe:
+    """Raises BadUploadError for what is no PNG, NotVerifiableError for a picture that is no sample of ours, or one that
+    shows several."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+    except (*BROKEN, *BOMB):
+        raise BadUploadError("the image is not a readable PNG file; expected a sample as it was written") from None
+    try:
+        recipe = Recipe.of(text)
+    except RecipeError as error:
+        raise NotVerifiableError(str(error)) from None
+    if recipe.samples != 1:
+        raise NotVerifiableError("the picture shows several samples; expected one, such as /jobs/{id}/image?sample=0")
+    return recipe

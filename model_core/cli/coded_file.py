@@ -1,0 +1,113 @@
+"""From picture files to a file of coded images and back: what `pixelrnn encode` and `pixelrnn decode` do."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from model_core.codec.codec import decode_stripes, encode
+from model_core.codec.container import Header
+from model_core.data.images import read_exact_values, write_grid
+from model_core.data.picture_files import find_pictures
+from model_core.errors import DataError
+from model_core.models import Model, load_by_digest, load_model
+
+
+def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None) -> dict[str, Any]:
+    """Write the file of these pictures, of all those in a directory; returns what was done.
+
+    Raises the errors of load_model and encode, and DataError for a picture that would not come back as it is, or a file
+    that cannot be written.
+    """
+    model = load_model(model_name, models_dir=models_dir)
+    paths = [path for picture in pictures for path in _files(picture)]
+    if not paths:
+        raise DataError(f"there is no picture in {', '.join(map(str, pictures))}")
+    values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in paths]))
+    started = time.perf_counter()
+    with _progress("encoded", len(values) * len(model.members)) as on_images:
+        data = encode(model, values, on_images)
+    _write(out, data)
+    bits = 8 * len(data)
+    return {
+        "model": model.card.name,
+        "member": Header.unpack(data).member,
+        "images": len(values),
+        "bytes": len(data),
+        "bits_per_dim": bits / (len(values) * model.config.dimensions),
+        "seconds": time.perf_counter() - started,
+        "out": str(out),
+    }
+
+
+def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path | None) -> dict[str, Any]:
+    """Write the pictures of a file into a directory, 0.png and on, in the order in which they were encoded.
+
+    Without a model's name it is found by the digest that the file names. Raises the errors of load_model and
+    decode_stripes, and DataError when there is no such file or the directory cannot be written.
+    """
+    data = _read(path)
+    header = Header.unpack(data)
+    model = load_model(model_name, models_dir=models_dir) if model_name else load_by_digest(header.sha256, models_dir)
+    started = time.perf_counter()
+    with _progress("decoded", header.images) as on_images:
+        stripes = decode_stripes(model, data, on_images)
+        _write_pictures(stripes, model, header.images, out)
+    return {
+        "model": model.card.name,
+        "member": header.member,
+        "images": header.images,
+        "bytes": len(data),
+        "seconds": time.perf_counter() - started,
+        "out": str(out),
+    }
+
+
+def _files(picture: Path) -> list[Path]:
+    return [picture / name for name in find_pictures(picture)] if picture.is_dir() else [picture]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it, or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out: Path) -> None:
+    digits = len(str(count - 1))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        images = (image for stripe in stripes for image in stripe)
+        for i, image in enumerate(images):
+            write_grid(image[None], model.config, out / f"{i:0{digits}}.png")
+    except OSError as error:
+        raise DataError(f"cannot write into {out}: {error.strerror}") from None
+
+
+@contextmanager
+def _progress(done: str, images: int) -> Iterator[Callable[[int], None]]:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"images {done}", total=images)
+        yield lambda count: progress.advance(task, count)

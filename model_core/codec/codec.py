@@ -1,0 +1,152 @@
+"""Images to a file's bytes and back, without loss: `encode` and `decode`.
+
+A file names one member of a model, the one under which all its images together are the likeliest: it is the shortest.
+The network's probabilities are those of the compiled drawing loop, whose bits are the same on every processor; a canary
+tells where they are not.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core.codec.canary import canary
+from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, unpack
+from model_core.codec.lanes import LaneCoder, OnImages, Values
+from model_core.errors import ConfigError, DataError, ModelError
+from model_core.models import Model
+from model_core.networks import PixelNetwork
+from model_core.orientation import Orientation, turn, turn_back
+from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.stages import numerics_of
+
+LANE_VALUES = 1 << 19
+"""One more lane for each so many values: a lane costs three bytes, which then are a 2,000th or less."""
+STRIPE_VALUES = 1 << 24
+"""A stripe has no more, nor a decoder in memory at once."""
+DECODE_VALUES = 1 << 26
+"""`decode` gives no more at once: half a gigabyte."""
+
+
+def encode(model: Model, values: Tensor, on_images: OnImages = lambda count: None) -> bytes:
+    """Images (B, C, H, W), integers 0..V-1, as the bytes of a file: the shortest of those that the members give.
+
+    on_images hears of every image that a member has encoded. Raises ConfigError for a model that has no codec,
+    DataError for values that are not the model's, or for none.
+    """
+    _check_model(model)
+    images = _checked(model, values)
+    return min((_encoded(model, k, images, on_images) for k in range(len(model.members))), key=len)
+
+
+def _encoded(model: Model, k: int, images: Values, on_images: OnImages) -> bytes:
+    """The file by the k-th member."""
+    orientation = model.members[k].orientation
+    coder, found = _coder(model, k)
+    stripes = []
+    for part in _in_stripes(images):
+        turned = turn(part, orientation)
+        lanes = min(MAX_LANES, len(part), 1 + part.size // LANE_VALUES)
+        stripes.append(Stripe(len(part), coder.encode(turned, lanes, on_images), zlib.crc32(part.tobytes())))
+    return pack(Header(model.card.sha256 or _NO_DIGEST, orientation, len(images), found), stripes)
+
+
+def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Tensor:
+    """The images (B, C, H, W), int64, of a file's bytes.
+
+    Raises DataError for bytes that are no file of ours, damaged, of too many images, or of a machine that computes
+    otherwise; ModelError for a file of another model; ConfigError for a model that has no codec.
+    """
+    header, _ = unpack(data)
+    if header.images * model.config.dimensions > DECODE_VALUES:
+        most = DECODE_VALUES // model.config.dimensions
+        raise DataError(
+            f"the file holds {header.images} images: expected at most {most} here; decode_stripes gives all"
+        )
+    return torch.from_numpy(np.concatenate([*decode_stripes(model, data, on_images)]).astype(np.int64))
+
+
+def decode_stripes(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Iterator[Values]:
+    """The same, some images (n, C, H, W), uint8, at a time. Everything that is wrong is found before the first of
+    them, but for values that are not those that were encoded: those are found before they are given out."""
+    header, stripes = unpack(data)
+    _check_model(model)
+    if header.sha256 != (model.card.sha256 or _NO_DIGEST):
+        raise ModelError(
+            f"the file was encoded with the model of sha256 {header.sha256[:12]}..., {model.card.name} has "
+            f"{model.card.sha256[:12] or 'none'}..."
+        )
+    coder, found = _coder(model, _member(model, header.member))
+    if found != header.canary:
+        raise DataError(
+            "the file was encoded by a machine that computes otherwise than this one: with other software or another "
+            "processor, the last digits of the network's numbers differ, and so would the images"
+        )
+    if any(stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes):
+        raise DataError(f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}")
+    return (_decoded(coder, header, stripe, on_images) for stripe in stripes)
+
+
+_NO_DIGEST = "0" * 64
+"""Of a model that was never saved."""
+
+
+def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, on_images: OnImages) -> Values:
+    images = turn_back(coder.decode(stripe.lanes, stripe.images, on_images), header.member)
+    if zlib.crc32(images.tobytes()) != stripe.values_crc:
+        raise DataError(
+            "the file does not decode to the images that were encoded: the checksum of their values is wrong"
+        )
+    return images
+
+
+def _coder(model: Model, k: int) -> tuple[LaneCoder, bytes]:
+    """What codes the images of a member, and this machine's canary."""
+    network = model.members[k].network
+    assert isinstance(network, PixelNetwork)
+    stage = CompiledStage(network, MAX_LANES)
+    found = canary(stage, model.config)
+    return LaneCoder(stage, model.config), found
+
+
+def _member(model: Model, orientation: Orientation) -> int:
+    orientations = [member.orientation for member in model.members]
+    if orientation not in orientations:
+        raise DataError(f"the file was coded by the member {orientation}, and {model.card.name} has none of that name")
+    return orientations.index(orientation)
+
+
+def _in_stripes(images: Values) -> list[Values]:
+    size = max(1, STRIPE_VALUES // images[0].size)
+    return [images[i : i + size] for i in range(0, len(images), size)]
+
+
+def _check_model(model: Model) -> None:
+    """ConfigError when a model has no codec."""
+    name = model.card.name
+    if model.config.multi_scale:
+        raise ConfigError(
+            f"{name} has no codec: the first image of a Multi-Scale model reaches the second through plain torch, "
+            "whose last digits are not the same on every machine"
+        )
+    if (numerics := numerics_of(model)) not in NUMERICS:
+        raise ConfigError(
+            f"{name} would be coded with {numerics} numerics here: expected {NUMERICS[0]}, the same everywhere"
+        )
+
+
+def _checked(model: Model, values: Tensor) -> Values:
+    """The values as bytes; DataError when they are not the model's."""
+    config = model.config
+    shape = config.channels, config.height, config.width
+    if values.ndim != 4 or values.shape[1:] != shape or values.is_floating_point() or values.is_complex():
+        raise DataError(
+            f"values must be integers (B, {', '.join(map(str, shape))}), not {values.dtype} {tuple(values.shape)}"
+        )
+    if not len(values):
+        raise DataError("there is no image to encode")
+    if values.min() < 0 or values.max() >= config.values:
+        raise DataError(f"values must be from 0 to {config.values - 1}, not {int(values.min())} to {int(values.max())}")
+    return values.cpu().numpy().astype(np.uint8)

@@ -1,0 +1,158 @@
+"""The bytes of a file of coded images. Knows no model.
+
+    header    magic "PXRN", version, numerics, orientation of the member (one byte each), number of images (4 bytes),
+              SHA-256 of the model, canary (8), CRC-32 of all that
+    stripes   until all images are there: number of images, number of lanes, bytes of each lane (LEB128 each), CRC-32 of
+              the values, the lanes, CRC-32 of the whole stripe
+
+Numbers of fixed size are big-endian. A stripe holds at least one bit for each image, so that a short file cannot ask
+for an endless number of them.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Self
+
+from model_core.errors import DataError
+from model_core.orientation import ORIENTATIONS, Orientation
+
+MAGIC, VERSION = b"PXRN", 1
+NUMERICS = ("cpu-compiled",)
+"""By their number in the file."""
+MAX_LANES = 16
+CANARY_BYTES = 8
+_HEADER = struct.Struct(f">4sBBBI32s{CANARY_BYTES}s")
+_CRC = struct.Struct(">I")
+_LONGEST_NUMBER = 5
+"""Bytes, of 7 bits each."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself: of which model's member its images are, and how many."""
+
+    sha256: str
+    """The model's digest."""
+    member: Orientation
+    images: int
+    canary: bytes
+    numerics: str = NUMERICS[0]
+
+    def pack(self) -> bytes:
+        """Its bytes."""
+        numbers = VERSION, NUMERICS.index(self.numerics), ORIENTATIONS.index(self.member), self.images
+        packed = _HEADER.pack(MAGIC, *numbers, bytes.fromhex(self.sha256), self.canary)
+        return packed + _CRC.pack(zlib.crc32(packed))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """From the beginning of a file; DataError when it is none of ours, of a later version, or damaged."""
+        if not data.startswith(MAGIC):
+            raise DataError("this is no file of coded images: it does not begin with PXRN")
+        if len(data) < HEADER_BYTES:
+            raise DataError(f"the file ends within its header: it has {len(data)} bytes")
+        _, version, numerics, member, images, digest, canary = _HEADER.unpack_from(data)
+        if version != VERSION:
+            raise DataError(f"the file is of version {version}: expected version {VERSION}")
+        _check_crc(data[:HEADER_BYTES], "header")
+        if numerics >= len(NUMERICS):
+            raise DataError(f"the file was coded with an arithmetic that is not known here: number {numerics}")
+        if member >= len(ORIENTATIONS) or not images:
+            raise DataError("the file's header makes no sense: expected an orientation, and at least one image")
+        return cls(digest.hex(), ORIENTATIONS[member], images, canary, NUMERICS[numerics])
+
+
+HEADER_BYTES = _HEADER.size + _CRC.size
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Some images of a file, which can be decoded without the others."""
+
+    images: int
+    lanes: list[bytes]
+    values_crc: int
+    """CRC-32 of their values (n, C, H, W), the right way up, a byte each."""
+
+    def pack(self) -> bytes:
+        """Its bytes."""
+        lanes = [self.lanes[0].ljust(self._lacking(), b"\0"), *self.lanes[1:]]
+        numbers = b"".join(_number(n) for n in (self.images, len(lanes), *map(len, lanes)))
+        packed = b"".join([numbers, _CRC.pack(self.values_crc), *lanes])
+        return packed + _CRC.pack(zlib.crc32(packed))
+
+    def _lacking(self) -> int:
+        """How long the first lane must be for one bit an image."""
+        return -(-self.images // 8) - sum(map(len, self.lanes[1:]))
+
+    @classmethod
+    def unpack(cls, data: bytes, begin: int) -> tuple[Self, int]:
+        """The stripe that begins there, and where it ends; DataError when it is damaged."""
+        images, at = _read_number(data, begin)
+        count, at = _read_number(data, at)
+        if not 1 <= count <= MAX_LANES or images < count:
+            raise DataError(
+                f"a stripe has {images} images in {count} lanes: expected 1 to {MAX_LANES}, none without one"
+            )
+        lengths = []
+        for _ in range(count):
+            length, at = _read_number(data, at)
+            lengths.append(length)
+        end = at + _CRC.size + sum(lengths) + _CRC.size
+        if end > len(data):
+            raise DataError(f"the file ends within a stripe; bytes missing: {end - len(data)}")
+        _check_crc(data[begin:end], "stripe")
+        if images > 8 * sum(lengths):
+            raise DataError(f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each")
+        (values_crc,) = _CRC.unpack_from(data, at)
+        lanes, at = [], at + _CRC.size
+        for length in lengths:
+            lanes.append(data[at : at + length])
+            at += length
+        return cls(images, lanes, values_crc), end
+
+
+def pack(header: Header, stripes: list[Stripe]) -> bytes:
+    """A whole file."""
+    return b"".join([header.pack(), *(stripe.pack() for stripe in stripes)])
+
+
+def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
+    """What a file holds, all checksums found right; DataError when it is none of ours, cut off or damaged."""
+    header, at, stripes, found = Header.unpack(data), HEADER_BYTES, list[Stripe](), 0
+    while found < header.images:
+        stripe, at = Stripe.unpack(data, at)
+        stripes.append(stripe)
+        found += stripe.images
+    if found > header.images or at != len(data):
+        raise DataError(f"the file holds more than the {header.images} images that it says")
+    return header, stripes
+
+
+def _check_crc(data: bytes, part: str) -> None:
+    (crc,) = _CRC.unpack_from(data, len(data) - _CRC.size)
+    if zlib.crc32(data[: -_CRC.size]) != crc:
+        raise DataError(f"the file is damaged: the checksum of a {part} is wrong")
+
+
+def _number(n: int) -> bytes:
+    """LEB128: seven bits a byte, the lowest first; the highest bit says that more follow."""
+    packed = bytearray()
+    while n >= 0x80:
+        packed.append(n & 0x7F | 0x80)
+        n >>= 7
+    packed.append(n)
+    return bytes(packed)
+
+
+def _read_number(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins there, and where it ends."""
+    n = 0
+    for i in range(_LONGEST_NUMBER):
+        if at + i >= len(data):
+            raise DataError("the file ends within a stripe")
+        n |= (data[at + i] & 0x7F) << 7 * i
+        if data[at + i] < 0x80:
+            return n, at + i + 1
+    raise DataError("the file is damaged: a number in it is too long")

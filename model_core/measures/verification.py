@@ -1,0 +1,23 @@
+"""Did this model draw this picture with this seed? It draws the picture again, and every pixel must be the same."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.data.pixels import values_to_pixels
+from model_core.image_request import ImageRequest
+from model_core.models import Model
+from model_core.sampling.offline import draw
+
+
+def changed_pixels(
+    model: Model, pixels: NDArray[np.uint8], samples: Sequence[int], seed: int, temperature: float
+) -> NDArray[np.bool_]:
+    """Where pictures (n, C, H, W) are not what the model draws as these samples of a seed: (n, H, W).
+
+    A pixel that was changed afterwards is one True. A picture of another seed has many. Only pictures that were drawn
+    with this model's numerics can be told.
+    """
+    drawn = draw(model, [ImageRequest(seed, sample, temperature) for sample in samples])
+    return (values_to_pixels(drawn.numpy(), model.config.values) != pixels).any(1)

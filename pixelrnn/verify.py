@@ -1,0 +1,74 @@
+"""`pixelrnn verify`: did this model draw this picture, with the seed that the picture names? Needs no server."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_core.cli.options import Device, Json, ModelsDir, print_json, say
+
+EXIT_NOT_VERIFIED = 1
+_NAMED = 16
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(verify)
+
+
+def verify(
+    picture: Annotated[Path, typer.Argument(metavar="PNG", help="What `sample` or the service wrote, of one or more.")],
+    models_dir: ModelsDir = None,
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """Did the model draw this picture? Draws it again; exit code 1 and the pixels, when they are others."""
+    facts = verify_file(picture, models_dir, device)
+    if facts["verified"]:
+        count = facts["samples"]
+        drew = "it" if count == 1 else f"all {count} images"
+        say(f"verified: {facts['model']} drew {drew} with seed {facts['seed']}, every pixel")
+    else:
+        named = ", ".join(f"({p['x']}, {p['y']}) of sample {p['sample']}" for p in facts["changed"])
+        more = " ..." if facts["changed_pixels"] > len(facts["changed"]) else ""
+        say(f"not verified: {facts['changed_pixels']} pixels are not what {facts['model']} draws: {named}{more}")
+    if json_:
+        print_json(facts)
+    if not facts["verified"]:
+        raise typer.Exit(EXIT_NOT_VERIFIED)
+
+
+def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
+    """Draw a picture again and compare. DataError for one of which that cannot be told, ModelError when there is no
+    model of its weights."""
+    import numpy as np
+
+    from model_core.data.images import cut, read_drawn
+    from model_core.errors import DataError
+    from model_core.measures.verification import changed_pixels
+    from model_core.models import load_by_digest
+    from model_core.sampling.stages import numerics_of
+    from worker.contract.recipe import Recipe, RecipeError, expect_numerics
+
+    text, table = read_drawn(picture)
+    try:
+        recipe = Recipe.of(text)
+        model = load_by_digest(recipe.digest, models_dir, device)
+        expect_numerics(recipe.numerics, numerics_of(model))
+    except RecipeError as error:
+        raise DataError(f"{picture} cannot be verified: {error}") from None
+    config = model.config
+    if table.shape[2] != config.channels:
+        raise DataError(f"{picture} has other colours than it was written with: another program saved it")
+    pixels, broken = cut(table, recipe.samples, config.height, config.width)
+    samples = [recipe.sample + i for i in range(recipe.samples)]
+    changed = changed_pixels(model, pixels, samples, recipe.seed, recipe.temperature) | broken
+    places = np.argwhere(changed)
+    return {
+        "verified": not len(places),
+        "model": model.card.name,
+        "seed": recipe.seed,
+        "samples": recipe.samples,
+        "changed_pixels": len(places),
+        "changed": [{"sample": samples[i], "x": int(x), "y": int(y)} for i, y, x in places[:_NAMED]],
+    }

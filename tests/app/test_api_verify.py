@@ -1,0 +1,121 @@
+"""POST /verify: a picture of ours is handed in again, and is drawn again from what it says."""
+
+import io
+
+import httpx
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
+from tests.app.pictures import encoded, grey, png, text_bomb
+from tests.app.test_api_errors import is_problem
+from worker.contract import keys
+from worker.contract.kinds import JobKind
+from worker.contract.scores import Pixel, VerifySummary
+
+ABLE = GREY.model_copy(update={"can": (JobKind.SAMPLE, JobKind.COMPLETE, JobKind.VERIFY)})
+PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
+RECIPE = {"kind": "sample", "model": "grey", "digest": GREY.digest, "seed": "5", "temperature": "0.5", "sample": "3"}
+
+
+@pytest.fixture(autouse=True)
+def models(worker: HandWorker) -> None:
+    worker.announce(ABLE, COLOUR, SCALES)
+
+
+def verify(client: httpx.Client, image: bytes) -> httpx.Response:
+    return client.post("/verify", files={"image": ("i", image)})
+
+
+def told(picture: Image.Image, **changes: str | None) -> bytes:
+    """A picture that says how it was drawn."""
+    chunks = PngInfo()
+    for key, value in {**RECIPE, **changes}.items():
+        if value is not None:
+            chunks.add_text(key, value)
+    return png(picture, pnginfo=chunks)
+
+
+@pytest.mark.parametrize(("scale", "grid"), [(1, False), (7, False), (2, True)])
+def test_picture_that_we_wrote_reaches_the_worker(
+    client: httpx.Client, worker: HandWorker, scale: int, grid: bool
+) -> None:
+    """With all that it says, enlarged or not; a grid of one sample is that sample."""
+    n = 1 if grid else 3
+    job = client.post("/sample", json={"model": "grey", "n": n, "seed": 5, "temperature": 0.5}).json()
+    drawn = worker.draw()
+    which = {"grid": 1} if grid else {"sample": 2}
+    image = client.get(job["links"]["image"], params={**which, "scale": scale}).content
+    answer = verify(client, image)
+    assert answer.status_code == 202, answer.text
+    verification = answer.json()
+    assert (verification["kind"], verification["model"], verification["seed"]) == ("verify", "grey", 5)
+    assert (verification["n"], verification["rows_total"], verification["result"]) == (1, 0, None)
+    spec = worker.take()
+    sample = 0 if grid else 2
+    assert (spec.kind, spec.seed, spec.sample, spec.temperature) == (JobKind.VERIFY, 5, sample, 0.5)
+    assert (spec.digest, spec.drawn_with) == (GREY.digest, "by-hand")
+    pixels = image_bytes(drawn, sample)
+    assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
+    worker.settle_verified(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
+    result = client.get(verification["links"]["self"]).json()["result"]
+    assert result == {
+        "type": "verification",
+        "verified": False,
+        "sample": 2,
+        "changed_pixels": 1,
+        "changed": [{"x": 1, "y": 3}],
+        "images": [f"/jobs/{spec.id}/image"],
+    }
+    with Image.open(io.BytesIO(client.get(result["images"][0]).content)) as shown:
+        assert (shown.size, shown.tobytes()) == ((3, 4), pixels)
+    is_problem(client.get(result["images"][0], params={"stage": "small"}), 422)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (png(PICTURE), "does not say how it was drawn: expected the PNG of a sample"),
+        (told(PICTURE, kind="complete"), "this is a completion, and only samples can be verified"),
+        (told(PICTURE, kind="upsample"), "this is an upsampling, and only samples can be verified"),
+        (told(PICTURE, kind="verify"), "does not say how it was drawn"),
+        (told(PICTURE, sample=None, samples="3"), "shows several samples; expected one"),
+        (told(PICTURE, seed="x"), "makes no sense: seed"),
+        (told(PICTURE, seed="-1"), "makes no sense: seed"),
+        (told(PICTURE, seed=None), "makes no sense: seed"),
+        (told(PICTURE, temperature="nan"), "makes no sense: temperature"),
+        (told(PICTURE, digest="d" * 64), "with other weights of this model"),
+        (told(PICTURE.resize((4, 4))), "is 4x4 (width x height), expected 3x4 or a multiple"),
+        (told(PICTURE.resize((2, 2))), "is 2x2 (width x height), expected 3x4 or a multiple"),
+        (told(PICTURE.convert("RGB")), "other colours than it was written with"),
+    ],
+)
+def test_answer_is_422_when_nobody_can_tell(client: httpx.Client, image: bytes, words: str) -> None:
+    """What a picture does not say, what makes no sense, and what was done to it since: a sentence each."""
+    assert words in is_problem(verify(client, image), 422)["detail"]
+
+
+def test_changed_pixel_is_named_when_the_picture_is_enlarged(client: httpx.Client) -> None:
+    """A square that is not of one colour any more was changed; no worker is needed to see that."""
+    large = PICTURE.resize((12, 16), Image.Resampling.NEAREST)
+    large.putpixel((6, 9), 1)
+    problem = is_problem(verify(client, told(large)), 422)
+    assert "pixel (1, 2) is no square of one colour any more" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("image", "status"),
+    [
+        (b"", 400),
+        (b"\x89PNG\r\n\x1a\n", 400),
+        (encoded(PICTURE, "JPEG"), 400),
+        (told(PICTURE)[:-20], 400),
+        (text_bomb(), 400),
+        (told(PICTURE, model="unknown"), 404),
+        (told(PICTURE, model="colour", digest=COLOUR.digest), 422),
+    ],
+)
+def test_hostile_picture_is_refused(client: httpx.Client, image: bytes, status: int) -> None:
+    """No PNG, cut off, a text that unpacks to 50 MB, a model that is not there or does no such work."""
+    is_problem(verify(client, image), status)

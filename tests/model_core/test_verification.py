@@ -1,0 +1,123 @@
+"""`pixelrnn verify`: a picture is drawn again from what it says, and every pixel must be the same."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from typer.testing import CliRunner, Result
+
+from app.imaging.render import Canvas, grid_png, origin_of, sample_png
+from model_core import load_model, sample
+from model_core.data.images import cut, tile
+from model_core.data.pixels import values_to_pixels
+from pixelrnn.cli import root
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import JobKind
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(root, [str(argument) for argument in arguments])
+
+
+def drawn(models_dir: Path, path: Path, *arguments: object) -> Path:
+    assert run("sample", *arguments, "--models-dir", models_dir, "--out", path).exit_code == 0
+    return path
+
+
+def changed(source: Path, path: Path, at: tuple[int, int], **texts: str) -> Path:
+    """The picture with one pixel inverted, and with other words for some of those that it says."""
+    with Image.open(source) as image:
+        chunks = PngInfo()
+        for key, value in {**image.info, **texts}.items():
+            chunks.add_text(key, value)
+        image.putpixel(at, 255 - image.getpixel(at) if image.mode == "L" else (7, 7, 7))
+        image.save(path, pnginfo=chunks)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("tiny-cnn", ("--n", 7, "--scale", 3)), ("tiny-diagonal", ()), ("tiny-rgb", ("--n", 2)), ("tiny-scales", ())],
+)
+def test_drawn_picture_is_verified_and_a_changed_pixel_is_named(
+    all_models_dir: Path, tmp_path: Path, model: str, options: tuple[object, ...]
+) -> None:
+    """One or a table of several, enlarged or not, at a temperature; the exit code says it too."""
+    picture = drawn(all_models_dir, tmp_path / "drawn.png", model, "--seed", 5, "--temperature", 0.8, *options)
+    result = run("verify", picture, "--models-dir", all_models_dir, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert (facts["verified"], facts["model"], facts["seed"], facts["changed"]) == (True, model, 5, [])
+    x, y, sample_number = (1, 2, 0) if len(options) < 4 else (1, 3, 3)
+    at = (x, y) if len(options) < 4 else (3 * (0 * 6 + x), 3 * (7 + y) + 1)
+    forged = changed(picture, tmp_path / "forged.png", at)
+    result = run("verify", forged, "--models-dir", all_models_dir, "--json")
+    assert result.exit_code == 1
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert (facts["verified"], facts["changed_pixels"]) == (False, 1)
+    assert facts["changed"] == [{"sample": sample_number, "x": x, "y": y}]
+    assert f"({x}, {y}) of sample {sample_number}" in result.stderr
+
+
+def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_path: Path) -> None:
+    """A sample and a grid as the API writes them; another seed is told by many pixels."""
+    model = load_model("tiny-rgb", models_dir=models_dir)
+    pixels = values_to_pixels(sample(model, 3, seed=9).numpy(), 4).transpose(0, 2, 3, 1)
+    shape = {"height": 5, "width": 4, "channels": 3}
+    how = {"model": "tiny-rgb", "digest": model.card.sha256, "seed": 9, "n": 3, "temperature": 1.0}
+    spec = JobSpec.model_validate({"id": "a", "kind": JobKind.SAMPLE, **how, **shape})
+    for numerics in (None, "cpu-compiled"):
+        images = {i: image.tobytes() for i, image in enumerate(pixels)}
+        canvas = Canvas(3, 5, 4, 3, images, origin_of(spec, numerics))
+        for written in (sample_png(canvas, 2, 4), grid_png(canvas, 1)):
+            (tmp_path / "ours.png").write_bytes(written)
+            result = run("verify", tmp_path / "ours.png", "--models-dir", models_dir)
+            assert result.exit_code == 0, result.output
+            other = changed(tmp_path / "ours.png", tmp_path / "other.png", (0, 0), seed="10")
+            assert run("verify", other, "--models-dir", models_dir).exit_code == 1
+
+
+def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path: Path) -> None:
+    """Saved again, turned to other colours, cut, of no model here, of other numerics, a completion, no PNG, nothing."""
+    picture = drawn(models_dir, tmp_path / "drawn.png", "tiny-cnn", "--seed", 5)
+    hole = tmp_path / "hole.png"
+    Image.fromarray(np.full((6, 5), 255, np.uint8)).save(hole)
+    completion = tmp_path / "completion.png"
+    assert run("complete", "tiny-cnn", picture, hole, "--models-dir", models_dir, "--out", completion).exit_code == 0
+    with Image.open(picture) as image:
+        kept = PngInfo()
+        for key, value in image.info.items():
+            kept.add_text(key, value)
+        image.save(tmp_path / "again.png")
+        image.convert("RGB").save(tmp_path / "colours.png", pnginfo=kept)
+        image.crop((0, 0, 4, 6)).save(tmp_path / "cut.png", pnginfo=kept)
+        image.save(tmp_path / "other.jpeg")
+    changed(picture, tmp_path / "weights.png", (0, 0), digest="ab" * 32)
+    changed(picture, tmp_path / "numerics.png", (0, 0), numerics="cuda-torch")
+    for name, words in (
+        ("again.png", "does not say how it was drawn"),
+        ("colours.png", "another program saved it"),
+        ("cut.png", "is 4x6, expected 5x6 or a multiple of that"),
+        ("weights.png", "has the sha256 abababababab"),
+        ("numerics.png", "drawn with cuda-torch numerics and would be drawn here with cpu-compiled"),
+        ("completion.png", "this is a completion, and only samples can be verified"),
+        ("other.jpeg", "is not a PNG"),
+        ("none.png", "cannot read"),
+    ):
+        result = run("verify", tmp_path / name, "--models-dir", models_dir)
+        assert words in str(result.exception), name
+
+
+def test_table_is_cut_as_it_was_put_together() -> None:
+    """Every number of images up to ten, and an enlarged table."""
+    rng = np.random.default_rng(1)
+    for count in range(1, 11):
+        images = rng.integers(0, 256, (count, 3, 4, 5)).astype(np.uint8)
+        for scale in (1, 3):
+            table = tile(images).repeat(scale, axis=0).repeat(scale, axis=1)
+            found, broken = cut(table, count, 4, 5)
+            np.testing.assert_array_equal(found, images)
+            assert not broken.any()

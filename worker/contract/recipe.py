@@ -1,0 +1,67 @@
+"""What a picture of ours says of how it was drawn: the text in its PNG, read back. Knows no picture's format."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from worker.contract.kinds import JobKind
+from worker.contract.record import Record
+
+_MANY = 1 << 20
+
+
+class RecipeError(ValueError):
+    """The picture cannot be drawn again from what it says; the text is a sentence that says why."""
+
+
+class Recipe(Record):
+    """What it takes to draw a sample again, or a grid of the samples 0 to n - 1."""
+
+    model: str = Field(min_length=1, max_length=64)
+    digest: str = Field(max_length=64)
+    """sha256 of the weights."""
+    seed: int = Field(ge=0, le=MAX_SEED)
+    temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
+    sample: int = Field(default=0, ge=0, lt=_MANY)
+    """The number of the one that is shown."""
+    samples: int = Field(default=1, ge=1, lt=_MANY)
+    """How many are shown."""
+    numerics: str = ""
+    """With which arithmetic it was drawn, or those that took turns; empty where the picture does not say."""
+
+    @classmethod
+    def of(cls, text: Mapping[str, str]) -> Self:
+        """From a PNG's keywords and texts; RecipeError when it is no sample of ours."""
+        kind = text.get("kind")
+        if kind == JobKind.COMPLETE:
+            raise RecipeError(
+                "this is a completion, and only samples can be verified: it depends on the pixels that were given, and "
+                "a picture does not say which they were"
+            )
+        if kind == JobKind.UPSAMPLE:
+            raise RecipeError(
+                "this is an upsampling, and only samples can be verified: it depends on the small image that was "
+                "given, which the picture does not hold"
+            )
+        if kind != JobKind.SAMPLE:
+            raise RecipeError(
+                "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as "
+                "another program saved it again"
+            )
+        try:
+            return cls.model_validate({name: value for name, value in text.items() if name in cls.model_fields})
+        except ValidationError as error:
+            (field, *_) = error.errors()[0]["loc"]
+            raise RecipeError(f"what the picture says of how it was drawn makes no sense: {field}") from None
+
+
+def expect_numerics(theirs: str, ours: str) -> None:
+    """RecipeError when a picture was drawn with another arithmetic than `ours`; `theirs`: as a recipe has it."""
+    if theirs and ours not in theirs.split(", "):
+        raise RecipeError(
+            f"it was drawn with {theirs} numerics and would be drawn here with {ours}: the last digits of the "
+            "network's numbers differ between the two, which turns a draw now and then, so a difference "
+            "would prove nothing"
+        )
