@@ -13,12 +13,14 @@ from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.store import Store
 from worker.contract import keys
-from worker.contract.events import row_entry
-from worker.contract.jobs import JobKind, JobSpec, JobStatus
+from worker.contract.events import Stage, row_entry
+from worker.contract.jobs import JobSpec, JobStatus, Pixel
+from worker.contract.kinds import KINDS, Input, JobKind, Method
 from worker.contract.room import room_of
+from worker.contract.scores import ColourBelief, CompletionSummary, PixelBelief, Receipt, ScoreSummary, VerifySummary
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
-from worker.orders.claims import SUCCEEDED, Outcome, StoredResult
+from worker.orders.claims import Outcome, StoredResult
 from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.rq_job import SERIALIZER, DrawJob
@@ -50,7 +52,9 @@ def specs() -> Iterator[JobSpec]:
         height, width, channels = shape
         common = SIZE | {"id": name, "height": height, "width": width, "channels": channels}
         yield (
-            JobSpec(kind=JobKind.SCORE, n=1, **common) if i % 4 == 3 else JobSpec(kind="sample", n=1 + i % 5, **common)
+            JobSpec(kind=JobKind.SCORE, n=1, **common)
+            if i % 4 == 3
+            else JobSpec(kind=JobKind.SAMPLE, n=1 + i % 5, **common)
         )
 
 
@@ -76,26 +80,29 @@ async def accept_all(url: str) -> list[JobSpec]:
         await store.close()
 
 
-def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec) -> None:
-    """All that a worker writes for a job, from its queue entry to its end."""
+def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec, outcome: Outcome) -> None:
+    """All that a worker writes for a job, from its queue entry to its end. Before its last row it cannot succeed."""
     rq.connection.lmove(rq.queue.key, rq.queue.intermediate_queue_key)
     job = DrawJob.fetch(spec.id, connection=rq.connection, serializer=SERIALIZER)
     assert isinstance(job, DrawJob)
     execution = held.take(job)
     opened = ledger.open(spec.id, execution.id)
     assert isinstance(opened, Opened)
-    row = row_entry(63, 31, bytes(range(spec.width * spec.channels)))
-    seq = 1
-    while seq <= spec.rows_total:
-        rows = (row,) * min(64, spec.rows_total - seq + 1)
-        assert ledger.append([Batch(opened.claim, seq, rows)]) == [Answer.OK]
-        seq += len(rows)
-    variables = spec.height * spec.width * spec.channels
-    maps = {"bits": bytes(4 * variables), "heat": bytes(3 * variables)}
-    result = StoredResult("0" * 12_000, maps) if spec.kind is JobKind.SCORE else None
-    outcome = Outcome(JobStatus.SUCCEEDED, result=result) if result else SUCCEEDED
+    rows = rows_of(spec)
+    for first in range(0, len(rows), 64):
+        assert ledger.settle(spec.id, execution.id, outcome) is Settled.BEHIND
+        assert ledger.append([Batch(opened.claim, first + 1, rows[first : first + 64])]) == [Answer.OK]
     assert ledger.settle(spec.id, execution.id, outcome) is Settled.ENDED
     ending.finish(execution.id, outcome)
+
+
+def rows_of(spec: JobSpec) -> tuple[str, ...]:
+    """As long as they get."""
+    if not spec.rows_total:
+        return ()
+    small = row_entry(63, 31, bytes(spec.small_width * spec.channels), Stage.SMALL)
+    final = row_entry(63, 31, bytes(spec.width * spec.channels))
+    return (spec.n * spec.small_height * (small,) if spec.draws_small else ()) + spec.n * spec.height * (final,)
 
 
 def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(small_server: str) -> None:
@@ -109,7 +116,7 @@ def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(small_server: 
     ledger = Ledger(client)
     ending = Ending(rq, held, ledger.release)
     for spec in accepted:
-        draw(rq, held, ending, ledger, spec)
+        draw(rq, held, ending, ledger, spec, Outcome(JobStatus.SUCCEEDED, result=largest_result(spec)))
     assert int(client.hget(keys.LOAD, "room")) == 0
     assert not client.exists(keys.ROOM)
     used = client.info("memory")["used_memory"]
@@ -132,3 +139,111 @@ def test_room_comes_back_when_a_job_is_canceled(small_server: str) -> None:
     both = room_of(first, 0) + room_of(second, 0)
     assert both - room_of(second, 0) / 2 < freed < both
     assert set(client.hkeys(keys.ROOM)) == {spec.id.encode() for spec in others}
+
+
+CIFAR: dict[str, Any] = SIZE | {"height": 32, "width": 32, "channels": 3}
+LARGE: dict[str, Any] = CIFAR | {"height": 200, "channels": 1}
+SCALES: dict[str, Any] = CIFAR | {"small_height": 8, "small_width": 8}
+POSTERIOR: dict[str, Any] = CIFAR | {"kind": JobKind.COMPLETE, "filled_pixels": 100, "method": Method.POSTERIOR}
+OF_EACH_KIND = {
+    "sample": JobSpec(id="a", kind=JobKind.SAMPLE, n=2, **CIFAR),
+    "sample at two scales": JobSpec(id="b", kind=JobKind.SAMPLE, n=64, **SCALES),
+    "complete by clamp": JobSpec(id="c", kind=JobKind.COMPLETE, n=64, filled_pixels=9, rank=True, **SCALES),
+    "complete exactly": JobSpec(id="d", n=16, **POSTERIOR),
+    "complete by particles": JobSpec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
+    "upsample": JobSpec(id="f", kind=JobKind.UPSAMPLE, n=2, **SCALES),
+    "score": JobSpec(id="g", kind=JobKind.SCORE, n=1, pixel=Pixel(x=1, y=2), **CIFAR),
+    "score of a large grey picture": JobSpec(id="h", kind=JobKind.SCORE, n=1, **LARGE),
+    "verify": JobSpec(id="i", kind=JobKind.VERIFY, n=1, drawn_with="numba-float32-1", **SCALES),
+}
+
+
+def largest_result(spec: JobSpec) -> StoredResult | None:
+    """As the engine would store it, with the longest numbers."""
+    long, variables = -1.2345678901234567e-05, spec.height * spec.width * spec.channels
+    if spec.kind is JobKind.SCORE:
+        colour = ColourBelief(probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long)
+        pixel = spec.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels)
+        size: dict[str, Any] = {"height": spec.height, "width": spec.width, "quantised_pixels": variables}
+        numbers: dict[str, Any] = {
+            "nats": long,
+            "bits_per_dim": long,
+            "per_colour_bits": (long,) * 3,
+            "uniform_bits": 24.0,
+        }
+        score = ScoreSummary(**size, **numbers, pixel=pixel, member="rotate_180", member_nats=long)
+        maps = {"bits": bytes(4 * variables), "heat": bytes(3 * spec.height * spec.width)}
+        return StoredResult(score.model_dump_json(exclude_none=True), maps)
+    if spec.kind is JobKind.VERIFY:
+        places = (Pixel(x=31, y=31),) * 16
+        verdict = VerifySummary(verified=False, sample=10**6, changed_pixels=variables, changed=places)
+        return StoredResult(verdict.model_dump_json())
+    if spec.kind is not JobKind.COMPLETE:
+        return None
+    receipt = Receipt(
+        exact=False, member="rotate_180", particles=256, ess=-long, distinct=256, evidence_nats=long, evidence_sd=-long
+    )
+    by_posterior = spec.method is Method.POSTERIOR
+    summary = CompletionSummary(
+        sample_nats=(long,) * spec.n if spec.rank else None,
+        posterior=receipt if by_posterior else None,
+        values=256 if by_posterior else None,
+    )
+    maps = {"mean": bytes(4 * variables), "entropy": bytes(4 * variables)} if by_posterior else {}
+    return StoredResult(summary.model_dump_json(exclude_none=True), maps)
+
+
+def given_to(spec: JobSpec) -> GivenPixels | None:
+    """What a client sends with such a job."""
+    pixels = spec.height * spec.width
+    wanted = KINDS[spec.kind].input
+    if wanted is Input.NOTHING:
+        return None
+    if wanted is Input.SMALL_PICTURE:
+        return GivenPixels(bytes(spec.small_height * spec.small_width * spec.channels))
+    return GivenPixels(bytes(pixels * spec.channels), bytes(pixels) if wanted is Input.PICTURE_AND_KEEP else b"")
+
+
+async def accept(url: str, spec: JobSpec) -> None:
+    terms = SubmissionTerms(
+        client="c", owner="c", rate=1, burst=1, client_jobs=1, queue=queue_key(), queue_jobs=1, queue_work=1
+    )
+    store = Store(url, 5)
+    assert (await store.submit(terms, spec, given_to(spec), keys.QUEUE, False))[0] is SubmissionAnswer.ACCEPTED
+    await store.close()
+
+
+@pytest.mark.parametrize("spec", OF_EACH_KIND.values(), ids=OF_EACH_KIND)
+def test_each_kind_ends_whole_and_within_its_room(redis_url: str, spec: JobSpec) -> None:
+    """It succeeds with its last row and not before, has written no more than was reserved and not a small part of it,
+    and owes the books nothing then."""
+    asyncio.run(accept(redis_url, spec))
+    client: Any = redis.Redis.from_url(redis_url)
+    rq = RqWorker(keys.QUEUE, client, "w")
+    rq.register_birth()
+    held, ledger = Held(rq, 10**6), Ledger(client)
+    reserved = int(client.hget(keys.LOAD, "room"))
+    outcome = Outcome(JobStatus.SUCCEEDED, result=largest_result(spec))
+    draw(rq, held, Ending(rq, held, ledger.release), ledger, spec, outcome)
+    written = sum(client.memory_usage(key, samples=0) for key in client.scan_iter())
+    assert reserved / 5 < written <= reserved
+    assert [int(client.hget(keys.LOAD, field)) for field in ("work", "room")] == [0, 0]
+    assert not client.exists(keys.ROOM)
+
+
+def test_room_is_reserved_again_for_rows_that_are_drawn_again(redis_url: str) -> None:
+    """A job that lost its rows writes all of them once more, and owes the books nothing in the end."""
+    spec = OF_EACH_KIND["sample"]
+    asyncio.run(accept(redis_url, spec))
+    client: Any = redis.Redis.from_url(redis_url)
+    ledger, rows, owed = Ledger(client), rows_of(spec), list[tuple[bytes, ...]]()
+    for token in ("first", "second"):
+        opened = ledger.open(spec.id, token)
+        assert isinstance(opened, Opened)
+        owed.append(tuple(client.hmget(keys.LOAD, "work", "room")))
+        assert ledger.append([Batch(opened.claim, 1, rows)]) == [Answer.OK]
+        if token == "first":
+            client.delete(keys.events(spec.id))
+    assert owed[0] == owed[1]
+    assert ledger.settle(spec.id, "second", Outcome(JobStatus.SUCCEEDED)) is Settled.ENDED
+    assert client.hmget(keys.LOAD, "work", "room") == [b"0", b"0"]

@@ -3,18 +3,20 @@ the server is full. `tests/worker/test_full_store.py` holds it to what is really
 """
 
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import KINDS, Method
+from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
 
 _RECORDS = 16 * 1024
 """Of a job without rows: its record, its queue entry, RQ's books of it, and a stream, which is 4 KiB at the least."""
 _ROW = 64
 """Of a row beside its pixels: the text around them, and what the stream adds."""
-_RESULT = 24 * 1024
-"""Numbers of a result that do not grow with the picture: what is expected of one pixel, for each of its values."""
+_NUMBERS = {ScoreSummary: 24 * 1024, CompletionSummary: 1024, VerifySummary: 2 * 1024}
+"""Of a result, where they do not grow with the picture. They are kept twice, in the record and in the last event. Those
+of a score may say what is expected of one pixel, for each of its values."""
 _MAPS = 8
-"""Bytes of each variable, in the maps of a score or of a completion."""
-_PER_SAMPLE = 32
-"""Its likelihood as text."""
+"""Bytes of each variable, in the maps of a score or of a completion by `posterior`."""
+_PER_SAMPLE = 40
+"""Its likelihood as text, twice."""
 
 
 def rows_room(spec: JobSpec) -> int:
@@ -29,10 +31,17 @@ def rows_room(spec: JobSpec) -> int:
 
 def room_of(spec: JobSpec, input_bytes: int) -> int:
     """Bytes that all of it takes; input_bytes: of the pictures that came with it."""
-    variables = spec.height * spec.width * spec.channels
-    has_result = KINDS[spec.kind].result is not None
-    result = _RESULT + _MAPS * variables + _PER_SAMPLE * spec.n if has_result else 0
-    return _RECORDS + rows_room(spec) + _rounded_up(result + input_bytes)
+    return _RECORDS + rows_room(spec) + _rounded_up(_result_room(spec) + input_bytes)
+
+
+def _result_room(spec: JobSpec) -> int:
+    """Bytes of what the job says beside its rows."""
+    result = KINDS[spec.kind].result
+    if result is None:
+        return 0
+    has_maps = result is ScoreSummary or spec.method is Method.POSTERIOR
+    maps = _MAPS * spec.height * spec.width * spec.channels if has_maps else 0
+    return _NUMBERS[result] + maps + _PER_SAMPLE * spec.n
 
 
 def _rounded_up(size: int) -> int:

@@ -1,8 +1,9 @@
 --!include names
 -- The books: how much is open, how fast it is drawn, how jobs ended. Part of the scripts that change a job.
 --
--- Work is counted in values: one colour of one pixel. Room is counted in bytes: what open jobs will still write. A job without a ticket (one that no API has accepted) is not
--- booked. What a job that nobody ever ended left in the books goes when its ticket is as old as the job could get.
+-- Work is counted in values: one colour of one pixel. Room is counted in bytes: what open jobs will still write. A job
+-- without a ticket (one that no API has accepted) is not booked. What a job that nobody ever ended left in the books goes
+-- when its ticket is as old as the job could get.
 -- `at` is seconds since 1970 by Redis's clock.
 
 -- There is work from now on.
@@ -45,6 +46,12 @@ local function give_room_back(id, bytes)
   if given < left then redis.call('HINCRBY', keys.ROOM, id, 0 - given) else redis.call('HDEL', keys.ROOM, id) end
 end
 
+-- More of it is reserved.
+local function take_room(id, bytes)
+  redis.call('HINCRBY', keys.LOAD, 'room', bytes)
+  redis.call('HINCRBY', keys.ROOM, id, bytes)
+end
+
 -- The job is no longer open; `left`: what it still lacked.
 local function settle_ticket(ticket, left)
   if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
@@ -73,9 +80,11 @@ end
 
 -- Before rows are forgotten that have to be drawn again.
 local function unbook_rows(job)
-  local work, rows, rows_total = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total'))
+  local work, rows, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total', 'rows_room'))
   if not work then return end
-  redis.call('HINCRBY', keys.LOAD, 'work', share(tonumber(work), tonumber(rows), tonumber(rows_total)))
+  rows, rows_total = tonumber(rows), tonumber(rows_total)
+  redis.call('HINCRBY', keys.LOAD, 'work', share(tonumber(work), rows, rows_total))
+  take_room(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), rows, rows_total))
 end
 
 -- Behind the last change of status. Only drawing tells how long a model takes: a job without rows is not counted there.
