@@ -8,7 +8,7 @@ import pytest
 from tests.browser.site import Site
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("sample", "complete", "upsample", "inspect", "history")
+VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "history")
 WIDTHS = (320, 390, 768, 1280, 1920)
 
 
