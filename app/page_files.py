@@ -1,4 +1,4 @@
-"""The files of the page, as they lie in app/playground, ready to be sent: typed, tagged and compressed. Knows no HTTP."""
+"""The files of the page, as they lie in app/playground, ready to be sent: typed, tagged, compressed. Knows no HTTP."""
 
 import gzip
 import hashlib
@@ -23,6 +23,7 @@ _TYPES = MappingProxyType(
 )
 _PACKED = frozenset({".html", ".css", ".js", ".svg"})
 _ASKED_AT_ONCE = b"<!-- modules -->"
+_PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16
 _PREFIXED = re.compile(rf"([0-9a-f]{{{_TAG_LENGTH}}})/(.+)")
 
@@ -58,8 +59,8 @@ def release() -> Release:
     paths = sorted(path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file())
     contents = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths}
     tag = _tag(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
-    contents[PAGE] = contents[PAGE].replace(_ASKED_AT_ONCE, _preloads(contents))
-    contents[PAGE] = contents[PAGE].replace(b'"/playground/', f'"/playground/{tag}/'.encode())
+    page = contents[PAGE].replace(_ASKED_AT_ONCE, _preloads(contents)).replace(_PICTURES, _pictures(contents))
+    contents[PAGE] = page.replace(b'"/playground/', f'"/playground/{tag}/'.encode())
     return Release(tag, {name: _file(name, content) for name, content in contents.items()})
 
 
@@ -67,6 +68,12 @@ def _preloads(names: Iterable[str]) -> bytes:
     """All modules are asked for with the page, so that none waits until another has been read."""
     modules = (name for name in names if name.startswith("js/") and not name.startswith("js/lang/"))
     return b"\n".join(f'<link rel="modulepreload" href="/playground/{name}">'.encode() for name in modules)
+
+
+def _pictures(names: Iterable[str]) -> bytes:
+    """Of which models there are pictures, so that none is asked for that is not there."""
+    models = (name.removeprefix("img/model-").removesuffix(".webp") for name in names if name.startswith("img/model-"))
+    return f'data-pictures="{" ".join(models)}"'.encode()
 
 
 def _file(name: str, content: bytes) -> PageFile:

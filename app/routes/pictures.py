@@ -1,5 +1,5 @@
-"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the numbers
-of a score; /marginals, what a completion expects of each pixel."""
+"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the
+numbers of a score; /marginals, what a completion expects of each pixel."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator

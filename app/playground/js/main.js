@@ -1,6 +1,7 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { Api } from "./api.js";
+import { CompareView } from "./compare_view.js";
 import { completeView } from "./complete_view.js";
 import { announce, find } from "./dom.js";
 import { DrawingView } from "./drawing_view.js";
@@ -55,6 +56,7 @@ function makeViews() {
       complete: completeView(section("complete"), shared("complete")),
       upsample: upsampleView(section("upsample"), shared("upsample")),
       inspect: new InspectView(section("inspect"), shared("inspect")),
+      compare: new CompareView(section("compare"), shared("compare")),
       history: new HistoryView(section("history"), shared("history")),
     }),
   );
@@ -77,6 +79,7 @@ function route() {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
     if (place !== wanted) link.removeAttribute("aria-current");
     else link.setAttribute("aria-current", "page");
+    if (place === wanted) link.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (place === wanted && jobId) link.setAttribute("href", location.hash);
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
@@ -159,6 +162,10 @@ function note(text) {
 addEventListener("hashchange", route);
 addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(take);
+find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault(); // the address names the view
+  find(document, "main").focus();
+});
 offerLanguages(find(document, "#language"));
 route();
 look();

@@ -115,12 +115,8 @@ function byScore(one, other) {
   return (one.test_bits_per_dim ?? 99) - (other.test_bits_per_dim ?? 99);
 }
 
-/** Some of its images where the page brings them along. @param {HTMLElement} place @param {string} name */
+/** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
 async function showPicture(place, name) {
-  try {
-    const image = await load(shipped(`model-${encodeURIComponent(name)}.webp`));
-    place.replaceChildren(image);
-  } catch {
-    // a model of the user's own: its size stands there instead
-  }
+  if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
+  place.replaceChildren(await load(shipped(`model-${encodeURIComponent(name)}.webp`)));
 }

@@ -11,6 +11,7 @@ import { Latest } from "./signal.js";
 /** @import {Model} from "./types" */
 
 const WAIT_S = 30;
+const USUAL_PIXELS = 28 * 28;
 const STILL = "(prefers-reduced-motion: reduce)";
 const PAPER = "#33405f";
 const INK = ["#000000", "#ffffff"];
@@ -125,7 +126,7 @@ export class Writing {
     const step = (/** @type {number} */ now) => {
       const written = this.#written;
       if (!written) return;
-      if (!this.#view.hidden) due += ((now - before) / 1000) * 10 ** Number(find(this.#view, ".speed input").value);
+      if (!this.#view.hidden) due += ((now - before) / 1000) * this.#rate(written);
       before = now;
       if (Math.floor(due) > this.#at) {
         this.#at = Math.min(Math.floor(due), written.values.length);
@@ -135,6 +136,11 @@ export class Writing {
       else this.#run(false);
     };
     this.#frame = requestAnimationFrame(step);
+  }
+
+  /** Pixels a second: a picture takes as long whatever its size. @param {Written} written */
+  #rate({ values }) {
+    return (10 ** Number(find(this.#view, ".speed input").value) * values.length) / USUAL_PIXELS;
   }
 
   #label() {

@@ -10,6 +10,18 @@ export default {
   Complete: "Ergänzen",
   Upsample: "Vergrößern",
   Inspect: "Untersuchen",
+  Compare: "Vergleichen",
+  "The same seeds, drawn by several models or at several temperatures: all else is equal, so what differs is theirs.":
+    "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Alles andere ist gleich, also kommt der Unterschied von ihnen.",
+  "A row for each appears here. Images in one column grow from the same throws of the dice.":
+    "Hier erscheint für jedes eine Zeile. Bilder einer Spalte wachsen aus denselben Würfen.",
+  Models: "Modelle",
+  Temperatures: "Temperaturen",
+  "Temperature {degree}": "Temperatur {degree}",
+  "What differs": "Was verschieden ist",
+  "Save as one picture": "Als ein Bild sichern",
+  "Choose the models that are to be compared.": "Wähle die Modelle, die verglichen werden sollen.",
+
   History: "Verlauf",
   Connecting: "Verbinde",
   "The digit as far as it is written": "Die Ziffer, so weit sie geschrieben ist",
