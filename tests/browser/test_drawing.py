@@ -159,7 +159,7 @@ def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -
     site.open("inspect")
     site.drop("main", kept)
     site.page.locator("#view-sample").wait_for()
-    assert site.view.locator("[data-field=seed] input").input_value() == "99"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "99"
     site.submit()
     site.wait_for_standing("Done")
     assert site.pixels(2) == shown
@@ -224,7 +224,7 @@ def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path, tempe
     site.page.locator("#view-sample").wait_for()
     assert "4321" in site.page.locator("#notice").inner_text()
     assert site.view.locator("input[type=radio]:checked").get_attribute("value") == "tiny-rgb"
-    assert site.view.locator("[data-field=seed] input").input_value() == "4321"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "4321"
     assert site.view.locator("[data-field=n] input").input_value() == "2"
     assert site.view.locator("[data-field=temperature] input").first.input_value() == str(temperature)
     with site.page.expect_response("**/sample") as made:

@@ -118,4 +118,4 @@ def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
     site.fill("seed", "5")
     site.submit()
     assert "does not answer" in site.trouble("form")
-    assert site.view.locator("[data-field=seed] input").input_value() == "5"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "5"

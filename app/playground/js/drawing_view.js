@@ -13,7 +13,7 @@ import { FieldTrouble } from "./problems.js";
 /** @import {ModelPicker} from "./model_picker.js" */
 /** @import {PicturePicker} from "./picture_picker.js" */
 /** @import {Signal} from "./signal.js" */
-/** @import {Given, Info, Job, Model, Remembered, Settings} from "./types" */
+/** @import {Given, Info, Job, Model, Recipe, Remembered, Settings} from "./types" */
 
 /**
  * @typedef {object} Shared what all views are given
@@ -55,7 +55,10 @@ export class DrawingView {
     const own = pictures ? [pictures.element] : [];
     if (hole) this.#form.append(hole, ...own, submitRow(verb), models.element, fields.element);
     else this.#form.append(models.element, ...own, fields.element, submitRow(verb));
-    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#draw("");
+    });
     forgetTrouble(this.#form, shared.isOnline);
     if (pictures) {
       models.onChange = (model) => pictures.suit(model);
@@ -66,8 +69,8 @@ export class DrawingView {
     find(element, ".stage").append(this.#board.element);
   }
 
-  /** Called with what a job began with, when that is put back into the form. @type {(given: Given) => void} */
-  onRefill = () => {};
+  /** Called with what a job began with, when that is put back into the form. @type {(given: Given) => unknown} */
+  onRefill = () => null;
 
   #element;
   #shared;
@@ -100,6 +103,13 @@ export class DrawingView {
     this.#board.watch(jobId);
   }
 
+  /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
+  async follow({ settings, given, sha256 }) {
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    await this.restore(settings, given);
+    await this.#draw(sha256);
+  }
+
   /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
   #found(job, given) {
     if (job.id === this.#asked) return;
@@ -108,7 +118,7 @@ export class DrawingView {
   }
 
   /** Put these into the form, exactly. @param {Settings | Remembered | Job} settings @param {Given} given */
-  restore(settings, given) {
+  async restore(settings, given) {
     const { models, pictures, fields } = this.#parts;
     clearTrouble(this.#form);
     fields.set(settings);
@@ -116,13 +126,11 @@ export class DrawingView {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
-    this.onRefill(given);
-    if (given.image) pictures?.give(given.image);
+    await Promise.all([this.onRefill(given), given.image && pictures?.give(given.image)]);
   }
 
-  /** @param {Event} event */
-  async #submit(event) {
-    event.preventDefault();
+  /** What the form says. @param {string} sha256 of what should come out; "" = whatever comes */
+  async #draw(sha256) {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
@@ -134,6 +142,7 @@ export class DrawingView {
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
+      this.#board.expect(sha256);
       this.#shared.onJob(job.id);
     } catch (error) {
       showTrouble(this.#form, error);

@@ -8,9 +8,11 @@ import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
 import { dataUrlOfFile, pixelsOf, pngOf, save } from "./raster.js";
+import { fingerprint, linkTo } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { drawnFrom, quality, standing } from "./words.js";
+import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Given, Job, Receipt, ServerEvent} from "./types" */
@@ -31,7 +33,9 @@ export class JobBoard {
     this.#cancel = quietButton(t("Cancel"), () => this.#stop());
     const replay = quietButton(t("Replay"), () => this.#tiles.replay());
     const all = quietButton(t("Save all"), () => this.#save());
-    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all);
+    const zip = quietButton(t("Zip"), () => this.#saveZip());
+    this.#link = quietButton(t("Copy link"), () => this.#copyLink());
+    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => this.#open(sample);
     this.element = el(
       "div",
@@ -61,6 +65,9 @@ export class JobBoard {
   #given = {};
   #watched = "";
   #isSought = false;
+  #link;
+  /** What the next job's images should be, by SHA-256. */
+  #expected = "";
   #leave = new AbortController();
 
   /**
@@ -81,6 +88,7 @@ export class JobBoard {
     this.#bar.value = 0;
     this.#cancel.hidden = true;
     this.#afterwards.hidden = true;
+    this.#link.textContent = t("Copy link");
     this.#origin.textContent = "";
     this.#say(t("Connecting…"), "busy");
     try {
@@ -93,6 +101,11 @@ export class JobBoard {
       if (!this.#job) this.#tiles.clear();
       this.#ended(explain(error).text, "failed");
     }
+  }
+
+  /** The link that the next job is drawn from says what comes out. @param {string} sha256 */
+  expect(sha256) {
+    this.#expected = sha256;
   }
 
   /** @param {ServerEvent} event */
@@ -182,6 +195,7 @@ export class JobBoard {
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
+    if (this.#expected && job.status === "succeeded") this.#verify();
     announce(this.#status.textContent ?? "");
   }
 
@@ -223,6 +237,48 @@ export class JobBoard {
   #say(text, state) {
     this.#status.textContent = text;
     this.element.dataset.state = state;
+  }
+
+  /** Whether these are the images that the link was made from. */
+  async #verify() {
+    const [expected, found] = [this.#expected, await fingerprint(this.#tiles.paintings)];
+    this.#expected = "";
+    if (!found) return;
+    this.#origin.textContent += ` · ${
+      found === expected
+        ? t("drawn again here: the same bytes")
+        : t("not the bytes of the link: other weights, or another arithmetic")
+    }`;
+  }
+
+  async #copyLink() {
+    if (!this.#job) return;
+    const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
+    try {
+      await navigator.clipboard.writeText(`${location.origin}${location.pathname}#${link}`);
+      this.#link.textContent = t("Copied.");
+    } catch {
+      location.hash = link; // then it can be copied from the address
+    }
+  }
+
+  /** Each image as its own file, with its settings in it. */
+  async #saveZip() {
+    if (!this.#job) return;
+    const { id, n, model, seed } = this.#job;
+    try {
+      const files = [];
+      for (let sample = 0; sample < n; sample += 1) {
+        const file = await this.#api.image(id, { sample });
+        files.push({
+          name: `${model}-${seed}-image${sample + 1}.png`,
+          bytes: new Uint8Array(await file.arrayBuffer()),
+        });
+      }
+      save(zipped(files), `${model}-${seed}.zip`);
+    } catch (error) {
+      this.#say(explain(error).text, "failed");
+    }
   }
 
   /** All images in one picture. */

@@ -14,6 +14,7 @@ import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
 import { sampleView } from "./sample_view.js";
+import { recipeFrom } from "./share.js";
 import { Signal } from "./signal.js";
 import { upsampleView } from "./upsample_view.js";
 import { WatchView } from "./watch_view.js";
@@ -69,9 +70,10 @@ function show(place) {
   route();
 }
 
-/** #VIEW or #VIEW/JOB; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
+/** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
 function route() {
-  const [name, jobId, redrawnId] = location.hash.slice(1).split("/");
+  const [path, query] = location.hash.slice(1).split("?");
+  const [name, jobId, redrawnId] = path.split("/");
   const wanted = views.has(name) ? name : FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
   for (const other of views.keys()) section(other).hidden = other !== wanted;
@@ -86,6 +88,8 @@ function route() {
   const view = views.get(wanted);
   if (view instanceof HistoryView || view instanceof WatchView) view.open();
   else if (jobId) view?.open(jobId, redrawnId);
+  const recipe = query && recipeFrom(wanted, query);
+  if (recipe && view instanceof DrawingView) view.follow(recipe);
 }
 
 /** Who works, and with which models: asked now and again, because workers come and go. */

@@ -172,6 +172,11 @@ export default {
   Cancel: "Abbrechen",
   Replay: "Nochmal zeigen",
   "Save all": "Alle sichern",
+  Zip: "Zip",
+  "Copy link": "Link kopieren",
+  "drawn again here: the same bytes": "hier noch einmal gezeichnet: dieselben Bytes",
+  "not the bytes of the link: other weights, or another arithmetic":
+    "nicht die Bytes des Links: andere Gewichte oder andere Arithmetik",
   "Connecting…": "Verbinde …",
   "Loading…": "Lade …",
   "The connection is lost. Trying again; nothing that is drawn gets lost…":
