@@ -11,6 +11,7 @@ export default {
   Upsample: "Vergrößern",
   Inspect: "Untersuchen",
   Compare: "Vergleichen",
+  Verify: "Prüfen",
   "The same seeds, drawn by several models or at several temperatures: all else is equal, so what differs is theirs.":
     "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Alles andere ist gleich, also kommt der Unterschied von ihnen.",
   "A row for each appears here. Images in one column grow from the same throws of the dice.":
