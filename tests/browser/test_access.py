@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser.site import Site
+from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "compare", "history")
@@ -71,6 +73,24 @@ def test_nothing_is_wider_than_the_screen(site: Site, width: int) -> None:
     for view in VIEWS:
         site.open(view)
         assert site.page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_fingers_have_room(browser: Any, service: Up) -> None:
+    """On a touch screen nothing that is pressed is lower than 44 pixels."""
+    context = browser.new_context(
+        base_url=service.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    site = Site(context, service)
+    for view in VIEWS:
+        site.open(view)
+        low = site.page.evaluate(
+            """() => [...document.querySelectorAll(
+                "button, nav a, select, .button, .card, .check, .layers label, input[type=text], input[type=range]")]
+              .filter(node => node.checkVisibility() && node.getBoundingClientRect().height < 43.5)
+              .map(node => node.outerHTML)"""
+        )
+        assert low == [], view
+    context.close()
 
 
 def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:

@@ -106,8 +106,7 @@ export class DrawingView {
   /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
   async follow({ settings, given, sha256 }) {
     await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
-    await this.restore(settings, given);
-    await this.#draw(sha256);
+    if (await this.restore(settings, given)) await this.#draw(sha256);
   }
 
   /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
@@ -117,16 +116,24 @@ export class DrawingView {
     this.restore(job, given);
   }
 
-  /** Put these into the form, exactly. @param {Settings | Remembered | Job} settings @param {Given} given */
+  /**
+   * Put these into the form, exactly.
+   *
+   * @param {Settings | Remembered | Job} settings
+   * @param {Given} given
+   * @returns {Promise<boolean>} whether the model is there
+   */
   async restore(settings, given) {
     const { models, pictures, fields } = this.#parts;
     clearTrouble(this.#form);
     fields.set(settings);
-    if (!models.choose(settings.model)) {
+    const isThere = models.choose(settings.model);
+    if (!isThere) {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
     await Promise.all([this.onRefill(given), given.image && pictures?.give(given.image)]);
+    return isThere;
   }
 
   /** What the form says. @param {string} sha256 of what should come out; "" = whatever comes */

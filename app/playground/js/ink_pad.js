@@ -164,6 +164,8 @@ export class InkPad {
 
   /** The ink, and the ending that is chosen in another colour, as far as it has come. */
   #paint() {
+    if (this.isOpen) this.#frame = requestAnimationFrame(() => this.#paint());
+    if (this.#view.hidden) return;
     const brush = pen(this.#canvas);
     const { width, height } = this.#canvas;
     const side = width / this.#ink.width;
@@ -176,7 +178,6 @@ export class InkPad {
       brush.fillStyle = isInk ? OWN : THEIRS;
       brush.fillRect((i % this.#ink.width) * side, Math.floor(i / this.#ink.width) * side, side, side);
     });
-    if (this.isOpen) this.#frame = requestAnimationFrame(() => this.#paint());
   }
 
   /** @param {string} text */

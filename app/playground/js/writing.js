@@ -1,14 +1,15 @@
 /** A real sample, shown pixel by pixel: what the network expected of each, and what all of them cost so far. */
 
-import { scoreOf } from "./api.js";
 import { find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { fixed, say, t } from "./lang.js";
+import { FieldTrouble, Unreachable } from "./problems.js";
 import { pen, pixelsOf } from "./raster.js";
 import { Latest } from "./signal.js";
+import { standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
-/** @import {Model} from "./types" */
+/** @import {Job, Model} from "./types" */
 
 const WAIT_S = 30;
 const USUAL_PIXELS = 28 * 28;
@@ -71,7 +72,7 @@ export class Writing {
       this.#go(isStill ? written.values.length : 0, !isStill);
     } catch (error) {
       if (signal.aborted) return;
-      this.hasBegun = false;
+      this.hasBegun = !(error instanceof Unreachable); // when the server is back it begins by itself
       this.onTrouble(error);
     }
   }
@@ -86,13 +87,12 @@ export class Writing {
   /** @param {Model} model @param {AbortSignal} signal @returns {Promise<Written>} */
   async #draw({ name, width, height }, signal) {
     const wish = { model: name, n: 1, seed: friendlySeed() };
-    const sample = await this.#api.submit("/sample", wish, WAIT_S, signal);
+    const sample = await this.#ended(await this.#api.submit("/sample", wish, WAIT_S, signal), signal);
     const file = await this.#api.image(sample.id);
     const body = new FormData();
     body.set("model", name);
     body.set("image", file, "image.png");
-    const score = await this.#api.submit("/score", body, WAIT_S, signal);
-    if (!scoreOf(score)) throw new Error(score.error?.detail ?? "no score");
+    const score = await this.#ended(await this.#api.submit("/score", body, WAIT_S, signal), signal);
     const bits = (await this.#api.scoreMap(score.id)).bits.flat(2);
     const url = URL.createObjectURL(file);
     const { data } = await pixelsOf(url);
@@ -100,6 +100,13 @@ export class Writing {
     const spent = [0];
     for (const cost of bits) spent.push(spent[spent.length - 1] + cost);
     return { width, height, values: bits.map((_, i) => Number(data[4 * i] > 127)), bits, spent };
+  }
+
+  /** Once it has succeeded: a worker may still be warming up. @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */
+  async #ended(job, signal) {
+    while (!job.finished_at && !signal.aborted) job = await this.#api.job(job.id, WAIT_S);
+    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+    return job;
   }
 
   #toggle() {
