@@ -15,7 +15,8 @@
     ├── ActiveJobError        ├── OtherVersionJobError
     ├── NoMarginalsError      ├── StoreDownError
     ├── NoMarginalsYetError   ├── StoppingError
-    └── TooSlowError          └── NotVerifiableError
+    ├── TooSlowError          └── NotVerifiableError
+    └── NoGivenError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -65,6 +66,10 @@ class NoScoreError(RefusedError):
 
 class NoScoreYetError(RefusedError):
     """The picture is not scored yet."""
+
+
+class NoGivenError(RefusedError):
+    """Nothing of this kind was handed in with the job's request."""
 
 
 class NoMarginalsError(RefusedError):

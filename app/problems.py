@@ -29,6 +29,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.UnknownModelError: ProblemKind(404, "unknown-model", "No such model"),
     errors.UnknownJobError: ProblemKind(404, "unknown-job", "No such job"),
     errors.NoScoreError: ProblemKind(404, "no-score", "The job has no score"),
+    errors.NoGivenError: ProblemKind(404, "no-given", "The job began with no such picture"),
     errors.NoMarginalsError: ProblemKind(404, "no-marginals", "The job has no marginals"),
     errors.NoRowsYetError: ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", 1),
     errors.NoScoreYetError: ProblemKind(409, "no-score-yet", "Nothing is scored yet", 1),

@@ -68,7 +68,7 @@ def stream(browser: Any, url: str, model: str, images: int) -> tuple[float, floa
     """Frames a second and milliseconds of script a frame, while the images arrive; and for how many seconds."""
     page = browser.new_context(viewport=VIEWPORT).new_page()
     page.set_default_timeout(LIMIT_MS)
-    page.goto(url)
+    page.goto(f"{url}/#sample")
     page.locator(f"#view-sample input[value={model}]").check()
     page.locator("#view-sample [data-field=n] input").fill(str(images))
     page.evaluate(_EVERY_FRAME)

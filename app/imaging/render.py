@@ -55,6 +55,11 @@ class Canvas:
         return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), pixels), origin_of(spec))
 
     @classmethod
+    def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
+        """White where a completion fills: `keep` has 1 where a pixel is given."""
+        return cls(1, spec.height, spec.width, 1, {0: bytes(255 * (1 - given) for given in keep)}, origin_of(spec))
+
+    @classmethod
     def of_score(cls, spec: JobSpec, score: ScoreSummary, heat: bytes) -> "Canvas":
         """A heat map of H*W*3 bytes, with its scale."""
         scale = f"bits per pixel: black 0, white {score.uniform_bits:g} (a uniform guess) and above"

@@ -1,5 +1,5 @@
-"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /score-map, the numbers of a score; /marginals,
-what a completion expects of each pixel."""
+"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the
+numbers of a score; /marginals, what a completion expects of each pixel."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -93,6 +93,35 @@ async def _followed(record: JobRecord, query: ImageQuery, services: Services) ->
             yield follower, picture.chunks(services.row_feed, job, follower)
 
     return StreamedResponse(body(), services.seats, "image/png", services.settings.stall_s, {})
+
+
+class GivenQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    of: Literal["image", "mask"] = Field(
+        default="image", description="`image`: the picture. `mask`: of a completion, white where it is filled."
+    )
+
+
+@router.get(
+    "/jobs/{job_id}/given",
+    operation_id="get_given",
+    response_class=PngResponse,
+    responses=_png_responses("PNG of the model's size"),
+)
+async def get_given(
+    job_id: JobId,
+    query: Annotated[GivenQuery, Query()],
+    services: ServicesDep,
+    caller: CallerDep,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """What was handed in with the request, as the job has it: whoever has its address sees how it began. 404 where
+    nothing was."""
+    record = await services.jobs.record(job_id, caller.owner)
+    headers = _caching(record, f"given.{query.of}")
+    if if_none_match is not None and if_none_match == headers.get("ETag"):
+        return Response(status_code=304, headers=headers)
+    return PngResponse(await services.pictures.given_png(record.spec, query.of), headers=headers)
 
 
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))

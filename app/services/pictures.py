@@ -5,7 +5,14 @@ from typing import Literal
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from app.errors import BadParameterError, NoMarginalsError, NoMarginalsYetError, NoScoreError, NoScoreYetError
+from app.errors import (
+    BadParameterError,
+    NoGivenError,
+    NoMarginalsError,
+    NoMarginalsYetError,
+    NoScoreError,
+    NoScoreYetError,
+)
 from app.imaging.render import Canvas, grid_png, sample_png
 from app.schemas import MarginalMap, ScoreMap
 from app.store import Store
@@ -47,6 +54,15 @@ class Pictures:
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
         return Canvas.of(spec, rows, stage, record.numerics)
+
+    async def given_png(self, spec: JobSpec, of: Literal["image", "mask"]) -> bytes:
+        """What the job began with. Raises NoGivenError for a job that had none."""
+        raw = await self._store.picture(spec.id, "pixels" if of == "image" else "keep")
+        if not raw:
+            raise NoGivenError(f"no {of} was handed in with this job")
+        stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
+        canvas = Canvas.of_mask(spec, raw) if of == "mask" else Canvas.of_given(spec, raw, stage)
+        return await run_sync(sample_png, canvas, 0, 1, limiter=self._imaging)
 
     async def score_map(self, record: JobRecord) -> ScoreMap:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""

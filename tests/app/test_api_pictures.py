@@ -73,6 +73,22 @@ def test_small_image_is_stored_when_it_is_to_be_upsampled(client: httpx.Client, 
     assert (spec.kind, spec.small_height, spec.small_width, spec.rows_total) == (JobKind.UPSAMPLE, 2, 3, 8)
 
 
+def test_what_a_job_began_with_is_shown(client: httpx.Client, worker: HandWorker) -> None:
+    """The picture in the model's size, and of a completion the hole: white is filled."""
+    small = accepted(upsample(client))["links"]["self"]
+    assert picture(client.get(f"{small}/given")).tobytes() == SMALL.tobytes()
+    scored_picture = accepted(score(client))["links"]["self"]
+    assert picture(client.get(f"{scored_picture}/given?of=image")).tobytes() == PICTURE.tobytes()
+    is_problem(client.get(f"{scored_picture}/given?of=mask"), 404)
+    mask = grey([0, 255, 0], [0, 0, 0], [255, 255, 255], [0, 0, 0])
+    files = {"image": png(PICTURE), "mask": png(mask)}
+    hole = accepted(client.post("/complete", files=files, data={"model": "grey"}))["links"]["self"]
+    assert picture(client.get(f"{hole}/given")).tobytes() == PICTURE.tobytes()
+    assert picture(client.get(f"{hole}/given?of=mask")).tobytes() == mask.tobytes()
+    drawn = accepted(client.post("/sample", json={"model": "grey"}))["links"]["self"]
+    assert "no image" in is_problem(client.get(f"{drawn}/given"), 404)["detail"]
+
+
 def test_upsampled_images_come_as_samples_do_when_drawn(client: httpx.Client, worker: HandWorker) -> None:
     """Each sample by itself and all in a grid; the first stage is the image that was given."""
     job = accepted(upsample(client, n=2))

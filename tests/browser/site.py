@@ -51,7 +51,7 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
-        if view != "history":
+        if view not in ("history", "watch", "compare"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
 
     def choose_model(self, name: str) -> None:
@@ -132,8 +132,22 @@ class Site:
             index,
         )
 
+    def click_pixel(self, canvas: Any, x: int, y: int, size: tuple[int, int]) -> None:
+        """The middle of a pixel of a picture of `size`, on the canvas that shows it."""
+        canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
+        box = canvas.bounding_box()
+        across, down = (x + 0.5) / size[0], (y + 0.5) / size[1]
+        self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+    def paste(self, path: Path, kind: str = "image/png") -> None:
+        """A file from the clipboard."""
+        self._hand_over("body", path, kind, "paste", "clipboardData")
+
     def drop(self, selector: str, path: Path, kind: str = "image/png") -> None:
         """Drop a file there, as from a file manager."""
+        self._hand_over(selector, path, kind, "drop", "dataTransfer")
+
+    def _hand_over(self, selector: str, path: Path, kind: str, event: str, field: str) -> None:
         transfer = self.page.evaluate_handle(
             """([bytes, name, type]) => {
               const transfer = new DataTransfer();
@@ -142,4 +156,11 @@ class Site:
             }""",
             [list(path.read_bytes()), path.name, kind],
         )
-        self.page.dispatch_event(selector, "drop", {"dataTransfer": transfer})
+        self.page.locator(selector).first.evaluate(
+            """(node, [transfer, event, field]) => {
+              const handed = new Event(event, {bubbles: true, cancelable: true});
+              Object.defineProperty(handed, field, {value: transfer});
+              node.dispatchEvent(handed);
+            }""",
+            [transfer, event, field],
+        )

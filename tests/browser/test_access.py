@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser.site import Site
+from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("sample", "complete", "upsample", "inspect", "history")
+VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "compare", "history")
 WIDTHS = (320, 390, 768, 1280, 1920)
 
 
@@ -23,18 +25,16 @@ def _findings(site: Site) -> list[str]:
     return [f"{one['id']}: {node['html']}" for one in grave for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing_serious(site: Site, view: str, scheme: str) -> None:
-    """Names, roles, contrast and order of every view."""
-    site.page.emulate_media(color_scheme=scheme)
-    site.open(view)
-    assert _findings(site) == []
+def test_axe_finds_nothing_serious(site: Site) -> None:
+    """Names, roles, contrast and order of every view, before anything is in it."""
+    for view in VIEWS:
+        site.open(view)
+        assert _findings(site) == [], view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_results(site: Site, scheme: str) -> None:
-    """A board of images, the large view, and an inspected picture."""
+    """A board of images, the large view, completions in their order, an inspected picture, and the jobs of all."""
     site.page.emulate_media(color_scheme=scheme)
     site.open("sample")
     site.fill("n", "2")
@@ -50,6 +50,20 @@ def test_axe_finds_nothing_serious_in_results(site: Site, scheme: str) -> None:
     site.submit()
     site.view.locator(".belief").first.wait_for()
     assert _findings(site) == []
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.fill("n", "2")
+    site.submit()
+    site.view.locator(".tile.original .caption", has_text="nats").wait_for()
+    assert _findings(site) == []
+    site.open("history")
+    site.view.locator("li img").nth(2).wait_for()
+    assert _findings(site) == []
+    site.open("watch")
+    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    assert _findings(site) == []
+    site.view.get_by_role("button", name="Finish mine").click()
+    assert _findings(site) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -61,6 +75,24 @@ def test_nothing_is_wider_than_the_screen(site: Site, width: int) -> None:
         assert site.page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
+def test_fingers_have_room(browser: Any, service: Up) -> None:
+    """On a touch screen nothing that is pressed is lower than 44 pixels."""
+    context = browser.new_context(
+        base_url=service.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    site = Site(context, service)
+    for view in VIEWS:
+        site.open(view)
+        low = site.page.evaluate(
+            """() => [...document.querySelectorAll(
+                "button, nav a, select, .button, .card, .check, .layers label, input[type=text], input[type=range]")]
+              .filter(node => node.checkVisibility() && node.getBoundingClientRect().height < 43.5)
+              .map(node => node.outerHTML)"""
+        )
+        assert low == [], view
+    context.close()
+
+
 def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
     """Tab reaches everything in its order, Enter does it, Escape leads back to where it was."""
     site.open("sample")
@@ -68,6 +100,7 @@ def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
     press("Tab")
     assert site.page.locator(":focus").inner_text() == "Skip to the content"
     press("Enter")
+    assert site.page.url.endswith("#sample")
     press("Tab")
     assert site.page.locator(":focus").get_attribute("type") == "radio"
     press("ArrowDown")

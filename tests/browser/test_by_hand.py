@@ -140,7 +140,7 @@ def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWo
 def test_page_without_a_worker_says_what_is_missing(site: Site, worker: HandWorker) -> None:
     """In the head of the page, where the models would be, and beside the field."""
     worker.leave()
-    site.page.goto("/")
+    site.page.goto("/#sample")
     site.page.locator("#fleet", has_text="No worker").wait_for()
     site.view.get_by_text("No running worker has a model that can draw.").wait_for()
     site.submit()

@@ -49,28 +49,29 @@ def test_sample_paints_every_image_and_remembers_the_job(site: Site) -> None:
     assert "seed 7" in site.view.inner_text()
 
 
-def test_seed_changes_unless_it_is_locked(site: Site) -> None:
-    """Each drawing has a seed of its own; a locked one draws the same again."""
+def test_seed_that_is_shown_is_the_seed_that_is_drawn(site: Site) -> None:
+    """Also after a throw of the dice; the next drawing has a new one, unless it is not wanted."""
     site.open("sample")
     site.choose_model("tiny-cnn")
     site.fill("n", "1")
-    seeds = []
-    for _ in range(2):
-        before = site.page.url
-        site.submit()
-        site.page.wait_for_url(lambda url, before=before: url != before)
-        site.wait_for_standing("Done")
-        seeds.append(site.service.get(f"/jobs/{site.job_id}")["seed"])
-    assert seeds[0] != seeds[1]
-    site.view.get_by_label("Keep this seed").click()
-    assert site.view.get_by_label("Keep this seed").get_attribute("aria-pressed") == "true"
+    seed = site.view.locator("[data-field=seed] input").first
+    first = seed.input_value()
+    site.view.get_by_label("Another seed").click()
+    drawn = seed.input_value()
+    assert drawn != first
+    site.submit()
+    site.wait_for_standing("Done")
+    assert site.service.get(f"/jobs/{site.job_id}")["seed"] == int(drawn)
+    site.view.get_by_text(f"seed {drawn}").wait_for()
+    kept = seed.input_value()
+    assert kept != drawn
+    site.view.get_by_label("New seed each time").uncheck()
     before = site.page.url
     site.submit()
     site.page.wait_for_url(lambda url: url != before)
     site.wait_for_standing("Done")
-    assert site.service.get(f"/jobs/{site.job_id}")["seed"] == seeds[1]
-    site.view.get_by_label("Another seed").click()
-    assert site.view.locator("[data-field=seed] input").input_value() != str(seeds[1])
+    assert site.service.get(f"/jobs/{site.job_id}")["seed"] == int(kept)
+    assert seed.input_value() == kept
 
 
 def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
@@ -148,15 +149,17 @@ def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -
     dialog = site.open_large(2)
     with site.page.expect_download() as download:
         dialog.get_by_role("button", name="Download PNG").click()
-    assert download.value.suggested_filename == "tiny-cnn-99-2.png"
+    assert download.value.suggested_filename == "tiny-cnn-99-image3-x8.png"
     kept = tmp_path / "kept.png"
     download.value.save_as(kept)
-    assert list(Image.open(kept).tobytes()) == shown
+    with Image.open(kept) as picture:
+        assert picture.size == (8 * 5, 8 * 6)
+        assert list(picture.resize((5, 6), Image.Resampling.NEAREST).tobytes()) == shown
     site.page.goto("about:blank")
     site.open("inspect")
     site.drop("main", kept)
     site.page.locator("#view-sample").wait_for()
-    assert site.view.locator("[data-field=seed] input").input_value() == "99"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "99"
     site.submit()
     site.wait_for_standing("Done")
     assert site.pixels(2) == shown
@@ -208,9 +211,10 @@ def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path
     assert site.pixels(0) == shown
 
 
-def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path) -> None:
-    """A downloaded PNG brings back the model, the seed and the temperature that drew it."""
-    asked = {"model": "tiny-rgb", "n": 2, "seed": 4321, "temperature": 0.5}
+@pytest.mark.parametrize("temperature", [0.333, 5])
+def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path, temperature: float) -> None:
+    """A downloaded PNG brings back the model, the seed and the temperature that drew it, exactly: it is drawn again."""
+    asked = {"model": "tiny-rgb", "n": 2, "seed": 4321, "temperature": temperature}
     job = site.service.post("/sample", asked)
     site.service.get(f"/jobs/{job['id']}?wait=20")
     picture = tmp_path / "kept.png"
@@ -220,9 +224,12 @@ def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path) -> No
     site.page.locator("#view-sample").wait_for()
     assert "4321" in site.page.locator("#notice").inner_text()
     assert site.view.locator("input[type=radio]:checked").get_attribute("value") == "tiny-rgb"
-    assert site.view.locator("[data-field=seed] input").input_value() == "4321"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "4321"
     assert site.view.locator("[data-field=n] input").input_value() == "2"
-    assert site.view.locator("[data-field=temperature] output").inner_text() == "0.50"
+    assert site.view.locator("[data-field=temperature] input").first.input_value() == str(temperature)
+    with site.page.expect_response("**/sample") as made:
+        site.submit()
+    assert made.value.json()["temperature"] == temperature
 
 
 def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> None:

@@ -20,7 +20,7 @@ def test_heat_map_shows_the_bits_of_every_pixel(site: Site) -> None:
     canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
     box = canvas.bounding_box()
     site.page.mouse.move(box["x"] + 2.5 * box["width"] / 4, box["y"] + 3.5 * box["height"] / 5)
-    said = site.view.locator(".readout").inner_text()
+    said = site.view.locator(".looked-at").inner_text()
     assert said.startswith(f"Row 4, column 3: {sum(bits[3][2]):.2f} bits")
 
 

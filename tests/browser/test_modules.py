@@ -1,7 +1,10 @@
 """The page's modules: their types, and those that know no element, asked directly."""
 
+import json
+import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,34 @@ def test_types_of_answers_are_those_of_the_schema() -> None:
     made = subprocess.run(["npm", "run", "--silent", "print-types"], cwd=HERE, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert made.stdout == (PAGE / "js" / "openapi.d.ts").read_text(encoding="utf-8")
+
+
+def _texts() -> set[str]:
+    """All that the page says in English: what stands in it, and what its modules ask to be translated."""
+    found: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.extend(value or "" for name, value in attrs if name in ("aria-label", "title", "placeholder"))
+
+        def handle_data(self, data: str) -> None:
+            found.append(" ".join(data.split()))
+
+    page = re.sub(r"(?s)<noscript>.*?</noscript>", "", (PAGE / "index.html").read_text(encoding="utf-8"))
+    Reader().feed(page)
+    for module in (PAGE / "js").glob("*.js"):
+        found += map(json.loads, re.findall(r'\bt\(\s*("(?:[^"\\]|\\.)*")', module.read_text(encoding="utf-8")))
+    return {text for text in found if text and not re.fullmatch(r"pixelrnn|API|curl|Python|[\W\d]+", text)}
+
+
+def test_every_text_has_a_translation() -> None:
+    """Each language has all that the page says, and nothing else, with the same values to put in."""
+    for file in (PAGE / "js" / "lang").glob("*.js"):
+        pairs = re.findall(r'^  (?:("(?:[^"\\]|\\.)*")|(\w+)):\s+("(?:[^"\\]|\\.)*"),$', file.read_text(), re.MULTILINE)
+        texts = {json.loads(quoted or f'"{plain}"'): json.loads(other) for quoted, plain, other in pairs}
+        assert set(texts) == _texts(), file.name
+        for english, other in texts.items():
+            assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", other)), english
 
 
 @needs_npm

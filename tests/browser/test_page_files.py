@@ -27,8 +27,9 @@ def server() -> Iterator[httpx.Client]:
 
 
 def test_page_is_small() -> None:
-    """Code and style, compressed: comments hardly count, so nobody saves on them."""
-    assert sum(len(gzip.compress((ROOT / name).read_bytes())) for name in CODE) < MOST_BYTES
+    """Code, style and all languages, compressed; comments do not count, so that nobody saves on them."""
+    bare = (re.sub(r"(?s)/\*.*?\*/", "", (ROOT / name).read_text(encoding="utf-8")) for name in CODE)
+    assert sum(len(gzip.compress(text.encode())) for text in bare) < MOST_BYTES
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -51,6 +52,26 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
     assert "unsafe" not in policy
     again = server.get(f"/playground/{name}", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    assert answer.headers.get("content-encoding") == (
+        "gzip" if name.endswith((".html", ".css", ".js", ".svg")) else None
+    )
+    plain = server.get(f"/playground/{name}", headers={"Accept-Encoding": "gzip;q=0, identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == answer.content
+    assert plain.headers["etag"] != answer.headers["etag"] or "content-encoding" not in answer.headers
+
+
+def test_files_are_kept_for_ever_below_the_tag_of_their_release(server: httpx.Client) -> None:
+    """The page is asked for each time; what it names never is again. Another tag gets what is there now, unkept."""
+    page = server.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    named = set(re.findall(r'(?:src|href)="(/playground/[^"]+)"', page.text))
+    assert len({address.split("/")[2] for address in named}) == 1
+    for address in named:
+        answer = server.get(address)
+        assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
+    old = server.get(f"/playground/{'0' * 16}/js/main.js")
+    assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
 
 
 @pytest.mark.parametrize(
@@ -79,10 +100,8 @@ def test_page_names_no_other_place(server: httpx.Client) -> None:
 
 
 def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
-    """Each module is preloaded, so that none waits until another has been read."""
+    """Each module is preloaded, so that none waits until another has been read; but for languages, of which one is."""
     page = server.get("/").text
-    for name in SERVED:
-        if name.endswith((".js", ".css")):
-            assert f"/playground/{name}" in page
-    for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page):
-        assert address.removeprefix("/playground/") in SERVED
+    named = {"/".join(address.split("/")[3:]) for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page)}
+    assert named <= set(SERVED)
+    assert {name for name in SERVED if name.endswith((".js", ".css")) and "/lang/" not in name} <= named

@@ -24,7 +24,7 @@ def test_seed_that_is_no_number_is_said_beside_it(site: Site) -> None:
     site.fill("seed", "seven")
     site.submit()
     assert "whole number" in site.trouble("seed")
-    seed = site.view.locator("[data-field=seed] input")
+    seed = site.view.locator("[data-field=seed] input").first
     assert seed.get_attribute("aria-invalid") == "true"
     assert seed.evaluate("node => document.activeElement === node")
     described = seed.get_attribute("aria-describedby")
@@ -49,11 +49,12 @@ def test_file_that_is_no_picture_is_said_beside_the_picture(site: Site, tmp_path
 
 
 def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
-    """A picture without settings in it says so; the words go when something is drawn."""
+    """Where no picture is asked for, one without settings is there to be completed; the words go when it is."""
     site.open("sample")
     site.drop("main", Path("docs/img/page-phone.webp"), "image/webp")
     notice = site.page.locator("#notice")
     assert "does not say how it was drawn" in notice.inner_text()
+    site.page.locator("#view-complete").get_by_label("Your picture").wait_for()
     site.submit()
     notice.wait_for(state="hidden")
 
@@ -117,4 +118,4 @@ def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
     site.fill("seed", "5")
     site.submit()
     assert "does not answer" in site.trouble("form")
-    assert site.view.locator("[data-field=seed] input").input_value() == "5"
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "5"

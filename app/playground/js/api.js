@@ -1,6 +1,7 @@
 /** The server's calls. Throws Problem when it refuses, Unreachable when it does not answer; knows no element. */
 
 import { Problem, Unreachable } from "./problems.js";
+import { passing } from "./storage.js";
 
 /** @import {Info, Job, Model, RankedImage, Receipt, ScoreMap, ScoreResult, Stage} from "./types" */
 
@@ -18,7 +19,7 @@ export class Api {
 
   /** Whether it has been asked for a key and has one. */
   get hasKey() {
-    return sessionStorage.getItem(KEY) !== null;
+    return passing.get(KEY) !== null;
   }
 
   /** @returns {Promise<Info>} */
@@ -61,6 +62,11 @@ export class Api {
     return (await this.send(imagePath(id, options), {})).blob();
   }
 
+  /** What a job began with. @param {string} id @param {"image" | "mask"} of */
+  async given(id, of) {
+    return (await this.send(`/jobs/${id}/given?of=${of}`, {})).blob();
+  }
+
   /** How uncertain each pixel of a finished completion by `posterior` was. @param {string} id */
   async entropy(id) {
     return (await this.send(`/jobs/${id}/marginals?of=entropy`, {})).blob();
@@ -72,14 +78,16 @@ export class Api {
    * @param {string} path
    * @param {Record<string, any> | FormData} body
    * @param {number} waitS how long to wait for the end
+   * @param {AbortSignal} [signal] ends the wait; it then throws what the browser throws
    * @returns {Promise<Job>}
    */
-  async submit(path, body, waitS = 0) {
+  async submit(path, body, waitS = 0, signal) {
     this.#mayAsk = true;
     const headers = new Headers({ "Idempotency-Key": randomKey() });
     if (waitS) headers.set("Prefer", `wait=${waitS}`);
     if (!(body instanceof FormData)) headers.set("Content-Type", "application/json");
-    const request = { method: "POST", headers, body: body instanceof FormData ? body : JSON.stringify(body) };
+    const sent = body instanceof FormData ? body : JSON.stringify(body);
+    const request = { method: "POST", headers, body: sent, signal };
     for (let tried = 1; ; tried += 1) {
       try {
         return await (await this.send(path, request)).json();
@@ -103,7 +111,7 @@ export class Api {
       const key = await this.askForKey();
       this.#mayAsk = Boolean(key);
       if (key) {
-        sessionStorage.setItem(KEY, key);
+        passing.set(KEY, key);
         return this.send(path, request);
       }
     }
@@ -116,7 +124,7 @@ export class Api {
    */
   async #fetch(path, request) {
     const headers = new Headers(request.headers);
-    const key = sessionStorage.getItem(KEY);
+    const key = passing.get(KEY);
     if (key) headers.set("Authorization", `Bearer ${key}`);
     try {
       return await fetch(path, { ...request, headers });

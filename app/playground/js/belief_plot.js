@@ -1,6 +1,7 @@
 /** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
 
 import { el } from "./dom.js";
+import { fixed, t } from "./lang.js";
 
 /** @import {ColourBelief} from "./types" */
 
@@ -11,17 +12,20 @@ const FLOOR = 4;
 
 /**
  * @param {string} name of the colour
+ * @param {string} kind brightness, red, green or blue
  * @param {ColourBelief} belief
  */
-export function beliefPlot(name, belief) {
+export function beliefPlot(name, kind, belief) {
   const { probabilities, value, entropy_bits: entropy, bits } = belief;
   const likeliest = probabilities.indexOf(Math.max(...probabilities));
   const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, probabilities));
   const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
-  const rival = value === likeliest ? ", the likeliest." : `. Likeliest: ${itsBest} (${most}).`;
-  const facts = `It was ${itWas} (${share}, ${bits.toFixed(2)} bits)${rival}`;
-  const unsure = `entropy ${entropy.toFixed(2)} bits`;
-  const figure = el("figure", { class: "belief", "data-colour": name.toLowerCase() });
+  const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: fixed(bits, 2) });
+  const rival =
+    value === likeliest ? t(", the likeliest.") : t(". Likeliest: {best} ({most}).", { best: itsBest, most });
+  const facts = fact + rival;
+  const unsure = t("entropy {bits} bits", { bits: fixed(entropy, 2) });
+  const figure = el("figure", { class: "belief", "data-colour": kind });
   figure.append(
     el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),
     drawing(probabilities, value, `${name}: ${unsure}. ${facts}`),
@@ -32,7 +36,7 @@ export function beliefPlot(name, belief) {
 
 /** @param {number} value @param {number[]} probabilities */
 function valueName(value, probabilities) {
-  return probabilities.length === 2 ? ["black", "white"][value] : String(value);
+  return probabilities.length === 2 ? [t("black"), t("white")][value] : String(value);
 }
 
 /** @param {number[]} probabilities @param {number} value @param {string} label */
@@ -74,7 +78,7 @@ function axis(probabilities, value) {
 /** @param {number} share */
 function percent(share) {
   const of100 = 100 * share;
-  if (of100 < 0.01) return "under 0.01%";
+  if (of100 < 0.01) return t("under 0.01%");
   return `${of100 >= 1 ? of100.toFixed(1) : of100.toPrecision(2)}%`;
 }
 

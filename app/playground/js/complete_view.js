@@ -1,8 +1,10 @@
 /** Complete: a picture with a hole, and several ways to fill it. */
 
+import { isWriting } from "./dom.js";
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
-import { group } from "./fields.js";
+import { clearTrouble, group } from "./fields.js";
+import { t } from "./lang.js";
 import { MaskEditor } from "./mask_editor.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
@@ -13,18 +15,27 @@ import { dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf } from "./raster.js";
 
 /** @param {HTMLElement} element @param {Shared} shared */
 export function completeView(element, shared) {
-  const models = new ModelPicker("complete", "No running worker has a model that can complete images.");
-  const pictures = new PicturePicker("Picture", (model) => model);
+  const models = new ModelPicker(
+    "complete",
+    t("No running worker has a model that can complete images."),
+    shared.models,
+  );
+  const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "9" }));
   const editor = new MaskEditor();
-  const hole = group("mask", "Hole", editor.element);
-  const fields = new DrawFields(8);
-  const view = new DrawingView(element, shared, { models, pictures, hole, fields }, "Fill the hole", async (model) => {
+  const hole = group("mask", t("Hole"), editor.element);
+  const fields = new DrawFields(8, shared.info);
+  const parts = { models, pictures, hole, fields };
+  const view = new DrawingView(element, shared, parts, t("Fill the hole"), async (model) => {
     const picture = await pictures.chosen();
     const { mask } = editor;
-    if (!mask.count) throw new FieldTrouble("mask", "Nothing is marked to be filled yet. Paint a hole first.");
+    if (!mask.count) throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
     return completionOf(model.name, picture, mask.hole, fields.read());
   });
   pictures.onChange = (picture) => editor.edit(picture);
+  editor.onChange = () => clearTrouble(hole);
+  addEventListener("keydown", (event) => {
+    if (!element.hidden && !isWriting(event.target)) editor.takeBack(event);
+  });
   view.onRefill = async ({ mask }) => {
     const kept = mask && (await pixelsOf(mask));
     if (kept) editor.setHole(holeOf(kept), kept);

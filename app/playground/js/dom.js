@@ -59,6 +59,11 @@ export function announce(text) {
   find(document, "#announcer").textContent = text;
 }
 
+/** Whether keys that are pressed there write text. @param {EventTarget | null} place */
+export function isWriting(place) {
+  return place instanceof HTMLInputElement && !["range", "radio", "checkbox", "file"].includes(place.type);
+}
+
 let lastId = 0;
 
 /**

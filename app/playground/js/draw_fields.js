@@ -1,102 +1,124 @@
-/** How many images, from which seed, at what temperature. */
+/** How many images, from which seed, at what temperature: what the fields show is what is drawn. */
 
 import { el } from "./dom.js";
 import { field } from "./fields.js";
 import { icon } from "./icons.js";
+import { say, t } from "./lang.js";
 import { FieldTrouble } from "./problems.js";
 
+/** @import {Signal} from "./signal.js" */
 /** @import {Info} from "./types" */
 
 const FRIENDLY_SEEDS = 1_000_000;
 const COLDEST = 0.1;
 const HOTTEST = 2;
+/** Until the server has said what it takes. */
+const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
 
 export class DrawFields {
-  /** @param {number} n how many images at first */
-  constructor(n) {
-    this.#n = el("input", { type: "number", min: "1", max: "64", step: "1", value: String(n), inputMode: "numeric" });
-    this.#seed = el("input", { type: "text", inputMode: "numeric", value: String(friendlySeed()), spellcheck: false });
-    this.#seed.autocomplete = "off";
-    this.#temperature = el("input", { type: "range", min: "-1", max: "0.30103", step: "any", value: "0" });
-    this.#shownTemperature = el("output", {}, "1.00");
-    this.#lock = el("button", { type: "button", class: "icon", "aria-pressed": "false", title: "Keep this seed" });
-    this.#lock.setAttribute("aria-label", "Keep this seed");
-    this.#lock.append(icon("open-lock"));
-    const dice = el("button", { type: "button", class: "icon", title: "Another seed", "aria-label": "Another seed" });
+  /** @param {number} n how many images at first @param {Signal<Info | null>} info */
+  constructor(n, info) {
+    this.#info = info;
+    this.#n = el("input", { type: "number", min: "1", step: "1", value: String(n), inputMode: "numeric" });
+    this.#seed = textInput("numeric", String(friendlySeed()));
+    this.#isNew = el("input", { type: "checkbox", checked: true });
+    this.#temperature = textInput("decimal", "1");
+    this.#slider = el("input", { type: "range", min: "-1", max: "0.30103", step: "any", value: "0" });
+    this.#slider.setAttribute("aria-label", t("Temperature, from cold to hot"));
+    const dice = el("button", { type: "button", class: "icon", title: t("Another seed") });
+    dice.setAttribute("aria-label", t("Another seed"));
     dice.append(icon("dice"));
-    dice.addEventListener("click", () => (this.#seed.value = String(friendlySeed())));
-    this.#lock.addEventListener("click", () => this.#setLock(!this.#isLocked));
-    this.#seed.addEventListener("input", () => this.#setLock(true));
-    this.#temperature.addEventListener("input", () => this.#showTemperature());
-    const hint = el("p", { class: "hint" }, "1 is the model itself; below it plays safe, above it runs wild.");
-    this.element = el(
-      "div",
-      { class: "draw-fields" },
-      field("n", "Images", this.#n),
-      field("seed", "Seed", this.#seed, dice, this.#lock),
-      field("temperature", "Temperature", this.#temperature, this.#shownTemperature),
+    dice.addEventListener("click", () => this.#reroll());
+    this.#seed.addEventListener("input", () => (this.#isNew.checked = false));
+    this.#temperature.addEventListener("input", () => this.#slide());
+    this.#slider.addEventListener("input", () => this.#takeSlider());
+    const seed = field("seed", t("Seed"), this.#seed, dice);
+    seed.append(el("label", { class: "check" }, this.#isNew, t("New seed each time")));
+    const temperature = field("temperature", t("Temperature"), this.#temperature, this.#slider);
+    temperature.append(
+      el(
+        "p",
+        { class: "hint" },
+        t(
+          "How daring the model is: 1 draws what it believes in; below, it prefers what is likely; above, it runs wild.",
+        ),
+      ),
     );
-    this.element.lastElementChild?.append(hint);
-    this.#showTemperature();
+    this.element = el("div", { class: "draw-fields" }, field("n", t("Images"), this.#n), seed, temperature);
+    info.watch(() => (this.#n.max = String(this.#limits.n)));
   }
 
+  #info;
   #n;
   #seed;
-  #lock;
+  #isNew;
   #temperature;
-  #shownTemperature;
-  /** @type {Info["limits"] | null} */
-  #limits = null;
+  #slider;
 
-  /** @param {Info} info */
-  limit(info) {
-    this.#limits = info.limits;
-    this.#n.max = String(info.limits.n);
+  get #limits() {
+    return this.#info.value?.limits ?? LIMITS;
   }
 
-  /** What the fields say; a seed that is not locked is another one each time. Throws FieldTrouble. */
+  /** What the fields say. Throws FieldTrouble. */
   read() {
+    const { n: most, seed: highest, temperature_min: coldest, temperature_max: hottest } = this.#limits;
     const n = Number(this.#n.value);
-    const most = this.#limits?.n ?? 64;
-    if (!Number.isInteger(n) || n < 1 || n > most) throw new FieldTrouble("n", `Choose 1 to ${most} images.`);
-    if (!this.#isLocked) this.#seed.value = String(friendlySeed());
-    const seed = Number(this.#seed.value);
-    if (!/^\s*\d+\s*$/.test(this.#seed.value) || !Number.isSafeInteger(seed)) {
-      throw new FieldTrouble("seed", "A seed is a whole number from 0 to 9007199254740991.");
+    if (!Number.isInteger(n) || n < 1 || n > most) {
+      throw new FieldTrouble("n", t("Choose 1 to {most} images.", { most }));
     }
-    return { n, seed, temperature: this.#degree };
+    const seed = Number(this.#seed.value);
+    if (!/^\s*\d+\s*$/.test(this.#seed.value) || seed > highest) {
+      throw new FieldTrouble("seed", t("A seed is a whole number from 0 to {highest}.", { highest }));
+    }
+    const temperature = this.#degree;
+    if (!(temperature >= coldest && temperature <= hottest)) {
+      const span = { coldest: say(coldest), hottest: say(hottest) };
+      throw new FieldTrouble("temperature", t("A temperature is a number from {coldest} to {hottest}.", span));
+    }
+    return { n, seed, temperature };
   }
 
-  /** @param {{n: number, seed: number, temperature: number}} settings @param {boolean} isLocked */
-  set({ n, seed, temperature }, isLocked) {
+  /** They were used: the next drawing has a seed of its own, if that is wanted. */
+  used() {
+    if (this.#isNew.checked) this.#reroll();
+  }
+
+  /** Exactly these, until somebody changes them. @param {{n: number, seed: number, temperature: number}} settings */
+  set({ n, seed, temperature }) {
     this.#n.value = String(n);
     this.#seed.value = String(seed);
-    this.#setLock(isLocked);
-    this.#temperature.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, temperature))));
-    this.#showTemperature();
+    this.#isNew.checked = false;
+    this.#temperature.value = String(temperature);
+    this.#slide();
   }
 
+  #reroll() {
+    this.#seed.value = String(friendlySeed());
+  }
+
+  /** With a point or a comma. */
   get #degree() {
-    return Math.round(100 * 10 ** Number(this.#temperature.value)) / 100;
+    return Number(this.#temperature.value.trim().replace(",", ".") || NaN);
   }
 
-  #showTemperature() {
-    const text = this.#degree.toFixed(2);
-    this.#shownTemperature.value = text;
-    this.#temperature.setAttribute("aria-valuetext", text);
+  /** The slider goes where the number is, as far as it goes. */
+  #slide() {
+    const degree = this.#degree;
+    if (degree > 0) this.#slider.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, degree))));
+    this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
   }
 
-  get #isLocked() {
-    return this.#lock.getAttribute("aria-pressed") === "true";
-  }
-
-  /** @param {boolean} locked */
-  #setLock(locked) {
-    this.#lock.setAttribute("aria-pressed", String(locked));
-    this.#lock.replaceChildren(icon(locked ? "lock" : "open-lock"));
+  #takeSlider() {
+    this.#temperature.value = String(Math.round(100 * 10 ** Number(this.#slider.value)) / 100);
+    this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
   }
 }
 
-function friendlySeed() {
+/** @param {string} mode @param {string} value */
+function textInput(mode, value) {
+  return el("input", { type: "text", inputMode: mode, value, spellcheck: false, autocomplete: "off" });
+}
+
+export function friendlySeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % FRIENDLY_SEEDS;
 }

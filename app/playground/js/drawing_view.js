@@ -1,9 +1,10 @@
 /** What the views that draw have in common: a form on the left, the job on the right. */
 
 import { find } from "./dom.js";
-import { clearTrouble, showTrouble, submitRow } from "./fields.js";
+import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "./fields.js";
 import { remembered } from "./history.js";
 import { JobBoard } from "./job_board.js";
+import { t } from "./lang.js";
 import { FieldTrouble } from "./problems.js";
 
 /** @import {Api} from "./api.js" */
@@ -11,18 +12,23 @@ import { FieldTrouble } from "./problems.js";
 /** @import {History} from "./history.js" */
 /** @import {ModelPicker} from "./model_picker.js" */
 /** @import {PicturePicker} from "./picture_picker.js" */
-/** @import {Given, Info, Model, Remembered, Settings} from "./types" */
+/** @import {Signal} from "./signal.js" */
+/** @import {Given, Info, Job, Model, Recipe, Remembered, Settings} from "./types" */
 
 /**
  * @typedef {object} Shared what all views are given
  * @property {Api} api
  * @property {History} history
+ * @property {Signal<Model[] | null>} models what workers hold, once that is known
+ * @property {Signal<Info | null>} info the server's limits, once they are known
+ * @property {Signal<boolean>} isOnline whether the server answered when it was last asked
  * @property {(id: string) => void} onJob called with a new job of the view
+ * @property {(view: string, picture: string) => void} onSend called with a picture that another view is to have
  *
  * @typedef {object} Parts of the form
  * @property {ModelPicker} models
  * @property {PicturePicker} [pictures]
- * @property {HTMLElement} [hole]
+ * @property {HTMLElement} [hole] where it is painted: that stands before the model then, because it is the work
  * @property {DrawFields} fields
  *
  * @typedef {object} Request what a form asks for
@@ -46,19 +52,25 @@ export class DrawingView {
     this.#ask = ask;
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
     const { models, pictures, hole, fields } = parts;
-    this.#form.append(models.element, ...(pictures ? [pictures.element] : []), ...(hole ? [hole] : []));
-    this.#form.append(fields.element, submitRow(verb));
-    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    const own = pictures ? [pictures.element] : [];
+    if (hole) this.#form.append(hole, ...own, submitRow(verb), models.element, fields.element);
+    else this.#form.append(models.element, ...own, fields.element, submitRow(verb));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#draw("");
+    });
+    forgetTrouble(this.#form, shared.isOnline);
     if (pictures) {
       models.onChange = (model) => pictures.suit(model);
-      pictures.onTrouble = (error) => showTrouble(this.#form, error);
+      pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
     }
-    this.#board = new JobBoard(shared.api, shared.history);
+    this.#board = new JobBoard(shared);
+    this.#board.onFound = (job, given) => this.#found(job, given);
     find(element, ".stage").append(this.#board.element);
   }
 
-  /** Called with what a job began with, when that is put back into the form. @type {(given: Given) => void} */
-  onRefill = () => {};
+  /** Called with what a job began with, when that is put back into the form. @type {(given: Given) => unknown} */
+  onRefill = () => null;
 
   #element;
   #shared;
@@ -69,56 +81,75 @@ export class DrawingView {
   /** The job that the form asked for last. */
   #asked = "";
 
-  /** @param {Model[]} models */
-  offer(models) {
-    this.#parts.models.offer(models);
+  /** A file for the picture that is asked for. @param {File} file @returns {boolean} whether one is */
+  take(file) {
+    this.#parts.pictures?.take(file);
+    return Boolean(this.#parts.pictures);
   }
 
-  /** @param {Info} info */
-  limit(info) {
-    this.#parts.fields.limit(info);
+  /** The same with a picture of the page. @param {string} url */
+  give(url) {
+    this.#parts.pictures?.give(url);
   }
 
   /** Show a job; one that was not asked for just now brings its settings along. @param {string} jobId */
   open(jobId) {
     this.#element.dataset.used = "";
     const kept = this.#shared.history.get(jobId);
-    if (kept && jobId !== this.#asked) this.#refill(kept, kept.given, false);
-    this.#asked = jobId;
+    if (kept && jobId !== this.#asked) {
+      this.#asked = jobId;
+      this.restore(kept, kept.given);
+    }
     this.#board.watch(jobId);
   }
 
-  /** Put these into the form, with the seed kept. @param {Settings} settings @param {Given} given */
-  restore(settings, given) {
-    this.#refill(settings, given, true);
+  /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
+  async follow({ settings, given, sha256 }) {
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    if (await this.restore(settings, given)) await this.#draw(sha256);
   }
 
-  /** @param {Settings | Remembered} settings @param {Given} given @param {boolean} isLocked */
-  #refill(settings, given, isLocked) {
+  /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
+  #found(job, given) {
+    if (job.id === this.#asked) return;
+    this.#asked = job.id;
+    this.restore(job, given);
+  }
+
+  /**
+   * Put these into the form, exactly.
+   *
+   * @param {Settings | Remembered | Job} settings
+   * @param {Given} given
+   * @returns {Promise<boolean>} whether the model is there
+   */
+  async restore(settings, given) {
     const { models, pictures, fields } = this.#parts;
     clearTrouble(this.#form);
-    fields.set(settings, isLocked);
-    if (!models.choose(settings.model)) {
-      const text = `This was drawn by ${settings.model}, which no worker here has.`;
+    fields.set(settings);
+    const isThere = models.choose(settings.model);
+    if (!isThere) {
+      const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
-    this.onRefill(given);
-    if (given.image) pictures?.give(given.image);
+    await Promise.all([this.onRefill(given), given.image && pictures?.give(given.image)]);
+    return isThere;
   }
 
-  /** @param {Event} event */
-  async #submit(event) {
-    event.preventDefault();
+  /** What the form says. @param {string} sha256 of what should come out; "" = whatever comes */
+  async #draw(sha256) {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
     try {
       const { model } = this.#parts.models;
-      if (!model) throw new FieldTrouble("model", "There is no model to draw with.");
+      if (!model) throw new FieldTrouble("model", t("There is no model to draw with."));
       const { path, body, given } = await this.#ask(model);
       const job = await this.#shared.api.submit(path, body);
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
+      this.#parts.fields.used();
+      this.#board.expect(sha256);
       this.#shared.onJob(job.id);
     } catch (error) {
       showTrouble(this.#form, error);

@@ -1,18 +1,19 @@
 /** The pictures that the page brings along: strips of squares, cut apart here. */
 
-import { fitted, load } from "./raster.js";
+import { t } from "./lang.js";
+import { fitted, load, shipped } from "./raster.js";
 
 /** @import {Model, Size} from "./types" */
 
-const DIGITS = { url: "/playground/img/digits.png", names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
+const DIGITS = { url: shipped("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
 const SCENES = {
-  url: "/playground/img/scenes.webp",
-  names: ["Boat", "Dunes", "Night", "Tree", "House", "Mountains"],
+  url: shipped("scenes.webp"),
+  names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
 };
 
 /** @param {string} name */
 function digit(name) {
-  return `Digit ${name}`;
+  return t("Digit {name}", { name });
 }
 
 /**

@@ -1,7 +1,9 @@
-/** Form fields, and words of trouble beside the one that caused it. */
+/** Form fields, and words of trouble beside the one that caused it, for as long as its cause lasts. */
 
-import { el, find, uniqueId } from "./dom.js";
-import { explain } from "./problems.js";
+import { announce, el, find, uniqueId } from "./dom.js";
+import { explain, Unreachable } from "./problems.js";
+
+/** @import {Signal} from "./signal.js" */
 
 /**
  * A labelled control with room for a hint and for what is wrong.
@@ -42,10 +44,28 @@ function troubleLine() {
   return el("p", { class: "trouble", id: uniqueId("trouble"), hidden: true });
 }
 
-/** @param {HTMLElement} form */
-export function clearTrouble(form) {
-  for (const line of form.querySelectorAll(".trouble")) /** @type {HTMLElement} */ (line).hidden = true;
-  for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+/** Trouble goes when its field is changed, or when a server that did not answer is back. @param {HTMLElement} form @param {Signal<boolean>} isOnline */
+export function forgetTrouble(form, isOnline) {
+  for (const event of ["input", "change", "click"]) {
+    form.addEventListener(event, ({ target }) => {
+      const place = /** @type {HTMLElement} */ (target).closest?.("[data-field]:not([data-field=form])");
+      if (place) clearTrouble(/** @type {HTMLElement} */ (place));
+    });
+  }
+  isOnline.watch((isBack) => {
+    if (isBack) for (const line of form.querySelectorAll(".trouble[data-unreachable]")) hide(line);
+  });
+}
+
+/** @param {HTMLElement} place a form, or a field of it */
+export function clearTrouble(place) {
+  for (const line of place.querySelectorAll(".trouble")) hide(line);
+  for (const control of place.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+}
+
+/** @param {Element} line */
+function hide(line) {
+  /** @type {HTMLElement} */ (line).hidden = true;
 }
 
 /**
@@ -61,13 +81,14 @@ export function showTrouble(form, error) {
   const line = find(place || find(form, "[data-field=form]"), ".trouble");
   line.textContent = text;
   line.hidden = false;
+  line.toggleAttribute("data-unreachable", error instanceof Unreachable);
   /** @type {HTMLElement | null} */
-  const control = place && place.querySelector("input:not([type=radio]), [tabindex]");
+  const control = place && place.querySelector("input:not([type=radio], [type=file]), [tabindex]");
   if (control) {
     control.setAttribute("aria-invalid", "true");
     control.focus();
   }
-  find(document, "#announcer").textContent = text;
+  announce(text);
 }
 
 /**

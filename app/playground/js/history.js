@@ -1,5 +1,7 @@
 /** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
 
+import { lasting } from "./storage.js";
+
 /** @import {Given, Job, Remembered, Settings} from "./types" */
 
 const KEY = "pixelrnn.history";
@@ -9,7 +11,7 @@ export class History {
   /** @returns {Remembered[]} */
   all() {
     try {
-      const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+      const found = JSON.parse(lasting.get(KEY) ?? "[]");
       return Array.isArray(found) ? found : [];
     } catch {
       return [];
@@ -34,22 +36,24 @@ export class History {
     this.#write([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
-  /** @param {string} id */
-  forget(id) {
-    this.#write(this.all().filter((one) => one.id !== id));
-  }
-
-  clear() {
-    this.#write([]);
+  /** All at once: these, and no others. @param {Remembered[]} jobs */
+  replace(jobs) {
+    this.#write(jobs);
   }
 
   /** Older half out when the browser gives no more room. @param {Remembered[]} jobs */
   #write(jobs) {
-    try {
-      localStorage.setItem(KEY, JSON.stringify(jobs));
-    } catch {
-      if (jobs.length > 1) this.#write(jobs.slice(0, Math.floor(jobs.length / 2)));
-    }
+    if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.#write(jobs.slice(0, jobs.length >> 1));
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** @type {(() => void)[]} */
+  #listeners = [];
+
+  /** Told whenever it changes, in this tab or in another one. @param {() => void} listener */
+  watch(listener) {
+    this.#listeners.push(listener);
+    addEventListener("storage", (event) => event.key === KEY && listener());
   }
 }
 

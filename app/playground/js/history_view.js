@@ -1,40 +1,48 @@
 /** History: the jobs of this browser, to look at again or to forget. */
 
 import { el, find } from "./dom.js";
+import { language, t } from "./lang.js";
 import { load } from "./raster.js";
-import { plural, STATES } from "./words.js";
+import { images, STATES } from "./words.js";
 
-/** @import {Api} from "./api.js" */
-/** @import {History} from "./history.js" */
+/** @import {Shared} from "./drawing_view.js" */
 /** @import {Remembered} from "./types" */
 
 const OPEN = new Set(["queued", "running"]);
 const GONE = new Set([404, 410]);
-const VERBS = { sample: "Sample", complete: "Complete", upsample: "Upsample", score: "Inspect", verify: "Verify" };
+const VERBS = {
+  sample: t("Sample"),
+  complete: t("Complete"),
+  upsample: t("Upsample"),
+  score: t("Inspect"),
+  verify: t("Verify"),
+};
 const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect", verify: "sample" };
 
 export class HistoryView {
-  /** @param {HTMLElement} element @param {Api} api @param {History} history */
-  constructor(element, api, history) {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, { api, history }) {
+    this.#element = element;
     this.#api = api;
     this.#history = history;
     this.#list = find(element, ".jobs");
     this.#empty = find(element, ".empty");
     this.#clear = find(element, "[data-act=clear]");
-    this.#clear.addEventListener("click", () => {
-      this.#history.clear();
-      this.#show();
-    });
+    this.#undo = find(element, "[data-act=undo]");
+    this.#clear.addEventListener("click", () => this.#forget([]));
+    this.#undo.addEventListener("click", () => this.#bringBack());
+    history.watch(() => element.hidden || this.#show());
   }
 
+  #element;
   #api;
   #history;
   #list;
   #empty;
   #clear;
-
-  offer() {}
-  limit() {}
+  #undo;
+  /** What was forgotten last, in case that was a mistake. @type {Remembered[]} */
+  #forgotten = [];
 
   open() {
     this.#show();
@@ -49,7 +57,19 @@ export class HistoryView {
       if (answer.status === "fulfilled") this.#history.keep({ ...open[i], status: answer.value.status });
       else if (GONE.has(answer.reason.body?.status)) this.#history.keep({ ...open[i], status: "gone" });
     });
-    if (open.length) this.#show();
+  }
+
+  /** All but these. @param {Remembered[]} rest */
+  #forget(rest) {
+    this.#forgotten = this.#history.all();
+    this.#history.replace(rest);
+    this.#undo.focus();
+  }
+
+  #bringBack() {
+    const before = this.#forgotten;
+    this.#forgotten = [];
+    this.#history.replace(before);
   }
 
   #show() {
@@ -57,19 +77,19 @@ export class HistoryView {
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
     this.#empty.hidden = jobs.length > 0;
     this.#clear.hidden = jobs.length === 0;
+    this.#undo.hidden = this.#forgotten.length === 0;
+    this.#element.dataset.used = "";
   }
 
   /** @param {Remembered} job */
   #line(job) {
-    const facts = job.kind === "score" ? "" : ` · ${plural(job.n, "image")} · seed ${job.seed}`;
+    const seed = t("seed {seed}", { seed: job.seed });
+    const facts = job.kind === "score" ? "" : ` · ${images(job.n)} · ${seed}`;
     const picture = el("span", { class: "job-picture" });
     if (job.thumbnail) load(job.thumbnail).then((image) => picture.append(image));
-    const when = new Date(job.at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-    const forget = el(
-      "button",
-      { type: "button", class: "quiet", "aria-label": `Forget this job of ${when}` },
-      "Forget",
-    );
+    const when = new Date(job.at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+    const forget = el("button", { type: "button", class: "quiet" }, t("Forget"));
+    forget.setAttribute("aria-label", t("Forget this job of {when}", { when }));
     const link = el(
       "a",
       { href: `#${VIEWS[job.kind]}/${job.id}` },
@@ -82,11 +102,7 @@ export class HistoryView {
         el("span", { class: "when" }, `${when} · ${STATES[job.status]}`),
       ),
     );
-    const line = el("li", {}, link, forget);
-    forget.addEventListener("click", () => {
-      this.#history.forget(job.id);
-      this.#show();
-    });
-    return line;
+    forget.addEventListener("click", () => this.#forget(this.#history.all().filter((one) => one.id !== job.id)));
+    return el("li", {}, link, forget);
   }
 }

@@ -1,51 +1,61 @@
 /** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else could be. */
 
 import { scoreOf } from "./api.js";
-import { announce, el, find } from "./dom.js";
-import { clearTrouble, showTrouble, submitRow } from "./fields.js";
-import { remembered } from "./history.js";
+import { beliefPlot } from "./belief_plot.js";
 import { completionOf } from "./complete_view.js";
-import { JobBoard } from "./job_board.js";
+import { announce, el, find } from "./dom.js";
+import { friendlySeed } from "./draw_fields.js";
+import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "./fields.js";
+import { remembered } from "./history.js";
+import { givenOf, JobBoard } from "./job_board.js";
+import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
-import { beliefPlot } from "./belief_plot.js";
-import { FieldTrouble, explain } from "./problems.js";
+import { explain, FieldTrouble, Unreachable } from "./problems.js";
 import { dataUrlOf, pixelsOf, pngOf } from "./raster.js";
 import { ScoredPicture } from "./scored_picture.js";
+import { Latest } from "./signal.js";
 import { thumbnailOf } from "./thumbnail.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Job, Model} from "./types" */
+/** @import {ColourBelief, Given, Job} from "./types" */
 
 const WAIT_S = 30;
 const REDRAWN = 8;
+const COLOURS = [
+  ["red", t("Red")],
+  ["green", t("Green")],
+  ["blue", t("Blue")],
+];
+const GREY = ["brightness", t("Brightness")];
 
 export class InspectView {
   /** @param {HTMLElement} element @param {Shared} shared */
   constructor(element, shared) {
     this.element = element;
     this.#shared = shared;
+    this.#models = new ModelPicker("score", t("No running worker has a model that can score pictures."), shared.models);
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    this.#form.append(this.#models.element, this.#pictures.element, submitRow("Inspect"));
+    this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")));
     this.#form.addEventListener("submit", (event) => this.#submit(event));
+    forgetTrouble(this.#form, shared.isOnline);
     this.#models.onChange = (model) => this.#pictures.suit(model);
-    this.#pictures.onTrouble = (error) => showTrouble(this.#form, error);
-    this.#board = new JobBoard(shared.api, shared.history);
-    this.#beliefs = el("div", {
-      class: "beliefs",
-      role: "region",
-      "aria-label": "Expected values",
-      "aria-live": "polite",
-    });
-    this.#redraw = el("button", { type: "button" }, "Redraw from here down");
-    this.#redraw.addEventListener("click", () => this.#resample());
+    this.#pictures.onTrouble = (error) =>
+      error ? showTrouble(this.#form, error) : clearTrouble(this.#pictures.element);
+    this.#board = new JobBoard(shared);
+    const label = t("Expected values");
+    this.#beliefs = el("div", { class: "beliefs", role: "region", "aria-label": label, "aria-live": "polite" });
+    this.#redraw = el("button", { type: "button", on: { click: () => this.#resample() } }, t("Redraw from here down"));
     this.#scored.onPick = (x, y) => this.#ask(x, y);
-    this.#side = el("div", { class: "side" }, this.#scored.summary, this.#scored.readout, this.#redraw);
-    this.#side.append(el("p", { class: "trouble", hidden: true }), this.#beliefs);
-    this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, this.#side);
+    this.#chosen = el("p", { class: "readout" });
+    this.#trouble = el("p", { class: "trouble", hidden: true });
+    const side = el("div", { class: "side" }, this.#scored.summary, this.#chosen, this.#beliefs, this.#trouble);
+    side.append(this.#redraw);
+    this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
     this.#board.element.hidden = true;
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted));
   }
 
   #shared;
@@ -53,24 +63,32 @@ export class InspectView {
   #board;
   #beliefs;
   #redraw;
-  #side;
+  #chosen;
+  #trouble;
   #result;
   #state;
-  #models = new ModelPicker("score", "No running worker has a model that can score pictures.");
-  #pictures = new PicturePicker("Picture", (model) => model);
+  #models;
+  #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
   /** @type {Job | null} */
   #job = null;
-  /** The score that was asked for last, and the one that is shown. */
-  #asked = "";
-  #shown = "";
+  /** The score that is wanted; the form says how it was asked for. */
+  #wanted = "";
+  #showing = new Latest();
+  #asking = new Latest();
+  /** The server did not answer when the wanted score was to be shown. */
+  #isCutOff = false;
 
-  /** @param {Model[]} models */
-  offer(models) {
-    this.#models.offer(models);
+  /** @param {File} file */
+  take(file) {
+    this.#pictures.take(file);
+    return true;
   }
 
-  limit() {}
+  /** @param {string} url */
+  give(url) {
+    this.#pictures.give(url);
+  }
 
   /** @param {Event} event */
   async #submit(event) {
@@ -78,57 +96,77 @@ export class InspectView {
     clearTrouble(this.#form);
     try {
       const { model } = this.#models;
-      if (!model) throw new FieldTrouble("model", "There is no model to ask.");
+      if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
       const picture = await this.#pictures.chosen();
-      this.#state.textContent = "Asking the model…";
       const job = await this.#shared.api.submit("/score", await form(model.name, picture));
       this.#shared.history.keep(remembered(job, { image: dataUrlOf(picture) }, ""));
-      this.#asked = job.id;
+      this.#want(job.id);
       this.#shared.onJob(job.id);
     } catch (error) {
-      this.#state.textContent = "";
       showTrouble(this.#form, error);
     }
   }
 
   /** Show a score, when it is there, and what was drawn from it. @param {string} jobId @param {string} [redrawnId] */
   open(jobId, redrawnId) {
-    this.element.dataset.used = "";
     this.#board.element.hidden = !redrawnId;
     if (redrawnId) this.#board.watch(redrawnId);
-    if (jobId !== this.#shown) this.#show(jobId);
-    this.#shown = jobId;
+    if (jobId === this.#wanted) return;
+    this.#want(jobId);
+    this.#refill(jobId);
+  }
+
+  /** From now on this score is the one, whatever still comes of another. @param {string} jobId */
+  #want(jobId) {
+    this.element.dataset.used = "";
+    this.#wanted = jobId;
+    this.#show(jobId);
   }
 
   /** @param {string} jobId */
   async #show(jobId) {
-    this.#beliefs.replaceChildren();
-    this.#state.textContent = "Asking the model…";
+    const signal = this.#showing.ask();
+    this.#asking.ask();
+    this.#isCutOff = false;
+    this.#result.hidden = true;
+    this.#state.textContent = t("Asking the model…");
     try {
-      if (jobId !== this.#asked) await this.#refill(jobId);
       const job = await this.#ended(jobId);
-      const given = this.#shared.history.get(jobId)?.given ?? {};
+      const map = await this.#shared.api.scoreMap(jobId);
+      const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
+      if (signal.aborted) return;
       this.#job = job;
-      this.#scored.show(job, await this.#shared.api.scoreMap(jobId), picture);
       this.#result.hidden = false;
       this.#redraw.hidden = picture === null;
       this.#state.textContent = "";
+      this.#scored.show(job, map, picture);
       this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
-      announce("The picture is scored.");
+      announce(t("The picture is scored."));
     } catch (error) {
-      this.#shown = "";
-      this.#result.hidden = true;
+      if (signal.aborted) return;
+      this.#isCutOff = error instanceof Unreachable;
       this.#state.textContent = explain(error).text;
     }
   }
 
-  /** The form as it was when this was asked. @param {string} jobId */
+  /** The form as it was when this was asked, here or elsewhere. @param {string} jobId */
   async #refill(jobId) {
     const kept = this.#shared.history.get(jobId);
-    if (!kept) return;
-    this.#models.choose(kept.model);
-    if (kept.given.image) await this.#pictures.give(kept.given.image);
+    try {
+      const { model, given } = kept ?? (await this.#seen(jobId));
+      if (this.#wanted !== jobId) return;
+      this.#models.choose(model);
+      if (given.image) this.#pictures.give(given.image);
+    } catch {
+      // what is wrong with the job is said where its picture would be
+    }
+  }
+
+  /** @param {string} jobId @returns {Promise<{model: string, given: Given}>} */
+  async #seen(jobId) {
+    const job = await this.#shared.api.job(jobId);
+    return { model: job.model, given: await givenOf(this.#shared, job) };
   }
 
   /** @param {string} jobId @returns {Promise<Job>} a score that has succeeded */
@@ -136,28 +174,29 @@ export class InspectView {
     for (;;) {
       const job = await this.#shared.api.job(jobId, WAIT_S);
       if (job.status === "succeeded") return job;
-      if (job.finished_at) throw new FieldTrouble("", job.error?.detail ?? "The score was canceled.");
+      if (job.finished_at) throw new FieldTrouble("", job.error?.detail ?? t("The score was canceled."));
     }
   }
 
-  /** What was expected at a pixel? @param {number} x @param {number} y */
+  /** What was expected at a pixel? Only the answer to the last question is shown. @param {number} x @param {number} y */
   async #ask(x, y) {
     const { picture } = this.#scored;
+    const signal = this.#asking.ask();
+    this.#chosen.textContent = this.#scored.wordsOf([x, y]);
+    this.#beliefs.replaceChildren();
+    this.#sayTrouble("");
     if (!this.#job || !picture) return;
-    const body = await form(this.#job.model, picture);
-    body.set("x", String(x));
-    body.set("y", String(y));
     this.#beliefs.setAttribute("aria-busy", "true");
-    this.#trouble("");
     try {
-      const answer = await this.#shared.api.submit("/score", body, WAIT_S);
-      const colours = scoreOf(answer)?.pixel?.colours ?? [];
-      const names = colours.length === 1 ? ["Brightness"] : ["Red", "Green", "Blue"];
-      this.#beliefs.replaceChildren(...colours.map((belief, i) => beliefPlot(names[i], belief)));
+      const body = await form(this.#job.model, picture);
+      body.set("x", String(x));
+      body.set("y", String(y));
+      const answer = await this.#shared.api.submit("/score", body, WAIT_S, signal);
+      if (!signal.aborted) this.#beliefs.replaceChildren(...plots(scoreOf(answer)?.pixel?.colours ?? []));
     } catch (error) {
-      this.#trouble(explain(error).text);
+      if (!signal.aborted) this.#sayTrouble(explain(error).text);
     } finally {
-      this.#beliefs.removeAttribute("aria-busy");
+      if (!signal.aborted) this.#beliefs.removeAttribute("aria-busy");
     }
   }
 
@@ -167,26 +206,31 @@ export class InspectView {
     if (!this.#job || !picture) return;
     const first = chosen[1] * picture.width + chosen[0];
     const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => (i >= first ? 1 : 0));
-    const seed = crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
-    this.#trouble("");
+    const settings = { n: REDRAWN, seed: friendlySeed(), temperature: 1 };
+    this.#sayTrouble("");
     try {
-      const request = await completionOf(this.#job.model, picture, hole, { n: REDRAWN, seed, temperature: 1 });
+      const request = await completionOf(this.#job.model, picture, hole, settings);
       const job = await this.#shared.api.submit(request.path, request.body);
       this.#shared.history.keep(remembered(job, request.given, ""));
-      this.#shared.onJob(`${this.#job.id}/${job.id}`);
       this.#board.element.hidden = false;
-      this.#board.element.scrollIntoView({ block: "start" });
+      this.#board.watch(job.id, true);
+      this.#shared.onJob(`${this.#job.id}/${job.id}`);
     } catch (error) {
-      this.#trouble(explain(error).text);
+      this.#sayTrouble(explain(error).text);
     }
   }
 
   /** @param {string} text */
-  #trouble(text) {
-    const line = find(this.#side, ".trouble");
-    line.textContent = text;
-    line.hidden = !text;
+  #sayTrouble(text) {
+    this.#trouble.textContent = text;
+    this.#trouble.hidden = !text;
   }
+}
+
+/** @param {ColourBelief[]} beliefs */
+function plots(beliefs) {
+  const names = beliefs.length === 1 ? [GREY] : COLOURS;
+  return beliefs.map((belief, i) => beliefPlot(names[i][1], names[i][0], belief));
 }
 
 /** @param {string} model @param {ImageData} picture */

@@ -1,46 +1,59 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { rankingOf, receiptOf } from "./api.js";
+import { rankingOf, receiptOf, scoreOf } from "./api.js";
 import { announce, el } from "./dom.js";
 import { follow } from "./events.js";
 import { remembered } from "./history.js";
+import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
-import { dataUrlOf, pixelsOf, save } from "./raster.js";
+import { dataUrlOfFile, pixelsOf, pngOf, save } from "./raster.js";
+import { fingerprint, linkTo } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { quality, standing } from "./words.js";
+import { drawnFrom, quality, standing } from "./words.js";
+import { zipped } from "./zip.js";
 
-/** @import {Api} from "./api.js" */
-/** @import {History} from "./history.js" */
+/** @import {Shared} from "./drawing_view.js" */
 /** @import {Given, Job, Receipt, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
+const SCORE_WAIT_S = 20;
 const NARROW = "(max-width: 860px)";
 
 export class JobBoard {
-  /** @param {Api} api @param {History} history */
-  constructor(api, history) {
-    this.#api = api;
-    this.#history = history;
+  /** @param {Shared} shared */
+  constructor(shared) {
+    this.#shared = shared;
+    this.#api = shared.api;
+    this.#history = shared.history;
     this.#status = el("p", { class: "standing", role: "status" });
-    this.#bar = el("progress", { max: 1, value: 0, "aria-label": "Progress" });
-    this.#cancel = quietButton("Cancel", () => this.#stop());
-    const replay = quietButton("Replay", () => this.#tiles.replay());
-    const all = quietButton("Save all", () => this.#save());
-    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all);
+    this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
+    this.#origin = el("p", { class: "hint origin" });
+    this.#cancel = quietButton(t("Cancel"), () => this.#stop());
+    const replay = quietButton(t("Replay"), () => this.#tiles.replay());
+    const all = quietButton(t("Save all"), () => this.#save());
+    const zip = quietButton(t("Zip"), () => this.#saveZip());
+    this.#link = quietButton(t("Copy link"), () => this.#copyLink());
+    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => this.#open(sample);
     this.element = el(
       "div",
       { class: "board" },
       el("div", { class: "board-head" }, this.#status, this.#cancel, this.#afterwards),
       this.#bar,
+      this.#origin,
       this.#tiles.element,
     );
   }
 
+  /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: Given) => void} */
+  onFound = () => {};
+
+  #shared;
   #api;
   #history;
+  #origin;
   #status;
   #bar;
   #cancel;
@@ -51,15 +64,21 @@ export class JobBoard {
   /** @type {Given} */
   #given = {};
   #watched = "";
+  #isSought = false;
+  #link;
+  /** What the next job's images should be, by SHA-256. */
+  #expected = "";
   #leave = new AbortController();
 
   /**
    * Show this job from its first row on, until it ends or another one is shown. Never throws: trouble is said here.
    *
    * @param {string} id
+   * @param {boolean} isSought whether to bring its images into sight, once they have their places
    */
-  async watch(id) {
+  async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#watched) return;
+    this.#isSought = isSought;
     this.#leave.abort();
     this.#watched = id;
     this.#leave = new AbortController();
@@ -69,7 +88,9 @@ export class JobBoard {
     this.#bar.value = 0;
     this.#cancel.hidden = true;
     this.#afterwards.hidden = true;
-    this.#say("Connecting…", "busy");
+    this.#link.textContent = t("Copy link");
+    this.#origin.textContent = "";
+    this.#say(t("Connecting…"), "busy");
     try {
       for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
         await this.#take(event);
@@ -80,6 +101,11 @@ export class JobBoard {
       if (!this.#job) this.#tiles.clear();
       this.#ended(explain(error).text, "failed");
     }
+  }
+
+  /** The link that the next job is drawn from says what comes out. @param {string} sha256 */
+  expect(sha256) {
+    this.#expected = sha256;
   }
 
   /** @param {ServerEvent} event */
@@ -94,31 +120,34 @@ export class JobBoard {
   /** The stream begins, or begins again. @param {Job} job */
   async #begin(job) {
     const isNew = this.#job === null;
+    const { signal } = this.#leave;
     this.#job = job;
     if (isNew) {
+      this.#origin.textContent = drawnFrom(job);
       await this.#lay(job);
+      if (signal.aborted) return;
       this.#remember(job);
+      this.onFound(job, this.#given);
       this.#look();
     }
-    this.#say(job.finished_at ? "Loading…" : standing(job), "busy");
+    this.#say(job.finished_at ? t("Loading…") : standing(job), "busy");
     this.#cancel.hidden = Boolean(job.finished_at);
     this.#progress(job.progress);
   }
 
   /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
   async #lay(job) {
-    if (job.kind === "upsample" && !this.#given.image) {
-      const url = URL.createObjectURL(await this.#api.image(job.id, { stage: "small" }));
-      this.#given = { image: dataUrlOf(await pixelsOf(url)) };
-      URL.revokeObjectURL(url);
-    }
-    await this.#tiles.lay(job, this.#given);
-    if (matchMedia(NARROW).matches) this.element.scrollIntoView({ block: "start" });
+    const { signal } = this.#leave;
+    const given = await givenOf(this.#shared, job);
+    if (signal.aborted) return;
+    this.#given = given;
+    await this.#tiles.lay(job, given);
+    if (this.#isSought) this.element.scrollIntoView({ block: "start" });
   }
 
   /** @param {number} sample */
   #open(sample) {
-    if (this.#job) new Lightbox(this.#api, this.#job, this.#tiles.paintings, this.#given).open(sample);
+    if (this.#job) new Lightbox(this.#shared, this.#job, this.#tiles.paintings, this.#given).open(sample);
   }
 
   /** @param {number} share */
@@ -150,7 +179,7 @@ export class JobBoard {
 
   /** @param {boolean} isBack */
   #connection(isBack) {
-    if (!isBack) this.#say("The connection is lost. Trying again; nothing that is drawn gets lost…", "waiting");
+    if (!isBack) this.#say(t("The connection is lost. Trying again; nothing that is drawn gets lost…"), "waiting");
     else if (this.#job) this.#say(standing(this.#job), "busy");
   }
 
@@ -159,12 +188,14 @@ export class JobBoard {
     this.#job = job;
     this.#tiles.rest();
     this.#ended(standing(job), job.status);
-    this.#afterwards.hidden = job.status !== "succeeded";
+    this.#afterwards.hidden = job.rows_done === 0;
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);
+    if (ranking && this.#given.image) this.#compare(job, this.#given.image);
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
+    if (this.#expected && job.status === "succeeded") this.#verify();
     announce(this.#status.textContent ?? "");
   }
 
@@ -176,9 +207,23 @@ export class JobBoard {
       const url = URL.createObjectURL(await this.#api.entropy(job.id));
       const picture = await pixelsOf(url);
       URL.revokeObjectURL(url);
-      if (!signal.aborted) this.#tiles.showMap("Uncertain where bright", picture);
+      if (!signal.aborted) this.#tiles.showMap(t("Uncertain where bright"), picture);
     } catch {
       // the images are there without it
+    }
+  }
+
+  /** How likely the picture is that had the hole cut into it: it takes its place among the completions. @param {Job} job @param {string} image */
+  async #compare(job, image) {
+    const { signal } = this.#leave;
+    const form = new FormData();
+    form.set("model", job.model);
+    form.set("image", await pngOf(await pixelsOf(image)), "image.png");
+    try {
+      const score = scoreOf(await this.#api.submit("/score", form, SCORE_WAIT_S, signal));
+      if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
+    } catch {
+      // its likelihood is extra: the completions are ranked without it
     }
   }
 
@@ -192,6 +237,48 @@ export class JobBoard {
   #say(text, state) {
     this.#status.textContent = text;
     this.element.dataset.state = state;
+  }
+
+  /** Whether these are the images that the link was made from. */
+  async #verify() {
+    const [expected, found] = [this.#expected, await fingerprint(this.#tiles.paintings)];
+    this.#expected = "";
+    if (!found) return;
+    this.#origin.textContent += ` · ${
+      found === expected
+        ? t("drawn again here: the same bytes")
+        : t("not the bytes of the link: other weights, or another arithmetic")
+    }`;
+  }
+
+  async #copyLink() {
+    if (!this.#job) return;
+    const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
+    try {
+      await navigator.clipboard.writeText(`${location.origin}${location.pathname}#${link}`);
+      this.#link.textContent = t("Copied.");
+    } catch {
+      location.hash = link; // then it can be copied from the address
+    }
+  }
+
+  /** Each image as its own file, with its settings in it. */
+  async #saveZip() {
+    if (!this.#job) return;
+    const { id, n, model, seed } = this.#job;
+    try {
+      const files = [];
+      for (let sample = 0; sample < n; sample += 1) {
+        const file = await this.#api.image(id, { sample });
+        files.push({
+          name: `${model}-${seed}-image${sample + 1}.png`,
+          bytes: new Uint8Array(await file.arrayBuffer()),
+        });
+      }
+      save(zipped(files), `${model}-${seed}.zip`);
+    } catch (error) {
+      this.#say(explain(error).text, "failed");
+    }
   }
 
   /** All images in one picture. */
@@ -221,6 +308,24 @@ export class JobBoard {
   #remember(job) {
     const thumbnail = thumbnailOf(this.#tiles.paintings.map((painting) => painting.canvas));
     this.#history.keep(remembered(job, this.#given, thumbnail));
+  }
+}
+
+/**
+ * What a job began with, wherever it was asked for: from this browser, or from the server.
+ *
+ * @param {Shared} shared
+ * @param {Job} job
+ * @returns {Promise<Given>}
+ */
+export async function givenOf({ api, history }, { id, kind }) {
+  const kept = history.get(id)?.given ?? {};
+  if (kind === "sample" || kept.image) return kept;
+  try {
+    const image = await dataUrlOfFile(await api.given(id, "image"));
+    return kind === "complete" ? { image, mask: await dataUrlOfFile(await api.given(id, "mask")) } : { image };
+  } catch {
+    return kept; // a server of an earlier version, or the connection: the images are seen without it
   }
 }
 

@@ -3,12 +3,13 @@
 import { rankingOf, scoreOf } from "./api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
+import { fixed, say, t } from "./lang.js";
 import { explain } from "./problems.js";
-import { blankCanvas, canvasOf, pen, pngOf, save } from "./raster.js";
+import { blankCanvas, canvasOf, dataUrlOf, pen, pngOf, save } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
 import { ordinal } from "./words.js";
 
-/** @import {Api} from "./api.js" */
+/** @import {Shared} from "./drawing_view.js" */
 /** @import {Painting} from "./painting.js" */
 /** @import {Given, Job} from "./types" */
 
@@ -16,13 +17,14 @@ const SCORE_WAIT_S = 20;
 
 export class Lightbox {
   /**
-   * @param {Api} api
+   * @param {Shared} shared
    * @param {Job} job
    * @param {Painting[]} paintings
    * @param {Given} given what the recipe's files are
    */
-  constructor(api, job, paintings, given) {
-    this.#api = api;
+  constructor(shared, job, paintings, given) {
+    this.#api = shared.api;
+    this.#onSend = shared.onSend;
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
@@ -37,12 +39,15 @@ export class Lightbox {
     this.#wire("previous", "left", () => this.#show(this.#place - 1));
     this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
+    this.#wire("copy", "copy", () => this.#copyPicture());
+    for (const view of ["complete", "inspect"]) this.#wire(view, "right", () => this.#send(view));
     for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
       button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
     }
   }
 
   #api;
+  #onSend;
   #job;
   #paintings;
   #given;
@@ -86,7 +91,7 @@ export class Lightbox {
   #show(place) {
     const { n } = this.#job;
     this.#place = (place + n) % n;
-    const name = n === 1 ? "Image" : this.#isRanked ? `${this.#rank} of ${n}` : `Image ${this.#sample + 1} of ${n}`;
+    const name = this.#nameOf(n);
     find(this.#dialog, "h2").textContent = name;
     for (const act of ["previous", "next"]) find(this.#dialog, `[data-act=${act}]`).hidden = n === 1;
     this.#showPicture(name);
@@ -98,8 +103,12 @@ export class Lightbox {
     find(this.#dialog, "[data-said]").textContent = "";
   }
 
-  get #rank() {
-    return this.#place === 0 ? "Likeliest" : `${ordinal(this.#place + 1)} likeliest`;
+  /** @param {number} n */
+  #nameOf(n) {
+    if (n === 1) return t("Image");
+    if (!this.#isRanked) return t("Image {number} of {n}", { number: this.#sample + 1, n });
+    if (this.#place === 0) return t("Likeliest of {n}", { n });
+    return t("{place} likeliest of {n}", { place: ordinal(this.#place + 1), n });
   }
 
   /** @param {string} name */
@@ -109,7 +118,8 @@ export class Lightbox {
     large.setAttribute("role", "img");
     large.setAttribute("aria-label", name);
     const small = this.#painting.whole("small");
-    const caption = small && el("figcaption", {}, `First stage, ${small.width} × ${small.height}`);
+    const caption =
+      small && el("figcaption", {}, t("First stage, {size}", { size: `${small.width} × ${small.height}` }));
     const first = small && el("figure", { class: "first-stage" }, canvasOf(small), caption);
     find(this.#dialog, ".large").replaceChildren(large, ...(first ? [first] : []));
     this.#follow(this.#painting, large);
@@ -131,7 +141,7 @@ export class Lightbox {
       href ? [el("a", { href, download }, download)] : [],
     );
     const isLost = this.#job.kind !== "sample" && !links.length;
-    const lost = "The given picture is not kept in this browser; the lines need it as a file.";
+    const lost = t("The given picture is not known here; the lines need it as a file.");
     find(this.#dialog, "[data-files]").replaceChildren(...(isLost ? [lost] : links));
   }
 
@@ -139,13 +149,13 @@ export class Lightbox {
     const { model, n, seed, temperature, width, height, id } = this.#job;
     const likelihood = el("dd");
     find(this.#dialog, "dl").replaceChildren(
-      ...pair("Model", model),
-      ...pair("Seed", n > 1 ? `${seed}, image ${this.#sample + 1}` : String(seed)),
-      ...pair("Temperature", temperature.toFixed(2)),
-      ...pair("Size", `${width} × ${height}`),
-      el("dt", {}, "Likelihood"),
+      ...pair(t("Model"), model),
+      ...pair(t("Seed"), n > 1 ? t("{seed}, image {number}", { seed, number: this.#sample + 1 }) : String(seed)),
+      ...pair(t("Temperature"), say(temperature)),
+      ...pair(t("Size"), `${width} × ${height}`),
+      el("dt", {}, t("Surprise")),
       likelihood,
-      ...pair("Job", id),
+      ...pair(t("Job"), id),
     );
     this.#measure(this.#painting, likelihood);
   }
@@ -154,38 +164,65 @@ export class Lightbox {
   async #measure(painting, place) {
     const picture = painting.whole("final");
     this.#isWaiting = !picture;
-    place.textContent = painting.likelihood || (picture ? "…" : "when it is complete");
+    place.textContent = painting.likelihood || (picture ? "…" : t("when it is complete"));
     if (!picture || painting.likelihood) return;
     const form = new FormData();
     form.set("model", this.#job.model);
     form.set("image", await pngOf(picture), "image.png");
     try {
       const score = scoreOf(await this.#api.submit("/score", form, SCORE_WAIT_S));
-      if (score) painting.likelihood = `${score.bits_per_dim.toFixed(3)} bits/dim · ${score.nats.toFixed(1)} nats`;
-      place.textContent = painting.likelihood || "not known yet";
+      if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${fixed(score.nats, 1)} nats`;
+      place.textContent = painting.likelihood || t("not known yet");
     } catch (error) {
       place.textContent = explain(error).text;
     }
   }
 
+  /** Each pixel as large a square as was chosen. */
   async #download() {
     const { id, model, seed } = this.#job;
+    const scale = Number(find(this.#dialog, "select").value);
+    const name = `${model}-${seed}-image${this.#sample + 1}${scale > 1 ? `-x${scale}` : ""}.png`;
     try {
-      save(await this.#api.image(id, { sample: this.#sample }), `${model}-${seed}-${this.#sample}.png`);
+      save(await this.#api.image(id, { sample: this.#sample, scale }), name);
     } catch (error) {
-      find(this.#dialog, "[data-said]").textContent = explain(error).text;
+      this.#say(explain(error).text);
     }
+  }
+
+  async #copyPicture() {
+    const { id } = this.#job;
+    const scale = Number(find(this.#dialog, "select").value);
+    try {
+      const picture = this.#api.image(id, { sample: this.#sample, scale });
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+      this.#say(t("Copied."));
+    } catch {
+      this.#say(t("The browser does not let this page copy pictures; download it instead."));
+    }
+  }
+
+  /** As the picture that another view is about. @param {string} view */
+  #send(view) {
+    const picture = this.#painting.whole("final");
+    if (!picture) return this.#say(t("It can be used when it is complete."));
+    this.#dialog.close();
+    this.#onSend(view, dataUrlOf(picture));
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    find(this.#dialog, "[data-said]").textContent = text;
   }
 
   /** @param {HTMLElement} button */
   async #copy(button) {
     const text = find(this.#dialog, `[data-code=${button.dataset.copy}]`).textContent;
-    const said = find(this.#dialog, "[data-said]");
     try {
       await navigator.clipboard.writeText(text);
-      said.textContent = "Copied.";
+      this.#say(t("Copied."));
     } catch {
-      said.textContent = "The browser does not let this page copy; select the text instead.";
+      this.#say(t("The browser does not let this page copy; select the text instead."));
     }
   }
 }

@@ -1,24 +1,40 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { Api } from "./api.js";
+import { CompareView } from "./compare_view.js";
 import { completeView } from "./complete_view.js";
 import { announce, find } from "./dom.js";
 import { DrawingView } from "./drawing_view.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
+import { receiveFiles } from "./incoming.js";
 import { InspectView } from "./inspect_view.js";
 import { KeyDialog } from "./key_dialog.js";
+import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
 import { sampleView } from "./sample_view.js";
+import { recipeFrom } from "./share.js";
+import { Signal } from "./signal.js";
 import { upsampleView } from "./upsample_view.js";
-import { plural } from "./words.js";
+import { WatchView } from "./watch_view.js";
+
+/** @import {Info, Model} from "./types" */
 
 const LOOK_MS = 5000;
-const FIRST = "sample";
+const FIRST = "watch";
+const WHERE_PICTURES_GO = "complete";
 
+translatePage();
 const api = new Api();
 const history = new History();
+const world = {
+  api,
+  history,
+  models: new Signal(/** @type {Model[] | null} */ (null)),
+  info: new Signal(/** @type {Info | null} */ (null)),
+  isOnline: new Signal(false),
+};
 const views = makeViews();
 const keyDialog = new KeyDialog();
 api.askForKey = () => keyDialog.ask();
@@ -30,24 +46,34 @@ function section(name) {
 
 /** @param {string} name */
 function shared(name) {
-  return { api, history, onJob: (/** @type {string} */ id) => (location.hash = `${name}/${id}`) };
+  return { ...world, onJob: (/** @type {string} */ id) => show(`${name}/${id}`), onSend: send };
 }
 
 function makeViews() {
   return new Map(
     Object.entries({
+      watch: new WatchView(section("watch"), shared("watch")),
       sample: sampleView(section("sample"), shared("sample")),
       complete: completeView(section("complete"), shared("complete")),
       upsample: upsampleView(section("upsample"), shared("upsample")),
       inspect: new InspectView(section("inspect"), shared("inspect")),
-      history: new HistoryView(section("history"), api, history),
+      compare: new CompareView(section("compare"), shared("compare")),
+      history: new HistoryView(section("history"), shared("history")),
     }),
   );
 }
 
-/** #VIEW or #VIEW/JOB; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
+/** A job of the view that is shown already takes the place of the one before: Back leads out of the view. @param {string} place */
+function show(place) {
+  const isHere = !section(place.split("/")[0]).hidden;
+  globalThis.history[isHere ? "replaceState" : "pushState"](null, "", `#${place}`);
+  route();
+}
+
+/** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
 function route() {
-  const [name, jobId, redrawnId] = location.hash.slice(1).split("/");
+  const [path, query] = location.hash.slice(1).split("?");
+  const [name, jobId, redrawnId] = path.split("/");
   const wanted = views.has(name) ? name : FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
   for (const other of views.keys()) section(other).hidden = other !== wanted;
@@ -55,11 +81,15 @@ function route() {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
     if (place !== wanted) link.removeAttribute("aria-current");
     else link.setAttribute("aria-current", "page");
+    if (place === wanted) link.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (place === wanted && jobId) link.setAttribute("href", location.hash);
+    if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  if (view instanceof HistoryView) view.open();
+  if (view instanceof HistoryView || view instanceof WatchView) view.open();
   else if (jobId) view?.open(jobId, redrawnId);
+  const recipe = query && recipeFrom(wanted, query);
+  if (recipe && view instanceof DrawingView) view.follow(recipe);
 }
 
 /** Who works, and with which models: asked now and again, because workers come and go. */
@@ -67,51 +97,79 @@ async function look() {
   const state = find(document, "#fleet");
   try {
     const models = await api.models();
-    for (const view of views.values()) view.offer(models);
-    state.textContent = models.length ? plural(models.length, "model") : "No worker";
+    world.models.value = models;
+    world.isOnline.value = true;
+    if (!world.info.value) learnLimits();
+    state.textContent = fleet(models.length);
     state.dataset.state = models.length ? "ready" : "waiting";
-    state.title = models.length ? "Held by running workers" : "Nothing can be drawn until a worker runs";
+    state.title = models.length ? t("Held by running workers") : t("Nothing can be drawn until a worker runs");
   } catch (error) {
-    state.textContent = "Not connected";
+    world.isOnline.value = false;
+    state.textContent = t("Not connected");
     state.dataset.state = "lost";
     state.title = explain(error).text;
   }
   setTimeout(look, LOOK_MS);
 }
 
-/** A picture that came from here, dropped anywhere: its settings again. @param {DragEvent} event */
-async function restore(event) {
-  event.preventDefault();
-  const file = event.dataTransfer?.files[0];
-  if (!file) return;
-  const settings = settingsOf(textOf(await file.arrayBuffer()));
-  const notice = find(document, "#notice");
-  notice.hidden = false;
-  notice.textContent = settings
-    ? `Settings of “${file.name}” restored: seed ${settings.seed}, temperature ${settings.temperature}.`
-    : `“${file.name}” does not say how it was drawn: only PNG files from here do.`;
-  announce(notice.textContent ?? "");
-  if (!settings) return;
-  const kept = history.drawnWith(settings);
-  const kind = settings.kind || kept?.kind || FIRST;
-  location.hash = kind;
-  const view = views.get(kind);
-  if (view instanceof DrawingView) view.restore(settings, kept?.given ?? {});
+/** @param {number} count */
+function fleet(count) {
+  if (!count) return t("No worker");
+  return count === 1 ? t("1 model") : t("{count} models", { count: say(count) });
 }
 
-async function begin() {
-  addEventListener("hashchange", route);
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", restore);
-  addEventListener("submit", () => (find(document, "#notice").hidden = true));
-  route();
-  look();
+async function learnLimits() {
   try {
-    const info = await api.info();
-    for (const view of views.values()) view.limit(info);
+    world.info.value = await api.info();
   } catch {
     // the limits stay as the page has them; the server says no where it must
   }
 }
 
-begin();
+/** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
+async function take(file) {
+  const settings = settingsOf(textOf(await file.slice(0, 65536).arrayBuffer()));
+  if (settings) {
+    const kept = history.drawnWith(settings);
+    const kind = settings.kind || kept?.kind || "sample";
+    const view = views.get(kind);
+    location.hash = kind;
+    if (view instanceof DrawingView) view.restore(settings, kept?.given ?? {});
+    const { seed, temperature } = settings;
+    const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
+    note(t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts));
+    return;
+  }
+  const shown = [...views].find(([name, view]) => !section(name).hidden && "take" in view && view.take(file));
+  if (shown) return;
+  location.hash = WHERE_PICTURES_GO;
+  const view = views.get(WHERE_PICTURES_GO);
+  if (view instanceof DrawingView) view.take(file);
+  note(t("“{name}” does not say how it was drawn, so it is a picture to complete here.", { name: file.name }));
+}
+
+/** A picture of the page, as what another view is about. @param {string} name @param {string} picture */
+function send(name, picture) {
+  location.hash = name;
+  const view = views.get(name);
+  if (view && "give" in view) view.give(picture);
+}
+
+/** @param {string} text */
+function note(text) {
+  const notice = find(document, "#notice");
+  notice.hidden = false;
+  notice.textContent = text;
+  announce(text);
+}
+
+addEventListener("hashchange", route);
+addEventListener("submit", () => (find(document, "#notice").hidden = true));
+receiveFiles(take);
+find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault(); // the address names the view
+  find(document, "main").focus();
+});
+offerLanguages(find(document, "#language"));
+route();
+look();

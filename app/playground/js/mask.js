@@ -15,6 +15,8 @@ export class Mask {
 
   /** @type {Uint8Array[]} */
   #past = [];
+  /** @type {Uint8Array[]} */
+  #undone = [];
 
   get count() {
     return this.hole.reduce((sum, filled) => sum + filled, 0);
@@ -24,14 +26,42 @@ export class Mask {
     return this.#past.length > 0;
   }
 
+  get canRedo() {
+    return this.#undone.length > 0;
+  }
+
   /** Remember how it is now: the next changes are one step back. */
   mark() {
+    this.#undone = [];
     this.#past.push(this.hole.slice());
     if (this.#past.length > MOST_STEPS) this.#past.shift();
   }
 
   undo() {
-    this.hole = this.#past.pop() ?? this.hole;
+    this.#step(this.#past, this.#undone);
+  }
+
+  redo() {
+    this.#step(this.#undone, this.#past);
+  }
+
+  /** @param {Uint8Array[]} from @param {Uint8Array[]} to */
+  #step(from, to) {
+    const next = from.pop();
+    if (!next) return;
+    to.push(this.hole);
+    this.hole = next;
+  }
+
+  /** The same hole in a picture of another size, and nothing to take back. @param {Size} size */
+  sized(size) {
+    const other = new Mask(size);
+    other.hole = other.hole.map((_, i) => {
+      const x = Math.floor((((i % size.width) + 0.5) / size.width) * this.width);
+      const y = Math.floor(((Math.floor(i / size.width) + 0.5) / size.height) * this.height);
+      return this.hole[y * this.width + x];
+    });
+    return other;
   }
 
   /** @param {(x: number, y: number, filled: number) => boolean} rule which pixels are to be filled */

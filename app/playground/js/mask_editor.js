@@ -2,18 +2,14 @@
 
 import { announce, el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
+import { say, t } from "./lang.js";
 import { Mask } from "./mask.js";
 import { canvasOf, pen } from "./raster.js";
-import { plural } from "./words.js";
+import { moved, STEPS } from "./steps.js";
 
 /** @import {Size} from "./types" */
 
-const STEPS = /** @type {Record<string, number[]>} */ ({
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-});
+const MOST_SIDE = 1120;
 const HATCH = 4;
 const HOLE_ALPHA = 0.85;
 
@@ -40,6 +36,12 @@ export class MaskEditor {
 
   mask = new Mask({ width: 1, height: 1 });
 
+  /** Called when the hole is another one. */
+  onChange = () => {};
+
+  /** The same hole for pictures of each size that there was: back at one of them, it is as it was painted there. */
+  #sizes = /** @type {Map<string, Mask>} */ (new Map());
+
   #canvas;
   #size;
   /** @type {HTMLCanvasElement | null} */
@@ -55,23 +57,32 @@ export class MaskEditor {
   /** @type {{hole: Uint8Array} & Size | null} */
   #wanted = null;
 
-  /** Edit this picture; the hole stays where the size does. @param {ImageData} picture */
+  /** Edit this picture; the hole stays. @param {ImageData} picture */
   edit(picture) {
+    const isFirst = this.#picture === null;
     this.#picture = canvasOf(picture);
     const { width, height } = picture;
     if (width !== this.mask.width || height !== this.mask.height) {
-      this.mask = new Mask(picture);
-      this.mask.setAll((x, y) => y >= height / 2);
+      this.mask = this.#sizes.get(keyOf(picture)) ?? this.mask.sized(picture);
       this.#cursor = [Math.floor(width / 2), Math.floor(height / 2)];
       this.#size.value = String(Math.max(2, Math.round(width / 10)));
       find(this.element, "output").value = this.#size.value;
     }
-    const scale = Math.max(1, Math.floor(672 / width));
+    if (isFirst) this.mask.hole = this.mask.hole.map((_, i) => Number(i >= width * Math.ceil(height / 2)));
+    this.#sizes.set(keyOf(picture), this.mask);
+    const scale = Math.max(1, Math.floor(MOST_SIDE / width));
     this.#canvas.width = width * scale;
     this.#canvas.height = height * scale;
     this.#enable(true);
     this.#draw();
     this.#takeHole();
+  }
+
+  /** The hole is another one: what it was at other sizes counts no more. */
+  #changed() {
+    this.#sizes = new Map([[keyOf(this.mask), this.mask]]);
+    this.#draw();
+    this.onChange();
   }
 
   /** Nothing can be painted before there is a picture. @param {boolean} isReady */
@@ -93,7 +104,7 @@ export class MaskEditor {
     if (wanted?.width !== mask.width || wanted.height !== mask.height) return;
     this.#wanted = null;
     mask.setAll((x, y) => wanted.hole[y * mask.width + x] === 1);
-    this.#draw();
+    this.#changed();
   }
 
   /** @param {HTMLButtonElement} button */
@@ -102,12 +113,25 @@ export class MaskEditor {
     if (tool) this.#choose(tool);
     const { mask } = this;
     if (rule === "undo") mask.undo();
+    if (rule === "redo") mask.redo();
     if (rule === "clear") mask.setAll(() => false);
     if (rule === "invert") mask.setAll((x, y, filled) => !filled);
     if (rule === "lower") mask.setAll((x, y) => y >= mask.height / 2);
     if (rule === "right") mask.setAll((x) => x >= mask.width / 2);
-    this.#draw();
-    if (rule) announce(this.#summary);
+    if (!rule) return;
+    this.#changed();
+    announce(this.#summary);
+  }
+
+  /** Ctrl+Z takes back, Ctrl+Y or with shift does again, wherever the focus is. @param {KeyboardEvent} event */
+  takeBack(event) {
+    const key = event.key.toLowerCase();
+    if (!(event.ctrlKey || event.metaKey) || !["z", "y"].includes(key)) return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) this.mask.redo();
+    else this.mask.undo();
+    this.#changed();
+    announce(this.#summary);
   }
 
   /** @param {string} tool */
@@ -148,7 +172,7 @@ export class MaskEditor {
       this.mask.stroke(this.#last, here, Number(this.#size.value), this.#tool === "brush");
     }
     this.#last = here;
-    this.#draw();
+    this.#changed();
   }
 
   /** @param {number[] | null} place */
@@ -170,31 +194,23 @@ export class MaskEditor {
   #key(event) {
     const step = STEPS[event.key];
     const { mask } = this;
-    if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
-      mask.undo();
-      this.#draw();
-      announce(this.#summary);
-    }
     if (!step && event.key !== " ") return;
     event.preventDefault();
-    if (step) {
-      this.#cursor = [
-        Math.min(mask.width - 1, Math.max(0, this.#cursor[0] + step[0])),
-        Math.min(mask.height - 1, Math.max(0, this.#cursor[1] + step[1])),
-      ];
-    }
+    if (step) this.#cursor = moved(this.#cursor, step, mask);
     const [x, y] = this.#cursor;
     if (event.key === " " || event.shiftKey) {
       mask.mark();
       mask.dab(x + 0.5, y + 0.5, Number(this.#size.value), this.#tool !== "erase");
+      this.#changed();
     }
     this.#draw();
-    announce(`Row ${y + 1}, column ${x + 1}: ${mask.hole[y * mask.width + x] ? "to be filled" : "kept"}`);
+    const state = mask.hole[y * mask.width + x] ? t("to be filled") : t("kept");
+    announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
   }
 
   get #summary() {
     const all = this.mask.hole.length;
-    return `${plural(this.mask.count, "pixel")} of ${all.toLocaleString("en")} will be filled`;
+    return t("{count} pixels of {all} will be filled", { count: say(this.mask.count), all: say(all) });
   }
 
   #draw() {
@@ -207,6 +223,7 @@ export class MaskEditor {
     if (document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible")) this.#drawCursor(brush);
     find(this.element, "[data-count]").textContent = this.#summary;
     find(this.element, "[data-rule=undo]").disabled = !this.mask.canUndo;
+    find(this.element, "[data-rule=redo]").disabled = !this.mask.canRedo;
   }
 
   /** @param {CanvasRenderingContext2D} brush */
@@ -244,6 +261,11 @@ export class MaskEditor {
     brush.strokeStyle = "#ff8a3d";
     brush.strokeRect(this.#cursor[0] * side, this.#cursor[1] * side, side, side);
   }
+}
+
+/** @param {Size} size */
+function keyOf({ width, height }) {
+  return `${width} × ${height}`;
 }
 
 /** The look of a hole: slanted stripes, apart from every picture. */

@@ -2,26 +2,34 @@
 
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
-import { load } from "./raster.js";
+import { t } from "./lang.js";
+import { load, shipped } from "./raster.js";
+import { lasting } from "./storage.js";
 import { modelFacts, modelOrigin, modelScore } from "./words.js";
 
+/** @import {Signal} from "./signal.js" */
 /** @import {Kind, Model} from "./types" */
 
 const CHOSEN = "pixelrnn.model";
+const SCORES = t(
+  "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.",
+);
 
 export class ModelPicker {
   /**
    * @param {Kind} kind what the models must be able to do
    * @param {string} nobody what to say when there is none
+   * @param {Signal<Model[] | null>} models all that workers hold, once that is known
    */
-  constructor(kind, nobody) {
+  constructor(kind, nobody, models) {
     this.#kind = kind;
     this.#nobody = nobody;
     this.#name = uniqueId("model");
-    this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, "Looking for models…"));
-    this.element = group("model", "Model", this.#list);
+    this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
+    this.element = group("model", t("Model"), this.#list, el("p", { class: "hint" }, SCORES));
     this.#list.addEventListener("change", () => this.#chosen());
     new ResizeObserver(() => this.#reveal()).observe(this.#list);
+    models.watch((held) => held && this.#offer(held));
   }
 
   /** Called with the model when another one is chosen. @type {(model: Model) => void} */
@@ -33,11 +41,11 @@ export class ModelPicker {
   #list;
   /** @type {Model[]} */
   #models = [];
-  #wanted = localStorage.getItem(CHOSEN) ?? "";
+  #wanted = lasting.get(CHOSEN) ?? "";
   #isOffered = false;
 
-  /** @param {Model[]} models all that workers hold */
-  offer(models) {
+  /** @param {Model[]} models */
+  #offer(models) {
     const able = models.filter((model) => model.can.includes(this.#kind)).sort(byScore);
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
     this.#isOffered = true;
@@ -77,7 +85,7 @@ export class ModelPicker {
 
   #chosen() {
     if (!this.model) return;
-    localStorage.setItem(CHOSEN, this.model.name);
+    lasting.set(CHOSEN, this.model.name);
     this.onChange(this.model);
   }
 
@@ -107,13 +115,8 @@ function byScore(one, other) {
   return (one.test_bits_per_dim ?? 99) - (other.test_bits_per_dim ?? 99);
 }
 
-/** Some of its images where the page brings them along. @param {HTMLElement} place @param {string} name */
+/** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
 async function showPicture(place, name) {
-  try {
-    const image = await load(`/playground/img/model-${encodeURIComponent(name)}.webp`);
-    image.alt = "";
-    place.replaceChildren(image);
-  } catch {
-    // a model of the user's own: its size stands there instead
-  }
+  if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
+  place.replaceChildren(await load(shipped(`model-${encodeURIComponent(name)}.webp`)));
 }

@@ -4,22 +4,35 @@ import { el, uniqueId } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { group } from "./fields.js";
 import { icon } from "./icons.js";
+import { t } from "./lang.js";
+import { decoded } from "./picture_file.js";
 import { FieldTrouble } from "./problems.js";
 import { asSeenBy, canvasOf, fitted, load } from "./raster.js";
+import { Latest } from "./signal.js";
 
 /** @import {Model, Size} from "./types" */
 
-const OWN = "Your picture";
+const OWN = t("Your picture");
 
 export class PicturePicker {
-  /** @param {string} legend @param {(model: Model) => Size} sizeFor what the model takes here */
-  constructor(legend, sizeFor) {
+  /**
+   * @param {string} legend
+   * @param {(model: Model) => Size} sizeFor what the model takes here
+   * @param {string} first the example to begin with, where there is one of that name
+   */
+  constructor(legend, sizeFor, first = "") {
     this.#sizeFor = sizeFor;
+    this.#chosen = first;
     this.#strip = el("div", { class: "examples" });
     this.#file = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen" });
     this.#file.id = uniqueId("file");
-    this.#file.addEventListener("change", () => this.#take(this.#file.files?.[0]));
-    const label = el("label", { class: "button", for: this.#file.id }, icon("picture"), "Choose or drop a picture");
+    this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
+    const label = el(
+      "label",
+      { class: "button", for: this.#file.id },
+      icon("picture"),
+      t("Choose, drop or paste a picture"),
+    );
     this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label));
     this.element.addEventListener("dragover", (event) => this.#hover(event, true));
     this.element.addEventListener("dragleave", (event) => this.#hover(event, false));
@@ -33,7 +46,7 @@ export class PicturePicker {
    * @type {(picture: ImageData) => void}
    */
   onChange = () => {};
-  /** Called when a file is no picture. @type {(error: unknown) => void} */
+  /** Called when a file is no picture; with null when one is. @type {(error: unknown) => void} */
   onTrouble = () => {};
   /** @type {ImageData | null} */
   picture = null;
@@ -43,12 +56,13 @@ export class PicturePicker {
   #file;
   #name;
   #suiting = Promise.resolve();
+  #taking = new Latest();
   /** @type {Model | null} */
   #model = null;
   /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
   #own = null;
   /** What is chosen: the name of an example, or OWN. */
-  #chosen = "";
+  #chosen;
 
   /** Pictures as this model takes them. @param {Model} model */
   suit(model) {
@@ -58,7 +72,7 @@ export class PicturePicker {
   /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
   async chosen() {
     await this.#suiting;
-    if (!this.picture) throw new FieldTrouble("image", "Choose a picture first.");
+    if (!this.picture) throw new FieldTrouble("image", t("Choose a picture first."));
     return this.picture;
   }
 
@@ -100,29 +114,36 @@ export class PicturePicker {
 
   /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
   async give(url) {
+    this.#taking.ask();
     this.#own = await createImageBitmap(await load(url));
+    await this.#showChosen();
+  }
+
+  /** The own picture is the one; if no model is there yet, as soon as there is one. */
+  async #showChosen() {
     this.#chosen = OWN;
     await this.#suiting;
-    if (!this.#model) return;
+    if (!this.#model || !this.#own) return;
     this.#showOwn(this.#own);
     this.#choose(OWN);
   }
 
-  /** @param {File | undefined} file */
-  async #take(file) {
-    if (!file || !this.#model) return;
+  /** A file of the person's own. @param {File | undefined} file */
+  async take(file) {
+    if (!file) return;
+    const asked = this.#taking.ask();
     try {
-      this.#own = await createImageBitmap(file);
-    } catch {
-      this.onTrouble(
-        new FieldTrouble("image", "This file cannot be read as a picture. PNG, JPEG and WebP files work."),
-      );
+      const bitmap = await decoded(file);
+      if (asked.aborted) return;
+      this.#own = bitmap;
+    } catch (error) {
+      if (!asked.aborted) this.onTrouble(error);
       return;
     } finally {
       this.#file.value = "";
     }
-    this.#showOwn(this.#own);
-    this.#choose(OWN);
+    this.onTrouble(null);
+    await this.#showChosen();
   }
 
   /** @param {DragEvent} event @param {boolean} isOver */
@@ -136,6 +157,6 @@ export class PicturePicker {
     event.preventDefault();
     event.stopPropagation();
     this.#hover(event, false);
-    this.#take(event.dataTransfer?.files[0]);
+    this.take(event.dataTransfer?.files[0]);
   }
 }

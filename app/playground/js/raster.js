@@ -21,6 +21,7 @@ export function pen(canvas) {
  */
 export async function load(url) {
   const image = new Image();
+  image.alt = "";
   image.src = url;
   await image.decode();
   return image;
@@ -99,6 +100,21 @@ export function save(blob, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Where the page's own pictures are: beside this file, so that the browser may keep them as long. @param {string} name */
+export function shipped(name) {
+  return new URL(`../img/${name}`, import.meta.url).href;
+}
+
+/** As an address that can be kept. @param {Blob} blob @returns {Promise<string>} */
+export async function dataUrlOfFile(blob) {
+  const url = URL.createObjectURL(blob);
+  try {
+    return dataUrlOf(await pixelsOf(url));
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }
 
 /** @param {string} url @param {Size} [size] */

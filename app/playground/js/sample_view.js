@@ -2,15 +2,16 @@
 
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
+import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 
 /** @param {HTMLElement} element @param {Shared} shared */
 export function sampleView(element, shared) {
-  const models = new ModelPicker("sample", "No running worker has a model that can draw.");
-  const fields = new DrawFields(16);
-  return new DrawingView(element, shared, { models, fields }, "Draw", async (model) => {
+  const models = new ModelPicker("sample", t("No running worker has a model that can draw."), shared.models);
+  const fields = new DrawFields(16, shared.info);
+  return new DrawingView(element, shared, { models, fields }, t("Draw"), async (model) => {
     return { path: "/sample", body: { model: model.name, ...fields.read() }, given: {} };
   });
 }

@@ -1,29 +1,23 @@
-/** A picture under its heat map: look at a pixel to see its bits, choose one to ask more. */
+/** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
 
 import { announce, el, find, stamp } from "./dom.js";
 import { glowing, heatPicture } from "./heat.js";
+import { fixed, t } from "./lang.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
-import { plural } from "./words.js";
+import { moved, pixelAt, STEPS } from "./steps.js";
 
 /** @import {Job, ScoreMap, ScoreResult} from "./types" */
 
-const STEPS = /** @type {Record<string, number[]>} */ ({
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-});
 const SIDE = 672;
 
 export class ScoredPicture {
   constructor() {
     this.element = stamp("scored-picture");
     this.summary = el("dl", { class: "facts" });
-    this.readout = el("p", { class: "readout" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
-    this.#canvas.addEventListener("pointermove", (event) => this.#look(...this.#at(event)));
-    this.#canvas.addEventListener("pointerleave", () => this.#look(...this.chosen));
-    this.#canvas.addEventListener("click", (event) => this.#choose(...this.#at(event)));
+    this.#canvas.addEventListener("pointermove", (event) => this.#look(pixelAt(event, this.#canvas, this.#map)));
+    this.#canvas.addEventListener("pointerleave", () => this.#look(this.chosen));
+    this.#canvas.addEventListener("click", (event) => this.#choose(pixelAt(event, this.#canvas, this.#map)));
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     for (const radio of this.element.querySelectorAll("input")) {
       radio.name = "layer";
@@ -35,90 +29,88 @@ export class ScoredPicture {
   onPick = () => {};
   /** @type {ImageData | null} */
   picture = null;
-  /** @type {[number, number]} */
   chosen = [0, 0];
   heat = blankCanvas(1, 1);
 
   #canvas;
-  /** @type {[number, number]} */
   #cursor = [0, 0];
-  /** @type {ScoreMap | null} */
-  #map = null;
+  /** @type {ScoreMap} */
+  #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
   /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
   #layers = {};
 
   /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
   show(job, map, picture) {
     const score = /** @type {ScoreResult} */ (job.result);
-    const { nats, bits_per_dim, per_colour_bits, uniform_bits, quantised_pixels } = score;
+    const { uniform_bits: most } = score;
     this.#map = map;
     this.picture = picture;
-    const shares = map.bits.flat().map((bits) => sum(bits) / uniform_bits);
+    const shares = map.bits.flat().map((bits) => sum(bits) / most);
     this.heat = canvasOf(heatPicture(shares, map.width));
     this.#layers = { heat: this.heat };
     if (picture) Object.assign(this.#layers, { picture: canvasOf(picture), both: canvasOf(glowing(shares, picture)) });
+    for (const radio of this.element.querySelectorAll("input")) radio.disabled = !(radio.value in this.#layers);
+    if (!picture) find(this.element, "input[value=heat]").checked = true;
     const scale = Math.max(1, Math.floor(SIDE / map.width));
     this.#canvas.width = map.width * scale;
     this.#canvas.height = map.height * scale;
-    find(this.element, "[data-top]").textContent = `${plural(uniform_bits, "bit")} or more`;
-    const colours =
-      per_colour_bits.length > 1 ? [["Red, green, blue", per_colour_bits.map((b) => b.toFixed(2)).join(", ")]] : [];
-    const moved = quantised_pixels ? [["Moved to a known value", `${quantised_pixels} pixels`]] : [];
+    find(this.element, "[data-top]").textContent =
+      most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: most });
+    this.#sum(job, score);
+    this.#choose(this.#mostSurprising());
+  }
+
+  /** @param {Job} job @param {ScoreResult} score */
+  #sum(job, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves }) {
     const facts = [
-      ["Model", job.model],
-      ["Nats", nats.toFixed(2)],
-      ["Bits/dim", bits_per_dim.toFixed(3)],
-      ...colours,
-      ...moved,
+      [t("Model"), job.model],
+      ["Nats", fixed(nats, 2)],
+      ["Bits/dim", fixed(perDim, 3)],
     ];
+    if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
+    if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
     this.summary.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
-    this.#choose(...this.#mostSurprising());
   }
 
-  /** @returns {[number, number]} */
+  /** Its place and its bits, in words. @param {number[]} pixel */
+  wordsOf([x, y]) {
+    const bits = this.#map.bits[y][x];
+    const parts = bits.length > 1 ? ` (${bits.map((part) => fixed(part, 2)).join(" + ")})` : "";
+    return (
+      t("Row {row}, column {column}: {bits} bits", { row: y + 1, column: x + 1, bits: fixed(sum(bits), 2) }) + parts
+    );
+  }
+
   #mostSurprising() {
-    const flat = (this.#map?.bits ?? []).flat().map(sum);
+    const flat = this.#map.bits.flat().map(sum);
     const at = flat.indexOf(Math.max(...flat));
-    return this.#map ? [at % this.#map.width, Math.floor(at / this.#map.width)] : [0, 0];
-  }
-
-  /** @param {PointerEvent | MouseEvent} event @returns {[number, number]} */
-  #at(event) {
-    const box = this.#canvas.getBoundingClientRect();
-    const { width, height } = this.#map ?? { width: 1, height: 1 };
-    const x = Math.floor(((event.clientX - box.left) / box.width) * width);
-    const y = Math.floor(((event.clientY - box.top) / box.height) * height);
-    return [Math.min(width - 1, Math.max(0, x)), Math.min(height - 1, Math.max(0, y))];
+    return [at % this.#map.width, Math.floor(at / this.#map.width)];
   }
 
   /** Arrows move, Enter or the space bar asks. @param {KeyboardEvent} event */
   #key(event) {
     const step = STEPS[event.key];
-    if (!this.#map || (!step && event.key !== "Enter" && event.key !== " ")) return;
+    if (!step && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    const [x, y] = this.#cursor;
     if (!step) {
-      this.#choose(x, y);
+      this.#choose(this.#cursor);
       return;
     }
-    const { width, height } = this.#map;
-    this.#look(Math.min(width - 1, Math.max(0, x + step[0])), Math.min(height - 1, Math.max(0, y + step[1])));
-    announce(this.readout.textContent ?? "");
+    this.#look(moved(this.#cursor, step, this.#map));
+    announce(this.wordsOf(this.#cursor));
   }
 
-  /** @param {number} x @param {number} y */
-  #choose(x, y) {
-    this.chosen = [x, y];
-    this.#look(x, y);
-    this.onPick(x, y);
+  /** @param {number[]} pixel */
+  #choose(pixel) {
+    this.chosen = pixel;
+    this.#look(pixel);
+    this.onPick(pixel[0], pixel[1]);
   }
 
-  /** @param {number} x @param {number} y */
-  #look(x, y) {
-    this.#cursor = [x, y];
-    const bits = this.#map?.bits[y][x] ?? [];
-    const parts = bits.length > 1 ? ` (${bits.map((part) => part.toFixed(2)).join(" + ")})` : "";
-    this.readout.textContent = `Row ${y + 1}, column ${x + 1}: ${sum(bits).toFixed(2)} bits${parts}`;
+  /** @param {number[]} pixel */
+  #look(pixel) {
+    this.#cursor = pixel;
+    find(this.element, ".looked-at").textContent = this.wordsOf(pixel);
     this.#draw();
   }
 
@@ -130,12 +122,12 @@ export class ScoredPicture {
     brush.clearRect(0, 0, width, height);
     brush.drawImage(this.#layers[layer] ?? this.heat, 0, 0, width, height);
     this.#frame(brush, this.chosen, "#ff8a3d", 4);
-    this.#frame(brush, this.#cursor, "#4f7cff", 3);
+    if (String(this.#cursor) !== String(this.chosen)) this.#frame(brush, this.#cursor, "#4f7cff", 3);
   }
 
   /** @param {CanvasRenderingContext2D} brush @param {number[]} pixel @param {string} colour @param {number} line */
   #frame(brush, [x, y], colour, line) {
-    const side = this.#canvas.width / (this.#map?.width ?? 1);
+    const side = this.#canvas.width / this.#map.width;
     brush.lineWidth = line;
     brush.strokeStyle = colour;
     brush.strokeRect(x * side + line / 2, y * side + line / 2, side - line, side - line);

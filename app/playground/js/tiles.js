@@ -1,6 +1,8 @@
 /** The images of a job side by side, beside what was given: painted as their rows come, ranked at the end. */
 
 import { el } from "./dom.js";
+import { fixed, t } from "./lang.js";
+import { outlineOf } from "./outline.js";
 import { Painting } from "./painting.js";
 import { canvasOf, fitted, holeOf, load, pixelsOf, smallSize } from "./raster.js";
 import { ordinal } from "./words.js";
@@ -13,6 +15,9 @@ const ROW_MS = 50;
 const GAP = 12;
 const CRISP = 4;
 const MOST_ROOM = 780;
+/** Where the hole is painted beside it. */
+const MOST_ROOM_BESIDE = 620;
+const MOST_SIDE = 448;
 const MARKER = /** @type {const} */ ([79, 124, 255]);
 
 export class Tiles {
@@ -31,6 +36,8 @@ export class Tiles {
   #ground = null;
   /** The small image that was given. @type {ImageData | null} */
   #small = null;
+  /** The edge of the hole. @type {Element | null} */
+  #outline = null;
   #frame = 0;
 
   /** Empty tiles, with what was given in its place. @param {Job} job @param {Given} given */
@@ -38,16 +45,22 @@ export class Tiles {
     this.stop();
     this.#job = job;
     this.#rows = [];
-    this.#ground = job.kind === "complete" && image && mask ? await groundOf(job, image, mask) : null;
-    this.#small = job.kind === "upsample" && image ? fitted(await load(image), smallSize(job)) : null;
+    const isHoled = job.kind === "complete" && image && mask;
+    const ground = isHoled ? await groundOf(job, image, mask) : null;
+    const small = job.kind === "upsample" && image ? fitted(await load(image), smallSize(job)) : null;
+    const original = isHoled ? await pixelsOf(image) : null;
+    if (this.#job !== job) return; // another one was laid meanwhile
+    this.#ground = ground;
+    this.#small = small;
+    this.#outline = ground && outlineOf(holeIn(ground), job);
     this.paintings = this.#blank(job);
     this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
     const count = job.n + (job.kind === "sample" ? 0 : 1);
-    const { columns, side } = tileSide(count, job.width, this.element.clientWidth);
+    const { columns, side } = tileSide(count, job.width, job.kind === "complete" ? MOST_ROOM_BESIDE : MOST_ROOM);
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
-    if (job.kind === "complete" && image) this.#showOriginal("Original", await pixelsOf(image));
-    if (this.#small) this.#showOriginal(`Given, ${job.small_width} × ${job.small_height}`, this.#small);
+    if (original) this.#showOriginal(t("Original"), original);
+    if (small) this.#showOriginal(t("Given, {size}", { size: `${job.small_width} × ${job.small_height}` }), small);
   }
 
   /** @param {RowEvent} row */
@@ -76,13 +89,29 @@ export class Tiles {
   /** The likeliest first. @param {RankedImage[]} ranking */
   rank(ranking) {
     ranking.forEach(({ sample, nats }, place) => {
+      /** @type {HTMLElement | null} */
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
       if (!tile) return;
-      const caption = tile.querySelector(".caption");
-      const name = place === 0 ? "Likeliest" : ordinal(place + 1);
-      if (caption) caption.textContent = `${name} · ${nats.toFixed(1)} nats`;
+      const name = place === 0 ? t("Likeliest") : ordinal(place + 1);
+      const caption = t("{name} · {nats} nats", { name, nats: fixed(nats, 1) });
+      tile.dataset.nats = String(nats);
+      tile.setAttribute("aria-label", t("{caption}: open large", { caption }));
+      tile.querySelector(".caption")?.replaceChildren(caption);
       this.element.append(tile);
     });
+  }
+
+  /** The given picture goes where its likelihood belongs among the others. @param {number} nats */
+  rankOriginal(nats) {
+    /** @type {HTMLElement | null} */
+    const original = this.element.querySelector(".original");
+    if (!original) return;
+    const caption = t("{name} · {nats} nats", { name: t("Original"), nats: fixed(nats, 1) });
+    original.querySelector(".caption")?.replaceChildren(caption);
+    const tiles = [.../** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll("button.tile"))];
+    const next = tiles.find((tile) => Number(tile.dataset.nats) > nats);
+    if (next) next.before(original);
+    else tiles.at(-1)?.after(original);
   }
 
   /** The rows again, in the order in which they came, slowly enough for the eye. */
@@ -132,9 +161,12 @@ export class Tiles {
 
   /** @param {Painting} painting @param {number} sample */
   #tile(painting, sample) {
-    const button = el("button", { type: "button", class: "tile", "aria-label": `Image ${sample + 1}: open large` });
+    const button = el("button", { type: "button", class: "tile" });
+    button.setAttribute("aria-label", t("Image {number}: open large", { number: sample + 1 }));
     button.dataset.sample = String(sample);
-    button.append(painting.canvas, el("span", { class: "caption" }));
+    const picture = el("span", { class: "picture" }, painting.canvas);
+    if (this.#outline) picture.append(this.#outline.cloneNode(true));
+    button.append(picture, el("span", { class: "caption" }));
     button.addEventListener("click", () => this.onOpen(sample));
     return button;
   }
@@ -157,17 +189,23 @@ async function groundOf(job, image, mask) {
   return ground;
 }
 
+/** Where the ground is transparent. @param {ImageData} ground */
+function holeIn({ data, width, height }) {
+  return Uint8Array.from({ length: width * height }, (_, i) => (data[4 * i + 3] ? 0 : 1));
+}
+
 /**
- * The side of a tile in CSS pixels, so that all of them make a square that fits: a whole multiple of the image's
- * width where that wastes little.
+ * How many tiles stand side by side, so that all of them make a square, and the side of one in CSS pixels where there
+ * is `room`: a whole multiple of the image's width where that wastes little. The style sheet makes them smaller where
+ * there is less.
  *
  * @param {number} count
  * @param {number} width
  * @param {number} room
  */
 function tileSide(count, width, room) {
-  const columns = Math.max(2, Math.ceil(Math.sqrt(count)));
-  const most = Math.floor((Math.min(room, MOST_ROOM) + GAP) / columns) - GAP;
+  const columns = Math.ceil(Math.sqrt(count));
+  const most = Math.min(MOST_SIDE, Math.floor((room + GAP) / columns) - GAP);
   const scale = Math.floor(most / width);
   return { columns, side: scale < CRISP ? most : scale * width };
 }

@@ -39,6 +39,13 @@ export interface Remembered {
   thumbnail: string;
 }
 
+/** What a link says: how to draw, from what, and the SHA-256 of what comes out; "" where that is not known. */
+export interface Recipe {
+  settings: Settings;
+  given: Given;
+  sha256: string;
+}
+
 export interface Settings {
   kind: Kind | "";
   model: string;

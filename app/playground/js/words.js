@@ -1,60 +1,63 @@
 /** Numbers and states as people say them. */
 
+import { fixed, language, say, t } from "./lang.js";
+
 /** @import {Job, Model, Receipt, Status} from "./types" */
 
-/** @param {number} count @param {string} one @param {string} [many] */
-export function plural(count, one, many = `${one}s`) {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+/** @param {number} count */
+export function images(count) {
+  return count === 1 ? t("1 image") : t("{count} images", { count: say(count) });
 }
 
 /** @param {number} seconds */
 function duration(seconds) {
-  if (seconds < 1) return "under a second";
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
+  if (seconds < 1) return t("under a second");
+  if (seconds < 90) return t("{s} s", { s: Math.round(seconds) });
+  if (seconds < 5400) return t("{min} min", { min: Math.round(seconds / 60) });
+  return t("{h} h", { h: fixed(seconds / 3600, 1) });
 }
 
 /** @param {number} place */
 export function ordinal(place) {
+  if (language !== "en") return `${place}.`;
   const last = place % 100 > 10 && place % 100 < 14 ? 0 : place % 10;
   return `${place}${["th", "st", "nd", "rd"][last] ?? "th"}`;
 }
 
 /** @param {Model} model */
 export function modelFacts(model) {
-  const colours = model.channels === 1 ? (model.values === 2 ? "black and white" : "grey") : "colour";
-  const size = `${model.width} × ${model.height}`;
-  const orders = model.members.length > 1 ? ` in ${model.members.length} orientations` : "";
-  return `${model.small_width ? "Multi-Scale " : ""}${model.title}${orders} · ${size} ${colours}`;
+  const colours = model.channels > 1 ? t("colour") : model.values === 2 ? t("black and white") : t("grey");
+  const orders = model.members.length > 1 ? ` ${t("in {count} orientations", { count: model.members.length })}` : "";
+  const scales = model.small_width ? "Multi-Scale " : "";
+  return `${scales}${model.title}${orders} · ${model.width} × ${model.height} ${colours}`;
 }
 
 /** @param {Model} model */
 export function modelScore(model) {
-  if (model.test_bits_per_dim === null) return "not measured";
-  const bits = `${model.test_bits_per_dim.toFixed(model.values === 2 ? 3 : 2)} bits/dim`;
-  return model.values === 2 && model.test_nats !== null ? `${model.test_nats.toFixed(2)} nats · ${bits}` : bits;
+  if (model.test_bits_per_dim === null) return t("not measured");
+  const bits = `${fixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
+  return model.values === 2 && model.test_nats !== null ? `${fixed(model.test_nats, 2)} nats · ${bits}` : bits;
 }
 
 /** @param {Model} model */
 export function modelOrigin(model) {
-  return `${short(model.parameters)} weights, trained on ${model.data}`;
+  return t("{count} weights, trained on {data}", { count: short(model.parameters), data: model.data });
 }
 
 /** @param {number} count */
 function short(count) {
   if (count < 1e3) return String(count);
-  return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${(count / 1e6).toFixed(1)} M`;
+  return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${fixed(count / 1e6, 1)} M`;
 }
 
 /** @type {Record<Status | "gone", string>} */
 export const STATES = {
-  queued: "waiting",
-  running: "drawing",
-  succeeded: "done",
-  failed: "failed",
-  canceled: "canceled",
-  gone: "no longer kept",
+  queued: t("waiting"),
+  running: t("drawing"),
+  succeeded: t("done"),
+  failed: t("failed"),
+  canceled: t("canceled"),
+  gone: t("no longer kept"),
 };
 
 /**
@@ -63,31 +66,40 @@ export const STATES = {
  * @param {Job} job
  */
 export function standing(job) {
-  const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · about ${duration(job.eta_s)} left`;
+  const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · ${t("about {time} left", { time: duration(job.eta_s) })}`;
+  const percent = Math.round(100 * job.progress);
   switch (job.status) {
     case "queued":
-      return job.position && job.position > 1
-        ? `Waiting: ${ordinal(job.position)} in the queue${eta}`
-        : `Waiting: next in the queue${eta}`;
+      return (
+        (job.position && job.position > 1
+          ? t("Waiting: {place} in the queue", { place: ordinal(job.position) })
+          : t("Waiting: next in the queue")) + eta
+      );
     case "running":
-      return `Drawing: ${Math.round(100 * job.progress)}%${eta}`;
+      return t("Drawing: {percent}%", { percent }) + eta;
     case "succeeded":
-      return job.kind === "score" ? `Scored${taken(job)}` : `Done: ${plural(job.n, "image")}${taken(job)}`;
+      return (job.kind === "score" ? t("Scored") : t("Done: {images}", { images: images(job.n) })) + taken(job);
     case "canceled":
-      return `Canceled at ${Math.round(100 * job.progress)}%`;
+      return t("Canceled at {percent}%", { percent });
     case "failed":
-      return `Failed: ${job.error?.detail ?? "the reason was not recorded"}`;
+      return t("Failed: {why}", { why: job.error?.detail ?? t("the reason was not recorded") });
   }
+}
+
+/** What drew it: the seed that is shown is the one that was drawn. @param {Job} job */
+export function drawnFrom({ model, seed, temperature }) {
+  return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) });
 }
 
 /** @param {Receipt} receipt */
 export function quality({ exact, particles, ess }) {
-  return exact ? "exact" : `${plural(particles, "particle")}, ${Math.round(ess ?? 1)} effective`;
+  if (exact) return t("exact");
+  return t("{particles} particles, {ess} effective", { particles: particles ?? 0, ess: Math.round(ess ?? 1) });
 }
 
 /** @param {Job} job */
 function taken(job) {
   if (!job.started_at || !job.finished_at) return "";
   const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
-  return seconds < 10 ? ` in ${seconds.toFixed(1)} s` : ` in ${duration(seconds)}`;
+  return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;
 }

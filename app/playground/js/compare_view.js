@@ -1,0 +1,179 @@
+/** Compare: the same seeds drawn by several models, or by one at several temperatures, row below row. */
+
+import { el, find } from "./dom.js";
+import { DrawFields } from "./draw_fields.js";
+import { follow } from "./events.js";
+import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "./fields.js";
+import { remembered } from "./history.js";
+import { say, t } from "./lang.js";
+import { Lightbox } from "./lightbox.js";
+import { FieldTrouble } from "./problems.js";
+import { blankCanvas, pen, save } from "./raster.js";
+import { Latest } from "./signal.js";
+import { thumbnailOf } from "./thumbnail.js";
+import { Tiles } from "./tiles.js";
+
+/** @import {Shared} from "./drawing_view.js" */
+/** @import {Job, Model} from "./types" */
+
+const COLUMNS = 6;
+const TEMPERATURES = [0.3, 0.6, 1, 1.4, 2];
+const MOST_SIDE = 112;
+/** Of the saved picture, for each pixel of an image. */
+const SCALE = 8;
+const LABEL = 34;
+
+/** @typedef {{label: string, tiles: Tiles, job: Job}} Row */
+
+export class CompareView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#shared = shared;
+    this.#element = element;
+    this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
+    this.#fields = new DrawFields(COLUMNS, shared.info);
+    this.#by = el("select", {}, new Option(t("Models"), "models"), new Option(t("Temperatures"), "temperatures"));
+    this.#model = el("select");
+    this.#models = group("models", t("Models"));
+    const one = field("model", t("Model"), this.#model);
+    const what = field("by", t("What differs"), this.#by);
+    this.#form.append(what, this.#models, one, this.#fields.element, submitRow(t("Compare")));
+    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    forgetTrouble(this.#form, shared.isOnline);
+    this.#by.addEventListener("change", () => this.#choose(one));
+    this.#choose(one);
+    this.#rows = el("div", { class: "comparison" });
+    this.#save = el("button", { type: "button", class: "quiet", hidden: true }, t("Save as one picture"));
+    this.#save.addEventListener("click", () => this.#saveAll());
+    find(element, ".stage").append(this.#save, this.#rows);
+    shared.models.watch((models) => models && this.#offer(models));
+  }
+
+  #shared;
+  #element;
+  #form;
+  #fields;
+  #by;
+  #model;
+  #models;
+  #rows;
+  #save;
+  #asking = new Latest();
+  #offered = "";
+  /** @type {Row[]} */
+  #drawn = [];
+
+  open() {}
+
+  /** Either several models, or one at several temperatures. @param {HTMLElement} one */
+  #choose(one) {
+    const isByModel = this.#by.value === "models";
+    this.#models.hidden = !isByModel;
+    one.hidden = isByModel;
+    find(this.#fields.element, "[data-field=temperature]").hidden = !isByModel;
+  }
+
+  /** @param {Model[]} models */
+  #offer(models) {
+    const able = models.filter(({ can }) => can.includes("sample"));
+    const key = able.map(({ name }) => name).join(" ");
+    if (key === this.#offered) return;
+    this.#offered = key;
+    const plain = able.filter(({ values, members }) => values === 2 && members.length === 1);
+    const first = plain.length > 1 ? plain : able;
+    this.#models.querySelectorAll(".check").forEach((node) => node.remove());
+    for (const { name } of able) {
+      const box = el("input", { type: "checkbox", value: name, checked: first.some((one) => one.name === name) });
+      find(this.#models, ".trouble").before(el("label", { class: "check" }, box, name));
+    }
+    this.#model.replaceChildren(...able.map(({ name }) => new Option(name)));
+  }
+
+  /** What each row is drawn with. Throws FieldTrouble. */
+  #variants() {
+    const { n, seed, temperature } = this.#fields.read();
+    if (this.#by.value === "temperatures") {
+      const model = this.#model.value;
+      if (!model) throw new FieldTrouble("model", t("There is no model to draw with."));
+      return TEMPERATURES.map((degree) => ({
+        label: t("Temperature {degree}", { degree: say(degree) }),
+        wish: { model, n, seed, temperature: degree },
+      }));
+    }
+    const chosen = [.../** @type {NodeListOf<HTMLInputElement>} */ (this.#models.querySelectorAll("input:checked"))];
+    if (!chosen.length) throw new FieldTrouble("models", t("Choose the models that are to be compared."));
+    return chosen.map(({ value: model }) => ({ label: model, wish: { model, n, seed, temperature } }));
+  }
+
+  /** @param {Event} event */
+  async #submit(event) {
+    event.preventDefault();
+    clearTrouble(this.#form);
+    try {
+      const variants = this.#variants();
+      const signal = this.#asking.ask();
+      this.#fields.used();
+      this.#element.dataset.used = "";
+      this.#rows.replaceChildren();
+      this.#save.hidden = true;
+      this.#drawn = [];
+      const jobs = await Promise.all(variants.map(({ wish }) => this.#shared.api.submit("/sample", wish, 0, signal)));
+      if (signal.aborted) return;
+      this.#drawn = await Promise.all(jobs.map((job, i) => this.#lay(variants[i].label, job)));
+      await Promise.all(this.#drawn.map((row) => this.#draw(row, signal)));
+      this.#save.hidden = signal.aborted;
+    } catch (error) {
+      showTrouble(this.#form, error);
+    }
+  }
+
+  /** An empty row. @param {string} label @param {Job} job @returns {Promise<Row>} */
+  async #lay(label, job) {
+    const tiles = new Tiles();
+    tiles.onOpen = (sample) => new Lightbox(this.#shared, job, tiles.paintings, {}).open(sample);
+    const facts = el("span", { class: "hint" }, t("seed {seed}", { seed: job.seed }));
+    this.#rows.append(el("div", { class: "row" }, el("p", {}, el("strong", {}, label), " ", facts), tiles.element));
+    await tiles.lay(job, {});
+    tiles.element.style.setProperty("--columns", String(job.n));
+    tiles.element.style.setProperty("--tile", `${Math.max(1, Math.floor(MOST_SIDE / job.width)) * job.width}px`);
+    return { label, tiles, job };
+  }
+
+  /** @param {Row} row @param {AbortSignal} signal */
+  async #draw({ tiles, job }, signal) {
+    for await (const event of follow(this.#shared.api, job.id, signal, () => {})) {
+      if (event.name === "row") tiles.put(event.data);
+      if (event.name === "error") throw new FieldTrouble("form", event.data.error?.detail ?? event.data.detail);
+      if (event.name !== "done") continue;
+      tiles.rest();
+      const canvases = tiles.paintings.map(({ canvas }) => canvas);
+      this.#shared.history.keep(remembered(event.data, {}, thumbnailOf(canvases)));
+    }
+  }
+
+  /** All rows under their names, large enough to be shown to others. */
+  #saveAll() {
+    const width = Math.max(...this.#drawn.map(({ job }) => job.n * (job.width + 1) * SCALE));
+    const heights = this.#drawn.map(({ job }) => LABEL + (job.height + 1) * SCALE);
+    const sheet = blankCanvas(
+      width,
+      heights.reduce((sum, height) => sum + height, 0),
+    );
+    const brush = pen(sheet);
+    brush.fillStyle = "#ffffff";
+    brush.fillRect(0, 0, sheet.width, sheet.height);
+    brush.imageSmoothingEnabled = false;
+    brush.font = "20px system-ui, sans-serif";
+    let top = 0;
+    this.#drawn.forEach(({ label, tiles, job }, i) => {
+      brush.fillStyle = "#21201d";
+      brush.fillText(label, 4, top + 24);
+      tiles.paintings.forEach(({ canvas }, column) => {
+        const left = column * (job.width + 1) * SCALE;
+        brush.drawImage(canvas, left, top + LABEL, job.width * SCALE, job.height * SCALE);
+      });
+      top += heights[i];
+    });
+    sheet.toBlob((blob) => blob && save(blob, `comparison-${this.#drawn[0].job.seed}.png`), "image/png");
+  }
+}

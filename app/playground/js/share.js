@@ -1,0 +1,50 @@
+/** Links that are recipes: they draw the same images wherever the same weights are served, and know which bytes come out. */
+
+/** @import {Painting} from "./painting.js" */
+/** @import {Given, Job, Kind, Recipe} from "./types" */
+
+const PNG = "data:image/png;base64,";
+const MOST_LENGTH = 2048;
+const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete", upsample: "upsample" });
+
+/**
+ * The part of an address behind #. Given pictures stand in it while they are small; else it leads to the job itself,
+ * which its server keeps for a while.
+ *
+ * @param {Job} job
+ * @param {Painting[]} paintings all of its images
+ * @param {Given} given
+ */
+export async function linkTo(job, paintings, given) {
+  const { id, kind, model, digest, seed, temperature, n } = job;
+  const values = { model, digest, seed, temperature, n, sha256: await fingerprint(paintings) };
+  const query = new URLSearchParams(Object.entries(values).map(([name, value]) => [name, String(value)]));
+  for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
+  const isWhole = kind === "sample" || given.image;
+  return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
+}
+
+/** @param {string} view @param {string} text @returns {Recipe | null} null for what is none */
+export function recipeFrom(view, text) {
+  const query = new URLSearchParams(text);
+  const [seed, n, temperature] = ["seed", "n", "temperature"].map((name) => Number(query.get(name)));
+  const model = query.get("model");
+  if (!model || !Number.isSafeInteger(seed) || !Number.isInteger(n) || !(temperature > 0)) return null;
+  const given = Object.fromEntries(
+    ["image", "mask"].flatMap((name) => (query.has(name) ? [[name, PNG + query.get(name)]] : [])),
+  );
+  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature };
+  return { settings, given, sha256: query.get("sha256") ?? "" };
+}
+
+/**
+ * SHA-256 of all pixels; "" where the browser has none, which is on pages without https.
+ *
+ * @param {Painting[]} paintings
+ */
+export async function fingerprint(paintings) {
+  if (!globalThis.crypto.subtle) return "";
+  const pixels = await new Blob(paintings.map(({ large }) => large.pixels.data)).arrayBuffer();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", pixels));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,24 @@
+/** Moving over the pixels of a picture with the arrow keys. */
+
+/** @import {Size} from "./types" */
+
+/** @type {Record<string, number[]>} */
+export const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** One step on, no further than the edge. @param {number[]} place @param {number[]} step @param {Size} size */
+export function moved([x, y], [right, down], { width, height }) {
+  return [within(x + right, width), within(y + down, height)];
+}
+
+/** The pixel under the pointer. @param {MouseEvent} event @param {HTMLCanvasElement} canvas @param {Size} size */
+export function pixelAt(event, canvas, { width, height }) {
+  const box = canvas.getBoundingClientRect();
+  const x = Math.floor(((event.clientX - box.left) / box.width) * width);
+  const y = Math.floor(((event.clientY - box.top) / box.height) * height);
+  return [within(x, width), within(y, height)];
+}
+
+/** @param {number} at @param {number} length */
+function within(at, length) {
+  return Math.min(length - 1, Math.max(0, at));
+}

@@ -1,0 +1,48 @@
+"""The same seeds under several models, and one model at several temperatures."""
+
+import io
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from tests.browser.site import Site
+
+
+def test_models_are_compared_on_the_same_seeds(site: Site, tmp_path: Path) -> None:
+    """A row for each, with the images that the model draws from that seed; opened large, and saved as one picture."""
+    site.open("compare")
+    boxes = site.view.locator("[data-field=models] input")
+    boxes.first.wait_for()
+    for box in boxes.all():
+        box.set_checked(box.get_attribute("value") in ("tiny-cnn", "tiny-diagonal"))
+    site.fill("n", "2")
+    site.fill("seed", "3")
+    site.submit()
+    site.view.get_by_role("button", name="Save as one picture").wait_for()
+    assert site.view.locator(".row strong").all_inner_texts() == ["tiny-cnn", "tiny-diagonal"]
+    job = site.service.post("/sample", {"model": "tiny-diagonal", "n": 1, "seed": 3})
+    site.service.get(f"/jobs/{job['id']}?wait=20")
+    drawn = Image.open(io.BytesIO(httpx.get(f"{site.service.url}/jobs/{job['id']}/image").content))
+    assert site.pixels(2) == list(drawn.convert("RGB").getchannel("R").tobytes())
+    dialog = site.open_large(3)
+    assert "tiny-diagonal" in dialog.inner_text()
+    site.page.keyboard.press("Escape")
+    with site.page.expect_download() as download:
+        site.view.get_by_role("button", name="Save as one picture").click()
+    download.value.save_as(tmp_path / "both.png")
+    with Image.open(tmp_path / "both.png") as picture:
+        assert picture.width >= 2 * 5 * 8
+
+
+def test_one_model_is_compared_at_several_temperatures(site: Site) -> None:
+    """From cold to hot, in one column the same throws of the dice."""
+    site.open("compare")
+    site.view.get_by_label("What differs").select_option("temperatures")
+    site.view.get_by_label("Model", exact=True).select_option("tiny-cnn")
+    site.fill("n", "1")
+    with site.page.expect_response("**/sample") as made:
+        site.submit()
+    site.view.get_by_role("button", name="Save as one picture").wait_for()
+    assert site.view.locator(".row").count() == 5
+    assert made.value.json()["temperature"] == 0.3

@@ -1,0 +1,71 @@
+"""The first view: a digit that is written before the reader's eyes."""
+
+import re
+
+from tests.browser.site import Site
+
+
+def _canvas(site: Site, x: int, y: int) -> list[int]:
+    """Red, green and blue of a pixel of the digit, of 5 by 6."""
+    return site.view.locator("canvas").first.evaluate(
+        """(node, [x, y]) => [...node.getContext("2d")
+          .getImageData((x + 0.5) * node.width / 5, (y + 0.5) * node.height / 6, 1, 1).data].slice(0, 3)""",
+        [x, y],
+    )
+
+
+def test_digit_is_written_as_the_page_opens(site: Site) -> None:
+    """Pixel by pixel, with the chance of white and the surprise so far, which is the score's in the end."""
+    scores, samples = [], []
+    site.page.on("response", lambda answer: scores.append(answer) if answer.url.endswith("/score") else None)
+    site.page.on("response", lambda answer: samples.append(answer) if answer.url.endswith("/sample") else None)
+    site.page.goto("/")
+    site.view.get_by_text(re.compile("Next, row")).wait_for()
+    place = site.view.get_by_label("Pixel", exact=True)
+    site.view.get_by_role("button", name="Pause").click()
+    place.fill("7")
+    bits = [cost for row in site.service.get(f"/jobs/{scores[0].json()['id']}/score-map")["bits"] for [cost] in row]
+    assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits[:7]):.1f} bits")
+    site.view.get_by_role("button", name="Step").click()
+    assert place.input_value() == "8"
+    said = site.view.locator(".next").inner_text()
+    chance = float(re.fullmatch(r"Next, row 2, column 4: white with ([\d.]+)%", said)[1]) / 100  # pyright: ignore
+    assert min(abs(chance - 2 ** -bits[8]), abs(1 - chance - 2 ** -bits[8])) < 0.001
+    site.view.get_by_label("Speed").fill("3")
+    site.view.get_by_role("button", name="Go on").click()
+    site.view.get_by_text("Finished: all 30 pixels").wait_for()
+    assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits):.1f} bits")
+    colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
+    assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
+    site.view.get_by_role("button", name="Write another").click()
+    site.view.get_by_text(re.compile("Next, row")).wait_for()
+    seeds = {answer.json()["seed"] for answer in samples}
+    assert len(seeds) == 2
+
+
+def test_digit_is_finished_where_the_reader_began_it(site: Site) -> None:
+    """The pen is lifted, and eight endings come that keep what was written; ink can be taken back."""
+    site.page.goto("/")
+    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.view.get_by_role("button", name="Finish mine").click()
+    canvas = site.view.locator("canvas").first
+    with site.page.expect_response("**/complete") as asked:
+        site.click_pixel(canvas, 2, 1, (5, 6))
+    assert asked.value.json()["filled_pixels"] == 20
+    site.wait_for_standing("Eight endings")
+    tops = [site.pixels(i)[:10] for i in range(8)]
+    assert all(top == tops[0] for top in tops)
+    assert tops[0][7] == 255
+    assert _canvas(site, 2, 1) == [255, 255, 255]
+    site.page.keyboard.press("Control+z")
+    site.page.wait_for_function("() => !document.querySelector('#view-watch .tile')")
+    site.view.get_by_role("button", name="Write another").click()
+    site.view.get_by_text(re.compile("Next, row")).wait_for()
+
+
+def test_whoever_wants_no_motion_sees_the_whole_digit(site: Site) -> None:
+    """And steps through it at will."""
+    site.page.emulate_media(reduced_motion="reduce")
+    site.page.goto("/")
+    site.view.get_by_text("Finished: all 30 pixels").wait_for()
+    assert site.view.get_by_role("button", name="Once more").is_visible()
