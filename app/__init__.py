@@ -9,4 +9,5 @@ Of the worker it knows `worker.contract` only; it never imports torch, numpy or 
     store.py           everything said to Redis                          queue_entry.py     the RQ half of a new job
     errors.py          why a request may be refused                      problems.py        what that is called in HTTP
     middleware.py      around every request: id, log line, metrics       gatekeeper.py      who is let in
+    page_files.py      the page's files, typed, tagged, compressed       reference.py       GET /docs
 """

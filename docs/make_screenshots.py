@@ -26,7 +26,8 @@ LIMIT_MS = 60_000
 WRITTEN = 400
 """Pixels of the first digit when its picture is taken."""
 
-RECORDED = {"width": 900, "height": 470}
+RECORDED = {"width": 1000, "height": 560}
+SHOWN = {"x": 0, "y": 72, "width": 1000, "height": 364}
 PIXELS_A_FRAME = 14
 FRAME_MS, LAST_FRAME_MS = 120, 4000
 PHONE_GAP = 24
@@ -77,6 +78,12 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.locator("#view-inspect button.primary").click()
     page.locator("#view-inspect .belief").nth(2).wait_for()
     yield "inspect", page
+    page.goto("/#compare")
+    page.locator("#view-compare [data-field=models] input").first.wait_for()
+    page.locator("#view-compare [data-field=seed] input").first.fill(str(SEED))
+    page.locator("#view-compare button.primary").click()
+    page.get_by_role("button", name="Save as one picture").wait_for()
+    yield "compare", page
     page.goto("/#history")
     page.locator("#view-history li img").first.wait_for()
     yield "history", page
@@ -86,10 +93,14 @@ def record(page: Any) -> None:
     """Every PIXELS_A_FRAME-th moment of the digit that the page writes."""
     page.set_default_timeout(LIMIT_MS)
     count = _watch(page, 0)
+    page.evaluate("scrollTo(0, 0)")
     frames = []
     for written in [*range(0, count, PIXELS_A_FRAME), count]:
-        page.get_by_label("Pixel", exact=True).fill(str(written))
-        frames.append(_shot(page, 0).quantize(24, dither=Image.Dither.NONE))
+        page.locator("#view-watch .place input").evaluate(
+            "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }", written
+        )
+        shot = Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB")
+        frames.append(shot.quantize(24, dither=Image.Dither.NONE))
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
     typer.echo(OUT / "watch.gif")
@@ -115,10 +126,9 @@ def _submit(page: Any, view: str) -> None:
     page.locator(f"#view-{view} .standing").filter(has_text=re.compile("Done")).wait_for()
 
 
-def _shot(page: Any, rest_ms: int = 400) -> Image.Image:
-    page.wait_for_timeout(rest_ms)
-    if rest_ms:
-        page.evaluate("scrollTo(0, 0)")
+def _shot(page: Any) -> Image.Image:
+    page.wait_for_timeout(400)
+    page.evaluate("scrollTo(0, 0)")
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
