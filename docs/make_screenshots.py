@@ -28,7 +28,7 @@ WRITTEN = 400
 
 RECORDED = {"width": 1000, "height": 560}
 SHOWN = {"x": 0, "y": 72, "width": 1000, "height": 364}
-PIXELS_A_FRAME = 14
+PIXELS_A_FRAME = 13
 FRAME_MS, LAST_FRAME_MS = 120, 4000
 PHONE_GAP = 24
 
@@ -100,7 +100,7 @@ def record(page: Any) -> None:
             "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }", written
         )
         shot = Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB")
-        frames.append(shot.quantize(24, dither=Image.Dither.NONE))
+        frames.append(shot.quantize(40, dither=Image.Dither.NONE))
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
     typer.echo(OUT / "watch.gif")
