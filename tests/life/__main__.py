@@ -7,6 +7,7 @@ python -m tests.life --bugs             each bug of bugs.py until it is found; w
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,15 +68,13 @@ def sow(url: str) -> int:
     """Exit status: 1 where a bug was not found."""
     caught: dict[str, page.Caught] = {}
     for bug, sown in BUGS.items():
+        began = time.monotonic()
         with sown():
             seen = found(url, LIVES_FOR_A_BUG)
-        print(
-            f"{bug}: {'not found' if seen is None else seen.promise} ({Life.made} moves)",
-            *(seen.steps if seen else ()),
-            sep="\n    ",
-            flush=True,
-        )
+        took = f"{Life.made} moves, {time.monotonic() - began:.0f} s"
+        print(f"{bug}: {'not found' if seen is None else seen.promise} ({took})", flush=True)
         if seen is not None:
+            print(*seen.steps, sep="\n", flush=True)
             caught[bug] = seen
     page.write(caught)
     return int(len(caught) < len(BUGS))

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import structlog
@@ -16,11 +17,52 @@ from tests.life.world import BrokenPromiseError, World
 
 STEPS_OF_A_LIFE = 50
 
-Steps = list[tuple[str, dict[str, Any]]]
+Move = list[tuple[str, dict[str, Any]]]
+"""Move that are made together."""
 
-_FAULTS = st.sampled_from(["", "", "", *[fault.value for fault in Fault]])
-_AFTER = st.integers(0, 3)
-_WORKER = st.integers(0, 1)
+
+def _overtake(worker: int) -> Move:
+    """The other worker was silent for too long, and this one goes on with its jobs."""
+    return [("wait", {"seconds": 5}), *[(name, {"worker": worker}) for name in ("beat", "recover", "take")]]
+
+
+def _forget(worker: int, rows: int) -> Move:
+    """Rows are written, and then the server comes back without them."""
+    draw = ("draw", {"worker": worker, "rows": rows})
+    return [("save", {}), draw, ("write", {"worker": worker, "fault": Fault.OLDER.value, "after": 0})]
+
+
+WEIGHTS = {
+    "submit": 3, "cancel": 1, "take": 5, "draw": 5, "write": 5, "finish": 3, "beat": 2, "recover": 3, "fail": 0.5,
+    "stop": 0.5, "kill": 0.5, "wait": 3, "arrive": 2, "save": 2, "overtake": 2,
+    "forget": 2,
+}  # fmt: skip
+"""How often each is chosen."""
+COMMANDS = {"submit": 1, "cancel": 2, "take": 4, "write": 4, "finish": 4, "beat": 1, "recover": 9, "stop": 4}
+"""About how many commands each sends: at one of them something may go wrong."""
+FAULTY = 0.3
+
+
+def chosen(seed: int) -> Move:
+    """By chance: hypothesis itself would rather try again what it has just tried."""
+    chance = Random(seed)
+    (name,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+    worker = chance.randrange(2)
+    if name == "overtake":
+        return _overtake(worker)
+    if name == "forget":
+        return _forget(worker, chance.randint(1, 3))
+    arguments: dict[str, Any] = {
+        "submit": {"kind": chance.choice(["sample", "sample", "score"]), "key": chance.random() < 0.3},
+        "cancel": {"job": chance.randrange(4)},
+        "wait": {"seconds": chance.choice([1, 3, 5, 21])},
+        "draw": {"worker": worker, "rows": chance.randint(1, 3)},
+        "arrive": {},
+        "save": {},
+    }.get(name, {"worker": worker})
+    if name in COMMANDS and chance.random() < FAULTY:
+        arguments |= {"fault": chance.choice(list(Fault)).value, "after": chance.randrange(COMMANDS[name])}
+    return [(name, arguments)]
 
 
 class Life(RuleBasedStateMachine):
@@ -50,74 +92,10 @@ class Life(RuleBasedStateMachine):
         finally:
             self.world.close()
 
-    @rule(kind=st.sampled_from(["sample", "score"]), key=st.booleans(), fault=_FAULTS, after=st.integers(0, 0))
-    def submit(self, **arguments: Any) -> None:
-        self._step("submit", **arguments)
-
-    @rule(job=st.integers(0, 3), fault=_FAULTS, after=st.integers(0, 1))
-    def cancel(self, **arguments: Any) -> None:
-        self._step("cancel", **arguments)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=_AFTER)
-    def take(self, **arguments: Any) -> None:
-        self._step("take", **arguments)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=st.integers(0, 0))
-    def beat(self, **arguments: Any) -> None:
-        self._step("beat", **arguments)
-
-    @rule(worker=_WORKER, rows=st.integers(1, 3))
-    def draw(self, **arguments: Any) -> None:
-        self._step("draw", **arguments)
-
-    @rule(worker=_WORKER, rows=st.integers(1, 3), fault=_FAULTS, after=_AFTER)
-    def draw_and_write(self, worker: int, rows: int, fault: str, after: int) -> None:
-        self._step("draw", worker=worker, rows=rows)
-        self._step("write", worker=worker, fault=fault, after=after)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=_AFTER)
-    def overtake(self, worker: int, fault: str, after: int) -> None:
-        """The other worker was silent for too long, and this one goes on with its jobs."""
-        self._step("wait", seconds=5)
-        self._step("beat", worker=worker)
-        self._step("recover", worker=worker)
-        self._step("take", worker=worker, fault=fault, after=after)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=_AFTER)
-    def write(self, **arguments: Any) -> None:
-        self._step("write", **arguments)
-
-    @rule(worker=_WORKER)
-    def fail(self, **arguments: Any) -> None:
-        self._step("fail", **arguments)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=_AFTER)
-    def finish(self, **arguments: Any) -> None:
-        self._step("finish", **arguments)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=_AFTER)
-    def stop(self, **arguments: Any) -> None:
-        self._step("stop", **arguments)
-
-    @rule(worker=_WORKER)
-    def kill(self, **arguments: Any) -> None:
-        self._step("kill", **arguments)
-
-    @rule(worker=_WORKER, fault=_FAULTS, after=st.integers(0, 8))
-    def recover(self, **arguments: Any) -> None:
-        self._step("recover", **arguments)
-
-    @rule(seconds=st.sampled_from([1, 3, 5, 21]))
-    def wait(self, **arguments: Any) -> None:
-        self._step("wait", **arguments)
-
-    @rule()
-    def arrive(self) -> None:
-        self._step("arrive")
-
-    @rule()
-    def save(self) -> None:
-        self._step("save")
+    @rule(seed=st.integers(0, 2**32))
+    def move(self, seed: int) -> None:
+        for name, arguments in chosen(seed):
+            self._step(name, **arguments)
 
 
 @contextlib.contextmanager
@@ -144,7 +122,7 @@ def live(url: str, lives: int, random: bool = True) -> None:
         run_state_machine_as_test(Life, settings=how)
 
 
-def replay(url: str, steps: Steps) -> None:
+def replay(url: str, steps: Move) -> None:
     """The same moves again. Raises BrokenPromiseError."""
     with clock_by_hand(), silent():
         world = World(url)
@@ -155,7 +133,7 @@ def replay(url: str, steps: Steps) -> None:
             world.close()
 
 
-def shortened(url: str, steps: Steps, promise: str) -> Steps:
+def shortened(url: str, steps: Move, promise: str) -> Move:
     """As few of these moves as still break the promise: leaving out halves, then quarters, down to single moves."""
     size = len(steps)
     while size > 1:
@@ -170,7 +148,7 @@ def shortened(url: str, steps: Steps, promise: str) -> Steps:
     return steps
 
 
-def broken_by(url: str, steps: Steps) -> str | None:
+def broken_by(url: str, steps: Move) -> str | None:
     """The promise that these moves break."""
     try:
         replay(url, steps)

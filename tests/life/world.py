@@ -218,7 +218,7 @@ class World:
     def _forget(self) -> None:
         self.known = copy.deepcopy(self._durable)
         for worker in self.workers:
-            worker.leases.clear()
+            worker.leases = dict.fromkeys(worker.leases, 0)
 
     def _move(self, line: Line, what: Any, fault: str, after: int) -> None:
         line.arm(Fault(fault) if fault else None, after)
