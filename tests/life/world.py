@@ -1,0 +1,419 @@
+"""An API, two workers and a server, as one thread moves them; and what must hold of their jobs after each move.
+
+All is real but the network, threads and the clock: the API's `Store`, RQ's worker, `Held`, `Beginning`, `Publisher`,
+`Ending` and `Recovery`, and their scripts.
+"""
+
+import asyncio
+import contextlib
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq.exceptions import DequeueTimeout
+
+from app.imaging.given import GivenPixels
+from app.queue_entry import queue_key
+from app.store import Store
+from tests.life.faults import CLOCK, Fault, Line, Server
+from worker.contract import keys
+from worker.contract.events import TERMINAL_EVENT, row_entry
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds import JobKind
+from worker.contract.submission import SubmissionAnswer, SubmissionTerms
+from worker.jobs.ledger import OPEN, Answer, Batch, Ledger, Opened, Settled, Unclaimed
+from worker.jobs.publisher import Publisher
+from worker.orders.claims import SUCCEEDED, Claim, Outcome, failed
+from worker.orders.faults import drawing_failed
+from worker.queue.beginning import Beginning
+from worker.queue.ending import Ending
+from worker.queue.held import Held
+from worker.queue.recovery import Recovery
+from worker.queue.rq_worker import RqWorker
+from worker.queue.taking import Taking
+
+ROWS = 3
+MAX_JOBS = 4
+PASSES_TO_END = 12
+"""After the last fault every job has ended when so many new workers have looked for work."""
+
+_SIZE: dict[str, Any] = {"model": "m", "digest": "d", "seed": 1, "n": 1, "temperature": 1.0}
+_SHAPE = {"height": ROWS, "width": 2, "channels": 1}
+_INTERMEDIATE = f"{queue_key()}:intermediate"
+_STARTED = f"rq:wip:{keys.QUEUE}"
+
+
+class BrokenPromiseError(AssertionError):
+    """What must hold and does not."""
+
+
+def promise(kept: bool, what: str) -> None:
+    if not kept:
+        raise BrokenPromiseError(what)
+
+
+def row_of(y: int) -> str:
+    return row_entry(0, y, bytes([y, 2 * y]))
+
+
+@dataclass
+class Known:
+    """What clients were told."""
+
+    accepted: set[str] = field(default_factory=set)
+    ended: dict[str, bytes] = field(default_factory=dict)
+    by_key: set[str] = field(default_factory=set)
+
+
+class JudgedLedger(Ledger):
+    """Watches who writes."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+        self._watch = line.server.redis
+
+    def _owner(self, job_id: str) -> bytes | None:
+        return self._watch.hget(keys.job(job_id), "owner")
+
+    def open(self, job_id: str, token: str) -> Opened | Unclaimed:
+        opened = super().open(job_id, token)
+        if isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
+            promise(self._owner(job_id) in (token.encode(), None), "a claim that is given makes its worker the owner")
+        return opened
+
+    def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
+        owners = [self._owner(batch.claim.job_id) for batch in batches]
+        answers = super().append(batches)
+        for batch, owner, answer in zip(batches, owners, answers, strict=True):
+            if answer is Answer.OK:
+                promise(owner == batch.claim.token.encode(), "only the owner of the newest claim writes rows")
+        return answers
+
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
+        owner, status = self._watch.hmget(keys.job(job_id), "owner", "status")
+        settled = super().settle(job_id, token, outcome)
+        if settled is Settled.ENDED:
+            promise(status in OPEN, "a job ends once")
+            promise(token in ("", (owner or b"").decode()), "only the owner of the newest claim ends a job")
+        return settled
+
+    def release(self, claim: Claim) -> bool:
+        owner = self._owner(claim.job_id)
+        released = super().release(claim)
+        promise(not released or owner == claim.token.encode(), "only the owner of the newest claim gives a job back")
+        return released
+
+
+class Worker:
+    """One worker's process; also the `admission` of its own jobs."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.line = Line.to(server)
+        rq = RqWorker(keys.QUEUE, self.line, name)
+        rq.register_birth()
+        self.held = Held(rq, 3)
+        self.ledger = JudgedLedger(self.line)
+        self.ending = Ending(rq, self.held, self.ledger.release)
+        self.publisher = Publisher(self.ledger, self._stopped, lambda claim, end: self.closed.append((claim, end)))
+        self.taking = Taking(rq, self.held, self)  # type: ignore[arg-type]
+        self.beginning = Beginning(rq, self.held, self.ending, self)  # type: ignore[arg-type]
+        self.recovery = Recovery(self.line)
+        self.closed: list[tuple[Claim, Outcome]] = []
+        self.drawing: dict[str, range] = {}
+        """Of each claim, the rows that are still to be drawn."""
+        self.leases: dict[str, int] = {}
+        """Of each execution, how long its lease was last granted or renewed for."""
+
+    def ours(self, job_ids: Sequence[str]) -> list[bool]:
+        return [True] * len(job_ids)
+
+    def open(self, job_id: str, token: str) -> bool:
+        opened = self.ledger.open(job_id, token)
+        if isinstance(opened, Unclaimed):
+            return False
+        self.publisher.open(opened.claim)
+        self.drawing[token] = range(opened.claim.last_seq, JobSpec.read(opened.spec_json).rows_total)
+        return True
+
+    def refuse(self, job_id: str, outcome: Outcome) -> None:
+        self.ledger.settle(job_id, "", outcome)
+
+    def _stopped(self, token: str) -> None:
+        self.drawing.pop(token, None)
+
+    def take(self) -> None:
+        job = self.taking._take_queued()
+        if job is not None:
+            self.beginning.begin(job)
+
+    def draw(self, rows: int) -> None:
+        """The next rows of the oldest claim; behind the last one it ends."""
+        for token, left in list(self.drawing.items())[:1]:
+            self.publisher.publish({token: [row_of(y) for y in left[:rows]]})
+            self.drawing[token] = left[rows:]
+            if not left[rows:]:
+                self.end(SUCCEEDED)
+
+    def end(self, outcome: Outcome) -> None:
+        for token in list(self.drawing)[:1]:
+            self.publisher.end(token, outcome)
+            del self.drawing[token]
+
+    def write(self) -> None:
+        if self.publisher._has_work():
+            self.publisher._turn()
+
+    def finish(self) -> None:
+        if self.closed:
+            claim, outcome = self.closed[0]
+            self.ending.finish(claim.token, outcome)
+            self.closed.pop(0)
+
+
+class _Awaited:
+    """A line as the API speaks to it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def execute_command(self, *words: Any) -> Any:
+        return self._line.execute_command(*words)
+
+
+class World:
+    """`steps` are all moves so far, so that they can be made again."""
+
+    def __init__(self, url: str) -> None:
+        self.known, self._durable = Known(), Known()
+        self.server = Server(url, self._forget)
+        self._redis = self.server.redis
+        self._api = Line.to(self.server)
+        self._store = Store("redis://nowhere", 60)
+        self._store._redis = _Awaited(self._api)
+        self._runner = asyncio.Runner()
+        self._ids: list[str] = []
+        self._failing: set[str] = set()
+        self._recoveries = 0
+        self._names = 0
+        self.workers = [self._new_worker(), self._new_worker()]
+        self.steps: list[tuple[str, dict[str, Any]]] = []
+
+    def close(self) -> None:
+        self._runner.close()
+        self._redis.close()
+
+    def step(self, name: str, **arguments: Any) -> None:
+        """One move, and what must hold then."""
+        self.steps.append((name, arguments))
+        getattr(self, name)(**arguments)
+        self.check()
+
+    def _new_worker(self) -> Worker:
+        self._names += 1
+        return Worker(self.server, f"w{self._names}")
+
+    def _forget(self) -> None:
+        self.known = copy.deepcopy(self._durable)
+        for worker in self.workers:
+            worker.leases = dict.fromkeys(worker.leases, 0)
+
+    def _move(self, line: Line, what: Any, fault: str, after: int) -> None:
+        line.arm(Fault(fault) if fault else None, after)
+        try:
+            what()
+        except (RedisError, DequeueTimeout):
+            pass
+        finally:
+            line.arm(None, 0)
+
+    # What clients do
+
+    def submit(self, kind: str, key: bool, fault: str = "", after: int = 0) -> None:
+        if len(self._ids) < MAX_JOBS:
+            self._ids.append(f"job{len(self._ids) + 1}")
+            self._move(self._api, lambda: self._submit(self._ids[-1], JobKind(kind), key), fault, after)
+
+    def _submit(self, job_id: str, kind: JobKind, key: bool) -> None:
+        terms = SubmissionTerms(
+            client="c", owner="c", rate=1e6, burst=10**6, client_jobs=100, queue=queue_key(), queue_jobs=100,
+            queue_work=10**9, idempotency="key" if key else "", body="body",
+        )  # fmt: skip
+        spec = JobSpec(id=job_id, kind=kind, **_SIZE, **_SHAPE)
+        given = GivenPixels(bytes(2 * ROWS)) if kind is JobKind.SCORE else None
+        known = self.known
+        answer, words = self._runner.run(self._store.submit(terms, spec, given, keys.QUEUE, False))
+        promise(answer in (SubmissionAnswer.ACCEPTED, SubmissionAnswer.AGAIN), "a job is accepted")
+        accepted = words[0].decode() if answer is SubmissionAnswer.AGAIN else job_id  # type: ignore[union-attr]
+        known.accepted.add(accepted)  # which is forgotten if the server has come back older meanwhile
+        if key:
+            known.by_key.add(accepted)
+
+    def cancel(self, job: int, fault: str = "", after: int = 0) -> None:
+        if self._ids:
+            self._move(self._api, lambda: self._cancel(self._ids[job % len(self._ids)]), fault, after)
+
+    def _cancel(self, job_id: str) -> None:
+        before = self._redis.hget(keys.job(job_id), "status")
+        said = self._runner.run(self._store.cancel(job_id))
+        expected = {None: "missing", b"queued": "canceled", b"running": "canceling"}.get(before, "settled")
+        promise(said == expected, "a cancel says what it did, also when it is sent again")
+
+    # What workers do
+
+    def take(self, worker: int, fault: str = "", after: int = 0) -> None:
+        w = self.workers[worker]
+        if self._redis.llen(queue_key()) and len(w.held) < 3:
+            self._move(w.line, w.take, fault, after)
+            self._note_leases(w, renewed=False)
+
+    def beat(self, worker: int, fault: str = "", after: int = 0) -> None:
+        w = self.workers[worker]
+        self._move(w.line, lambda: (w.held.beat(w.line), self._note_leases(w, renewed=True)), fault, after)
+
+    def _note_leases(self, worker: Worker, renewed: bool) -> None:
+        """Of all that the worker holds, or only of what it has just taken."""
+        now = self.server.now
+        for execution in worker.held.all():
+            is_meant = renewed or execution.composite_key not in worker.leases
+            if is_meant and self._redis.zscore(_STARTED, execution.composite_key) is not None:
+                worker.leases[execution.composite_key] = now + keys.LEASE_S
+
+    def draw(self, worker: int, rows: int) -> None:
+        self.workers[worker].draw(rows)
+
+    def write(self, worker: int, fault: str = "", after: int = 0) -> None:
+        self._move(self.workers[worker].line, self.workers[worker].write, fault, after)
+
+    def fail(self, worker: int) -> None:
+        w = self.workers[worker]
+        self._failing |= {execution.job_id for execution in w.held.all() if execution.id in w.drawing}
+        w.end(failed(drawing_failed(ValueError("x"))))
+
+    def finish(self, worker: int, fault: str = "", after: int = 0) -> None:
+        self._move(self.workers[worker].line, self.workers[worker].finish, fault, after)
+
+    def stop(self, worker: int, fault: str = "", after: int = 0) -> None:
+        """As on SIGTERM: what is under way goes back to the queue."""
+        self._move(self.workers[worker].line, self.workers[worker].ending.give_all_back, fault, after)
+        self.kill(worker)
+
+    def kill(self, worker: int) -> None:
+        self.workers[worker] = self._new_worker()
+
+    def recover(self, worker: int, fault: str = "", after: int = 0) -> None:
+        """A pass over what dead workers left; it takes nothing from the living."""
+        self._recoveries += 1
+        self.workers[worker].recovery._swept_long_at = float("-inf")
+        self._move(self.workers[worker].line, self.workers[worker].recovery.run_once, fault, after)
+        now = self.server.now
+        for w in self.workers:
+            for execution in w.held.all():
+                member = execution.composite_key
+                if w.leases.get(member, 0) > now:
+                    promise(self._redis.zscore(_STARTED, member) is not None, "a lease that is renewed is not lost")
+
+    # What happens to all
+
+    def wait(self, seconds: int) -> None:
+        self._redis.incrby(CLOCK, seconds)
+        if seconds >= keys.LEASE_S:
+            self._redis.delete(keys.recovery_lock(keys.QUEUE))  # its lifetime is by the server's own clock
+
+    def arrive(self) -> None:
+        """A command that was on its way is carried out."""
+        if self.server.late:
+            with contextlib.suppress(RedisError):
+                self.server.late.pop(0)()
+
+    def save(self) -> None:
+        """What the server holds now is durable."""
+        self.server.keep()
+        self._durable = copy.deepcopy(self.known)
+
+    def settle_down(self) -> None:
+        """No more faults: every job ends, by workers that are new."""
+        while self.server.late:
+            self.arrive()
+        for _ in range(PASSES_TO_END):
+            self.kill(0)
+            self.kill(1)
+            self.wait(21)
+            self.recover(0)
+            while self._redis.llen(queue_key()):
+                self.take(0)
+                while self.workers[0].drawing or self.workers[0].publisher._has_work() or self.workers[0].closed:
+                    self.draw(0, ROWS)
+                    self.write(0)
+                    self.finish(0)
+            self.check()
+            if self._is_over():
+                break
+        for job_id in self._ids:
+            status = self._redis.hget(keys.job(job_id), "status")
+            promise(status not in OPEN, "every accepted job ends")
+        promise(self._is_over(), "what has ended leaves the queue")
+
+    def _is_over(self) -> bool:
+        lists = queue_key(), _INTERMEDIATE, _STARTED, keys.OPEN
+        return not self._redis.exists(*lists)
+
+    # What must hold
+
+    def check(self) -> None:
+        open_jobs: dict[str, dict[bytes, bytes]] = {}
+        pipeline = self._redis.pipeline()
+        for job_id in self._ids:
+            pipeline.hgetall(keys.job(job_id))
+            pipeline.xrange(keys.events(job_id))
+        found = pipeline.execute()
+        for job_id, record, events in zip(self._ids, found[::2], found[1::2], strict=True):
+            promise(bool(record) or job_id not in self.known.accepted, "an accepted job is there")
+            if not record:
+                promise(not events, "there are no rows without a job")
+                continue
+            self._check_job(job_id, record, events)
+            if record[b"status"] in OPEN:
+                open_jobs[job_id] = record
+        self._check_books(open_jobs)
+        promise(len(self.known.by_key) <= 1, "an Idempotency-Key makes one job")
+
+    def _check_job(self, job_id: str, record: dict[bytes, bytes], events: Sequence[Any]) -> None:
+        status, total = record[b"status"], int(record[b"rows_total"])
+        ids = [event_id for event_id, _ in events]
+        promise(ids == [b"%d-0" % (i + 1) for i in range(len(ids))], "events are numbered 1, 2, 3 without a gap")
+        rows = [fields[b"data"].decode() for _, fields in events if fields[b"type"] == b"row"]
+        promise(rows == [row_of(y) for y in range(len(rows))] and len(rows) <= total, "each row comes once, in order")
+        ends = [fields[b"type"].decode() for _, fields in events[len(rows) :]]
+        expected = [] if status in OPEN else [TERMINAL_EVENT[JobStatus(status.decode())].value]
+        promise(ends == expected, "the last event says how the job ended, and is the only one")
+        promise(int(record[b"last_seq"]) == len(events), "record and stream agree")
+        promise(int(record[b"rows_done"]) == len(rows), "record and stream agree")
+        promise(status != b"succeeded" or len(rows) == total, "a job that succeeded has all its rows")
+        promise(self.known.ended.get(job_id, status) == status, "an end is final")
+        promise(status != b"failed" or job_id in self._failing or self._recoveries > keys.CRASHES_FORGIVEN,
+                "a job fails only where its model fails, or its workers die")  # fmt: skip
+        if status not in OPEN:
+            self.known.ended[job_id] = status
+
+    def _check_books(self, open_jobs: dict[str, dict[bytes, bytes]]) -> None:
+        pipeline = self._redis.pipeline()
+        pipeline.zrange(keys.OPEN, 0, -1)
+        pipeline.hmget(keys.LOAD, "work", "room", "of:c")
+        pipeline.hgetall(keys.ROOM)
+        pipeline.lrange(queue_key(), 0, -1)
+        tickets, (work, room, count), rooms, queue = pipeline.execute()
+        booked = sorted(ticket.split(b":")[1].decode() for ticket in tickets)
+        promise(booked == sorted(open_jobs) and int(count or 0) == len(booked), "the books list the open jobs")
+        left = sum(int(r[b"work"]) - _drawn(int(r[b"work"]), r) for r in open_jobs.values())
+        promise(int(work or 0) == left, "the books know what work is left")
+        promise({name.decode() for name in rooms} == set(booked), "room is reserved for open jobs, and no others")
+        promise(int(room or 0) == sum(map(int, rooms.values())), "reserved room adds up")
+        promise(max(Counter(queue).values(), default=0) <= 2, "a job does not fill the queue")
+
+
+def _drawn(work: int, record: dict[bytes, bytes]) -> int:
+    total = int(record[b"rows_total"])
+    return work * int(record[b"rows_done"]) // total if total else 0
