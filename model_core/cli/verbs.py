@@ -171,8 +171,9 @@ def _train_command(config: Path, changes: list[str], processes: int) -> str:
     """What a card says of how to train it again; where the data lay, and what was printed, is nobody else's matter."""
     kept = [change for change in changes if not change.startswith(("data.path", "output."))]
     options = [word for change in kept for word in ("--set", change)]
+    recipe = f"configs/{config.name}" if config.is_absolute() or ".." in config.parts else config.as_posix()
     options += ["--processes", str(processes)] if processes > 1 else []
-    return shlex.join(["pixelrnn", "train", f"configs/{config.name}", *options])
+    return shlex.join(["pixelrnn", "train", recipe, *options])
 
 
 def _nats(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self, get_args
 
@@ -18,7 +19,11 @@ from model_core.errors import DataError
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """A .npy or .npz of bytes 0..255. An array that is not named after a split is split by hash of its images."""
+    """A .npy or .npz of bytes. An array that is not named after a split is split by hash of its images.
+
+    Bytes are pixels 0..255, unless no byte of the file is larger than V-1: then they are values already, as in an array
+    of 0 and 1 for a network of two values.
+    """
 
     path: Path
     options: ReadOptions
@@ -32,23 +37,26 @@ class ArrayFile:
     def description(self) -> str:
         """The file's name, and who split it."""
         split = "its own splits" if self._has_splits() else HASHED_SPLIT
-        return f"{self.path.name}, bytes mapped to the network's values, {split}"
+        return f"{self.path.name}, bytes 0 to {self._largest()} as the network's values, {split}"
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError for other types or shapes, or a split that the archive lacks."""
         array = self._array(split)
         shape = _image_shape(array)
         state = self.path.stat()
-        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, config.values]
+        are_values = self._largest() < config.values
+        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, config.values, are_values]
         place, name = self.options.cache_dir, self.path.stem
 
+        def values_of(block: Pixels) -> Values:
+            return _channels_first(block) if are_values else quantise(_channels_first(block), config.values)
+
         def own_blocks() -> Iterator[Values]:
-            for block in array.blocks():
-                yield quantise(_channels_first(block), config.values)
+            yield from map(values_of, array.blocks())
 
         def hashed_blocks() -> Iterator[tuple[Split, Values]]:
             for block in array.blocks():
-                values, splits = quantise(_channels_first(block), config.values), _splits_of(block)
+                values, splits = values_of(block), _splits_of(block)
                 for each in get_args(Split):
                     yield each, values[splits == each]
 
@@ -58,6 +66,17 @@ class ArrayFile:
 
     def _has_splits(self) -> bool:
         return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(archive_keys(self.path))
+
+    def _largest(self) -> int:
+        """The largest byte of all splits: those of a file are read alike."""
+        keys = set(archive_keys(self.path)) & set(get_args(Split)) if self._has_splits() else {None}
+        arrays = [StoredArray(self.path, key) if key else self._array("train") for key in sorted(keys, key=str)]
+        largest = 0
+        for block in chain.from_iterable(array.blocks() for array in arrays):
+            largest = max(largest, int(block.max(initial=0)))
+            if largest == 255:
+                break
+        return largest
 
     def _array(self, split: Split) -> StoredArray:
         if self.path.suffix == ".npy":

@@ -21,14 +21,14 @@ _BROKEN = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipF
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of bytes on disk: the file, and its name in there when the file is an archive."""
+    """One array of bytes or booleans on disk: the file, and its name in there when the file is an archive."""
 
     path: Path
     key: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """DataError unless it is an array of bytes in C order."""
+        """DataError unless it is an array of bytes or booleans in C order."""
         with self._opened() as file:
             return self._header(file)
 
@@ -49,8 +49,8 @@ class StoredArray:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-        if dtype != np.uint8 or fortran or not shape:
-            raise DataError(f"{self}: expected an array of bytes (uint8) in C order, not {dtype} {shape}")
+        if dtype not in (np.uint8, np.bool_) or fortran or not shape:
+            raise DataError(f"{self}: expected an array of bytes (uint8) or booleans in C order, not {dtype} {shape}")
         return shape
 
     @contextmanager

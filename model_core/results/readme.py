@@ -32,7 +32,7 @@ def models_table(cards: Sequence[Card]) -> list[str]:
         if card.scores.get("split") != "test":
             continue
         table = _table_of(card)
-        unit = table.unit if table else "bits_per_dim"
+        unit = table.unit if table else "nats" if card.config.values == 2 else "bits_per_dim"
         measured = f"{score_of(card, unit)} {UNITS[unit]}"
         cells = (f"`{card.name}`", describe_model(card), _data(card), measured, _paper(card, table))
         rows.append((TABLES.index(table) if table else len(TABLES), card.scores[unit], f"| {' | '.join(cells)} |"))

@@ -35,7 +35,7 @@ class RunImages:
     def description(self) -> str:
         """What a card says of the data."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
-        return dataset.description
+        return f"{self._data.title}: {dataset.description}" if self._data.title else dataset.description
 
     def train(self) -> Values:
         """uint8 (N, C, H, W) as they lie on the disk: a batch is turned when it is read. DataError when they cannot be

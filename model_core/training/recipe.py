@@ -44,6 +44,8 @@ class DataSection(_Section):
     """Where the images are. Limits take images spread evenly over a split; 0 takes all."""
 
     path: Path
+    title: str = ""
+    """What the model's card calls the data, before the name of the file and how it was read."""
     train_images: int = Field(default=0, ge=0)
     valid_images: int = Field(default=0, ge=0)
     resize: Resize = "lanczos"

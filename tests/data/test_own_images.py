@@ -206,6 +206,30 @@ def test_an_archive_keeps_its_own_splits(tmp_path: Path, options: ReadOptions) -
         read_dataset(tmp_path / "own.npz", "valid", GREY, options)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.bool_])
+def test_an_array_of_values_is_taken_as_it_is(tmp_path: Path, options: ReadOptions, kind: type) -> None:
+    """0 and 1 are the values of a network of two, not two shades of black; the splits of a file are read alike."""
+    binary = GREY.with_overrides(values=2)
+    images = np.random.default_rng(0).integers(0, 2, (40, 4, 4)).astype(kind)
+    np.savez(tmp_path / "own.npz", train=images, test=np.zeros((2, 4, 4), kind))
+    assert (read_dataset(tmp_path / "own.npz", "train", binary, options)[:, 0] == images).all()
+    np.savez(tmp_path / "mixed.npz", train=images, test=np.full((2, 4, 4), 255, np.uint8))
+    assert not read_dataset(tmp_path / "mixed.npz", "train", binary, options).any()
+    np.save(tmp_path / "one.npy", images)
+    assert sum(read_dataset(tmp_path / "one.npy", split, binary, options).sum() for split in SPLITS) == images.sum()
+    assert "bytes 0 to 1 as" in open_dataset(tmp_path / "one.npy").description
+
+
+def test_bytes_are_pixels_when_one_is_no_value(tmp_path: Path, options: ReadOptions) -> None:
+    """A byte that the network has no value for makes the whole file one of pixels."""
+    images = np.zeros((20, 4, 4), np.uint8)
+    images[0, 0, 0] = 4
+    np.savez(tmp_path / "own.npz", train=images)
+    for values, expected in ((4, 0), (5, 4)):
+        read = read_dataset(tmp_path / "own.npz", "train", GREY.with_overrides(values=values), options)
+        assert read.max() == expected
+
+
 @pytest.mark.parametrize(
     "array",
     [np.zeros((5, 4, 4)), np.zeros((5, 4, 4, 2), np.uint8), np.zeros((5, 16), np.uint8), np.zeros((), np.uint8),

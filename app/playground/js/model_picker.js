@@ -46,7 +46,7 @@ export class ModelPicker {
 
   /** @param {Model[]} models */
   #offer(models) {
-    const able = models.filter((model) => model.can.includes(this.#kind)).sort(byScore);
+    const able = models.filter((model) => model.can.includes(this.#kind)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
     this.#isOffered = true;
     const wanted = this.model?.name ?? this.#wanted;
@@ -110,9 +110,19 @@ export class ModelPicker {
   }
 }
 
-/** The best first; those that were never measured last. @param {Model} one @param {Model} other */
-function byScore(one, other) {
-  return (one.test_bits_per_dim ?? 99) - (other.test_bits_per_dim ?? 99);
+/**
+ * Two values before many, then the data that most models know, since scores compare only on the same data; the best
+ * first, those that were never measured last.
+ *
+ * @param {Model[]} models
+ * @returns {(one: Model, other: Model) => number}
+ */
+function inOrder(models) {
+  /** @param {Model} model */
+  const others = (model) => models.filter(({ data }) => data === model.data).length;
+  /** @param {Model} model */
+  const score = (model) => model.test_bits_per_dim ?? 99;
+  return (one, other) => one.values - other.values || others(other) - others(one) || score(one) - score(other);
 }
 
 /** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */

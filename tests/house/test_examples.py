@@ -1,0 +1,82 @@
+"""Each folder of examples/, at a tiny size: the data from nothing, the recipe, the served model, the script."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFont
+
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+from tests.house.running import Up
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def script(name: str) -> ModuleType:
+    """One of the examples' scripts, as a module."""
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def trained(example: str, data: Path, models: Path) -> None:
+    """An example's recipe on this data, with a network of one narrow layer and for one epoch, published."""
+    tiny = ["network.layers=1", "network.hidden=4", "network.head=4", "training.epochs=1", "training.warmup=1"]
+    quiet = ["output.samples=0", "output.tensorboard=false"]
+    recipe = Recipe.load(EXAMPLES / example / "recipe.toml", [f"data.path={data}", *tiny, *quiet])
+    assert train(RunRequest(recipe, models.parent / "runs" / example, publish_to=models)).finished
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the data of each example, and models/ with its model."""
+    root = tmp_path_factory.mktemp("examples")
+    counts = script("characters/glyphs").write(root / "characters.npz", ImageFont.load_default(16), 0x21, 0x17E)
+    assert sum(counts.values()) == 0x17E - 0x21 + 1
+    trained("characters", root / "characters.npz", root / "models")
+    return root
+
+
+@pytest.fixture(scope="module")
+def url(tiny: Path, tmp_path_factory: pytest.TempPathFactory):
+    """The service with the examples' models."""
+    running = Up(tmp_path_factory.mktemp("data"), tiny / "models")
+    running.wait_until_ready()
+    yield running.url
+    running.output()
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, tiny: Path, out: Path, *arguments: str) -> None:
+    """A script's main, as from the command line."""
+    monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tiny / "models"))
+    monkeypatch.setattr("sys.argv", [name, *arguments, "--out", str(out)])
+    script(name).main()
+
+
+def test_characters(
+    tiny: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Letters stand for ideographs: they are drawn, looked up, completed and scored, and three pictures are written."""
+    run("characters/explore", monkeypatch, tiny, tmp_path, str(tiny / "characters.npz"), "--url", url, "--n", "2")
+    said = capsys.readouterr().out
+    for words in ("of 2 drawings are real", "effective sample size", "least surprising", "most surprising"):
+        assert words in said
+    for name in ("drawn", "completed", "surprising"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert len(np.unique(np.asarray(picture))) >= 2
+
+
+def test_a_real_character_is_found() -> None:
+    """What nobody else draws is nearest to itself, at no distance."""
+    explore = script("characters/explore")
+    glyphs = np.random.default_rng(0).integers(0, 2, (20, 16, 16)).astype(np.uint8)
+    found, apart = explore.nearest(glyphs[7], glyphs)
+    assert found[0] == 7
+    assert apart[0] == 0
+    assert apart[1] > 0
