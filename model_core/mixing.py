@@ -1,11 +1,13 @@
 """Several published networks as one model: their even mixture."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from model_core.card import Card, CardMember
 from model_core.errors import ConfigError
-from model_core.models import Model, save_model
+from model_core.models import Member, Model, save_model
+from model_core.orientation import check_orientation
 
 MIXED_WEIGHTS = "weights-{}.safetensors"
 
@@ -23,6 +25,22 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
     members = tuple(_card_member(model) for model in models)
     card = Card(first.name, first.config, sum(model.card.parameters for model in models), first.data, members=members)
     return save_model(Model(tuple(model.members[0] for model in models), card), directory)
+
+
+def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
+    """The same weights as models of images in these orientations: for data that has no direction, like floor plans.
+
+    Their cards say which orientation the weights were trained in, and have no score. ModelError when the model is a
+    mixture, ConfigError for an orientation that there is not.
+    """
+    origin = model.members[0].orientation
+    training = {**model.card.training, "valid_nats": None, "turned_from": origin}
+    card = replace(model.card, training=training, scores={}, members=())
+    config = model.config
+    return [
+        Model((Member(model.network, check_orientation(name, config.height, config.width)),), card, model.device)
+        for name in orientations
+    ]
 
 
 def _ingredients(models: Sequence[Model]) -> list[Model]:

@@ -74,15 +74,24 @@ def publish(
 def mix(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The mixture's name.")],
     members: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of one network each.")],
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIENTATION", help="Take the first model's weights for images turned so, too."),
+    ] = None,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Make one model of several: the even mixture of networks that were trained on differently turned images."""
+    """Make one model of several: the even mixture of networks that were trained on differently turned images.
+
+    Where images have no direction, like floor plans seen from above, one training is enough: --also rotate_180.
+    """
     from model_core.mixing import mix as write
+    from model_core.mixing import turned
     from model_core.models import check_name, default_models_dir, load_model
 
     check_name(name)
     directory = (models_dir or default_models_dir()) / name
-    card = write([load_model(member, models_dir=models_dir) for member in members], directory)
+    models = [load_model(member, models_dir=models_dir) for member in members]
+    card = write([*models, *turned(models[0], also or [])], directory)
     typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)
 
 

@@ -172,7 +172,9 @@ def _validated(training: dict[str, Any]) -> Iterator[str]:
 def _member(member: CardMember) -> str:
     scores = ("validation", member.valid_nats), ("test", member.test_nats)
     measured = [f"{nats:.2f} nats on {split}" for split, nats in scores if nats is not None]
-    return f"member of images turned by {member.orientation}: " + ", ".join([f"{member.images:,} images", *measured])
+    origin = member.training.get("turned_from")
+    trained = f"the weights of the member {origin}" if origin else f"{member.images:,} images"
+    return f"member of images turned by {member.orientation}: " + ", ".join([trained, *measured])
 
 
 def _measured(card: Card) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.image_request import ImageRequest
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
-from model_core.mixing import mix
+from model_core.mixing import mix, turned
 from model_core.models import Member, Model
 from model_core.orientation import ORIENTATIONS, Orientation, turn, turn_back
 from model_core.sampling.model_engine import Engine
@@ -198,6 +199,19 @@ def test_a_better_member_takes_its_place_in_a_mixture(singles: list[Model], tmp_
     ]
     weights = load_model(tmp_path / "four").members[-1].network.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in better.members[0].network.state_dict().items())
+
+
+def test_one_training_gives_all_orders(singles: list[Model], tmp_path: Path) -> None:
+    """The weights of a network, turned, are members too, and the card says whose they are."""
+    first = singles[0]
+    mix([first, *turned(first, ["rotate_180"])], tmp_path / "both")
+    both = load_model(tmp_path / "both")
+    images = torch.randint(0, first.config.values, (2, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    expected = torch.stack([log_likelihood(first, images), log_likelihood(first, images.flip((-2, -1)))])
+    assert torch.allclose(log_likelihood(both, images), expected.logsumexp(0) - math.log(2), atol=1e-4)
+    assert both.card.members[1].training["turned_from"] == "none"
+    with pytest.raises(ConfigError, match="unknown orientation"):
+        turned(first, ["sideways"])
 
 
 def test_what_cannot_be_mixed_is_refused(singles: list[Model], mixture: Model, tmp_path: Path) -> None:
