@@ -92,7 +92,8 @@ def main() -> None:
     said, free = np.concatenate(cells, 1)
     for low in np.arange(10) / 10:
         inside = (said >= low) & ((said < low + 0.1) | (low == 0.9))
-        print(f"| {said[inside].mean():.3f} | {free[inside].mean():.3f} | {inside.sum():,} |")
+        if inside.any():
+            print(f"| {said[inside].mean():.3f} | {free[inside].mean():.3f} | {inside.sum():,} |")
 
 
 if __name__ == "__main__":

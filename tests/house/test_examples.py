@@ -1,6 +1,7 @@
 """Each folder of examples/, at a tiny size: the data from nothing, the recipe, the served model, the script."""
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,9 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:  # as where Python runs a script: its own folder comes first
+        patch.syspath_prepend(str((EXAMPLES / name).parent))
+        spec.loader.exec_module(module)
     return module
 
 
@@ -40,6 +43,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     counts = script("characters/glyphs").write(root / "characters.npz", ImageFont.load_default(16), 0x21, 0x17E)
     assert sum(counts.values()) == 0x17E - 0x21 + 1
     trained("characters", root / "characters.npz", root / "models")
+    plans = script("maps/floor_plans").different_plans(28, seed=1)
+    np.savez(root / "plans.npz", train=plans[:20], valid=plans[20:24], test=plans[24:])
+    trained("maps", root / "plans.npz", root / "models")
     return root
 
 
@@ -80,3 +86,53 @@ def test_a_real_character_is_found() -> None:
     assert found[0] == 7
     assert apart[0] == 0
     assert apart[1] > 0
+
+
+def test_maps(
+    tiny: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan that was seen in part is completed, the next viewpoint chosen, and the picture written."""
+    run("maps/explore", monkeypatch, tiny, tmp_path, str(tiny / "plans.npz"), "--url", url, "--particles", "2")
+    assert capsys.readouterr().out.count("look next from") == 3
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.size == (7 * 36 * 4, 3 * 36 * 4)
+
+
+def test_maps_are_measured(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has every method, and the calibration counts each unseen cell once."""
+    monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tiny / "models"))
+    monkeypatch.setattr("sys.argv", ["measure", str(tiny / "plans.npz"), "--plans", "1", "--particles", "2"])
+    measure, robot = script("maps/measure"), script("maps/robot")
+    measure.main()
+    said = capsys.readouterr().out
+    for method in ("mean map", "nearest seen cell", "clamp", "posterior"):
+        assert f"{method} |" in said
+    with np.load(tiny / "plans.npz") as data:
+        seen, _ = robot.observe(data["test"][0], np.random.default_rng([7, 0]))
+    counted = sum(int(line.split("|")[3].replace(",", "")) for line in said.splitlines() if line.startswith("| 0."))
+    assert counted == (~seen).sum()
+
+
+def test_plans_are_what_their_rules_say() -> None:
+    """Walled all around, all different, and the same for a seed."""
+    maker = script("maps/floor_plans")
+    plans = maker.different_plans(30, seed=3)
+    assert (plans == maker.different_plans(30, seed=3)).all()
+    assert len({plan.tobytes() for plan in plans}) == 30
+    border = np.ones((32, 32), bool)
+    border[1:-1, 1:-1] = False
+    assert not plans[:, border].any()
+
+
+def test_a_robot_sees_no_farther_than_walls() -> None:
+    """In a room with one closed wall, nothing behind it is seen; the wall itself is."""
+    robot = script("maps/robot")
+    plan = np.zeros((9, 9), np.uint8)
+    plan[1:-1, 1:-1] = 1
+    plan[:, 4] = 0
+    seen = robot.visible(plan, (4, 2))
+    assert seen[4, 4]
+    assert not seen[:, 5:].any()
+    path = robot.walk(plan, np.random.default_rng(0))
+    assert all(plan[cell] for cell in path)
+    assert all(abs(y - v) + abs(x - u) == 1 for (y, x), (v, u) in pairwise(path))
