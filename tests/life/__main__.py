@@ -35,14 +35,14 @@ def found(url: str, lives: int) -> page.Caught | None:
     Life.made = 0
     try:
         live(url, lives)
-    except BrokenPromiseError as broken:
-        assert Life.last is not None
-        return page.Caught(str(broken), shortened(url, Life.last.steps, str(broken)))
+    except BrokenPromiseError:
+        promise, steps = Life.broken
+        return page.Caught(promise, shortened(url, steps, promise))
     return None
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.life", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.life", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--bugs", action="store_true")
     arguments = parser.parse_args()
