@@ -57,7 +57,7 @@ class Line(redis.Redis):
 
     @classmethod
     def to(cls, server: Server) -> "Line":
-        line = cls.from_url(server.url)
+        line: Any = cls.from_url(server.url)
         line.server = server
         return line
 
@@ -99,7 +99,7 @@ class Line(redis.Redis):
 
     def time(self, **_: Any) -> Any:
         """As the scripts read it."""
-        return int(self.get(CLOCK)), 0
+        return int(self.execute_command("GET", CLOCK)), 0
 
 
 class LinePipeline(Pipeline):

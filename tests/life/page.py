@@ -26,7 +26,7 @@ def write(caught: Mapping[str, Caught]) -> None:
 
 
 def read() -> dict[str, Caught]:
-    found = json.loads(_CAUGHT.read_text())
+    found = json.loads(_CAUGHT.read_text()) if _CAUGHT.exists() else {}
     return {
         bug: Caught(promise, [(name, arguments) for name, arguments in steps])
         for bug, (promise, steps) in found.items()

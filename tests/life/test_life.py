@@ -7,7 +7,7 @@ from tests.life.bugs import BUGS
 from tests.life.machine import live, replay
 from tests.life.world import BrokenPromiseError
 
-LIVES = 12
+LIVES = 30
 CAUGHT = page.read()
 
 

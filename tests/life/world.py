@@ -15,11 +15,12 @@ from typing import Any
 from redis.exceptions import RedisError
 from rq.exceptions import DequeueTimeout
 
+from app import store
 from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.store import Store
 from tests.life.faults import CLOCK, Fault, Line, Server
-from worker.contract import keys
+from worker.contract import keys, scripts
 from worker.contract.events import TERMINAL_EVENT, row_entry
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.kinds import JobKind
@@ -37,11 +38,12 @@ from worker.queue.taking import Taking
 
 ROWS = 3
 MAX_JOBS = 4
+MAX_HELD = 3
 PASSES_TO_END = 12
 """After the last fault every job has ended when so many new workers have looked for work."""
 
 _SIZE: dict[str, Any] = {"model": "m", "digest": "d", "seed": 1, "n": 1, "temperature": 1.0}
-_SHAPE = {"height": ROWS, "width": 2, "channels": 1}
+_SHAPE: dict[str, Any] = {"height": ROWS, "width": 2, "channels": 1}
 _INTERMEDIATE = f"{queue_key()}:intermediate"
 _STARTED = f"rq:wip:{keys.QUEUE}"
 
@@ -114,7 +116,7 @@ class Worker:
         self.line = Line.to(server)
         rq = RqWorker(keys.QUEUE, self.line, name)
         rq.register_birth()
-        self.held = Held(rq, 3)
+        self.held = Held(rq, MAX_HELD)
         self.ledger = JudgedLedger(self.line)
         self.ending = Ending(rq, self.held, self.ledger.release)
         self.publisher = Publisher(self.ledger, self._stopped, lambda claim, end: self.closed.append((claim, end)))
@@ -190,6 +192,8 @@ class World:
         self.known, self._durable = Known(), Known()
         self.server = Server(url, self._forget)
         self._redis = self.server.redis
+        for script in (scripts.SUBMIT, scripts.APPEND, scripts.CANCEL, store._WITHDRAW):
+            self._redis.script_load(script)  # as it is most of the time; else each life would begin with other commands
         self._api = Line.to(self.server)
         self._store = Store("redis://nowhere", 60)
         self._store._redis = _Awaited(self._api)
@@ -229,6 +233,23 @@ class World:
         finally:
             line.arm(None, 0)
 
+    def can(self, name: str, worker: int) -> bool:
+        """Would this step change anything?"""
+        w = self.workers[worker]
+        needs = {
+            "submit": lambda: len(self._ids) < MAX_JOBS,
+            "cancel": lambda: bool(self._ids),
+            "take": lambda: len(w.held) < MAX_HELD and bool(self._redis.exists(queue_key())),
+            "draw": lambda: bool(w.drawing),
+            "fail": lambda: bool(w.drawing),
+            "write": w.publisher._has_work,
+            "finish": lambda: bool(w.closed),
+            "beat": lambda: bool(w.held.all()),
+            "stop": lambda: bool(w.held.all()),
+            "arrive": lambda: bool(self.server.late),
+        }
+        return needs[name]() if name in needs else True
+
     # What clients do
 
     def submit(self, kind: str, key: bool, fault: str = "", after: int = 0) -> None:
@@ -265,7 +286,7 @@ class World:
 
     def take(self, worker: int, fault: str = "", after: int = 0) -> None:
         w = self.workers[worker]
-        if self._redis.llen(queue_key()) and len(w.held) < 3:
+        if self.can("take", worker):
             self._move(w.line, w.take, fault, after)
             self._note_leases(w, renewed=False)
 
