@@ -102,7 +102,9 @@ class Worker:
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought)
+        self._engine.start(
+            self._publisher.publish, self._publisher.progress, self._end, self._brought, self._compiled
+        )
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
@@ -137,6 +139,10 @@ class Worker:
     def _brought(self, card: ModelCard) -> None:
         self._admission.brought(card)
         self._announcement.brought(card)
+
+    def _compiled(self, model: str) -> None:
+        self._admission.compiled(model)
+        self._announcement.compiled(model, self._heart)
 
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)
