@@ -1,6 +1,8 @@
-"""How long a start takes: `python benchmarks/start.py`. Runs `pixelrnn up` on an empty directory, cold (nothing compiled
-is kept) and then warm, and says after how many seconds the page answers, the first model and all models are ready, and
-the first digit is drawn. Seconds are of this machine and of what else it does: compare two checkouts by alternating them.
+"""How long a start takes: `python benchmarks/start.py`.
+
+Runs `pixelrnn up` on an empty directory, cold (nothing compiled is kept) and then warm, and says after how many seconds
+the page answers, the first model and all models are ready, the first digit is drawn; then what the quick verbs take.
+Seconds are of this machine and of what else it does: compare two checkouts by alternating them.
 """
 
 import argparse
@@ -52,7 +54,7 @@ def start(place: Path) -> dict[str, float]:
             while not condition():
                 if up.poll() is not None or time.monotonic() - began > LIMIT_S:
                     raise SystemExit(f"up ended with {up.poll()}")
-                time.sleep(0.02)
+                time.sleep(0.1)
             return round(time.monotonic() - began, 2)
 
         return {
@@ -69,7 +71,9 @@ def start(place: Path) -> dict[str, float]:
 def ask(url: str, body: object = None) -> Any:
     """What is answered; None while nothing is, or a refusal."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json", "Prefer": "wait=30"} if data else {})
+    request = urllib.request.Request(
+        url, data, {"Content-Type": "application/json", "Prefer": "wait=30"} if data else {}
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()

@@ -7,7 +7,7 @@ import redis
 
 from pixelrnn import embedded
 
-LOOK_S = 0.3
+LOOK_S = 0.1
 USUAL_S = 3.0
 """A start that is over within so many seconds is not talked about."""
 

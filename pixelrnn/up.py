@@ -224,4 +224,8 @@ def _expect_free_port(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise StartError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from None
+            other = port + 1 if port < 65535 else 8000
+            raise StartError(
+                f"cannot listen on {host}:{port} ({error.strerror}): try pixelrnn up --port {other}, "
+                f"or make run PORT={other}"
+            ) from None

@@ -1,4 +1,9 @@
-"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn."""
+"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn.
+
+It imports little, so that the engine's process is started at once and loads torch while the worker's loads the rest.
+"""
+
+from __future__ import annotations
 
 import socket
 import subprocess
@@ -6,14 +11,16 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from worker.contract.cards import ModelCard
-from worker.orders.catalogue import Catalogue
-from worker.orders.claims import Outcome
-from worker.orders.orders import Order
 from worker.orders.usage import Usage
 from worker.process.due import Due, shared
+
+if TYPE_CHECKING:
+    from worker.contract.cards import ModelCard
+    from worker.orders.catalogue import Catalogue
+    from worker.orders.claims import Outcome
+    from worker.orders.orders import Order
 
 START_LIMIT_S = 120.0
 """Until the process has begun to load the models; from then on it says itself what it needs."""

@@ -51,13 +51,16 @@ def _is_ours(directory: Path) -> bool:
 _directory = _cache_directory()
 KEEP = _is_ours(_directory)
 """Whether compiled code is kept on disk; if not, each process compiles for itself."""
-LEAN: dict[str, Any] = {"nogil": True, "_nrt": False}
+LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """For functions that draw: numba counts no references. It would count those to every array of a tuple at each call,
 which took longer than the arithmetic of a small layer. The caller keeps the arrays alive; these functions must not
-allocate any.
+allocate any, and Python cannot call them.
+
+What is handed the records is `inline="always"` instead, because a record is dozens of arguments; a small function would
+take longer to compile so, once for each call.
 """
-ENTRY: dict[str, Any] = LEAN | {"cache": KEEP}
-"""For those of them that are called from Python."""
+ENTRY: dict[str, Any] = LEAN | {"cache": KEEP, "no_cpython_wrapper": False}
+"""For those that Python calls."""
 if KEEP:
     numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -43,7 +43,6 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
         for name in names:
             _wait(compiled.get(pool.loops(name), ()))
             _warm_up(pool, name, tell)
-    log.info("compiled")
 
 
 def _is_kept(pool: ModelPool, name: str) -> bool:
@@ -57,6 +56,7 @@ def _warm_up(pool: ModelPool, name: str, tell: Callable[[str], None]) -> None:
     if loops := pool.loops(name):
         note_kept(loops)
     tell(name)
+    structlog.get_logger("models").info("model_ready", model=name)
 
 
 def _submit(compilers: ProcessPoolExecutor, models_dir: Path | None, name: str, behind: bool) -> list["Future[None]"]:
