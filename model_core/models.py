@@ -15,7 +15,7 @@ from torch import Tensor
 from model_core.card import Card, CardMember, mixture_digest
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
-from model_core.models_directory import CARD, WEIGHTS, default_models_dir, model_names
+from model_core.models_directory import CARD, WEIGHTS, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
 from model_core.orientation import Orientation
 from model_core.tensor_files import save_tensors

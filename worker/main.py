@@ -99,9 +99,7 @@ class Worker:
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(
-            self._publisher.publish, self._publisher.progress, self._end, self._brought, self._compiled
-        )
+        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought, self._compiled)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 

@@ -36,7 +36,11 @@ class Up:
         )
 
     def wait_until_ready(self) -> None:
-        assert eventually(lambda: is_ready(self.url), READY_LIMIT_S), self.output()
+        """Until all models are."""
+        assert eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S), self.output()
+
+    def _is_compiling(self) -> bool:
+        return any(model["compiling"] for model in self.get("/models")["models"])
 
     def processes(self) -> dict[int, str]:
         """What each child is, by its process id: server, worker or api."""

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -60,14 +61,22 @@ def _warm_up(pool: ModelPool, name: str, tell: Callable[[str], None]) -> None:
 
 
 def _submit(compilers: ProcessPoolExecutor, models_dir: Path | None, name: str, behind: bool) -> list["Future[None]"]:
-    return [compilers.submit(_compile, models_dir, name, part, behind) for part in range(len(PARTS))]
+    try:
+        return [compilers.submit(_compile, models_dir, name, part, behind) for part in range(len(PARTS))]
+    except (BrokenProcessPool, OSError) as error:
+        _warn(error)
+        return []
 
 
 def _wait(parts: Iterable["Future[None]"]) -> None:
     """Where a compiler failed, killed for want of memory for example, the engine's process compiles for itself."""
     for part in parts:
         if error := part.exception():
-            structlog.get_logger("models").warning("compiler_failed", error=repr(error))
+            _warn(error)
+
+
+def _warn(error: BaseException) -> None:
+    structlog.get_logger("models").warning("compiler_failed", error=repr(error))
 
 
 def _begin(usable: Collection[int]) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 import structlog
 
 from model_core.errors import ModelError, PixelRNNError
-from model_core.models import default_models_dir, load_model
+from model_core.models import load_model
+from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
 from worker.engine.cohort import Cohort
