@@ -15,7 +15,7 @@ from typing import Any
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually
 
-READY_LIMIT_S = 150.0
+READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""
 
 

@@ -11,6 +11,9 @@ from tests.worker.harness import WORKER, Client, StartWorker, WorkerProcess, lau
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 
+COLD_START_S = 300.0
+"""Where everything is compiled, on a busy machine."""
+
 
 @pytest.fixture(scope="session")
 def models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,7 +48,7 @@ def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Pat
         worker = launch(name, redis_url, models_dir, tmp_path / f"{name}.log", settings, command)
         workers.append(worker)
         if ready:
-            wait_for(lambda: is_ready(client, name) or worker.process.poll() is not None, "readiness")
+            wait_for(lambda: is_ready(client, name) or worker.process.poll() is not None, "readiness", COLD_START_S)
             assert worker.process.poll() is None, worker.log.read_text()
         return worker
 

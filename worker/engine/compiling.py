@@ -23,6 +23,9 @@ from worker.process import processors
 PARTS = (ModelPool.draw_rows, ModelPool.take_given_rows)
 """What a kind of network compiles, in parts that take about as long as each other."""
 
+LIMIT_S = 900.0
+"""For a part; as long as a model may take to load."""
+
 BACKGROUND = 10
 """How nice the compilers are once a model is ready: the engine goes first."""
 
@@ -69,9 +72,14 @@ def _submit(compilers: ProcessPoolExecutor, models_dir: Path | None, name: str, 
 
 
 def _wait(parts: Iterable["Future[None]"]) -> None:
-    """Where a compiler failed, killed for want of memory for example, the engine's process compiles for itself."""
+    """Where a compiler failed, killed for want of memory for example, or hangs, the engine's process compiles for
+    itself."""
     for part in parts:
-        if error := part.exception():
+        try:
+            error = part.exception(LIMIT_S)
+        except TimeoutError as late:
+            error = late
+        if error:
             _warn(error)
 
 
