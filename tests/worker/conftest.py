@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 
 from model_core import save_model, untrained
-from tests.worker.harness import WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import COLD_START_S, WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-
-COLD_START_S = 300.0
-"""Where everything is compiled, on a busy machine."""
 
 
 @pytest.fixture(scope="session")

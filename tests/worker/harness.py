@@ -23,6 +23,8 @@ from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 60.0
+COLD_START_S = 300.0
+"""Of a worker that compiles everything, on a busy machine."""
 WORKER = [sys.executable, "-m", "worker.start"]
 
 
