@@ -8,10 +8,15 @@ BIN := .venv/bin
 PORT ?= 8000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench weights clean
+.PHONY: run port test check bench weights clean
 
-run: .venv/installed-all
+run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
+
+# Before anything is downloaded.
+port: | .venv/bin/python
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || { \
+	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
 test: check .venv/installed-clients
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup

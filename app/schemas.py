@@ -251,6 +251,8 @@ class Model(_Answer):
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
     can: list[JobKind]
     """Which calls take it."""
+    compiling: bool
+    """Nobody can draw from it yet, because its loops are being compiled: its jobs are accepted, and wait."""
     loaded_on: list[WorkerPlace]
     """Who draws from it."""
 
@@ -271,7 +273,7 @@ class Ready(_Answer):
     workers: int
     """How many."""
     models: list[str]
-    """What they hold."""
+    """What they can draw from now."""
     durable: bool
     """Whether Redis keeps all that it has acknowledged, whatever happens to it."""
     weaknesses: list[str]

@@ -36,7 +36,7 @@ from PIL import Image
 
 from model_core import decode, encode, load_model
 from model_core.codec.container import Header
-from model_core.data import read_dataset
+from model_core.data.datasets import read_dataset
 from model_core.data.pixels import values_to_pixels
 from model_core.measures.likelihood import BATCH, nats_per_image
 from model_core.models import Model

@@ -29,7 +29,7 @@ from page import machine, table, write_section
 from torch import Tensor
 
 from model_core import complete, load_model, sample, untrained
-from model_core.data import read_dataset
+from model_core.data.datasets import read_dataset
 from model_core.data.splits import spread
 from model_core.measures.likelihood import nats_per_image
 from model_core.models import Model

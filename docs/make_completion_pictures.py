@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_core import complete, load_model
-from model_core.data import read_dataset
+from model_core.data.datasets import read_dataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from completion import holes  # pyright: ignore[reportMissingImports]

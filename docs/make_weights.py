@@ -30,7 +30,7 @@ from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.errors import PixelRNNError
-from model_core.models import CARD
+from model_core.models_directory import CARD
 from model_core.results.readme import renew_readme
 from model_core.results.report import write_report
 from model_core.training.publish import best_checkpoint, publish

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model_core.codec.codec import decode, encode
     from model_core.measures.likelihood import log_likelihood
-    from model_core.models import Model, load_model, model_names, save_model, untrained
+    from model_core.models import Model, load_model, save_model, untrained
+    from model_core.models_directory import model_names
     from model_core.networks import build_network
     from model_core.posterior.completion import Completion, complete
     from model_core.sampling import sample, upsample
@@ -33,7 +34,7 @@ _HOMES = {
     "encode": "codec.codec",
     "load_model": "models",
     "log_likelihood": "measures.likelihood",
-    "model_names": "models",
+    "model_names": "models_directory",
     "sample": "sampling",
     "save_model": "models",
     "untrained": "models",

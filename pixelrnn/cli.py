@@ -38,6 +38,23 @@ root = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"pixelrnn {version('pixelrnn')}")
+        raise typer.Exit
+
+
+@root.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Exact-likelihood pixel models: train them, serve them, complete images, row by row."""
+
+
 @root.command()
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

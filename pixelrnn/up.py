@@ -17,6 +17,7 @@ import redis
 
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
+from pixelrnn.progress import Progress
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 from worker.process import processors
 
@@ -67,8 +68,10 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
                 url = _expect_redis(supervisor, options.redis_url)
             for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
                 supervisor.start(child)
-            supervisor.wait_until(partial(is_ready, options.url))
+            progress = Progress(url, say)
+            supervisor.wait_until(lambda: progress.look() is not None and is_ready(options.url))
             say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
+            supervisor.wait_until(lambda: progress.look() == 0)
             supervisor.run()
         except StopRequested:
             say("stopping")
@@ -221,4 +224,8 @@ def _expect_free_port(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise StartError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from None
+            other = port + 1 if port < 65535 else 8000
+            raise StartError(
+                f"cannot listen on {host}:{port} ({error.strerror}): try pixelrnn up --port {other}, "
+                f"or make run PORT={other}"
+            ) from None

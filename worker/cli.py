@@ -32,7 +32,7 @@ def worker(
         "PIXELRNN_REDIS_URL": redis_url,
     }
     os.environ.update({variable: str(value) for variable, value in given.items() if value is not None})
-    from worker.main import main
+    from worker.start import main
 
     raise typer.Exit(main())
 

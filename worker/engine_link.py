@@ -1,4 +1,9 @@
-"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn."""
+"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn.
+
+It imports little, so that the engine's process is started at once and loads torch while the worker's loads the rest.
+"""
+
+from __future__ import annotations
 
 import socket
 import subprocess
@@ -6,14 +11,16 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from worker.contract.cards import ModelCard
-from worker.orders.catalogue import Catalogue
-from worker.orders.claims import Outcome
-from worker.orders.orders import Order
 from worker.orders.usage import Usage
 from worker.process.due import Due, shared
+
+if TYPE_CHECKING:
+    from worker.contract.cards import ModelCard
+    from worker.orders.catalogue import Catalogue
+    from worker.orders.claims import Outcome
+    from worker.orders.orders import Order
 
 START_LIMIT_S = 120.0
 """Until the process has begun to load the models; from then on it says itself what it needs."""
@@ -32,7 +39,7 @@ class EngineLink:
     """An engine's process; the words of Runner. `usage`: of each model, as it said last."""
 
     def __init__(self) -> None:
-        """Start it, with the environment as its settings; it loads and warms up. Call from the main thread."""
+        """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
         ours, theirs = socket.socketpair()
         with theirs, shared() as memory:
             self._due = Due(memory.fileno())
@@ -46,7 +53,7 @@ class EngineLink:
         self.usage: dict[str, Usage] = {}
 
     def catalogue(self) -> Catalogue:
-        """Wait until the models are ready. RefusedError when they cannot be loaded; EngineLostError, also when it does
+        """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
         not get on with that."""
         while not self._connection.poll(LOOK_S):
             if self.is_late():
@@ -67,14 +74,16 @@ class EngineLink:
         progress: Callable[[str, float], None],
         end: Callable[[str, Outcome], None],
         brought: Callable[[ModelCard], None],
+        compiled: Callable[[str], None],
     ) -> None:
         """Hear what it draws, in a thread of our own, and hand it on: new rows, how much of a job is done, the tokens
-        of what is drawn, and the models that it was told to bring."""
+        of what is drawn, the models that it was told to bring, and those that have become ready."""
         words: dict[str, Callable[..., None]] = {
             "publish": publish,
             "progress": progress,
             "end": end,
             "brought": brought,
+            "compiled": compiled,
             "used": self.usage.update,
         }
         self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)

@@ -3,31 +3,29 @@
 A container is a host of its own, so there it is the container's worker.
 """
 
-import os
 import socket
 import sys
-from typing import cast
 
 from redis.exceptions import RedisError
 
-from worker.contract import keys
+from worker.jobs.announcement import announced
 from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
 from worker.settings import Settings
 
 
-def announced(settings: Settings) -> bool:
-    """Does Redis hold a live announcement of a worker of this name, or of this host? Raises RedisError."""
+def is_warm(settings: Settings) -> bool:
+    """Does Redis hold a live announcement of a worker of this name, or of this host, with a model that is ready? Raises
+    RedisError."""
     prefix = settings.worker_name or f"{socket.gethostname()}-"
     with connect(settings.redis_url, COMMAND_TIMEOUT_S) as redis:
-        names = [os.fsdecode(name) for name in cast("set[bytes]", redis.smembers(keys.WORKERS))]
-        return any(redis.exists(keys.worker(name)) for name in names if name.startswith(prefix))
+        return any(worker.ready for worker in announced(redis) if worker.name.startswith(prefix))
 
 
 def main() -> int:
     try:
-        if announced(Settings()):
+        if is_warm(Settings()):
             return 0
-        print("no worker of this host has announced itself", file=sys.stderr)
+        print("no worker of this host has announced a model that is ready", file=sys.stderr)
     except RedisError as error:
         print(f"Redis does not answer: {error}", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""The worker process: start the engine's, register, take jobs until told to stop, give back what is unfinished.
+"""The worker process: wait for the engine's, register, take jobs until told to stop, give back what is unfinished.
 
 main thread      takes jobs from RQ (taking) and begins them (beginning, admission)
 engine link      hears rows and ends from the engine's process, which loads the models, warms up and draws
@@ -6,14 +6,12 @@ publisher        rows out, jobs settled     finisher      tells RQ how jobs ende
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 """
 
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 import structlog
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
@@ -48,11 +46,10 @@ from worker.queue.recovery import Recovery
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import NameTakenError, RqWorker
 from worker.queue.taking import Taking
-from worker.settings import Settings
+from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 T = TypeVar("T")
 
-EXIT_BAD_SETTINGS = 2
 RQ_LOGGERS = ("rq", "rq.worker", "rq.job")
 """All of them: RQ sets the last two to INFO when it is imported."""
 STOP_S = 0.5
@@ -102,7 +99,7 @@ class Worker:
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought)
+        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought, self._compiled)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
@@ -138,6 +135,10 @@ class Worker:
         self._admission.brought(card)
         self._announcement.brought(card)
 
+    def _compiled(self, model: str) -> None:
+        self._admission.compiled(model)
+        self._announcement.compiled(model, self._heart)
+
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)
         self._held.drawn(token)
@@ -170,12 +171,11 @@ def once_redis_answers(action: Callable[[], T]) -> T:
             wait_s = min(2 * wait_s, 2.0)
 
 
-def run(settings: Settings) -> int:
-    """The whole life of a worker process; the exit status."""
+def run(settings: Settings, engine: EngineLink) -> int:
+    """The whole life of a worker process, whose engine's has just been started; the exit status."""
     logs.configure(settings.log_level, quiet=RQ_LOGGERS)
     log = structlog.get_logger("worker")
     crash.end_with_any_thread()
-    engine = EngineLink()
     processors.keep_off(settings.engine_cpus)
     processors.wait_for_turn()  # not before: the engine's process would take it over
     try:
@@ -192,18 +192,3 @@ def run(settings: Settings) -> int:
         return EXIT_CRASHED
     log.info("worker_stopped", on_request=stopped)
     return 0 if stopped else EXIT_CRASHED
-
-
-def main() -> int:
-    """Run with the settings of the environment."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        sys.stderr.write(f"worker: PIXELRNN_{str(first['loc'][0]).upper()}: {first['msg']}\n")
-        return EXIT_BAD_SETTINGS
-    return run(settings)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

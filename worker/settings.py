@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from worker.contract import keys
 from worker.contract.environment import CommaList, RedisUrl, redis_url
 
+EXIT_BAD_SETTINGS = 2
+
 
 class Settings(BaseSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address may also be REDIS_URL."""

@@ -37,12 +37,14 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def readyz(services: ServicesDep) -> Ready:
-    """Redis answers and at least one worker is warm."""
+    """Redis answers and at least one worker has a model that is ready."""
     fleet = await services.fleet.fresh()
-    workers = fleet.workers
-    if not workers:
+    if not fleet.workers:
         raise NoWorkerError("no worker has announced itself yet")
-    names = sorted({card.name for worker in workers for card in worker.models})
+    workers = [worker for worker in fleet.workers if worker.ready]
+    if not workers:
+        raise NoWorkerError("the workers are still compiling their models")
+    names = sorted({name for worker in workers for name in worker.ready})
     weaknesses = list(fleet.redis.weaknesses)
     return Ready(workers=len(workers), models=names, durable=not weaknesses, weaknesses=weaknesses)
 

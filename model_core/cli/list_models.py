@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_core.card import Card
-from model_core.models import CARD, models_in
+from model_core.models_directory import CARD, models_in
 
 _WIDTH_OF_A_PIPE = 120
 

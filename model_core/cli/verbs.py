@@ -63,7 +63,7 @@ def publish(
     models_dir: ModelsDir = None,
 ) -> None:
     """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
-    from model_core.models import default_models_dir
+    from model_core.models_directory import default_models_dir
     from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
 
@@ -86,7 +86,8 @@ def mix(
     """
     from model_core.mixing import mix as write
     from model_core.mixing import turned
-    from model_core.models import check_name, default_models_dir, load_model
+    from model_core.models import load_model
+    from model_core.models_directory import check_name, default_models_dir
 
     check_name(name)
     directory = (models_dir or default_models_dir()) / name

@@ -14,8 +14,10 @@
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 
-Compiled once, then kept on disk, in a directory of its own for each state of these sources: numba looks only at the
-file of a function, and not at what it calls.
+Compiled once, then kept on disk, in a directory of its own for each processor and each state of these sources: numba
+looks only at the file of a function, and not at what it calls. Only what is called from Python is kept: two processes
+that keep an inner function of theirs at the same time may give it the same file name, and one would later run the
+other's.
 """
 
 import hashlib
@@ -23,13 +25,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numba
+from llvmlite import binding
 from numba.core import config as numba_config
 
 
 def _cache_directory() -> Path:
-    """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources on this processor."""
+    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
+    target = numba.__version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    digest = hashlib.sha256(b"".join([*sources, repr(target).encode()])).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
 
@@ -46,10 +51,26 @@ def _is_ours(directory: Path) -> bool:
 _directory = _cache_directory()
 KEEP = _is_ours(_directory)
 """Whether compiled code is kept on disk; if not, each process compiles for itself."""
-LEAN: dict[str, Any] = {"nogil": True, "cache": KEEP, "_nrt": False}
+LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """For functions that draw: numba counts no references. It would count those to every array of a tuple at each call,
 which took longer than the arithmetic of a small layer. The caller keeps the arrays alive; these functions must not
-allocate any.
+allocate any, and Python cannot call them.
+
+What is handed the records is `inline="always"` instead, because a record is dozens of arguments; a small function would
+take longer to compile so, once for each call.
 """
+ENTRY: dict[str, Any] = LEAN | {"cache": KEEP, "no_cpython_wrapper": False}
+"""For those that Python calls."""
 if KEEP:
     numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def is_kept(loops: str) -> bool:
+    """Whether an earlier process left these compiled loops on disk, as `note_kept` was told."""
+    return KEEP and (_directory / f"{loops}.kept").exists()
+
+
+def note_kept(loops: str) -> None:
+    """Everything of these loops has been compiled."""
+    if KEEP:
+        (_directory / f"{loops}.kept").touch()

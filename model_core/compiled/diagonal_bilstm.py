@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from model_core.compiled import LEAN
+from model_core.compiled import ENTRY
 from model_core.compiled.loop import BY_COLUMN, begin_given, draw_rows, no_clock, nothing_ahead
 from model_core.compiled.products import address, columns, from_pixel, multiply, spot, vector_of
 from model_core.compiled.records import OF_LAYER, Floats, Integers
@@ -203,13 +203,13 @@ def end_rows(rows, front, shared, state, layers):
     _end_rows(front.finished, rows, shared, state, layers)
 
 
-@njit(**LEAN)
+@njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
     """Draw until at least one row is complete (loop.draw_rows)."""
     return draw_rows(ahead, before, layer, end_rows, STREAMS, no_clock, 0, slots, front, shared, state, places, layers)
 
 
-@njit(**LEAN)
+@njit(**ENTRY)
 def pass_given(slot, y, work, shared, state, places, layers):
     """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it."""
     count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)

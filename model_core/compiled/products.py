@@ -24,44 +24,44 @@ SMALLEST = 4
 """Pixels in the smallest tile but one, which is a single pixel."""
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def address(array):
     """Where an array begins, as int64: numba's own is unsigned, and signed and unsigned make a float."""
     return np.int64(array.ctypes.data)
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def spot(maps, layer, cells, shift, column):
     """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
     first = address(maps) + layer * maps.strides[0] + shift * maps.strides[-2] + column * FLOAT_BYTES
     return first, maps.strides[-2], address(cells)
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def at_column(place, column):
     """The spot `column` features on."""
     return place[0] + column * FLOAT_BYTES, place[1], place[2]
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def from_pixel(place, pixels):
     """The spot of the pixels from the `pixels`-th of the list on."""
     return place[0], place[1], place[2] + pixels * INDEX_BYTES
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def vector_of(vectors, layer):
     """The address of one of vectors (layers, width), such as a layer's bias."""
     return address(vectors) + layer * vectors.strides[0]
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def everywhere(vector, cells):
     """A spot that is the same vector (width,) for every pixel."""
     return address(vector), np.int64(0), address(cells)
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def columns(weights, layer, vector, row):
     """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
@@ -109,7 +109,7 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
         vector += wide
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):
     """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
 

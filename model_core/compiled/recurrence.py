@@ -6,26 +6,27 @@ The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one a
 
 from numba import njit
 
+from model_core.compiled import LEAN
 from model_core.compiled.products import address, at_column, one_colour
 from model_core.compiled.tiles import lstm_cells
 from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def add_input(colour, count, read, weights, start, gates, shared):
     """gates = start + what those of one colour see of the features at the spot `read`: of the colours up to its own."""
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, start, gates, 0)
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def add_state(colour, count, read, weights, gates, shared):
     """Add what the gates of one colour see of the whole hidden state at the spot `read`."""
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, gates, gates, 0)
 
 
-@njit(inline="always")
+@njit(**LEAN)
 def continue_cells(colour, count, gates, before, cells, hiddens, shared):
     """The cells and hidden states of one colour from its gates and the cells before; all spots of the first colour."""
     first, units = shared.hidden[colour], shared.hidden[colour + 1] - shared.hidden[colour]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from model_core.compiled import LEAN
+from model_core.compiled import ENTRY
 from model_core.compiled.loop import IN_RING, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends
 from model_core.compiled.products import address, columns, multiply, spot
 from model_core.compiled.records import OF_LAYER, Floats
@@ -96,13 +96,13 @@ def layer(i, colour, count, shared, state, places, layers):
 end_rows = no_row_ends
 
 
-@njit(**LEAN)
+@njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
     """Draw until at least one row is complete (loop.draw_rows)."""
     return draw_rows(ahead, before, layer, end_rows, STREAMS, no_clock, 0, slots, front, shared, state, places, layers)
 
 
-@njit(**LEAN)
+@njit(**ENTRY)
 def pass_given(slot, y, work, shared, state, places, layers):
     """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
     count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)

@@ -7,7 +7,7 @@ from typing import Any
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
-from model_core.models import CARD, models_in
+from model_core.models_directory import CARD, models_in
 from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
 
 _NOTHING = "–"

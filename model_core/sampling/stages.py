@@ -32,6 +32,12 @@ def numerics_of(model: Model) -> str:
     return _first_for(networks).numerics(_device(networks[0]))
 
 
+def compiled_loops(model: Model) -> str | None:
+    """What is compiled before the first image of a model is drawn: the loops of its kind of network; None where it is
+    drawn from in plain torch."""
+    return model.config.network if _first_for(_all_of(model)) is CompiledStage else None
+
+
 def slot_bytes(model: Model) -> int:
     """What each further slot adds to the arrays of an engine on this model."""
     networks = _all_of(model)

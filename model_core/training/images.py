@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from model_core.data import Dataset, ReadOptions, open_dataset
-from model_core.data.datasets import read_dataset
+from model_core.data.datasets import Dataset, open_dataset, read_dataset
 from model_core.data.download import download
+from model_core.data.options import ReadOptions
 from model_core.data.splits import Values, spread
 from model_core.errors import ConfigError
 from model_core.orientation import Orientation, check_orientation, turn

@@ -9,7 +9,8 @@ from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
-from model_core.models import WEIGHTS, Member, Model, check_name, count_parameters, network_with, save_model
+from model_core.models import Member, Model, count_parameters, network_with, save_model
+from model_core.models_directory import WEIGHTS, check_name
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
 

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model_core.card import Card, CardMember
-from model_core.data import ReadOptions, read_dataset
+from model_core.data.datasets import read_dataset
+from model_core.data.options import ReadOptions
 from model_core.data.splits import spread
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
-from model_core.models import CARD, Model, default_models_dir, model_names
+from model_core.models import Model
+from model_core.models_directory import CARD, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate_model
 
 

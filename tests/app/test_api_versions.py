@@ -89,6 +89,20 @@ def test_list_leaves_out_a_job_when_it_cannot_be_read(
     assert metric(client, "pixelrnn_queue_depth") == 2
 
 
+def test_job_is_accepted_when_its_model_is_compiled(client: httpx.Client, worker: HandWorker, redis_url: str) -> None:
+    """The card says so, unless another worker can draw from it; nobody is ready until one model is."""
+    worker.announce(GREY.model_copy(update={"compiling": True}))
+    assert client.get("/models/grey").json()["compiling"] is True
+    assert "compiling" in is_problem(client.get("/readyz"), 503)["detail"]
+    assert client.get(f"/jobs/{submit(client)}").json()["status"] == "queued"
+    other = HandWorker(redis_url, "w2")
+    other.announce(GREY)
+    assert client.get("/models/grey").json()["compiling"] is False
+    assert client.get("/readyz").json()["workers"] == 1
+    other.leave()
+    other.redis.close()
+
+
 def test_list_leaves_out_a_job_when_its_record_is_none(client: httpx.Client, worker: HandWorker) -> None:
     """Another type of key, no description, a time that is none: also at the head of the queue, where metrics look."""
     broken, timeless, wrong, job_id = (submit(client) for _ in range(4))

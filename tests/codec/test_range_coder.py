@@ -3,11 +3,27 @@
 import constriction
 import numpy as np
 import pytest
+from numba import njit
 from numpy.typing import NDArray
 
 from model_core.codec.lanes import DecodingLane, EncodingLane
+from model_core.compiled import LEAN, range_coder
 from model_core.compiled.categorical import exponentiate
-from model_core.compiled.range_coder import BYTES_A_VALUE, Coder, decode_value, encode_value
+from model_core.compiled.range_coder import BYTES_A_VALUE, Coder
+
+FROM_PYTHON = LEAN | {"no_cpython_wrapper": False}
+
+
+@njit(**FROM_PYTHON)
+def encode_value(value, weights, total, values, registers, code):  # type: ignore[no-untyped-def]
+    """Python cannot call range_coder.encode_value itself."""
+    range_coder.encode_value(value, weights, total, values, registers, code)
+
+
+@njit(**FROM_PYTHON)
+def decode_value(weights, total, values, registers, code):  # type: ignore[no-untyped-def]
+    """The same of decoding."""
+    return range_coder.decode_value(weights, total, values, registers, code)
 
 
 def weights_of(rng: np.random.Generator, count: int, values: int, spread: float) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_core.config import NetworkConfig, preset
-from model_core.data import open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
 from model_core.errors import DataError
 
 CONFIG = preset("mnist-pixelcnn")

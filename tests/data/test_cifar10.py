@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model_core.config import preset
-from model_core.data import open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
 from model_core.errors import DataError
 
 CONFIG = preset("cifar10-pixelcnn")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data import ReadOptions, open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.options import ReadOptions
 from model_core.errors import DataError
 
 SMALL = preset("imagenet32-row-lstm").with_overrides(height=2, width=2)

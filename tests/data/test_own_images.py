@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data import ReadOptions, open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.options import ReadOptions
 from model_core.data.picture_files import fit, split_of, upright
 from model_core.data.splits import hashed_split
 from model_core.errors import DataError

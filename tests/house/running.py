@@ -15,7 +15,7 @@ from typing import Any
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually
 
-READY_LIMIT_S = 150.0
+READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""
 
 
@@ -36,7 +36,11 @@ class Up:
         )
 
     def wait_until_ready(self) -> None:
-        assert eventually(lambda: is_ready(self.url), READY_LIMIT_S), self.output()
+        """Until all models are."""
+        assert eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S), self.output()
+
+    def _is_compiling(self) -> bool:
+        return any(model["compiling"] for model in self.get("/models")["models"])
 
     def processes(self) -> dict[int, str]:
         """What each child is, by its process id: server, worker or api."""

@@ -62,3 +62,13 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
     (line,) = result.stderr.splitlines()
     assert f"cannot listen on 127.0.0.1:{port}" in line
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("arguments", [("models",), ("--version",)])
+def test_quick_verbs_import_no_torch(arguments: tuple[str, ...]) -> None:
+    """It takes longer than all that they do."""
+    command = f"import sys; sys.argv = ['pixelrnn', *{arguments!r}]\nimport pixelrnn.cli\n"
+    command += "try:\n    pixelrnn.cli.main()\nfinally:\n    assert not {'torch', 'numba'} & set(sys.modules)"
+    result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("mnist" in result.stdout) is (arguments == ("models",))

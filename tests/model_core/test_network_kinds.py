@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import nn
 
-from model_core.compiled.categorical import draw_value
+from model_core.compiled import LEAN, categorical
 from model_core.config import PRESETS
 from model_core.distribution import Categorical
 from model_core.fused.network import FusedNetwork
@@ -17,6 +18,12 @@ from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.plain.stepper import Stepper
 
 ROOT = Path(__file__).parents[2]
+
+
+@njit(**LEAN | {"no_cpython_wrapper": False})
+def draw_value(logits, values, noise, temperature, weights):  # type: ignore[no-untyped-def]
+    """Python cannot call categorical.draw_value itself."""
+    return categorical.draw_value(logits, values, noise, temperature, weights)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -12,7 +12,7 @@ import pytest
 from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
-from model_core.models import CARD, models_in
+from model_core.models_directory import CARD, models_in
 from model_core.results.readme import models_table
 from model_core.results.report import render
 from model_core.training.recipe import Recipe

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from model_core import log_likelihood
-from model_core.data import read_dataset
+from model_core.data.datasets import read_dataset
 from model_core.errors import ConfigError
 from model_core.mixing import mix
 from model_core.models import Model, load_model

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from model_core import save_model, untrained
-from tests.worker.harness import WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import COLD_START_S, WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
+from worker.contract.cards import WorkerInfo
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +29,15 @@ def client(redis_url: str, models_dir: Path) -> Iterator[Client]:
     client.redis.close()
 
 
+def is_ready(client: Client, name: str) -> bool:
+    """Whether a worker can draw from all its models."""
+    text = client.redis.get(keys.worker(name))
+    return text is not None and not any(card.compiling for card in WorkerInfo.model_validate_json(text).models)
+
+
 @pytest.fixture
 def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Path) -> Iterator[StartWorker]:
-    """Starts workers, waits until they are announced, and kills what is left of them in the end."""
+    """Starts workers, waits until all their models are ready, and kills what is left of them in the end."""
     workers: list[WorkerProcess] = []
 
     def start(ready: bool = True, command: Sequence[str] = WORKER, **settings: object) -> WorkerProcess:
@@ -38,7 +45,7 @@ def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Pat
         worker = launch(name, redis_url, models_dir, tmp_path / f"{name}.log", settings, command)
         workers.append(worker)
         if ready:
-            wait_for(lambda: client.redis.exists(keys.worker(name)) or worker.process.poll() is not None, "readiness")
+            wait_for(lambda: is_ready(client, name) or worker.process.poll() is not None, "readiness", COLD_START_S)
             assert worker.process.poll() is None, worker.log.read_text()
         return worker
 

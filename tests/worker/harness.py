@@ -23,7 +23,9 @@ from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 60.0
-WORKER = [sys.executable, "-m", "worker.main"]
+COLD_START_S = 300.0
+"""Of a worker that compiles everything, on a busy machine."""
+WORKER = [sys.executable, "-m", "worker.start"]
 
 
 def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -152,7 +154,7 @@ class Client:
 
 @dataclass
 class WorkerProcess:
-    """One `python -m worker.main`."""
+    """One `python -m worker.start`."""
 
     process: subprocess.Popen[bytes]
     name: str

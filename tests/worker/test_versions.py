@@ -35,7 +35,7 @@ INFO = WorkerInfo(name="w", device="cpu", slots=4, models=(CARD,), started_at=1.
 NEWER_WORKER = [
     sys.executable,
     "-c",
-    "import sys, worker.contract.jobs as jobs; jobs.VERSION += 1; import worker.main; sys.exit(worker.main.main())",
+    "import sys, worker.contract.jobs as jobs; jobs.VERSION += 1; import worker.start; sys.exit(worker.start.main())",
 ]
 
 

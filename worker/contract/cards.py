@@ -22,7 +22,7 @@ def _known_methods(words: Any) -> Any:
 
 
 class ModelCard(Record):
-    """One model that a worker has loaded and warmed up."""
+    """One model that a worker has loaded."""
 
     name: str
     network: str
@@ -53,6 +53,8 @@ class ModelCard(Record):
     """How it completes, the usual way first."""
     max_particles: int = Field(default=0, ge=0)
     """How many particles of one image it has room for; 0 where it has no `posterior`."""
+    compiling: bool = False
+    """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
 
     def does(self, spec: JobSpec) -> bool:
         """Is it the job's model, and does it do such work?"""
@@ -80,7 +82,7 @@ def _is_card(card: Any) -> bool:
 
 
 class WorkerInfo(Record):
-    """A live worker: written only after its models are loaded and warm."""
+    """A live worker: written only after its models are loaded."""
 
     name: str
     device: str
@@ -109,9 +111,24 @@ class WorkerInfo(Record):
         cards = (*self.models, *self.kept)
         return next((card for card in cards if (card.name, card.digest) == (spec.model, spec.digest)), None)
 
+    def is_ready(self, spec: JobSpec) -> bool:
+        """Can it draw from the weights of a job that it takes now?"""
+        card = self.card_of(spec)
+        return card is not None and not card.compiling
+
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
         """The same worker, which holds these weights too."""
         return self.model_copy(update={"kept": (*self.kept, card)})
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The models that it can draw from now."""
+        return tuple(card.name for card in self.models if not card.compiling)
+
+    def with_compiled(self, model: str) -> "WorkerInfo":
+        """The same worker, with one more model that is ready."""
+        models = (card.model_copy(update={"compiling": False}) if card.name == model else card for card in self.models)
+        return self.model_copy(update={"models": tuple(models)})
 
     def entry(self) -> str:
         """As it is announced: without what is as usual, so that an API of an earlier version can read it."""

@@ -10,7 +10,7 @@ import structlog
 
 from model_core.card import Card
 from model_core.errors import PixelRNNError
-from model_core.models import CARD
+from model_core.models_directory import CARD
 from worker.contract import keys
 
 KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600

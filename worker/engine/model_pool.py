@@ -1,4 +1,4 @@
-"""The loaded models: found, loaded and warmed up before the worker counts as ready; their cards; engines on demand."""
+"""The loaded models, their cards, and engines on demand."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from model_core.posterior.completion import IslandsRun
 from model_core.posterior.completion import plan as plan_completion
 from model_core.posterior.particles import StageParticles
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.stages import numerics_of, slot_bytes
+from model_core.sampling.stages import compiled_loops, numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import MAX_PARTICLES
 from worker.contract.kinds import KINDS, JobKind, Method
@@ -79,6 +79,7 @@ class ModelPool:
         """One more model, whose weights were exchanged, under the name that `kept_name` gives it. ModelError when it
         does not fit."""
         card = _card(model.card.name, model, _fitted(model.card.name, model, self._plan, self._share))
+        card = card.model_copy(update={"compiling": False})  # its jobs have waited for long
         name = kept_name(card)
         self._models[name] = model
         self.plans[name] = _fitted(name, model, self._plan, self._share)
@@ -106,26 +107,44 @@ class ModelPool:
     def model(self, name: str) -> Model:
         return self._models[name]
 
-    def warm_up(self, begin: Callable[[], None] = lambda: None) -> None:
-        """Draw a few rows and score an image with every model, so that no client waits for compilation. begin: called
-        before each model."""
-        for name, model in self._models.items():
-            begin()
-            config = model.config
-            blank = np.zeros((config.channels, config.height, config.width), np.uint8)
-            self._draw_rows(name, ImageRequest(seed=0, sample=0))
-            given = np.zeros((config.height, config.width), np.bool_)
-            given[:WARM_UP_ROWS] = True
-            self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
-            if config.multi_scale:  # those rows were the small image's
-                small = blank[:, :: config.factor, :: config.factor]
-                self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
-            else:
-                self._begin_island(name, blank)
-            score_picture(model, blank)
+    def loops(self, name: str) -> str | None:
+        """What is compiled before the model first draws; None when nothing is."""
+        return compiled_loops(self._models[name])
 
-    def _begin_island(self, name: str, blank: NDArray[np.uint8]) -> None:
+    def values_of(self, name: str) -> int:
+        """How many values an image of the model has."""
+        return self._models[name].config.dimensions
+
+    def warm_up(self, name: str) -> None:
+        """Draw a few rows in every way and score an image, so that no client waits for what is done only once."""
+        self.draw_rows(name)
+        self.take_given_rows(name)
+        if not self._models[name].config.multi_scale:
+            self._begin_island(name)
+
+    def draw_rows(self, name: str) -> None:
+        """A few of an image; of a Multi-Scale model, of both images."""
+        self._draw_rows(name, ImageRequest(seed=0, sample=0))
+        config = self._models[name].config
+        if config.multi_scale:
+            small = self._blank(name)[:, :: config.factor, :: config.factor]
+            self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
+
+    def take_given_rows(self, name: str) -> None:
+        """A few that are given, and a picture's score."""
+        blank = self._blank(name)
+        given = np.zeros(blank.shape[1:], np.bool_)
+        given[:WARM_UP_ROWS] = True
+        self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
+        score_picture(self._models[name], blank)
+
+    def _blank(self, name: str) -> NDArray[np.uint8]:
+        config = self._models[name].config
+        return np.zeros((config.channels, config.height, config.width), np.uint8)
+
+    def _begin_island(self, name: str) -> None:
         """Of two particles, the first rows of an image in which only the first pixel is missing."""
+        blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
         run = IslandsRun(plan_completion(self._models[name], blank, keep, 1.0), 0, particles=2, sweeps=0)
@@ -164,9 +183,9 @@ def load_pool(
     threads: int,
     begin: Callable[[], None] = lambda: None,
 ) -> ModelPool:
-    """Load and warm up the named models, or all there are. A damaged one is reported and left out; ModelError when none
-    is left, when a model that was asked for by name cannot be loaded, or when one does not fit into the memory. begin:
-    called before each model is loaded, and before it is warmed up."""
+    """Load the named models, or all there are. A damaged one is reported and left out; ModelError when none is left,
+    when a model that was asked for by name cannot be loaded, or when one does not fit into the memory. begin: called
+    before each model."""
     torch.set_num_threads(threads)
     log = structlog.get_logger("models")
     asked = tuple(names)
@@ -182,9 +201,8 @@ def load_pool(
     if not models:
         raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
     pool = ModelPool(models, plan)
-    pool.warm_up(begin)
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
-    log.info("models_ready", models=pool.names(), device=device, slots=slots)
+    log.info("models_loaded", models=pool.names(), device=device, slots=slots)
     return pool
 
 
@@ -199,7 +217,7 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
-    """The model's card in the words of the contract."""
+    """The model's card in the words of the contract, as long as it is not warmed up."""
     card, config = model.card, model.config
     scores = card.scores if card.scores.get("split") == "test" else {}
     return ModelCard(
@@ -221,4 +239,5 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         members=tuple(member.orientation for member in model.members),
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
         max_particles=plan.particles,
+        compiling=True,
     )

@@ -5,7 +5,8 @@ drawn, and in one process the engine would wait for that; here it does not. The 
 (worker.engine_link) and is its only company, over a socket pair that no one else has.
 
 A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine what its Outlet is told;
-before that comes `ready` with the catalogue, or `refuse` with the reason.
+before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one by one
+(compiling.py).
 """
 
 import os
@@ -20,11 +21,13 @@ from typing import Any
 
 import structlog
 
-from model_core.errors import ModelError
-from model_core.models import default_models_dir, load_model
+from model_core.errors import ModelError, PixelRNNError
+from model_core.models import load_model
+from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
 from worker.engine.cohort import Cohort
+from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
 from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
@@ -64,6 +67,9 @@ class _Worker:
     def used(self, usage: Mapping[str, Usage]) -> None:
         self._tell("used", usage)
 
+    def compiled(self, model: str) -> None:
+        self._tell("compiled", model)
+
     def _tell(self, *message: object) -> None:
         try:
             self._connection.send_bytes(pickle.dumps(message))
@@ -86,17 +92,24 @@ def main() -> None:
         threading.Thread(
             target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
         ).start()
+        usable = {*processors.usable(), *settings.engine_cpus}
         processors.keep_to(settings.engine_cpus)
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
         )
-    except (ModelError, NoProcessorError) as error:
+    except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
         kept = KeptWeights(settings.kept_dir or usual_directory())
         threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
+        threading.Thread(
+            target=make_ready,
+            args=(pool, settings.models_dir, usable, lambda name: inbox.put(("compiled", name))),
+            name="compiling",
+            daemon=True,
+        ).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     sys.stderr.flush()

@@ -60,6 +60,7 @@ class Outlet(Protocol):
     def end(self, token: str, outcome: Outcome, /) -> None: ...
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def brought(self, card: ModelCard, /) -> None: ...
+    def compiled(self, model: str, /) -> None: ...
 
 
 @dataclass
@@ -165,6 +166,7 @@ class Runner:
             "submit": self._accept,
             "withdraw": self._forget,
             "bring": self._fetch,
+            "compiled": self._outlet.compiled,
             "stop": self._stop,
         }
         while idle or not self._inbox.empty():

@@ -1,5 +1,6 @@
 """From a job id to what the engine thread shall do: claim, read, check, hand over to the publisher and the runner."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -40,16 +41,28 @@ class Admission:
         self._ledger = ledger
         self._info = info
         self._announced = announced
+        self._has_ready = threading.Event()
+        if info.ready:
+            self._has_ready.set()
         self._publisher = publisher
         self._submit = submit
         self._bring = bring
         self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
+    def compiled(self, model: str) -> None:
+        """One more model is ready."""
+        self._info = self._info.with_compiled(model)
+        self._has_ready.set()
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """Whether there is a model that can be drawn from, now or within so many seconds."""
+        return self._has_ready.wait(timeout_s)
+
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
         """Shall this worker open it? Not a job that it cannot do and another may, now or later: one of a later version,
-        or one for weights that this worker does not hold. It waits for those. What nobody can do with these weights is
-        opened, and fails with a reason. RedisError."""
+        one for weights that this worker does not hold, or one whose model is still being compiled here. It waits for
+        those. What nobody can do with these weights is opened, and fails with a reason. RedisError."""
         return [spec is None or self._is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
 
     def _is_ours(self, spec_json: bytes) -> bool:
@@ -60,7 +73,7 @@ class Admission:
         except ValidationError:
             return True
         if self._info.takes(spec):
-            return True
+            return self._info.is_ready(spec)
         others = (worker for worker in self._announced() if worker.queue == self._info.queue)
         if any(worker.takes(spec) for worker in others):
             return False

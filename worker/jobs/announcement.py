@@ -1,8 +1,10 @@
 """The worker's announcement: which models it holds, for as long as it says so."""
 
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
@@ -14,6 +16,12 @@ class Announcement:
     def __init__(self, info: WorkerInfo) -> None:
         self._info = info
         self._ended = False
+
+    def compiled(self, model: str, redis: Redis) -> None:
+        """One more model is ready: say so now, or with the next beat."""
+        self._info = self._info.with_compiled(model)
+        with suppress(RedisError):
+            self.beat(redis)
 
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""

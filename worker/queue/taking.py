@@ -15,7 +15,7 @@ from worker.jobs.admission import Admission
 from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
 from worker.process.redis_clients import BLOCK_S
-from worker.queue.held import Held
+from worker.queue.held import LOOK_S, Held
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker
 from worker.queue.scripts import UNPARK
@@ -51,7 +51,7 @@ class Taking:
         """The next job when there is room for it; None when the worker shall stop."""
         back_off_s = 0.0
         while not self._rq.stopping:
-            if not self._held.wait_for_room():
+            if not self._admission.wait_until_ready(LOOK_S) or not self._held.wait_for_room():
                 continue
             try:
                 if job := self._take():

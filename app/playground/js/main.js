@@ -22,6 +22,7 @@ import { WatchView } from "./watch_view.js";
 /** @import {Info, Model} from "./types" */
 
 const LOOK_MS = 5000;
+const LOOK_AGAIN_MS = 1000; // while models are compiled
 const FIRST = "watch";
 const WHERE_PICTURES_GO = "complete";
 
@@ -95,13 +96,16 @@ function route() {
 /** Who works, and with which models: asked now and again, because workers come and go. */
 async function look() {
   const state = find(document, "#fleet");
+  let again = LOOK_MS;
   try {
     const models = await api.models();
     world.models.value = models;
     world.isOnline.value = true;
     if (!world.info.value) learnLimits();
-    state.textContent = fleet(models.length);
-    state.dataset.state = models.length ? "ready" : "waiting";
+    const ready = models.filter((model) => !model.compiling).length;
+    if (ready < models.length) again = LOOK_AGAIN_MS;
+    state.textContent = fleet(ready, models.length);
+    state.dataset.state = ready ? "ready" : "waiting";
     state.title = models.length ? t("Held by running workers") : t("Nothing can be drawn until a worker runs");
   } catch (error) {
     world.isOnline.value = false;
@@ -109,13 +113,14 @@ async function look() {
     state.dataset.state = "lost";
     state.title = explain(error).text;
   }
-  setTimeout(look, LOOK_MS);
+  setTimeout(look, again);
 }
 
-/** @param {number} count */
-function fleet(count) {
-  if (!count) return t("No worker");
-  return count === 1 ? t("1 model") : t("{count} models", { count: say(count) });
+/** @param {number} ready @param {number} all */
+function fleet(ready, all) {
+  if (!all) return t("No worker");
+  if (ready < all) return t("Compiling: {ready} of {all} models ready", { ready: say(ready), all: say(all) });
+  return all === 1 ? t("1 model") : t("{count} models", { count: say(all) });
 }
 
 async function learnLimits() {

@@ -583,6 +583,11 @@ export interface components {
        */
       can: components["schemas"]["JobKind"][];
       /**
+       * Compiling
+       * @description Nobody can draw from it yet, because its loops are being compiled: its jobs are accepted, and wait.
+       */
+      compiling: boolean;
+      /**
        * Loaded On
        * @description Who draws from it.
        */
@@ -670,7 +675,7 @@ export interface components {
       workers: number;
       /**
        * Models
-       * @description What they hold.
+       * @description What they can draw from now.
        */
       models: string[];
       /**

@@ -60,6 +60,9 @@ class Steps:
         assert outcome.status is JobStatus.SUCCEEDED
         self.ended[token] = self.now
 
+    def compiled(self, model: str) -> None:
+        """Nobody here compiles."""
+
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass
 

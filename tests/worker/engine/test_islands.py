@@ -53,6 +53,9 @@ class Heard:
     def end(self, token: str, outcome: Outcome) -> None:
         self.ends[token] = outcome
 
+    def compiled(self, model: str) -> None:
+        """Nobody here compiles."""
+
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass
 

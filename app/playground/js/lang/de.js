@@ -279,6 +279,8 @@ export default {
   grey: "grau",
   "in {count} orientations": "in {count} Richtungen",
   "not measured": "nicht gemessen",
+  "compiling for this processor: its jobs wait": "wird für diesen Prozessor übersetzt: seine Aufträge warten",
+  "Compiling: {ready} of {all} models ready": "Wird übersetzt: {ready} von {all} Modellen bereit",
   "{count} weights, trained on {data}": "{count} Gewichte, gelernt an {data}",
   waiting: "wartet",
   drawing: "zeichnet",

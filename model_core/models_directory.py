@@ -1,0 +1,37 @@
+"""Where models are and what they are called; knows no torch, so that listing them is quick."""
+
+import os
+import re
+from pathlib import Path
+
+from model_core.errors import ConfigError, ModelError
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def default_models_dir() -> Path:
+    """PIXELRNN_MODELS_DIR, else the models/ that ships beside this package."""
+    return Path(os.environ.get("PIXELRNN_MODELS_DIR") or Path(__file__).resolve().parent.parent / "models")
+
+
+def check_name(name: str) -> None:
+    """ConfigError unless a model of this name can be served."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be a model's name: expected at most 64 of a-z 0-9 . _ -, with a letter or digit first"
+        )
+
+
+def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
+    """A directory of models that a person named, and their names; ModelError when it is not there."""
+    directory = models_dir or default_models_dir()
+    if not directory.is_dir():
+        raise ModelError(f"there is no directory {directory}")
+    return directory, model_names(directory)
+
+
+def model_names(models_dir: Path | None = None) -> list[str]:
+    """The models in a directory, sorted; names that could not be served are left out."""
+    directory = models_dir or default_models_dir()
+    return sorted(card.parent.name for card in directory.glob(f"*/{CARD}") if _NAME.fullmatch(card.parent.name))
