@@ -94,7 +94,7 @@ class VerifyResult(TypedDict):
     verified: bool
     sample: int
     changed_pixels: int
-    changed: list[Pixel]
+    changed: NotRequired[list[Pixel]]
     images: list[str]
 
 
@@ -186,4 +186,5 @@ class Model(TypedDict):
     methods: list[Method]
     max_particles: int
     can: list[JobKind]
+    compiling: bool
     loaded_on: list[WorkerPlace]

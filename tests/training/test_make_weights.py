@@ -96,7 +96,7 @@ def test_the_paper_stands_beside_a_mixture_as_what_one_network_reached() -> None
     mixture = Card("m", config, 2, "binarized MNIST (its splits)", scores=scores, members=two)
     other = Card("o", config, 2, "my pictures, bytes", scores=scores)
     mixed = "| `m` | even mixture of 2: Diagonal BiLSTM, 7 layers, h = 16 | binarized MNIST | 78.50 nats |"
-    own = "| `o` | Diagonal BiLSTM, 7 layers, h = 16 | my pictures | 0.100 bits/dim | – |"
+    own = "| `o` | Diagonal BiLSTM, 7 layers, h = 16 | my pictures | 78.50 nats | – |"
     assert models_table([other, mixture]) == [f"{mixed} 79.20 with 7 layers, h = 16 |", own]
 
 

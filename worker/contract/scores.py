@@ -70,7 +70,7 @@ class VerifySummary(Record):
         description="How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, "
         "with another seed or temperature.",
     )
-    changed: tuple[Pixel, ...] = Field(description="Where, row by row; of many the first 16.")
+    changed: tuple[Pixel, ...] = Field(default=(), description="Where, row by row; of many the first 16.")
 
 
 class Receipt(Record):

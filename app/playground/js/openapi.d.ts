@@ -987,8 +987,9 @@ export interface components {
       /**
        * Changed
        * @description Where, row by row; of many the first 16.
+       * @default []
        */
-      changed: components["schemas"]["Pixel"][];
+      changed?: components["schemas"]["Pixel"][];
       /**
        * Type
        * @description Which of the three results this is.
