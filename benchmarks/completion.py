@@ -241,7 +241,7 @@ def _gap_table(facts: Facts) -> list[str]:
     rows = [
         [
             family,
-            *(_gap(cells[f"{family}/{setting}"]) for setting in settings),
+            *(_gap(cells.get(f"{family}/{setting}")) for setting in settings),
             _ess(cells[f"{family}/{USUAL}"]["ess"]),
             f"{cells[f'{family}/{USUAL}']['seconds']:.2f}",
         ]
@@ -251,8 +251,8 @@ def _gap_table(facts: Facts) -> list[str]:
     return [f"{weights}; {facts['machine']}, one thread.", "", *table(header, rows)]
 
 
-def _gap(cell: Facts) -> str:
-    return f"{cell['gap']:+.1f} ± {cell['error']:.1f}"
+def _gap(cell: Facts | None) -> str:
+    return "–" if cell is None else f"{cell['gap']:+.1f} ± {cell['error']:.1f}"
 
 
 def _ess(ess: float | None) -> str:
