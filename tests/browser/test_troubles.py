@@ -53,7 +53,7 @@ def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
     site.open("sample")
     site.drop("main", Path("docs/img/page-watch-light.webp"), "image/webp")
     notice = site.page.locator("#notice")
-    assert "does not say how it was drawn" in notice.inner_text()
+    notice.get_by_text("does not say how it was drawn").wait_for()
     site.page.locator("#view-complete").get_by_label("Your picture").wait_for()
     site.submit()
     notice.wait_for(state="hidden")
