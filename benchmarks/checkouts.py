@@ -6,10 +6,11 @@
 
 Each turn draws for at least --seconds of the processor's time, in one thread, and counts by its mean. The ratio of a
 cell is that of the two medians; the two numbers after it are the quartiles of the ratio turn by turn, which say how
-noisy the machine was. Weights are random.
+noisy the machine was. Weights are random, sizes those of the presets in this checkout.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -22,18 +23,18 @@ HERE = Path(__file__).resolve().parent.parent
 PRESETS_OF_THE_PAPER = [name for name in sorted(PRESETS) if not name.startswith("imagenet")]
 
 DRAW = """
-import sys, time, torch
+import json, sys, time, torch
 from model_core import sample, untrained
 torch.set_num_threads(1)
 model, now = None, None
 for line in sys.stdin:
-    preset, batch, least = line.split()
+    preset, sizes, batch, least = json.loads(line)
     if preset != now:
-        model, now = untrained(preset), preset
-        sample(model, int(batch), seed=0)
+        model, now = untrained(preset, **sizes), preset
+        sample(model, batch, seed=0)
     runs, began = 0, time.process_time()  # other programs on the machine take from the clock, and hardly from this
-    while (spent := time.process_time() - began) < float(least):
-        sample(model, int(batch), seed=runs)
+    while (spent := time.process_time() - began) < least:
+        sample(model, batch, seed=runs)
         runs += 1
     print(spent / runs, flush=True)
 """
@@ -53,7 +54,8 @@ class Checkout:
         """The mean time of a drawing, over as many as fit into `least` seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(preset, batch, least, file=self._process.stdin, flush=True)
+        sizes = {name: getattr(PRESETS[preset], name) for name in ("layers", "hidden", "head")}
+        print(json.dumps([preset, sizes, batch, least]), file=self._process.stdin, flush=True)
         return float(self._process.stdout.readline())
 
 

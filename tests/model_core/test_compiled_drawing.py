@@ -11,6 +11,7 @@ from model_core.image_request import ImageRequest
 from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import PixelNetwork
+from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
@@ -52,6 +53,22 @@ def test_compiled_drawing_equals_the_reference(preset: str, size: dict[str, int 
     truth = reference_sample(model, 3, seed=11)
     assert torch.equal(sample(model, 3, seed=11), truth)
     assert len(truth.unique()) == model.config.values
+
+
+def test_weights_that_were_written_to_are_drawn_with() -> None:
+    """Laid out once for all drawings (compiled/prepared.py), and again after an optimiser's step or a loaded file."""
+    model, other = lively("mnist-row-lstm"), lively("mnist-row-lstm")
+    assert isinstance(model.network, PixelNetwork)
+    before = sample(model, 3, seed=11)
+    assert prepared(model.network) is prepared(model.network)
+    parameters = [parameter.requires_grad_() for parameter in other.network.parameters()]
+    for parameter in parameters:
+        parameter.grad = parameter.detach().sign()
+    torch.optim.SGD(parameters, lr=0.3).step()
+    model.network.load_state_dict(other.network.state_dict())
+    drawn = sample(model, 3, seed=11)
+    assert not torch.equal(drawn, before)
+    assert torch.equal(drawn, reference_sample(model, 3, seed=11))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

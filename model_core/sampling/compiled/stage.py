@@ -20,7 +20,8 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
-from model_core.sampling.compiled.weights import shared_weights, zeros
+from model_core.sampling.compiled.prepared import prepared
+from model_core.sampling.compiled.weights import zeros
 from model_core.sampling.stage import Drawing, SlotRow
 
 assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
@@ -48,11 +49,10 @@ class CompiledStage:
         return two - one
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
-        kind, maps, sizes = _kind(network), Maps(network), Sizes.of(network.config, slots)
+        (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
         self._slots = sizes.slots
         self._advance, self._pass_given = kind.code.advance, kind.code.pass_given
-        self._shared = shared_weights(network, kind, maps)
-        self._layers = kind.code.Layers(**kind.weights(network, maps), **kind.state(network, maps, sizes))
+        self._layers = kind.code.Layers(**weights, **kind.state(network, maps, sizes))
         self._streams, self._by_column = kind.code.STREAMS, kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]

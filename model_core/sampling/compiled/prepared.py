@@ -1,0 +1,41 @@
+"""A network's weights as the compiled loop reads them: made once, and kept for as long as they are true."""
+
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from model_core.compiled.records import Shared
+from model_core.kinds import part
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.compiled.colour_order import Maps
+from model_core.sampling.compiled.kind import CompiledKind
+from model_core.sampling.compiled.weights import shared_weights
+
+_Written = tuple[tuple[int, int], ...]
+"""Where each parameter lies, and how often it was written to."""
+
+
+class Prepared(NamedTuple):
+    """What all stages of a network share, and only read."""
+
+    kind: CompiledKind
+    maps: Maps
+    shared: Shared
+    weights: dict[str, Any]
+    """Those fields of the kind's record `Layers` that hold weights."""
+
+
+_kept: WeakKeyDictionary[PixelNetwork, tuple[_Written, Prepared]] = WeakKeyDictionary()
+
+
+def prepared(network: PixelNetwork) -> Prepared:
+    """Laid out anew only when a parameter was written to: a single small image is drawn in the time that this takes."""
+    written = tuple((parameter.data_ptr(), parameter._version) for parameter in network.parameters())
+    kept = _kept.get(network)
+    if kept is None or kept[0] != written:
+        kept = _kept[network] = written, _prepare(network)
+    return kept[1]
+
+
+def _prepare(network: PixelNetwork) -> Prepared:
+    kind, maps = part(network.config.kind.compiled), Maps(network)
+    return Prepared(kind, maps, shared_weights(network, kind, maps), kind.weights(network, maps))
