@@ -18,7 +18,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, evaluate, report, sample, complete, models):
+    for verb in (train, publish, mix, evaluate, entropy, report, sample, complete, models):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -124,6 +124,44 @@ def evaluate(
     )
     if json_:
         print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+
+
+def entropy(
+    model: ModelName,
+    data: DataPath,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Write how the figure settles with the images, as SVG.")] = None,
+    models_dir: ModelsDir = None,
+    device: Device = "cpu",
+    json_: Json = False,
+) -> None:
+    """How many bits an image of a data set holds: an upper bound on its entropy, with a 95% interval.
+
+    The bound is the closer, the better the model knows the data; it is the entropy itself for what the model drew.
+    """
+    from dataclasses import asdict
+
+    from model_core import load_model
+    from model_core.cli.entropy_file import write_plot
+    from model_core.measures.entropy import entropies
+    from model_core.training.scoring import log_p_of_split
+
+    loaded = load_model(model, device=device, models_dir=models_dir)
+    found = entropies(log_p_of_split(loaded, data, split, limit, say=say))
+    every, dimensions = found[-1], loaded.config.dimensions
+    name = loaded.card.name
+    typer.echo(
+        f"{name}: {every.bits:.2f} bits an image ({every.low:.2f} to {every.high:.2f}, 95%), "
+        f"{every.bits / dimensions:.4f} bits/dim ({every.low / dimensions:.4f} to {every.high / dimensions:.4f}), "
+        f"{every.images} {split} images: an upper bound on their entropy",
+        err=True,
+    )
+    if plot is not None:
+        write_plot(found, f"{name}, {data.name}, {split}", plot)
+    if json_:
+        facts = {"bits_per_dim": every.bits / dimensions, "convergence": [asdict(each) for each in found]}
+        print_json({"model": name, "split": split, **asdict(every), **facts})
 
 
 def report(

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from model_core.card import Card, CardMember
 from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.splits import spread
+from model_core.data.splits import Values, spread
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
+from model_core.measures.likelihood import BATCH, log_likelihood
 from model_core.models import Model
 from model_core.models_directory import CARD, default_models_dir, model_names
 from model_core.training.evaluate import Score, evaluate_model
@@ -32,13 +36,33 @@ def score_model(
     say hears what was measured of the network's causality. Raises ModelError when it is not causal, DataError when the
     images cannot be read.
     """
-    options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
-    values = spread(read_dataset(data, split, model.config, options), limit)
+    values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with _progress() as progress:
         task = progress.add_task(f"{split} images", total=len(values))
         return evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
+
+
+def log_p_of_split(
+    model: Model, data: Path, split: str, limit: int = 0, say: Callable[[str], None] = lambda _: None
+) -> NDArray[np.float64]:
+    """ln p of each of `limit` images spread over a split (0: all), (N,); otherwise as score_model."""
+    values = _images(model, data, split, limit)
+    say(require_causal(*(member.network for member in model.members)))
+    with _progress() as progress:
+        batches = torch.from_numpy(values.astype(np.int64)).split(BATCH)
+        parts = [log_likelihood(model, part) for part in progress.track(batches, description=f"{split} images")]
+    return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
+
+
+def _images(model: Model, data: Path, split: str, limit: int) -> Values:
+    options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
+    return spread(read_dataset(data, split, model.config, options), limit)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
