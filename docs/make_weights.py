@@ -6,7 +6,8 @@
 NAME may be that of a model which is there, or a new one. Without a run the weights in models/NAME stay, as for a
 mixture that was put together from others. One after another, each line saying what was written:
 
-- models/NAME, unless the network is not causal, and its score on all test images in its card;
+- models/NAME, unless the network is not causal, and in its card its score on all test images, and quantiles of those of
+  all validation images;
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
 - pictures: the page's, the model's samples in docs/img/ if it is a colour model, and those of the README that it draws
   (whose digits are of MNIST thresholded, not of the fixed binarization: --digits says where that is);
@@ -30,11 +31,12 @@ from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.errors import PixelRNNError
+from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.results.readme import renew_readme
 from model_core.results.report import write_report
 from model_core.training.publish import best_checkpoint, publish
-from model_core.training.scoring import keep_score, score_model
+from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model
 
 PINS = Path("tests/model_core/promised_bytes.json")
 SEED = 2016
@@ -65,6 +67,9 @@ def ship(name: str, data: Path, run: Path | None, digits: Path, root: Path) -> N
     score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo)
     keep_score(models / name, "test", score)
     typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
+    validation = validation_scores(log_p_of_split(load_model(name, models_dir=models), data, "valid"))
+    keep_validation(models / name, validation)
+    typer.echo(f"p-values from {validation.images} validation images")
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
     draw_pictures(model, digits if name == README_MODEL else data, root)

@@ -91,6 +91,15 @@ class CardMember:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """How improbable images are that the model was made for and has not seen: evenly spaced quantiles of their -ln p,
+    from the smallest to the largest."""
+
+    images: int
+    nats_quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Card:
     """scores holds what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard errors, images.
 
@@ -106,6 +115,8 @@ class Card:
     sha256: str = ""
     """Of the weights; of a model with members, of the list of their orientations and digests."""
     members: tuple[CardMember, ...] = ()
+    validation: Validation | None = None
+    """Of these weights; `pixelrnn calibrate` measures it."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -114,7 +125,8 @@ class Card:
             facts = json.loads(path.read_text(encoding="utf-8"))
             config = NetworkConfig.from_dict(facts["config"])
             members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
-            return cls(**{**facts, "config": config, "members": members})._checked()
+            validation = TypeAdapter(Validation | None).validate_python(facts.get("validation"))
+            return cls(**{**facts, "config": config, "members": members, "validation": validation})._checked()
         except FileNotFoundError:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
@@ -142,6 +154,8 @@ class Card:
         facts = asdict(self)
         if not self.members:
             del facts["members"]
+        if self.validation is None:
+            del facts["validation"]
         return facts
 
 

@@ -131,6 +131,10 @@ def _receipt(receipt: dict[str, Any]) -> str:
     )
 
 
+def _standing(p_value: float | None) -> str:
+    return "" if p_value is None else f"; {p_value:.2%} of validation images are as improbable, or more so"
+
+
 def score(
     model: ModelName,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture, of the model's size.")],
@@ -146,7 +150,9 @@ def score(
     from model_core.cli.score_file import ScoreRequest, score_file
 
     facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale))
-    say(f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim")
+    say(
+        f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{_standing(facts['p_value'])}"
+    )
     if facts["quantised_pixels"]:
         say(f"{facts['quantised_pixels']} pixels were moved to the nearest value of the model")
     if map_ is not None:

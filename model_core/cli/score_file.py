@@ -1,6 +1,6 @@
 """From a picture file to its score: what `pixelrnn score` does."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from model_core.data.images import read_pixels
 from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
+from model_core.measures.standing import Standing
 from model_core.models import load_model
 
 
@@ -45,6 +46,7 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
         "width": model.config.width,
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
+        **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
     }
 
 

@@ -18,7 +18,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, evaluate, entropy, report, sample, complete, models):
+    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, sample, complete, models):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -124,6 +124,29 @@ def evaluate(
     )
     if json_:
         print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+
+
+def calibrate(
+    model: ModelName,
+    data: DataPath,
+    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
+    models_dir: ModelsDir = None,
+    device: Device = "cpu",
+) -> None:
+    """Keep in the model's card how improbable its validation images are: a score then comes with a p-value."""
+    from model_core import load_model
+    from model_core.measures.standing import validation_scores
+    from model_core.training.scoring import keep_validation, log_p_of_split, scored_directory
+
+    loaded = load_model(model, device=device, models_dir=models_dir)
+    directory = scored_directory(model, models_dir)  # found out before it is scored
+    validation = validation_scores(log_p_of_split(loaded, data, "valid", limit, say=say))
+    keep_validation(directory, validation)
+    low, middle, high = (validation.nats_quantiles[k] for k in (10, 100, 190))
+    say(
+        f"{model}: nine in ten of {validation.images} validation images have {low:.2f} to {high:.2f} nats, "
+        f"half of them less than {middle:.2f}"
+    )
 
 
 def entropy(

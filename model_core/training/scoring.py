@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from model_core.card import Card, CardMember
+from model_core.card import Card, CardMember, Validation
 from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions
 from model_core.data.splits import Values, spread
@@ -82,10 +82,19 @@ def keep_score(directory: Path, split: str, score: Score) -> None:
     card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
-    draft = directory / f".{CARD}"
     members = tuple(_scored(member, split, score) for member in card.members)
+    _write(replace(card, scores=scores, members=members), directory)
+
+
+def keep_validation(directory: Path, validation: Validation) -> None:
+    """Write the quantiles of validation scores into the model's card; raises as keep_score."""
+    _write(replace(Card.read(directory / CARD), validation=validation), directory)
+
+
+def _write(card: Card, directory: Path) -> None:
+    draft = directory / f".{CARD}"
     try:
-        replace(card, scores=scores, members=members).write(draft)
+        card.write(draft)
         draft.replace(directory / CARD)
     except OSError as error:
         raise ModelError(f"cannot write the score into {directory}: {error.strerror}") from None

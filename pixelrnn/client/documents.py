@@ -75,6 +75,9 @@ class ScoreResult(TypedDict):
     width: int
     quantised_pixels: int
     uniform_bits: float
+    bits_over_png: NotRequired[float | None]
+    p_value: NotRequired[float | None]
+    typicality: NotRequired[float | None]
     pixel: NotRequired[PixelBelief | None]
     member: NotRequired[str | None]
     member_nats: NotRequired[float | None]

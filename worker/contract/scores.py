@@ -42,6 +42,26 @@ class ScoreSummary(Record):
     uniform_bits: float = Field(
         gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
     )
+    bits_over_png: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="-log2 p minus the bits of the picture as a PNG file, the input-complexity score of Serrà et al. "
+        "(2020): high where the model finds a picture harder than a codec that knows nothing of the model's images.",
+    )
+    p_value: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of the model's validation images that are at least as improbable: small for a strange "
+        "picture. Null where the model's card has no validation scores.",
+    )
+    typicality: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of them that is at least as far out, to either side: small for a strange picture, and "
+        "for a strangely plain one. Null where `p_value` is.",
+    )
     pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
     member: str | None = Field(
         default=None,

@@ -1,12 +1,14 @@
 """What is said of pictures, as it is stored: passes of the model, made in the engine's thread between two steps."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
+from model_core.measures.standing import Standing
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model
 from model_core.orientation import Orientation
@@ -78,6 +80,7 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
         width=W,
         quantised_pixels=order.quantised_pixels,
         uniform_bits=score.uniform_bits,
+        **asdict(Standing.of(order.values, score.nats, model.config.values, model.card.validation)),
         pixel=None if order.pixel is None else believed(order.values, order.pixel, model, score.member),
         member=score.member if is_mixture else None,
         member_nats=score.member_nats if is_mixture else None,

@@ -869,6 +869,21 @@ export interface components {
        * @description What a uniform guess costs for a pixel: the heat map is white there and above, black at 0.
        */
       uniform_bits: number;
+      /**
+       * Bits Over Png
+       * @description -log2 p minus the bits of the picture as a PNG file, the input-complexity score of Serrà et al. (2020): high where the model finds a picture harder than a codec that knows nothing of the model's images.
+       */
+      bits_over_png?: number | null;
+      /**
+       * P Value
+       * @description The share of the model's validation images that are at least as improbable: small for a strange picture. Null where the model's card has no validation scores.
+       */
+      p_value?: number | null;
+      /**
+       * Typicality
+       * @description The share of them that is at least as far out, to either side: small for a strange picture, and for a strangely plain one. Null where `p_value` is.
+       */
+      typicality?: number | null;
       /** @description What was expected at the pixel that was asked about. */
       pixel?: components["schemas"]["PixelBelief"] | null;
       /**

@@ -2,7 +2,7 @@
 
 import { announce, el, find, stamp } from "./dom.js";
 import { glowing, heatPicture } from "./heat.js";
-import { fixed, t } from "./lang.js";
+import { fixed, say, t } from "./lang.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
 import { moved, pixelAt, STEPS } from "./steps.js";
 
@@ -61,13 +61,15 @@ export class ScoredPicture {
   }
 
   /** @param {Job} job @param {ScoreResult} score */
-  #sum(job, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves }) {
+  #sum(job, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
     const facts = [
       [t("Model"), job.model],
       ["Nats", fixed(nats, 2)],
       ["Bits/dim", fixed(perDim, 3)],
     ];
     if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
+    if (rarity != null)
+      facts.push([t("As surprising, or more"), t("{share} of pictures of its kind", { share: percent(rarity) })]);
     if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
     this.summary.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   }
@@ -137,4 +139,9 @@ export class ScoredPicture {
 /** @param {number[]} numbers */
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** @param {number} share */
+function percent(share) {
+  return say(share, { style: "percent", maximumSignificantDigits: 2 });
 }

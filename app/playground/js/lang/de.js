@@ -253,6 +253,8 @@ export default {
   "{bits} bits or more": "{bits} Bit oder mehr",
   "Red, green, blue": "Rot, Grün, Blau",
   "Moved to a known value": "Auf bekannten Wert gerückt",
+  "As surprising, or more": "So überraschend oder mehr",
+  "{share} of pictures of its kind": "{share} der Bilder dieser Art",
   "{count} pixels": "{count} Pixel",
   "Row {row}, column {column}: {bits} bits": "Zeile {row}, Spalte {column}: {bits} Bit",
   Original: "Original",

@@ -1,0 +1,91 @@
+"""Where a picture's score stands among validation images: p-value, typicality, bits over PNG."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+import model_core.cli.pictures
+import model_core.cli.verbs
+from model_core import sample, untrained
+from model_core.card import Card, Validation
+from model_core.data.images import write_grid
+from model_core.errors import DataError
+from model_core.measures.likelihood import log_likelihood
+from model_core.measures.standing import Standing, p_value, png_bits, validation_scores
+from model_core.models import load_model, save_model
+from model_core.models_directory import CARD
+
+
+def test_p_values_of_fresh_images_are_uniform() -> None:
+    """Kolmogorov-Smirnov against 2,000 others of the same model, below the 1% value."""
+    model = untrained("mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8)
+    known, fresh = (log_likelihood(model, sample(model, 2_000, seed=seed)).double().numpy() for seed in (1, 2))
+    validation = validation_scores(known)
+    found = np.sort([p_value(-each, validation) for each in fresh])
+    apart = np.abs(found - (np.arange(2_000) + 0.5) / 2_000).max()
+    assert apart < 1.63 * math.sqrt(2 / 2_000)
+
+
+def test_strange_and_strangely_plain_pictures_are_untypical() -> None:
+    """An improbable one has a small p-value; one that is too probable has a large one, and is untypical as well."""
+    validation = Validation(1000, tuple(np.linspace(80, 120, 201)))
+    image = np.zeros((1, 4, 4), np.int64)
+    strange, usual, plain = (Standing.of(image, nats, 2, validation) for nats in (200, 100, 20))
+    assert strange.p_value == 1 / 1000
+    assert usual.p_value == pytest.approx(0.5)
+    assert plain.p_value == 1
+    assert strange.typicality is not None
+    assert strange.typicality < 0.01
+    assert usual.typicality == pytest.approx(1)
+    assert plain.typicality is not None
+    assert plain.typicality < 0.01
+
+
+def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complexity() -> None:
+    """Noise costs PNG more than a blank picture, in black and white and in colour."""
+    noise = np.random.default_rng(1).integers(0, 2, (1, 16, 16))
+    assert png_bits(noise, 2) > png_bits(np.zeros_like(noise), 2) > 0
+    colour = np.random.default_rng(1).integers(0, 256, (3, 8, 8))
+    assert png_bits(colour, 256) > 8 * colour.size
+    low, high = (Standing.of(noise, nats, 2, None) for nats in (10, 20))
+    assert high.bits_over_png - low.bits_over_png == pytest.approx(10 / math.log(2))
+    assert low.p_value is None
+    assert low.typicality is None
+
+
+def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(tmp_path: Path) -> None:
+    """Validation images from an array; the card is read again, and other facts in it stay."""
+    model = untrained("mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8)
+    save_model(model, tmp_path / "models" / "tiny")
+    images = sample(model, 50, seed=3)
+    np.savez(tmp_path / "images.npz", valid=images[:, 0].numpy().astype(np.uint8))
+    write_grid(images[:1].numpy(), model.config, tmp_path / "one.png")
+    app = typer.Typer()
+    model_core.cli.verbs.register(app)
+    model_core.cli.pictures.register(app)
+    run, where = CliRunner(), ["--models-dir", str(tmp_path / "models")]
+    assert run.invoke(app, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]).exit_code == 0
+    done = run.invoke(app, ["calibrate", "tiny", "--data", str(tmp_path / "images.npz"), *where])
+    assert done.exit_code == 0, done.output
+    card = Card.read(tmp_path / "models" / "tiny" / CARD)
+    assert card.validation is not None
+    assert card.validation.images == 50
+    again = load_model("tiny", models_dir=tmp_path / "models")
+    assert again.card.sha256 == card.sha256
+    told = run.invoke(app, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"])
+    facts = json.loads(told.stdout.splitlines()[-1])
+    nats = -float(log_likelihood(again, images[:1]))
+    assert facts["p_value"] == pytest.approx(p_value(nats, card.validation), abs=1e-3)
+    assert "of validation images are as improbable" in told.output
+
+
+def test_too_few_validation_images_are_refused() -> None:
+    """Nineteen say nothing of one in a hundred."""
+    with pytest.raises(DataError, match="at least 20 validation images"):
+        validation_scores(-torch.arange(19).double().numpy())
