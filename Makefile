@@ -1,4 +1,5 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
+#             TORCH=cpu: with PyTorch's build for CPUs, without the libraries of CUDA; or another of its builds, cu128, ...
 # make test   check the code and run the whole suite
 # make weights NAME=... DATA=... [RUN=...] [DIGITS=...]   ship a run's best weights; docs/make_weights.py says more
 #
@@ -7,6 +8,8 @@
 BIN := .venv/bin
 PORT ?= 8000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
+TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
 
 .PHONY: run port test check bench weights clean
 
@@ -48,6 +51,7 @@ clean:
 
 .venv/installed-all: pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
+	$(TORCH_FIRST)
 	$(PIP) --editable '.[all]'
 	@touch $@
 
@@ -65,5 +69,6 @@ clean:
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
+	$(TORCH_FIRST)
 	$(PIP) --editable '.[dev]'
 	@touch $@ .venv/installed-all

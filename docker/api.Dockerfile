@@ -6,7 +6,7 @@ RUN python -m venv /opt/pixelrnn
 WORKDIR /src
 # The libraries are a layer of their own, made again only when pyproject.toml changes.
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir app worker model_core pixelrnn && /opt/pixelrnn/bin/pip install '.[api]' && /opt/pixelrnn/bin/pip uninstall -y pixelrnn
+RUN mkdir app worker model_core pixelrnn models configs && /opt/pixelrnn/bin/pip install '.[api]' && /opt/pixelrnn/bin/pip uninstall -y pixelrnn
 COPY . .
 RUN /opt/pixelrnn/bin/pip install --no-deps .
 

@@ -1,6 +1,6 @@
 """docs/img/completion-families.png: eight test digits with each family of holes, clamped and by the posterior.
 
-    python docs/make_completion_pictures.py data/binarized_mnist
+    python docs/make_completion_pictures.py data/binarized-mnist
 
 Every row is one family of benchmarks/completion.py: for each digit the picture with its hole in blue, the clamped
 completion, and the one drawn from the posterior; seed 2016, none left out.

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from model_core import shipped
 from model_core.errors import ConfigError, ModelError
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
@@ -11,8 +12,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def default_models_dir() -> Path:
-    """PIXELRNN_MODELS_DIR, else the models/ that ships beside this package."""
-    return Path(os.environ.get("PIXELRNN_MODELS_DIR") or Path(__file__).resolve().parent.parent / "models")
+    """PIXELRNN_MODELS_DIR, else that of the models that come with the project."""
+    return Path(os.environ.get("PIXELRNN_MODELS_DIR") or shipped.MODELS)
+
+
+def own_models_dir() -> Path:
+    """Where models are written when no directory is named; ConfigError where that would be in an installed package."""
+    directory = default_models_dir()
+    if shipped.IS_INSTALLED and directory == shipped.MODELS:
+        raise ConfigError("name a directory for your own models: --models-dir, or PIXELRNN_MODELS_DIR")
+    return directory
 
 
 def check_name(name: str) -> None:

@@ -6,20 +6,19 @@ order, so that another part of them comes last.
 
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from model_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor  # a card knows its orientation, and reading one should not load torch
+    # A card knows its orientation, and reading one should load neither.
+    import numpy.typing as npt
+    from torch import Tensor
 
 Orientation = Literal[
     "none", "flip_left_right", "flip_top_bottom", "rotate_90", "rotate_180", "rotate_270", "transpose", "transverse"
 ]
 ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
-Images = TypeVar("Images", "Tensor", npt.NDArray)
+Images = TypeVar("Images", "Tensor", "npt.NDArray")
 
 # First rows and columns change places, or not; then these axes are reversed.
 _STEPS: dict[Orientation, tuple[bool, tuple[int, ...]]] = {
@@ -42,6 +41,8 @@ def turn(images: Images, orientation: Orientation) -> Images:
         images = images.swapaxes(-2, -1)
     if not reversed_axes:
         return images
+    import numpy as np
+
     if isinstance(images, np.ndarray):
         return cast(Images, np.flip(images, reversed_axes))
     return images.flip(reversed_axes)

@@ -1,24 +1,14 @@
-"""The one command, `pixelrnn`: composed of what the API, the worker and the models each register.
-
-Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
-"""
+"""The one command, `pixelrnn`: it runs a verb, and says in one line what a person got wrong."""
 
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
 from pydantic_core import ValidationError
 from typer.exceptions import Abort, TyperException
 
-import app.cli
-import model_core.cli.coding
-import model_core.cli.pictures
-import model_core.cli.verbs
-import pixelrnn.verify
-import worker.cli
 from model_core.errors import PixelRNNError
+from pixelrnn.parts import make_importable
 
 SETTINGS = "Settings"
 """The class of that name in `app` and `worker` reads the environment, which a person may have got wrong."""
@@ -29,70 +19,12 @@ SECRETS = ("API_KEYS", "REDIS_URL")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
-root = typer.Typer(
-    name="pixelrnn",
-    help="Exact-likelihood pixel models: train them, serve them, complete images, row by row.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"pixelrnn {version('pixelrnn')}")
-        raise typer.Exit
-
-
-@root.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
-    ] = False,
-) -> None:
-    """Exact-likelihood pixel models: train them, serve them, complete images, row by row."""
-
-
-@root.command()
-def up(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-    data_dir: Annotated[
-        Path, typer.Option(envvar="PIXELRNN_DATA_DIR", help="Where jobs, results and logs are kept.")
-    ] = Path(".pixelrnn"),
-    models_dir: Annotated[
-        Path,
-        typer.Option(
-            envvar="PIXELRNN_MODELS_DIR", help="Where the models are: NAME/card.json, NAME/weights.safetensors."
-        ),
-    ] = Path("models"),
-    redis_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar=["PIXELRNN_REDIS_URL", "REDIS_URL"], help="A server of your own, instead of the embedded one."
-        ),
-    ] = None,
-    device: Annotated[
-        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
-    ] = None,
-) -> None:
-    """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
-    from pixelrnn.up import UpOptions
-    from pixelrnn.up import up as run
-
-    options = UpOptions(host, port, data_dir, models_dir, redis_url or None, tuple(device or ["cpu"]))
-    run(options, say=lambda line: typer.echo(line, err=True))
-
-
-_OFFLINE = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, pixelrnn.verify
-for part in (app.cli, worker.cli, *_OFFLINE):
-    part.register(root)
-
 
 def main() -> None:
     """Run a verb. What a person got wrong is one line on stderr and exit code 2."""
+    make_importable()
+    from pixelrnn.verbs import root
+
     try:
         code = root(standalone_mode=False)
     except TyperException as error:

@@ -1,4 +1,4 @@
-"""`pixelrnn worker`. Torch is imported when the command runs, so that `--help` is quick."""
+"""`pixelrnn worker` and `pixelrnn health`. Torch is imported when the command runs, so that `--help` is quick."""
 
 import os
 from pathlib import Path
@@ -37,6 +37,14 @@ def worker(
     raise typer.Exit(main())
 
 
+def health() -> None:
+    """Exit 0 when a worker of this host is warm and says that it lives; for health checks."""
+    from worker.health import main
+
+    raise typer.Exit(main())
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to the `pixelrnn` program."""
+    """Add these commands to the `pixelrnn` program."""
     app.command()(worker)
+    app.command()(health)

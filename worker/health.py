@@ -1,4 +1,4 @@
-"""`python -m worker.health`: exit 0 when a worker of this host is warm and says that it lives; for health checks.
+"""`pixelrnn health`: exit 0 when a worker of this host is warm and says that it lives; for health checks.
 
 A container is a host of its own, so there it is the container's worker.
 """
@@ -29,7 +29,3 @@ def main() -> int:
     except RedisError as error:
         print(f"Redis does not answer: {error}", file=sys.stderr)
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

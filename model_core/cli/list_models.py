@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from model_core.card import Card
 from model_core.models_directory import CARD, models_in
 
-_WIDTH_OF_A_PIPE = 120
+_WIDTH_OF_A_PIPE = 160
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
@@ -19,13 +19,16 @@ def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
 
 
 def print_models(cards: list[dict[str, Any]]) -> None:
-    """A table on stdout, a line per model."""
+    """A table on stdout, a line per model; a name is never cut, and in a pipe nothing is."""
     console = Console()
-    console.print(_table(cards), width=None if console.is_terminal else _WIDTH_OF_A_PIPE)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_PIPE
+    console.print(_table(cards))
 
 
 def _table(cards: list[dict[str, Any]]) -> Table:
-    table = Table("model", "network", "shape", "values", "parameters", "nats", "bits/dim", box=None, pad_edge=False)
+    name = Column("model", no_wrap=True, min_width=max((len(card["name"]) for card in cards), default=0))
+    table = Table(name, "network", "shape", "values", "parameters", "nats", "bits/dim", box=None, pad_edge=False)
     for card in cards:
         config, scores = card["config"], card["scores"]
         table.add_row(

@@ -24,7 +24,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The recipe, a TOML file (see configs/).")],
+    config: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", help="A TOML file, or the name of one that comes with it: mnist-pixelcnn, ..."
+        ),
+    ],
     data: Annotated[Path | None, typer.Option(help="The data set, instead of the recipe's.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of run and model. [default: the recipe's name]")] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")] = Path("runs"),
@@ -63,11 +68,11 @@ def publish(
     models_dir: ModelsDir = None,
 ) -> None:
     """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
-    from model_core.models_directory import default_models_dir
+    from model_core.models_directory import own_models_dir
     from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
 
-    directory = write(best_checkpoint(run), models_dir or default_models_dir(), say=say)
+    directory = write(best_checkpoint(run), models_dir or own_models_dir(), say=say)
     say(f"wrote {directory}")
 
 
@@ -87,10 +92,10 @@ def mix(
     from model_core.mixing import mix as write
     from model_core.mixing import turned
     from model_core.models import load_model
-    from model_core.models_directory import check_name, default_models_dir
+    from model_core.models_directory import check_name, own_models_dir
 
     check_name(name)
-    directory = (models_dir or default_models_dir()) / name
+    directory = (models_dir or own_models_dir()) / name
     models = [load_model(member, models_dir=models_dir) for member in members]
     card = write([*models, *turned(models[0], also or [])], directory)
     typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)

@@ -15,7 +15,8 @@
                      recurrence.py: what the latter two share
 
 Compiled once, then kept on disk, in a directory of its own for each processor and each state of these sources: numba
-looks only at the file of a function, and not at what it calls. Only what is called from Python is kept: two processes
+looks only at the file of a function, and not at what it calls. Checkouts and installed copies of the same sources share
+it, wherever they are. Only what is called from Python is kept: two processes
 that keep an inner function of theirs at the same time may give it the same file name, and one would later run the
 other's.
 """
@@ -23,11 +24,11 @@ other's.
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numba
 from llvmlite import binding
-from numba.core import config as numba_config
+from numba.core import caching
 
 
 def _cache_directory() -> Path:
@@ -61,8 +62,38 @@ take longer to compile so, once for each call.
 """
 ENTRY: dict[str, Any] = LEAN | {"cache": KEEP, "no_cpython_wrapper": False}
 """For those that Python calls."""
+
+
+class _Place:
+    """Tells numba where it keeps a function of these sources, in the words of its `_CacheLocator`.
+
+    Its own locators have a directory for each place in which the sources lie, so that a second copy of them would be
+    compiled again. Ours is named after their digest, which says all that a place or a time of change could.
+    """
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Self | None:
+        """One of ours, or None for a function of somebody else's."""
+        return cls(function.__code__.co_firstlineno) if Path(file).parent == Path(__file__).parent else None
+
+    def ensure_cache_path(self) -> None:
+        _directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(_directory)
+
+    def get_source_stamp(self) -> str:
+        return _directory.name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
 if KEEP:
-    numba_config.CACHE_DIR = str(_directory)  # pyright: ignore[reportAttributeAccessIssue]
+    caching.CompileResultCacheImpl._locator_classes.insert(0, _Place)
 
 
 def is_kept(loops: str) -> bool:

@@ -18,10 +18,7 @@ from model_core.data.splits import Split, Values
 from model_core.errors import DataError
 
 WHERE = (
-    "binarized MNIST is binarized_mnist_{train,valid,test}.amat of "
-    "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/; "
-    "MNIST is train-images-idx3-ubyte(.gz) and t10k-images-idx3-ubyte(.gz); "
-    "CIFAR-10 is cifar-10-batches-bin or cifar-10-batches-py of https://www.cs.toronto.edu/~kriz/cifar.html; "
+    "`pixelrnn data fetch` gets mnist, binarized-mnist and cifar10; "
     "downsampled ImageNet is train_32x32 and valid_32x32 with PNG files, or train_data_batch_*.npz and val_data.npz; "
     "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) bytes"
 )

@@ -1,10 +1,9 @@
-"""Fetching a data set from its official address, checked against its known digest."""
+"""Fetching a data set from its official address, checked against its known length and digest."""
 
 import hashlib
+import json
 import shutil
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
@@ -13,65 +12,72 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress
 
+from model_core.data.sources import RemoteFile, Source, Sources, read_sources
 from model_core.errors import DataError
 
 _TIMEOUT_S = 30.0
 _CHUNK = 2**20
+NOTE = "SOURCE.json"
+"""In a fetched directory: what it holds, where that is from, and on what terms."""
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file by its addresses, tried in order, and its digest; a tar archive is unpacked."""
+def download(directory: Path) -> None:
+    """Make a directory that is named after a known data set hold its files, unless there is something already.
 
-    urls: tuple[str, ...]
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        return self.urls[0].rpartition("/")[2]
-
-
-def _mnist(name: str, sha256: str) -> RemoteFile:
-    # The first address is the authors' own, which often refuses programs; the second is the mirror of torchvision.
-    places = ("http://yann.lecun.com/exdb/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
-    return RemoteFile(tuple(f"{place}{name}" for place in places), sha256)
-
-
-SOURCES: Mapping[str, tuple[RemoteFile, ...]] = {
-    "cifar10": (
-        RemoteFile(
-            ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        ),
-    ),
-    "mnist": (
-        _mnist("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-        _mnist("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-    ),
-}
-
-
-def download(directory: Path, sources: Mapping[str, tuple[RemoteFile, ...]] = SOURCES) -> None:
-    """Make a directory named after a known data set hold its files; nothing happens when it is there already.
-
-    Raises DataError for an unknown name, when no address answers, or when what came is not what was published; then
-    nothing is left behind.
+    Raises DataError for an unknown name, and as `fetch` does.
     """
-    if directory.name not in sources:
-        raise DataError(f"cannot download {directory.name!r}: name the directory {' or '.join(sorted(sources))}")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(directory.parent / f".{directory.name}.lock"):
-        if directory.exists():
-            return
-        draft = directory.with_name(f".{directory.name}.draft")
+    if not directory.exists():
+        fetch(directory.name, directory)
+
+
+def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
+    """Fetch a data set into a directory that does not exist yet; False when it is there already, whole.
+
+    Raises DataError for an unknown name, for a directory that holds anything else, when no address answers, or when
+    what came is not what was published; then nothing is left behind.
+    """
+    sources = sources or read_sources()
+    if name not in sources:
+        raise DataError(f"cannot fetch {name!r}: there is {', '.join(sorted(sources))}")
+    source = sources[name]
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory.parent / f".{directory.name}.lock"):
+            if directory.exists():
+                _expect_fetched(source, directory)
+                return False
+            _fetch_all(name, source, directory)
+            return True
+    except OSError as error:
+        raise DataError(f"cannot write {directory}: {error.strerror}") from None
+
+
+def _expect_fetched(source: Source, directory: Path) -> None:
+    try:
+        noted = json.loads((directory / NOTE).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        noted = None
+    if noted != _digests(source):
+        raise DataError(f"{directory} is there and was not fetched: remove it, or name another directory (--to)")
+
+
+def _digests(source: Source) -> dict[str, str]:
+    return {file.name: file.sha256 for file in source.files}
+
+
+def _fetch_all(name: str, source: Source, directory: Path) -> None:
+    """Into a draft beside the directory, which takes its name once it is whole."""
+    draft = directory.with_name(f".{directory.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        for file in source.files:
+            _fetch(file, draft, directory)
+        note = {"name": name, **source.model_dump(include={"title", "page", "licence"}), "files": _digests(source)}
+        (draft / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        draft.rename(directory)
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        try:
-            for file in sources[directory.name]:
-                _fetch(file, draft, directory)
-            draft.rename(directory)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
@@ -79,7 +85,7 @@ def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
     failures = []
     for url in file.urls:
         try:
-            digest = _save(url, path)
+            digest = _save(url, path, file.bytes)
         except (OSError, HTTPException) as error:
             failures.append(f"{url}: {error}")
             continue
@@ -87,11 +93,11 @@ def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
             return _unpack(path)
         failures.append(f"{url}: its sha256 is {digest[:12]}..., not {file.sha256[:12]}...")
     reasons = "; ".join(failures)
-    raise DataError(f"cannot download {file.name} ({reasons}): fetch it by other means and put it into {directory}")
+    raise DataError(f"cannot fetch {file.name} ({reasons}): get it by other means, and put it into {directory}")
 
 
-def _save(url: str, path: Path) -> str:
-    """Write what an address gives to a file; returns its sha256."""
+def _save(url: str, path: Path, length: int) -> str:
+    """Write what an address gives to a file; returns its sha256. OSError when it gives another number of bytes."""
     digest = hashlib.sha256()
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), DownloadColumn())
@@ -100,11 +106,14 @@ def _save(url: str, path: Path) -> str:
         path.open("wb") as file,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        task = progress.add_task(path.name, total=int(answer.headers.get("Content-Length") or 0) or None)
-        while chunk := answer.read(_CHUNK):
+        task = progress.add_task(path.name, total=length)
+        while (chunk := answer.read(_CHUNK)) and file.tell() <= length:
             file.write(chunk)
             digest.update(chunk)
             progress.advance(task, len(chunk))
+        if file.tell() != length:
+            came = "more" if file.tell() > length else f"only {file.tell()}"
+            raise OSError(f"{came} came, and not {length} bytes")
     return digest.hexdigest()
 
 

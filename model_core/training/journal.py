@@ -53,5 +53,7 @@ def _open_board(directory: Path, iteration: int) -> Any:
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
-        raise ConfigError("output.tensorboard needs the train extra: install tensorboard, or set it to false") from None
+        raise ConfigError(
+            "output.tensorboard needs tensorboard: pip install 'pixelrnn[train]', or --set output.tensorboard=false"
+        ) from None
     return SummaryWriter(str(directory), purge_step=iteration + 1)

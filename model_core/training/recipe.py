@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from model_core import shipped
 from model_core.config import NetworkConfig, preset
 from model_core.data.options import Resize
 from model_core.errors import ConfigError, first_complaint
@@ -114,14 +115,17 @@ class Recipe(_Section):
 
     @classmethod
     def load(cls, path: Path, changes: Sequence[str] = ()) -> Self:
-        """Read a TOML file, then apply changes like `training.epochs=5`, values as in TOML.
+        """Read a TOML file, or one that comes with the project by its name alone; then apply changes like
+        `training.epochs=5`, values as in TOML.
 
         Raises ConfigError that names the file, or the change, and the first wrong key.
         """
+        path = _find(path)
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from None
+            known = ", ".join(sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml")))
+            raise ConfigError(f"cannot read the recipe {path}: {error.strerror}; by name there is {known}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
         for change in changes:
@@ -130,6 +134,11 @@ class Recipe(_Section):
             return cls.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(f"{path}: {first_complaint(error)}") from None
+
+
+def _find(path: Path) -> Path:
+    known = shipped.RECIPES / f"{path}.toml"
+    return known if len(path.parts) == 1 and not path.exists() and known.is_file() else path
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:

@@ -10,6 +10,12 @@ Requests that failed on the way, or that the server asks to repeat later, are re
 idempotency key of its own, so a job is made once. Streams that break go on behind the last row that arrived.
 """
 
+try:
+    import httpx as _needed  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("pixelrnn.client needs httpx: pip install 'pixelrnn[client]'", name="httpx") from error
+
+from pixelrnn.client import documents
 from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
 from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError, UnreachableError
 from pixelrnn.client.feed import Row
@@ -25,4 +31,5 @@ __all__ = [
     "Row",
     "ServiceError",
     "UnreachableError",
+    "documents",
 ]

@@ -4,22 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from pixelrnn.client import documents
-from pixelrnn.client.calls import Call
+from pixelrnn.client.calls import Call, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
-from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, Step
+from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import JobCalls
 from pixelrnn.client.settings import TRIES, http_options
 
 T = TypeVar("T")
 
 
-class AsyncJob(JobView):
-    """A job of the service; `state` is the Job document as last seen."""
+class AsyncJob(JobView[R]):
+    """A job of the service; `state` is the Job document as last seen, R its result."""
 
     def __init__(self, client: "AsyncClient", state: documents.Job) -> None:
         super().__init__(state)
@@ -35,6 +35,11 @@ class AsyncJob(JobView):
         """The state after success; JobEndedError after failure or cancel. Limit it with asyncio.timeout."""
         return await self._client.run(self._flows.end(self))
 
+    async def result(self) -> R:
+        """What it came to: the addresses of images, a score, a verification. Waits, and raises, as `wait` does."""
+        await self.wait()
+        return self.result_of_success()
+
     async def rows(self) -> AsyncIterator[Row]:
         """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
         feed = Feed()
@@ -43,11 +48,13 @@ class AsyncJob(JobView):
         self.state = feed.state or self.state
         self.succeeded()
 
-    async def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: str = "final") -> bytes:
+    async def image(
+        self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final"
+    ) -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
         return await self._client.run(self._flows.image(self.id, sample, scale, grid, stage))
 
-    async def save(self, path: Path | str, **options: Any) -> None:
+    async def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
         """Write `image(**options)` to a file."""
         await asyncio.to_thread(Path(path).write_bytes, await self.image(**options))
 
@@ -69,7 +76,13 @@ class AsyncJob(JobView):
         await self._client.run(self._flows.delete(self.id))
 
 
-class AsyncClient(JobCalls[Awaitable[AsyncJob]]):
+class AsyncClient(
+    JobCalls[
+        Awaitable[AsyncJob[documents.JobResult]],
+        Awaitable[AsyncJob[documents.ScoreResult]],
+        Awaitable[AsyncJob[documents.VerifyResult]],
+    ]
+):
     """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
@@ -92,15 +105,17 @@ class AsyncClient(JobCalls[Awaitable[AsyncJob]]):
         """Cards of the models that live workers hold."""
         return await self.run(self.flows.models())
 
-    async def start(self, call: Call) -> AsyncJob:
+    async def start(self, call: Call) -> AsyncJob[Any]:
         """Send a call that is answered with a job."""
         return AsyncJob(self, await self.run(self.flows.start(call)))
 
-    async def job(self, job_id: str) -> AsyncJob:
+    async def job(self, job_id: str) -> AsyncJob[documents.Result]:
         """A job by its id."""
         return AsyncJob(self, await self.run(self.flows.state(job_id)))
 
-    async def jobs(self, status: str | None = None, kind: str | None = None) -> AsyncIterator[AsyncJob]:
+    async def jobs(
+        self, status: documents.JobStatus | None = None, kind: documents.JobKind | None = None
+    ) -> AsyncIterator[AsyncJob[documents.Result]]:
         """Newest first."""
         cursor = None
         while True:

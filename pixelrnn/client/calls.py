@@ -4,10 +4,44 @@ import uuid
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
+
+from pixelrnn.client.documents import Stage
 
 Picture = bytes | str | PathLike[str]
 """An image file: its bytes, or where it is."""
+
+
+class Reading(TypedDict, total=False):
+    """How a picture of another size than the model's is taken."""
+
+    fit: Literal["strict", "resize"]
+
+
+class Drawing(TypedDict, total=False):
+    """How a job draws."""
+
+    temperature: float
+    priority: Literal["interactive", "bulk"]
+
+
+class DrawingFrom(Drawing, Reading, total=False):
+    """How a job draws that begins with a picture."""
+
+
+class Completing(DrawingFrom, total=False):
+    """How a completion is drawn; rank: the likeliest first."""
+
+    rank: bool
+
+
+class Showing(TypedDict, total=False):
+    """Which picture of a job, and how it is shown: `Job.image` says it."""
+
+    sample: int
+    scale: int
+    grid: bool
+    stage: Stage
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 JobKind = Literal["sample", "complete", "upsample", "score", "verify"]
 Method = Literal["posterior", "clamp"]
 MapKind = Literal["mean", "entropy"]
+Stage = Literal["small", "final"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 
@@ -101,6 +102,10 @@ class VerifyResult(TypedDict):
     images: list[str]
 
 
+Result = ScoreResult | VerifyResult | JobResult
+"""`type` says which."""
+
+
 class Job(TypedDict):
     """A job as it was when the service was asked. Times are in ISO 8601."""
 
@@ -133,7 +138,7 @@ class Job(TypedDict):
     eta_s: float | None
     waits_for: str | None
     error: JobError | None
-    result: ScoreResult | VerifyResult | JobResult | None
+    result: Result | None
     links: Links
 
 
@@ -191,3 +196,18 @@ class Model(TypedDict):
     can: list[JobKind]
     compiling: bool
     loaded_on: list[WorkerPlace]
+
+
+class FieldError(TypedDict):
+    pointer: str
+    detail: str
+
+
+class Problem(TypedDict):
+    """A refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[list[FieldError] | None]

@@ -1,7 +1,5 @@
 """What can go wrong between here and the service."""
 
-from typing import Any
-
 from pixelrnn.client import documents
 
 
@@ -16,12 +14,10 @@ class UnreachableError(ServiceError):
 class ApiError(ServiceError):
     """The service refused: `status`, and its problem document (RFC 9457) in `problem`."""
 
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+    def __init__(self, status: int, problem: documents.Problem) -> None:
         self.status = status
         self.problem = problem
-        parts = [str(problem.get("detail") or problem.get("title") or "")]
-        parts += [f"{error.get('pointer', '')}: {error.get('detail', '')}" for error in problem.get("errors") or []]
-        super().__init__(f"{status}: {'; '.join(parts)}")
+        super().__init__(f"{status}: {problem['detail'] or problem['title']}")
 
 
 class JobEndedError(ServiceError):

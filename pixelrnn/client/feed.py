@@ -3,7 +3,6 @@
 import base64
 import json
 from dataclasses import dataclass
-from typing import Literal
 
 import httpx
 
@@ -12,7 +11,6 @@ from pixelrnn.client.errors import ApiError
 from pixelrnn.client.patience import Patience
 
 _ENDS = frozenset({"done", "error", "canceled"})
-Stage = Literal["small", "final"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Row:
     sample: int
     y: int
     pixels: bytes
-    stage: Stage = "final"
+    stage: documents.Stage = "final"
     """`small`: of the image that a Multi-Scale model draws first."""
 
 

@@ -10,7 +10,7 @@ Client and AsyncClient carry flows out, one by blocking and one by awaiting; eve
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 
 import httpx
 
@@ -20,6 +20,8 @@ from pixelrnn.client.errors import ApiError, JobEndedError
 from pixelrnn.client.patience import Patience
 
 T = TypeVar("T")
+R = TypeVar("R", bound=documents.Result, covariant=True)
+"""The result that a job of its kind has."""
 LONG_POLL_S = 20.0
 _ACTIVE = ("queued", "running")
 _GONE = 410
@@ -35,7 +37,7 @@ Outcome = httpx.Response | httpx.TransportError | None
 Flow = Generator[Step, Outcome, T]
 
 
-class JobView:
+class JobView(Generic[R]):
     """A job of the service; `state` is the Job document as last seen."""
 
     def __init__(self, state: documents.Job) -> None:
@@ -47,6 +49,10 @@ class JobView:
         if self.state["status"] != "succeeded":
             raise JobEndedError(self.state)
         return self.state
+
+    def result_of_success(self) -> R:
+        """The result, if it is that of a success. Raises JobEndedError."""
+        return cast(R, self.succeeded()["result"])
 
 
 class Flows:
@@ -78,10 +84,12 @@ class Flows:
     def state(self, job_id: str) -> Flow[documents.Job]:
         return (yield from self.answer(calls.get(f"/jobs/{job_id}"))).json()
 
-    def page(self, status: str | None, kind: str | None, cursor: str | None) -> Flow[documents.JobList]:
+    def page(
+        self, status: documents.JobStatus | None, kind: documents.JobKind | None, cursor: str | None
+    ) -> Flow[documents.JobList]:
         return (yield from self.answer(calls.get("/jobs", status=status, kind=kind, cursor=cursor))).json()
 
-    def end(self, job: JobView, timeout_s: float | None = None) -> Flow[documents.Job]:
+    def end(self, job: JobView[documents.Result], timeout_s: float | None = None) -> Flow[documents.Job]:
         """The job's state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while job.state["status"] in _ACTIVE:
@@ -92,7 +100,7 @@ class Flows:
             job.state = (yield from self.answer(poll)).json()
         return job.succeeded()
 
-    def image(self, job_id: str, sample: int, scale: int, grid: bool, stage: str) -> Flow[bytes]:
+    def image(self, job_id: str, sample: int, scale: int, grid: bool, stage: documents.Stage) -> Flow[bytes]:
         call = calls.get(f"/jobs/{job_id}/image", sample=sample, scale=scale, grid=grid, stage=stage)
         return (yield from self.answer(call)).content
 

@@ -1,24 +1,27 @@
 """The calls that start a job, for both clients."""
 
 from abc import abstractmethod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 from pixelrnn.client import calls
 from pixelrnn.client.calls import Call, Picture
 from pixelrnn.client.documents import Method
 
-J = TypeVar("J", covariant=True)
+Drawn = TypeVar("Drawn", covariant=True)
+Scored = TypeVar("Scored", covariant=True)
+Verified = TypeVar("Verified", covariant=True)
 
 
-class JobCalls(Generic[J]):
-    """J: what a call returns at once: a Job, or one to await. Pictures are bytes or paths of image files."""
+class JobCalls(Generic[Drawn, Scored, Verified]):
+    """What a call returns at once, by the result of its job: a Job, or one to await. Pictures are bytes, or paths of
+    image files."""
 
     @abstractmethod
-    def start(self, call: Call) -> J:
+    def start(self, call: Call) -> Any:
         """Send a call that is answered with a job."""
 
-    def sample(self, model: str, n: int = 1, seed: int | None = None, **options: Any) -> J:
-        """Draw n images. Options: temperature, priority."""
+    def sample(self, model: str, n: int = 1, seed: int | None = None, **options: Unpack[calls.Drawing]) -> Drawn:
+        """Draw n images."""
         return self.start(calls.sample(model=model, n=n, seed=seed, **options))
 
     def complete(
@@ -31,9 +34,9 @@ class JobCalls(Generic[J]):
         method: Method | None = None,
         particles: int | None = None,
         sweeps: int | None = None,
-        **options: Any,
-    ) -> J:
-        """Fill the white part of the mask, n times. Options: temperature, fit, rank, priority.
+        **options: Unpack[calls.Completing],
+    ) -> Drawn:
+        """Fill the white part of the mask, or without one what is transparent, n times.
 
         method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
         and sweeps: of `posterior`, where it is not exact.
@@ -42,14 +45,18 @@ class JobCalls(Generic[J]):
         how = {"method": method, "particles": particles, "sweeps": sweeps}
         return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
 
-    def upsample(self, model: str, image: Picture, n: int = 1, seed: int | None = None, **options: Any) -> J:
-        """Draw n large images from a small one. Options: temperature, fit, priority."""
+    def upsample(
+        self, model: str, image: Picture, n: int = 1, seed: int | None = None, **options: Unpack[calls.DrawingFrom]
+    ) -> Drawn:
+        """Draw n large images from a small one."""
         return self.start(calls.form("/upsample", {"image": image}, model=model, n=n, seed=seed, **options))
 
-    def score(self, model: str, image: Picture, **options: Any) -> J:
-        """How likely a picture is. Options: fit."""
-        return self.start(calls.form("/score", {"image": image}, model=model, **options))
+    def score(
+        self, model: str, image: Picture, x: int | None = None, y: int | None = None, **options: Unpack[calls.Reading]
+    ) -> Scored:
+        """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`)."""
+        return self.start(calls.form("/score", {"image": image}, model=model, x=x, y=y, **options))
 
-    def verify(self, image: Picture) -> J:
+    def verify(self, image: Picture) -> Verified:
         """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}))

@@ -1,9 +1,11 @@
 """When to try again, and when to give up."""
 
 import random
+from typing import cast
 
 import httpx
 
+from pixelrnn.client import documents
 from pixelrnn.client.errors import ApiError, ServiceError, UnreachableError
 
 _PASSING = frozenset({429, 502, 503, 504})
@@ -46,12 +48,16 @@ class Patience:
 
 
 def error_of(response: httpx.Response) -> ApiError:
-    """The error that a refusal means; its body must have been read."""
+    """The error that a refusal means; its body must have been read. Something in between may have said it in other
+    words than the service's."""
     try:
-        problem = response.json()
+        said = response.json()
     except ValueError:
-        problem = {"title": response.reason_phrase}
-    return ApiError(response.status_code, problem if isinstance(problem, dict) else {"title": str(problem)})
+        said = None
+    unknown = {"type": "about:blank", "title": response.reason_phrase, "status": response.status_code, "detail": ""}
+    return ApiError(
+        response.status_code, cast(documents.Problem, {**unknown, **(said if isinstance(said, dict) else {})})
+    )
 
 
 def _retry_after(response: httpx.Response) -> float | None:

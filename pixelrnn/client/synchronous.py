@@ -4,22 +4,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from pixelrnn.client import documents
-from pixelrnn.client.calls import Call
+from pixelrnn.client.calls import Call, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
-from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, Step
+from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import JobCalls
 from pixelrnn.client.settings import TRIES, http_options
 
 T = TypeVar("T")
 
 
-class Job(JobView):
-    """A job of the service; `state` is the Job document as last seen."""
+class Job(JobView[R]):
+    """A job of the service; `state` is the Job document as last seen, R its result."""
 
     def __init__(self, client: "Client", state: documents.Job) -> None:
         super().__init__(state)
@@ -35,6 +35,11 @@ class Job(JobView):
         """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
         return self._client.run(self._flows.end(self, timeout_s))
 
+    def result(self, timeout_s: float | None = None) -> R:
+        """What it came to: the addresses of images, a score, a verification. Waits, and raises, as `wait` does."""
+        self.wait(timeout_s)
+        return self.result_of_success()
+
     def rows(self) -> Iterator[Row]:
         """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
         feed = Feed()
@@ -42,11 +47,11 @@ class Job(JobView):
         self.state = feed.state or self.state
         self.succeeded()
 
-    def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: str = "final") -> bytes:
+    def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
         return self._client.run(self._flows.image(self.id, sample, scale, grid, stage))
 
-    def save(self, path: Path | str, **options: Any) -> None:
+    def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
         """Write `image(**options)` to a file."""
         Path(path).write_bytes(self.image(**options))
 
@@ -68,7 +73,7 @@ class Job(JobView):
         self._client.run(self._flows.delete(self.id))
 
 
-class Client(JobCalls[Job]):
+class Client(JobCalls[Job[documents.JobResult], Job[documents.ScoreResult], Job[documents.VerifyResult]]):
     """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
@@ -91,15 +96,17 @@ class Client(JobCalls[Job]):
         """Cards of the models that live workers hold."""
         return self.run(self.flows.models())
 
-    def start(self, call: Call) -> Job:
+    def start(self, call: Call) -> Job[Any]:
         """Send a call that is answered with a job."""
         return Job(self, self.run(self.flows.start(call)))
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> Job[documents.Result]:
         """A job by its id."""
         return Job(self, self.run(self.flows.state(job_id)))
 
-    def jobs(self, status: str | None = None, kind: str | None = None) -> Iterator[Job]:
+    def jobs(
+        self, status: documents.JobStatus | None = None, kind: documents.JobKind | None = None
+    ) -> Iterator[Job[documents.Result]]:
         """Newest first."""
         cursor = None
         while True:

@@ -7,14 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually
 
+PROGRAM = (sys.executable, "-P", "-m", "pixelrnn")
 READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""
 
@@ -23,13 +24,29 @@ class Up:
     """A running `pixelrnn up`."""
 
     def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
+        self._start(PROGRAM, ["--data-dir", data_dir, "--models-dir", models_dir, *options], None, settings)
+
+    @classmethod
+    def of(cls, program: Sequence[str | Path], directory: Path, **settings: str) -> Self:
+        """Another installation's, in a directory of its own and with all defaults."""
+        up = cls.__new__(cls)
+        up._start(program, [], directory, settings)
+        return up
+
+    def _start(
+        self,
+        program: Sequence[str | Path],
+        options: Sequence[str | Path],
+        directory: Path | None,
+        settings: dict[str, str],
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", str(self.port)]
         environment = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
         self.process = subprocess.Popen(
-            [*command, "--data-dir", data_dir, "--models-dir", models_dir, *options],
+            [*program, "up", "--port", str(self.port), *options],
+            cwd=directory,
             stderr=subprocess.PIPE,
             text=True,
             env=environment | settings,

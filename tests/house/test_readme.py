@@ -60,7 +60,7 @@ def test_there_are_four_curl_lines() -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_command_is_understood(line: str) -> None:
     """Every `pixelrnn` line parses: the verb, its arguments and its options exist."""
-    from pixelrnn.cli import root
+    from pixelrnn.verbs import root
 
     _, verb, *arguments = shlex.split(line)
     command = typer.main.get_command(root).commands[verb]  # pyright: ignore

@@ -168,7 +168,7 @@ def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recip
 def test_a_download_is_tried_only_when_asked_and_nothing_is_there(recipe_file: Path, tmp_path: Path) -> None:
     """A missing directory without a known name is refused by name; what is there is used as it is."""
     missing = ["data.download=true", f"data.path={tmp_path / 'cats'}"]
-    with pytest.raises(DataError, match="cannot download 'cats': name the directory cifar10 or mnist"):
+    with pytest.raises(DataError, match="cannot fetch 'cats': there is binarized-mnist, cifar10, mnist"):
         train(RunRequest(Recipe.load(recipe_file, missing), tmp_path / "run"))
     assert train(RunRequest(Recipe.load(recipe_file, ["data.download=true"]), tmp_path / "run")).finished
 

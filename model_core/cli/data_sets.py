@@ -1,0 +1,50 @@
+"""The verbs of `pixelrnn data`: published data sets, fetched and checked. Heavy imports wait inside the verbs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_core.cli.options import say
+
+data = typer.Typer(name="data", help="Published data sets.", no_args_is_help=True)
+
+Listed = Annotated[
+    Path | None,
+    typer.Option(
+        "--sources",
+        envvar="PIXELRNN_DATA_SOURCES",
+        help="A list of your own, in the form of model_core/data/sources.toml.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.add_typer(data)
+
+
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, binarized-mnist, cifar10.")],
+    to: Annotated[Path | None, typer.Option(help="The directory to make. [default: data/NAME]")] = None,
+    sources: Listed = None,
+) -> None:
+    """Fetch a data set from where it is published, and check every byte. Nothing is ever overwritten."""
+    from model_core.data.download import fetch as fetch_into
+    from model_core.data.sources import read_sources
+
+    known = read_sources(sources)
+    directory = to or Path("data") / name
+    is_new = fetch_into(name, directory, known)
+    say(f"{'fetched' if is_new else 'already there:'} {directory}: {known[name].title}; licence: {known[name].licence}")
+
+
+@data.command("list")
+def list_(sources: Listed = None) -> None:
+    """The data sets that can be fetched, with their size, page and licence."""
+    from model_core.data.sources import read_sources
+
+    for name, source in read_sources(sources).items():
+        typer.echo(f"{name}: {source.title}")
+        typer.echo(f"    {source.bytes / 1e6:.0f} MB from {source.page}; licence: {source.licence}")

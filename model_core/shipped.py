@@ -1,0 +1,11 @@
+"""Where the models and recipes are that come with the project: in this package when installed, else in the checkout."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_shipped"
+IS_INSTALLED = _INSTALLED.is_dir()
+_PLACE = _INSTALLED if IS_INSTALLED else _PACKAGE.parent
+
+MODELS = _PLACE / "models"
+RECIPES = _PLACE / "configs"

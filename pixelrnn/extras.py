@@ -1,0 +1,72 @@
+"""What a verb needs beyond what every installation has: an extra of pyproject.toml, looked for before the verb runs."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from typing import Any
+
+from model_core.errors import PixelRNNError
+
+_DRAWS = ("worker",)
+NEEDED = {
+    "api": ("api",),
+    "worker": _DRAWS,
+    "train": _DRAWS,
+    "publish": _DRAWS,
+    "mix": _DRAWS,
+    "evaluate": _DRAWS,
+    "sample": _DRAWS,
+    "complete": _DRAWS,
+    "upsample": _DRAWS,
+    "score": _DRAWS,
+    "encode": _DRAWS,
+    "decode": _DRAWS,
+    "verify": _DRAWS,
+    "bench_sampling": _DRAWS,
+    "fetch": _DRAWS,
+}
+"""By verb. `up` says itself what it needs; the other verbs need nothing."""
+
+
+class MissingExtraError(PixelRNNError):
+    """Packages that a verb needs are not installed."""
+
+
+def expect(*extras: str) -> None:
+    """Raises MissingExtraError, which says what to install, unless every package of these extras is there."""
+    lacking = {extra: missing for extra in extras if (missing := sorted(_missing(extra)))}
+    if lacking:
+        packages = sorted({package for missing in lacking.values() for package in missing})
+        raise MissingExtraError(f"not installed: {', '.join(packages)}; pip install 'pixelrnn[{','.join(lacking)}]'")
+
+
+def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb that first checks for its extras: after its arguments are understood, so that `--help` needs none."""
+
+    @wraps(verb)
+    def run(*arguments: Any, **options: Any) -> Any:
+        expect(*NEEDED.get(verb.__name__, ()))
+        return verb(*arguments, **options)
+
+    return run
+
+
+def _missing(extra: str) -> Iterator[str]:
+    for package in _packages(extra):
+        try:
+            distribution(package)
+        except PackageNotFoundError:
+            yield package
+
+
+def _packages(extra: str) -> Iterator[str]:
+    """Names of the distributions of an extra; none where this runs from sources that were never installed."""
+    try:
+        requirements = requires("pixelrnn") or []
+    except PackageNotFoundError:
+        return
+    for requirement in requirements:
+        wanted, _, condition = requirement.partition(";")
+        if re.search(rf"extra == ['\"]{extra}['\"]", condition) and (name := re.match(r"[\w.-]+", wanted)):
+            yield name[0]

@@ -1,0 +1,81 @@
+"""All verbs of `pixelrnn`: composed of what the API, the worker and the models each register.
+
+Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import app.cli
+import model_core.cli.coding
+import model_core.cli.data_sets
+import model_core.cli.pictures
+import model_core.cli.verbs
+import pixelrnn.verify
+import worker.cli
+from model_core.cli.options import ModelsDir
+from model_core.models_directory import default_models_dir
+from pixelrnn.extras import expect, guarded
+
+root = typer.Typer(
+    name="pixelrnn",
+    help="Exact-likelihood pixel models: train them, serve them, complete images, row by row.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"pixelrnn {version('pixelrnn')}")
+        raise typer.Exit
+
+
+@root.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Exact-likelihood pixel models: train them, serve them, complete images, row by row."""
+
+
+@root.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="PIXELRNN_DATA_DIR", help="Where jobs, results and logs are kept.")
+    ] = Path(".pixelrnn"),
+    models_dir: ModelsDir = None,
+    redis_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["PIXELRNN_REDIS_URL", "REDIS_URL"], help="A server of your own, instead of the embedded one."
+        ),
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
+    ] = None,
+) -> None:
+    """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
+    expect("api", "worker", *(() if redis_url else ("embedded",)))
+    from pixelrnn.up import UpOptions
+    from pixelrnn.up import up as run
+
+    models = models_dir or default_models_dir()
+    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]))
+    run(options, say=lambda line: typer.echo(line, err=True))
+
+
+_MODELS = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, model_core.cli.data_sets
+for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify):
+    part.register(root)
+for group in (root, *(found.typer_instance for found in root.registered_groups)):
+    for command in group.registered_commands if group else ():
+        command.callback = guarded(command.callback) if command.callback else None

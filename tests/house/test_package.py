@@ -1,0 +1,303 @@
+"""Wheel and sdist as somebody who has only them sees them: in an environment and a folder of their own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import distribution, requires
+from pathlib import Path
+
+import pytest
+
+from tests.house.running import Up
+
+ROOT = Path(__file__).parents[2]
+PLACES = {
+    "model_core": "model_core",
+    "pixelrnn": "pixelrnn",
+    "app": "pixelrnn/_parts/app",
+    "worker": "pixelrnn/_parts/worker",
+    "models": "model_core/_shipped/models",
+    "configs": "model_core/_shipped/configs",
+}
+DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
+MODEL = "mnist-pixelcnn"
+USERS_OWN = "raise ImportError('this is the user\\'s own module')\n"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An environment with the wheel, and an empty folder to stand in; but for a module of the user's own."""
+
+    environment: Path
+    folder: Path
+
+    @property
+    def program(self) -> Path:
+        return self.environment / "bin" / "pixelrnn"
+
+    def pixelrnn(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return self.run(self.program, *arguments)
+
+    def python(self, code: str) -> subprocess.CompletedProcess[str]:
+        return self.run(self.environment / "bin" / "python", "-c", code)
+
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIXELRNN", "PYTHON"))}
+        return subprocess.run(command, cwd=self.folder, env=kept, capture_output=True, text=True, timeout=300)
+
+
+def build(kind: str, source: Path, into: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into)]
+    subprocess.run(command, cwd=source, capture_output=True, check=True)
+    (built,) = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """With all packages that these tests have."""
+    return install(wheel, tmp_path_factory.mktemp("all"), site_packages())
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """`pip install pixelrnn`, without any extra: the packages of all extras are hidden."""
+    packages = {
+        name[0] for line in requires("pixelrnn") or () if "extra" in line and (name := re.match(r"[\w.-]+", line))
+    }
+    hidden = {file.parts[0] for package in packages - {"pixelrnn"} for file in distribution(package).files or ()}
+    directory = tmp_path_factory.mktemp("bare")
+    (directory / "packages").mkdir()
+    for entry in (entry for place in reversed(site_packages()) for entry in place.iterdir()):
+        link = directory / "packages" / entry.name
+        if entry.name not in hidden and not entry.name.startswith("pixelrnn"):
+            link.unlink(missing_ok=True)
+            link.symlink_to(entry)
+    return install(wheel, directory, [directory / "packages"])
+
+
+def site_packages() -> list[Path]:
+    return [Path(place) for place in sys.path if place.endswith("site-packages")]
+
+
+def install(wheel: Path, directory: Path, packages: Iterable[Path]) -> Installation:
+    """The wheel by pip, and beside it on the path what pip would have brought: gigabytes, which are there already."""
+    environment, folder = directory / "environment", directory / "folder"
+    venv.create(environment, symlinks=True)
+    folder.mkdir()
+    for name in ("app.py", "worker.py"):
+        (folder / name).write_text(USERS_OWN)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--no-compile", str(wheel)], check=True)
+    (place,) = environment.glob("lib/python*/site-packages")
+    (place / "others.pth").write_text("".join(f"{package}\n" for package in packages))
+    return Installation(environment, folder)
+
+
+def test_sdist_gives_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    """Byte for byte; and it holds what a checkout does, so that it can be tested and its images built."""
+    (tmp_path / "source").mkdir()
+    subprocess.run(["tar", "-xzf", sdist, "-C", tmp_path / "source"], check=True)
+    (source,) = (tmp_path / "source").iterdir()
+    assert build("wheel", source, tmp_path / "wheel").read_bytes() == wheel.read_bytes()
+    for name in ("Makefile", "docker-compose.yml", "docs/operate.md", "tests/conftest.py", "openapi.json"):
+        assert (source / name).is_file()
+
+
+def test_wheel_holds_everything_that_runs(wheel: Path) -> None:
+    """Every file of the packages, Lua and page among them, the models and the recipes; and two names at the top."""
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{place}/{path.relative_to(ROOT / folder).as_posix()}": path.read_bytes()
+        for folder, place in PLACES.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert held.keys() == expected.keys()
+    assert held == expected
+    assert {name.partition("/")[0] for name in held} == {"model_core", "pixelrnn"}
+
+
+def test_models_come_with_it(installation: Installation) -> None:
+    """`--version`, `models`, and a library that finds them from anywhere."""
+    assert re.fullmatch(r"pixelrnn \d+\.\d+\.\d+\n", installation.pixelrnn("--version").stdout)
+    listed = installation.pixelrnn("models").stdout
+    assert all(card.parent.name in listed for card in ROOT.glob("models/*/card.json"))
+    code = "import model_core; print(model_core.load_model('mnist-pixelcnn').card.name)"
+    assert installation.python(code).stdout == f"{MODEL}\n"
+
+
+def test_verbs_draw(installation: Installation) -> None:
+    """`sample`, `complete` and `score`, with nothing but the wheel's own weights."""
+    for arguments in (
+        ("sample", MODEL, "--seed", "7", "--out", "drawn.png"),
+        ("complete", MODEL, DIGIT, MASK, "--method", "clamp", "--out", "completed.png"),
+        ("score", MODEL, DIGIT, "--map", "bits.png"),
+    ):
+        result = installation.pixelrnn(*arguments)
+        assert result.returncode == 0, result.stderr
+        assert (installation.folder / arguments[-1]).is_file()
+
+
+def test_recipes_come_with_it(installation: Installation) -> None:
+    """By name; what is missing is only the data. A model of one's own is not written into the package."""
+    result = installation.pixelrnn("train", MODEL)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert "no data at data/" in result.stderr
+    assert MODEL in installation.pixelrnn("train", "no-such-recipe").stderr
+    mixed = installation.pixelrnn("mix", "mine", MODEL)
+    assert (mixed.returncode, "--models-dir" in mixed.stderr) == (2, True)
+
+
+def test_up_serves_a_digit(installation: Installation) -> None:
+    """Ready, one digit over HTTP, the page, and an end within ten seconds. The user's `app.py` is left alone."""
+    up = Up.of([installation.program], installation.folder, PIXELRNN_MODELS=MODEL)
+    try:
+        up.wait_until_ready()
+        job = up.post("/sample", {"model": MODEL, "seed": 7})
+        assert up.get(f"/jobs/{job['id']}?wait=30")["status"] == "succeeded"
+        with up.follow("/") as page:
+            assert b"<html" in page.read()
+        up.process.send_signal(signal.SIGTERM)
+        up.process.communicate(timeout=10)
+        assert up.process.returncode == 0
+    finally:
+        if up.process.poll() is None:
+            up.output()
+
+
+def test_users_own_modules_are_theirs(installation: Installation) -> None:
+    """Nothing called `app` or `worker` is installed where a program of theirs looks."""
+    assert "the user's own module" in installation.python("import pixelrnn.client, model_core, app").stderr
+    for name in ("app.py", "worker.py"):
+        (installation.folder / name).rename(installation.folder / f"away-{name}")
+    try:
+        result = installation.python("import pixelrnn.client, model_core, app")
+        assert "No module named 'app'" in result.stderr
+    finally:
+        for name in ("app.py", "worker.py"):
+            (installation.folder / f"away-{name}").rename(installation.folder / name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (("up",), "api,worker,embedded"),
+        (("up", "--redis-url", "redis://127.0.0.1:1/0"), "api,worker"),
+        (("api",), "api"),
+        (("worker",), "worker"),
+        (("train", MODEL), "worker"),
+        (("sample", MODEL), "worker"),
+        (("complete", MODEL, DIGIT, MASK), "worker"),
+        (("verify", DIGIT), "worker"),
+        (("bench", "sampling", "--preset", MODEL), "worker"),
+    ],
+)
+def test_missing_extra_is_named(bare: Installation, arguments: tuple[str | Path, ...], extra: str) -> None:
+    """One line that says what to install, and exit code 2, whatever the verb."""
+    result = bare.pixelrnn(*arguments)
+    (line,) = result.stderr.splitlines()
+    assert f"pip install 'pixelrnn[{extra}]'" in line
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_what_needs_no_extra_works_without(bare: Installation) -> None:
+    """The list of models, keys, and every verb's help; a program that wants the client is told what to install."""
+    for arguments in (("models",), ("key", "alice"), ("sample", "--help"), ("up", "--help")):
+        result = bare.pixelrnn(*arguments)
+        assert (result.returncode, result.stderr) == (0, ""), arguments
+    assert "pip install 'pixelrnn[client]'" in bare.python("import pixelrnn.client").stderr
+
+
+PROGRAM = """\
+from typing import assert_type
+
+from model_core import load_model, sample
+from pixelrnn.client import ApiError, AsyncClient, Client, Row, documents
+
+
+def ask(client: Client) -> float:
+    drawn = client.sample("mnist-pixelcnn", n=4, seed=7, temperature=0.9)
+    assert_type(drawn.result()["images"], list[str])
+    assert_type(list(drawn.rows()), list[Row])
+    drawn.save("digits.png", grid=True, scale=4)
+    assert_type(client.verify("digit.png").result()["verified"], bool)
+    for job in client.jobs(status="succeeded"):
+        result = job.state["result"]
+        if result is not None and result["type"] == "score":
+            assert_type(result, documents.ScoreResult)
+    return client.score("mnist-pixelcnn", "digit.png", fit="resize").result()["nats"]
+
+
+async def ask_all(client: AsyncClient) -> list[str]:
+    job = await client.complete("mnist-pixelcnn", "digit.png", "mask.png", rank=True)
+    return (await job.result())["images"]
+
+
+try:
+    print(ask(Client()))
+except ApiError as error:
+    assert_type(error.problem["detail"], str)
+print(sample(load_model("mnist-pixelcnn"), n=4, seed=7).shape)
+"""
+
+
+def test_users_program_is_checked_strictly(installation: Installation) -> None:
+    """What people import says its types: pyright's strictest mode passes a program of theirs, and not a wrong word."""
+    (installation.folder / "program.py").write_text(PROGRAM)
+    (installation.folder / "wrong.py").write_text(
+        "from pixelrnn.client import Client\n\nClient().jobs(status='lost')\n"
+    )
+    (installation.folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "include": ["*.py"]}')
+    python = str(installation.environment / "bin" / "python")
+    result = installation.run(sys.executable, "-m", "pyright", "--pythonpath", python, "program.py", "wrong.py")
+    complaints = [line for line in result.stdout.splitlines() if " - error: " in line]
+    assert len(complaints) == 1, result.stdout
+    assert "wrong.py:3" in complaints[0]
+
+
+def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
+    """`make run TORCH=cpu` asks PyTorch's index for that build, of it alone, before anything else is installed."""
+    for name in ("Makefile", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    environment = {name: value for name, value in os.environ.items() if name not in ("TORCH", "MAKEFLAGS")}
+    for words, asked in ((["TORCH=cpu"], ["cpu"]), (["TORCH=cu128"], ["cu128"]), ([], [])):
+        command = ["make", "-n", "run", *words]
+        shown = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        installs = [line for line in shown.splitlines() if "pip install" in line]
+        assert [line.split("/whl/")[1] for line in installs[:-1]] == [f"{word} torch" for word in asked]
+        assert all(" --index-url " in line for line in installs[:-1])
+        assert installs[-1].endswith("--editable '.[all]'")
+
+
+def test_nothing_names_modules_that_are_not_on_the_path() -> None:
+    """`python -m worker...` works in a checkout only: images, manifests and pages use the command."""
+    pages = [
+        *ROOT.glob("docker/*"),
+        *ROOT.glob("deploy/**/*.y*ml"),
+        *ROOT.glob("docs/*.md"),
+        ROOT / "docker-compose.yml",
+    ]
+    for page in pages:
+        assert not re.search(r"-m,? ?\"?,? ?\"?(worker|app)\.", page.read_text("utf-8")), page
