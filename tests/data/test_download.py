@@ -7,10 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,13 +15,7 @@ import pytest
 from model_core.data.download import NOTE, download, fetch
 from model_core.data.sources import RemoteFile, Source, Sources, read_sources
 from model_core.errors import DataError
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a word."""
-
-    def log_message(self, *_: object) -> None:
-        pass
+from tests.data.serving import serving
 
 
 @pytest.fixture
@@ -32,13 +23,8 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A directory and the address it is served at."""
     directory = tmp_path / "site"
     directory.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield directory, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(directory) as url:
+        yield directory, url
 
 
 def archive(name: str, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from typing import Any, Self
 from pixelrnn.up import is_ready
 from tests.house.processes import eventually
 
-PROGRAM = (sys.executable, "-P", "-m", "pixelrnn")
+PORT = "{port}"
 READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""
 
@@ -24,33 +24,23 @@ class Up:
     """A running `pixelrnn up`."""
 
     def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
-        self._start(PROGRAM, ["--data-dir", data_dir, "--models-dir", models_dir, *options], None, settings)
+        where = ["--data-dir", str(data_dir), "--models-dir", str(models_dir)]
+        usual = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
+        self._start([sys.executable, "-P", "-m", "pixelrnn", "up", "--port", PORT, *where, *options], usual | settings)
 
     @classmethod
-    def of(cls, program: Sequence[str | Path], directory: Path, **settings: str) -> Self:
-        """Another installation's, in a directory of its own and with all defaults."""
+    def by(cls, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Self:
+        """That which a command starts in a directory; in it PORT stands for a free one."""
         up = cls.__new__(cls)
-        up._start(program, [], directory, settings)
+        up._start(command, environment, directory)
         return up
 
-    def _start(
-        self,
-        program: Sequence[str | Path],
-        options: Sequence[str | Path],
-        directory: Path | None,
-        settings: dict[str, str],
-    ) -> None:
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], directory: Path | None = None) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        environment = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
-        self.process = subprocess.Popen(
-            [*program, "up", "--port", str(self.port), *options],
-            cwd=directory,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment | settings,
-        )
+        words = [word.replace(PORT, str(self.port)) for word in command]
+        self.process = subprocess.Popen(words, cwd=directory, stderr=subprocess.PIPE, text=True, env=environment)
 
     def wait_until_ready(self) -> None:
         """Until all models are."""

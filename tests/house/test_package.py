@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import venv
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.running import Up
+from tests.house.packages import build, make_environment, site_packages, usual
+from tests.house.running import PORT, Up
 
 ROOT = Path(__file__).parents[2]
 PLACES = {
@@ -50,15 +50,7 @@ class Installation:
         return self.run(self.environment / "bin" / "python", "-c", code)
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIXELRNN", "PYTHON"))}
-        return subprocess.run(command, cwd=self.folder, env=kept, capture_output=True, text=True, timeout=300)
-
-
-def build(kind: str, source: Path, into: Path) -> Path:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into)]
-    subprocess.run(command, cwd=source, capture_output=True, check=True)
-    (built,) = into.iterdir()
-    return built
+        return subprocess.run(command, cwd=self.folder, env=usual(), capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +86,15 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return install(wheel, directory, [directory / "packages"])
 
 
-def site_packages() -> list[Path]:
-    return [Path(place) for place in sys.path if place.endswith("site-packages")]
-
-
 def install(wheel: Path, directory: Path, packages: Iterable[Path]) -> Installation:
     """The wheel by pip, and beside it on the path what pip would have brought: gigabytes, which are there already."""
     environment, folder = directory / "environment", directory / "folder"
-    venv.create(environment, symlinks=True)
+    make_environment(environment, packages)
     folder.mkdir()
     for name in ("app.py", "worker.py"):
         (folder / name).write_text(USERS_OWN)
     pip = [sys.executable, "-m", "pip", "--python", str(environment), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, "--no-compile", str(wheel)], check=True)
-    (place,) = environment.glob("lib/python*/site-packages")
-    (place / "others.pth").write_text("".join(f"{package}\n" for package in packages))
     return Installation(environment, folder)
 
 
@@ -170,7 +156,8 @@ def test_recipes_come_with_it(installation: Installation) -> None:
 
 def test_up_serves_a_digit(installation: Installation) -> None:
     """Ready, one digit over HTTP, the page, and an end within ten seconds. The user's `app.py` is left alone."""
-    up = Up.of([installation.program], installation.folder, PIXELRNN_MODELS=MODEL)
+    command = [str(installation.program), "up", "--port", PORT]
+    up = Up.by(command, installation.folder, usual() | {"PIXELRNN_MODELS": MODEL})
     try:
         up.wait_until_ready()
         job = up.post("/sample", {"model": MODEL, "seed": 7})

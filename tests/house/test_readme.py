@@ -1,13 +1,23 @@
-"""What README.md, and the page about completion, tell people to type is what the program takes."""
+"""What README.md tells people to type works; what other pages do is what the program takes."""
 
+import hashlib
 import re
 import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer.main
+from PIL import Image
+
+from model_core import load_model, sample
+from pixelrnn.up import is_ready
+from tests.data.serving import serving
+from tests.house.packages import build, make_environment, site_packages, usual
+from tests.house.processes import eventually
+from tests.house.running import PORT, READY_LIMIT_S, Up
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,42 +29,65 @@ def fenced(language: str, page: str = README) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-CURLS = [line for line in fenced("sh") if line.startswith("curl")]
-PAGES = README, *((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("completion", "codec", "verification"))
+PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("completion", "codec", "data", "verification")]
 COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
+START = "make run"
+IN_CONTAINERS = "docker compose"
+"""Lines of the block that tests/docker tries, where there is an engine."""
 
 
-@pytest.fixture(scope="module")
-def openapi() -> dict[str, Any]:
-    from app.main import create_app
-    from app.settings import Settings
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_line_works_when_pasted(tmp_path: Path) -> None:
+    """Every block in order, in one shell, in a folder that has only what is published: `make run` in one terminal, the
+    rest in another. Only the packages are there already, the data set is a small one, and the port is free."""
+    build("sdist", ROOT, tmp_path / "sdist")
+    subprocess.run(["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True)
+    (folder,) = tmp_path.glob("pixelrnn-*")
+    make_environment(folder / ".venv", site_packages())
+    start, *blocks = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
+    assert start[1].split("#")[0].strip() == START
+    with small_digits(tmp_path / "site") as sources:
+        here_already = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # pip's word for: none
+        settings = usual() | here_already | {"PIXELRNN_DATA_SOURCES": str(sources)}
+        up = Up.by([*START.split(), f"PORT={PORT}"], folder, settings)
+        try:
+            assert eventually(lambda: is_ready(up.url) or up.process.poll() is not None, READY_LIMIT_S)
+            assert up.process.poll() is None, up.output()
+            script = "".join(pasted(*block) for block in blocks).replace("8000", str(up.port))
+            shell = ["bash", "-euxo", "pipefail", "-c", script]
+            ended = subprocess.run(shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=400)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+        finally:
+            up.process.terminate()
+            up.process.communicate(timeout=20)
+    assert "event: done" in ended.stdout
+    for name in ("digits.png", "drawn.png", "completed.png", "bits.png", "first.png"):
+        with Image.open(folder / name) as picture:
+            assert picture.width >= 28, name
 
-    return create_app(Settings()).openapi()
+
+def pasted(language: str, block: str) -> str:
+    """A block as it goes into the shell; Python's into `python`."""
+    if language == "python":
+        return f"python - <<'END'\n{block}END\n"
+    return "".join(line for line in block.splitlines(keepends=True) if not line.startswith(IN_CONTAINERS))
 
 
-def operation(openapi: dict[str, Any], words: list[str]) -> tuple[dict[str, Any], str]:
-    """The described operation that a curl line calls, and its query."""
-    (url,) = (word for word in words if word.startswith("http"))
-    parts = urlsplit(url)
-    path = parts.path.replace("JOB_ID", "{job_id}")
-    method = "post" if {"-d", "-F"} & set(words) else "get"
-    return openapi["paths"][path][method], parts.query
-
-
-@pytest.mark.parametrize("line", CURLS)
-def test_curl_line_is_a_described_call(line: str, openapi: dict[str, Any]) -> None:
-    """Every curl line names a path, method and query that the API describes, and files that are there."""
-    words = shlex.split(line)
-    described, query = operation(openapi, words)
-    names = {parameter["name"] for parameter in described.get("parameters", [])}
-    assert set(parse_qs(query)) <= names
-    for field in (word for word in words if "=@" in word):
-        assert (ROOT / field.partition("=@")[2]).is_file()
-
-
-def test_there_are_four_curl_lines() -> None:
-    """Sample, follow, complete, fetch."""
-    assert len(CURLS) == 4
+@contextmanager
+def small_digits(site: Path) -> Iterator[Path]:
+    """A list of data sets whose binarized MNIST is 24 images that the shipped model drew, served on this machine."""
+    site.mkdir()
+    images = sample(load_model("mnist-pixelcnn"), n=24, seed=1).numpy().reshape(24, -1)
+    listed = '[binarized-mnist]\ntitle = "digits"\npage = "http://127.0.0.1"\nlicence = "none"\n'
+    with serving(site) as url:
+        for split, part in (("train", images[:16]), ("valid", images[16:20]), ("test", images[20:])):
+            data = "".join(" ".join(map(str, image)) + "\n" for image in part).encode()
+            (site / f"binarized_mnist_{split}.amat").write_bytes(data)
+            listed += f'[[binarized-mnist.files]]\nurls = ["{url}/binarized_mnist_{split}.amat"]\n'
+            listed += f'bytes = {len(data)}\nsha256 = "{hashlib.sha256(data).hexdigest()}"\n'
+        (site / "sources.toml").write_text(listed)
+        yield site / "sources.toml"
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -65,23 +98,6 @@ def test_command_is_understood(line: str) -> None:
     _, verb, *arguments = shlex.split(line)
     command = typer.main.get_command(root).commands[verb]  # pyright: ignore
     command.make_context(verb, arguments)
-
-
-def test_make_targets_exist() -> None:
-    """`make` lines name targets of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for line in fenced("sh"):
-        if line.startswith("make "):
-            assert f"\n{line.split()[1]}:" in makefile
-
-
-def test_python_lines_compile() -> None:
-    """The Python lines are Python, and import what model_core exports."""
-    import model_core
-
-    compile("\n".join(fenced("python")), "README.md", "exec")
-    (names,) = re.findall(r"from model_core import (.*)", README)
-    assert all(hasattr(model_core, name) for name in names.split(", "))
 
 
 def test_every_link_leads_somewhere() -> None:
