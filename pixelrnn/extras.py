@@ -16,6 +16,7 @@ NEEDED = {
     "publish": _DRAWS,
     "mix": _DRAWS,
     "evaluate": _DRAWS,
+    "entropy": _DRAWS,
     "sample": _DRAWS,
     "complete": _DRAWS,
     "upsample": _DRAWS,
@@ -26,7 +27,8 @@ NEEDED = {
     "bench_sampling": _DRAWS,
     "fetch": _DRAWS,
 }
-"""By verb. `up` says itself what it needs; the other verbs need nothing."""
+"""By verb. `up` says itself what it needs."""
+NEED_NOTHING = ("up", "key", "health", "report", "models", "list_")
 
 
 class MissingExtraError(PixelRNNError):

@@ -3,10 +3,12 @@
 Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import CommandInfo
 
 import app.cli
 import model_core.cli.coding
@@ -73,9 +75,15 @@ def up(
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
+def commands() -> Iterator[CommandInfo]:
+    """Every verb, those of groups too."""
+    yield from root.registered_commands
+    for group in root.registered_groups:
+        yield from group.typer_instance.registered_commands if group.typer_instance else ()
+
+
 _MODELS = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, model_core.cli.data_sets
 for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify):
     part.register(root)
-for group in (root, *(found.typer_instance for found in root.registered_groups)):
-    for command in group.registered_commands if group else ():
-        command.callback = guarded(command.callback) if command.callback else None
+for command in commands():
+    command.callback = guarded(command.callback) if command.callback else None

@@ -86,3 +86,13 @@ def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert ("mnist" in result.stdout) is (arguments == ("models",))
+
+
+def test_every_verb_says_what_it_needs() -> None:
+    """So that a verb which is added does not end in a traceback where its extra is missing."""
+    from pixelrnn.extras import NEED_NOTHING, NEEDED
+    from pixelrnn.verbs import commands
+
+    assert sorted(verb.__name__ for command in commands() if (verb := command.callback)) == sorted(
+        [*NEEDED, *NEED_NOTHING]
+    )
