@@ -172,6 +172,16 @@ def test_up_serves_a_digit(installation: Installation) -> None:
             up.output()
 
 
+def test_compiled_code_is_that_of_every_copy(installation: Installation) -> None:
+    """What a checkout has compiled is not compiled again for the wheel, nor taken for compiled where it is not."""
+    code = "from model_core.compiled.pixel_cnn import advance as f; print(f._cache._cache_file.__dict__)"
+    here = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=usual(), capture_output=True, text=True, check=True
+    )
+    assert installation.python(code).stdout == here.stdout
+    assert "pixel_cnn.advance" in here.stdout
+
+
 def test_users_own_modules_are_theirs(installation: Installation) -> None:
     """Nothing called `app` or `worker` is installed where a program of theirs looks."""
     assert "the user's own module" in installation.python("import pixelrnn.client, model_core, app").stderr
