@@ -16,6 +16,7 @@ NEEDED = {
     "publish": _DRAWS,
     "mix": _DRAWS,
     "evaluate": _DRAWS,
+    "calibrate": _DRAWS,
     "entropy": _DRAWS,
     "sample": _DRAWS,
     "complete": _DRAWS,

@@ -25,7 +25,6 @@ root = typer.Typer(
     name="pixelrnn",
     help="Exact-likelihood pixel models: train them, serve them, complete images, row by row.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.data.images import read_keep, read_values, write_grid
+from model_core.data.images import check_place, read_keep, read_values, write_grid
 from model_core.errors import DataError
+from model_core.measures.picture_score import score_picture
 from model_core.models import Model, load_model
 from model_core.posterior.completion import complete
 from model_core.sampling import sample, upsample
@@ -30,6 +31,8 @@ class DrawRequest:
     out: Path
     scale: int = 1
     small: Path | None = None
+    resize: bool = False
+    """Whether pictures of another size than the model's are stretched to it."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +46,38 @@ class CompleteRequest:
     """posterior or clamp; None: the posterior, where the model has one."""
     particles: int
     sweeps: int
+    rank: bool = False
+    """Whether the completions are scored as whole images."""
 
 
 def complete_file(request: CompleteRequest) -> dict[str, Any]:
-    """Complete the picture and write the PNG; returns what was done, and of a posterior its receipt.
+    """Complete the picture and write it; returns what was done, of a posterior its receipt, and the ranking.
 
     Raises the errors of load_model and complete, and DataError.
     """
     drawing = request.drawing
     model = _model(drawing)
-    known = torch.from_numpy(read_values(request.image, model.config))
-    keep = torch.from_numpy(read_keep(request.mask or request.image, model.config, alpha=request.mask is None))
+    known = torch.from_numpy(read_values(request.image, model.config, drawing.resize))
+    hole = read_keep(request.mask or request.image, model.config, request.mask is None, drawing.resize)
+    keep = torch.from_numpy(hole)
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how)
     facts = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
-    return {**facts, "method": method, **receipt}
+    ranking = {"ranking": _ranking(model, completion.values)} if request.rank else {}
+    return {**facts, "method": method, **receipt, **ranking}
+
+
+def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
+    """Samples and their nats as whole images, likeliest first."""
+    nats = [score_picture(model, image).nats for image in values.cpu().numpy()]
+    return [{"sample": i, "nats": nats[i]} for i in sorted(range(len(nats)), key=lambda i: nats[i])]
 
 
 def draw(request: DrawRequest) -> dict[str, Any]:
-    """Draw and write the PNG; returns what was done. Raises the errors of load_model, and DataError."""
+    """Draw and write the picture; returns what was done. Raises the errors of load_model, and DataError."""
     model = _model(request)
     started = time.perf_counter()
     values = _values(request, model)
@@ -74,7 +87,7 @@ def draw(request: DrawRequest) -> dict[str, Any]:
 
 def _model(request: DrawRequest) -> Model:
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    _check_place(request.out)
+    check_place(request.out)
     return model
 
 
@@ -109,17 +122,7 @@ def _values(request: DrawRequest, model: Model) -> Tensor:
         return sample(model, *how)
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
-    return upsample(model, torch.from_numpy(read_values(request.small, model.config.small)), *how)
-
-
-def _check_place(out: Path) -> None:
-    """A picture that cannot be written is refused before it is drawn."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from None
-    if out.is_dir():
-        raise DataError(f"cannot write {out}: it is a directory")
+    return upsample(model, torch.from_numpy(read_values(request.small, model.config.small, request.resize)), *how)
 
 
 def _write(request: DrawRequest, model: Model, values: np.ndarray, text: dict[str, str]) -> None:

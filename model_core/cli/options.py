@@ -2,20 +2,37 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 SEED_LIMIT = 2**53
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.")]
+
+def _names_beginning(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from model_core.models_directory import model_names
+
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.", autocompletion=_names_beginning),
+]
 ModelsDir = Annotated[
     Path | None,
     typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. [default: those that ship with it]"),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
-Out = Annotated[Path, typer.Option(help="The PNG to write; several images become one grid.")]
+Out = Annotated[
+    Path, typer.Option(help="The picture to write, .png, .webp or .jpg; - is stdout. Several images become one grid.")
+]
+Fit = Annotated[
+    Literal["strict", "resize"],
+    typer.Option(help="A picture of another size is refused, or stretched to the model's."),
+]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
 Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
@@ -26,6 +43,12 @@ DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder o
 def say(sentence: str) -> None:
     """One line of talk, on stderr."""
     typer.echo(sentence, err=True)
+
+
+def expect_one_result(out: Path | None, json_: bool) -> None:
+    """BadParameter when both a picture and the JSON would go to stdout."""
+    if json_ and out == Path("-"):
+        raise typer.BadParameter("--json and a picture cannot both go to stdout")
 
 
 def print_json(facts: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from model_core.cli.options import (
     SEED_LIMIT,
     Count,
     Device,
+    Fit,
     Json,
     ModelName,
     ModelsDir,
@@ -17,6 +18,7 @@ from model_core.cli.options import (
     Scale,
     Seed,
     Temperature,
+    expect_one_result,
     print_json,
     say,
 )
@@ -64,13 +66,18 @@ def complete(
     ] = None,
     particles: Annotated[int, typer.Option(help="Draws behind each image, where no single draw is exact.")] = 32,
     sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 2,
+    fit: Fit = "strict",
+    rank: Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")] = False,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
     from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
 
-    drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale)
-    facts = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps))
+    expect_one_result(out, json_)
+    drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, resize=fit == "resize")
+    facts = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps, rank))
     _report(facts, json_)
+    if rank and not json_:
+        say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in facts["ranking"]))
     if "posterior" in facts and not json_:
         say(_receipt(facts["posterior"]))
 
@@ -86,9 +93,10 @@ def upsample(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
+    fit: Fit = "strict",
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    _draw(json_, model, models_dir, device, n, seed, temperature, out, scale, image)
+    _draw(json_, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize")
 
 
 def _draw(
@@ -102,11 +110,14 @@ def _draw(
     out: Path,
     scale: int,
     small: Path | None = None,
+    resize: bool = False,
 ) -> None:
     """Draw into a file, and say so."""
     from model_core.cli.draw_file import DrawRequest, draw
 
-    _report(draw(DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small)), json_)
+    expect_one_result(out, json_)
+    request = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small, resize)
+    _report(draw(request), json_)
 
 
 def _seed(seed: int | None) -> int:
@@ -139,22 +150,33 @@ def score(
     model: ModelName,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture, of the model's size.")],
     map_: Annotated[
-        Path | None, typer.Option("--map", metavar="PNG", help="Write the bits of each pixel as a heat map.")
+        Path | None,
+        typer.Option("--map", metavar="PICTURE", help="Write the bits of each pixel as a heat map; - is stdout."),
     ] = None,
     scale: Scale = 1,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
+    fit: Fit = "strict",
+    x: Annotated[int | None, typer.Option(min=0, help="With --y: what was expected in this column, 0 is left.")] = None,
+    y: Annotated[int | None, typer.Option(min=0, help="With --x: and in this row, 0 is at the top.")] = None,
 ) -> None:
     """How likely the model finds a picture: nats, bits per colour variable, and where the bits are."""
     from model_core.cli.score_file import ScoreRequest, score_file
 
-    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale))
+    expect_one_result(map_, json_)
+    if (x is None) != (y is None):
+        raise typer.BadParameter("--x and --y name a pixel together")
+    pixel = None if x is None or y is None else (x, y)
+    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, fit == "resize", pixel))
     say(
         f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{_standing(facts['p_value'])}"
     )
     if facts["quantised_pixels"]:
         say(f"{facts['quantised_pixels']} pixels were moved to the nearest value of the model")
+    for colour in facts["pixel"]["colours"] if pixel else ():
+        expected = colour["probabilities"][colour["value"]]
+        say(f"({x}, {y}) is {colour['value']}, of which p was {expected:.4f}: {colour['bits']:.2f} bits")
     if map_ is not None:
         say(f"wrote {map_}: black 0, white {facts['uniform_bits']:g} bits a pixel and above")
     if json_:

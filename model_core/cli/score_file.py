@@ -4,14 +4,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from model_core.data.images import read_pixels
+from model_core.data.images import check_place, read_pixels, save_picture
 from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
+from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.standing import Standing
-from model_core.models import load_model
+from model_core.models import Model, load_model
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class ScoreRequest:
     device: str = "cpu"
     map: Path | None = None
     scale: int = 1
+    resize: bool = False
+    pixel: tuple[int, int] | None = None
+    """(x, y) of one of which is also said what was expected."""
 
 
 def score_file(request: ScoreRequest) -> dict[str, Any]:
@@ -33,7 +39,10 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
     that cannot be written.
     """
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    values, quantised = nearest_values(read_pixels(request.image, model.config), model.config.values)
+    if request.map is not None:
+        check_place(request.map)
+    pixels = read_pixels(request.image, model.config, request.resize)
+    values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
     if request.map is not None:
         _write_map(score, request.map, request.scale)
@@ -47,13 +56,30 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
         **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
+        **({"pixel": _pixel(model, values, request.pixel, score)} if request.pixel else {}),
     }
+
+
+def _pixel(model: Model, values: NDArray[np.integer], place: tuple[int, int], score: PictureScore) -> dict[str, Any]:
+    """What was expected of a pixel, of each colour; DataError for one that the picture does not have."""
+    (x, y), (_, H, W) = place, values.shape
+    if not (x < W and y < H):
+        raise DataError(f"there is no pixel ({x}, {y}): the model's pictures are {W}x{H}")
+    colours = [
+        {
+            "probabilities": belief.probabilities.tolist(),
+            "value": belief.value,
+            "bits": belief.bits,
+            "entropy_bits": belief.entropy_bits,
+        }
+        for belief in pixel_belief(model, values, y, x, score.member)
+    ]
+    return {"x": x, "y": y, "colours": colours}
 
 
 def _write_map(score: PictureScore, path: Path, scale: int) -> None:
     picture = score.heat.repeat(scale, axis=0).repeat(scale, axis=1)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path, format="PNG")
+        save_picture(Image.fromarray(picture), path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None

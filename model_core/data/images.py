@@ -1,8 +1,10 @@
 """Pictures in files: reading one for a network, and writing what it drew."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +18,29 @@ from model_core.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pillow's modes of pictures that can be taken as they are."""
+_CUT = 128
+"""From here on a mask is white, and a picture is opaque."""
+
+STDOUT = Path("-")
+_FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+}
 
 
-def read_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.int64]:
-    """An image file as this network's values (C, H, W); DataError unless it is an image of the network's size."""
-    return pixels_to_values(read_pixels(path, config), config.values).astype(np.int64)
+def read_values(path: Path, config: NetworkConfig, resize: bool = False) -> npt.NDArray[np.int64]:
+    """An image file as this network's values (C, H, W). DataError unless it is an image of the network's size; with
+    `resize` one of another size is stretched to it, by a box filter as in the service."""
+    return pixels_to_values(read_pixels(path, config, resize), config.values).astype(np.int64)
 
 
-def read_pixels(path: Path, config: NetworkConfig) -> Pixels:
-    """An image file as pixels (C, H, W), grey or coloured as the network is; DataError as in read_values."""
-    pixels = np.asarray(_open(path, config, "L" if config.channels == 1 else "RGB"))
+def read_pixels(path: Path, config: NetworkConfig, resize: bool = False) -> Pixels:
+    """An image file as pixels (C, H, W), grey or coloured as the network is, transparency on black; DataError as in
+    read_values."""
+    image = _on_black(_open(path), "L" if config.channels == 1 else "RGB")
+    pixels = np.asarray(_fit(image, path, config, resize))
     return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
@@ -60,18 +75,19 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
     return text, np.atleast_3d(pixels)
 
 
-def read_keep(path: Path, config: NetworkConfig, alpha: bool = False) -> npt.NDArray[np.bool_]:
+def read_keep(path: Path, config: NetworkConfig, alpha: bool = False, resize: bool = False) -> npt.NDArray[np.bool_]:
     """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept.
 
     alpha: the file is the picture itself, and its transparent pixels (alpha below 128) are to be filled. DataError when
     there is nothing to fill.
     """
     if alpha:
-        keep = np.asarray(_open(path, config, "RGBA"))[..., 3] >= 128
+        hole = _open(path).convert("RGBA").getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
         lacking = f"nothing to fill: {path} has no transparent pixel, and there is no mask"
     else:
-        keep = np.asarray(_open(path, config, "L")) < 128
+        hole = _on_black(_open(path), "L")
         lacking = f"nothing to fill: the mask {path} has no white pixel"
+    keep = np.asarray(_fit(hole, path, config, resize)) < _CUT
     if keep.all():
         raise DataError(lacking)
     return keep
@@ -84,16 +100,49 @@ def write_grid(
     scale: int = 1,
     text: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write images (N, C, H, W) as one PNG, near square, row by row, a grey line between them. text: what it says of
-    itself, by keyword."""
-    chunks = PngInfo()
-    for key, value in text.items():
-        chunks.add_text(key, value)
+    """Write images (N, C, H, W) as one picture, near square, row by row, a grey line between them; where and how as in
+    `save_picture`."""
     pixels = values_to_pixels(values, config.values)
     picture = tile(pixels)  # (H', W', C)
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    image.save(path, format="PNG", pnginfo=chunks)
+    save_picture(image, path, text)
+
+
+def check_place(path: Path) -> None:
+    """DataError where `save_picture` could not write: found out before anything is drawn. Makes the directory."""
+    if path == STDOUT:
+        if sys.stdout.isatty():
+            raise DataError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
+        return
+    _format_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
+    if path.is_dir():
+        raise DataError(f"cannot write {path}: it is a directory")
+
+
+def save_picture(image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a picture in the format that its name ends in, or as PNG to stdout. text: what a PNG says of itself, by
+    keyword. Raises DataError for a name of no format, OSError."""
+    name, options = _format_of(path)
+    if name == "PNG":
+        chunks = PngInfo()
+        for key, value in text.items():
+            chunks.add_text(key, value)
+        options = {"pnginfo": chunks}
+    image.save(sys.stdout.buffer if path == STDOUT else path, format=name, **options)
+
+
+def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
+    if path == STDOUT:
+        return _FORMATS[".png"]
+    try:
+        return _FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise DataError(f"cannot write {path}: expected a name that ends in {', '.join(_FORMATS)}, or -") from None
 
 
 def cut(table: Pixels, count: int, height: int, width: int, line: int = 1) -> tuple[Pixels, npt.NDArray[np.bool_]]:
@@ -128,15 +177,29 @@ def tile(pixels: Pixels, line: int = 1) -> Pixels:
     return table
 
 
-def _open(path: Path, config: NetworkConfig, mode: str) -> Image.Image:
+def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
-            if image.size != (config.width, config.height):
-                raise DataError(
-                    f"{path} is {image.width}x{image.height}, but the model takes {config.width}x{config.height} pixels"
-                )
-            return image.convert(mode)
+            image.load()
+            return image
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
     except (OSError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}") from None
+
+
+def _on_black(image: Image.Image, mode: str) -> Image.Image:
+    """Without transparency, in another mode."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image.convert("RGB").convert(mode) if image.mode == "RGBA" else image.convert(mode)
+
+
+def _fit(image: Image.Image, path: Path, config: NetworkConfig, resize: bool) -> Image.Image:
+    """Of the network's size."""
+    size = config.width, config.height
+    if image.size != size and not resize:
+        found, expected = f"{image.width}x{image.height}", f"{config.width}x{config.height}"
+        raise DataError(f"{path} is {found}, but the model takes {expected} pixels: give that size, or --fit resize")
+    return image if image.size == size else image.resize(size, Image.Resampling.BOX)

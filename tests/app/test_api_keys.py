@@ -137,7 +137,7 @@ def test_settings_are_refused_when_keys_are_malformed(text: str) -> None:
 
 def test_key_is_made_when_asked() -> None:
     """The second line is what the server is told; it lets the first line in."""
-    from pixelrnn.cli import root
+    from pixelrnn.verbs import root
 
     key, entry = CliRunner().invoke(root, ["key", "erin"]).stdout.split()
     assert parse_keys(entry)[0].name == "erin"

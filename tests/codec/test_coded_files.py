@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from model_core.errors import DataError, ModelError
-from pixelrnn.cli import root
+from pixelrnn.verbs import root
 
 
 def run(*arguments: str | Path) -> Result:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data.images import read_keep, read_values, tile, write_grid
+from model_core.data.images import check_place, read_keep, read_values, tile, write_grid
 from model_core.errors import DataError
 
 GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
@@ -57,3 +57,36 @@ def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) 
         read_values(tmp_path / "text.png", GREY)
     with pytest.raises(DataError, match="cannot read"):
         read_values(tmp_path / "missing.png", GREY)
+
+
+def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Path) -> None:
+    """By a box filter, transparency on black; the hole of a mask, or of what is transparent, with it."""
+    from app.imaging.given import Shape, _with_a_hole
+
+    random = np.random.default_rng(1)
+    for name, shape in (("image.png", (8, 9, 4)), ("mask.png", (8, 9))):
+        Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(tmp_path / name)
+    image, mask = tmp_path / "image.png", tmp_path / "mask.png"
+    for config in (GREY, COLOUR):
+        shape = Shape(config.height, config.width, config.channels)
+        for hole in (mask, None):
+            theirs = _with_a_hole(image.read_bytes(), hole and hole.read_bytes(), shape, resize=True)
+            values = np.frombuffer(theirs.pixels, np.uint8).reshape(4, 3, -1).transpose(2, 0, 1)
+            keep = np.frombuffer(theirs.keep, np.uint8).reshape(4, 3) == 1
+            assert (read_values(image, COLOUR, resize=True) == values).all() or config is GREY
+            assert (read_keep(hole or image, config, hole is None, resize=True) == keep).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.png", "PNG"), ("a.WEBP", "WEBP"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG")]
+)
+def test_a_picture_has_the_format_that_its_name_ends_in(tmp_path: Path, name: str, kind: str) -> None:
+    """Any other name is refused before anything is drawn. Only JPEG is not exact."""
+    values = np.random.default_rng(2).integers(0, 256, (1, 3, 4, 3))
+    write_grid(values, COLOUR, tmp_path / name)
+    with Image.open(tmp_path / name) as picture:
+        assert picture.format == kind
+    assert kind == "JPEG" or (read_values(tmp_path / name, COLOUR) == values[0]).all()
+    for wrong in ("a.txt", "a", f"{name}/b.png"):
+        with pytest.raises(DataError, match="cannot write"):
+            check_place(tmp_path / wrong)

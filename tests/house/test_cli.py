@@ -1,5 +1,6 @@
 """The one command: every verb has help, and what a person got wrong is one line and exit code 2."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -86,6 +87,16 @@ def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert ("mnist" in result.stdout) is (arguments == ("models",))
+
+
+def test_shell_completes_verbs_and_models() -> None:
+    """`pixelrnn --install-completion` teaches the shell; it then asks like this."""
+    for words, known in (("pixelrnn sa", "sample"), ("pixelrnn sample mnist-row", "mnist-row-lstm")):
+        asked = {"_PIXELRNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        program = "import sys; sys.argv = ['pixelrnn']; import pixelrnn.cli; pixelrnn.cli.main()"
+        command = [sys.executable, "-P", "-c", program]
+        result = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, timeout=60)
+        assert known in result.stdout.split(), result
 
 
 def test_every_verb_says_what_it_needs() -> None:

@@ -11,10 +11,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from model_core import load_model, log_likelihood, save_model, untrained, upsample
+from model_core.data.images import cut
 from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
-from pixelrnn.cli import root
+from pixelrnn.verbs import root
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,46 @@ def test_quantising_changes_nothing_when_all_values_are_known() -> None:
     values, moved = nearest_values(pixels, 256)
     assert moved == 0
     np.testing.assert_array_equal(values, pixels)
+
+
+def test_picture_goes_to_stdout_when_its_name_is_a_dash(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes that a file would have; with JSON there is no place for both."""
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", models_dir / "tiny-cnn", "--seed", 7, "--out", "one.png").exit_code == 0
+    result = run("sample", models_dir / "tiny-cnn", "--seed", 7, "--out", "-")
+    assert result.stdout_bytes == Path("one.png").read_bytes()
+    refused = run("sample", models_dir / "tiny-cnn", "--out", "-", "--json")
+    assert "cannot both go to stdout" in refused.output
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+def test_completions_are_ranked_and_fitted_as_the_service_does(models_dir: Path, tmp_path: Path) -> None:
+    """`--rank` names the likeliest first, by the score of each whole image; `--fit resize` takes any size."""
+    Image.new("L", (10, 12), 255).save(tmp_path / "image.png")
+    Image.fromarray(np.uint8([[0] * 10] * 6 + [[255] * 10] * 6)).save(tmp_path / "mask.png")
+    model, out = models_dir / "tiny-cnn", tmp_path / "out.png"
+    asked = "complete", model, tmp_path / "image.png", tmp_path / "mask.png", "--n", 3, "--rank", "--seed", 1
+    assert "give that size, or --fit resize" in str(run(*asked, "--out", out).exception)
+    result = run(*asked, "--out", out, "--fit", "resize", "--json")
+    assert result.exit_code == 0, result.output
+    ranking = json.loads(result.stdout)["ranking"]
+    with Image.open(out) as picture:
+        pixels, _ = cut(np.atleast_3d(np.asarray(picture)), 3, 6, 5)
+    loaded = load_model(model)
+    nats = [score_picture(loaded, nearest_values(image, 2)[0]).nats for image in pixels]
+    assert [each["sample"] for each in ranking] == list(np.argsort(nats))
+    assert [each["nats"] for each in ranking] == pytest.approx(sorted(nats))
+
+
+def test_score_says_what_was_expected_of_a_pixel(models_dir: Path, tmp_path: Path) -> None:
+    """With --x and --y, and not with one of them or one outside."""
+    Image.new("L", (5, 6)).save(tmp_path / "image.png")
+    asked = "score", models_dir / "tiny-cnn", tmp_path / "image.png"
+    (colour,) = json.loads(run(*asked, "--x", 4, "--y", 2, "--json").stdout)["pixel"]["colours"]
+    assert sum(colour["probabilities"]) == pytest.approx(1)
+    assert colour["bits"] == pytest.approx(-math.log2(colour["probabilities"][0]))
+    assert "(4, 2) is 0, of which p was" in run(*asked, "--x", 4, "--y", 2).stderr
+    assert "name a pixel together" in run(*asked, "--x", 4).output
+    assert "there is no pixel (5, 2)" in str(run(*asked, "--x", 5, "--y", 2).exception)

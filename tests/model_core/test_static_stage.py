@@ -23,7 +23,7 @@ from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing
-from pixelrnn.cli import root
+from pixelrnn.verbs import root
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 H, W = 4, 9

@@ -13,7 +13,7 @@ from app.imaging.render import Canvas, grid_png, origin_of, sample_png
 from model_core import load_model, sample
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
-from pixelrnn.cli import root
+from pixelrnn.verbs import root
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind
 
