@@ -94,3 +94,15 @@ def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(tmp_path: Path)
     for name in ("bad.toml", "missing.toml"):
         with pytest.raises(ConfigError, match=name):
             Recipe.load(tmp_path / name)
+
+
+def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From anywhere; a file of that name comes first, and to a wrong name those that there are are said."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("mnist-pixelcnn")
+    assert Recipe.load(path) == Recipe.load(CONFIGS[0].with_name("mnist-pixelcnn.toml"))
+    with pytest.raises(ConfigError, match=r"cannot read the recipe cats: .*by name there is .*mnist-pixelcnn"):
+        Recipe.load(Path("cats"))
+    path.write_text("[network]")
+    with pytest.raises(ConfigError, match="mnist-pixelcnn: data"):
+        Recipe.load(path)
