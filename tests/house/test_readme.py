@@ -37,7 +37,7 @@ IN_CONTAINERS = "docker compose"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_every_line_works_when_pasted(tmp_path: Path) -> None:
     """Every block in order, in one shell, in a folder that has only what is published: `make run` in one terminal, the
     rest in another. Only the packages are there already, the data set is a small one, and the port is free."""
@@ -56,7 +56,7 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
             assert up.process.poll() is None, up.output()
             script = "".join(pasted(*block) for block in blocks).replace("8000", str(up.port))
             shell = ["bash", "-euxo", "pipefail", "-c", script]
-            ended = subprocess.run(shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=400)
+            ended = subprocess.run(shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=900)
             assert ended.returncode == 0, ended.stdout + ended.stderr
         finally:
             up.process.terminate()
