@@ -45,7 +45,7 @@ class EngineLink:
             self._due = Due(memory.fileno())
             self._due.within(START_LIMIT_S)
             handed = [theirs.fileno(), memory.fileno()]
-            command = [sys.executable, "-P", "-m", "worker.engine.process", *map(str, handed)]
+            command = [sys.executable, "-P", "-m", "worker.engine.start", *map(str, handed)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handed)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()

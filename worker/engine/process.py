@@ -9,6 +9,7 @@ before that comes `ready` with the catalogue, or `refuse` with the reason. After
 (compiling.py).
 """
 
+import gc
 import os
 import pickle
 import signal
@@ -77,11 +78,14 @@ class _Worker:
             _end_alone()
 
 
-def main() -> None:
-    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back."""
+def main(settings: Settings, usable: Collection[int]) -> None:
+    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back.
+
+    usable: the processors that there are.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches both: the worker says when to stop
-    settings, connection = Settings(), Connection(int(sys.argv[1]))
+    connection = Connection(int(sys.argv[1]))
     deadlines = Deadlines(Due(int(sys.argv[2])).within)
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
@@ -90,9 +94,8 @@ def main() -> None:
     plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
         threading.Thread(
-            target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
+            target=_listen, args=(connection, inbox, set(usable) - set(settings.engine_cpus)), name="listener", daemon=True
         ).start()
-        usable = {*processors.usable(), *settings.engine_cpus}
         processors.keep_to(settings.engine_cpus)
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
@@ -100,6 +103,8 @@ def main() -> None:
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
+        gc.freeze()  # what is there by now stays, and is never looked at again
+        gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
         kept = KeptWeights(settings.kept_dir or usual_directory())
@@ -158,10 +163,10 @@ def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: s
     return card, _cohort(pool, kept_name(card))
 
 
-def _listen(connection: "Connection[Any, Any]", inbox: Inbox, engine_cpus: Collection[int]) -> None:
-    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. Where
-    there is another processor than the engine's: what is heard is unpacked there, while the engine draws."""
-    processors.keep_off(engine_cpus)
+def _listen(connection: "Connection[Any, Any]", inbox: Inbox, others: Collection[int]) -> None:
+    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. others:
+    processors that the engine does not use. What is heard is unpacked there, while the engine draws."""
+    processors.keep_to(others)
     try:
         while True:
             inbox.put(connection.recv())
@@ -181,6 +186,3 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
 def _cohort(pool: ModelPool, name: str) -> Cohort:
     return Cohort(lambda: pool.engine(name), pool.cards[name].height, pool.plans[name].express)
 
-
-if __name__ == "__main__":
-    main()

@@ -166,7 +166,7 @@ class Runner:
             "submit": self._accept,
             "withdraw": self._forget,
             "bring": self._fetch,
-            "compiled": self._outlet.compiled,
+            "compiled": self._compiled,
             "stop": self._stop,
         }
         while idle or not self._inbox.empty():
@@ -313,6 +313,11 @@ class Runner:
             self._cohorts[kept_name(card)] = cohort
             self._usage[kept_name(card)] = Usage()
             self._outlet.brought(card)
+
+    def _compiled(self, model: str) -> None:
+        """It is said first, because somebody may wait for it."""
+        self._outlet.compiled(model)
+        self._cohorts[model].prepare()
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""
