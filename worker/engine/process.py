@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from model_core.errors import ModelError, PixelRNNError
 from model_core.models import load_model
@@ -41,7 +42,7 @@ from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
 from worker.process.processors import NoProcessorError
-from worker.settings import Settings
+from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that hears of new jobs may keep the engine waiting; Python's 5 ms are several steps."""
@@ -78,13 +79,17 @@ class _Worker:
             _end_alone()
 
 
-def main(settings: Settings, usable: Collection[int]) -> None:
+def main(usable: Collection[int]) -> None:
     """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back.
 
     usable: the processors that there are.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches both: the worker says when to stop
+    try:
+        settings = Settings()
+    except ValidationError:
+        sys.exit(EXIT_BAD_SETTINGS)  # the worker has read the same ones, and says what is wrong with them
     connection = Connection(int(sys.argv[1]))
     deadlines = Deadlines(Due(int(sys.argv[2])).within)
     logs.configure(settings.log_level)
