@@ -125,8 +125,8 @@ class EngineLink:
     def _listen(self, words: dict[str, Callable[..., None]]) -> None:
         try:
             while True:
-                word, *arguments = self._connection.recv()
-                words[word](*arguments)
+                for word, *arguments in self._connection.recv():
+                    words[word](*arguments)
         except (EOFError, OSError):
             if not self._stopping:
                 raise EngineLostError(self._farewell()) from None

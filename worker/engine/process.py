@@ -4,9 +4,9 @@ Python runs one thread of a process at a time. Ten thousand rows a second are wr
 drawn, and in one process the engine would wait for that; here it does not. The worker starts this program
 (worker.engine_link) and is its only company, over a socket pair that no one else has.
 
-A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine what its Outlet is told;
-before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one by one
-(compiling.py).
+A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine lists of what its Outlet is
+told; before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one
+by one (compiling.py).
 """
 
 import gc
@@ -49,10 +49,12 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class _Worker:
-    """The other end, as the engine thread's outlet."""
+    """The other end, as the engine thread's outlet. What is said in a turn goes out together when it is over: the rows
+    that a job lacked, and that it is drawn, so that the worker writes both at once."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
+        self._said: list[tuple[Any, ...]] = []
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
         self._tell("publish", rows)
@@ -72,11 +74,17 @@ class _Worker:
     def compiled(self, model: str) -> None:
         self._tell("compiled", model)
 
-    def _tell(self, *message: object) -> None:
+    def send(self) -> None:
+        if not self._said:
+            return
+        said, self._said = self._said, []
         try:
-            self._connection.send_bytes(pickle.dumps(message))
+            self._connection.send_bytes(pickle.dumps(said))
         except OSError:
             _end_alone()
+
+    def _tell(self, *message: object) -> None:
+        self._said.append(message)
 
 
 def main(usable: Collection[int]) -> None:
@@ -98,9 +106,8 @@ def main(usable: Collection[int]) -> None:
     inbox = Inbox()
     plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
-        threading.Thread(
-            target=_listen, args=(connection, inbox, set(usable) - set(settings.engine_cpus)), name="listener", daemon=True
-        ).start()
+        others = set(usable) - set(settings.engine_cpus)
+        threading.Thread(target=_listen, args=(connection, inbox, others), name="listener", daemon=True).start()
         processors.keep_to(settings.engine_cpus)
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
@@ -190,4 +197,3 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
 
 def _cohort(pool: ModelPool, name: str) -> Cohort:
     return Cohort(lambda: pool.engine(name), pool.cards[name].height, pool.plans[name].express)
-

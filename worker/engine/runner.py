@@ -61,6 +61,9 @@ class Outlet(Protocol):
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def brought(self, card: ModelCard, /) -> None: ...
     def compiled(self, model: str, /) -> None: ...
+    def send(self) -> None:
+        """A turn is over: what was said in it may go out."""
+        ...
 
 
 @dataclass
@@ -137,8 +140,10 @@ class Runner:
             if ready := self._with_work():
                 self._take_turn(self._turns.next(ready))
             self._account()
+            self._outlet.send()
         self._tell_usage()
         self._log_usage()
+        self._outlet.send()
 
     def _with_work(self) -> list[str]:
         models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
@@ -162,6 +167,7 @@ class Runner:
         idle = not self._drawings and not self._unscored and not self._islands.models
         if idle:
             self._tell_usage()
+            self._outlet.send()
         words: dict[str, Callable[..., None]] = {
             "submit": self._accept,
             "withdraw": self._forget,
@@ -176,6 +182,7 @@ class Runner:
                 word, *arguments = self._inbox.get(timeout=IDLE_S)
                 words[word](*arguments)
                 idle = False
+        self._outlet.send()
 
     def _advance(self, name: str, cohort: Cohort) -> None:
         """One step of one model."""
@@ -317,6 +324,7 @@ class Runner:
     def _compiled(self, model: str) -> None:
         """It is said first, because somebody may wait for it."""
         self._outlet.compiled(model)
+        self._outlet.send()
         self._cohorts[model].prepare()
 
     def _forget(self, token: str) -> None:

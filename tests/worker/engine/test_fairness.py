@@ -63,6 +63,9 @@ class Steps:
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
 
+    def send(self) -> None:
+        """It hears everything at once."""
+
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass
 
