@@ -197,7 +197,7 @@ class World:
         self.known, self._durable = Known(), Known()
         self.server = Server(url, self._forget)
         self._redis = self.server.redis
-        for script in (scripts.SUBMIT, scripts.APPEND, scripts.SETTLE, scripts.CANCEL, store._WITHDRAW):
+        for script in (scripts.SUBMIT, scripts.APPEND, scripts.FINISH, scripts.CANCEL, store._WITHDRAW):
             self._redis.script_load(script)  # as it is most of the time; else each life would begin with other commands
         self._api = Line.to(self.server)
         self._store = Store("redis://nowhere", 60)

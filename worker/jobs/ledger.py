@@ -121,26 +121,25 @@ class Ledger:
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write the rows of several jobs in one round trip, and end those that these are the last rows of; one answer
-        (or that job's own error) for each. A job that could not be ended has its rows' answer."""
+        (or that job's own error) for each."""
         answers = self._append(batches)
         if any(isinstance(answer, NoScriptError) for answer in answers):  # it is new, or has just been started
-            for script in (scripts.APPEND, scripts.SETTLE):
+            for script in (scripts.APPEND, scripts.FINISH):
                 self._redis.script_load(script)
             answers = self._append(batches)
-        ends = iter(answers[len(batches) :])
-        ended = [batch.end is not None and next(ends) == Settled.ENDED.value.encode() for batch in batches]
-        return [Answer.ENDED if end else _answer(answer) for answer, end in zip(answers, ended, strict=False)]
+        return [_answer(answer) for answer in answers]
 
     def _append(self, batches: Sequence[Batch]) -> list[Any]:
-        """The answers of all, and behind them those of the ends. Scripts are called by their digests: the text of one
-        is a hundred rows long."""
+        """Scripts are called by their digests: the text of one is a hundred rows long."""
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
-            words = batch.claim.token, keys.ACTIVE_TTL_S, batch.first_seq, *batch.rows
-            _call(pipeline, scripts.APPEND, batch.claim.job_id, words)
-        for batch in batches:
-            if batch.end is not None:
-                _call(pipeline, scripts.SETTLE, batch.claim.job_id, _settling(batch.claim.token, batch.end))
+            token, job = batch.claim.token, scripts.of(batch.claim.job_id)
+            words = [token, keys.ACTIVE_TTL_S, batch.first_seq]
+            if batch.end is None:
+                pipeline.evalsha(digest_of(scripts.APPEND), len(job), *job, *words, *batch.rows)
+            else:
+                words += [len(batch.rows), *batch.rows, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
+                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *job, *words, *_result(batch.end))
         return pipeline.execute(raise_on_error=False)
 
     def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
@@ -153,7 +152,10 @@ class Ledger:
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
         """End the job, whose claim has this token; '' asks for no claim."""
-        return Settled(self._run(scripts.SETTLE, job_id, *_settling(token, outcome)).decode())
+        assert outcome.status is not None
+        error = outcome.error.model_dump_json() if outcome.error else ""
+        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, *_result(outcome)]
+        return Settled(self._run(scripts.SETTLE, job_id, *arguments).decode())
 
     def release(self, claim: Claim) -> bool:
         """Give the unfinished job back to the queue. False when it is not ours."""
@@ -185,20 +187,11 @@ class Ledger:
         return self._redis.eval(script, len(job), *job, *arguments)
 
 
-def _call(pipeline: Any, script: str, job_id: str, arguments: Sequence[Any]) -> None:
-    job = scripts.of(job_id)
-    pipeline.evalsha(digest_of(script), len(job), *job, *arguments)
-
-
-def _settling(token: str, outcome: Outcome) -> list[Any]:
-    """Arguments of the script."""
-    assert outcome.status is not None
-    error = outcome.error.model_dump_json() if outcome.error else ""
-    arguments: list[Any] = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
-    if outcome.result is not None:
-        arguments.append(outcome.result.summary)
-        arguments += [part for picture in outcome.result.pictures.items() for part in picture]
-    return arguments
+def _result(outcome: Outcome) -> list[str | bytes]:
+    """The last arguments of a script that settles."""
+    if outcome.result is None:
+        return []
+    return [outcome.result.summary, *(part for picture in outcome.result.pictures.items() for part in picture)]
 
 
 def _answer(answer: Any) -> Answer | RedisError:
