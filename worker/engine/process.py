@@ -15,6 +15,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,6 +39,7 @@ from worker.engine.runner import Brought, Inbox, Runner
 from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
+from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
@@ -47,17 +49,23 @@ from worker.settings import EXIT_BAD_SETTINGS, Settings
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that hears of new jobs may keep the engine waiting; Python's 5 ms are several steps."""
 
+PACE_S = 0.003
+"""Between messages that tell of rows alone."""
+
 
 class _Worker:
     """The other end, as the engine thread's outlet. What is said in a turn goes out together when it is over: the rows
-    that a job lacked, and that it is drawn, so that the worker writes both at once."""
+    that a job lacked, and that it is drawn, so that the worker writes both at once. Rows go out at once after a pause,
+    and those of brief turns every few milliseconds: a message costs as much as many rows."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
         self._said: list[tuple[Any, ...]] = []
+        self._is_urgent = False
+        self._send_at = 0.0
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
-        self._tell("publish", rows)
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        self._said.append(("publish", rows))
 
     def progress(self, token: str, share: float) -> None:
         self._tell("progress", token, share)
@@ -74,9 +82,11 @@ class _Worker:
     def compiled(self, model: str) -> None:
         self._tell("compiled", model)
 
-    def send(self) -> None:
-        if not self._said:
+    def send(self, more_soon: bool = False, /) -> None:
+        now = time.monotonic()
+        if not self._said or (more_soon and not self._is_urgent and now < self._send_at):
             return
+        self._is_urgent, self._send_at = False, now + PACE_S
         said, self._said = self._said, []
         try:
             self._connection.send_bytes(pickle.dumps(said))
@@ -85,6 +95,7 @@ class _Worker:
 
     def _tell(self, *message: object) -> None:
         self._said.append(message)
+        self._is_urgent = True
 
 
 def main(usable: Collection[int]) -> None:
