@@ -54,6 +54,7 @@ class Served:
 
     offered: float
     seconds: float
+    """Until the rows were counted, which is a little after the last job was sent."""
     images: float = 0
     """Rows that were drawn in the time, divided by the rows of an image."""
     refused: int = 0
@@ -133,10 +134,11 @@ def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: floa
     """Send the load to a fresh service."""
     served = Served(share, seconds)
     with Stack(model.card.name) as stack, off_the_engine(), ThreadPoolExecutor(SENDERS) as senders:
-        sender = Sender()
+        sender, began = Sender(), time.perf_counter()
         sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, sender, stack.url, mix, job))
         accepted = [(job, found[0]) for job, future in sent if (found := future.result()) is not None]
         rows = stack.rows_done([job_id for _, job_id in accepted])
+        served.seconds = time.perf_counter() - began
         served.refused = len(sent) - len(accepted)
         stack.stop()
         served.occupancy = stack.occupancy()
@@ -186,20 +188,24 @@ def _send(
 
 class Sender:
     """Sends requests over one connection for each thread. A client library's own work would be taken from the service,
-    with which this process shares the machine."""
+    with which this process shares the machine, and added to what an image takes."""
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
 
     def send(self, request: httpx.Request) -> tuple[int, bytes]:
         """Status and body of the answer."""
+        response = self.begin(request)
+        return response.status, response.read()
+
+    def begin(self, request: httpx.Request) -> http.client.HTTPResponse:
+        """The answer, to be read to its end before the next request is sent."""
         connection = getattr(self._of_thread, "connection", None)
         if connection is None:
             connection = http.client.HTTPConnection(request.url.host, request.url.port, timeout=60)
             self._of_thread.connection = connection
         connection.request(request.method, request.url.path, request.read(), dict(request.headers))
-        response = connection.getresponse()
-        return response.status, response.read()
+        return connection.getresponse()
 
 
 def _post(sender: Sender, url: str, mix: Mix, job: Job) -> tuple[str, float] | None:
@@ -236,22 +242,38 @@ def _warm_up(engine: Engine) -> None:
 
 
 def lone(model: Model, stack: Stack, name: str, rounds: int) -> tuple[float, float]:
-    """Seconds of one image over HTTP, from the request to the last row in its event stream, and in the bare engine:
-    medians of runs that take turns."""
-    engine = Engine(model, 1)
+    """Seconds of one image over HTTP, from the request to the last row of the events that answer it, and in the bare
+    engine: medians of runs that take turns."""
+    engine, sender = Engine(model, 1), Sender()
+    last = f'"y":{model.config.height - 1},'.encode()
     served, bare = [], []
-    with httpx.Client(base_url=stack.url, timeout=60) as client:
-        for seed in range(rounds + 1):  # the first of each warms up
-            began = time.perf_counter()
-            job = client.post("/sample", json={"model": name, "seed": seed}).raise_for_status().json()
-            client.get(job["links"]["events"]).raise_for_status()
-            served.append(time.perf_counter() - began)
-            began = time.perf_counter()
-            engine.admit(ImageRequest(seed, 0))
-            while engine.busy:
-                engine.step()
-            bare.append(time.perf_counter() - began)
+    for seed in range(rounds + 1):  # the first of each warms up
+        with off_the_engine():
+            served.append(_until_row(last, sender, _asking_for_events(stack.url, name, seed)))
+        began = time.perf_counter()
+        engine.admit(ImageRequest(seed, 0))
+        while engine.busy:
+            engine.step()
+        bare.append(time.perf_counter() - began)
     return statistics.median(served[1:]), statistics.median(bare[1:])
+
+
+def _asking_for_events(url: str, model: str, seed: int) -> httpx.Request:
+    return httpx.Request(
+        "POST", f"{url}/sample", json={"model": model, "seed": seed}, headers={"Accept": "text/event-stream"}
+    )
+
+
+def _until_row(word: bytes, sender: Sender, request: httpx.Request) -> float:
+    """Seconds until a row with this word is read."""
+    began = time.perf_counter()
+    response = sender.begin(request)
+    while word not in response.readline():
+        if response.isclosed():
+            raise RuntimeError(f"{request.url.path} answered {response.status} without the row")
+    seconds = time.perf_counter() - began
+    response.read()
+    return seconds
 
 
 def under_large_job(stack: Stack, mix: Mix, rounds: int) -> tuple[float, float]:
@@ -307,7 +329,7 @@ def _load_row(load: Load) -> list[str]:
 def _sentences(model: str, alone: tuple[float, float], late: tuple[float, float]) -> list[str]:
     (served, bare), (whole, first) = alone, late
     return [
-        f"- `{model}`. One image over HTTP, to the last row in its event stream: {1000 * served:.1f} ms.",
+        f"- `{model}`. One image over HTTP, to the last row of the events that answer it: {1000 * served:.1f} ms.",
         f"  In the bare engine: {1000 * bare:.1f} ms.",
         f"  A job of 64 images, alone: {1000 * whole:.0f} ms.",
         f"  First row of one image that is sent while one runs: {1000 * first:.1f} ms, {first / whole:.1%} of that.",

@@ -54,7 +54,7 @@ def start(place: Path) -> dict[str, float]:
             while not condition():
                 if up.poll() is not None or time.monotonic() - began > LIMIT_S:
                     raise SystemExit(f"up ended with {up.poll()}")
-                time.sleep(0.1)
+                time.sleep(0.02)
             return round(time.monotonic() - began, 2)
 
         return {

@@ -9,7 +9,7 @@ from pixelrnn import embedded
 
 LOOK_S = 0.1
 USUAL_S = 3.0
-"""A start that is over within so many seconds is not talked about."""
+"""A start that is over within so many seconds is not talked about, nor looked at: it would be slower."""
 
 
 class Progress:
@@ -18,18 +18,17 @@ class Progress:
     def __init__(self, redis_url: str, say: Callable[[str], None]) -> None:
         self._url = redis_url
         self._say = say
-        self._began = time.monotonic()
-        self._look_at = 0.0
+        self._look_at = time.monotonic() + USUAL_S
         self._told: set[str] | None = None
         self._left: int | None = None
 
     def look(self) -> int | None:
-        """How many models are not ready yet; None before any is, or before a worker has announced itself."""
+        """How many models are not ready yet; None before that is known."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             names, ready = self._announced()
-            if now - self._began > USUAL_S and names:
+            if names:
                 self._tell(names, ready)
             self._left = len(names - ready) if ready else None
         return self._left

@@ -69,7 +69,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
             for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
                 supervisor.start(child)
             progress = Progress(url, say)
-            supervisor.wait_until(lambda: progress.look() is not None and is_ready(options.url))
+            supervisor.wait_until(lambda: _is_ready_with(progress, options.url))
             say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
             supervisor.wait_until(lambda: progress.look() == 0)
             supervisor.run()
@@ -77,6 +77,12 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
             say("stopping")
         finally:
             supervisor.stop_all()
+
+
+def _is_ready_with(progress: Progress, url: str) -> bool:
+    """As is_ready; what is worth telling meanwhile is told."""
+    progress.look()
+    return is_ready(url)
 
 
 def workers(options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Sequence[int]]) -> list[Child]:
@@ -94,7 +100,7 @@ def _processors_of_engines(engines: int) -> list[tuple[int, ...]]:
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
-    command = [*_pixelrnn(), "api", "--host", options.host, "--port", str(options.port)]
+    command = [*_module("pixelrnn"), "api", "--host", options.host, "--port", str(options.port)]
     path = logs / "api.log"
     environment = _environment(redis_url, options) | {"PIXELRNN_DRAIN_S": str(API_DRAIN_S)}
     return Child("API", partial(processes.spawn, command, path, environment), path, API_GRACE_S)
@@ -122,7 +128,7 @@ class _Worker:
             "PIXELRNN_DEVICE": self.device,
             "PIXELRNN_DRAIN_GRACE_S": str(WORKER_DRAIN_S),
         }
-        return processes.spawn([*_pixelrnn(), "worker"], self.log, self.environment | settings)
+        return processes.spawn(_module("worker.start"), self.log, self.environment | settings)
 
     def recover(self) -> None:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
@@ -150,11 +156,10 @@ def is_ready(url: str) -> bool:
 
 
 def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
-    """Start it, and return its address once it answers. It may read its file for as long as it takes."""
+    """Start it, and return its address. It may read its file for as long as it takes: worker and API wait for it."""
     server = embedded.EmbeddedRedis(data_dir)
     server.lock()
     supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
-    supervisor.wait_until(server.answers)
     return server.url
 
 
@@ -181,9 +186,9 @@ def _without_password(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _pixelrnn() -> Sequence[str]:
-    """This program again. -P: a directory named `app` where the user stands must not shadow ours."""
-    return [sys.executable, "-P", "-m", "pixelrnn"]
+def _module(name: str) -> Sequence[str]:
+    """One of ours as a program. -P: a directory named `app` where the user stands must not shadow ours."""
+    return [sys.executable, "-P", "-m", name]
 
 
 def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from worker.contract.cards import ModelCard
     from worker.orders.catalogue import Catalogue
     from worker.orders.claims import Outcome
+    from worker.orders.images import NewRow
     from worker.orders.orders import Order
 
 START_LIMIT_S = 120.0
@@ -45,7 +46,7 @@ class EngineLink:
             self._due = Due(memory.fileno())
             self._due.within(START_LIMIT_S)
             handed = [theirs.fileno(), memory.fileno()]
-            command = [sys.executable, "-P", "-m", "worker.engine.process", *map(str, handed)]
+            command = [sys.executable, "-P", "-m", "worker.engine.start", *map(str, handed)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handed)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()
@@ -76,10 +77,15 @@ class EngineLink:
         brought: Callable[[ModelCard], None],
         compiled: Callable[[str], None],
     ) -> None:
-        """Hear what it draws, in a thread of our own, and hand it on: new rows, how much of a job is done, the tokens
-        of what is drawn, the models that it was told to bring, and those that have become ready."""
+        """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, how much of a job
+        is done, the tokens of what is drawn, the models that it was told to bring, and those that have become ready."""
+        from worker.contract.events import row_entry
+
+        def encoded(rows: Mapping[str, Sequence[NewRow]]) -> None:
+            publish({token: [row_entry(*row) for row in new] for token, new in rows.items()})
+
         words: dict[str, Callable[..., None]] = {
-            "publish": publish,
+            "publish": encoded,
             "progress": progress,
             "end": end,
             "brought": brought,
@@ -125,8 +131,8 @@ class EngineLink:
     def _listen(self, words: dict[str, Callable[..., None]]) -> None:
         try:
             while True:
-                word, *arguments = self._connection.recv()
-                words[word](*arguments)
+                for word, *arguments in self._connection.recv():
+                    words[word](*arguments)
         except (EOFError, OSError):
             if not self._stopping:
                 raise EngineLostError(self._farewell()) from None

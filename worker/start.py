@@ -2,21 +2,23 @@
 
 import sys
 
-from pydantic import ValidationError
-
 from worker.engine_link import EngineLink
-from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 
 def main() -> int:
     """Start the engine's process first: it takes longest. Returns the exit status."""
+    engine = EngineLink()
+    from pydantic import ValidationError
+
+    from worker.settings import EXIT_BAD_SETTINGS, Settings
+
     try:
         settings = Settings()
     except ValidationError as error:
+        engine.kill()
         first = error.errors(include_url=False, include_input=False)[0]
         sys.stderr.write(f"worker: PIXELRNN_{str(first['loc'][0]).upper()}: {first['msg']}\n")
         return EXIT_BAD_SETTINGS
-    engine = EngineLink()
     from worker.main import run
 
     return run(settings, engine)

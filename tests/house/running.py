@@ -51,7 +51,7 @@ class Up:
 
     def processes(self) -> dict[int, str]:
         """What each child is, by its process id: server, worker or api."""
-        names = {"valkey": "server", "pixelrnn worker": "worker", "pixelrnn api": "api"}
+        names = {"valkey": "server", "worker.start": "worker", "pixelrnn api": "api"}
         found = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             with suppress(OSError):  # it may have ended a moment ago

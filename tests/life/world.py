@@ -80,8 +80,8 @@ class JudgedLedger(Ledger):
     def _owner(self, job_id: str) -> bytes | None:
         return self._watch.hget(keys.job(job_id), "owner")
 
-    def open(self, job_id: str, token: str) -> Opened | Unclaimed:
-        opened = super().open(job_id, token)
+    def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
+        opened = super().opened(job_id, token, answers)
         if isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
             promise(self._owner(job_id) in (token.encode(), None), "a claim that is given makes its worker the owner")
         return opened
@@ -90,7 +90,7 @@ class JudgedLedger(Ledger):
         owners = [self._owner(batch.claim.job_id) for batch in batches]
         answers = super().append(batches)
         for batch, owner, answer in zip(batches, owners, answers, strict=True):
-            if answer is Answer.OK:
+            if answer in (Answer.OK, Answer.ENDED):
                 promise(owner == batch.claim.token.encode(), "only the owner of the newest claim writes rows")
         return answers
 
@@ -129,11 +129,16 @@ class Worker:
         self.leases: dict[str, int] = {}
         """Of each execution, how long its lease was last granted or renewed for."""
 
+    is_compiling = False
+
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
         return [True] * len(job_ids)
 
-    def open(self, job_id: str, token: str) -> bool:
-        opened = self.ledger.open(job_id, token)
+    def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
+        self.ledger.ask_to_open(pipeline, job_id, token)
+
+    def open(self, job_id: str, token: str, answers: Sequence[Any]) -> bool:
+        opened = self.ledger.opened(job_id, token, answers)
         if isinstance(opened, Unclaimed):
             return False
         self.publisher.open(opened.claim)
@@ -192,7 +197,7 @@ class World:
         self.known, self._durable = Known(), Known()
         self.server = Server(url, self._forget)
         self._redis = self.server.redis
-        for script in (scripts.SUBMIT, scripts.APPEND, scripts.CANCEL, store._WITHDRAW):
+        for script in (scripts.SUBMIT, scripts.APPEND, scripts.FINISH, scripts.CANCEL, store._WITHDRAW):
             self._redis.script_load(script)  # as it is most of the time; else each life would begin with other commands
         self._api = Line.to(self.server)
         self._store = Store("redis://nowhere", 60)

@@ -85,7 +85,7 @@ def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec
     rq.connection.lmove(rq.queue.key, rq.queue.intermediate_queue_key)
     job = DrawJob.fetch(spec.id, connection=rq.connection, serializer=SERIALIZER)
     assert isinstance(job, DrawJob)
-    execution = held.take(job)
+    execution, _ = held.take(job)
     opened = ledger.open(spec.id, execution.id)
     assert isinstance(opened, Opened)
     rows = rows_of(spec)

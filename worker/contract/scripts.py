@@ -2,6 +2,7 @@
 
     submit -> queued --claim--> running --append rows--> ... --settle--> succeeded | failed | canceled
                  \\---------------------- cancel -----------------------------------/
+    finish: append and settle at once
     release: running -> queued, when a worker hands back what it did not finish
 
 They hold the promises: a job ends in exactly one terminal event, whatever dies; only the owner of the newest claim can
@@ -22,6 +23,7 @@ def of(job_id: str) -> list[str]:
 SUBMIT = load("worker.contract", "submit")
 CLAIM = load("worker.contract", "claim")
 APPEND = load("worker.contract", "append")
+FINISH = load("worker.contract", "finish")
 PROGRESS = load("worker.contract", "progress")
 SETTLE = load("worker.contract", "settle")
 CANCEL = load("worker.contract", "cancel")

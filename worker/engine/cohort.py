@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -67,8 +68,15 @@ class Cohort:
         self._new_engine = new_engine
         self._height = height
         self._express = express
-        self._engine = new_engine()
         self._seats: dict[int, _Seat] = {}
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._new_engine()
+
+    def prepare(self) -> None:
+        """Make the engine now, and not when the first image comes."""
+        _ = self._engine
 
     @property
     def free(self) -> int:

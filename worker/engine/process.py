@@ -4,22 +4,25 @@ Python runs one thread of a process at a time. Ten thousand rows a second are wr
 drawn, and in one process the engine would wait for that; here it does not. The worker starts this program
 (worker.engine_link) and is its only company, over a socket pair that no one else has.
 
-A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine what its Outlet is told;
-before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one by one
-(compiling.py).
+A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine lists of what its Outlet is
+told; before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one
+by one (compiling.py).
 """
 
+import gc
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from model_core.errors import ModelError, PixelRNNError
 from model_core.models import load_model
@@ -36,24 +39,33 @@ from worker.engine.runner import Brought, Inbox, Runner
 from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
+from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
 from worker.process.processors import NoProcessorError
-from worker.settings import Settings
+from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that hears of new jobs may keep the engine waiting; Python's 5 ms are several steps."""
 
+PACE_S = 0.003
+"""Between messages that tell of rows alone."""
+
 
 class _Worker:
-    """The other end, as the engine thread's outlet."""
+    """The other end, as the engine thread's outlet. What is said in a turn goes out together when it is over: the rows
+    that a job lacked, and that it is drawn, so that the worker writes both at once. Rows go out at once after a pause,
+    and those of brief turns every few milliseconds: a message costs as much as many rows."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
+        self._said: list[tuple[Any, ...]] = []
+        self._is_urgent = False
+        self._send_at = 0.0
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
-        self._tell("publish", rows)
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        self._said.append(("publish", rows))
 
     def progress(self, token: str, share: float) -> None:
         self._tell("progress", token, share)
@@ -70,18 +82,34 @@ class _Worker:
     def compiled(self, model: str) -> None:
         self._tell("compiled", model)
 
-    def _tell(self, *message: object) -> None:
+    def send(self, more_soon: bool = False, /) -> None:
+        now = time.monotonic()
+        if not self._said or (more_soon and not self._is_urgent and now < self._send_at):
+            return
+        self._is_urgent, self._send_at = False, now + PACE_S
+        said, self._said = self._said, []
         try:
-            self._connection.send_bytes(pickle.dumps(message))
+            self._connection.send_bytes(pickle.dumps(said))
         except OSError:
             _end_alone()
 
+    def _tell(self, *message: object) -> None:
+        self._said.append(message)
+        self._is_urgent = True
 
-def main() -> None:
-    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back."""
+
+def main(usable: Collection[int]) -> None:
+    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back.
+
+    usable: the processors that there are.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches both: the worker says when to stop
-    settings, connection = Settings(), Connection(int(sys.argv[1]))
+    try:
+        settings = Settings()
+    except ValidationError:
+        sys.exit(EXIT_BAD_SETTINGS)  # the worker has read the same ones, and says what is wrong with them
+    connection = Connection(int(sys.argv[1]))
     deadlines = Deadlines(Due(int(sys.argv[2])).within)
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
@@ -89,10 +117,8 @@ def main() -> None:
     inbox = Inbox()
     plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
-        threading.Thread(
-            target=_listen, args=(connection, inbox, settings.engine_cpus), name="listener", daemon=True
-        ).start()
-        usable = {*processors.usable(), *settings.engine_cpus}
+        others = set(usable) - set(settings.engine_cpus)
+        threading.Thread(target=_listen, args=(connection, inbox, others), name="listener", daemon=True).start()
         processors.keep_to(settings.engine_cpus)
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
@@ -100,6 +126,8 @@ def main() -> None:
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
+        gc.freeze()  # what is there by now stays, and is never looked at again
+        gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
         kept = KeptWeights(settings.kept_dir or usual_directory())
@@ -158,10 +186,10 @@ def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: s
     return card, _cohort(pool, kept_name(card))
 
 
-def _listen(connection: "Connection[Any, Any]", inbox: Inbox, engine_cpus: Collection[int]) -> None:
-    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. Where
-    there is another processor than the engine's: what is heard is unpacked there, while the engine draws."""
-    processors.keep_off(engine_cpus)
+def _listen(connection: "Connection[Any, Any]", inbox: Inbox, others: Collection[int]) -> None:
+    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. others:
+    processors that the engine does not use. What is heard is unpacked there, while the engine draws."""
+    processors.keep_to(others)
     try:
         while True:
             inbox.put(connection.recv())
@@ -180,7 +208,3 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
 
 def _cohort(pool: ModelPool, name: str) -> Cohort:
     return Cohort(lambda: pool.engine(name), pool.cards[name].height, pool.plans[name].express)
-
-
-if __name__ == "__main__":
-    main()

@@ -29,13 +29,16 @@ from worker.engine.turns import Turns
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
-from worker.orders.images import PlannedImage, row_event
+from worker.orders.images import NewRow, PlannedImage, row_pixels
 from worker.orders.orders import DrawOrder, Order, ParticleOrder, ScoreOrder, VerifyOrder
 from worker.orders.usage import Usage
 
 USAGE_LOG_S = 5.0
 USAGE_TOLD_S = 1.0
 """A worker that draws says so often how much: its log, and whoever asks for its metrics."""
+
+BRIEF_S = 0.005
+"""Behind a turn that took less, and where no other model has work, the next one is as brief."""
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
@@ -55,12 +58,15 @@ Brought = tuple[ModelCard, Cohort]
 class Outlet(Protocol):
     """Where rows and ends go, and how much was drawn. The engine's process writes them to its worker."""
 
-    def publish(self, rows: Mapping[str, Sequence[str]], /) -> None: ...
+    def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None: ...
     def progress(self, token: str, share: float, /) -> None: ...
     def end(self, token: str, outcome: Outcome, /) -> None: ...
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def brought(self, card: ModelCard, /) -> None: ...
     def compiled(self, model: str, /) -> None: ...
+    def send(self, more_soon: bool = False, /) -> None:
+        """What was said so far goes out; rows that are news of a moment may wait for those that come soon."""
+        ...
 
 
 @dataclass
@@ -134,18 +140,22 @@ class Runner:
     def _run(self) -> None:
         while not self._stopping:
             self._follow_orders()
+            is_brief = False
             if ready := self._with_work():
-                self._take_turn(self._turns.next(ready))
+                is_brief = self._take_turn(self._turns.next(ready)) < BRIEF_S and len(ready) == 1
             self._account()
+            self._outlet.send(is_brief)
         self._tell_usage()
         self._log_usage()
+        self._outlet.send()
 
     def _with_work(self) -> list[str]:
         models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
         islands = [PARTICLES_OF + name for name in self._islands.models]
         return [*models, *islands, *([SCORING] if self._unscored else [])]
 
-    def _take_turn(self, name: str) -> None:
+    def _take_turn(self, name: str) -> float:
+        """How many seconds it took."""
         began = time.perf_counter()
         self._deadlines.opening()
         if name == SCORING:
@@ -155,18 +165,21 @@ class Runner:
         else:
             self._advance(name, self._cohorts[name])
         self._deadlines.end()
-        self._turns.charge(name, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._turns.charge(name, seconds)
+        return seconds
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
         idle = not self._drawings and not self._unscored and not self._islands.models
         if idle:
             self._tell_usage()
+            self._outlet.send()
         words: dict[str, Callable[..., None]] = {
             "submit": self._accept,
             "withdraw": self._forget,
             "bring": self._fetch,
-            "compiled": self._outlet.compiled,
+            "compiled": self._compiled,
             "stop": self._stop,
         }
         while idle or not self._inbox.empty():
@@ -176,6 +189,7 @@ class Runner:
                 word, *arguments = self._inbox.get(timeout=IDLE_S)
                 words[word](*arguments)
                 idle = False
+        self._outlet.send(True)
 
     def _advance(self, name: str, cohort: Cohort) -> None:
         """One step of one model."""
@@ -204,17 +218,22 @@ class Runner:
                 self._fail(token, error)
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
-        events: dict[str, list[str]] = {}
-        for row in rows:
-            drawing = self._drawings[row.token]
-            if drawing.images is not None and row.stage is Stage.FINAL:
-                drawing.images[row.sample, :, row.y] = row.values
-            event = row_event(row.sample, row.y, row.values, drawing.order.values, row.stage)
-            events.setdefault(row.token, []).append(event)
-        self._outlet.publish(events)
-        for row in rows:
-            if row.left:
-                self._image_left(row.token)
+        new: dict[str, list[NewRow]] = {}
+        left = []
+        for token, sample, y, values, stage, is_last in rows:
+            drawing = self._drawings[token]
+            if drawing.images is not None and stage is Stage.FINAL:
+                drawing.images[sample, :, y] = values
+            row = sample, y, row_pixels(values, drawing.order.values), stage
+            if token in new:
+                new[token].append(row)
+            else:
+                new[token] = [row]
+            if is_last:
+                left.append(token)
+        self._outlet.publish(new)
+        for token in left:
+            self._image_left(token)
 
     def _image_left(self, token: str) -> None:
         self._scheduler.leave(token)
@@ -252,8 +271,8 @@ class Runner:
         order, token = stepped.order, stepped.order.claim.token
         if stepped.image is not None:
             rows = stepped.image.transpose(1, 0, 2)  # (H, C, W)
-            events = [row_event(stepped.sample, y, row, order.values) for y, row in enumerate(rows)]
-            if left := events[order.published[stepped.sample] :]:
+            new = [(stepped.sample, y, row_pixels(row, order.values), Stage.FINAL) for y, row in enumerate(rows)]
+            if left := new[order.published[stepped.sample] :]:
                 self._outlet.publish({token: left})
         if stepped.share is not None:
             self._outlet.progress(token, stepped.share)
@@ -313,6 +332,12 @@ class Runner:
             self._cohorts[kept_name(card)] = cohort
             self._usage[kept_name(card)] = Usage()
             self._outlet.brought(card)
+
+    def _compiled(self, model: str) -> None:
+        """It is said first, because somebody may wait for it."""
+        self._outlet.compiled(model)
+        self._outlet.send()
+        self._cohorts[model].prepare()
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

@@ -50,46 +50,58 @@ class Scheduler(Generic[Image]):
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry[Image]] = {}
+        self._waiting: dict[str, dict[str, _Entry[Image]]] = {}
+        """Of each model, the jobs that have images waiting."""
+        self._unseated: dict[str, dict[str, _Entry[Image]]] = {}
+        """Those of them that have none seated. It is asked in every step whether there are any."""
         self._turns: dict[str, _ModelTurns] = {}
 
     def add(self, token: str, model: str, images: Iterable[Image], priority: Priority) -> None:
-        """Queue a job's images; the token must be new."""
+        """Queue a job's images, at least one; the token must be new."""
         assert token not in self._entries
         self._turns.setdefault(model, _ModelTurns())
-        self._entries[token] = _Entry(model, priority, deque(images))
+        entry = self._entries[token] = _Entry(model, priority, deque(images))
+        for jobs in (self._waiting, self._unseated):
+            jobs.setdefault(model, {})[token] = entry
 
     def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
         """Take the image that sits down next in a slot of this model, or None when none waits.
 
         first_only: the slot is for jobs that have no image seated.
         """
-        waiting = {
-            token: (entry.priority, len(entry.waiting))
-            for token, entry in self._entries.items()
-            if entry.model == model and entry.waiting and not (first_only and entry.seated)
-        }
-        if not waiting:
+        jobs = (self._unseated if first_only else self._waiting).get(model)
+        if not jobs:
             return None
-        token = self._turns[model].take(waiting)
+        token = self._turns[model].take({token: (job.priority, len(job.waiting)) for token, job in jobs.items()})
         entry = self._entries[token]
         entry.seated += 1
-        return token, entry.waiting.popleft()
+        self._unseated[model].pop(token, None)
+        image = entry.waiting.popleft()
+        if not entry.waiting:
+            del self._waiting[model][token]
+        return token, image
 
     def leave(self, token: str) -> None:
         """An image of the job has left its slot; a job with none seated and none waiting is forgotten."""
         if (entry := self._entries.get(token)) is None:
             return
         entry.seated -= 1
-        if not entry.seated and not entry.waiting:
+        if entry.seated:
+            return
+        if entry.waiting:
+            self._unseated[entry.model][token] = entry
+        else:
             self.drop(token)
 
     def drop(self, token: str) -> None:
         """Forget the job and all that waits of it."""
         if (entry := self._entries.pop(token, None)) is not None:
+            self._waiting[entry.model].pop(token, None)
+            self._unseated[entry.model].pop(token, None)
             self._turns[entry.model].forget(token, entry.priority)
 
     def has_waiting(self, model: str) -> bool:
-        return any(entry.model == model and entry.waiting for entry in self._entries.values())
+        return bool(self._waiting.get(model))
 
     def __len__(self) -> int:
         return len(self._entries)

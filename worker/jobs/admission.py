@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -55,6 +56,11 @@ class Admission:
         self._info = self._info.with_compiled(model)
         self._has_ready.set()
 
+    @property
+    def is_compiling(self) -> bool:
+        """Whether jobs may be parked here for a model that will be ready in a moment."""
+        return len(self._info.ready) < len(self._info.models)
+
     def wait_until_ready(self, timeout_s: float) -> bool:
         """Whether there is a model that can be drawn from, now or within so many seconds."""
         return self._has_ready.wait(timeout_s)
@@ -93,12 +99,17 @@ class Admission:
         """These weights are here."""
         self._info = self._info.with_kept(card)
 
-    def open(self, job_id: str, token: str) -> bool:
-        """Begin or continue a job under a new claim. False when there was nothing left to do.
+    def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
+        """Add to a pipeline what `open` wants to know."""
+        self._ledger.ask_to_open(pipeline, job_id, token)
+
+    def open(self, job_id: str, token: str, answers: Sequence[Any]) -> bool:
+        """Begin or continue a job under a new claim, by the answers to `ask_to_open`. False when there was nothing left
+        to do.
 
         A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
         """
-        opened = self._ledger.open(job_id, token)
+        opened = self._ledger.opened(job_id, token, answers)
         if isinstance(opened, Unclaimed):
             return False
         claim = opened.claim

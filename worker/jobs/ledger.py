@@ -36,6 +36,8 @@ class Answer(Enum):
     LOST = "lost"
     BEHIND = "behind"
     """Rows that were confirmed are not there any more: the server came back with an older state."""
+    ENDED = "ended"
+    """They are written, and the job has ended with them."""
 
 
 class Settled(Enum):
@@ -67,6 +69,8 @@ class Batch:
     claim: Claim
     first_seq: int
     rows: tuple[str, ...]
+    end: Outcome | None = None
+    """Success, where these are the last ones."""
 
 
 class Ledger:
@@ -83,13 +87,24 @@ class Ledger:
 
     def open(self, job_id: str, token: str) -> Opened | Unclaimed:
         """Become the job's only writer and read what is to be done, in one round trip."""
-        job = scripts.of(job_id)
         pipeline = self._redis.pipeline(transaction=False)
+        self.ask_to_open(pipeline, job_id, token)
+        return self.opened(job_id, token, pipeline.execute())
+
+    def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
+        """As `open`, as part of a pipeline; `opened` is told the answers."""
+        job = scripts.of(job_id)
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         pipeline.eval(scripts.CLAIM, len(job), *job, token, *lifetimes, self._numerics)
         pipeline.hget(keys.job(job_id), "spec")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
-        answer, spec, (pixels, keep) = pipeline.execute()
+
+    def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
+        """What the answers to `ask_to_open` say. Raises RedisError when one of them is an error."""
+        for error in answers:
+            if isinstance(error, RedisError):
+                raise error
+        answer, spec, (pixels, keep) = answers
         word = answer[0].decode()
         if word != "claimed":
             return Unclaimed(word)
@@ -105,27 +120,26 @@ class Ledger:
         return [spec if status in OPEN else None for status, spec in answers]
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
-        """Write the rows of several jobs in one round trip; one answer (or that job's own error) for each."""
+        """Write the rows of several jobs in one round trip, and end those that these are the last rows of; one answer
+        (or that job's own error) for each."""
         answers = self._append(batches)
         if any(isinstance(answer, NoScriptError) for answer in answers):  # it is new, or has just been started
-            self._redis.script_load(scripts.APPEND)
+            for script in (scripts.APPEND, scripts.FINISH):
+                self._redis.script_load(script)
             answers = self._append(batches)
-        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+        return [_answer(answer) for answer in answers]
 
     def _append(self, batches: Sequence[Batch]) -> list[Any]:
-        """The script is called by its digest: its text is a hundred rows long."""
+        """Scripts are called by their digests: the text of one is a hundred rows long."""
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
-            job = scripts.of(batch.claim.job_id)
-            pipeline.evalsha(
-                digest_of(scripts.APPEND),
-                len(job),
-                *job,
-                batch.claim.token,
-                keys.ACTIVE_TTL_S,
-                batch.first_seq,
-                *batch.rows,
-            )
+            token, job = batch.claim.token, scripts.of(batch.claim.job_id)
+            words = [token, keys.ACTIVE_TTL_S, batch.first_seq]
+            if batch.end is None:
+                pipeline.evalsha(digest_of(scripts.APPEND), len(job), *job, *words, *batch.rows)
+            else:
+                words += [len(batch.rows), *batch.rows, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
+                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *job, *words, *_result(batch.end))
         return pipeline.execute(raise_on_error=False)
 
     def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
@@ -134,17 +148,13 @@ class Ledger:
         for claim, share in shares:
             job = scripts.of(claim.job_id)
             pipeline.eval(scripts.PROGRESS, len(job), *job, claim.token, f"{share:.4f}")
-        answers = pipeline.execute(raise_on_error=False)
-        return [answer if isinstance(answer, RedisError) else Answer(answer.decode()) for answer in answers]
+        return [_answer(answer) for answer in pipeline.execute(raise_on_error=False)]
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
         """End the job, whose claim has this token; '' asks for no claim."""
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
-        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
-        if outcome.result is not None:
-            arguments.append(outcome.result.summary)
-            arguments += [part for picture in outcome.result.pictures.items() for part in picture]
+        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, *_result(outcome)]
         return Settled(self._run(scripts.SETTLE, job_id, *arguments).decode())
 
     def release(self, claim: Claim) -> bool:
@@ -175,3 +185,14 @@ class Ledger:
     def _run(self, script: str, job_id: str, *arguments: str | int | bytes) -> Any:
         job = scripts.of(job_id)
         return self._redis.eval(script, len(job), *job, *arguments)
+
+
+def _result(outcome: Outcome) -> list[str | bytes]:
+    """The last arguments of a script that settles."""
+    if outcome.result is None:
+        return []
+    return [outcome.result.summary, *(part for picture in outcome.result.pictures.items() for part in picture)]
+
+
+def _answer(answer: Any) -> Answer | RedisError:
+    return answer if isinstance(answer, RedisError) else Answer(answer.decode())

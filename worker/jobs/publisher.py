@@ -1,8 +1,9 @@
 """Rows out, and how jobs end: a thread of its own, so that a slow or absent Redis never stalls the engine.
 
 Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so a batch whose answer was lost is
-sent again and changes nothing. The rows of all jobs that are waiting go out in one round trip, and while the engine is
-busy there is one every few milliseconds: it is the round trips and their scripts that cost, not the rows.
+sent again and changes nothing. The rows of all jobs that are waiting go out in one round trip, with the ends of those
+that these are the last rows of. While the engine is busy there is one every few milliseconds: it is the round trips and
+their scripts that cost, not the rows.
 """
 
 import threading
@@ -27,7 +28,7 @@ ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST = 20
 """A job that was begun so often and still lacks rows when all are drawn will lack them the next time too."""
 
 PACE_S = 0.01
-"""From one round trip to the next, at the least. What comes after a pause goes out at once."""
+"""From one round trip to the next, at the least, while anything is drawn. What comes after a pause goes out at once."""
 
 
 class LedgerPort(Protocol):
@@ -51,6 +52,12 @@ class _Outbox:
     @property
     def has_work(self) -> bool:
         return bool(self.rows) or self.share is not None or self.outcome is not None
+
+    def batch(self) -> Batch:
+        """What goes out next of the rows, and with the last ones the end, unless it is to be told as a failure."""
+        rows = tuple(self.rows[:MAX_ROWS_PER_BATCH])
+        is_end = len(rows) == len(self.rows) and self.outcome is not None and self.outcome.status is JobStatus.SUCCEEDED
+        return Batch(self.claim, self.next_seq, rows, self.outcome if is_end else None)
 
 
 class Publisher:
@@ -111,6 +118,8 @@ class Publisher:
             if outbox is not None and outbox.outcome is None:
                 outbox.outcome = outcome
                 self._changed.notify()
+            if not self._back_off_s and all(other.outcome is not None for other in self._outboxes.values()):
+                self._loop.hurry()
 
     def cancel(self, job_id: str) -> None:
         """End every open claim on this job as canceled; its waiting rows are dropped."""
@@ -150,11 +159,7 @@ class Publisher:
     def _publish_rows(self) -> bool:
         """One round trip with what is waiting. False when Redis refused some of it for now."""
         with self._changed:
-            batches = [
-                Batch(outbox.claim, outbox.next_seq, tuple(outbox.rows[:MAX_ROWS_PER_BATCH]))
-                for outbox in self._outboxes.values()
-                if outbox.rows
-            ]
+            batches = [outbox.batch() for outbox in self._outboxes.values() if outbox.rows]
         if not batches:
             return True
         answers = self._ledger.append(batches)
@@ -188,6 +193,8 @@ class Publisher:
         token = batch.claim.token
         if isinstance(answer, RedisError):
             self._log.warning("rows_refused", job_id=batch.claim.job_id, error=str(answer))
+        elif batch.end is not None and self._has_ended(batch, answer):
+            self._close(token, batch.end)
         elif answer is not Answer.OK:
             self._stopped_by(answer, token)
         else:
@@ -195,6 +202,10 @@ class Publisher:
                 outbox = self._outboxes[token]
                 del outbox.rows[: len(batch.rows)]
                 outbox.next_seq += len(batch.rows)
+
+    def _has_ended(self, batch: Batch, answer: Answer) -> bool:
+        """Now, or before, when the answer was lost and the batch came again."""
+        return answer is Answer.ENDED or (answer is Answer.LOST and self._ledger.has_ended(batch.claim.job_id))
 
     def _cancel(self, token: str) -> None:
         with self._changed:

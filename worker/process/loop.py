@@ -5,25 +5,32 @@ from collections.abc import Callable
 
 
 class Loop:
-    """Calls `turn()`, waits as many seconds as it returns, and calls it again; None ends the thread."""
+    """Calls `turn()`, waits as many seconds as it returns unless it is hurried, and calls it again; None ends the
+    thread."""
 
     def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
         self._turn = turn
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def stopped(self) -> bool:
         """Told to stop; a turn may be under way."""
-        return self._stopped.is_set()
+        return self._stopped
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """After the turn that is under way, which is waited for no longer than this."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
         self.join(timeout_s)
+
+    def hurry(self) -> None:
+        """Begin the next turn now, or as soon as this one is over."""
+        self._woken.set()
 
     def join(self, timeout_s: float) -> None:
         """Wait until it has ended by itself, or for so long."""
@@ -31,5 +38,11 @@ class Loop:
 
     def _run(self) -> None:
         wait_s: float | None = 0.0
-        while wait_s is not None and not self._stopped.wait(wait_s):
+        while wait_s is not None and self._goes_on_after(wait_s):
             wait_s = self._turn()
+
+    def _goes_on_after(self, seconds: float) -> bool:
+        if seconds:
+            self._woken.wait(seconds)
+            self._woken.clear()
+        return not self._stopped

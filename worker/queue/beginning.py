@@ -1,5 +1,7 @@
 """Begins a job that was taken: a lease in RQ, a claim in the job's record, and its work is under way."""
 
+from functools import partial
+
 import structlog
 from redis.exceptions import RedisError, ResponseError
 from rq.executions import Execution
@@ -43,13 +45,16 @@ class Beginning:
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
 
     def _open(self, job: DrawJob) -> None:
-        execution = self._held.take(job)
         try:
             job.check_allowed()
-            if not self._admission.open(job.id, execution.id):
-                self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
         except JobRefusedError as refusal:
+            execution, _ = self._held.take(job)
             self._refuse(job, execution, refusal)
+            return
+        execution, answers = self._held.take(job, partial(self._admission.ask_to_open, job.id))
+        try:
+            if not self._admission.open(job.id, execution.id, answers):
+                self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
         except RedisError as error:
             if not isinstance(error, ResponseError) or is_store_trouble(error):
                 self._held.forget(execution)

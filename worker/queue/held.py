@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 from rq.executions import Execution
 from rq.worker import WorkerStatus
 
@@ -47,9 +49,12 @@ class Held:
         is_room = held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
         return is_room and not self._is_late()
 
-    def take(self, job: DrawJob) -> Execution:
+    def take(
+        self, job: DrawJob, ask: Callable[[Any, str], None] = lambda pipeline, token: None
+    ) -> tuple[Execution, list[Any]]:
         """Take the lease, mark the job as started and clear the intermediate queue, all at once: a job is never in
-        between, wherever the process dies. Raises RedisError."""
+        between, wherever the process dies. `ask(pipeline, token)` adds what else is asked of Redis in the same moment,
+        for the execution of this token; the answers to that are returned, errors too. Raises RedisError."""
         rq = self._rq
         with rq.connection.pipeline() as pipeline:
             execution = Execution.create(job, keys.LEASE_S, pipeline=pipeline, worker_name=rq.name)
@@ -58,9 +63,14 @@ class Held:
             pipeline.persist(job.key)
             pipeline.lrem(rq.queue.intermediate_queue_key, 1, job.id)
             rq.set_state(WorkerStatus.BUSY, pipeline=pipeline)
-            pipeline.execute()
+            own = len(pipeline)
+            ask(pipeline, execution.id)
+            answers = pipeline.execute(raise_on_error=False)
+        for error in answers[:own]:
+            if isinstance(error, RedisError):
+                raise error
         self._executions[execution.id] = execution
-        return execution
+        return execution, answers[own:]
 
     def drawn(self, token: str) -> None:
         """The execution asks nothing more of the engine."""

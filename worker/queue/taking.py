@@ -82,7 +82,7 @@ class Taking:
         rq = self._rq
         found = rq.queue_class.dequeue_any(
             rq.queues,
-            BLOCK_S,
+            self._patience_s,  # type: ignore[arg-type]  (handed to BLMOVE, which takes parts of a second)
             connection=rq.connection,
             job_class=rq.job_class,
             serializer=rq.serializer,
@@ -91,7 +91,7 @@ class Taking:
         return _draw_job(found[0]) if found else None
 
     def _take_parked(self) -> DrawJob | None:
-        """The first job that another worker could not do and this one can; looked for once a second."""
+        """The first job that another worker could not do and this one can, or not yet; looked for now and then."""
         if time.monotonic() < self._look_at_parked_at:
             return None
         redis: Any = self._rq.connection
@@ -100,9 +100,14 @@ class Taking:
         for job_id in [job_id for job_id, ours in zip(parked, self._admission.ours(parked), strict=True) if ours]:
             if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
                 return self._fetch(job_id)
-        self._look_at_parked_at = time.monotonic() + BLOCK_S
+        self._look_at_parked_at = time.monotonic() + self._patience_s
         self._parked_seen = first + PARKED_LOOK if len(parked) == PARKED_LOOK else 0
         return None
+
+    @property
+    def _patience_s(self) -> float:
+        """How long a wait for the queue may last, before parked jobs are looked at."""
+        return LOOK_S if self._admission.is_compiling else BLOCK_S
 
     def _fetch(self, job_id: str) -> DrawJob:
         try:

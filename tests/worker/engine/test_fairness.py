@@ -15,7 +15,7 @@ from worker.contract.jobs import JobKind, JobStatus, Priority
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import Claim, Outcome
-from worker.orders.images import PlannedImage
+from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder
 from worker.orders.priorities import priority_of
 from worker.orders.usage import Usage
@@ -49,7 +49,7 @@ class Steps:
         self.ended: dict[str, int] = {}
         self.now = 0
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         for token in rows:
             self.first.setdefault(token, self.now)
 
@@ -62,6 +62,9 @@ class Steps:
 
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
+
+    def send(self, more_soon: bool = False) -> None:
+        """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass

@@ -13,7 +13,7 @@ from model_core.posterior.island import ImpossibleError
 from model_core.posterior.marginals import Marginals
 from model_core.sampling.model_engine import Engine
 from tests.worker.harness import wait_for
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import JobStatus, Priority
 from worker.engine.assessment import Assessment, Found
 from worker.engine.cohort import Cohort
@@ -21,7 +21,7 @@ from worker.engine.islands import Islands
 from worker.engine.runner import Runner
 from worker.engine.scoring import assessed
 from worker.orders.claims import Claim, Outcome
-from worker.orders.images import Given, PlannedImage
+from worker.orders.images import Given, NewRow, PlannedImage
 from worker.orders.orders import DrawOrder, Hole, ParticleOrder, ScoreOrder
 from worker.orders.usage import Usage
 
@@ -42,10 +42,12 @@ class Heard:
         self.shares: dict[str, list[float]] = {}
         self.ends: dict[str, Outcome] = {}
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         for token, entries in rows.items():
             self.first.setdefault(token, self.steps)
-            self.rows.setdefault(token, []).append([RowDrawn.model_validate_json(entry) for entry in entries])
+            self.rows.setdefault(token, []).append(
+                [RowDrawn.model_validate_json(row_entry(*entry)) for entry in entries]
+            )
 
     def progress(self, token: str, share: float) -> None:
         self.shares.setdefault(token, []).append(share)
@@ -55,6 +57,9 @@ class Heard:
 
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
+
+    def send(self, more_soon: bool = False) -> None:
+        """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass

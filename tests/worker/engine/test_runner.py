@@ -11,12 +11,12 @@ import pytest
 from model_core.image_request import ImageRequest
 from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
 from worker.contract.cards import ModelCard
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import JobStatus
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
-from worker.orders.images import PlannedImage
+from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder, ScoreOrder
 from worker.orders.usage import Usage
 
@@ -33,10 +33,12 @@ class Outlet:
         self.cards: list[ModelCard] = []
         self.changed = threading.Condition()
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         with self.changed:
             for token, entries in rows.items():
-                self.rows.setdefault(token, []).extend(RowDrawn.model_validate_json(entry) for entry in entries)
+                self.rows.setdefault(token, []).extend(
+                    RowDrawn.model_validate_json(row_entry(*entry)) for entry in entries
+                )
             self.changed.notify_all()
 
     def progress(self, token: str, share: float) -> None:
@@ -51,6 +53,9 @@ class Outlet:
 
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
+
+    def send(self, more_soon: bool = False) -> None:
+        """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         with self.changed:

@@ -9,7 +9,7 @@ from tests.fakes import CHANNELS, HEIGHT, WIDTH, fake_card
 from worker.contract.events import RowDrawn, Stage, row_entry
 from worker.contract.jobs import JobKind, JobSpec
 from worker.orders.faults import JobRefusedError
-from worker.orders.images import check_spec, given_image, plan_images, row_event, scored_values
+from worker.orders.images import check_spec, given_image, plan_images, row_pixels, scored_values
 
 C, H, W = 3, 3, 2
 
@@ -27,7 +27,7 @@ def drawn(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> Row
 def test_row_reads_back_as_the_same_values_when_a_job_resumes(levels: int) -> None:
     """Values to stream entry to values, colours and columns in place: else resumed bytes would differ."""
     values = np.random.default_rng(0).integers(0, levels, (C, W), np.uint8)
-    row = RowDrawn.model_validate_json(row_event(sample=0, y=1, row=values, values=levels))
+    row = RowDrawn.model_validate_json(row_entry(0, 1, row_pixels(values, levels)))
     (resumed, _) = plan_images(spec(), levels, None, [row.model_copy(update={"y": 0}), row])
     assert resumed.request.known is not None
     np.testing.assert_array_equal(resumed.request.known[:, 1], values)
@@ -123,8 +123,8 @@ def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:
 def test_stage_is_said_when_it_is_not_the_usual_one() -> None:
     """Rows of one scale look as they always did, and old entries are read as final."""
     row = np.zeros((C, W), np.uint8)
-    assert set(json.loads(row_event(0, 1, row, 256))) == {"sample", "y", "pixels"}
-    assert json.loads(row_event(0, 1, row, 256, Stage.SMALL))["stage"] == "small"
+    assert set(json.loads(row_entry(0, 1, row_pixels(row, 256)))) == {"sample", "y", "pixels"}
+    assert json.loads(row_entry(0, 1, row_pixels(row, 256), Stage.SMALL))["stage"] == "small"
     assert RowDrawn.model_validate_json('{"sample": 0, "y": 0, "pixels": ""}').stage is Stage.FINAL
 
 

@@ -34,7 +34,7 @@ def take(held: Held, job_id: str) -> Execution:
         origin=keys.QUEUE,
     )
     job.save()
-    return held.take(job)
+    return held.take(job)[0]
 
 
 def test_next_job_is_taken_when_one_is_drawn(held: Held) -> None:

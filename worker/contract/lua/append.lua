@@ -1,22 +1,4 @@
---!include clock books stream
+--!include rows
 -- ARGV: owner token, active_ttl, sequence number of the first row, row JSON, row JSON, ...
--- Returns 'ok', 'canceling' (stop, then settle), 'lost' (someone else owns the job now, or it has ended), or 'behind':
--- rows before these, which were confirmed once, are not there any more, because the server came back with an older state.
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
-if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
-local last = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0)
-if tonumber(ARGV[3]) > last + 1 or not stream_is_whole() then return 'behind' end
-local added = 0
-for i = 4, #ARGV do
-  local seq = tonumber(ARGV[3]) + i - 4
-  if seq > last then
-    redis.call('XADD', KEYS[2], seq .. '-0', 'type', 'row', 'data', ARGV[i])
-    added = added + 1
-  end
-end
-if added > 0 then
-  redis.call('HSET', KEYS[1], 'last_seq', last + added)
-  book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, tonumber(now()))
-  redis.call('EXPIRE', KEYS[2], ARGV[2])
-end
-return 'ok'
+-- Returns what add_rows does.
+return add_rows(ARGV[1], ARGV[2], tonumber(ARGV[3]), 4, #ARGV)

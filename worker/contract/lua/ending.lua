@@ -14,3 +14,15 @@ local function settle(status, error, result_ttl, tombstone_ttl, result)
   redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end
 end
+
+-- Every row of the job is there.
+local function is_whole()
+  local last, total = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'rows_total'))
+  return tonumber(last) == tonumber(total) and stream_is_whole()
+end
+
+-- The pictures of a result: from ARGV[first] on pairs of a field of keys.image and its bytes.
+local function keep_pictures(first, result_ttl)
+  for i = first, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
+  if #ARGV >= first then redis.call('EXPIRE', KEYS[3], result_ttl) end
+end

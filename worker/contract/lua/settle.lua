@@ -6,11 +6,7 @@
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 'not-ours' end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'not-ours' end
-if ARGV[2] == 'succeeded' then
-  local last, total = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'rows_total'))
-  if tonumber(last) ~= tonumber(total) or not stream_is_whole() then return 'behind' end
-end
+if ARGV[2] == 'succeeded' and not is_whole() then return 'behind' end
 settle(ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6])
-for i = 7, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
-if #ARGV > 6 then redis.call('EXPIRE', KEYS[3], ARGV[4]) end
+keep_pictures(7, ARGV[4])
 return 'ended'

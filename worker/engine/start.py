@@ -1,0 +1,25 @@
+"""How the engine's process begins: `python -m worker.engine.start`, with two descriptors (process.py)."""
+
+import contextlib
+import gc
+import os
+import re
+
+from worker.process import processors
+
+
+def main() -> None:
+    """On the engine's processor from the beginning, and without a look for garbage, of which torch and numba leave none
+    when they are imported: it would take a quarter of the time."""
+    gc.disable()
+    own = {int(number) for number in re.findall(r"\d+", os.environ.get("PIXELRNN_ENGINE_CPUS", ""))}
+    usable = {*processors.usable(), *own}
+    with contextlib.suppress(processors.NoProcessorError):  # said later, when somebody listens
+        processors.keep_to(own)
+    from worker.engine.process import main
+
+    main(usable)
+
+
+if __name__ == "__main__":
+    main()
