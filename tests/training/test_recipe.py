@@ -104,5 +104,5 @@ def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ConfigError, match=r"cannot read the recipe cats: .*by name there is .*mnist-pixelcnn"):
         Recipe.load(Path("cats"))
     path.write_text("[network]")
-    with pytest.raises(ConfigError, match="mnist-pixelcnn: network.preset"):
+    with pytest.raises(ConfigError, match=r"mnist-pixelcnn: network\.preset"):
         Recipe.load(path)
