@@ -29,6 +29,8 @@ class Server:
         self.redis: Any = redis.Redis.from_url(url)
         self.redis.flushall()
         self.late: list[Callable[[], Any]] = []
+        self.forgot = 0
+        """How often it came back with an older state."""
         self._on_older = on_older
         self.redis.set(CLOCK, 1_800_000_000)
         self.keep()
@@ -43,6 +45,7 @@ class Server:
 
     def come_back_older(self) -> None:
         now = self.now
+        self.forgot += 1
         self._durable.restore()
         self.redis.set(CLOCK, now)
         self._on_older()

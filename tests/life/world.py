@@ -75,14 +75,20 @@ class JudgedLedger(Ledger):
 
     def __init__(self, line: Line) -> None:
         super().__init__(line)
-        self._watch = line.server.redis
+        self._server, self._watch = line.server, line.server.redis
+        self._forgot = 0
 
     def _owner(self, job_id: str) -> bytes | None:
         return self._watch.hget(keys.job(job_id), "owner")
 
+    def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
+        self._forgot = self._server.forgot
+        super().ask_to_open(pipeline, job_id, token)
+
     def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
         opened = super().opened(job_id, token, answers)
-        if isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
+        is_kept = self._server.forgot == self._forgot
+        if is_kept and isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
             promise(self._owner(job_id) in (token.encode(), None), "a claim that is given makes its worker the owner")
         return opened
 
@@ -157,11 +163,12 @@ class Worker:
             self.beginning.begin(job)
 
     def draw(self, rows: int) -> None:
-        """The next rows of the oldest claim; behind the last one it ends."""
+        """The next rows of the oldest claim; with the last one it ends, or behind it, where that one came alone."""
         for token, left in list(self.drawing.items())[:1]:
-            self.publisher.publish({token: [row_of(y) for y in left[:rows]]})
+            if left:
+                self.publisher.publish({token: [row_of(y) for y in left[:rows]]})
             self.drawing[token] = left[rows:]
-            if not left[rows:]:
+            if not left[rows:] and not len(left) == rows == 1:
                 self.end(SUCCEEDED)
 
     def end(self, outcome: Outcome) -> None:
