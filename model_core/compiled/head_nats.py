@@ -102,14 +102,13 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
         affine(wide[first:last], step, weights, spans, bias, nothing, logits, 0, last - first, 0)
         for row in range(last - first):
             for colour in range(colours):
-                own, value = logits[row, colour * count : (colour + 1) * count], values[first + row, colour]
-                logit = own[value]
-                _exponentials(address(own), vectors, address(facts))
+                own = colour * count + values[first + row, colour]
+                at, logit = address(logits) + row * logits.strides[0] + colour * count * FLOAT_BYTES, logits[row, own]
+                _exponentials(at, vectors, address(facts))
                 nats[first + row, colour] = np.log(facts[1]) + facts[0] - logit
                 if keeps:
-                    share = np.float32(1.0) / facts[1]
-                    _scale(facts, address(own), share, vectors, address(own))
-                    own[value] -= np.float32(1.0)
+                    _scale(facts, at, np.float32(1.0) / facts[1], vectors, at)
+                    logits[row, own] -= np.float32(1.0)
 
 
 @njit(nogil=True, cache=KEEP)

@@ -34,6 +34,6 @@ class Canvas:
 
     def clear_outside(self, canvas: Tensor) -> Tensor:
         """The same canvas, zeros outside the image."""
-        grid = canvas.unflatten(0, (self.height + 1, self.width + 1, self.batch))
-        grid[0], grid[:, 0] = 0, 0
+        canvas[: self.row * self.batch] = 0
+        canvas.view(-1, self.batch, canvas.shape[1])[:: self.row] = 0
         return canvas

@@ -18,6 +18,9 @@ from model_core.fused.nats import nats_of_head, takes
 from model_core.fused.products import Outputs, bounds_of, masked_linear
 from model_core.networks.pixel_network import PixelNetwork
 
+PART_BYTES = 2**21
+"""Without gradients, as many images go through the network together as a map of this size holds: it stays in cache."""
+
 
 @dataclass(frozen=True)
 class FusedNetwork:
@@ -48,6 +51,14 @@ class FusedNetwork:
 
     def nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
         """-ln p of every variable: (B, 2h, H, W), (B, c, H, W) and values (B, C, H, W) -> (B, C, H, W)."""
+        if torch.is_grad_enabled():
+            return self._nats(network, x, condition, values)
+        count = max(ROWS, PART_BYTES // (x[0].numel() * x.element_size()) // ROWS * ROWS)
+        conditions = [None] * len(x) if condition is None else condition.split(count)
+        parts = zip(x.split(count), conditions, values.split(count), strict=False)
+        return torch.cat([self._nats(network, *part) for part in parts])
+
+    def _nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
         if not takes(network.head):
             return network.distribution.nats(self.logits(network, x, condition), values)
         canvas = _canvas(x)

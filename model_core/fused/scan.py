@@ -43,12 +43,12 @@ class Walk:
 
 def _packed(matrix: Tensor) -> Tensor:
     """(4h, ...), gate by gate -> the same in chunks of [o, f, i, g], 16 units each."""
-    return matrix.unflatten(0, (GATES, -1, LANES)).transpose(0, 1).flatten(0, 2)
+    return matrix.view(GATES, -1, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
 
 
 def _unpacked(matrix: Tensor) -> Tensor:
     """Undo _packed."""
-    return matrix.unflatten(0, (-1, GATES, LANES)).transpose(0, 1).flatten(0, 2)
+    return matrix.reshape(-1, GATES, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
 
 
 class Scan(torch.autograd.Function):
@@ -76,7 +76,6 @@ class Scan(torch.autograd.Function):
             _clear_first_column(canvas, walk)
         weights = _packed(matrix).t()  # (K, 4h)
         above = len(walk.input_steps) * canvas.shape[1] + walk.states_above * h
-        beside = panels_of_cells(weights[above:], canvas.dtype)
         keeps_gates = any(ctx.needs_input_grad)
         gates = torch.empty(M if keeps_gates else walk.width * walk.batch, GATES * h)
         hidden, cell = canvas.new_empty(M, h), torch.empty(M, h)
@@ -85,7 +84,7 @@ class Scan(torch.autograd.Function):
         forward_scan(
             bits(canvas),
             panels(weights[:above], canvas.dtype),
-            beside,
+            panels(weights[above:], canvas.dtype, GATES * LANES),
             _packed(bias).detach().numpy(),
             *(bits(t) for t in (gates, cell, hidden)),
             *walk.arguments(),
@@ -104,8 +103,8 @@ class Scan(torch.autograd.Function):
         inputs, states = _packed(matrix).split([len(walk.input_steps) * F, len(walk.state_steps) * h], 1)
         backward_scan(
             *(bits(t) for t in (canvas, hidden, gates, cell)),
-            panels(inputs.unflatten(1, (-1, F)).transpose(0, 1), canvas.dtype),
-            panels(states.unflatten(1, (-1, h)).transpose(0, 1), canvas.dtype),
+            panels(inputs.reshape(len(matrix), -1, F).transpose(0, 1), canvas.dtype),
+            panels(states.reshape(len(matrix), -1, h).transpose(0, 1), canvas.dtype),
             *(bits(t) for t in (d_output.float().contiguous(), d_hidden, d_cell, d_canvas, d_weights, d_bias)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
@@ -115,14 +114,6 @@ class Scan(torch.autograd.Function):
         return d_canvas, _unpacked(d_weights.t()), _unpacked(d_bias), *d_states, None, None
 
 
-def panels_of_cells(weights: Tensor, dtype: torch.dtype) -> Any:
-    """(K, 4h) of the state beside -> (h / 16, words of K, 64), all gates of 16 units side by side."""
-    pair = 2 if dtype == torch.bfloat16 else 1
-    split = weights.to(dtype).unflatten(1, (-1, GATES * LANES)).unflatten(0, (-1, pair))  # (K / pair, pair, h / 16, 64)
-    packed = split.permute(2, 0, 3, 1).contiguous()
-    return bits(packed).reshape(*packed.shape[:2], GATES * LANES * pair)
-
-
 def _clear_first_column(canvas: Tensor, walk: Walk) -> Tensor:
     _first_column(canvas, walk).zero_()
     return canvas
@@ -130,7 +121,7 @@ def _clear_first_column(canvas: Tensor, walk: Walk) -> Tensor:
 
 def _first_column(canvas: Tensor, walk: Walk) -> Tensor:
     """(H, B, F) of the positions that lie outside the image to the left of a row."""
-    return canvas.unflatten(0, (-1, walk.batch))[walk.width + 1 :: walk.width + 1]
+    return canvas.view(-1, walk.batch, canvas.shape[1])[walk.width + 1 :: walk.width + 1]
 
 
 def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:

@@ -150,8 +150,9 @@ def test_a_second_backward_through_the_fused_pass_adds_the_same_again() -> None:
 
 @pytest.mark.parametrize("preset", ["mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn"])
 @pytest.mark.parametrize("head", [8, 48])
-def test_fused_nats_equal_those_of_the_distribution(preset: str, head: int) -> None:
-    """With and without gradients, and the gradients too, though the logits are never put together."""
+def test_fused_nats_equal_those_of_the_distribution(preset: str, head: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gradients, the gradients too, and without, in two parts; though the logits are never put together."""
+    monkeypatch.setattr("model_core.fused.network.PART_BYTES", 1)
     size = {"layers": 1, "hidden": 16, "head": head, "channels": 3, "values": 32, "height": 3, "width": 5}
     network = untrained(preset, seed=1, **size).network.requires_grad_(True)
     values = torch.randint(0, 32, (5, 3, 3, 5), generator=torch.Generator().manual_seed(2))
