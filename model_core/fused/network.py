@@ -19,7 +19,7 @@ from model_core.fused.products import Outputs, bounds_of, masked_linear
 from model_core.networks.pixel_network import PixelNetwork
 
 PART_BYTES = 2**21
-"""Without gradients, as many images go through the network together as a map of this size holds: it stays in cache."""
+"""Without gradients, so many images go through the network at once as a map of this size holds: it bounds memory."""
 
 
 @dataclass(frozen=True)

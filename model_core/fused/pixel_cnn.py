@@ -95,7 +95,7 @@ def _untap(taps: Tensor) -> Tensor:
 
 
 def _fits(network: PixelNetwork, images: int) -> bool:
-    """A batch is padded to four images: fewer are faster without."""
+    """A batch is padded to four images, so one or two would cost as much as four."""
     return network.config.hidden % LANES == 0 and images >= 3
 
 

@@ -147,6 +147,8 @@ class Outputs(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, bounds: Bounds, *ways: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
         outs = []
         for weight, bias, added in zip(ways[::3], ways[1::3], ways[2::3], strict=True):
+            assert weight is not None
+            assert bias is not None
             out = torch.empty(len(hidden), len(weight))
             start = NOTHING if added is None else bits(added)
             spans = reads_of(bounds, len(weight), _pair(hidden))

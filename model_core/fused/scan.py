@@ -101,10 +101,12 @@ class Scan(torch.autograd.Function):
         d_canvas = torch.zeros(canvas.shape)
         d_weights, d_bias = torch.zeros(matrix.t().shape), torch.zeros(len(matrix))
         inputs, states = _packed(matrix).split([len(walk.input_steps) * F, len(walk.state_steps) * h], 1)
+        transposed = [
+            part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in ((inputs, F), (states, h))
+        ]
         backward_scan(
             *(bits(t) for t in (canvas, hidden, gates, cell)),
-            panels(inputs.reshape(len(matrix), -1, F).transpose(0, 1), canvas.dtype),
-            panels(states.reshape(len(matrix), -1, h).transpose(0, 1), canvas.dtype),
+            *(panels(each, canvas.dtype) for each in transposed),
             *(bits(t) for t in (d_output.float().contiguous(), d_hidden, d_cell, d_canvas, d_weights, d_bias)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
