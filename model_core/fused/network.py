@@ -18,7 +18,7 @@ from model_core.fused.nats import nats_of_head, takes
 from model_core.fused.products import Outputs, bounds_of, masked_linear
 from model_core.networks.pixel_network import PixelNetwork
 
-PART_BYTES = 2**21
+PART_BYTES = 2**23
 """Without gradients, so many images go through the network at once as a map of this size holds: it bounds memory."""
 
 
