@@ -1,14 +1,16 @@
 """Training and evaluation beside the arithmetic floor: writes the section `training` of docs/performance.md.
 
-    python benchmarks/training.py                          everything; half an hour on an idle core
-    python benchmarks/training.py --preset cifar10-pixelcnn   one preset; the other rows stay as they are
-    python benchmarks/training.py --quick                  two small presets, few rounds, nothing written
-    python benchmarks/training.py --device cuda --precision bf16   on a GPU; printed, and nothing written
+    python benchmarks/training.py                              the small recipes; a quarter of an hour on an idle core
+    python benchmarks/training.py --recipe cifar10-row-lstm    one recipe; the other rows stay as they are
+    python benchmarks/training.py --curve cifar10-small-row-lstm --data PATH   bf16 beside float32, update by update
+    python benchmarks/training.py --quick                      one small recipe, few rounds, nothing written
+    python benchmarks/training.py --preset cifar10-pixelcnn --device cuda --precision bf16   printed, nothing written
 
 A step is what `pixelrnn train` does with one batch: forward, backward, clipping, update and average, of random images.
 The floor is the time that its useful operations (three times those of a forward pass, masked weights left out) would
-take at the rate of a large matrix product, measured in the same rounds. One thread; for several processes see
-`pixelrnn train --processes N`, whose log has images/s. The figures are kept in benchmarks/training.json.
+take at the rate of a large float32 matrix product, measured in the same rounds. One thread; on a CPU all seconds are
+processor seconds, so that what else runs there counts little. For several processes see `pixelrnn train --processes N`,
+whose log has images/s. The figures are kept in benchmarks/training.json, those of the curve in training_curve.json.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +26,48 @@ import numpy as np
 import torch
 from page import machine, number, table, write_section
 
-from model_core import untrained
-from model_core.config import PRESETS
+from model_core.compiled.vector_code import HAS_BF16
+from model_core.config import PRESETS, NetworkConfig, preset
+from model_core.data.datasets import read_dataset
+from model_core.data.splits import spread
 from model_core.measures.speed import useful_operations
+from model_core.networks import Network, build_network
 from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import training_device
 from model_core.training.ranks import Ranks
-from model_core.training.recipe import TrainingSection
+from model_core.training.recipe import Recipe, TrainingSection
 from model_core.training.step import Learner
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 FIGURES = Path(__file__).with_suffix(".json")
+CURVE = Path(__file__).with_name("training_curve.json")
 PEAK_SIDE = 1536
-SMALL = ("mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn")
-DEFAULT = (*SMALL, "cifar10-diagonal-bilstm", "cifar10-row-lstm", "cifar10-pixelcnn")
-HEADER = (
-    *("preset", "batch", "step s", "images/s", "minutes for 50,000", "of floor"),
-    *("images at once", "images/s", "of peak", "peak GFLOP/s"),
+MNIST = ("mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn")
+CIFAR = (
+    "cifar10-small-diagonal-bilstm",
+    "cifar10-small-row-lstm",
+    "cifar10-small-pixelcnn",
+    "cifar10-small-multi-scale",
 )
+HEADER = (
+    *("recipe", "batch", "step ms", "images/s", "GFLOP/s", "of floor", "step ms in bf16", "faster"),
+    *("evaluation, images/s", "GFLOP/s", "of floor", "floor GFLOP/s"),
+)
+CURVE_HEADER = ("updates", "float32", "rounded otherwise", "bf16", "valid, rounded otherwise", "valid, bf16")
+PARTS = 5
+"""Rows of the curve's table."""
 
 Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured."""
+
+    name: str
+    config: NetworkConfig
+    training: TrainingSection
 
 
 def main() -> None:
@@ -50,20 +75,14 @@ def main() -> None:
     torch.set_num_threads(1)
     if not arguments.plain_allocator:
         keep_freed_memory()
-    writes = not (arguments.quick or arguments.plain_allocator or arguments.device != "cpu")
+    if arguments.curve:
+        publish_curve(curve(arguments.curve, arguments.data, arguments.updates))
+        return
+    writes = not (arguments.quick or arguments.preset or arguments.plain_allocator)
     figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if writes and FIGURES.exists() else {}
-    for preset in arguments.preset or (SMALL[:2] if arguments.quick else DEFAULT):
-        rounds = 3 if arguments.quick else arguments.rounds
-        training = TrainingSection(
-            epochs=1,
-            batch=arguments.batch,
-            learning_rate=1e-4,
-            clip=1.0,
-            device=arguments.device,
-            precision=arguments.precision,
-        )
-        facts = measure(preset, training, arguments.eval_batch, rounds, arguments.limit)
-        figures[f"{preset}/{arguments.batch}"] = {**facts, "machine": machine()}
+    for subject in _subjects(arguments):
+        facts = measure(subject, arguments.eval_batch, 3 if arguments.quick else arguments.rounds, arguments.limit)
+        figures[facts["name"]] = {**facts, "machine": machine()}
         print(json.dumps(facts), flush=True)
         if writes:
             FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
@@ -73,26 +92,41 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="only these")
-    parser.add_argument("--batch", type=int, default=16, help="images in a step")
+    recipes = sorted(path.stem for path in CONFIGS.glob("*.toml"))
+    parser.add_argument("--recipe", nargs="+", choices=recipes, help="only these")
+    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="presets in place of recipes")
+    parser.add_argument("--batch", type=int, default=16, help="images in a step of a preset")
     parser.add_argument("--eval-batch", type=int, default=50, help="images in a pass of `pixelrnn evaluate`")
     parser.add_argument("--rounds", type=int, default=20, help="runs of each kind, of which the median counts")
-    parser.add_argument("--limit", type=float, default=240.0, help="seconds for a preset, after three rounds")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
-    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the steps")
+    parser.add_argument("--limit", type=float, default=240.0, help="seconds for a recipe, after three rounds")
+    parser.add_argument("--device", default="cpu", help="of presets: cpu, cuda, cuda:1, ...")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the steps of presets")
     parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
+    parser.add_argument("--curve", choices=recipes, help="train this recipe in float32 and in bf16, paired")
+    parser.add_argument("--data", default="data/cifar10", help="of the curve")
+    parser.add_argument("--updates", type=int, default=500, help="of the curve")
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
 
 
-def measure(preset: str, training: TrainingSection, eval_batch: int, rounds: int, limit_s: float) -> Facts:
+def _subjects(arguments: argparse.Namespace) -> list[Subject]:
+    if arguments.preset:
+        precision = {"device": arguments.device, "precision": arguments.precision}
+        training = TrainingSection(epochs=1, batch=arguments.batch, learning_rate=1e-4, clip=1.0, **precision)
+        return [Subject(name, preset(name), training) for name in arguments.preset]
+    names = arguments.recipe or (MNIST[:1] if arguments.quick else (*MNIST, *CIFAR))
+    recipes = {name: Recipe.load(CONFIGS / f"{name}.toml", ["training.precision=float32"]) for name in names}
+    return [Subject(name, recipe.network.config(), recipe.training) for name, recipe in recipes.items()]
+
+
+def measure(subject: Subject, eval_batch: int, rounds: int, limit_s: float) -> Facts:
     """Medians of interleaved steps, evaluations and matrix products, the last two in float32."""
+    training, config = subject.training, subject.config
     device, batch = training_device(training), training.batch
-    network = untrained(preset).network.requires_grad_(True).to(device)
-    config = network.config
     shape = (max(2 * batch, eval_batch), config.channels, config.height, config.width)
     images = np.random.default_rng(0).integers(0, config.values, shape, np.uint8)
-    learner = Learner(network, Batches(images, batch, seed=0), training, Ranks())
+    learner = _learner(config, images, training)
+    network = learner.network
     scored = torch.from_numpy(images[:eval_batch].astype(np.int64)).to(device)
     left, right = torch.rand(2, PEAK_SIDE, PEAK_SIDE, device=device)
 
@@ -100,71 +134,152 @@ def measure(preset: str, training: TrainingSection, eval_batch: int, rounds: int
     def score() -> None:
         network.nats_map(scored)
 
-    timed: list[tuple[float, float, float]] = []
-    learner.advance(0, stop=False)
-    score()
+    runs: dict[str, Callable[[], object]] = {"step": _steps(learner), "score": score, "product": lambda: left @ right}
+    if device == "cpu" and HAS_BF16 and training.precision == "float32":
+        bf16 = training.model_copy(update={"precision": "bf16"})
+        runs["bf16"] = _steps(_learner(config, images, bf16))
+    return _facts(subject, eval_batch, useful_operations(network), _medians(runs, rounds, limit_s, device))
+
+
+def _learner(config: NetworkConfig, images: Any, training: TrainingSection) -> Learner:
+    torch.manual_seed(0)
+    network: Network = build_network(config).to(training.device)
+    return Learner(network, Batches(images, training.batch, seed=0), training, Ranks())
+
+
+def _steps(learner: Learner) -> Callable[[], object]:
+    iterations = iter(range(10**9))
+    return lambda: learner.advance(next(iterations), stop=False)
+
+
+def _medians(runs: dict[str, Callable[[], object]], rounds: int, limit_s: float, device: str) -> Facts:
+    """Seconds of each, the first round left out."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run()
     started = time.perf_counter()
-    while len(timed) < rounds and (len(timed) < 3 or time.perf_counter() - started < limit_s):
-        step_s = seconds(lambda: learner.advance(len(timed) + 1, stop=False))
-        timed.append((step_s, seconds(score), seconds(lambda: left @ right)))
-    step_s, score_s, product_s = (statistics.median(times) for times in zip(*timed, strict=True))
-    peak = 2 * PEAK_SIDE**3 / product_s
-    image_s = useful_operations(network) / peak
+    for done in range(rounds):
+        if done >= 3 and time.perf_counter() - started > limit_s:
+            break
+        for name, run in runs.items():
+            times[name].append(seconds(run, device))
+    return {"rounds": len(times["step"]), **{name: statistics.median(each) for name, each in times.items()}}
+
+
+def _facts(subject: Subject, eval_batch: int, operations: int, medians: Facts) -> Facts:
+    batch, step_s, score_s = subject.training.batch, medians["step"], medians["score"]
+    peak = 2 * PEAK_SIDE**3 / medians["product"]
     return {
-        "preset": preset,
+        "name": subject.name,
         "batch": batch,
         "threads": 1,
-        "device": training.device,
-        "precision": training.precision,
-        "rounds": len(timed),
+        "device": subject.training.device,
+        "precision": subject.training.precision,
+        "rounds": medians["rounds"],
         "step_s": step_s,
         "images_per_s": batch / step_s,
-        "minutes_per_50000": 50_000 / batch * step_s / 60,
-        "peak_gflops": peak / 1e9,
-        "floor_s": 3 * batch * image_s,
-        "fraction_of_floor": 3 * batch * image_s / step_s,
+        "gflops": 3 * batch * operations / step_s / 1e9,
+        "fraction_of_floor": 3 * batch * operations / step_s / peak,
+        "bf16_step_s": medians.get("bf16"),
         "evaluation_batch": eval_batch,
         "evaluation_images_per_s": eval_batch / score_s,
-        "evaluation_fraction_of_peak": eval_batch * image_s / score_s,
+        "evaluation_gflops": eval_batch * operations / score_s / 1e9,
+        "evaluation_fraction_of_floor": eval_batch * operations / score_s / peak,
+        "floor_gflops": peak / 1e9,
     }
 
 
-def seconds(run: Callable[[], object]) -> float:
-    _wait_for_gpu()
+def seconds(run: Callable[[], object], device: str) -> float:
+    """Of this process's processor on a CPU; of the clock for a GPU, whose time is known when it has come to an end."""
+    if device == "cpu":
+        start = time.process_time()
+        run()
+        return time.process_time() - start
+    torch.cuda.synchronize()
     start = time.perf_counter()
     run()
-    _wait_for_gpu()
+    torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-def _wait_for_gpu() -> None:
-    """A GPU works on while the host goes ahead: its time is known only when it has come to an end."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def row(facts: Facts) -> list[str]:
     """One line of the table."""
+    bf16_s = facts["bf16_step_s"]
     return [
-        f"`{facts['preset']}`",
+        f"`{facts['name']}`",
         str(facts["batch"]),
-        number(facts["step_s"], 3),
+        number(1000 * facts["step_s"], 3),
         number(facts["images_per_s"], 3),
-        number(facts["minutes_per_50000"], 3),
+        f"{facts['gflops']:.0f}",
         f"{facts['fraction_of_floor']:.2f}",
-        str(facts["evaluation_batch"]),
+        number(1000 * bf16_s, 3) if bf16_s else "-",
+        f"{facts['step_s'] / bf16_s:.2f}" if bf16_s else "-",
         number(facts["evaluation_images_per_s"], 3),
-        f"{facts['evaluation_fraction_of_peak']:.2f}",
-        f"{facts['peak_gflops']:.0f}",
+        f"{facts['evaluation_gflops']:.0f}",
+        f"{facts['evaluation_fraction_of_floor']:.2f}",
+        f"{facts['floor_gflops']:.0f}",
     ]
 
 
 def publish(figures: dict[str, Facts]) -> None:
     """Write the section of the page."""
-    facts = sorted(figures.values(), key=lambda each: (each["preset"], each["batch"]))
+    facts = sorted(figures.values(), key=lambda each: each["name"])
     machines = sorted({each["machine"] for each in facts})
     lines = ["", *(f"Measured on {machine}." for machine in machines), ""]
     write_section("training", [*lines, *table(HEADER, [row(each) for each in facts]), ""])
+
+
+def curve(name: str, data: str, updates: int) -> Facts:
+    """Bits per dimension of three trainings on the same batches: in float32, in float32 from weights that differ by
+    their last bit, which says what noise is, and in bf16. Validation is of the averaged weights, in float32."""
+    changes = [f"data.path={data}", "data.valid_images=200", f"training.warmup={updates // 10}"]
+    recipe = Recipe.load(CONFIGS / f"{name}.toml", changes)
+    config, learners = recipe.network.config(), {}
+    train = read_dataset(recipe.data.path, "train", config)
+    scored = spread(read_dataset(recipe.data.path, "valid", config), recipe.data.valid_images)
+    valid = torch.from_numpy(scored.astype(np.int64))
+    for kind in ("float32", "rounded", "bf16"):
+        precision = "bf16" if kind == "bf16" else "float32"
+        learners[kind] = _learner(config, train, recipe.training.model_copy(update={"precision": precision}))
+    learners["rounded"].parameters.weights.mul_(1 + torch.finfo(torch.float32).eps)
+    rows, bit = [], float(np.log(2)) * config.dimensions
+    for part in range(PARTS):
+        span = range(part * updates // PARTS, (part + 1) * updates // PARTS)
+        nats = {kind: np.array([each.advance(i, stop=False).nats for i in span]) for kind, each in learners.items()}
+        scores = {kind: _averaged_nats(each, valid) for kind, each in learners.items()}
+        facts: Facts = {"updates": span.stop, "train": {kind: float(each.mean()) / bit for kind, each in nats.items()}}
+        for kind in ("rounded", "bf16"):
+            difference = (scores[kind] - scores["float32"]) / bit
+            facts[f"valid_{kind}"] = [float(difference.mean()), float(difference.std() / len(valid) ** 0.5)]
+        rows.append({**facts, "valid": float(scores["float32"].mean()) / bit})
+        print(json.dumps(rows[-1]), flush=True)
+    return {
+        "recipe": name,
+        "batch": recipe.training.batch,
+        "valid_images": len(valid),
+        "rows": rows,
+        "machine": machine(),
+    }
+
+
+@torch.inference_mode()
+def _averaged_nats(learner: Learner, values: torch.Tensor) -> torch.Tensor:
+    """(N,) of the averaged weights."""
+    assert learner.average is not None
+    with learner.parameters.holding(learner.average.weights):
+        return torch.cat([learner.network.nats_map(part).flatten(1).sum(1) for part in values.split(50)])
+
+
+def publish_curve(facts: Facts) -> None:
+    """Keep the figures and write the section `curve` of the page."""
+    CURVE.write_text(json.dumps(facts, indent=1) + "\n")
+    lines = []
+    for each in facts["rows"]:
+        train = [f"{each['train'][kind]:.4f}" for kind in ("float32", "rounded", "bf16")]
+        differences = [each[f"valid_{kind}"] for kind in ("rounded", "bf16")]
+        lines.append([str(each["updates"]), *train, *(f"{mean:+.4f} ± {error:.4f}" for mean, error in differences)])
+    head = f"`{facts['recipe']}`, updates of {facts['batch']} images, measured on {facts['machine']}."
+    write_section("curve", ["", head, "", *table(CURVE_HEADER, lines), ""])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Compiled CPU code (numba, no C compiler): the loops that would drown in operator overhead.
 
     vector_code.py   a few rows times a few vectors of columns: products and activations in registers, as LLVM vectors
-    lstm_cell.py     one LSTM cell of four images, forward and backward, as numba intrinsics
-    scans.py         training: a whole batch of such cells in raster order
+    map_products.py  training: whole maps times weights, forward and for gradients, in float32 or of bf16 numbers
+    lstm_cell.py     training: one LSTM cell of four images, forward and backward, as numba intrinsics
+    scans.py         training: a whole batch of such cells, row by row
+    head_nats.py     training: the last 1x1 of the head with the softmax behind it
     tiles.py         drawing: a few pixels, anywhere in memory, through one piece of a layer
     products.py      drawing: a whole list of pixels, in such tiles
     philox.py        drawing: the noise

@@ -2,25 +2,22 @@
 
 Arguments are byte addresses of the first of the four rows; the rows of one position lie one after the other. Gates lie
 as (h / 16) chunks of [o, f, i, g], 16 floats each: a chunk is one tile, and the cell never leaves the registers.
-
-What a cell reads is a table of int64 triples (address, bytes from one image to the next, features), one for each
-neighbour, in the order of the rows of the weights.
+`like` is an array of the numbers that products multiply: float32, or uint16 for bf16 (map_products.py).
 """
 
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from model_core.compiled.map_products import multiplies, stores
 from model_core.compiled.vector_code import (
     COLUMNS,
     INDEX,
     ROWS,
     VECTOR_BYTES,
     Builder,
-    Tile,
     add_product,
     constant,
     load,
@@ -34,95 +31,79 @@ from model_core.compiled.vector_code import (
     tanh,
 )
 
-TRIPLE = 3
-
 
 @intrinsic
-def forward_cell(_typing, reads, read_count, cell_before, weights, bias, gates, cell, hidden, units, gate_bytes):
-    """Gates from what the table `reads` lists, then cell and hidden; cell_before is the cell this one continues."""
+def forward_cell(_typing, like, gates, gate_bytes, beside, words, weights, cell_before, cell, hidden, units):
+    """Finish the gates' sums with the hidden state `beside` (`words` words, or none), then cell and hidden.
+
+    The gates hold their other sums, and become what the backward pass needs: their values after the squashing.
+    cell_before is the cell that this one continues. hidden is stored as `like`'s numbers.
+    """
+    multiply, (keep, kept_bytes) = multiplies(like), stores(like)
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        reads, read_count, cell_before, weights, bias, gates, cell, hidden, units, gate_bytes = arguments
-        state_bytes = b.mul(units, INDEX(4))
-        tile = new_tile(b, [[load(b, b.add(bias, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)]] * ROWS)
-        _add_products(b, tile, reads, read_count, weights, gate_bytes)
+        _, gates, gate_bytes, beside, words, weights, cell_before, cell, hidden, units = arguments
+        state_bytes, hidden_bytes = b.mul(units, INDEX(4)), b.mul(units, INDEX(kept_bytes * 4 // VECTOR_BYTES))
+        places = rows_apart(b, gates, gate_bytes)
+        tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place)] for place in places])
+        left = rows_apart(b, beside, hidden_bytes)
+        add_product(b, tile, left, words, side_by_side(b, weights), INDEX(COLUMNS * VECTOR_BYTES), multiply=multiply)
         for r, row in enumerate(tile):
             o, f, i = (sigmoid(b, b.load(slot)) for slot in row[:3])
             g = tanh(b, b.load(row[3]))
             c = multiply_add(b, f, load(b, offset(b, cell_before, state_bytes, r)), b.fmul(i, g))
             for v, gate in enumerate((o, f, i, g)):
-                store(b, gate, b.add(offset(b, gates, gate_bytes, r), INDEX(VECTOR_BYTES * v)))
+                store(b, gate, b.add(places[r], INDEX(VECTOR_BYTES * v)))
             store(b, c, offset(b, cell, state_bytes, r))
-            store(b, b.fmul(o, tanh(b, c)), offset(b, hidden, state_bytes, r))
+            keep(b, b.fmul(o, tanh(b, c)), offset(b, hidden, hidden_bytes, r))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 10), emit
-
-
-def _add_products(
-    b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, weights: ir.Value, weight_bytes: ir.Value
-) -> None:
-    """tile += each neighbour's features @ its rows of the weights."""
-    at_weights = cgutils.alloca_once_value(b, weights)
-    with cgutils.for_range(b, count) as loop:
-        triple = b.inttoptr(b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer())
-        address, stride, features = (b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE))
-        here = b.load(at_weights)
-        add_product(b, tile, rows_apart(b, address, stride), features, side_by_side(b, here), weight_bytes)
-        b.store(b.add(here, b.mul(features, weight_bytes)), at_weights)
+    return types.void(like, *[types.intp] * 9), emit
 
 
 @intrinsic
-def backward_cell(_typing, gates, cell, cell_before, d_hidden, d_output, d_cell, d_cell_before, units, gate_bytes):
-    """Turn the gates into the gradient of their sums, in place, and hand the cell's gradient back to the cell before.
+def backward_cell(
+    _typing, like, gates, d_gates, d_gate_bytes, d_bias, cell, before, d_hidden, d_output, d_cell, d_before, units
+):
+    """The gradient of the gates' sums, as `like`'s numbers and added to d_bias, and of the cell before, added to it.
 
-    The gradient of the hidden state is d_hidden (from the cells that read it) + d_output (from the layer above).
+    before is the cell that this one continues. The gradient of the hidden state is d_hidden (from the cells that read
+    it) + d_output (from the layer above).
     """
+    keep, kept_bytes = stores(like)
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        gates, cell, cell_before, d_hidden, d_output, d_cell, d_cell_before, units, gate_bytes = arguments
-        state_bytes = b.mul(units, INDEX(4))
-        one = constant(1.0)
+        _, gates, d_gates, d_gate_bytes, d_bias, *states, units = arguments
+        state_bytes, gate_bytes = b.mul(units, INDEX(4)), b.mul(units, INDEX(16))
+        sums = [load(b, at) for at in side_by_side(b, d_bias)]
         for r in range(ROWS):
             row = offset(b, gates, gate_bytes, r)
             o, f, i, g = (load(b, b.add(row, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS))
-            squashed = tanh(b, load(b, offset(b, cell, state_bytes, r)))
-            dh = b.fadd(load(b, offset(b, d_hidden, state_bytes, r)), load(b, offset(b, d_output, state_bytes, r)))
-            slope = b.fsub(one, b.fmul(squashed, squashed))
-            dc = multiply_add(b, b.fmul(dh, o), slope, load(b, offset(b, d_cell, state_bytes, r)))
-            before = load(b, offset(b, cell_before, state_bytes, r))
-            gradients = (
-                b.fmul(b.fmul(dh, squashed), b.fmul(o, b.fsub(one, o))),
-                b.fmul(b.fmul(dc, before), b.fmul(f, b.fsub(one, f))),
-                b.fmul(b.fmul(dc, g), b.fmul(i, b.fsub(one, i))),
-                b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g))),
-            )
+            *places, target = (offset(b, state, state_bytes, r) for state in states)
+            c, c_before, dh, from_above, dc = (load(b, place) for place in places)
+            gradients, d_before = _cell_gradients(b, (o, f, i, g), c, c_before, b.fadd(dh, from_above), dc)
+            kept = offset(b, d_gates, d_gate_bytes, r)
             for v, gradient in enumerate(gradients):
-                store(b, gradient, b.add(row, INDEX(VECTOR_BYTES * v)))
-            target = offset(b, d_cell_before, state_bytes, r)
-            store(b, multiply_add(b, dc, f, load(b, target)), target)
+                keep(b, gradient, b.add(kept, INDEX(kept_bytes * v)))
+                sums[v] = b.fadd(sums[v], gradient)
+            store(b, b.fadd(d_before, load(b, target)), target)
+        for total, at in zip(sums, side_by_side(b, d_bias), strict=True):
+            store(b, total, at)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 9), emit
+    return types.void(like, *[types.intp] * 11), emit
 
 
-@intrinsic
-def add_rows_times(_typing, rows, row_bytes, count, weights, weight_bytes, places):
-    """rows (4 x count) @ weights (count x 64), each of its four vectors of columns added to a place of its own.
-
-    places: table of four int64 pairs (address, bytes from one image to the next).
-    """
-
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        rows, row_bytes, count, weights, weight_bytes, places = arguments
-        tile = new_tile(b, [[constant(0.0)] * COLUMNS] * ROWS)
-        add_product(b, tile, rows_apart(b, rows, row_bytes), count, side_by_side(b, weights), weight_bytes)
-        table = b.inttoptr(places, INDEX.as_pointer())
-        for v in range(COLUMNS):
-            address, stride = (b.load(b.gep(table, [INDEX(2 * v + field)])) for field in range(2))
-            for r, row in enumerate(tile):
-                target = offset(b, address, stride, r)
-                store(b, b.fadd(load(b, target), b.load(row[v])), target)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 6), emit
+def _cell_gradients(
+    b: Builder, gates: tuple[ir.Value, ...], cell: ir.Value, before: ir.Value, dh: ir.Value, dc: ir.Value
+) -> tuple[tuple[ir.Value, ...], ir.Value]:
+    """Of the sums of o, f, i, g, and of the cell before; dc is what the cells after this one say of it."""
+    o, f, i, g = gates
+    one, squashed = constant(1.0), tanh(b, cell)
+    dc = multiply_add(b, b.fmul(dh, o), b.fsub(one, b.fmul(squashed, squashed)), dc)
+    return (
+        b.fmul(b.fmul(dh, squashed), b.fmul(o, b.fsub(one, o))),
+        b.fmul(b.fmul(dc, before), b.fmul(f, b.fsub(one, f))),
+        b.fmul(b.fmul(dc, g), b.fmul(i, b.fsub(one, i))),
+        b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g))),
+    ), b.fmul(dc, f)

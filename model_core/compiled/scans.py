@@ -1,17 +1,20 @@
-"""An LSTM over a whole batch of images, cell by cell in raster order, forward and backward.
+"""An LSTM over a whole batch of images, row by row, forward and backward.
 
-Diagonals and rows expose parallel work to a device that needs it. Here the batch is parallel enough, and raster order
-keeps the states of the row above in the first cache. Maps are canvases, float32 (Q, B, F), Q = (H + 1) * (W + 1):
-position (y + 1) * (W + 1) + x + 1 is pixel (y, x), the first row and column lie outside the image and hold the initial
-state. Row y + 1 begins right where row y ends, so the one outside column serves both sides.
+Maps are canvases (Q * B, F), Q = (H + 1) * (W + 1): position (y + 1) * (W + 1) + x + 1 is pixel (y, x), the first row
+and column lie outside the image and hold the initial state. Row y + 1 begins right where row y ends, so the one outside
+column serves both sides.
 
 Where a cell reads is a list of distances between positions, always backwards in the order of the scan:
 
     input_steps   features of the map: 0 the pixel itself, -1 its left neighbour
-    state_steps   hidden states, and cell_step the one cell that this one continues
+    state_steps   hidden states, first those of the row above, and cell_step the one cell that this one continues
     step          +1: each row left to right, -1: right to left
 
-B is a multiple of 4 and h of 16. The weights have the rows of the inputs, then of the states, and 4h columns.
+What a row's gates see of features and of the row above is one product for the whole row. A state beside, the last of
+state_steps if there is one, is left for the cell, position by position.
+
+inputs and hidden, and the weights, are of one type: float32, or uint16 with the bits of bf16 (map_products.py). All
+else is float32. B is a multiple of 4, F and h of 16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -20,113 +23,201 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
-from model_core.compiled.lstm_cell import TRIPLE, add_rows_times, backward_cell, forward_cell
-from model_core.compiled.vector_code import COLUMNS, FLOAT_BYTES, LANES, ROWS
+from model_core.compiled.lstm_cell import backward_cell, forward_cell
+from model_core.compiled.map_products import (
+    APART,
+    TRIPLE,
+    add_outer,
+    fill_read,
+    multiply_rows,
+    pair_rows,
+)
+from model_core.compiled.products import address
+from model_core.compiled.vector_code import FLOAT_BYTES, LANES, ROWS
 
 TILE_ROWS = ROWS
-TILE_COLUMNS = COLUMNS * LANES
-CHUNK_BYTES = TILE_COLUMNS * FLOAT_BYTES
-"""Four gates of 16 units."""
 
 
 @njit(nogil=True, cache=KEEP)
-def forward_scan(inputs, weights, bias, gates, cell, hidden, rows, width, step, input_steps, state_steps, cell_step):
-    """Fill gates (Q, B, 4h), cell and hidden (Q, B, h) of the first `rows` rows; their outside is the initial state."""
-    B, F = inputs.shape[1:]
-    h = hidden.shape[2]
-    gate_bytes, state_bytes, input_bytes = 4 * h * FLOAT_BYTES, h * FLOAT_BYTES, F * FLOAT_BYTES
-    at_inputs, at_gates, at_cell, at_hidden = (
-        inputs.ctypes.data,
-        gates.ctypes.data,
-        cell.ctypes.data,
-        hidden.ctypes.data,
-    )
-    at_weights, at_bias = weights.ctypes.data, bias.ctypes.data
-    n = len(input_steps)
-    reads = np.empty((n + len(state_steps), TRIPLE), np.int64)
-    reads[:n, 1], reads[:n, 2] = input_bytes, F
-    reads[n:, 1], reads[n:, 2] = state_bytes, h
+def forward_scan(
+    inputs,
+    weights,
+    beside_weights,
+    bias,
+    gates,
+    cell,
+    hidden,
+    batch,
+    rows,
+    width,
+    step,
+    input_steps,
+    state_steps,
+    cell_step,
+):
+    """Fill gates (Q * B, 4h), cell and hidden (Q * B, h) of the first `rows` rows; their outside is the initial state.
+
+    Gates lie in chunks of [o, f, i, g], 16 units each. weights (4h / 32, words, 32), of the inputs and the row above;
+    beside_weights (h / 16, words, 64), without words when no state beside is read. gates may have the rows of one row
+    of the image only, where nobody reads them later.
+    """
+    B, F, h = batch, inputs.shape[1], hidden.shape[1]
+    input_bytes, hidden_bytes = F * inputs.itemsize, h * hidden.itemsize
+    gate_bytes, state_bytes = 4 * h * FLOAT_BYTES, h * FLOAT_BYTES
+    n, count, keeps_gates = len(input_steps), width * B, len(gates) > width * B
+    beside_words = beside_weights.shape[1]
+    above = len(state_steps) - (1 if beside_words else 0)
+    reads = np.empty((n + above, TRIPLE), np.int64)
     for y in range(rows):
+        first = ((y + 1) * (width + 1) + 1) * B
+        for k in range(n):
+            at = first + input_steps[k] * B
+            fill_read(reads, k, address(inputs), at, input_bytes, input_bytes // FLOAT_BYTES)
+        for k in range(above):
+            at = first + state_steps[k] * B
+            fill_read(reads, n + k, address(hidden), at, hidden_bytes, hidden_bytes // FLOAT_BYTES)
+        at_gates = address(gates) + (first if keeps_gates else 0) * gate_bytes
+        multiply_rows(
+            weights,
+            gates,
+            reads,
+            count,
+            0,
+            address(bias),
+            0,
+            address(weights),
+            weights.strides[0],
+            4 * h // LANES,
+            at_gates,
+            gate_bytes,
+            0,
+        )
         for turn in range(width):
             x = turn if step == 1 else width - 1 - turn
-            position = (y + 1) * (width + 1) + x + 1
-            for image in range(0, B, TILE_ROWS):
-                here = position * B + image
-                for k in range(n):
-                    reads[k, 0] = at_inputs + (here + input_steps[k] * B) * input_bytes
-                for k in range(len(state_steps)):
-                    reads[n + k, 0] = at_hidden + (here + state_steps[k] * B) * state_bytes
-                for chunk in range(h // 16):
-                    gate, unit = chunk * CHUNK_BYTES, chunk * CHUNK_BYTES // 4
+            for image in range(x * B, (x + 1) * B, TILE_ROWS):
+                here = first + image
+                for unit in range(0, h, LANES):
+                    across = unit * FLOAT_BYTES
                     forward_cell(
-                        reads.ctypes.data,
-                        len(reads),
-                        at_cell + (here + cell_step * B) * state_bytes + unit,
-                        at_weights + gate,
-                        at_bias + gate,
-                        at_gates + here * gate_bytes + gate,
-                        at_cell + here * state_bytes + unit,
-                        at_hidden + here * state_bytes + unit,
-                        h,
+                        hidden,
+                        at_gates + image * gate_bytes + 4 * across,
                         gate_bytes,
+                        address(hidden) + (here + state_steps[-1] * B) * hidden_bytes,
+                        beside_words,
+                        address(beside_weights) + unit // LANES * beside_weights.strides[0],
+                        address(cell) + (here + cell_step * B) * state_bytes + across,
+                        address(cell) + here * state_bytes + across,
+                        address(hidden) + here * hidden_bytes + unit * hidden.itemsize,
+                        h,
                     )
 
 
 @njit(nogil=True, cache=KEEP)
 def backward_scan(
-    weights_t, gates, cell, d_hidden, d_cell, d_inputs, d_output, rows, width, step, input_steps, state_steps, cell_step
+    inputs,
+    hidden,
+    gates,
+    cell,
+    input_weights,
+    state_weights,
+    d_output,
+    d_hidden,
+    d_cell,
+    d_inputs,
+    d_weights,
+    d_bias,
+    batch,
+    rows,
+    width,
+    step,
+    input_steps,
+    state_steps,
+    cell_step,
 ):
-    """The same cells in reverse: gates become the gradients of their sums, d_inputs (Q, B, F) is added to.
+    """The same cells in reverse, from d_output (Q * B, h): d_inputs, d_weights and d_bias are added to.
 
-    weights_t is the transposed weights (4h, K), K padded to a multiple of 64. d_hidden and d_cell (Q, B, h) start at
-    zero and end with what the initial states outside the image receive.
+    input_weights (n, F / 32, words of 4h, 32) and state_weights, one neighbour after the other, are transposed: from
+    gates to what they read. d_weights is (features of all neighbours, 4h), gates in their chunks. d_hidden and d_cell
+    (Q * B, h) start at zero and end with what the initial states outside the image receive.
     """
-    B, F = d_inputs.shape[1:]
-    h = cell.shape[2]
-    gate_bytes, state_bytes, input_bytes = 4 * h * FLOAT_BYTES, h * FLOAT_BYTES, F * FLOAT_BYTES
-    at_gates, at_cell, at_inputs = gates.ctypes.data, cell.ctypes.data, d_inputs.ctypes.data
-    at_hidden, at_d_cell, at_output = d_hidden.ctypes.data, d_cell.ctypes.data, d_output.ctypes.data
-    K = weights_t.shape[1]
-    nowhere = np.zeros(TILE_ROWS * 16, np.float32)
-    from_inputs, from_all = len(input_steps) * F, len(input_steps) * F + len(state_steps) * h
-    places = np.empty((K // 16, 2), np.int64)
+    B, F, h = batch, inputs.shape[1], hidden.shape[1]
+    count = width * B
+    d_gates = np.empty((count, 4 * h + APART), hidden.dtype)
+    pairs = np.empty((count // 2, max(F, h) + 4 * h + 2 * APART), np.uint32)
+    state_bytes, gate_bytes = h * FLOAT_BYTES, 4 * h * FLOAT_BYTES
+    beside = abs(state_steps[-1]) == 1
+    above = len(state_steps) - 1 if beside else len(state_steps)
     for y in range(rows - 1, -1, -1):
+        first = ((y + 1) * (width + 1) + 1) * B
         for turn in range(width - 1, -1, -1):
             x = turn if step == 1 else width - 1 - turn
-            position = (y + 1) * (width + 1) + x + 1
-            for image in range(0, B, TILE_ROWS):
-                here = position * B + image
+            for image in range(x * B, (x + 1) * B, TILE_ROWS):
+                here = first + image
                 before = here + cell_step * B
-                for unit in range(0, state_bytes, 16 * FLOAT_BYTES):
+                for unit in range(0, h, LANES):
+                    across = unit * FLOAT_BYTES
                     backward_cell(
-                        at_gates + here * gate_bytes + 4 * unit,
-                        at_cell + here * state_bytes + unit,
-                        at_cell + before * state_bytes + unit,
-                        at_hidden + here * state_bytes + unit,
-                        at_output + here * state_bytes + unit,
-                        at_d_cell + here * state_bytes + unit,
-                        at_d_cell + before * state_bytes + unit,
+                        hidden,
+                        address(gates) + here * gate_bytes + 4 * across,
+                        address(d_gates) + image * d_gates.strides[0] + 4 * unit * hidden.itemsize,
+                        d_gates.strides[0],
+                        address(d_bias) + 4 * across,
+                        address(cell) + here * state_bytes + across,
+                        address(cell) + before * state_bytes + across,
+                        address(d_hidden) + here * state_bytes + across,
+                        address(d_output) + here * state_bytes + across,
+                        address(d_cell) + here * state_bytes + across,
+                        address(d_cell) + before * state_bytes + across,
                         h,
-                        gate_bytes,
                     )
-                for v in range(K // 16):
-                    column = 16 * v
-                    places[v, 0], places[v, 1] = nowhere.ctypes.data, 16 * FLOAT_BYTES
-                    if column < from_inputs:
-                        back = input_steps[column // F]
-                        places[v, 0] = at_inputs + (here + back * B) * input_bytes + column % F * FLOAT_BYTES
-                        places[v, 1] = input_bytes
-                    elif column < from_all:
-                        back = state_steps[(column - from_inputs) // h]
-                        feature = (column - from_inputs) % h
-                        places[v, 0] = at_hidden + (here + back * B) * state_bytes + feature * FLOAT_BYTES
-                        places[v, 1] = state_bytes
-                for first in range(0, K, TILE_COLUMNS):
-                    add_rows_times(
-                        at_gates + here * gate_bytes,
-                        gate_bytes,
-                        4 * h,
-                        weights_t.ctypes.data + first * FLOAT_BYTES,
-                        K * FLOAT_BYTES,
-                        places.ctypes.data + first // 16 * 16,
-                    )
+            if beside:
+                _hand_back(d_gates, x * B, B, state_weights[above], d_hidden, first + (x + state_steps[-1]) * B)
+        for k in range(len(input_steps)):
+            _hand_back(d_gates, 0, count, input_weights[k], d_inputs, first + input_steps[k] * B)
+        for k in range(above):
+            _hand_back(d_gates, 0, count, state_weights[k], d_hidden, first + state_steps[k] * B)
+        _add_weight_gradients(inputs, hidden, d_gates, pairs, first, B, input_steps, state_steps, d_weights)
+
+
+@njit(nogil=True)
+def _hand_back(d_gates, row, count, weights, target, at):
+    """Add what `count` rows of gates, from `row` on, say of what they read to the rows of target from `at` on."""
+    reads = np.empty((1, TRIPLE), np.int64)
+    fill_read(reads, 0, address(d_gates), row, d_gates.strides[0], weights.shape[1])
+    out, out_bytes, vectors = address(target) + at * target.strides[0], target.strides[0], target.shape[1] // LANES
+    at_weights, panel_bytes = address(weights), weights.strides[0]
+    multiply_rows(d_gates, target, reads, count, 0, out, out_bytes, at_weights, panel_bytes, vectors, out, out_bytes, 0)
+
+
+@njit(nogil=True)
+def _add_weight_gradients(inputs, hidden, d_gates, pairs, first, batch, input_steps, state_steps, d_weights):
+    """What the gates of one row of the image, which begins at row `first` of the maps, say of their weights."""
+    n, columns = len(input_steps), d_weights.shape[1]
+    count, right, right_bytes = len(d_gates), address(d_gates), d_gates.strides[0]
+    is_paired = hidden.itemsize != FLOAT_BYTES
+    at_pairs, pair_bytes = address(pairs), pairs.strides[0]
+    if is_paired:
+        right = at_pairs + pair_bytes - (columns + APART) * FLOAT_BYTES
+        pair_rows(address(d_gates), d_gates.strides[0], count, columns // LANES, right, pair_bytes)
+        right_bytes = pair_bytes
+    target = address(d_weights)
+    for k in range(n + len(state_steps)):
+        row = first + (input_steps[k] if k < n else state_steps[k - n]) * batch
+        features, left_bytes = (inputs.shape[1], inputs.strides[0]) if k < n else (hidden.shape[1], hidden.strides[0])
+        left, below = (address(inputs) if k < n else address(hidden)) + row * left_bytes, count
+        if is_paired:
+            pair_rows(left, left_bytes, count, features // LANES, at_pairs, pair_bytes)
+            left, left_bytes, below = at_pairs, pair_bytes, count // 2
+        add_outer(
+            hidden,
+            left,
+            left_bytes,
+            features,
+            right,
+            right_bytes,
+            columns // LANES,
+            below,
+            target,
+            d_weights.strides[0],
+        )
+        target += features * d_weights.strides[0]

@@ -10,10 +10,9 @@ its bits depend on nothing else.
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core import config as numba_config
 from numba.extending import intrinsic
 
 from model_core.compiled.vector_code import (
@@ -24,6 +23,7 @@ from model_core.compiled.vector_code import (
     Tile,
     add_product,
     exp,
+    has_feature,
     load,
     multiply_add,
     new_tile,
@@ -35,14 +35,7 @@ from model_core.compiled.vector_code import (
     tanh,
 )
 
-
-def _has_many_registers() -> bool:
-    """Whether the processor that is compiled for has AVX-512: this one, or that of NUMBA_CPU_FEATURES."""
-    named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
-    return binding.get_host_cpu_features().get("avx512f", False) if named is None else "+avx512f" in named.split(",")
-
-
-_MANY_REGISTERS = _has_many_registers()
+_MANY_REGISTERS = has_feature("avx512f")
 TALLEST, WIDEST = (8, 3) if _MANY_REGISTERS else (4, 1)
 """Pixels and vectors of columns of the largest tile: 8 x 3 sums, three weights and a factor fit into 32 registers."""
 WIDEST_ALONE = 3 if _MANY_REGISTERS else 4

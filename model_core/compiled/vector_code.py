@@ -6,11 +6,22 @@ result meets the activation function without touching memory. LLVM splits the ve
 All addresses are integers (int64, bytes); all counts are int64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils
+from numba.core import config as numba_config
+
+
+def has_feature(name: str) -> bool:
+    """Whether the processor that is compiled for has it: this one, or that of NUMBA_CPU_FEATURES."""
+    named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
+    return binding.get_host_cpu_features().get(name, False) if named is None else f"+{name}" in named.split(",")
+
+
+HAS_BF16 = has_feature("avx512bf16")
+"""Whether there are products of bf16 numbers, summed in float32. Processors with AMX have them too."""
 
 LANES = 16
 """Floats in a vector."""
@@ -20,13 +31,36 @@ UNROLL = 4
 FLOAT_BYTES, INDEX_BYTES = 4, 8
 VECTOR_BYTES = FLOAT_BYTES * LANES
 
+
+class _BFloat16(ir.Type):
+    """A number with the exponent of float32 and eight bits of its fraction; llvmlite has no name for it."""
+
+    intrinsic_name = "bf16"
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat16)
+
+    def __hash__(self) -> int:
+        return hash(_BFloat16)
+
+
 FLOAT = ir.FloatType()
 INDEX = ir.IntType(64)
+SIDE_BY_SIDE = INDEX(FLOAT_BYTES)
 VECTOR = ir.VectorType(FLOAT, LANES)
 INTEGERS = ir.VectorType(ir.IntType(32), LANES)
+HALVES = ir.VectorType(ir.IntType(16), LANES)
+BFLOATS = ir.VectorType(_BFloat16(), LANES)
+PAIRS = ir.VectorType(_BFloat16(), 2 * LANES)
 
 Builder = Any
 """ir.IRBuilder, which carries no types."""
+
+Multiply = Callable[[Builder, ir.Value, ir.Value, ir.Value], ir.Value]
+"""x * y + z of vectors."""
 
 Tile = list[list[ir.Value]]
 """ROWS x up to COLUMNS stack slots of one vector each; LLVM promotes them to registers."""
@@ -54,9 +88,21 @@ def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
     return _call(b, "fma", x, y, z)
 
 
-def rows_apart(b: Builder, first: ir.Value, stride: ir.Value) -> list[ir.Value]:
-    """Addresses of ROWS rows that lie `stride` bytes apart."""
-    return [offset(b, first, stride, r) for r in range(ROWS)]
+def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+    """z + the products of both bf16 numbers in each 32 bits of x and y, in float32; for processors with AVX512-BF16."""
+    signature = ir.FunctionType(VECTOR, [VECTOR, PAIRS, PAIRS])
+    function = cgutils.get_or_insert_function(b.module, signature, f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}")
+    return b.call(function, [z, b.bitcast(x, PAIRS), b.bitcast(y, PAIRS)])
+
+
+def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
+    """Round LANES floats to bf16 and store them."""
+    b.store(b.bitcast(b.fptrunc(vector, BFLOATS), HALVES), b.inttoptr(address, HALVES.as_pointer()), align=2)
+
+
+def rows_apart(b: Builder, first: ir.Value, stride: ir.Value, rows: int = ROWS) -> list[ir.Value]:
+    """Addresses of rows that lie `stride` bytes apart."""
+    return [offset(b, first, stride, r) for r in range(rows)]
 
 
 def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
@@ -92,34 +138,43 @@ def add_product(
     columns: Sequence[ir.Value],
     stride: ir.Value,
     ahead: ir.Value | None = None,
+    step: ir.Value = SIDE_BY_SIDE,
+    multiply: Multiply = multiply_add,
 ) -> None:
-    """tile += left @ right: left has `count` floats at each of the addresses `rows`.
+    """tile += left @ right: left has `count` floats, `step` bytes apart, at each of the addresses `rows`.
 
     right has `count` rows, `stride` bytes apart, its vectors of columns beginning at the addresses `columns`. Each
     element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile. ahead: how many
-    bytes further on to fetch what is read later.
+    bytes further on to fetch what is read later. With multiply_add_pairs each float is two bf16 numbers.
     """
     whole = b.and_(count, INDEX(-UNROLL))
     with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
-        for step in range(UNROLL):
-            row = b.add(k, INDEX(step))
-            _add_outer(b, tile, rows, row, columns, stride)
+        for turn in range(UNROLL):
+            row = b.add(k, INDEX(turn))
+            _add_outer(b, tile, rows, row, columns, stride, step, multiply)
             for column in columns if ahead is not None else ():
                 fetch(b, b.add(b.add(column, ahead), b.mul(row, stride)))
     with cgutils.for_range_slice(b, whole, count, INDEX(1), inc=True) as (k, _):
-        _add_outer(b, tile, rows, k, columns, stride)
+        _add_outer(b, tile, rows, k, columns, stride, step, multiply)
 
 
 def _add_outer(
-    b: Builder, tile: Tile, rows: Sequence[ir.Value], k: ir.Value, columns: Sequence[ir.Value], stride: ir.Value
+    b: Builder,
+    tile: Tile,
+    rows: Sequence[ir.Value],
+    k: ir.Value,
+    columns: Sequence[ir.Value],
+    stride: ir.Value,
+    step: ir.Value,
+    multiply: Multiply,
 ) -> None:
     """tile += the outer product of left's column k and right's row k."""
     down = b.mul(k, stride)
     vectors = [load(b, b.add(column, down)) for column in columns]
     for address, row in zip(rows, tile, strict=True):
-        factor = _broadcast(b, b.add(address, b.mul(k, INDEX(4))))
+        factor = broadcast(b, b.load(b.inttoptr(b.add(address, b.mul(k, step)), FLOAT.as_pointer()), align=4))
         for slot, vector in zip(row, vectors, strict=True):
-            b.store(multiply_add(b, factor, vector, b.load(slot)), slot)
+            b.store(multiply(b, factor, vector, b.load(slot)), slot)
 
 
 def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
@@ -161,8 +216,8 @@ def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:
     return b.select(b.fcmp_ordered(">", x, high), high, x)
 
 
-def _broadcast(b: Builder, address: ir.Value) -> ir.Value:
-    scalar = b.load(b.inttoptr(address, FLOAT.as_pointer()), align=4)
+def broadcast(b: Builder, scalar: ir.Value) -> ir.Value:
+    """The same float in every lane."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     return b.shuffle_vector(
         b.insert_element(undefined, scalar, INDEX(0)), undefined, ir.Constant(INTEGERS, [0] * LANES)

@@ -1,17 +1,39 @@
-"""Canvases (Q, B, F): maps laid out as the compiled scans walk them (compiled/scans.py), with a row and a column before
-the image. On a canvas every neighbour of a pixel lies at a fixed distance, whatever the batch."""
+"""Canvases (M, F): maps laid out as the compiled scans walk them (compiled/scans.py), with a row and a column before
+the image, all images of a position one after the other. Every neighbour of a pixel lies at a fixed distance."""
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 
-def to_canvas(x: Tensor, tile: int) -> Tensor:
-    """(B, F, H, W) -> (Q, B', F) with zeros outside the image, and in the images that pad B to a multiple of tile."""
-    spare = -x.shape[0] % tile
-    return functional.pad(x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)).flatten(0, 1)
+@dataclass(frozen=True)
+class Canvas:
+    """The sizes behind a canvas (M, F), M = (height + 1) * (width + 1) * batch, and what its products multiply."""
 
+    batch: int
+    height: int
+    width: int
+    dtype: torch.dtype
 
-def from_canvas(canvas: Tensor, batch: int, height: int, width: int) -> Tensor:
-    """Undo to_canvas: (Q, B', F) -> (B, F, H, W)."""
-    grid = canvas.unflatten(0, (height + 1, width + 1))
-    return grid[1:, 1:, :batch].permute(2, 3, 0, 1)
+    @property
+    def row(self) -> int:
+        """How many positions further down the next row is."""
+        return self.width + 1
+
+    def of(self, x: Tensor) -> Tensor:
+        """(B, F, H, W) -> (M, F) with zeros outside the image, and in the images that fill up the batch."""
+        spare = self.batch - x.shape[0]
+        return functional.pad(x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)).flatten(0, 2)
+
+    def maps(self, canvas: Tensor, batch: int) -> Tensor:
+        """Undo `of`: (M, F) -> (B, F, H, W)."""
+        grid = canvas.unflatten(0, (self.height + 1, self.width + 1, self.batch))
+        return grid[1:, 1:, :batch].permute(2, 3, 0, 1)
+
+    def clear_outside(self, canvas: Tensor) -> Tensor:
+        """The same canvas, zeros outside the image."""
+        canvas[: self.row * self.batch] = 0
+        canvas.view(-1, self.batch, canvas.shape[1])[:: self.row] = 0
+        return canvas

@@ -3,30 +3,31 @@
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.scans import TILE_ROWS
-from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_canvas
+from model_core.fused.canvas import Canvas
+from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_map
 from model_core.fused.network import FusedNetwork
 from model_core.fused.scan import Walk
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 
 
-def _layer(layer: DiagonalBiLSTM, canvas: Tensor, condition: Tensor | None, height: int, width: int) -> Tensor:
-    canvas, row = with_condition_canvas(canvas, condition), width + 1
-    from_left = scan(layer.left, _inputs(layer.left), Walk(height, width, 1, (0,), (-row, -1), -1), canvas)
+def _layer(layer: DiagonalBiLSTM, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+    stream = with_condition_map(stream, condition)
+    B, H, W, row = canvas.batch, canvas.height, canvas.width, canvas.row
+    from_left = scan(layer.left, _inputs(layer.left), Walk(B, H, W, 1, (0,), (-row, -1), -1), stream, canvas)
     # Nothing reads the right-to-left map of the last row: its scan leaves it out.
-    from_right = scan(layer.right, _inputs(layer.right), Walk(height - 1, width, -1, (0,), (-row, 1), 1), canvas)
-    return _add_shifted_down(from_left, from_right, height, width)
+    from_right = scan(layer.right, _inputs(layer.right), Walk(B, H - 1, W, -1, (0,), (-row, 1), 1), stream, canvas)
+    return _add_shifted_down(from_left, from_right, canvas)
 
 
 def _inputs(lstm: DiagonalLSTM) -> list[Tensor]:
     return [with_condition(lstm, lstm.input_to_state.matrix())]
 
 
-def _add_shifted_down(left: Tensor, right: Tensor, height: int, width: int) -> Tensor:
+def _add_shifted_down(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
     """left + right one row further down, on canvases whose first row lies outside the image."""
-    row = width + 1
-    seen = right[row : height * row]  # all but the last row of the image, which nothing may see
-    return left + functional.pad(seen, (0, 0, 0, 0, 2 * row, 0))
+    row = canvas.row * canvas.batch
+    seen = right[row : canvas.height * row]  # all but the last row of the image, which nothing may see
+    return left + functional.pad(seen, (0, 0, 2 * row, 0))
 
 
-FUSED = FusedNetwork(layer=_layer, tile=TILE_ROWS, fits=whole_tiles)
+FUSED = FusedNetwork(layer=_layer, fits=whole_tiles)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from model_core.compiled.vector_code import LANES
-from model_core.fused.scan import Scan, Walk, pack_gates
+from model_core.fused.canvas import Canvas
+from model_core.fused.scan import Scan, Walk
 from model_core.layers.lstm import LSTMParameters
 from model_core.networks.pixel_network import PixelNetwork
 
@@ -14,10 +15,11 @@ def whole_tiles(network: PixelNetwork, _images: int) -> bool:
     return network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
 
 
-def scan(lstm: LSTMParameters, from_inputs: list[Tensor], walk: Walk, canvas: Tensor) -> Tensor:
+def scan(lstm: LSTMParameters, from_inputs: list[Tensor], walk: Walk, stream: Tensor, canvas: Canvas) -> Tensor:
     """from_inputs: (4h, F) weights for each input step of the walk; those of the states are the layer's taps."""
-    packed = pack_gates(torch.cat([*from_inputs, *lstm.state_to_state], 1), lstm.input_to_state.bias)
-    return Scan.apply(canvas, *packed, lstm.initial_hidden, lstm.initial_cell, walk)  # type: ignore[no-any-return]
+    matrix = torch.cat([*from_inputs, *lstm.state_to_state], 1)
+    bias = lstm.input_to_state.bias
+    return Scan.apply(stream, matrix, bias, lstm.initial_hidden, lstm.initial_cell, walk, canvas.dtype)  # type: ignore[no-any-return]
 
 
 def with_condition(lstm: LSTMParameters, weights: Tensor) -> Tensor:
@@ -25,6 +27,6 @@ def with_condition(lstm: LSTMParameters, weights: Tensor) -> Tensor:
     return weights if lstm.condition is None else torch.cat([weights, lstm.condition.weight[:, :, 0, 0]], 1)
 
 
-def with_condition_canvas(canvas: Tensor, condition: Tensor | None) -> Tensor:
-    """(Q, B, F) and (Q, B, c) -> (Q, B, F + c): the condition is more of what a cell reads at its own pixel."""
-    return canvas if condition is None else torch.cat([canvas, condition], 2)
+def with_condition_map(stream: Tensor, condition: Tensor | None) -> Tensor:
+    """(M, F) and (M, c) -> (M, F + c): the condition is more of what a cell reads at its own pixel."""
+    return stream if condition is None else torch.cat([stream, condition], 1)

@@ -1,7 +1,8 @@
-"""The teacher-forced pass on a CPU: what PixelNetwork computes in plain torch, many times faster for recurrent layers.
+"""The teacher-forced pass on a CPU: what PixelNetwork computes in plain torch, many times faster.
 
-Equal to the plain modules up to float32 rounding, values and gradients. Maps are canvases (canvas.py); for the scans
-the batch is padded to a multiple of four images. A kind's own file says how its layer goes.
+Equal to the plain modules up to float32 rounding, values and gradients. Maps are canvases (canvas.py), whose batch is a
+multiple of four images. A kind's own file says how its layer goes. Under torch.autocast, on a processor that can,
+products are of bf16 numbers; all sums are float32.
 """
 
 from collections.abc import Callable
@@ -11,55 +12,85 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_core.fused.canvas import from_canvas, to_canvas
-from model_core.fused.products import Outputs, masked_linear
+from model_core.compiled.vector_code import HAS_BF16, ROWS
+from model_core.fused.canvas import Canvas
+from model_core.fused.nats import nats_of_head, takes
+from model_core.fused.products import Outputs, bounds_of, masked_linear
 from model_core.networks.pixel_network import PixelNetwork
+
+PART_BYTES = 2**23
+"""Without gradients, so many images go through the network at once as a map of this size holds: it bounds memory."""
 
 
 @dataclass(frozen=True)
 class FusedNetwork:
     """A FusedPass for one kind of layer.
 
-    layer(module, canvas (Q, B', 2h), condition (Q, B', c) or None, H, W) -> (Q, B', h), whose features outside the
-    image mean nothing. tile: the batch B' is padded to a multiple of so many images. fits: can the layer of this
-    network take so many images, and does it pay?
+    layer(module, map (M, 2h), condition (M, c) or None, canvas) -> (M, h), of canvas.dtype, whose features outside the
+    image mean nothing. fits: can the layer of this network take so many images, and does it pay?
     """
 
-    layer: Callable[[Any, Tensor, Tensor | None, int, int], Tensor]
-    tile: int
+    layer: Callable[[Any, Tensor, Tensor | None, Canvas], Tensor]
     fits: Callable[[PixelNetwork, int], bool]
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
-        """Float32 on a CPU, where the layer fits."""
-        return x.device.type == "cpu" and x.dtype == torch.float32 and self.fits(network, len(x))
+        """Float32 on a CPU, or bf16 by autocast, where the layer fits."""
+        dtypes = (torch.float32, torch.bfloat16) if HAS_BF16 and _is_autocast() else (torch.float32,)
+        return x.device.type == "cpu" and x.dtype in dtypes and self.fits(network, len(x))
 
     def logits(self, network: PixelNetwork, x: Tensor, condition: Tensor | None) -> Tensor:
-        """PixelNetwork.trunk and its head on canvases: (B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W).
+        """PixelNetwork.trunk and its head: (B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W).
 
         The values of a variable lie side by side.
         """
-        B, _, H, W = x.shape
-        head = network.head
-        top = self._trunk(network, x, condition).relu()  # (Q, B', 2h)
-        wide = masked_linear(top, head.first).relu_()  # (Q, B', head)
-        wide = masked_linear(wide, head.second).relu_()
-        logits = masked_linear(wide, head.output)  # (Q, B', C * V)
-        return from_canvas(logits, B, H, W).unflatten(1, (head.colours, head.values)).transpose(1, 2)
+        canvas, head = _canvas(x), network.head
+        with torch.autocast("cpu", enabled=False):
+            wide = self._wide(network, x, condition, canvas)
+            logits = masked_linear(wide, head.output, canvas.dtype, rectify=False)  # (M, C * V)
+            return canvas.maps(logits, len(x)).unflatten(1, (head.colours, head.values)).transpose(1, 2)
 
-    def _trunk(self, network: PixelNetwork, x: Tensor, condition: Tensor | None) -> Tensor:
-        """(B, 2h, H, W) and (B, c, H, W) -> the top map (Q, B', 2h)."""
-        _, _, H, W = x.shape
-        canvas = to_canvas(x, self.tile)  # (Q, B', 2h)
-        places = canvas.shape[:2]
-        stream = canvas.flatten(0, 1)
-        upsampled = None if condition is None else to_canvas(condition, self.tile)  # (Q, B', c)
+    def nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
+        """-ln p of every variable: (B, 2h, H, W), (B, c, H, W) and values (B, C, H, W) -> (B, C, H, W)."""
+        if torch.is_grad_enabled():
+            return self._nats(network, x, condition, values)
+        count = max(ROWS, PART_BYTES // (x[0].numel() * x.element_size()) // ROWS * ROWS)
+        conditions = [None] * len(x) if condition is None else condition.split(count)
+        parts = zip(x.split(count), conditions, values.split(count), strict=False)
+        return torch.cat([self._nats(network, *part) for part in parts])
+
+    def _nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
+        if not takes(network.head):
+            return network.distribution.nats(self.logits(network, x, condition), values)
+        canvas = _canvas(x)
+        with torch.autocast("cpu", enabled=False):
+            wide = self._wide(network, x, condition, canvas)
+            return canvas.maps(nats_of_head(wide, network.head, canvas.of(values), canvas.dtype), len(x))
+
+    def _wide(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+        """The trunk and all of the head but its last 1x1: (B, 2h, H, W) and (B, c, H, W) -> (M, head)."""
+        upsampled = None if condition is None else canvas.of(condition.float())  # (M, c)
+        top = self._trunk(network, canvas.of(x.float()), upsampled, canvas).relu()  # (M, 2h)
+        wide = masked_linear(top, network.head.first, canvas.dtype, rectify=True)
+        return masked_linear(wide, network.head.second, canvas.dtype, rectify=True)
+
+    def _trunk(self, network: PixelNetwork, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+        """(M, 2h) and (M, c) -> the top map (M, 2h), float32."""
         skips = None
         for block in network.blocks:
-            hidden = self.layer(block.layer, stream.unflatten(0, places), upsampled, H, W).flatten(0, 1)  # (Q * B', h)
+            hidden = self.layer(block.layer, stream, condition, canvas)  # (M, h)
             ways = [block.up.matrix(), block.up.bias, stream if network.config.residual else None]
             if block.skip is None:
-                (stream,) = Outputs.apply(hidden, *ways)  # type: ignore[misc]
+                (stream,) = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
             else:
                 ways += [block.skip.matrix(), block.skip.bias, skips]
-                stream, skips = Outputs.apply(hidden, *ways)  # type: ignore[misc]
-        return (stream if skips is None else stream + skips).unflatten(0, places)
+                stream, skips = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
+        return stream if skips is None else stream + skips
+
+
+def _canvas(x: Tensor) -> Canvas:
+    B, _, H, W = x.shape
+    return Canvas(B + -B % ROWS, H, W, torch.bfloat16 if _is_autocast() else torch.float32)
+
+
+def _is_autocast() -> bool:
+    return torch.is_autocast_enabled("cpu")

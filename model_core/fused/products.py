@@ -1,200 +1,182 @@
-"""What lies between the scans on canvases (compiled/scans.py), as matrix products: 1 x 1 and 3 x 3 convolutions.
+"""What lies between the scans on canvases (canvas.py): 1 x 1 and 3 x 3 convolutions as compiled products.
 
 The features of a position lie side by side, so that a 3 x 3 is a product for each of the five neighbours that its mask
-leaves, the canvas shifted by some rows; and a colour group is a range of columns, so that in the wide 1 x 1 of the head
-each colour is a product with the columns up to its own, and what the mask hides is left out. Maps are (M, F), M the
-positions of all images; products take so many rows at a time that what they read and write stays in the second cache.
-Equal to MaskedConv2d up to float32 rounding, values and gradients.
+leaves; and a colour group is a range of columns, so that what a mask hides is left out as far as whole panels of
+columns go (compiled/map_products.py). Equal to MaskedConv2d up to float32 rounding, values and gradients. A product is
+of numbers of one type, float32 or bfloat16; sums, and gradients of weights, are float32.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from model_core.compiled.map_products import PANEL, add_weight_gradient, affine
+from model_core.compiled.vector_code import LANES
+from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
 
-CACHE_BYTES = 2**21
+HERE = np.zeros(1, np.int64)
+"""The only step of a 1 x 1."""
+NOTHING = np.empty((0, 1), np.float32)
+"""No map to start from."""
 
-Groups = tuple[tuple[slice, slice], ...]
-"""For each colour: its outputs, and the inputs that they read."""
+Bounds = tuple[tuple[int, int, int], ...]
+"""For each colour: its first output and the one after its last, and how many inputs these read."""
 
 
-def masked_linear(x: Tensor, conv: MaskedConv2d) -> Tensor:
-    """A mask-B 1 x 1 on a map: (..., I) -> (..., O)."""
+def bounds_of(conv: MaskedConv2d) -> Bounds:
+    """Those of a 1 x 1."""
     assert conv.kernel == 1
-    flat = _Linear.apply(x.flatten(0, -2), conv.weight, conv.bias, conv.groups)
-    return flat.unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
+    return tuple((outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups)
 
 
-def _chunks(rows: int, width: int) -> Iterator[slice]:
-    """Ranges of rows whose maps, `width` floats a row, fit the cache."""
-    step = max(64, CACHE_BYTES // (4 * width))
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+def everything(inputs: int, outputs: int) -> Bounds:
+    """Of a product that no mask thins out."""
+    return ((0, outputs, inputs),)
 
 
-def _multiply(x: Tensor, weight: Tensor, bias: Tensor, groups: Groups, out: Tensor) -> None:
-    """out (M, O) = x (M, I) @ weight (O, I) transposed + bias, colour by colour."""
-    for outputs, inputs in groups:
-        torch.addmm(bias[outputs], x[:, inputs], weight[outputs, inputs].t(), out=out[:, outputs])
+@lru_cache(maxsize=256)
+def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
+    """Spans of the inputs, `pair` of them a word, that each panel of outputs reads."""
+    ends = []
+    for first in range(0, outputs, PANEL):
+        reads = [stop for start, end, stop in bounds if start < first + PANEL and end > first]
+        ends.append([0, -(-max(reads, default=0) // pair)])
+    return np.array(ends, np.int64)
 
 
-def _multiply_back(d_out: Tensor, weight: Tensor, groups: Groups, d_x: Tensor) -> None:
-    """d_x (M, I) = d_out (M, O) @ weight (O, I): the inputs of a colour serve it and the colours after it."""
-    ends = [0, *(inputs.stop for _, inputs in groups)]
-    for (outputs, _), (start, end) in zip(groups, pairwise(ends), strict=True):
-        torch.mm(d_out[:, outputs.start :], weight[outputs.start :, start:end], out=d_x[:, start:end])
+@lru_cache(maxsize=256)
+def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
+    """Spans of the outputs, `pair` of them a word, that read each panel of inputs."""
+    starts = []
+    for first in range(0, inputs, PANEL):
+        readers = [start for start, _, stop in bounds if stop > first]
+        starts.append([min(readers, default=0) // pair, -(-outputs // pair)])
+    return np.array(starts, np.int64)
 
 
-def _add_weight_gradient(d_out: Tensor, x: Tensor, groups: Groups, d_weight: Tensor) -> None:
-    """d_weight (O, I) += d_out (M, O) transposed @ x (M, I), where the mask lets it."""
-    for outputs, inputs in groups:
-        d_weight[outputs, inputs].addmm_(d_out[:, outputs].t(), x[:, inputs])
+def room(width: int) -> int:
+    """The next multiple of 16."""
+    return width + -width % LANES
+
+
+def roomy(x: Tensor) -> Tensor:
+    """The same map (M, F), with room for a multiple of 16 features behind each row's first, zeros or whatever is there
+    of a product."""
+    if x.stride(1) == 1 and x.stride(0) % LANES == 0:
+        return x
+    return functional.pad(x, (0, -x.shape[1] % LANES))[:, : x.shape[1]]
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Bounds, rectify: bool = False) -> Tensor:
+    """x (M, I) @ weight (O, I) transposed + bias, as numbers of x's type (M, O)."""
+    O, pair = len(weight), _pair(x)  # noqa: E741
+    out = x.new_empty(len(x), room(O))
+    start = np.zeros(room(O), np.float32)
+    if bias is not None:
+        start[:O] = bias.detach().numpy()
+    spans = reads_of(bounds, O, pair)
+    affine(bits(x), HERE, panels(weight.t(), x.dtype), spans, start, NOTHING, bits(out), 0, len(x), int(rectify))
+    return out[:, :O]
+
+
+def product_back(d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dtype) -> Tensor:
+    """d_out (M, O) @ weight (O, I), as numbers of dtype (M, I)."""
+    O, I = weight.shape  # noqa: E741
+    out = torch.empty(len(d_out), room(I), dtype=dtype)
+    spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(room(I), np.float32)
+    affine(bits(d_out), HERE, panels(weight, d_out.dtype), spans, none, NOTHING, bits(out), 0, len(d_out), 0)
+    return out[:, :I]
+
+
+def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
+    """(O, I) and (O,), float32, from x (M, I) and d_out (M, O)."""
+    I, O = x.shape[1], d_out.shape[1]  # noqa: E741
+    d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))
+    wide = bits(d_out.as_strided((len(d_out), room(O)), d_out.stride()))
+    add_weight_gradient(bits(x), HERE, wide, reads_of(bounds, O), bits(d_weight), bits(d_bias), 0, len(x))
+    return d_weight[0, :I, :O].t(), d_bias[:O]
+
+
+def _pair(x: Tensor) -> int:
+    """Numbers in a word."""
+    return 4 // x.element_size()
+
+
+def masked_linear(x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool) -> Tensor:
+    """A mask-B 1 x 1 on a map, rectified if asked: (M, I) -> (M, O), numbers of dtype."""
+    bounds = bounds_of(conv)
+    return _Linear.apply(x, conv.masked_weight(), conv.bias, bounds, dtype, rectify)  # type: ignore[no-any-return]
 
 
 class _Linear(torch.autograd.Function):
     """x (M, I), weight (O, I, 1, 1), bias (O,) -> (M, O)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: Groups) -> Tensor:  # type: ignore[override]
-        weight = weight[:, :, 0, 0]
-        out = x.new_empty(len(x), len(bias))
-        for rows in _chunks(len(x), sum(weight.shape)):
-            _multiply(x[rows], weight, bias, groups, out[rows])
-        ctx.save_for_backward(x, weight)
-        ctx.groups = groups
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, bounds: Bounds, dtype: torch.dtype, rectify: bool
+    ) -> Tensor:
+        x, weight = roomy(x.to(dtype)), weight[:, :, 0, 0]
+        out = product(x, weight, bias, bounds, rectify)
+        ctx.save_for_backward(x, weight, *([out] if rectify else []))
+        ctx.bounds = bounds
         return out
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        x, weight = ctx.saved_tensors
-        d_out = d_out.contiguous()
-        d_x, d_weight = torch.empty_like(x), torch.zeros_like(weight)
-        for rows in _chunks(len(x), sum(weight.shape)):
-            _multiply_back(d_out[rows], weight, ctx.groups, d_x[rows])
-            _add_weight_gradient(d_out[rows], x[rows], ctx.groups, d_weight)
-        return d_x, d_weight[:, :, None, None], _sum_rows(d_out), None
-
-
-def _sum_rows(x: Tensor) -> Tensor:
-    """(M, F) -> (F,); torch's own sum over the first axis is several times slower."""
-    return torch.mv(x.t(), x.new_ones(len(x)))
+        x, weight, *rectified = ctx.saved_tensors
+        for out in rectified:
+            d_out = torch.ops.aten.threshold_backward(d_out, out, 0)
+        d_out = roomy(d_out)
+        d_weight, d_bias = weight_gradient(x, d_out, ctx.bounds)
+        return product_back(d_out, weight, ctx.bounds, x.dtype), d_weight[:, :, None, None], d_bias, None, None, None
 
 
 class Outputs(torch.autograd.Function):
-    """Both ways on from a layer, a few positions at a time: hidden (M, h) -> hidden @ weight transposed + bias + map.
+    """Both ways on from a layer: hidden (M, h) -> hidden @ weight transposed + bias + map, float32.
 
-    Of each way: weight (2h, h), masked already, bias (2h,), and the map (M, 2h) that is added to, or None.
+    Of each way: weight (2h, h), masked already, bias (2h,), and the map (M, 2h) that is added to, or None. The product
+    is of hidden's numbers.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, *ways: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
-        triples = list(zip(ways[::3], ways[1::3], ways[2::3], strict=True))
-        outs = [hidden.new_empty(len(hidden), len(weight)) for weight, _, _ in triples]  # type: ignore[arg-type]
-        for rows in _chunks(len(hidden), hidden.shape[1] * (1 + 4 * len(outs))):
-            for out, (weight, bias, added) in zip(outs, triples, strict=True):
-                part = out[rows]
-                part.copy_(bias) if added is None else torch.add(added[rows], bias, out=part)  # type: ignore[arg-type]
-                part.addmm_(hidden[rows], weight.t())  # type: ignore[union-attr]
+    def forward(ctx: Any, hidden: Tensor, bounds: Bounds, *ways: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
+        outs = []
+        for weight, bias, added in zip(ways[::3], ways[1::3], ways[2::3], strict=True):
+            assert weight is not None
+            assert bias is not None
+            out = torch.empty(len(hidden), len(weight))
+            start = NOTHING if added is None else bits(added)
+            spans = reads_of(bounds, len(weight), _pair(hidden))
+            matrix = panels(weight.t(), hidden.dtype)
+            affine(bits(hidden), HERE, matrix, spans, bits(bias), start, bits(out), 0, len(hidden), 0)
+            outs.append(out)
         ctx.save_for_backward(hidden, *ways[::3])
-        ctx.adds = [added is not None for _, _, added in triples]
+        ctx.bounds = bounds
+        ctx.adds = [added is not None for added in ways[2::3]]
         return tuple(outs)
 
     @staticmethod
     def backward(ctx: Any, *d_outs: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         hidden, *weights = ctx.saved_tensors
-        d_outs = tuple(d_out.contiguous() for d_out in d_outs)
-        d_hidden, d_weights = torch.empty_like(hidden), [torch.zeros_like(weight) for weight in weights]
-        for rows in _chunks(len(hidden), hidden.shape[1] * (2 + 2 * len(weights))):
-            part = d_hidden[rows].zero_()
-            for weight, d_weight, d_out in zip(weights, d_weights, d_outs, strict=True):
-                part.addmm_(d_out[rows], weight)
-                d_weight.addmm_(d_out[rows].t(), hidden[rows])
-        triples = zip(d_weights, d_outs, ctx.adds, strict=True)
-        return d_hidden, *(g for d_weight, d, adds in triples for g in (d_weight, _sum_rows(d), d if adds else None))
+        d_hidden, gradients = None, []
+        for weight, d, adds in zip(weights, d_outs, ctx.adds, strict=True):
+            near = d.to(hidden.dtype).contiguous()
+            d_weight, d_bias = weight_gradient(hidden, near, ctx.bounds)
+            gradients += [d_weight, d_bias, d if adds else None]
+            d_hidden = _add_product_back(d_hidden, near, weight, ctx.bounds)
+        return d_hidden, None, *gradients
 
 
-class Convolutions(torch.autograd.Function):
-    """The PixelCNN layer on a canvas, ReLU - 1x1 - ReLU - 3x3 - ReLU: stream (Q * B, 2h) -> (Q * B, h).
-
-    A few positions at a time go through the whole layer. Where nothing is drawn the 1x1's map is cleared, which is
-    what the 3x3 then reads outside the image; its own map means nothing there. down (h, 2h) and spread (h, h, 2, 3) are
-    masked already; steps: how many rows further the spread's taps read, from (0, 0) on, the hidden one left out.
-    added (Q * B, h), or None: the conditioning map.
-    """
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any,
-        stream: Tensor,
-        down: Tensor,
-        down_bias: Tensor,
-        spread: Tensor,
-        spread_bias: Tensor,
-        added: Tensor | None,
-        outside: Tensor,
-        steps: tuple[int, ...],
-    ) -> Tensor:
-        M, h = len(stream), len(down)
-        narrow, out = stream.new_empty(M, h), stream.new_empty(M, h)
-        taps = _taps(spread)
-        first = -steps[0]
-        out[:first] = 0
-        for rows in _chunks(M, 4 * h + stream.shape[1]):
-            part = narrow[rows]
-            torch.addmm(down_bias, stream[rows].relu(), down.t(), out=part)
-            part.relu_().masked_fill_(outside[rows, None], 0)
-            here = slice(max(rows.start, first), rows.stop)
-            if here.start >= here.stop:
-                continue
-            part = out[here]
-            part.copy_(spread_bias) if added is None else torch.add(added[here], spread_bias, out=part)
-            for tap, step in zip(taps, steps, strict=True):
-                part.addmm_(narrow[here.start + step : here.stop + step], tap.t())
-            part.relu_()
-        ctx.save_for_backward(stream, down, narrow, out, *taps)
-        ctx.steps, ctx.is_added = steps, added is not None
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        stream, down, narrow, out, *taps = ctx.saved_tensors
-        M, first = len(stream), -ctx.steps[0]
-        d_out = d_out * (out > 0)
-        d_narrow, d_stream = torch.empty_like(narrow), torch.empty_like(stream)
-        d_down, d_taps = torch.zeros_like(down), [torch.zeros_like(tap) for tap in taps]
-        for rows in _chunks(M, 4 * narrow.shape[1] + stream.shape[1]):
-            part = d_narrow[rows].zero_()
-            for tap, step, d_tap in zip(taps, ctx.steps, d_taps, strict=True):
-                readers = slice(max(rows.start - step, first), min(rows.stop - step, M))
-                if readers.start < readers.stop:
-                    read = slice(readers.start + step, readers.stop + step)
-                    d_narrow[read].addmm_(d_out[readers], tap)
-                    d_tap.addmm_(d_out[readers].t(), narrow[read])
-            part.mul_(narrow[rows] > 0)
-            wide = stream[rows].relu()
-            d_down.addmm_(part.t(), wide)
-            torch.mm(part, down, out=d_stream[rows]).mul_(wide > 0)
-        d_spread = _untap(d_taps)
-        return (
-            d_stream,
-            d_down,
-            _sum_rows(d_narrow),
-            d_spread,
-            _sum_rows(d_out),
-            d_out if ctx.is_added else None,
-            None,
-            None,
-        )
-
-
-def _taps(spread: Tensor) -> list[Tensor]:
-    """(h, h, 2, 3) -> the (h, h) of the row above, then of the left neighbour and of the pixel itself."""
-    return [tap.contiguous() for tap in (*spread[:, :, 0].unbind(-1), *spread[:, :, 1, :2].unbind(-1))]
-
-
-def _untap(taps: list[Tensor]) -> Tensor:
-    """Undo _taps, zeros where the right neighbour would be."""
-    return torch.stack([*taps, torch.zeros_like(taps[0])], -1).unflatten(-1, (2, 3))
+def _add_product_back(so_far: Tensor | None, d_out: Tensor, weight: Tensor, bounds: Bounds) -> Tensor:
+    """so_far (M, I), float32, + d_out (M, O) @ weight (O, I)."""
+    O, I = weight.shape  # noqa: E741
+    out = torch.empty(len(d_out), I) if so_far is None else so_far
+    start = NOTHING if so_far is None else bits(so_far)
+    spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(I, np.float32)
+    affine(bits(d_out), HERE, panels(weight, d_out.dtype), spans, none, start, bits(out), 0, len(d_out), 0)
+    return out

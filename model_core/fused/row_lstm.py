@@ -4,17 +4,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_core.compiled.scans import TILE_ROWS
-from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_canvas
+from model_core.fused.canvas import Canvas
+from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_map
 from model_core.fused.network import FusedNetwork
 from model_core.fused.scan import Walk
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork
 
 
-def _layer(layer: RowLSTM, canvas: Tensor, condition: Tensor | None, height: int, width: int) -> Tensor:
-    row = width + 1
-    walk = Walk(height, width, 1, (-1, 0), (-row - 1, -row, -row + 1), -row)
-    return scan(layer, _inputs(layer), walk, with_condition_canvas(canvas, condition))
+def _layer(layer: RowLSTM, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+    row = canvas.row
+    states = (-row - 1, -row, -row + 1)
+    walk = Walk(canvas.batch, canvas.height, canvas.width, 1, (-1, 0), states, -row)
+    return scan(layer, _inputs(layer), walk, with_condition_map(stream, condition), canvas)
 
 
 def _inputs(lstm: RowLSTM) -> list[Tensor]:
@@ -30,4 +32,4 @@ def _fits(network: PixelNetwork, images: int) -> bool:
     return whole_tiles(network, images) and not too_few
 
 
-FUSED = FusedNetwork(layer=_layer, tile=TILE_ROWS, fits=_fits)
+FUSED = FusedNetwork(layer=_layer, fits=_fits)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from model_core.compiled.scans import TILE_COLUMNS, backward_scan, forward_scan
+from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
+from model_core.fused.panels import bits, panels
 from model_core.layers.lstm import GATES
 
 
@@ -17,6 +17,7 @@ from model_core.layers.lstm import GATES
 class Walk:
     """Which cells a scan visits and what each reads, as distances on a canvas (compiled/scans.py)."""
 
+    batch: int
     rows: int
     width: int
     step: int
@@ -29,95 +30,110 @@ class Walk:
         """Does a cell read the features of its left neighbour, which are zeros outside the image?"""
         return min(self.input_steps) < 0
 
+    @property
+    def states_above(self) -> int:
+        """How many of the states that a cell reads lie in the row above; the last of the others is beside it."""
+        return sum(abs(step) > 1 for step in self.state_steps)
+
     def arguments(self) -> tuple[Any, ...]:
         """As the compiled scans take it."""
         steps = np.array(self.input_steps, np.int64), np.array(self.state_steps, np.int64)
-        return self.rows, self.width, self.step, *steps, self.cell_step
+        return self.batch, self.rows, self.width, self.step, *steps, self.cell_step
 
 
-def pack_gates(matrix: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """(4h, K) weights and (4h,) bias, gate by gate -> (K, 4h) and (4h,) by chunks of [o, f, i, g], 16 units each."""
-    chunks = (GATES, len(bias) // GATES // LANES, LANES)
-    packed = matrix.unflatten(0, chunks).transpose(0, 1).flatten(0, 2).t().contiguous()
-    return packed, bias.unflatten(0, chunks).transpose(0, 1).flatten()
+def _packed(matrix: Tensor) -> Tensor:
+    """(4h, ...), gate by gate -> the same in chunks of [o, f, i, g], 16 units each."""
+    return matrix.view(GATES, -1, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
+
+
+def _unpacked(matrix: Tensor) -> Tensor:
+    """Undo _packed."""
+    return matrix.reshape(-1, GATES, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
 
 
 class Scan(torch.autograd.Function):
-    """canvas (Q, B, F), packed weights (K, 4h) and bias (4h,), initial states (h,) -> hidden states (Q, B, h).
+    """canvas (M, F), weights (4h, K) of the inputs and then of the states, bias (4h,), initial states (h,) -> hidden
+    states (M, h).
 
-    What lies outside the image, and below the rows of the walk, is the initial state.
+    Products, and the hidden states, are of numbers of dtype, float32 or bfloat16. What lies outside the image, and
+    below the rows of the walk, is the initial state.
     """
 
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any,
         canvas: Tensor,
-        weights: Tensor,
+        matrix: Tensor,
         bias: Tensor,
         initial_hidden: Tensor,
         initial_cell: Tensor,
         walk: Walk,
+        dtype: torch.dtype,
     ) -> Tensor:
-        Q, B, _ = canvas.shape
-        h = initial_hidden.numel()
-        canvas = canvas.contiguous()
+        M, h = len(canvas), initial_hidden.numel()
+        canvas = canvas.to(dtype, copy=walk.reads_beside)
         if walk.reads_beside:
-            canvas = _clear_first_column(canvas.clone(), walk)
-        gates = canvas.new_empty(Q, B, GATES * h)
-        hidden, cell = canvas.new_empty(Q, B, h), canvas.new_empty(Q, B, h)
-        for state, initial in ((gates, 0.0), (hidden, initial_hidden), (cell, initial_cell)):
+            _clear_first_column(canvas, walk)
+        weights = _packed(matrix).t()  # (K, 4h)
+        above = len(walk.input_steps) * canvas.shape[1] + walk.states_above * h
+        keeps_gates = any(ctx.needs_input_grad)
+        gates = torch.empty(M if keeps_gates else walk.width * walk.batch, GATES * h)
+        hidden, cell = canvas.new_empty(M, h), torch.empty(M, h)
+        for state, initial in ((hidden, initial_hidden), (cell, initial_cell)):
             _fill_outside(state, initial, walk)
-        plain = [t.detach().numpy() for t in (canvas, weights, bias, gates, cell, hidden)]
-        forward_scan(*plain, *walk.arguments())  # pyright: ignore[reportCallIssue]
-        ctx.save_for_backward(canvas, weights, gates, hidden, cell)
+        forward_scan(
+            bits(canvas),
+            panels(weights[:above], canvas.dtype),
+            panels(weights[above:], canvas.dtype, GATES * LANES),
+            _packed(bias).detach().numpy(),
+            *(bits(t) for t in (gates, cell, hidden)),
+            *walk.arguments(),
+        )  # pyright: ignore[reportCallIssue]
+        ctx.save_for_backward(canvas, matrix, gates, hidden, cell)
         ctx.walk = walk
-        ctx.gates_are_whole = True
         return hidden
 
     @staticmethod
     def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        assert ctx.gates_are_whole, "a second backward pass through the same scan: the first used its gates up"
-        ctx.gates_are_whole = False
-        canvas, weights, d_gates, hidden, cell = ctx.saved_tensors  # the gates become their gradients, in place
-        d_hidden, d_cell, d_canvas = torch.zeros_like(hidden), torch.zeros_like(cell), torch.zeros_like(canvas)
-        weights_t = functional.pad(weights, (0, 0, 0, -len(weights) % TILE_COLUMNS)).t().contiguous()
-        plain = [t.numpy() for t in (weights_t, d_gates, cell, d_hidden, d_cell, d_canvas, d_output.contiguous())]
-        backward_scan(*plain, *ctx.walk.arguments())  # pyright: ignore[reportCallIssue]
-        d_weights, d_bias = _weight_gradients(canvas, hidden, d_gates, ctx.walk)
-        if ctx.walk.reads_beside:
-            _clear_first_column(d_canvas, ctx.walk)
-        return d_canvas, d_weights, d_bias, _sum_outside(d_hidden, ctx.walk), _sum_outside(d_cell, ctx.walk), None
+        canvas, matrix, gates, hidden, cell = ctx.saved_tensors
+        walk, h, F = ctx.walk, hidden.shape[1], canvas.shape[1]
+        d_hidden, d_cell = torch.zeros_like(cell), torch.zeros_like(cell)
+        d_canvas = torch.zeros(canvas.shape)
+        d_weights, d_bias = torch.zeros(matrix.t().shape), torch.zeros(len(matrix))
+        inputs, states = _packed(matrix).split([len(walk.input_steps) * F, len(walk.state_steps) * h], 1)
+        transposed = [
+            part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in ((inputs, F), (states, h))
+        ]
+        backward_scan(
+            *(bits(t) for t in (canvas, hidden, gates, cell)),
+            *(panels(each, canvas.dtype) for each in transposed),
+            *(bits(t) for t in (d_output.float().contiguous(), d_hidden, d_cell, d_canvas, d_weights, d_bias)),
+            *walk.arguments(),
+        )  # pyright: ignore[reportCallIssue]
+        if walk.reads_beside:
+            _clear_first_column(d_canvas, walk)
+        d_states = _sum_outside(d_hidden, walk), _sum_outside(d_cell, walk)
+        return d_canvas, _unpacked(d_weights.t()), _unpacked(d_bias), *d_states, None, None
 
 
 def _clear_first_column(canvas: Tensor, walk: Walk) -> Tensor:
-    canvas[walk.width + 1 :: walk.width + 1] = 0
+    _first_column(canvas, walk).zero_()
     return canvas
 
 
-def _fill_outside(canvas: Tensor, value: Tensor | float, walk: Walk) -> None:
+def _first_column(canvas: Tensor, walk: Walk) -> Tensor:
+    """(H, B, F) of the positions that lie outside the image to the left of a row."""
+    return canvas.view(-1, walk.batch, canvas.shape[1])[walk.width + 1 :: walk.width + 1]
+
+
+def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
     """Set what the scan does not write: the first row, the first column, and all below."""
-    row = walk.width + 1
+    row = (walk.width + 1) * walk.batch
     canvas[:row] = value
-    canvas[row::row] = value
+    _first_column(canvas, walk).copy_(value.expand(walk.batch, -1))
     canvas[(walk.rows + 1) * row :] = value
 
 
 def _sum_outside(canvas: Tensor, walk: Walk) -> Tensor:
     """(F,) what the outside positions received; positions below the scanned rows hold zero."""
-    row = walk.width + 1
-    return canvas[:row].sum((0, 1)) + canvas[row::row].sum((0, 1))
-
-
-def _weight_gradients(canvas: Tensor, hidden: Tensor, d_gates: Tensor, walk: Walk) -> tuple[Tensor, Tensor]:
-    """(K, 4h) and (4h,): on a canvas every neighbour lies at a fixed distance, so each is a product of two slices."""
-    B = canvas.shape[1]
-    gradients = d_gates.flatten(0, 1)
-    read = [(canvas, step) for step in walk.input_steps] + [(hidden, step) for step in walk.state_steps]
-    d_weights = gradients.new_empty(sum(map_.shape[2] for map_, _ in read), gradients.shape[1])
-    for part, (map_, step) in zip(d_weights.split([m.shape[2] for m, _ in read]), read, strict=True):
-        features = map_.flatten(0, 1)
-        if step > 0:
-            torch.mm(features[step * B :].t(), gradients[: -step * B], out=part)
-        else:
-            torch.mm(features[: len(features) + step * B].t(), gradients[-step * B :], out=part)
-    return d_weights, gradients.sum(0)
+    return canvas[: (walk.width + 1) * walk.batch].sum(0) + _first_column(canvas, walk).sum((0, 1))

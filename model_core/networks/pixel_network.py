@@ -45,6 +45,10 @@ class FusedPass(Protocol):
         """(B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W)."""
         ...
 
+    def nats(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
+        """-ln p of values (B, C, H, W), int64: what the network's distribution says of the logits."""
+        ...
+
 
 class PixelNetwork(nn.Module):
     """values (B, C, H, W), integers 0..V-1 -> logits (B, V, C, H, W): the teacher-forced pass, and the truth.
@@ -79,7 +83,10 @@ class PixelNetwork(nn.Module):
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
         values = values.long()
-        return self.distribution.nats(self(values, condition), values)
+        x = self.input(self.scale(values))
+        if self._fused is not None and self._fused.suits(self, x):
+            return self._fused.nats(self, x, condition, values)
+        return self.distribution.nats(self.head(self.trunk(x, condition)), values)
 
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 
+from model_core.compiled.vector_code import HAS_BF16
 from model_core.errors import ConfigError
 from model_core.training.recipe import TrainingSection
 
 
-def training_device(training: TrainingSection) -> str:
+def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) -> str:
     """The recipe's device; of several GPUs, each process on a host takes the one of its LOCAL_RANK.
 
-    Raises ConfigError when the device is not there, or cannot do the recipe's precision or compilation.
+    cpu_has_bf16: whether this processor multiplies bf16 numbers. Raises ConfigError when the device is not there, or
+    cannot do the recipe's precision or compilation.
     """
     try:
         device = torch.device(training.device)
@@ -24,9 +26,13 @@ def training_device(training: TrainingSection) -> str:
         raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1")
     if device.type == "cuda":
         return _gpu(device, training)
-    for key, wanted in (("precision = bf16", training.precision == "bf16"), ("compile = true", training.compile)):
-        if wanted:
-            raise ConfigError(f"training.{key} needs a CUDA device, but training.device is {training.device}")
+    if training.compile:
+        raise ConfigError(f"training.compile = true needs a CUDA device, but training.device is {training.device}")
+    if training.precision == "bf16" and not cpu_has_bf16:
+        raise ConfigError(
+            "training.precision = bf16 needs a processor with AVX512-BF16, which this one is not, or a CUDA device; "
+            "--set training.precision=float32 trains without"
+        )
     return training.device
 
 

@@ -88,7 +88,8 @@ class TrainingSection(_Section):
     device: str = "cpu"
     """cpu, or cuda: with several processes on a host, each takes the GPU of its own number."""
     precision: Literal["float32", "bf16"] = "float32"
-    """bf16: autocast on a CUDA device; weights, gradients, their sums and every evaluation stay in float32."""
+    """bf16: products of bf16 numbers, on a CUDA device (autocast) or a processor with AVX512-BF16; weights, sums of
+    gradients and every evaluation stay in float32."""
     compile: bool = False
     """Whether torch.compile makes the update's code, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)

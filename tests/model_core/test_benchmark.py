@@ -11,6 +11,7 @@ import torch
 from model_core import untrained
 from model_core.errors import ConfigError
 from model_core.measures.speed import Timings, _together, measure, naive_steps, percentile
+from model_core.training.recipe import Recipe
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -120,3 +121,23 @@ def test_mix_is_the_same_for_http_and_for_the_engine(load) -> None:  # type: ign
         assert [request.sample for request in requests] == list(range(job.n))
         assert (requests[0].keep is not None) == (job.kind == "complete")
         assert asked.post("http://host", job).url.path == f"/{job.kind}"
+
+
+def test_a_step_as_long_as_the_floor_is_all_of_it(load) -> None:  # type: ignore[no-untyped-def]
+    """Three passes of the useful operations at the rate of the large product; evaluation is one pass."""
+    load("page")
+    training = load("training")
+    recipe = Recipe.load(BENCHMARKS.parent / "configs" / "cifar10-small-row-lstm.toml")
+    subject = training.Subject("small", recipe.network.config(), recipe.training)
+    medians = {
+        "rounds": 3,
+        "product": 2 * training.PEAK_SIDE**3 / 1e11,
+        "step": 3 * 4 * 0.01,
+        "score": 1.0,
+        "bf16": 0.06,
+    }
+    facts = training._facts(subject, eval_batch=50, operations=10**9, medians=medians)
+    assert facts["fraction_of_floor"] == pytest.approx(1)
+    assert facts["evaluation_fraction_of_floor"] == pytest.approx(0.5)
+    assert training.row(facts)[:8] == ["`small`", "4", "120", "33.3", "100", "1.00", "60.0", "2.00"]
+    assert training.row({**facts, "bf16_step_s": None})[6:8] == ["-", "-"]

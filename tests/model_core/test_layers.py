@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from model_core import untrained
+from model_core.compiled.vector_code import HAS_BF16
 from model_core.layers.diagonal_bilstm import DiagonalLSTM, shift_down
 from model_core.layers.groups import colour_of
 from model_core.layers.lstm import lstm_cell
@@ -110,13 +111,8 @@ def test_fused_networks_equal_plain_torch_in_logits_and_gradients(
     hidden: int,
     preset: str,
     switches: dict[str, bool],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The float32 path with its hand-written backward pass against autograd in float64, every parameter.
-
-    In the smallest portions, so that neighbours lie in other ones.
-    """
-    monkeypatch.setattr("model_core.fused.products.CACHE_BYTES", 1)
+    """The float32 path with its hand-written backward pass against autograd in float64, every parameter."""
     size = {"layers": 2, "hidden": hidden, "head": 8, "channels": channels, "height": height, "width": width}
     network = untrained(preset, seed=1, **size, **switches).network.requires_grad_(True)
     values = torch.randint(0, 2, (batch, channels, height, width), generator=torch.Generator().manual_seed(2))
@@ -141,13 +137,64 @@ def test_fused_networks_equal_plain_torch_in_logits_and_gradients(
         assert float((compiled_gradients[name] - gradient).abs().max()) <= 2e-5 * scale, name
 
 
-def test_a_second_backward_through_a_compiled_scan_is_refused() -> None:
-    """The scan's gates become their gradients in place, so going back twice would give wrong numbers."""
-    network = untrained("mnist-diagonal-bilstm", layers=1, height=3, width=3).network.requires_grad_(True)
-    loss = network(torch.zeros(1, 1, 3, 3, dtype=torch.int64)).sum()
-    loss.backward(retain_graph=True)
-    with pytest.raises(AssertionError, match="second backward"):
-        loss.backward()
+def test_a_second_backward_through_the_fused_pass_adds_the_same_again() -> None:
+    """What the forward pass keeps, no backward pass uses up."""
+    size = {"layers": 1, "hidden": 16, "head": 16, "height": 3, "width": 3, "values": 16}
+    for preset in ("mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn"):
+        network = untrained(preset, **size).network.requires_grad_(True)
+        loss = network.nats_map(torch.zeros(4, 1, 3, 3, dtype=torch.int64)).sum()
+        once = torch.autograd.grad(loss, tuple(network.parameters()), retain_graph=True)
+        again = torch.autograd.grad(loss, tuple(network.parameters()))
+        assert all(torch.equal(*pair) for pair in zip(once, again, strict=True))
+
+
+@pytest.mark.parametrize("preset", ["mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn"])
+@pytest.mark.parametrize("head", [8, 48])
+def test_fused_nats_equal_those_of_the_distribution(preset: str, head: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gradients, the gradients too, and without, in two parts; though the logits are never put together."""
+    monkeypatch.setattr("model_core.fused.network.PART_BYTES", 1)
+    size = {"layers": 1, "hidden": 16, "head": head, "channels": 3, "values": 32, "height": 3, "width": 5}
+    network = untrained(preset, seed=1, **size).network.requires_grad_(True)
+    values = torch.randint(0, 32, (5, 3, 3, 5), generator=torch.Generator().manual_seed(2))
+    weight = torch.rand(5, 3, 3, 5, generator=torch.Generator().manual_seed(3))
+
+    def run(dtype: torch.dtype) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        nats = network.to(dtype).nats_map(values)
+        gradients = torch.autograd.grad((nats * weight.to(dtype)).sum(), tuple(network.parameters()))
+        with torch.inference_mode():
+            assert torch.equal(network.nats_map(values), nats)
+        return nats, [gradient.double() for gradient in gradients]
+
+    fused, fused_gradients = run(torch.float32)
+    plain, plain_gradients = run(torch.float64)
+    torch.testing.assert_close(fused.double(), plain, rtol=1e-6, atol=1e-6)
+    for ours, theirs in zip(fused_gradients, plain_gradients, strict=True):
+        assert float((ours - theirs).abs().max()) <= 2e-5 * (float(theirs.abs().max()) + 1e-6)
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="wants a processor that multiplies bf16 numbers")
+@pytest.mark.parametrize("preset", ["cifar10-diagonal-bilstm", "cifar10-row-lstm", "cifar10-pixelcnn"])
+def test_fused_bf16_is_no_further_from_the_truth_than_autocast_is(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nats and gradients against float64, beside torch's own mixed precision of the plain modules."""
+    size = {"layers": 2, "hidden": 32, "head": 48, "values": 32, "height": 6, "width": 5}
+    network = untrained(preset, seed=1, **size).network.requires_grad_(True)
+    values = torch.randint(0, 32, (4, 3, 6, 5), generator=torch.Generator().manual_seed(2))
+
+    def run(dtype: torch.dtype, *, autocast: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        network.to(dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            nats = network.nats_map(values)
+        gradients = torch.autograd.grad(nats.sum(), tuple(network.parameters()))
+        assert all(gradient.dtype == dtype for gradient in gradients)
+        return nats.detach().double(), torch.cat([gradient.double().flatten() for gradient in gradients])
+
+    fused = run(torch.float32, autocast=True)
+    monkeypatch.setattr("model_core.fused.network.HAS_BF16", False)
+    plain = run(torch.float32, autocast=True)
+    truth = run(torch.float64, autocast=False)
+    for ours, theirs, right in zip(fused, plain, truth, strict=True):
+        assert float((ours - right).norm()) <= 1.2 * float((theirs - right).norm())
+        assert not torch.equal(ours, theirs)
 
 
 def test_every_parameter_receives_a_gradient() -> None:

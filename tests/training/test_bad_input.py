@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import pixelrnn.cli
+from model_core.training.device import training_device
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 
@@ -48,7 +50,6 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("training.learning_rate=nan", "training.learning_rate: "),
         ("training.device=gpu", "'gpu' is no device"),
         ("training.device=meta", "'meta' is no device"),
-        ("training.precision=bf16", "training.precision = bf16"),
         ("training.precision=int8", "training.precision: input should be 'float32' or 'bf16'"),
         ("data.orientation=upside_down", "data.orientation: input should be 'none', 'flip_left_right'"),
         ("data.orientation=transpose", "exchanges rows and columns, and images of 5x6 are not square"),
@@ -62,6 +63,16 @@ def test_a_recipe_is_refused_before_a_run_begins(
 ) -> None:
     """Misspelt keys, sizes that cannot work, numbers that are none, devices that are not there."""
     assert words in refusal("train", recipe_file, *(f"--set={one}" for one in change.split()))
+    assert not (tmp_path / "runs" / "stripes").exists()
+
+
+def test_bf16_is_refused_before_a_run_begins_on_a_processor_without(
+    refusal: Run, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command asks this very processor; here it is one that multiplies no bf16 numbers."""
+    monkeypatch.setattr("model_core.training.run.training_device", partial(training_device, cpu_has_bf16=False))
+    words = refusal("train", recipe_file, "--set=training.precision=bf16")
+    assert "training.precision = bf16 needs a processor with AVX512-BF16" in words
     assert not (tmp_path / "runs" / "stripes").exists()
 
 

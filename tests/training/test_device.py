@@ -22,7 +22,6 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what ha
         ({"device": "cuda"}, "GPU 0, but this machine has none"),
         ({"device": "cuda:3"}, "GPU 3, but this machine has none"),
         ({"device": "tpu please"}, "is no device"),
-        ({"precision": "bf16"}, "precision = bf16 needs a CUDA device"),
         ({"compile": True}, "compile = true needs a CUDA device"),
     ],
     ids=lambda wish: str(wish),
@@ -31,6 +30,14 @@ def test_a_wish_is_refused_when_the_device_cannot_grant_it(wish: dict[str, objec
     """Before any data is read, in one sentence."""
     with pytest.raises(ConfigError, match=complaint):
         training_device(TrainingSection(epochs=1, **wish))  # type: ignore[arg-type]
+
+
+def test_bf16_is_refused_where_the_processor_cannot_multiply_it() -> None:
+    """In one sentence, and taken where it can."""
+    training = TrainingSection(epochs=1, precision="bf16")
+    assert training_device(training, cpu_has_bf16=True) == "cpu"
+    with pytest.raises(ConfigError, match="precision = bf16 needs a processor with AVX512-BF16"):
+        training_device(training, cpu_has_bf16=False)
 
 
 def test_one_gpu_is_refused_when_several_processes_would_share_it(monkeypatch: pytest.MonkeyPatch) -> None:

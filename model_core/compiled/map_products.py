@@ -1,0 +1,327 @@
+"""Products of whole maps with weights, as a batch is trained on or scored: in float32, or of pairs of bf16 numbers.
+
+A map is rows of features, one for each position of each image. What a product reads is a table of int64 triples
+(address of the first row's features, bytes from one row to the next, words of a row), one for each neighbour; a word is
+32 bits, one float32 or two bf16 numbers. Weights are *panels* (panels, words of all neighbours, 32 columns): a panel
+stays in the first cache while the rows go by.
+
+Sums are float32 always. `like` is any array of the numbers that are multiplied: float32, or uint16, the bits of bf16,
+for which the processor must have AVX512-BF16.
+"""
+# pyright: reportCallIssue=false
+# numba passes an intrinsic's first parameter itself
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from model_core.compiled import KEEP, LEAN
+from model_core.compiled.products import address
+from model_core.compiled.vector_code import (
+    FLOAT_BYTES,
+    HALVES,
+    INDEX,
+    LANES,
+    VECTOR_BYTES,
+    Builder,
+    Multiply,
+    Tile,
+    add_product,
+    load,
+    multiply_add,
+    multiply_add_pairs,
+    new_tile,
+    relu,
+    rows_apart,
+    side_by_side,
+    store,
+    store_bf16,
+)
+
+VECTORS = 2
+PANEL = VECTORS * LANES
+"""Columns of weights that are used together."""
+PANEL_BYTES = PANEL * FLOAT_BYTES
+TALL = 8
+"""Rows of the usual tile: with its two vectors of columns enough sums that none waits for its own last multiply-add."""
+TRIPLE = 3
+CHUNK = 256
+"""Rows of a map that go by all panels before the next do."""
+BLOCK = 64
+"""Rows of a map whose share of a weight gradient is summed in registers."""
+APART = LANES
+"""Floats left free behind a row of a scratch map, lest many rows share few lines of the first cache."""
+
+_SHAPES = [(rows, columns) for columns in range(VECTORS, 0, -1) for rows in (TALL, 4, 1)]
+
+
+def multiplies(like: types.Array) -> Multiply:
+    """How the numbers of an array of this type are multiplied."""
+    return multiply_add if like.dtype == types.float32 else multiply_add_pairs
+
+
+def stores(like: types.Array) -> tuple[Callable[[Builder, ir.Value, ir.Value], None], int]:
+    """How a vector of floats becomes numbers of an array of this type, and how many bytes it then has."""
+    return (store, VECTOR_BYTES) if like.dtype == types.float32 else (store_bf16, VECTOR_BYTES // 2)
+
+
+@intrinsic
+def _add_tile(
+    _typing, like, target, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, rectify
+):
+    """out = bias + start + what the table lists, from row `row` of each on, @ weights: a tile of one of the shapes.
+
+    bias may be 0, no address. out holds numbers of the type of the array `target`.
+    """
+    multiply, (keep, kept_bytes) = multiplies(like), stores(target)
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        _, _, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, rectify = arguments
+        for tall, wide in _SHAPES:
+            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+            with b.if_then(b.and_(is_tall, is_wide)):
+                tile = _started(b, rows_apart(b, start, start_bytes, tall), bias, wide)
+                _add_reads(b, tile, reads, count, row, weights, multiply)
+                _rectify(b, tile, rectify)
+                for slots, place in zip(tile, rows_apart(b, out, out_bytes, tall), strict=True):
+                    for v, slot in enumerate(slots):
+                        keep(b, b.load(slot), b.add(place, INDEX(kept_bytes * v)))
+        return context.get_dummy_value()
+
+    return types.void(like, target, *[types.intp] * 12), emit
+
+
+def _started(b: Builder, starts: list[ir.Value], bias: ir.Value, columns: int) -> Tile:
+    tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place, columns)] for place in starts])
+    with b.if_then(b.icmp_signed("!=", bias, INDEX(0))):
+        biases = [load(b, at) for at in side_by_side(b, bias, columns)]
+        for slots in tile:
+            for slot, each in zip(slots, biases, strict=True):
+                b.store(b.fadd(b.load(slot), each), slot)
+    return tile
+
+
+def _add_reads(
+    b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, row: ir.Value, weights: ir.Value, multiply: Multiply
+) -> None:
+    at_weights = cgutils.alloca_once(b, INDEX)
+    b.store(weights, at_weights)
+    with cgutils.for_range(b, count) as loop:
+        triple = b.inttoptr(b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer())
+        first, stride, words = (b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE))
+        left = rows_apart(b, b.add(first, b.mul(row, stride)), stride, len(tile))
+        here = b.load(at_weights)
+        columns = side_by_side(b, here, len(tile[0]))
+        add_product(b, tile, left, words, columns, INDEX(PANEL_BYTES), multiply=multiply)
+        b.store(b.add(here, b.mul(words, INDEX(PANEL_BYTES))), at_weights)
+
+
+def _rectify(b: Builder, tile: Tile, asked: ir.Value) -> None:
+    with b.if_then(b.icmp_signed("!=", asked, INDEX(0))):
+        for slots in tile:
+            for slot in slots:
+                b.store(relu(b, b.load(slot)), slot)
+
+
+@njit(**LEAN)
+def multiply_rows(
+    like, target, reads, count, bias, start, start_bytes, weights, panel_bytes, vectors, out, out_bytes, rectify
+):
+    """out = bias + start + reads @ weights for `count` rows and `vectors` of 16 columns, rectified if asked.
+
+    bias, start, weights and out are addresses. start_bytes 0 makes `start` one row for all; start and out may be the
+    same rows. out holds numbers of the type of the array `target`.
+    """
+    for vector in range(0, vectors, VECTORS):
+        across, panel = vector * VECTOR_BYTES, weights + vector // VECTORS * panel_bytes
+        row = 0
+        while row < count:
+            rows = TALL if count - row >= TALL else 4 if count - row >= 4 else 1
+            _add_tile(
+                like,
+                target,
+                rows,
+                min(VECTORS, vectors - vector),
+                reads.ctypes.data,
+                len(reads),
+                row,
+                bias + across if bias else bias,
+                start + row * start_bytes + across,
+                start_bytes,
+                panel,
+                out + row * out_bytes + vector * LANES * target.itemsize,
+                out_bytes,
+                rectify,
+            )
+            row += rows
+
+
+@intrinsic
+def _add_outer_tile(_typing, like, rows, columns, left, left_bytes, right, right_bytes, count, out, out_bytes):
+    """out (8 or 1 x up to 32) += left (count x 8 or 1) transposed @ right (count x up to 32)."""
+    multiply = multiplies(like)
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        _, rows, columns, left, left_bytes, right, right_bytes, count, out, out_bytes = arguments
+        for tall, wide in ((tall, wide) for tall in (TALL, 1) for wide in range(VECTORS, 0, -1)):
+            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+            with b.if_then(b.and_(is_tall, is_wide)):
+                places = rows_apart(b, out, out_bytes, tall)
+                tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place, wide)] for place in places])
+                across = rows_apart(b, left, INDEX(FLOAT_BYTES), tall)
+                below = side_by_side(b, right, wide)
+                add_product(b, tile, across, count, below, right_bytes, step=left_bytes, multiply=multiply)
+                for slots, place in zip(tile, places, strict=True):
+                    for slot, at in zip(slots, side_by_side(b, place, wide), strict=True):
+                        store(b, b.load(slot), at)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 9), emit
+
+
+@njit(**LEAN)
+def add_outer(like, left, left_bytes, inputs, right, right_bytes, vectors, count, out, out_bytes):
+    """out (inputs x columns) += left (count x inputs) transposed @ right (count x columns), all addresses.
+
+    One input, or left and out have room for a multiple of 8. For bf16, count counts pairs of rows as `pair_rows` makes
+    them.
+    """
+    tall = TALL if inputs > 1 else 1
+    for first in range(0, count, BLOCK):
+        for vector in range(0, vectors, VECTORS):
+            across = vector * VECTOR_BYTES
+            for feature in range(0, inputs, tall):
+                _add_outer_tile(
+                    like,
+                    tall,
+                    min(VECTORS, vectors - vector),
+                    left + first * left_bytes + feature * FLOAT_BYTES,
+                    left_bytes,
+                    right + first * right_bytes + across,
+                    right_bytes,
+                    min(BLOCK, count - first),
+                    out + feature * out_bytes + across,
+                    out_bytes,
+                )
+
+
+@intrinsic
+def _pair_vectors(_typing, upper, lower, vectors, out):
+    """Two rows of bf16 numbers, 16 * vectors each, one from each in turn."""
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        upper, lower, vectors, out = arguments
+        both = [i // 2 + i % 2 * LANES for i in range(2 * LANES)]
+        order, pair = (
+            ir.Constant(ir.VectorType(ir.IntType(32), 2 * LANES), both),
+            ir.VectorType(ir.IntType(16), 2 * LANES),
+        )
+        with cgutils.for_range(b, vectors) as loop:
+            across = b.mul(loop.index, INDEX(VECTOR_BYTES // 2))
+            halves = [b.load(b.inttoptr(b.add(row, across), HALVES.as_pointer()), align=2) for row in (upper, lower)]
+            place = b.add(out, b.mul(loop.index, INDEX(VECTOR_BYTES)))
+            b.store(b.shuffle_vector(*halves, order), b.inttoptr(place, pair.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), emit
+
+
+@njit(**LEAN)
+def pair_rows(rows, row_bytes, count, vectors, out, out_bytes):
+    """bf16 (count, F) at the address `rows` -> pairs of rows (count / 2, F, 2) at `out`; F = 16 * vectors."""
+    for pair in range(count // 2):
+        upper = rows + 2 * pair * row_bytes
+        _pair_vectors(upper, upper + row_bytes, vectors, out + pair * out_bytes)
+
+
+@njit(**LEAN)
+def fill_read(reads, k, base, row, row_bytes, words):
+    """Entry k of a table of reads: `words` of the rows, `row_bytes` apart, from row `row` of the map at `base` on."""
+    reads[k, 0], reads[k, 1], reads[k, 2] = base + row * row_bytes, row_bytes, words
+
+
+@njit(nogil=True, cache=KEEP)
+def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
+    """out[m] = bias + start[m] + sum over k of x[m + steps[k]] @ weights of k, for rows first <= m < last.
+
+    x (M, I) and weights (panels, len(steps) * words of I, 32) are float32 or bf16, out (M, O) too, rectified if asked;
+    bias (O,) and start (M, O) float32, start without rows for none. spans (panels, 2): the first and the last word but
+    one that the columns of a panel read. O is a multiple of 16, and rows of x have room for whole words.
+    """
+    reads = np.empty((len(steps), TRIPLE), np.int64)
+    at_bias, at_start, start_bytes = address(bias), address(start), start.strides[0]
+    if len(start) == 0:
+        at_bias, at_start, start_bytes = 0, at_bias, 0
+    for chunk in range(first, last, CHUNK):
+        for panel in range(len(weights)):
+            begin, end = spans[panel]
+            column = panel * PANEL
+            vectors = min(PANEL, out.shape[1] - column) // LANES
+            for k in range(len(steps)):
+                at, bytes_ = address(x) + begin * FLOAT_BYTES, x.strides[0]
+                fill_read(reads, k, at, chunk + steps[k], bytes_, end - begin)
+            at_weights = address(weights) + panel * weights.strides[0] + begin * PANEL_BYTES
+            across = column * FLOAT_BYTES
+            multiply_rows(
+                weights,
+                out,
+                reads,
+                min(CHUNK, last - chunk),
+                at_bias + across if at_bias else at_bias,
+                at_start + chunk * start_bytes + across,
+                start_bytes,
+                at_weights,
+                0,
+                vectors,
+                address(out) + chunk * out.strides[0] + column * out.itemsize,
+                out.strides[0],
+                rectify,
+            )
+
+
+@njit(nogil=True, cache=KEEP)
+def add_weight_gradient(x, steps, d_out, spans, d_weights, d_bias, first, last):
+    """d_weights[k] += x[m + steps[k]] transposed @ d_out[m], and d_bias (O,) += d_out[m], for first <= m < last.
+
+    x and d_out (M, ...) are of one type; d_weights (len(steps), I, O) and d_bias float32. spans (panels, 2): features,
+    where those of `affine` are words. O is a multiple of 16, and I too or x and d_weights have room for it. For bf16
+    the number of rows is even.
+    """
+    inputs, columns = x.shape[1], d_out.shape[1]
+    is_paired = x.itemsize != FLOAT_BYTES
+    vectors = (inputs + LANES - 1) // LANES
+    pairs = np.empty((BLOCK, vectors * LANES + columns + 2 * APART), np.uint32)
+    ones = np.full(1, 0x3F803F80 if is_paired else 0x3F800000, np.uint32)
+    for block in range(first, last, 2 * BLOCK):
+        count = below = min(2 * BLOCK, last - block)
+        right, right_bytes = address(d_out) + block * d_out.strides[0], d_out.strides[0]
+        if is_paired:
+            at_right = address(pairs) + (vectors * LANES + APART) * FLOAT_BYTES
+            pair_rows(right, right_bytes, count, columns // LANES, at_right, pairs.strides[0])
+            right, right_bytes, below = at_right, pairs.strides[0], count // 2
+        for k in range(len(steps)):
+            left, left_bytes = address(x) + (block + steps[k]) * x.strides[0], x.strides[0]
+            if is_paired:
+                pair_rows(left, left_bytes, count, vectors, address(pairs), pairs.strides[0])
+                left, left_bytes = address(pairs), pairs.strides[0]
+            for panel in range(len(spans)):
+                begin, end = spans[panel, 0] // TALL * TALL, spans[panel, 1]
+                across = panel * PANEL * FLOAT_BYTES
+                add_outer(
+                    x,
+                    left + begin * FLOAT_BYTES,
+                    left_bytes,
+                    max(end - begin, 2),
+                    right + across,
+                    right_bytes,
+                    min(PANEL, columns - panel * PANEL) // LANES,
+                    below,
+                    address(d_weights) + k * d_weights.strides[0] + begin * d_weights.strides[1] + across,
+                    d_weights.strides[1],
+                )
+        add_outer(x, address(ones), 0, 1, right, right_bytes, columns // LANES, below, address(d_bias), 0)

@@ -1,0 +1,60 @@
+"""The end of the head: nats of every variable, without the logits ever being in memory (compiled/head_nats.py)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model_core.compiled.head_nats import head_gradients, head_nats
+from model_core.compiled.vector_code import LANES
+from model_core.fused.panels import bits, panels
+from model_core.fused.products import Bounds, bounds_of, readers_of, reads_of, room, roomy
+from model_core.layers.head import Head
+
+
+def takes(head: Head) -> bool:
+    """Does each variable have a whole number of vectors of logits?"""
+    return head.values % LANES == 0
+
+
+def nats_of_head(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """-ln p of values (M, C), int64, from what the head's last 1x1 reads, (M, head), by products of dtype: (M, C)."""
+    conv = head.output
+    return _Nats.apply(wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype)  # type: ignore[no-any-return]
+
+
+class _Nats(torch.autograd.Function):
+    """wide (M, I), weight (C * V, I, 1, 1), bias (C * V,), values (M, C) -> nats (M, C), float32."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, wide: Tensor, weight: Tensor, bias: Tensor, values: Tensor, bounds: Bounds, dtype: torch.dtype
+    ) -> Tensor:
+        wide, weight = roomy(wide.to(dtype)), weight[:, :, 0, 0]
+        (M, C), O = values.shape, len(weight)  # noqa: E741
+        nats, slopes = torch.empty(M, C), torch.empty(M if any(ctx.needs_input_grad) else 0, O)
+        spans = reads_of(bounds, O, 4 // wide.element_size())
+        arrays = bits(wide), panels(weight.t(), dtype), spans, bits(bias), bits(values)
+        head_nats(*arrays, O // C, bits(nats), bits(slopes))
+        ctx.save_for_backward(wide, weight, slopes)
+        ctx.bounds = bounds
+        return nats
+
+    @staticmethod
+    def backward(ctx: Any, d_nats: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        wide, weight, slopes = ctx.saved_tensors
+        O, I = weight.shape  # noqa: E741
+        d_wide = wide.new_empty(len(wide), room(I))
+        d_weight, d_bias = torch.zeros(1, room(I), O), torch.zeros(O)
+        head_gradients(
+            bits(wide),
+            bits(slopes),
+            bits(d_nats.contiguous()),
+            panels(weight, wide.dtype),
+            readers_of(ctx.bounds, I, O, 4 // wide.element_size()),
+            reads_of(ctx.bounds, O),
+            bits(d_wide),
+            bits(d_weight),
+            bits(d_bias),
+        )
+        return d_wide[:, :I], d_weight[0, :I].t()[:, :, None, None], d_bias, None, None, None
