@@ -39,7 +39,7 @@ def typed(count: int, rng: np.random.Generator) -> Images:
 def _typed(digit: str, rng: np.random.Generator) -> NDArray[np.int64]:
     picture = Image.new("L", (28, 28))
     font = ImageFont.load_default(size=int(rng.integers(20, 27)))
-    place = 14 + rng.integers(-1, 2), 14 + rng.integers(-1, 2)
+    place = float(14 + rng.integers(-1, 2)), float(14 + rng.integers(-1, 2))
     ImageDraw.Draw(picture).text(place, digit, fill=255, font=font, anchor="mm")
     turned = picture.rotate(float(rng.uniform(-15, 15)), Image.Resampling.BILINEAR)
     return (np.asarray(turned) > 127).astype(np.int64)

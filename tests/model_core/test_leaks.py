@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from model_core import load_model, model_names, untrained
 from model_core.errors import ModelError
 from model_core.fused import diagonal_bilstm as fused
+from model_core.fused.canvas import Canvas
 from model_core.kinds import KINDS
 from model_core.measures.leaks import require_causal
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
@@ -84,7 +87,12 @@ def test_both_stages_of_a_multi_scale_network_are_looked_at(stage: str) -> None:
 
 def test_a_leak_of_the_fused_pass_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The right-to-left map of the Diagonal BiLSTM must be moved down by one row (section 3.2)."""
-    monkeypatch.setattr(fused, "_add_shifted_down", lambda left, right, height, width: left + right)
+
+    def not_moved(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
+        row = canvas.row * canvas.batch
+        return left + functional.pad(right[row : canvas.height * row], (0, 0, row, row))
+
+    monkeypatch.setattr(fused, "_add_shifted_down", not_moved)
     with pytest.raises(ModelError, match=r"the logits of \(y 0, .* moved when .* changed \(fused pass\)"):
         require_causal(network("diagonal-bilstm"))
 
