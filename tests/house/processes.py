@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -15,6 +16,16 @@ def eventually(condition: Callable[[], bool], limit_s: float = 10.0) -> bool:
             return True
         time.sleep(0.02)
     return condition()
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """The command line of each child, by its process id. Linux only."""
+    found: dict[int, str] = {}
+    with suppress(OSError):  # it may have ended a moment ago
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(OSError):
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
 
 
 def is_alive(pid: int) -> bool:
