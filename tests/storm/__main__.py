@@ -22,7 +22,10 @@ from tests.storm.sitting import Storm, any_fault, sit
 from tests.storm.wishes import save_models
 
 SITTING_S = 600.0
-"""Then all begins anew, with Redis as a child of `pixelrnn up` and as a service of its own by turns."""
+"""Then all begins anew."""
+
+EMBEDDED = 1 / 3
+"""Of the sittings: Redis is a child of `pixelrnn up`, and no service of its own."""
 
 
 def main() -> int:
@@ -46,15 +49,13 @@ async def _storm(counts: Counts, hours: float, cores: float) -> None:
     folder = Path(tempfile.mkdtemp(prefix="pixelrnn-storm-"))
     save_models(folder / "models")
     storm = Storm(counts, folder / "models", cores)
-    apart = random.random() < 0.5
     while counts.hours < hours and not told.is_set():
         place = folder / time.strftime("%d-%H.%M.%S")
         before = harm(counts)
         is_over = _when_over(told, min(SITTING_S, 3600 * (hours - counts.hours)))
-        await sit(storm, place, apart, any_fault(), is_over)
+        await sit(storm, place, random.random() > EMBEDDED, any_fault(), is_over)
         if harm(counts) == before:  # else its logs are of interest
             shutil.rmtree(place)
-        apart = not apart
     print(f"logs of sittings in which harm came to a job: {sorted(folder.glob('*-*/logs'))}")
 
 
