@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def eventually(condition: Callable[[], bool], limit_s: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], limit_s: float = 10.0, look_s: float = 0.02) -> bool:
     """Whether the condition comes to hold within the limit."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(look_s)
     return condition()
 
 

@@ -50,7 +50,8 @@ class Up:
 
     def wait_until_ready(self) -> None:
         """Until all models are."""
-        assert eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S), self.output()
+        is_warm = eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S, look_s=0.2)
+        assert is_warm, self.output()
 
     def _is_compiling(self) -> bool:
         return any(model["compiling"] for model in self.get("/models")["models"])

@@ -101,6 +101,10 @@ class Books:
         """Those that the job has seen so far."""
         return [fault for fault in self._faults if fault.over > life.began]
 
+    def oldest_s(self) -> float:
+        """For how long the oldest job is under way."""
+        return time.monotonic() - min((life.began for life in self.under_way), default=math.inf)
+
     def end(self, life: Life, findings: Iterable[Finding]) -> None:
         """The job is judged."""
         verdicts = {finding.verdict for finding in findings}

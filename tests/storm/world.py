@@ -109,8 +109,11 @@ class World:
             self._standing = {}
             self._deaths.clear()
         now = self.up.processes()
-        for pid in self._standing.keys() - now.keys():
-            self._note_death(pid, self._standing[pid])
+        for pid, name in self._standing.items():
+            if pid not in now and is_alive(pid):
+                now[pid] = name  # at the moment in which it becomes another program it has no command line
+            elif pid not in now:
+                self._note_death(pid, name)
         self._standing = now
 
     def _note_death(self, pid: int, name: str) -> None:
