@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 
-from pixelrnn.client import AsyncClient, calls
+from pixelrnn.client import AsyncClient, calls, patience
 from pixelrnn.client.asynchronous import AsyncJob
 from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError
 from tests.storm.counts import Books, Life
@@ -23,7 +23,8 @@ PATIENCE_S = 300.0
 
 MOST_UNDER_WAY = 100
 CLIENTS = 4
-TRIES = 200
+TRIES = 1000
+patience._LONGEST_PAUSE_S = 2.0  # not half a minute: the next fault is not long in coming
 LOOK_AGAIN_S = 0.5
 
 
@@ -32,7 +33,7 @@ class Mix:
     """Jobs a second, and of these which part is canceled, is read over many connections, is read twice, is polled and
     not read, is deleted at the end."""
 
-    per_s: float = 2.5
+    per_s: float = 1.2
     canceled: float = 0.12
     hopping: float = 0.3
     twice: float = 0.2

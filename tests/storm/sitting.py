@@ -20,7 +20,8 @@ AT_ONCE = 4
 """Faults that are under way together."""
 LONGEST_GAP_S = 1.0
 CALM_AFTER_S = 30.0
-"""No fault comes while a job is under way for longer: it shall end in spite of faults, but needs a moment to do so."""
+"""Nothing is killed or stopped while a job is under way for longer: it shall end in spite of faults, but needs a moment
+to do so."""
 
 
 @dataclass
@@ -74,8 +75,10 @@ async def _blow(
     for wanted in faults:
         kind = None
         while kind is None and not is_over():
-            if books.oldest_s() < CALM_AFTER_S:
-                kind = _one_of([wanted] if wanted else KINDS, world, under_way, rng)
+            kinds = [wanted] if wanted else KINDS
+            if books.oldest_s() > CALM_AFTER_S:
+                kinds = [kind for kind in kinds if not kind.parts]
+            kind = _one_of(kinds, world, under_way, rng)
             if kind is not None:
                 under_way[asyncio.create_task(_happen(kind, world, books, rng))] = kind
             await asyncio.sleep(rng.uniform(0, LONGEST_GAP_S))
