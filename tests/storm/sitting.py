@@ -16,8 +16,8 @@ from tests.storm.faults import KINDS, Kind
 from tests.storm.load import Load, Mix
 from tests.storm.world import World
 
-AT_ONCE = 4
-"""Faults that are under way together."""
+AT_ONCE = 3
+"""Faults of processes that are under way together; and as many of the wire."""
 LONGEST_GAP_S = 1.0
 CALM_AFTER_S = 30.0
 """Nothing is killed or stopped while a job is under way for longer: it shall end in spite of faults, but needs a moment
@@ -96,8 +96,10 @@ def _one_of(
 ) -> Kind | None:
     """A fault that may come now, if any."""
     busy = {part for kind in under_way.values() for part in kind.parts}
-    possible = [kind for kind in kinds if kind.is_possible(world, busy)]
-    if not possible or len(under_way) >= AT_ONCE:
+    of_processes = sum(bool(kind.parts) for kind in under_way.values())
+    full = of_processes >= AT_ONCE, len(under_way) - of_processes >= AT_ONCE  # a process takes long to be back
+    possible = [kind for kind in kinds if kind.is_possible(world, busy) and not full[not kind.parts]]
+    if not possible:
         return None
     return rng.choices(possible, [kind.weight for kind in possible])[0]
 
