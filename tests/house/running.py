@@ -15,7 +15,7 @@ from typing import Any, Self
 from pixelrnn.up import is_ready
 from tests.house.processes import children_of, eventually
 
-ENGINE = "worker.engine.process"
+ENGINE = "worker.engine."
 PORT = "{port}"
 READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""

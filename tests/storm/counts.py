@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import beta
-
 from tests.storm.judge import HARMS, Finding, Verdict
 from tests.storm.wishes import Wish
 
@@ -134,8 +132,19 @@ class Books:
 
 def bound(faults: int, harmed: int) -> float:
     """The probability that such a fault does harm is less than this, with CONFIDENCE (Clopper and Pearson); where none
-    did, 3 / faults."""
-    return float(beta.ppf(CONFIDENCE, harmed + 1, faults - harmed)) if faults > harmed else 1.0
+    did, about 3 / faults."""
+    low, high = 0.0, 1.0
+    while faults and high - low > high / 1000:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _at_most(harmed, faults, middle) > 1 - CONFIDENCE else (low, middle)
+    return high
+
+
+def _at_most(harmed: int, faults: int, probability: float) -> float:
+    """The probability of so few harmed."""
+    ways = [math.lgamma(faults + 1) - math.lgamma(i + 1) - math.lgamma(faults - i + 1) for i in range(harmed + 1)]
+    odds = math.log(probability), math.log1p(-probability)
+    return sum(math.exp(way + i * odds[0] + (faults - i) * odds[1]) for i, way in enumerate(ways))
 
 
 def table(counts: Counts) -> str:

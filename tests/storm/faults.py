@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.proxy import Mishap, Trouble
-from tests.storm.world import World, send
+from tests.storm.world import NothingToStrikeError, World, send
 
 SCRIPTS = (b"EVAL", b"MULTI")
 """In commands that change something."""
@@ -58,8 +58,7 @@ def stopping(part: str, longest_s: float) -> Act:
     async def act(world: World, rng: random.Random) -> None:
         pid = world.strike(part, signal.SIGSTOP, rng)
         await asyncio.sleep(0.5 * (longest_s / 0.5) ** rng.random())
-        if pid is not None:
-            send(pid, signal.SIGCONT)
+        send(pid, signal.SIGCONT)
         await world.back()
 
     return act
@@ -74,6 +73,8 @@ def on_the_wire(mishap: Mishap) -> Act:
             async with asyncio.timeout(MET_S):
                 await trouble.met.wait()
             await asyncio.sleep(seconds)
+        except TimeoutError:
+            raise NothingToStrikeError("the wire") from None
         finally:
             world.proxy.drop(trouble)
 

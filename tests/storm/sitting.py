@@ -14,7 +14,7 @@ import psutil
 from tests.storm.counts import Books, Counts, Fault
 from tests.storm.faults import KINDS, Kind
 from tests.storm.load import Load, Mix
-from tests.storm.world import World
+from tests.storm.world import NothingToStrikeError, World
 
 AT_ONCE = 3
 """Faults of processes that are under way together; and as many of the wire."""
@@ -109,7 +109,7 @@ async def _happen(kind: Kind, world: World, books: Books, rng: random.Random) ->
     books.fault(fault)
     try:
         await kind.act(world, rng)
-    except TimeoutError:
+    except NothingToStrikeError:
         books.drop(fault)
     else:
         books.over(fault)

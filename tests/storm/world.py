@@ -39,6 +39,10 @@ SETTINGS = {
 }
 
 
+class NothingToStrikeError(Exception):
+    """The fault cannot come to pass now."""
+
+
 class World:
     """`apart`: Redis is a service of its own and stands behind a proxy; else it is a child of `pixelrnn up`.
     on_exit: is told what ended though nobody had touched it."""
@@ -138,18 +142,21 @@ class World:
             return [self._service.process.pid]
         return [pid for pid, name in self.up.processes().items() if name == part]
 
+    def _one(self, part: str, rng: random.Random | None = None) -> int:
+        if pids := self.pids(part):
+            return rng.choice(pids) if rng else pids[0]
+        raise NothingToStrikeError(part)
+
     def may_die(self, part: str, times: int = 1) -> bool:
         """Whether it has died so seldom of late that so many deaths more do not end `pixelrnn up`."""
         part = "worker" if part == "engine" else part
         recent = [at for at in self._deaths.get(part, ()) if time.monotonic() - at < IN_S + 1]
         return len(recent) + times <= MAY_DIE
 
-    def strike(self, part: str, number: signal.Signals, rng: random.Random) -> int | None:
-        """Send a signal to one of those that there are; it, and what ends with it, may end then."""
-        pids = self.pids(part)
-        if not pids:
-            return None
-        pid = rng.choice(pids)
+    def strike(self, part: str, number: signal.Signals, rng: random.Random) -> int:
+        """Send a signal to one of those that there are; it, and what ends with it, may end then. Raises
+        NothingToStrikeError where there is none."""
+        pid = self._one(part, rng)
         if part == "engine":  # when it hangs, or is gone, its worker ends
             self._struck.add(self.up.engines().get(pid, pid))
         elif number != signal.SIGSTOP:
@@ -173,7 +180,7 @@ class World:
 
     def keep_copy(self) -> None:
         """Of Redis's data as they are now."""
-        (pid,) = self.pids("server")
+        pid = self._one("server")
         shutil.rmtree(self._copy, ignore_errors=True)
         send(pid, signal.SIGSTOP)
         shutil.copytree(self._data, self._copy)
@@ -188,7 +195,7 @@ class World:
     @contextlib.contextmanager
     def _without_redis(self) -> Iterator[None]:
         """It is killed, and nobody starts it again meanwhile."""
-        (pid,) = self.pids("server")
+        pid = self._one("server")
         self._struck.add(pid)
         send(self.up.process.pid, signal.SIGSTOP)
         send(pid, signal.SIGKILL)
