@@ -37,6 +37,7 @@ _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
 _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
+_FORGET = load("app", "forget")
 _FLEET = load("app", "fleet")
 
 
@@ -198,10 +199,10 @@ class Store:
                 await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
         return result.decode()
 
-    async def delete(self, job_id: str) -> None:
-        """Forget a job that has ended; its tombstone stays."""
+    async def delete(self, job_id: str) -> bool:
+        """Forget a job that has ended; its tombstone stays. False for one that has not."""
         async with self._within_budget():
-            await self._redis.delete(keys.job(job_id), keys.events(job_id), keys.image(job_id))
+            return bool(await self._eval(_FORGET, [keys.job(job_id), keys.events(job_id), keys.image(job_id)], []))
 
     async def entries(self, job_id: str) -> list[Entry]:
         """All that the job's stream says so far."""

@@ -46,25 +46,19 @@ def redis_url(redis_server: str) -> str:
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models directory: `tiny-cnn` and `tiny-diagonal` (binary, 6 x 5), `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
-    from model_core import save_model, untrained
+    from tests.tiny_models import save_tiny_models
 
     directory = tmp_path_factory.mktemp("models")
-    small = {"layers": 2, "hidden": 5, "head": 8}
-    save_model(untrained("mnist-pixelcnn", seed=1, height=6, width=5, **small), directory / "tiny-cnn")
-    save_model(untrained("mnist-diagonal-bilstm", seed=2, height=6, width=5, **small), directory / "tiny-diagonal")
-    rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
-    save_model(untrained("mnist-pixelcnn", seed=3, **rgb, **small), directory / "tiny-rgb")
+    save_tiny_models(directory)
     return directory
 
 
 @pytest.fixture(scope="session")
 def all_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`models_dir`, and `tiny-scales`: 4 values, 3 colours, from 3 x 2 to 6 x 4."""
-    from model_core import save_model, untrained
+    from tests.tiny_models import save_tiny_scales
 
     directory = tmp_path_factory.mktemp("all") / "models"
     shutil.copytree(models_dir, directory)
-    sizes = {"layers": 1, "hidden": 6, "head": 8, "small_layers": 1, "small_hidden": 6, "conditioning": 4}
-    shape = {"height": 6, "width": 4, "factor": 2, "channels": 3, "values": 4}
-    save_model(untrained("cifar10-multi-scale", seed=4, **sizes, **shape), directory / "tiny-scales")
+    save_tiny_scales(directory)
     return directory

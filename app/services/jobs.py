@@ -55,10 +55,9 @@ class Jobs:
 
     async def delete(self, job_id: str, owner: str) -> None:
         """Forget a job that has ended. Raises ActiveJobError for one that has not, and as `view`."""
-        record = await self.record(job_id, owner)
-        if not record.status.is_terminal:
-            raise ActiveJobError(f"the job is {record.status}: cancel it first, with POST to its address and /cancel")
-        await self._store.delete(job_id)
+        await self.record(job_id, owner)
+        if not await self._store.delete(job_id):
+            raise ActiveJobError("the job has not ended: cancel it first, with POST to its address and /cancel")
 
     async def page(
         self, owner: str, status: JobStatus | None, kind: JobKind | None, limit: int, cursor: str | None

@@ -11,7 +11,7 @@ from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
-from tests.lost_replies import losing_replies_to
+from tests.proxy import losing_replies_to
 from worker.contract import scripts
 
 

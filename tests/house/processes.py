@@ -4,17 +4,28 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
-def eventually(condition: Callable[[], bool], limit_s: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], limit_s: float = 10.0, look_s: float = 0.02) -> bool:
     """Whether the condition comes to hold within the limit."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(look_s)
     return condition()
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """The command line of each child, by its process id. Linux only."""
+    found: dict[int, str] = {}
+    with suppress(OSError):  # it may have ended a moment ago
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(OSError):
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
 
 
 def is_alive(pid: int) -> bool:

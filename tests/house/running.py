@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from pixelrnn.up import is_ready
-from tests.house.processes import eventually
+from tests.house.processes import children_of, eventually
 
+ENGINE = "worker.engine."
 PORT = "{port}"
 READY_LIMIT_S = 300.0
 """On a busy machine that compiles everything for the first time."""
@@ -39,12 +40,18 @@ class Up:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        words = [word.replace(PORT, str(self.port)) for word in command]
-        self.process = subprocess.Popen(words, cwd=directory, stderr=subprocess.PIPE, text=True, env=environment)
+        self._words = [word.replace(PORT, str(self.port)) for word in command]
+        self._place = {"cwd": directory, "env": environment}
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Where the one before has ended."""
+        self.process = subprocess.Popen(self._words, stderr=subprocess.PIPE, text=True, **self._place)
 
     def wait_until_ready(self) -> None:
         """Until all models are."""
-        assert eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S), self.output()
+        is_warm = eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S, look_s=0.2)
+        assert is_warm, self.output()
 
     def _is_compiling(self) -> bool:
         return any(model["compiling"] for model in self.get("/models")["models"])
@@ -52,12 +59,13 @@ class Up:
     def processes(self) -> dict[int, str]:
         """What each child is, by its process id: server, worker or api."""
         names = {"valkey": "server", "worker.start": "worker", "pixelrnn api": "api"}
-        found = {}
-        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with suppress(OSError):  # it may have ended a moment ago
-                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                found |= {int(pid): name for word, name in names.items() if word in line}
-        return found
+        lines = children_of(self.process.pid)
+        return {pid: name for pid, line in lines.items() for word, name in names.items() if word in line}
+
+    def engines(self) -> dict[int, int]:
+        """The processes that draw: process id, and that of the worker."""
+        workers = [pid for pid, name in self.processes().items() if name == "worker"]
+        return {pid: worker for worker in workers for pid, line in children_of(worker).items() if ENGINE in line}
 
     def children(self) -> dict[str, int]:
         """Process ids by what they are: server, worker, api."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.life import page
 from tests.life.bugs import BUGS
+from tests.life.faults import Fault
 from tests.life.machine import live, replay
 from tests.life.world import BrokenPromiseError
 
@@ -14,6 +15,13 @@ CAUGHT = page.read()
 def test_promises_hold_whatever_goes_wrong(redis_url: str) -> None:
     """A fault at any command breaks none. `python -m tests.life --steps 10000` looks longer."""
     live(redis_url, LIVES, random=False)
+
+
+def test_cancel_leaves_the_entry_of_a_job_that_waits_again(redis_url: str) -> None:
+    """The server comes back with an older state between the two commands of a cancel, and the job goes on."""
+    older = {"fault": Fault.OLDER.value, "after": 0}
+    submit = ("submit", {"kind": "sample", "key": False})
+    replay(redis_url, [submit, ("save", {}), ("cancel", {"job": 0, **older}), ("settle_down", {})])
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.lost_replies import losing_replies_to
+from tests.proxy import losing_replies_to
 from worker.engine_link import RefusedError
 from worker.main import once_redis_answers
 from worker.process.redis_clients import connect

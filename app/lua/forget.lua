@@ -1,0 +1,7 @@
+--!include names
+-- A job that has ended is forgotten; its tombstone stays. KEYS: job, events, image.
+-- Returns 0, and leaves it, where it has not: Redis may have come back with an older state since that was looked at.
+local status = redis.call('HGET', KEYS[1], 'status')
+if status and not event_of[status] then return 0 end
+redis.call('DEL', unpack(KEYS))
+return 1

@@ -1,0 +1,227 @@
+"""Hands in jobs of every kind, whether earlier ones have ended or not; reads, leaves, comes back, cancels, deletes."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+
+from pixelrnn.client import AsyncClient, calls, patience
+from pixelrnn.client.asynchronous import AsyncJob
+from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError
+from tests.storm.counts import Books, Life
+from tests.storm.judge import ENDS, Account, Finding, Outcome, Seen, Verdict, judge
+from tests.storm.wishes import Wish, first_wishes, verifications
+
+PATIENCE_S = 300.0
+"""A job that has not ended so long after it was asked for is lost."""
+
+MOST_UNDER_WAY = 100
+CLIENTS = 4
+TRIES = 1000
+patience._LONGEST_PAUSE_S = 2.0  # not half a minute: the next fault is not long in coming
+LOOK_AGAIN_S = 0.5
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Jobs a second, and of these which part is canceled, is read over many connections, is read twice, is polled and
+    not read, is deleted at the end."""
+
+    per_s: float = 1.2
+    canceled: float = 0.12
+    hopping: float = 0.3
+    twice: float = 0.2
+    polled: float = 0.15
+    deleted: float = 0.1
+
+
+class Load:
+    """Jobs for the service at `url`. `say` receives a line for each harm."""
+
+    def __init__(self, url: str, books: Books, rng: random.Random, say: Callable[[str], None], mix: Mix) -> None:
+        self._books = books
+        self._rng = rng
+        self._say = say
+        self._mix = mix
+        self._clients = [AsyncClient(url, tries=TRIES) for _ in range(CLIENTS)]
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._ids: set[str] = set()
+        self.right: dict[Wish, Outcome] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._jobs:
+            task.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        for client in self._clients:
+            await client.close()
+
+    async def learn(self) -> None:
+        """What each wish comes to, undisturbed."""
+        client, wishes = self._clients[0], first_wishes()
+        jobs = [await client.start(wish.request()) for wish in wishes]
+        for wish, job in zip(wishes, jobs, strict=True):
+            await self._learn(wish, job)
+        samples = [job for job in jobs if job.state["kind"] == "sample"]
+        for wish in verifications([await job.image() for job in samples[:: len(samples) // 3]]):
+            await self._learn(wish, await client.start(wish.request()))
+
+    async def _learn(self, wish: Wish, job: AsyncJob) -> None:
+        seen = Seen()
+        await _look(self._clients[0], job, seen)
+        self.right[wish] = seen.outcome
+        self._ids.add(job.id)
+
+    async def blow(self) -> None:
+        """Until canceled. An open load: what comes does not wait for what was there."""
+        wishes = list(self.right)
+        while True:
+            await asyncio.sleep(self._rng.expovariate(self._mix.per_s))
+            if len(self._jobs) < MOST_UNDER_WAY:
+                task = asyncio.create_task(self._live(self._rng.choice(wishes)))
+                self._jobs.add(task)
+                task.add_done_callback(self._jobs.discard)
+
+    async def rest(self) -> None:
+        """Until every job has ended and is judged. Then no other jobs may be there."""
+        await asyncio.gather(*self._jobs)
+        async for job in self._clients[0].jobs():
+            if job.id not in self._ids:
+                life = self._books.begin(Wish(job.state["kind"], 0, lambda _: calls.get("")))
+                self._end(life, [Finding(Verdict.DOUBLED, f"nobody handed in {job.id}")], job.id)
+
+    async def _live(self, wish: Wish) -> None:
+        life, seen, job_id = self._books.begin(wish), Seen(), ""
+        client = self._rng.choice(self._clients)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                job = await client.start(wish.request())
+                job_id = job.id
+                self._ids.add(job.id)
+                seen.accepted = time.monotonic()
+                await self._attend(client, job, seen)
+                await _look(client, job, seen)
+                if self._rng.random() < self._mix.deleted:
+                    await _delete(job)
+        except (ServiceError, TimeoutError) as trouble:
+            seen.trouble = trouble
+        back = [fault for fault in self._books.during(life) if fault.turns_back]
+        forgotten = any(fault.forgets for fault in self._books.during(life)) or any(
+            seen.accepted is not None and fault.began < seen.accepted for fault in back
+        )
+        self._end(life, judge(seen, self.right[wish], forgotten, bool(back)), job_id)
+        self._books.counts.readers.update(readers=len(seen.accounts), events=sum(len(a.events) for a in seen.accounts))
+
+    def _end(self, life: Life, findings: list[Finding], job_id: str) -> None:
+        for finding in findings:
+            if finding.why:
+                faults = [
+                    f"{fault.kind} {time.monotonic() - fault.began:.1f} s ago" for fault in self._books.during(life)
+                ]
+                age_s = time.monotonic() - life.began
+                self._say(f"{finding.verdict}: {life.wish.kind} {job_id} ({age_s:.1f} s old), {finding.why}; {faults}")
+        self._books.end(life, findings)
+
+    async def _attend(self, client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
+        """Read it to its end, in one way or another, and perhaps cancel it meanwhile."""
+        mix, rng = self._mix, self._rng
+        if rng.random() < mix.polled:
+            ways = [_poll(job)]
+        else:
+            ways = [self._read(client, job, seen, is_hopping=rng.random() < mix.hopping)]
+        if rng.random() < mix.twice:
+            ways.append(self._read(client, job, seen, is_hopping=False, after_s=rng.uniform(0, 2)))
+        if rng.random() < mix.canceled:
+            ways.append(_cancel(job, rng.uniform(0, 1)))
+        await _all(ways)
+
+    async def _read(
+        self, client: AsyncClient, job: AsyncJob, seen: Seen, is_hopping: bool, after_s: float = 0.0
+    ) -> None:
+        """To the end. A hopping reader leaves after some rows, and comes back with the last id that it has."""
+        await asyncio.sleep(after_s)
+        account = Account()
+        while not account.has_ended:
+            leave_after = self._rng.randint(1, 6) if is_hopping else None
+            rows = client.follow(f"/jobs/{job.id}/events", account)
+            async with contextlib.aclosing(rows):
+                await _take(rows, leave_after)
+            await asyncio.sleep(self._rng.uniform(0, 0.2) if is_hopping else 0)
+        seen.accounts.append(account)
+
+
+async def _look(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
+    """At a job that has ended, from the beginning: its stream, its record, and what else it left. Again where Redis
+    came back meanwhile with an older state, in which it has not."""
+    while True:
+        record = Account()
+        await _take(client.follow(f"/jobs/{job.id}/events", record), None)
+        state = await job.refresh()
+        seen.record, seen.status, seen.rows_total = record, state["status"], state["rows_total"]
+        try:
+            if seen.status == Verdict.SUCCEEDED:
+                seen.rest = await _digest(client, job)
+            if seen.status in ENDS.values():
+                return
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+async def _take(rows: AsyncIterator[object], most: int | None) -> None:
+    taken = 0
+    async for _ in rows:
+        taken += 1
+        if taken == most:
+            return
+
+
+async def _poll(job: AsyncJob) -> None:
+    with contextlib.suppress(JobEndedError):
+        await job.wait()
+
+
+async def _cancel(job: AsyncJob, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    await job.cancel()
+
+
+async def _delete(job: AsyncJob) -> None:
+    """It may be gone, or be back at a time before its end, as the store may."""
+    try:
+        await job.delete()
+    except ApiError as error:
+        if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT):
+            raise
+
+
+async def _digest(client: AsyncClient, job: AsyncJob) -> str:
+    """Of what a job left beside its rows."""
+    result = job.state["result"]
+    assert result is not None
+    parts = [json.dumps(result, sort_keys=True).replace(job.id, "").encode()]
+    paths = ["image"] + [name for name in ("map", "marginals") if result.get(name)]
+    for path in paths:
+        address = f"/jobs/{job.id}/image" if path == "image" else str(result[path])
+        parts.append((await client.send(calls.get(address))).content)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+async def _all(ways: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All at once; the first trouble ends the others, and is raised as it is."""
+    tasks = [asyncio.create_task(way) for way in ways]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

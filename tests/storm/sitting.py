@@ -1,0 +1,140 @@
+"""A sitting: one stack on an empty directory, a load, and one fault after the other, some before the last is over."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.storm.counts import Books, Counts, Fault
+from tests.storm.faults import KINDS, Kind
+from tests.storm.load import Load, Mix
+from tests.storm.world import NothingToStrikeError, World
+
+AT_ONCE = 3
+"""Faults of processes that are under way together; and as many of the wire."""
+LONGEST_GAP_S = 1.0
+CALM_AFTER_S = 30.0
+"""Nothing is killed or stopped while a job is under way for longer: it shall end in spite of faults, but needs a moment
+to do so."""
+
+
+@dataclass
+class Storm:
+    """What is the same for all sittings. cores: how many processors it may keep busy, on average."""
+
+    counts: Counts
+    models: Path
+    cores: float = 1.0
+    rng: random.Random = field(default_factory=random.Random)
+    mix: Mix = field(default_factory=Mix)
+
+    def say(self, line: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+    def exited(self, what: str) -> None:
+        self.counts.unexpected_exits += 1
+        self.say(f"ended though nobody had touched it: {what}")
+
+
+async def sit(
+    storm: Storm, place: Path, apart: bool, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+) -> None:
+    """Until the faults are used up, or it is over. None among them: any that is possible."""
+    books = Books(storm.counts)
+    async with (
+        World(place, storm.models, apart, storm.exited) as world,
+        Load(world.url, books, storm.rng, storm.say, storm.mix) as load,
+    ):
+        await load.learn()
+        books.open()
+        blowing = asyncio.create_task(load.blow())
+        try:
+            await _blow(storm, world, books, faults, is_over)
+        finally:
+            blowing.cancel()
+        await load.rest()
+        books.settle()
+
+
+def any_fault() -> Iterator[None]:
+    while True:
+        yield None
+
+
+async def _blow(
+    storm: Storm, world: World, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+) -> None:
+    meter, rng = Meter(), storm.rng
+    under_way: dict[asyncio.Task[None], Kind] = {}
+    for wanted in faults:
+        kind = None
+        while kind is None and not is_over():
+            kinds = [wanted] if wanted else KINDS
+            if books.oldest_s() > CALM_AFTER_S:
+                kinds = [kind for kind in kinds if not kind.parts]
+            kind = _one_of(kinds, world, under_way, rng)
+            if kind is not None:
+                under_way[asyncio.create_task(_happen(kind, world, books, rng))] = kind
+            await asyncio.sleep(rng.uniform(0, LONGEST_GAP_S))
+            for task in [task for task in under_way if task.done()]:
+                del under_way[task]
+                await task  # raises what it raised
+        await meter.rest(storm.cores, is_over)
+        if is_over():
+            break
+    await asyncio.gather(*under_way)
+
+
+def _one_of(
+    kinds: Iterable[Kind], world: World, under_way: dict[asyncio.Task[None], Kind], rng: random.Random
+) -> Kind | None:
+    """A fault that may come now, if any."""
+    busy = {part for kind in under_way.values() for part in kind.parts}
+    of_processes = sum(bool(kind.parts) for kind in under_way.values())
+    full = of_processes >= AT_ONCE, len(under_way) - of_processes >= AT_ONCE  # a process takes long to be back
+    possible = [kind for kind in kinds if kind.is_possible(world, busy) and not full[not kind.parts]]
+    if not possible:
+        return None
+    return rng.choices(possible, [kind.weight for kind in possible])[0]
+
+
+async def _happen(kind: Kind, world: World, books: Books, rng: random.Random) -> None:
+    fault = Fault(kind.name, kind.forgets, kind.turns_back)
+    books.fault(fault)
+    try:
+        await kind.act(world, rng)
+    except NothingToStrikeError:
+        books.drop(fault)
+    else:
+        books.over(fault)
+
+
+class Meter:
+    """Processor seconds of this process and of all that it has started, as far as it has looked."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._seconds: dict[tuple[int, float], float] = {}
+        self._before_s = self._look()
+
+    def _look(self) -> float:
+        me = psutil.Process()
+        for process in [me, *me.children(recursive=True)]:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                self._seconds[process.pid, process.create_time()] = times.user + times.system
+        return sum(self._seconds.values())
+
+    async def rest(self, cores: float, is_over: Callable[[], bool]) -> None:
+        """Until no more than so many processors were kept busy, on average, or until it is over."""
+        while not is_over():
+            spent_s, passed_s = self._look() - self._before_s, time.monotonic() - self._began
+            if spent_s <= cores * passed_s:
+                return
+            await asyncio.sleep(min(2.0, spent_s / cores - passed_s))

@@ -1,0 +1,84 @@
+"""The jobs that are asked for: of every kind, small, and each the same whenever it is asked for again."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from pixelrnn.client.calls import Call, Picture, form, sample
+from tests.tiny_models import save_tiny_models, save_tiny_scales
+
+SEEDS = range(3)
+
+
+@dataclass(frozen=True)
+class Wish:
+    kind: str
+    """What kind of job it is, in words."""
+    seed: int
+    call: Callable[[int], Call]
+    """The request, with an `Idempotency-Key` of its own."""
+
+    def request(self) -> Call:
+        return self.call(self.seed)
+
+
+def save_models(directory: Path) -> None:
+    """The models that the wishes name."""
+    save_tiny_models(directory)
+    save_tiny_scales(directory)
+
+
+def first_wishes() -> list[Wish]:
+    """All but those that need a picture from the service."""
+    kinds: dict[str, Callable[[int], Call]] = {
+        "sample, Diagonal BiLSTM": lambda seed: sample(model="tiny-diagonal", n=6, seed=seed),
+        "sample, colour": lambda seed: sample(model="tiny-rgb", n=3, seed=seed),
+        "sample, Multi-Scale": lambda seed: sample(model="tiny-scales", n=2, seed=seed),
+        "complete, clamp": lambda seed: _complete(seed, _HOLE, n=6, method="clamp"),
+        "complete, exact": lambda seed: _complete(seed, _LOWER, n=4, method="posterior", rank=True),
+        "complete, particles": lambda seed: _complete(seed, _HOLE, n=2, method="posterior", particles=4),
+        "complete, sweeps": lambda seed: _complete(seed, _HOLE, n=2, method="posterior", particles=4, sweeps=1),
+        "upsample": lambda seed: form(
+            "/upsample", {"image": _picture(2, 3, seed)}, model="tiny-scales", n=2, seed=seed
+        ),
+        "score": lambda seed: form("/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=1, y=2),
+        "score, Multi-Scale": lambda seed: form("/score", {"image": _picture(4, 6, seed)}, model="tiny-scales"),
+    }
+    return [Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS]
+
+
+def verifications(pictures: list[bytes]) -> list[Wish]:
+    """Of samples that the service drew."""
+    return [
+        Wish("verify", number, lambda number: form("/verify", {"image": pictures[number]}))
+        for number in range(len(pictures))
+    ]
+
+
+_HOLE = [(x, y) for y in (1, 2, 3) for x in (1, 2, 3)]
+"""Of a picture 5 wide and 6 high: given pixels lie on all its sides."""
+_LOWER = [(x, y) for y in (3, 4, 5) for x in range(5)]
+
+
+def _complete(seed: int, hole: list[tuple[int, int]], **how: object) -> Call:
+    mask = Image.new("L", (5, 6))
+    for place in hole:
+        mask.putpixel(place, 255)
+    pictures: dict[str, Picture | None] = {"image": _picture(5, 6, seed), "mask": _png(mask)}
+    return form("/complete", pictures, model="tiny-cnn", seed=seed, **how)
+
+
+def _picture(width: int, height: int, seed: int) -> bytes:
+    """Colours without order, always the same."""
+    return _png(
+        Image.frombytes("RGB", (width, height), bytes(seed * 89 + i * i * 31 & 255 for i in range(3 * width * height)))
+    )
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

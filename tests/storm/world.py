@@ -1,0 +1,219 @@
+"""The processes of the storm, and what starts them again: a real Redis, a proxy before it, a real `pixelrnn up`."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+from pixelrnn import embedded
+from pixelrnn.up import is_ready
+from tests.house.processes import is_alive
+from tests.house.running import Up
+from tests.proxy import Proxy
+
+WORKERS = 2
+DISK = "192m"
+MAY_DIE = 4
+IN_S = 60.0
+"""A child that dies a fifth time within so many seconds ends `pixelrnn up`."""
+
+BACK_LIMIT_S = 180.0
+"""After this long a stack that does not come back is a failure of its own."""
+
+LOOK_S = 0.1
+
+SETTINGS = {
+    "PIXELRNN_CLIENT_RATE": "1000",
+    "PIXELRNN_STEP_DELAY_S": "0.03",  # jobs last long enough to be caught in their middle
+    "PIXELRNN_SLOTS": "4",
+    "PIXELRNN_ENGINE_CPUS": "",
+    "PIXELRNN_ACCESS_LOG": "false",
+}
+
+
+class NothingToStrikeError(Exception):
+    """The fault cannot come to pass now."""
+
+
+class World:
+    """`apart`: Redis is a service of its own and stands behind a proxy; else it is a child of `pixelrnn up`.
+    on_exit: is told what ended though nobody had touched it."""
+
+    def __init__(self, place: Path, models: Path, apart: bool, on_exit: Callable[[str], None]) -> None:
+        self.apart = apart
+        self._place = place
+        self._models = models
+        self._on_exit = on_exit
+        self._data, self._copy = place / "redis" / "appendonlydir", place / "older"
+        self._service = embedded.EmbeddedRedis(place)
+        self.proxy = Proxy(str(self._service.socket))
+        self.excused = False
+        """Redis may end by itself."""
+        self._standing: dict[int, str] = {}
+        self._struck: set[int] = set()
+        self._deaths: dict[str, deque[float]] = {}
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            settings = dict(SETTINGS)
+            self.has_disk = self._mount()
+            if self.has_disk:
+                stack.callback(subprocess.run, ["umount", self._service.directory], check=True)
+            if self.apart:
+                self._service.start()
+                stack.callback(self._service.stop)
+                settings["REDIS_URL"] = f"redis://127.0.0.1:{await self.proxy.listen_tcp()}"
+                stack.push_async_callback(self.proxy.close)
+            self.up = Up(self._place, self._models, *["--device", "cpu"] * WORKERS, **settings)
+            self.url = self.up.url
+            stack.push_async_callback(self._end)
+            await asyncio.to_thread(self.up.wait_until_ready)
+            keeper = asyncio.create_task(self._keep())
+            stack.callback(keeper.cancel)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _end(self) -> None:
+        for pid in [self.up.process.pid, *self._standing]:
+            send(pid, signal.SIGCONT)
+        self.up.process.terminate()
+        with contextlib.suppress(ValueError):  # it was read before
+            await asyncio.to_thread(self.up.process.communicate)
+
+    def _mount(self) -> bool:
+        """A small disk under Redis's directory, where we may."""
+        self._service.directory.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self._service.directory)]
+        return os.geteuid() == 0 and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+
+    async def _keep(self) -> None:
+        """What a service manager does: start again what has ended."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._look()
+
+    def _look(self) -> None:
+        if self.apart and self._service.process is not None and self._service.process.poll() is not None:
+            self._note_death(self._service.process.pid, "server")
+            self._service.launch()
+        if self.up.process.poll() is not None:
+            self._note_end_of_up()
+            self.up.start_again()
+            self._standing = {}
+            self._deaths.clear()
+        now = self.up.processes()
+        for pid, name in self._standing.items():
+            if pid not in now and is_alive(pid):
+                now[pid] = name  # at the moment in which it becomes another program it has no command line
+            elif pid not in now:
+                self._note_death(pid, name)
+        self._standing = now
+
+    def _note_death(self, pid: int, name: str) -> None:
+        self._deaths.setdefault(name, deque(maxlen=MAY_DIE)).append(time.monotonic())
+        if pid not in self._struck and not (name == "server" and self.excused):
+            self._on_exit(f"{name} {pid}")
+
+    def _note_end_of_up(self) -> None:
+        said = self.up.process.communicate()[1]
+        waited_for_redis = "no Redis answers" in said  # it says so, and is for its service manager to start again
+        if self.up.process.pid not in self._struck and not waited_for_redis:
+            self._on_exit(f"up: {said[-600:]}")
+
+    def pids(self, part: str) -> list[int]:
+        """Of server, api, worker, engine or supervisor."""
+        if part == "supervisor":
+            return [self.up.process.pid]
+        if part == "engine":
+            return list(self.up.engines())
+        if part == "server" and self.apart:
+            assert self._service.process is not None
+            return [self._service.process.pid]
+        return [pid for pid, name in self.up.processes().items() if name == part]
+
+    def _one(self, part: str, rng: random.Random | None = None) -> int:
+        if pids := self.pids(part):
+            return rng.choice(pids) if rng else pids[0]
+        raise NothingToStrikeError(part)
+
+    def may_die(self, part: str, times: int = 1) -> bool:
+        """Whether it has died so seldom of late that so many deaths more do not end `pixelrnn up`."""
+        part = "worker" if part == "engine" else part
+        recent = [at for at in self._deaths.get(part, ()) if time.monotonic() - at < IN_S + 1]
+        return len(recent) + times <= MAY_DIE
+
+    def strike(self, part: str, number: signal.Signals, rng: random.Random) -> int:
+        """Send a signal to one of those that there are; it, and what ends with it, may end then. Raises
+        NothingToStrikeError where there is none."""
+        pid = self._one(part, rng)
+        if part == "engine":  # when it hangs, or is gone, its worker ends
+            self._struck.add(self.up.engines().get(pid, pid))
+        elif number != signal.SIGSTOP:
+            self._struck.update([pid, *self._standing] if part == "supervisor" else [pid])
+        send(pid, number)
+        return pid
+
+    async def back(self) -> None:
+        """Wait until everything is there and ready. Raises RuntimeError when that does not come to be."""
+        children = {"worker": WORKERS, "api": 1} | ({} if self.apart else {"server": 1})
+        deadline = time.monotonic() + BACK_LIMIT_S
+        while Counter(self.up.processes().values()) != children or not await asyncio.to_thread(is_ready, self.url):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not ready {BACK_LIMIT_S:.0f} s after a fault: {self.up.processes()}")
+            await asyncio.sleep(LOOK_S)
+
+    def forget(self) -> None:
+        """Redis is killed, and comes back without its data."""
+        with self._without_redis():
+            shutil.rmtree(self._data)
+
+    def keep_copy(self) -> None:
+        """Of Redis's data as they are now."""
+        pid = self._one("server")
+        shutil.rmtree(self._copy, ignore_errors=True)
+        send(pid, signal.SIGSTOP)
+        shutil.copytree(self._data, self._copy)
+        send(pid, signal.SIGCONT)
+
+    def turn_back(self) -> None:
+        """Redis is killed, and comes back with the data of the copy."""
+        with self._without_redis():
+            shutil.rmtree(self._data)
+            shutil.copytree(self._copy, self._data)
+
+    @contextlib.contextmanager
+    def _without_redis(self) -> Iterator[None]:
+        """It is killed, and nobody starts it again meanwhile."""
+        pid = self._one("server")
+        self._struck.add(pid)
+        send(self.up.process.pid, signal.SIGSTOP)
+        send(pid, signal.SIGKILL)
+        while is_alive(pid):
+            time.sleep(0.001)
+        yield
+        send(self.up.process.pid, signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """Nothing more can be written to Redis's disk."""
+        left = shutil.disk_usage(self._service.directory).free
+        with (self._service.directory / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
+            os.posix_fallocate(ballast.fileno(), 0, left)
+
+    def clear_disk(self) -> None:
+        (self._service.directory / "ballast").unlink(missing_ok=True)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

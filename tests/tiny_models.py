@@ -1,0 +1,21 @@
+"""Models that draw in milliseconds: C = 1 and 3, H != W."""
+
+from pathlib import Path
+
+from model_core import save_model, untrained
+
+
+def save_tiny_models(directory: Path) -> None:
+    """`tiny-cnn` and `tiny-diagonal` (binary, 6 x 5), `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
+    small = {"layers": 2, "hidden": 5, "head": 8}
+    save_model(untrained("mnist-pixelcnn", seed=1, height=6, width=5, **small), directory / "tiny-cnn")
+    save_model(untrained("mnist-diagonal-bilstm", seed=2, height=6, width=5, **small), directory / "tiny-diagonal")
+    rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
+    save_model(untrained("mnist-pixelcnn", seed=3, **rgb, **small), directory / "tiny-rgb")
+
+
+def save_tiny_scales(directory: Path) -> None:
+    """`tiny-scales`: 4 values, 3 colours, from 3 x 2 to 6 x 4."""
+    sizes = {"layers": 1, "hidden": 6, "head": 8, "small_layers": 1, "small_hidden": 6, "conditioning": 4}
+    shape = {"height": 6, "width": 4, "factor": 2, "channels": 3, "values": 4}
+    save_model(untrained("cifar10-multi-scale", seed=4, **sizes, **shape), directory / "tiny-scales")
