@@ -79,6 +79,10 @@ def seen(**other: object) -> Seen:
     return replace(Seen([account(1, 2, 3)], account(1, 2, 3), "succeeded", 3, "digest", accepted=1.0), **other)
 
 
+def refusal(status: int) -> ApiError:
+    return ApiError(status, {"type": "about:blank", "title": "no", "status": status, "detail": "no"})
+
+
 def test_judge_finds_no_harm_where_there_is_none() -> None:
     """A success, a cancel in the middle, and a job that Redis came back without."""
     assert [finding.verdict for finding in judge(seen(), RIGHT)] == ["succeeded"]
@@ -86,19 +90,19 @@ def test_judge_finds_no_harm_where_there_is_none() -> None:
     assert [f.verdict for f in judge(seen(accounts=[stopped], record=stopped, status="canceled"), RIGHT)] == [
         "canceled"
     ]
-    gone = seen(trouble=ApiError(404, {}))
+    gone = seen(trouble=refusal(404))
     assert [finding.verdict for finding in judge(gone, RIGHT, forgotten=True)] == ["told lost"]
 
 
 @pytest.mark.parametrize(
     ("lie", "verdict"),
     [
-        (lambda: seen(trouble=ApiError(404, {})), Verdict.LOST),
+        (lambda: seen(trouble=refusal(404)), Verdict.LOST),
         (lambda: seen(trouble=TimeoutError()), Verdict.LOST),
         (lambda: seen(trouble=UnreachableError("")), Verdict.LOST),
         (lambda: seen(status="failed"), Verdict.LOST),
-        (lambda: seen(trouble=ApiError(500, {})), Verdict.REFUSED),
-        (lambda: seen(trouble=ApiError(404, {}), accepted=None), Verdict.REFUSED),
+        (lambda: seen(trouble=refusal(500)), Verdict.REFUSED),
+        (lambda: seen(trouble=refusal(404), accepted=None), Verdict.REFUSED),
         (lambda: seen(record=account(1, 2, 3, 4, rows=[*ROWS, ROWS[0]])), Verdict.DOUBLED),
         (lambda: seen(record=account(1, 2)), Verdict.DIFFERING),
         (lambda: seen(rest="other"), Verdict.DIFFERING),
