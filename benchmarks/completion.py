@@ -8,8 +8,8 @@
 gaps: test images with a hole are completed, and the nats of what was drawn are set beside those of the real images. A
 draw from the posterior is as likely on average. own: the same with images that the model drew itself, where the gap
 must be zero. calibration: of hole pixels that are said to be white with probability p, a share of p should be (64
-particles, no sweeps). enumeration: total variation between 20,000 completions of a tiny image and the distribution of
-all outcomes of its hole.
+particles, no sweeps). enumeration: total variation between 20,000 completions of a tiny image (64 particles,
+no sweeps) and the distribution of all outcomes of its hole.
 
 One thread. The figures are kept in benchmarks/completion.json.
 """
@@ -205,7 +205,7 @@ def enumeration(islands: int) -> Facts:
             if parameter.dim() == 1:  # biases are zero at first, and the hole would hardly matter to what is given
                 parameter.add_(0.6 * torch.randn(parameter.shape, generator=generator))
         known = torch.from_numpy(np.random.default_rng(1).integers(0, 2, (1, 4, 4)))
-        done = complete(model, known, torch.from_numpy(keep), islands, 1, temperature, particles=64)
+        done = complete(model, known, torch.from_numpy(keep), islands, 1, temperature, particles=64, sweeps=0)
         places = 2 ** torch.arange(4)
         drawn = (
             torch.bincount((done.values[:, 0, torch.from_numpy(~keep)] * places).sum(1), minlength=16).double()
@@ -288,7 +288,7 @@ def _plot(points: list[tuple[float, float]]) -> str:
 def _enumeration_lines(facts: Facts) -> list[str]:
     rows = [[*key.split("/"), f"{cell['variation']:.4f}"] for key, cell in facts["cells"].items()]
     lines = table(["network", "temperature", "total variation"], rows)
-    return [f"{facts['islands']:,} islands of 64 particles each; {facts['machine']}.", "", *lines]
+    return [f"{facts['islands']:,} islands of 64 particles each, no sweeps; {facts['machine']}.", "", *lines]
 
 
 _SECTIONS = {
