@@ -74,7 +74,7 @@ def test_packed_is_refused_when_it_is_no_archive(tmp_path: Path) -> None:
 def test_reading_says_where_to_get_the_data_when_there_is_none(tmp_path: Path) -> None:
     """The error is the instruction."""
     for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(DataError, match=r"binarized_mnist_.*\.amat"):
+        with pytest.raises(DataError, match=r"`pixelrnn data fetch` gets .*binarized-mnist"):
             read_dataset(path, "train", CONFIG)
 
 
