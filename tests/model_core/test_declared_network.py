@@ -36,13 +36,13 @@ from model_core.training.batches import Batches
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Learner
-from worker.contract.events import RowDrawn
+from worker.contract.events import RowDrawn, row_entry
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.runner import Runner
 from worker.engine.scoring import passed
 from worker.orders.claims import SUCCEEDED, Claim, Outcome
-from worker.orders.images import PlannedImage
+from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder
 from worker.orders.usage import Usage
 
@@ -188,8 +188,9 @@ class Outlet:
         self.outcome: Outcome | None = None
         self.ended = threading.Event()
 
-    def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
-        self.rows += [RowDrawn.model_validate_json(entry) for entries in rows.values() for entry in entries]
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        entries = [row_entry(*row) for new in rows.values() for row in new]
+        self.rows += [RowDrawn.model_validate_json(entry) for entry in entries]
 
     def end(self, token: str, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -197,6 +198,9 @@ class Outlet:
 
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
+
+    def send(self, more_soon: bool = False) -> None:
+        """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         pass
