@@ -30,7 +30,7 @@ import typer
 from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
-from model_core.errors import PixelRNNError
+from model_core.errors import DataError, PixelRNNError
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.results.readme import renew_readme
@@ -67,13 +67,21 @@ def ship(name: str, data: Path, run: Path | None, digits: Path, root: Path) -> N
     score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo)
     keep_score(models / name, "test", score)
     typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
-    validation = validation_scores(log_p_of_split(load_model(name, models_dir=models), data, "valid"))
-    keep_validation(models / name, validation)
-    typer.echo(f"p-values from {validation.images} validation images")
+    typer.echo(calibrate(name, data, models))
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
     draw_pictures(model, digits if name == README_MODEL else data, root)
     renew_pages(root)
+
+
+def calibrate(name: str, data: Path, models: Path) -> str:
+    """Keep what p-values are taken from in the card; says what was kept, or why nothing could be."""
+    try:
+        validation = validation_scores(log_p_of_split(load_model(name, models_dir=models), data, "valid"))
+    except DataError as error:
+        return f"no p-values: {error}"
+    keep_validation(models / name, validation)
+    return f"p-values from {validation.images} validation images"
 
 
 def pin(model: Model, path: Path) -> Path:
