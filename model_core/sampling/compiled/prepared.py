@@ -29,6 +29,8 @@ _kept: WeakKeyDictionary[PixelNetwork, tuple[_Written, Prepared]] = WeakKeyDicti
 
 def prepared(network: PixelNetwork) -> Prepared:
     """Laid out anew only when a parameter was written to: a single small image is drawn in the time that this takes."""
+    if any(parameter.is_inference() for parameter in network.parameters()):
+        return _prepare(network)  # made in inference mode, where nobody counts how often a tensor is written to
     written = tuple((parameter.data_ptr(), parameter._version) for parameter in network.parameters())
     kept = _kept.get(network)
     if kept is None or kept[0] != written:
