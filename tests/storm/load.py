@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
 
-from pixelrnn.client import AsyncClient, calls, patience
+from pixelrnn.client import AsyncClient, calls
 from pixelrnn.client.asynchronous import AsyncJob
 from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError
 from tests.storm.counts import Books, Life
@@ -24,7 +24,6 @@ PATIENCE_S = 300.0
 MOST_UNDER_WAY = 100
 CLIENTS = 4
 TRIES = 1000
-patience._LONGEST_PAUSE_S = 2.0  # not half a minute: the next fault is not long in coming
 LOOK_AGAIN_S = 0.5
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 
+from pixelrnn.client import patience
 from tests.storm.counts import Books, Counts, Fault
 from tests.storm.faults import KINDS, Kind
 from tests.storm.load import Load, Mix
@@ -42,6 +44,7 @@ class Storm:
         self.say(f"ended though nobody had touched it: {what}")
 
 
+@patch.object(patience, "_LONGEST_PAUSE_S", 2.0)  # not half a minute: the next fault is not long in coming
 async def sit(
     storm: Storm, place: Path, apart: bool, faults: Iterable[Kind | None], is_over: Callable[[], bool]
 ) -> None:
