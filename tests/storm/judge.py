@@ -53,7 +53,7 @@ class Account(Feed):
 
     def _event(self, name: str, fields: dict[str, str]) -> Row | None:
         number = fields["id"].partition("-")[0] if "id" in fields else None
-        self.events.append(Event(name, number and int(number), fields["data"]))
+        self.events.append(Event(name, number and int(number), fields["data"]))  # pyright: ignore[reportArgumentType]
         return super()._event(name, fields)
 
     @property

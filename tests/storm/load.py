@@ -151,7 +151,7 @@ class Load:
         while not account.has_ended:
             leave_after = self._rng.randint(1, 6) if is_hopping else None
             rows = client.follow(f"/jobs/{job.id}/events", account)
-            async with contextlib.aclosing(rows):
+            async with contextlib.aclosing(rows):  # pyright: ignore[reportArgumentType]  # a generator, which can be closed
                 await _take(rows, leave_after)
             await asyncio.sleep(self._rng.uniform(0, 0.2) if is_hopping else 0)
         seen.accounts.append(account)
