@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import distribution, requires
+from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
 import pytest
@@ -69,13 +69,26 @@ def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Insta
     return install(wheel, tmp_path_factory.mktemp("all"), site_packages())
 
 
+def needs(package: str, of_extras: bool) -> set[str]:
+    """The packages that it names, for its extras or for itself."""
+    lines = [line for line in requires(package) or () if ("extra" in line) == of_extras]
+    return {name[0].lower().replace("_", "-") for line in lines if (name := re.match(r"[\w.-]+", line))}
+
+
+def with_needs(package: str) -> set[str]:
+    """A package and all that it needs; what is not installed, for another system or Python, is not looked into."""
+    try:
+        return {package, *(name for each in needs(package, of_extras=False) for name in with_needs(each))}
+    except PackageNotFoundError:
+        return set()
+
+
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """`pip install pixelrnn`, without any extra: the packages of all extras are hidden."""
-    packages = {
-        name[0] for line in requires("pixelrnn") or () if "extra" in line and (name := re.match(r"[\w.-]+", line))
-    }
-    hidden = {file.parts[0] for package in packages - {"pixelrnn"} for file in distribution(package).files or ()}
+    needed = {name for each in needs("pixelrnn", of_extras=False) for name in with_needs(each)}
+    packages = needs("pixelrnn", of_extras=True) - needed - {"pixelrnn"}
+    hidden = {file.parts[0] for package in packages for file in distribution(package).files or ()}
     directory = tmp_path_factory.mktemp("bare")
     (directory / "packages").mkdir()
     for entry in (entry for place in reversed(site_packages()) for entry in place.iterdir()):
