@@ -46,7 +46,7 @@ export class WatchView {
       return isPlain && can.includes("sample") && can.includes("score") && can.includes("complete");
     });
     const held = able.find(({ name, digest }) => name === this.#model?.name && digest === this.#model.digest);
-    this.#model = held ?? able.sort((a, b) => (a.test_nats ?? Infinity) - (b.test_nats ?? Infinity))[0] ?? null;
+    this.#model = held ?? able.sort((a, b) => natsPerPixel(a) - natsPerPixel(b))[0] ?? null;
     if (!this.#model) this.#say(NOBODY);
     else if (!this.#element.hidden) this.open();
   }
@@ -90,4 +90,9 @@ export class WatchView {
     line.hidden = error === null;
     line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
   }
+}
+
+/** Nats of whole pictures do not compare between sizes. @param {Model} model */
+function natsPerPixel({ test_nats: nats, height, width }) {
+  return nats == null ? Infinity : nats / (height * width);
 }
