@@ -22,19 +22,21 @@ START_LIMIT_S = 180.0
 
 
 class Stack:
-    """The embedded server, one worker and the API. `redis`: the server, to watch without troubling the API."""
+    """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, workers: int = 1) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="pixelrnn-")
         self._data = Path(self._directory.name)
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.redis: Any = Redis.from_url(EmbeddedRedis(self._data).url)
         one_client = {"PIXELRNN_CLIENT_RATE": "1e9", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
+        self._workers = ["--device", "cpu"] * workers
         self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client}
 
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "pixelrnn", "up", "--port", port, "--data-dir", str(self._data)]
+        options = ["--port", port, "--data-dir", str(self._data), *self._workers]
+        command = [sys.executable, "-m", "pixelrnn", "up", *options]
         with (self._data / "up.log").open("wb") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_LIMIT_S
@@ -101,7 +103,7 @@ def _parsed(line: str) -> dict[str, Any]:
         return {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -63,7 +63,7 @@ CRASHES_FORGIVEN = 5
 dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
 must not end a healthy job."""
 
-LEASE_S = 4
+LEASE_S = 3
 """A worker that has not renewed its jobs for this long has lost them."""
 
 ANNOUNCE_TTL_S = 15

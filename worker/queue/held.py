@@ -87,7 +87,7 @@ class Held:
             self._room.notify()
 
     def beat(self, redis: Redis) -> None:
-        """Renew every lease and RQ's record of this worker. Called each second. Raises RedisError."""
+        """Renew every lease and RQ's record of this worker. Called twice a second. Raises RedisError."""
         rq, executions = self._rq, self.all()
         registry = rq.queue.started_job_registry
         with redis.pipeline() as pipeline:

@@ -1,6 +1,6 @@
 """Finds the jobs of dead workers and of interrupted moments, and sees that each goes on or ends.
 
-Every worker runs this about once a second; a short lock, given back at once, keeps them from doing it all at the same
+Every worker runs this once a second, and the moment the next lease lapses; a short lock, given back at once, keeps them from doing it all at the same
 time. RQ's own maintenance takes its lock for 15 minutes and does not give it back when it dies.
 
 What is found, and what becomes of it:
@@ -38,6 +38,7 @@ from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
 from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, SWEEP_STRAYS, UNLOCK
 
 INTERVAL_S = 1.0
+LEAST_S = 0.05
 INSTANT_S = 1e-6
 """A lease that lapses at this very moment is left to the next pass."""
 
@@ -76,10 +77,16 @@ class Recovery:
         renew what is theirs. Raises nothing."""
         try:
             self.run_once()
+            return self._until_next_lapse()
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
             return keys.LEASE_S
-        return INTERVAL_S
+
+    def _until_next_lapse(self) -> float:
+        """Seconds until the lease that ends first does, unless it is renewed; at most the usual interval."""
+        first = self._redis.zrange(self._started.key, 0, 0, withscores=True)
+        lapses_in = first[0][1] - redis_time(self._redis) if first else INTERVAL_S
+        return min(max(lapses_in + INSTANT_S, LEAST_S), INTERVAL_S)
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
         """One pass, unless another worker is at it."""

@@ -1,5 +1,6 @@
 """Jobs of dead workers, on a real server, with leases written by hand."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,23 @@ def test_job_is_left_alone_when_its_lease_is_held(client: Client) -> None:
     recovery.Recovery(client.redis).run_once()
     assert waiting(client) == []
     assert client.leftovers()["started"] == 1
+
+
+def test_next_look_is_when_the_next_lease_lapses(client: Client) -> None:
+    """Never later than usual, and not at once again while another worker is at it."""
+    watch = recovery.Recovery(client.redis)
+    assert watch.turn() == recovery.INTERVAL_S
+    lapsing = client.submit()
+    begin(client, lapsing.id, lease_s=0.4)
+    begin(client, client.submit().id, lease_s=60)
+    assert 0.2 < (wait_s := watch.turn()) <= 0.4
+    time.sleep(wait_s)
+    watch.turn()
+    assert waiting(client) == [lapsing.id]
+    assert watch.turn() == recovery.INTERVAL_S
+    begin(client, lapsing.id, lease_s=-1)
+    client.redis.set(keys.recovery_lock(client.queue.name), "another's")
+    assert watch.turn() == recovery.LEAST_S
 
 
 def test_job_ends_as_worker_lost_when_no_retry_is_left(client: Client) -> None:
