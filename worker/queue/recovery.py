@@ -1,7 +1,8 @@
 """Finds the jobs of dead workers and of interrupted moments, and sees that each goes on or ends.
 
-Every worker runs this once a second, and the moment the next lease lapses; a short lock, given back at once, keeps them from doing it all at the same
-time. RQ's own maintenance takes its lock for 15 minutes and does not give it back when it dies.
+Every worker runs this once a second, and the moment the next lease lapses; a short lock, given back at once, keeps them
+from doing it all at the same time. RQ's own maintenance takes its lock for 15 minutes and does not give it back when it
+dies.
 
 What is found, and what becomes of it:
     a lease that lapsed, retries left         -> front of the queue
