@@ -43,8 +43,7 @@ from worker.queue.ending import Ending
 from worker.queue.finisher import Finisher
 from worker.queue.held import Held
 from worker.queue.recovery import Recovery
-from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import NameTakenError, RqWorker
+from worker.queue.rq_worker import NameTakenError, RqWorker, Taken
 from worker.queue.taking import Taking
 from worker.settings import EXIT_BAD_SETTINGS, Settings
 
@@ -103,17 +102,18 @@ class Worker:
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
-    def take(self) -> DrawJob | None:
+    def take(self) -> Taken | None:
         return self._taking.next()
 
-    def begin(self, job: DrawJob) -> None:
-        self._beginning.begin(job)
+    def begin(self, taken: Taken) -> None:
+        self._beginning.begin(taken)
 
     def stop(self) -> None:
         """Let running jobs finish within the grace; then nothing is drawn, written or renewed any more, and what is not
         done goes back to the queue."""
         try:
             self._announcement.end(self._heart)
+            self._taking.put_back()
         except RedisError:
             structlog.get_logger("worker").warning("announcement_left_to_expire")
         self._recovery.stop(STOP_S)

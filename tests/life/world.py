@@ -34,7 +34,7 @@ from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.recovery import Recovery
 from worker.queue.rq_worker import RqWorker
-from worker.queue.taking import Taking
+from worker.queue.taking import AT_ONCE, Taking
 
 ROWS = 3
 MAX_JOBS = 4
@@ -137,8 +137,8 @@ class Worker:
 
     is_compiling = False
 
-    def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        return [True] * len(job_ids)
+    def is_ours(self, spec: bytes | None) -> bool:
+        return True
 
     def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
         self.ledger.ask_to_open(pipeline, job_id, token)
@@ -158,9 +158,9 @@ class Worker:
         self.drawing.pop(token, None)
 
     def take(self) -> None:
-        job = self.taking._take_queued()
-        if job is not None:
-            self.beginning.begin(job)
+        self.taking._take_queued(min(self.held.wait_for_room(), AT_ONCE))
+        while self.taking._at_hand:
+            self.beginning.begin(self.taking._at_hand.popleft())
 
     def draw(self, rows: int) -> None:
         """The next rows of the oldest claim; with the last one it ends, or behind it, where that one came alone."""
@@ -182,9 +182,9 @@ class Worker:
 
     def finish(self) -> None:
         if self.closed:
-            claim, outcome = self.closed[0]
-            self.ending.finish(claim.token, outcome)
-            self.closed.pop(0)
+            ended = self.closed[:2]
+            self.ending.finish(ended)
+            del self.closed[: len(ended)]
 
 
 class _Awaited:

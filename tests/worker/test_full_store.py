@@ -93,7 +93,7 @@ def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec
         assert ledger.settle(spec.id, execution.id, outcome) is Settled.BEHIND
         assert ledger.append([Batch(opened.claim, first + 1, rows[first : first + 64])]) == [Answer.OK]
     assert ledger.settle(spec.id, execution.id, outcome) is Settled.ENDED
-    ending.finish(execution.id, outcome)
+    ending.finish([(opened.claim, outcome)])
 
 
 def rows_of(spec: JobSpec) -> tuple[str, ...]:

@@ -66,12 +66,17 @@ class Admission:
         return self._has_ready.wait(timeout_s)
 
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        """Shall this worker open it? Not a job that it cannot do and another may, now or later: one of a later version,
-        one for weights that this worker does not hold, or one whose model is still being compiled here. It waits for
-        those. What nobody can do with these weights is opened, and fails with a reason. RedisError."""
-        return [spec is None or self._is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
+        """As `is_ours`, of several jobs by their ids. RedisError."""
+        return [self.is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
 
-    def _is_ours(self, spec_json: bytes) -> bool:
+    def is_ours(self, spec: bytes | None) -> bool:
+        """Shall this worker open the job of this description, None when it has ended? Not a job that it cannot do and
+        another may, now or later: one of a later version, one for weights that this worker does not hold, or one whose
+        model is still being compiled here. It waits for those. What nobody can do with these weights is opened, and
+        fails with a reason. RedisError."""
+        return spec is None or self._can_open(spec)
+
+    def _can_open(self, spec_json: bytes) -> bool:
         try:
             spec = JobSpec.read(spec_json)
         except OtherVersionError:

@@ -10,12 +10,12 @@ from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.contract.trouble import is_store_trouble
 from worker.jobs.admission import Admission
-from worker.orders.claims import Outcome, failed
+from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_entry
 from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import RqWorker
+from worker.queue.rq_worker import RqWorker, Taken
 from worker.queue.scripts import PARK
 
 
@@ -29,14 +29,15 @@ class Beginning:
         self._admission = admission
         self._log = structlog.get_logger("intake")
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, taken: Taken) -> None:
         """Begin the job and return; it ends in Ending.finish, called from another thread."""
+        job = taken.job
         try:
             if self._rq.stopping:
-                self._put_back(job)
-            elif job.id in self._rq.queue.started_job_registry:
+                self._rq.put_back([job.id])
+            elif taken.is_under_way:
                 self._drop_duplicate(job)
-            elif not self._admission.ours([job.id])[0]:
+            elif not self._admission.is_ours(taken.spec):
                 self._park(job)
             else:
                 self._open(job)
@@ -54,7 +55,7 @@ class Beginning:
         execution, answers = self._held.take(job, partial(self._admission.ask_to_open, job.id))
         try:
             if not self._admission.open(job.id, execution.id, answers):
-                self._ending.finish(execution.id, Outcome(JobStatus.SUCCEEDED))
+                self._finish(execution, Outcome(JobStatus.SUCCEEDED))
         except RedisError as error:
             if not isinstance(error, ResponseError) or is_store_trouble(error):
                 self._held.forget(execution)
@@ -71,14 +72,10 @@ class Beginning:
                 self._held.forget(execution)
                 raise
             self._log.error("job_record_unreadable", job_id=job.id, error=str(error))
-        self._ending.finish(execution.id, outcome)
+        self._finish(execution, outcome)
 
-    def _put_back(self, job: DrawJob) -> None:
-        queue = self._rq.queue
-        with self._rq.connection.pipeline() as pipeline:
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.lpush(queue.key, job.id)
-            pipeline.execute()
+    def _finish(self, execution: Execution, outcome: Outcome) -> None:
+        self._ending.finish([(Claim(execution.job_id, execution.id, last_seq=0), outcome)])
 
     def _park(self, job: DrawJob) -> None:
         """Leave it for a worker that can do it."""

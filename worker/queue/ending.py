@@ -1,16 +1,22 @@
 """Tells RQ how executions ended, or gives their jobs back to the queue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from redis.exceptions import RedisError
 from rq.executions import Execution
 from rq.job import Job
+from rq.utils import now
 
 from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome
 from worker.queue.held import Held
 from worker.queue.rq_worker import RqWorker
+
+SUCCESSES: Mapping[JobStatus | None, str] = {
+    status: status.value for status in (JobStatus.SUCCEEDED, JobStatus.CANCELED)
+}
+"""Ends that RQ calls a success, and the result that it keeps: it has no word for what was canceled while it ran."""
 
 
 class JobFailedError(Exception):
@@ -26,11 +32,20 @@ class Ending:
         self._release = release
         self._log = structlog.get_logger("intake")
 
-    def finish(self, token: str, outcome: Outcome) -> None:
-        """Tell RQ how an execution ended, and make room for the next job. Raises RedisError; may be repeated."""
-        execution = self._held.get(token)
-        if execution is None:
-            return
+    def finish(self, ended: Sequence[tuple[Claim, Outcome]]) -> None:
+        """Tell RQ how executions ended, and make room for other jobs: those that went well in one round trip. Raises
+        RedisError; may be repeated."""
+        known = [(execution, outcome) for claim, outcome in ended if (execution := self._held.get(claim.token))]
+        went_well = [(execution, word) for execution, outcome in known if (word := SUCCESSES.get(outcome.status))]
+        self._succeed(went_well)
+        for execution, _ in went_well:
+            self._held.forget(execution)
+        for execution, outcome in known:
+            if outcome.status not in SUCCESSES:
+                self._fail(execution, outcome)
+                self._held.forget(execution)
+
+    def _fail(self, execution: Execution, outcome: Outcome) -> None:
         job, rq = _job(execution), self._rq
         if outcome.goes_on:
             self._give_back(execution)
@@ -38,13 +53,30 @@ class Ending:
             with rq.connection.pipeline() as pipeline:
                 execution.delete(job=job, pipeline=pipeline)  # its job runs elsewhere: only the record of ours goes
                 pipeline.execute()
-        elif outcome.status is JobStatus.FAILED:
+        else:
             job.retries_left = 0  # it would fail again
             detail = outcome.error.detail if outcome.error else ""
             rq._finalize_failure(job, rq.queue, execution, (JobFailedError, JobFailedError(detail), None))
-        else:
-            rq._finalize_success(job, rq.queue, execution, outcome.status.value)
-        self._held.forget(execution)
+
+    def _succeed(self, ended: Sequence[tuple[Execution, str]]) -> None:
+        """What RQ does at such an end, less what our jobs do not have: callbacks, dependents, repeats, rate limits. For
+        these RQ asks Redis three times before it writes."""
+        if not ended:
+            return
+        rq = self._rq
+        with rq.connection.pipeline() as pipeline:
+            for execution, result in ended:
+                job = _job(execution)
+                job.ended_at = now()
+                job._result = result
+                rq.increment_successful_job_count(pipeline=pipeline)
+                rq.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
+                kept_s = job.get_result_ttl(rq.default_result_ttl)
+                times = {"execution_started_at": execution.created_at, "execution_ended_at": job.ended_at}
+                job._handle_success(kept_s, pipeline, worker_name=rq.name, execution_id=execution.id, **times)
+                job.cleanup(kept_s, pipeline=pipeline, remove_from_queue=False)
+                rq.cleanup_execution(job, pipeline=pipeline, execution=execution)
+            pipeline.execute()
 
     def give_all_back(self) -> None:
         """Put the unfinished jobs at the front of the queue, in their order, with their retries unspent, and take this

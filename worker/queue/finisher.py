@@ -1,7 +1,7 @@
-"""Tells RQ how jobs ended: a thread of its own, so that RQ's many round trips delay no rows."""
+"""Tells RQ how jobs ended: a thread of its own, so that RQ's round trips delay no rows."""
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from redis.exceptions import RedisError
@@ -10,15 +10,18 @@ from worker.orders.claims import Claim, Outcome
 from worker.process.loop import Loop
 
 MAX_BACK_OFF_S = 1.0
+AT_ONCE = 16
+"""Ends that are told together."""
 
 
 class Finisher:
-    """Calls `finish(token, outcome)` for each closed claim, again until Redis has taken it."""
+    """Calls `finish` with the closed claims and their outcomes, a few at a time, again until Redis has taken them."""
 
-    def __init__(self, finish: Callable[[str, Outcome], None]) -> None:
+    def __init__(self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]) -> None:
         self._finish = finish
         self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = queue.SimpleQueue()
-        self._at_hand: tuple[Claim, Outcome] | None = None
+        self._at_hand: list[tuple[Claim, Outcome]] = []
+        self._stops = False
         self._back_off_s = 0.0
         self._loop = Loop("finisher", self._turn)
         self.start = self._loop.start
@@ -34,20 +37,29 @@ class Finisher:
         self._loop.stop()
 
     def _turn(self) -> float | None:
-        """One closed claim; the same again, later each time, until Redis has taken it."""
-        self._at_hand = self._at_hand or self._closed.get()
-        if self._at_hand is None:
+        """What has been closed; the same again, later each time, until Redis has taken it."""
+        self._fetch()
+        if not self._at_hand:
             return None
-        if self._try(*self._at_hand):
-            self._at_hand, self._back_off_s = None, 0.0
+        if self._try():
+            self._at_hand, self._back_off_s = [], 0.0
         else:
             self._back_off_s = min(max(2 * self._back_off_s, 0.05), MAX_BACK_OFF_S)
         return self._back_off_s
 
-    def _try(self, claim: Claim, outcome: Outcome) -> bool:
+    def _fetch(self) -> None:
+        """Wait for a closed claim, unless there are some, and take those that wait too. None among them is the end."""
+        while not self._stops and len(self._at_hand) < AT_ONCE and (not self._at_hand or not self._closed.empty()):
+            closed = self._closed.get()
+            if closed is None:
+                self._stops = True
+            else:
+                self._at_hand.append(closed)
+
+    def _try(self) -> bool:
         try:
-            self._finish(claim.token, outcome)
+            self._finish(self._at_hand)
         except RedisError as error:
-            self._log.warning("redis_away", job_id=claim.job_id, error=str(error))
+            self._log.warning("redis_away", jobs=len(self._at_hand), error=str(error))
             return False
         return True

@@ -38,16 +38,17 @@ class Held:
     def get(self, token: str) -> Execution | None:
         return self._executions.get(token)
 
-    def wait_for_room(self) -> bool:
-        """Whether there is room for one more job, now or in a moment."""
+    def wait_for_room(self) -> int:
+        """For how many more jobs there is room, as soon as there is for one, or in a moment."""
         with self._room:
-            return self._room.wait_for(self._is_room, timeout=LOOK_S)
+            return self._room.wait_for(self._room_left, timeout=LOOK_S)
 
-    def _is_room(self) -> bool:
+    def _room_left(self) -> int:
         """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
+        if self._is_late():
+            return 0
         held = len(self._executions)
-        is_room = held - len(self._drawn) < self._max_jobs and held < 2 * self._max_jobs
-        return is_room and not self._is_late()
+        return max(0, min(self._max_jobs - (held - len(self._drawn)), 2 * self._max_jobs - held))
 
     def take(
         self, job: DrawJob, ask: Callable[[Any, str], None] = lambda pipeline, token: None

@@ -15,6 +15,8 @@ It overrides methods that RQ does not promise to keep; tests/worker/queue/test_r
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -41,6 +43,17 @@ class NameTakenError(Exception):
     """Another live worker has this name."""
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A job whose entry was taken from the queue, and what was seen of it at that moment."""
+
+    job: DrawJob
+    spec: bytes | None
+    """Its description; None for a job that has ended, that is gone, or that is no job."""
+    is_under_way: bool
+    """Somebody has a lease of it: the entry is a second one."""
+
+
 class Duties(Protocol):
     """What happens in RQ's loop, in its thread."""
 
@@ -48,11 +61,11 @@ class Duties(Protocol):
         """The worker has its name, and takes its first job next."""
         ...
 
-    def take(self) -> DrawJob | None:
+    def take(self) -> Taken | None:
         """The next job, as soon as there is one and room for it; None when the worker shall stop. Raises nothing."""
         ...
 
-    def begin(self, job: DrawJob) -> None:
+    def begin(self, taken: Taken) -> None:
         """Begin the job that was taken, and return. Raises nothing."""
         ...
 
@@ -70,6 +83,7 @@ class RqWorker(SimpleWorker):
     def __init__(self, queue: str, redis: Redis, name: str) -> None:
         super().__init__([queue], name=name, connection=redis, job_class=DrawJob, serializer=SERIALIZER)
         self._duties: Duties
+        self._taken: Taken
         self.force_stop = threading.Event()
         self._slog = structlog.get_logger("intake")
 
@@ -144,19 +158,29 @@ class RqWorker(SimpleWorker):
         pass
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Part of a pipeline, or nothing: RQ calls it around every job, and Held.beat comes each second anyway."""
+        """Part of a pipeline, or nothing: RQ calls it around every job, and Held.beat comes anyway."""
         if pipeline is not None:
             super().heartbeat(RECORD_TTL_S, pipeline=pipeline)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        job = self._duties.take()
-        return None if job is None else (job, self.queue)
+        taken = self._duties.take()
+        if taken is None:
+            return None
+        self._taken = taken
+        return taken.job, self.queue
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        assert isinstance(job, DrawJob)
-        self._duties.begin(job)
+        self._duties.begin(self._taken)
+
+    def put_back(self, job_ids: Sequence[str]) -> None:
+        """Jobs that were taken and not begun go to the front of the queue, in their order. Raises RedisError."""
+        with self.connection.pipeline() as pipeline:
+            for job_id in reversed(job_ids):
+                pipeline.lrem(self.queue.intermediate_queue_key, 1, job_id)
+                pipeline.lpush(self.queue.key, job_id)
+            pipeline.execute()
 
     def request_force_stop(self, signum: int, frame: object) -> None:
         """Second signal: give back at once."""

@@ -8,6 +8,8 @@ Looks over the whole queue, for ids that were taken and never begun and for open
 Jobs that a worker took and cannot do, set aside for one that can. A later API may accept what only later workers can
 do, and for a while both share a queue; every worker looks at what is parked once a second and takes what it can do:
     PARK, UNPARK
+Moves ids from the queue to the worker that takes them, and reads what it wants to see of them:
+    TAKE
 """
 
 from worker.contract.loader import load
@@ -21,3 +23,4 @@ SWEEP_INTERMEDIATE = load("worker.queue", "sweep_intermediate")
 SWEEP_STRAYS = load("worker.queue", "sweep_strays")
 PARK = load("worker.queue", "park")
 UNPARK = load("worker.queue", "unpark")
+TAKE = load("worker.queue", "take")

@@ -1,36 +1,33 @@
-"""Takes jobs from the queue, one at a time, and from what other workers parked because they cannot do it."""
+"""Takes jobs from the queue, a few at a time, and from what other workers parked because they cannot do it."""
 
+import itertools
 import os
 import time
+from collections import deque
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
-from rq.exceptions import DequeueTimeout
-from rq.job import Job
 from rq.suspension import is_suspended
 
 from worker.contract import keys
 from worker.jobs.admission import Admission
+from worker.jobs.ledger import OPEN
 from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
 from worker.process.redis_clients import BLOCK_S
 from worker.queue.held import LOOK_S, Held
 from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import RqWorker
-from worker.queue.scripts import UNPARK
+from worker.queue.rq_worker import RqWorker, Taken
+from worker.queue.scripts import TAKE, UNPARK
 
 MAX_BACK_OFF_S = 1.0
+AT_ONCE = 4
+"""Jobs that are taken in one round trip, which takes a few milliseconds where the disk is slow. No more, so that other
+workers that wait get some too."""
+
 PARKED_LOOK = 100
 """How many of the parked jobs are looked at together, those that wait longest first, then the next ones."""
-
-
-class UnreadableEntryError(Exception):
-    """RQ has no record of a parked job that it could read."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(job_id)
-        self.job_id = job_id
 
 
 class Taking:
@@ -40,6 +37,7 @@ class Taking:
         self._rq = rq
         self._held = held
         self._admission = admission
+        self._at_hand: deque[Taken] = deque()
         self._parked = keys.parked(rq.queue.name)
         self._look_at_parked_at = 0.0
         self._parked_seen = 0
@@ -47,15 +45,16 @@ class Taking:
         self._look_at_suspension_at = 0.0
         self._log = structlog.get_logger("intake")
 
-    def next(self) -> DrawJob | None:
+    def next(self) -> Taken | None:
         """The next job when there is room for it; None when the worker shall stop."""
         back_off_s = 0.0
         while not self._rq.stopping:
-            if not self._admission.wait_until_ready(LOOK_S) or not self._held.wait_for_room():
-                continue
+            if self._at_hand:
+                return self._at_hand.popleft()
+            room = self._admission.wait_until_ready(LOOK_S) and self._held.wait_for_room()
             try:
-                if job := self._take():
-                    return job
+                if room:
+                    self._take(min(room, AT_ONCE))
                 back_off_s = 0.0
             except RedisError as error:
                 back_off_s = min(max(2 * back_off_s, 0.05), MAX_BACK_OFF_S)
@@ -63,59 +62,74 @@ class Taking:
                 time.sleep(back_off_s)
         return None
 
-    def _take(self) -> DrawJob | None:
-        """Wait up to a second for a job. Raises RedisError."""
+    def put_back(self) -> None:
+        """What was taken and will not be begun goes back to the front of the queue. Raises RedisError."""
+        if self._at_hand:
+            self._rq.put_back([taken.job.id for taken in self._at_hand])
+            self._at_hand.clear()
+
+    def _take(self, room: int) -> None:
+        """Take so many jobs; wait up to a second for the first one. Raises RedisError."""
         if self._is_suspended():
             time.sleep(BLOCK_S)
+        elif not self._take_parked():
+            self._take_queued(room)
+
+    def _take_queued(self, room: int) -> None:
+        """Where jobs wait, one round trip takes several; where none does, the first one that comes ends the wait."""
+        if self._move(room):
+            return
+        queue = self._rq.queue
+        redis: Any = self._rq.connection  # it takes parts of a second, whatever its types say
+        job_id = redis.blmove(queue.key, queue.intermediate_queue_key, self._patience_s)
+        if job_id is not None:
+            self._move(room - 1, job_id)
+
+    def _move(self, count: int, *taken: bytes) -> int:
+        """Move so many ids from the queue, and read what is to be seen of them and of those that were taken before.
+        Returns how many there were."""
+        queue, redis = self._rq.queue, self._rq.connection
+        places = [queue.key, queue.intermediate_queue_key, queue.started_job_registry.key]
+        answers: Any = redis.eval(TAKE, len(places), *places, count, *taken)
+        for name, entry, status, spec, is_under_way in answers:
+            if (job := self._job(os.fsdecode(name), entry)) is not None:
+                self._at_hand.append(Taken(job, spec if status in OPEN else None, bool(is_under_way)))
+        return len(answers)
+
+    def _job(self, job_id: str, entry: list[bytes] | None) -> DrawJob | None:
+        """RQ's job of these fields and values. None without any, which the recovery finds; and where it makes no sense,
+        which is the end of it: whoever can write to Redis may have written it."""
+        if entry == []:
             return None
+        job = DrawJob(job_id, connection=self._rq.connection, serializer=self._rq.serializer)
         try:
-            return self._take_parked() or self._take_queued()
-        except DequeueTimeout:
+            job.restore(dict(zip(entry[::2], entry[1::2], strict=True)))  # type: ignore[index]
+        except Exception as error:
+            self._log.error("entry_unreadable", job_id=job_id, error=repr(error))
+            self._admission.refuse(job_id, failed(malformed_entry("Its record in the queue cannot be read.")))
+            self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, job_id)
             return None
-        except RedisError:
-            raise
-        except Exception as error:  # the edge to whoever can write to Redis: an entry that RQ itself cannot read
-            self._drop_unreadable(getattr(error, "job_id", None), error)
-            return None
+        return job
 
-    def _take_queued(self) -> DrawJob | None:
-        rq = self._rq
-        found = rq.queue_class.dequeue_any(
-            rq.queues,
-            self._patience_s,  # type: ignore[arg-type]  (handed to BLMOVE, which takes parts of a second)
-            connection=rq.connection,
-            job_class=rq.job_class,
-            serializer=rq.serializer,
-            death_penalty_class=rq.death_penalty_class,
-        )
-        return _draw_job(found[0]) if found else None
-
-    def _take_parked(self) -> DrawJob | None:
+    def _take_parked(self) -> bool:
         """The first job that another worker could not do and this one can, or not yet; looked for now and then."""
         if time.monotonic() < self._look_at_parked_at:
-            return None
+            return False
         redis: Any = self._rq.connection
         first = self._parked_seen
-        parked = [os.fsdecode(job_id) for job_id in redis.zrange(self._parked, first, first + PARKED_LOOK - 1)]
-        for job_id in [job_id for job_id, ours in zip(parked, self._admission.ours(parked), strict=True) if ours]:
+        parked = redis.zrange(self._parked, first, first + PARKED_LOOK - 1)
+        ours = self._admission.ours([os.fsdecode(job_id) for job_id in parked])
+        for job_id in itertools.compress(parked, ours):
             if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
-                return self._fetch(job_id)
+                return self._move(0, job_id) > 0
         self._look_at_parked_at = time.monotonic() + self._patience_s
         self._parked_seen = first + PARKED_LOOK if len(parked) == PARKED_LOOK else 0
-        return None
+        return False
 
     @property
     def _patience_s(self) -> float:
         """How long a wait for the queue may last, before parked jobs are looked at."""
         return LOOK_S if self._admission.is_compiling else BLOCK_S
-
-    def _fetch(self, job_id: str) -> DrawJob:
-        try:
-            return _draw_job(DrawJob.fetch(job_id, connection=self._rq.connection, serializer=self._rq.serializer))
-        except RedisError:
-            raise
-        except Exception as error:
-            raise UnreadableEntryError(job_id) from error
 
     def _is_suspended(self) -> bool:
         """Whether an operator told all workers to pause; asked once a second, and not before every job."""
@@ -123,14 +137,3 @@ class Taking:
             self._suspended = bool(is_suspended(self._rq.connection))
             self._look_at_suspension_at = time.monotonic() + BLOCK_S
         return self._suspended
-
-    def _drop_unreadable(self, job_id: str | None, error: Exception) -> None:
-        self._log.error("entry_unreadable", job_id=job_id, error=repr(error))
-        if job_id is not None:
-            self._admission.refuse(job_id, failed(malformed_entry("Its record in the queue cannot be read.")))
-            self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, job_id)
-
-
-def _draw_job(job: Job) -> DrawJob:
-    assert isinstance(job, DrawJob)  # RQ makes jobs of the class that it is given
-    return job

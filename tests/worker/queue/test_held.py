@@ -5,7 +5,7 @@ import redis
 from rq.executions import Execution
 
 from worker.contract import keys
-from worker.orders.claims import LOST
+from worker.orders.claims import LOST, Claim
 from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.rq_job import SERIALIZER, DrawJob
@@ -55,7 +55,7 @@ def test_no_more_are_taken_when_drawn_jobs_pile_up(held: Held, ending: Ending) -
         taken.append(take(held, str(i)))
         held.drawn(taken[-1].id)
     assert not held.wait_for_room()
-    ending.finish(taken[0].id, LOST)
+    ending.finish([(Claim(taken[0].job_id, taken[0].id, last_seq=0), LOST)])
     held.drawn(taken[0].id)  # too late to count
     assert held.wait_for_room()
     take(held, "next")

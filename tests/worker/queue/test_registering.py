@@ -11,8 +11,7 @@ from tests.proxy import losing_replies_to
 from worker.engine_link import RefusedError
 from worker.main import once_redis_answers
 from worker.process.redis_clients import connect
-from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import NameTakenError, RqWorker
+from worker.queue.rq_worker import NameTakenError, RqWorker, Taken
 
 
 class OneTurn:
@@ -24,10 +23,10 @@ class OneTurn:
     def registered(self) -> None:
         self.registered_as.append("ready")
 
-    def take(self) -> DrawJob | None:
+    def take(self) -> Taken | None:
         return None
 
-    def begin(self, job: DrawJob) -> None: ...
+    def begin(self, taken: Taken) -> None: ...
 
     def stop(self) -> None: ...
 

@@ -1,0 +1,163 @@
+"""What a worker takes from the queue in one round trip, on a real server."""
+
+from collections.abc import Sequence
+
+import pytest
+import redis
+
+from tests.worker.harness import Client
+from worker.contract import keys
+from worker.contract.jobs import JobStatus
+from worker.jobs.ledger import Ledger
+from worker.orders.claims import Outcome
+from worker.queue.beginning import Beginning
+from worker.queue.ending import Ending
+from worker.queue.held import Held
+from worker.queue.rq_worker import RqWorker
+from worker.queue.taking import AT_ONCE, Taking
+
+
+class Anything:
+    """An admission of whatever comes; it opens nothing."""
+
+    is_compiling = False
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        return True
+
+    def ours(self, job_ids: Sequence[str]) -> list[bool]:
+        return [True] * len(job_ids)
+
+    def is_ours(self, spec: bytes | None) -> bool:
+        return True
+
+    def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
+
+    def open(self, job_id: str, token: str, answers: Sequence[object]) -> bool:
+        return True
+
+    def refuse(self, job_id: str, outcome: Outcome) -> None:
+        self._ledger.settle(job_id, "", outcome)
+
+
+class Intake:
+    """The parts of a worker that takes and begins."""
+
+    def __init__(self, client: Client, max_jobs: int = 32) -> None:
+        self.rq = RqWorker(keys.QUEUE, client.redis, "w")
+        held, admission = Held(self.rq, max_jobs), Anything(Ledger(client.redis))
+        self.held = held
+        self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
+        ending = Ending(self.rq, held, release=lambda _: True)
+        self.beginning = Beginning(self.rq, held, ending, admission)  # type: ignore[arg-type]
+
+    def next(self) -> str:
+        taken = self.taking.next()
+        assert taken is not None
+        self.beginning.begin(taken)
+        return taken.job.id
+
+
+@pytest.fixture
+def intake(client: Client) -> Intake:
+    return Intake(client)
+
+
+def waiting(client: Client) -> list[str]:
+    return [job_id.decode() for job_id in client.redis.lrange(client.queue.key, 0, -1)]
+
+
+def test_jobs_are_taken_a_few_at_a_time_and_begun_in_their_order(client: Client, intake: Intake) -> None:
+    """Others that wait get some too."""
+    ids = [client.submit().id for _ in range(AT_ONCE + 2)]
+    assert intake.next() == ids[0]
+    assert waiting(client) == ids[AT_ONCE:]
+    assert [intake.next() for _ in ids[1:]] == ids[1:]
+    assert client.leftovers()["intermediate"] == 0
+
+
+def test_no_more_are_taken_than_there_is_room_for(client: Client) -> None:
+    """What is taken and not begun would wait here, while another worker has nothing to do."""
+    intake, ids = Intake(client, max_jobs=2), [client.submit().id for _ in range(4)]
+    assert [intake.next(), intake.next()] == ids[:2]
+    assert waiting(client) == ids[2:]
+
+
+def test_job_that_comes_later_ends_the_wait(client: Client, intake: Intake) -> None:
+    """With what there is to see of it."""
+    intake.taking._take_queued(AT_ONCE)  # waits a second
+    assert not intake.taking._at_hand
+    spec = client.submit()
+    taken = intake.taking.next()
+    assert taken is not None
+    assert taken.spec is not None
+    assert (taken.job.id, spec.id.encode() in taken.spec) == (spec.id, True)
+
+
+def test_second_entry_of_a_job_is_dropped(client: Client, intake: Intake) -> None:
+    """Whether both are taken together or one after the other."""
+    spec, other = client.submit(), client.submit()
+    client.redis.rpush(client.queue.key, spec.id)
+    assert [intake.next() for _ in range(3)] == [spec.id, other.id, spec.id]
+    client.redis.rpush(client.queue.key, spec.id)
+    intake.next()
+    assert sorted(execution.job_id for execution in intake.held.all()) == sorted([spec.id, other.id])
+    assert client.leftovers()["intermediate"] == 0
+    assert client.redis.hget(f"{keys.RQ_JOB}{spec.id}", "status") == b"started"
+
+
+@pytest.mark.parametrize("spoil", ["set", "hset"])
+def test_entry_that_cannot_be_read_costs_the_others_nothing(client: Client, intake: Intake, spoil: str) -> None:
+    """A record that is none, or one whose fields make no sense: the job fails, and the next one is begun."""
+    bad, good = client.submit(), client.submit()
+    record = f"{keys.RQ_JOB}{bad.id}"
+    client.redis.delete(record)
+    words = [record, "nothing of RQ's"] if spoil == "set" else [record, "created_at", "yesterday"]
+    client.redis.execute_command(spoil, *words)
+    assert intake.next() == good.id
+    ended = client.wait_end(bad.id)
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert "cannot be read" in ended.error.detail
+    assert client.leftovers()["intermediate"] == 0
+
+
+def test_entry_without_a_record_is_left_to_the_recovery(client: Client, intake: Intake) -> None:
+    """As RQ leaves it: the sweep of ids that were never begun ends its job."""
+    gone, good = client.submit(), client.submit()
+    client.redis.delete(f"{keys.RQ_JOB}{gone.id}")
+    assert intake.next() == good.id
+    assert client.leftovers()["intermediate"] == 1
+
+
+def test_jobs_at_hand_go_back_to_the_front_when_the_worker_stops(client: Client, intake: Intake) -> None:
+    """In their order; the one that was handed out too."""
+    ids = [client.submit().id for _ in range(3)]
+    first = intake.taking.next()
+    assert first is not None
+    later = client.submit()
+    intake.rq._stop_requested = True
+    intake.taking.put_back()
+    intake.beginning.begin(first)
+    assert waiting(client) == [*ids, later.id]
+    assert client.leftovers()["intermediate"] == 0
+    assert intake.taking.next() is None
+
+
+def test_nothing_is_lost_when_redis_goes_away_behind_the_move(client: Client, intake: Intake) -> None:
+    """The ids are where the recovery looks for them."""
+    spec = client.submit()
+    answer = client.redis.execute_command
+
+    def lose(*words: object, **options: object) -> object:
+        answer(*words, **options)
+        raise redis.ConnectionError("the reply is lost")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake.rq.connection, "execute_command", lose)
+        with pytest.raises(redis.ConnectionError):
+            intake.taking._take_queued(AT_ONCE)
+    assert client.redis.lrange(intake.rq.queue.intermediate_queue_key, 0, -1) == [spec.id.encode()]
