@@ -4,14 +4,18 @@ command_client   short calls: may be repeated, because every write is a script t
 RawConnection    one connection that waits for rows; its owner decides what to do when it breaks
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
 from worker.contract.trouble import is_store_trouble
+
+Pool = TypeVar("Pool", bound=ConnectionPool)
 
 MAX_COMMAND_CONNECTIONS = 15
 READ_BLOCK_S = 2.5
@@ -31,14 +35,32 @@ def trouble_of(error: redis_errors.ResponseError) -> redis_errors.RedisError:
     return StoreRefusesError(str(error)) if is_store_trouble(error) else error
 
 
+class _SaysWhenClosed(AbstractConnection):
+    """uvloop's word for a transport that was closed a moment ago, between two steps of a connection that is being made,
+    is a RuntimeError, which redis-py hands on. It is the server that went away."""
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)
+            raise redis_errors.ConnectionError(f"the connection was closed: {error}") from error
+
+
+def _pool(kind: type[Pool], url: str, **options: Any) -> Pool:
+    pool = kind.from_url(url, **_COMMON, **options)
+    pool.connection_class = type("Connection", (_SaysWhenClosed, pool.connection_class), {})
+    return pool
+
+
 def command_client(url: str) -> Redis:
-    pool = BlockingConnectionPool.from_url(
+    pool = _pool(
+        BlockingConnectionPool,
         url,
         max_connections=MAX_COMMAND_CONNECTIONS,
         timeout=2,
         socket_timeout=2.0,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 2),
-        **_COMMON,
     )
     return Redis(connection_pool=pool)
 
@@ -48,7 +70,7 @@ class RawConnection:
     and opened again with the next command."""
 
     def __init__(self, url: str) -> None:
-        pool = ConnectionPool.from_url(url, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0), **_COMMON)
+        pool = _pool(ConnectionPool, url, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0))
         self._connection = pool.make_connection()
         self.client_id: int | None = None
         """The server's number for it, while it is open."""
