@@ -64,9 +64,15 @@ def harm(counts: Counts) -> int:
 
 
 def _when_over(told: asyncio.Event, seconds: float) -> Callable[[], bool]:
-    """After so long, or when we are told to end."""
-    ends_at = time.monotonic() + seconds
-    return lambda: told.is_set() or time.monotonic() > ends_at
+    """So long after it was first asked, when all is up, or when we are told to end."""
+    ends_at = float("inf")
+
+    def is_over() -> bool:
+        nonlocal ends_at
+        ends_at = min(ends_at, time.monotonic() + seconds)
+        return told.is_set() or time.monotonic() > ends_at
+
+    return is_over
 
 
 if __name__ == "__main__":
