@@ -7,12 +7,13 @@ from importlib.metadata import version
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from app import error_handlers, openapi
 from app.dependencies import Services
+from app.head_requests import HeadRequests
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
+from app.packing import Packing
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
 from app.services.fleet import FleetWatch
@@ -63,14 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     error_handlers.install(app)
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
-        )
+    app.add_middleware(Packing)
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics, stopping=services.stopping)
     openapi.install(app)
     for module in (submit, jobs, pictures, events, models, health, page):

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from app import examples
 from app.error_handlers import MEDIA_TYPE
 from app.event_data import EventData
-from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
+from app.routes.preferences import MAX_KEY_LENGTH, PICTURES
+from app.routes.waiting import MAX_WAIT_S
 from app.schemas import Job, MarginalMap, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -31,10 +32,24 @@ _TAGS = [
     {"name": "models", "description": "What can be drawn from."},
     {"name": "server", "description": "Whether it works, and how much may be asked of it."},
 ]
+_ALLOWANCES = {
+    "RateLimit-Policy": {
+        "description": "What the caller may hand in: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a "
+        "time. Of a wrong key: `wrong-keys` of an address",
+        "schema": {"type": "string"},
+        "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
+    },
+    "RateLimit": {
+        "description": "What is left of each: `r`; in `t` seconds all of it is there again",
+        "schema": {"type": "string"},
+        "example": '"jobs";r=99;t=1, "open-jobs";r=511',
+    },
+}
+"""As of the IETF draft "RateLimit header fields for HTTP"."""
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
-    403: "A page of another site",
+    403: "A page of another site, or another name than this server's",
     404: "Unknown",
     409: "Not yet",
     410: "No longer kept",
@@ -47,8 +62,9 @@ _DESCRIPTIONS = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems; where a key is asked for, also with 429."""
-    every = sorted({*statuses, 429} if 401 in statuses else statuses)
+    """`responses=` of a route that may answer with these problems; where a key may be asked for, also with 403 and
+    429."""
+    every = sorted({*statuses, 403, 429} if 401 in statuses else statuses)
     return {status: _problem(status) for status in every}
 
 
@@ -57,7 +73,7 @@ def _problem(status: int) -> dict[str, Any]:
     described = {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
     if status in _COME_BACK:
         seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
-        described["headers"] = {"Retry-After": seconds}
+        described["headers"] = {"Retry-After": seconds, **(_ALLOWANCES if status == 429 else {})}
     return described
 
 
@@ -76,11 +92,12 @@ def events_content() -> dict[str, Any]:
 
 def job_responses() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
-    location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
-    picture = {"image/png": {"schema": dict(_BINARY)}}
+    location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **_ALLOWANCES}
+    picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
     return {
         200: {
-            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png` its picture (of several "
+            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png`, `image/webp` or "
+            "`image/jpeg` its picture (of several "
             "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
@@ -89,14 +106,23 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": f"`wait=N`: answer when the job has ended, or after N seconds: {MAX_WAIT_S} at most, and for `wait` "
+    "without a number.",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+
+
 def preference_headers() -> dict[str, Any]:
     """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
-    wait = f"`wait=N`: answer when the job has ended, or after N seconds ({MAX_WAIT_S} at most)."
     key = "Any text of your own: the same key and request mean the same job, for a day."
     text = {"type": "string"}
     return {
         "parameters": [
-            {"name": "Prefer", "in": "header", "description": wait, "schema": text, "example": "wait=10"},
+            PREFER,
             {
                 "name": "Idempotency-Key",
                 "in": "header",
@@ -163,7 +189,7 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
     """FastAPI says text of every answer that is not JSON."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
-            if media.startswith("image/"):
+            if media.startswith("image/") or media == "application/zip":
                 content["schema"] = dict(_BINARY)
 
 
