@@ -9,5 +9,7 @@ Of the worker it knows `worker.contract` only; it never imports torch, numpy or 
     store.py           everything said to Redis                          queue_entry.py     the RQ half of a new job
     errors.py          why a request may be refused                      problems.py        what that is called in HTTP
     middleware.py      around every request: id, log line, metrics       gatekeeper.py      who is let in
+    cross_origin.py    what browsers are told of other origins           quotas.py          what a caller may still do
+    head_requests.py   HEAD wherever GET is                              packing.py         long text compressed
     page_files.py      the page's files, typed, tagged, compressed       reference.py       GET /docs
 """

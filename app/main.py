@@ -31,7 +31,7 @@ from app.store import Store
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
 Every request that draws becomes a job. The same model digest, seed and temperature give the same bytes, whatever else
-is drawn at the time. Errors are `application/problem+json`."""
+is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
 _IMAGING_THREADS = 2
 PART_OF_DRAIN = 0.75
 """Of it, requests that are still open may use: what has no answer by then gets one, where uvicorn would drop it."""

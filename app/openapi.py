@@ -15,6 +15,8 @@ from app.schemas import Job, MarginalMap, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _EVENTS = "text/event-stream"
+_FORM = "multipart/form-data"
+_JSON_BODY = "x-json-body"
 _BINARY = {"type": "string", "format": "binary"}
 _COME_BACK = (409, 429, 503)
 _KEYS = {
@@ -169,6 +171,7 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
         _pictures_are_binary(operation)
         for parameter in operation.get("parameters", ()):
             _never_null(parameter["schema"])
+    _add_json_forms(schema)
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
@@ -193,9 +196,23 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
                 content["schema"] = dict(_BINARY)
 
 
+def _add_json_forms(schema: dict[str, Any]) -> None:
+    """Each form is a body of JSON too, whose files are base64 (app.routes.json_forms). It is told beside the types of
+    the body and not among them: of a form with two types, generated clients send the fields of one as the other."""
+    schemas = schema["components"]["schemas"]
+    for operation in _operations(schema):
+        body = operation.get("requestBody", {})
+        if _FORM in body.get("content", {}):
+            form = body["content"][_FORM]["schema"]["$ref"].rpartition("/")[2]
+            body["description"] = (
+                "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
+            )
+            body[_JSON_BODY] = _base64_files(schemas[form])
+
+
 def _form_models(schema: dict[str, Any]) -> list[str]:
     bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
-    forms = [body["multipart/form-data"]["schema"]["$ref"] for body in bodies if "multipart/form-data" in body]
+    forms = [body[_FORM]["schema"]["$ref"] for body in bodies if _FORM in body]
     return [reference.rpartition("/")[2] for reference in forms]
 
 
@@ -208,12 +225,21 @@ def _never_null(field: dict[str, Any]) -> None:
 
 def _binary_files(node: Any) -> Any:
     """Uploads as `format: binary`: generated clients take FastAPI's `contentMediaType` for text."""
+    return _with_files_as({"format": "binary"}, node)
+
+
+def _base64_files(node: Any) -> Any:
+    return _with_files_as({"contentEncoding": "base64"}, node)
+
+
+def _with_files_as(said: dict[str, str], node: Any) -> Any:
+    """The same with every upload described by these words; FastAPI describes it by its `contentMediaType`."""
     if isinstance(node, list):
-        return [_binary_files(item) for item in node]
+        return [_with_files_as(said, item) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _binary_files(value) for key, value in node.items()}
+    node = {key: _with_files_as(said, value) for key, value in node.items()}
     if node.get("contentMediaType") == "application/octet-stream":
         del node["contentMediaType"]
-        node["format"] = "binary"
+        node |= said
     return node

@@ -7,7 +7,8 @@ from app.schemas import Job
 
 MAX_WAIT_S = 30
 _BETWEEN = re.compile(r"[,;]")
-_MOST_DIGITS = 6
+_ENOUGH_DIGITS = 6
+"""The first of any longer number say that it is above the limit."""
 
 
 def preferred_wait_s(prefer: str) -> int:
@@ -21,13 +22,11 @@ def preferred_wait_s(prefer: str) -> int:
 
 
 def _granted_s(value: str) -> int:
-    if not value or (_is_number(value) and len(value) > _MOST_DIGITS):
+    if not value:
         return MAX_WAIT_S
-    return min(int(value), MAX_WAIT_S) if _is_number(value) else 0
-
-
-def _is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit()
+    if not (value.isascii() and value.isdigit()):
+        return 0
+    return min(int(value.lstrip("0")[:_ENOUGH_DIGITS] or 0), MAX_WAIT_S)
 
 
 def applied(seconds: float) -> dict[str, str]:

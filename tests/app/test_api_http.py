@@ -86,7 +86,7 @@ def test_star_stands_for_what_is_there_only(client: httpx.Client, worker: HandWo
     assert client.get(f"{link}/image", headers=star).status_code == 304
 
 
-@pytest.mark.parametrize("prefer", ["wait", "WAIT", 'wait=""', "wait=60", "wait=99999999", "respond-async, wait"])
+@pytest.mark.parametrize("prefer", ["wait", "WAIT", 'wait=""', "wait=60", "wait=00000099999999", "respond-async, wait"])
 def test_both_ways_of_waiting_end_at_the_servers_limit(
     client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch, prefer: str
 ) -> None:
