@@ -5,6 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from app.cross_origin import EXPOSED
+from app.errors import ForeignHostError
+from app.gatekeeper import Gatekeeper
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
@@ -172,6 +174,16 @@ def test_named_hosts_are_ours(redis_url: str, worker: HandWorker) -> None:
             is_problem(client.post("/sample", json=SAMPLE, headers={**own, "Origin": "https://x.example"}), 403)
         is_problem(client.get("/", headers={"Host": "other.example"}), 403)
         is_problem(client.get("/", headers={"Host": "evil.gpubox.lan"}), 403)
+
+
+def test_name_that_is_listened_on_is_ours() -> None:
+    """`--host NAME` says enough; any other name is refused."""
+    gatekeeper = Gatekeeper(Settings(host="GPUbox.lan", insecure=True))
+    scope = {"type": "http", "method": "GET", "path": "/models", "client": ("10.0.0.9", 1)}
+    assert gatekeeper.admit({**scope, "headers": [(b"host", b"gpubox.lan:8000")]}).account == "ip:10.0.0.9"
+    assert gatekeeper.admit({**scope, "headers": []}).owner == "anyone"  # HTTP/1.0: no browser
+    with pytest.raises(ForeignHostError):
+        gatekeeper.admit({**scope, "headers": [(b"host", b"other.lan:8000")]})
 
 
 def test_keys_are_all_that_is_asked_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
