@@ -12,8 +12,8 @@ from app.callers import ANYONE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_FAILURES = 10
-_FAILURES_WITHIN_S = 60.0
+MOST_FAILURES = 10
+FAILURES_WITHIN_S = 60.0
 _ADDRESSES = 10_000
 
 
@@ -77,11 +77,11 @@ class RecentFailures:
     def note(self, address: str) -> None:
         if len(self._times) >= _ADDRESSES:
             self._times.pop(next(iter(self._times)))
-        self._times.setdefault(address, deque(maxlen=_FAILURES)).append(self._clock())
+        self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(self._clock())
 
     def wait_s(self, address: str) -> float:
         """Seconds until it may try again; 0 = now."""
         times = self._times.get(address)
-        if times is None or len(times) < _FAILURES:
+        if times is None or len(times) < MOST_FAILURES:
             return 0.0
-        return max(0.0, times[0] + _FAILURES_WITHIN_S - self._clock())
+        return max(0.0, times[0] + FAILURES_WITHIN_S - self._clock())

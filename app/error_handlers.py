@@ -18,7 +18,7 @@ from app.schemas import FieldError, Problem
 from worker.contract.trouble import locked_out
 
 MEDIA_TYPE = "application/problem+json"
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger("pixelrnn.api")
 
 
@@ -29,12 +29,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for trouble in STORE_TROUBLE:
         app.add_exception_handler(trouble, _on_store_trouble)
-    app.add_exception_handler(Exception, _on_bug)
 
 
 def response_to(error: RefusedError) -> JSONResponse:
     """For code that runs outside FastAPI's own handling, such as a middleware."""
     return _response(problems.problem_of(error), problems.headers_of(error))
+
+
+def response_to_bug(error: Exception, path: str) -> JSONResponse:
+    """What nobody foresaw, logged."""
+    _log.error("request failed", path=path, exc_info=error)
+    said = "this is a fault of the server, and was logged"
+    return _response(problems.problem(500, "internal-error", "Internal error", said))
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -96,14 +102,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 
 def _allowed(request: Request) -> str:
-    """All methods of this path: the router itself names only those of the first route that matches."""
+    """All methods of this path: the router names only those of the first route that matches, and HEAD comes with GET
+    (app.head_requests)."""
     routes = request.app.routes
     takes = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
-    return ", ".join(takes)
-
-
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request failed", path=request.url.path, exc_info=error)
-    said = "this is a fault of the server, and was logged"
-    problem = problems.problem(500, "internal-error", "Internal error", said)
-    return _response(problem, {"X-Request-Id": request.scope.get("state", {}).get("request_id", "")})
+    return ", ".join(takes).replace("GET", "GET, HEAD")

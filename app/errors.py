@@ -15,21 +15,27 @@
     ├── ActiveJobError        ├── OtherVersionJobError
     ├── NoMarginalsError      ├── StoreDownError
     ├── NoMarginalsYetError   ├── StoppingError
-    ├── TooSlowError          └── NotVerifiableError
-    └── NoGivenError
+    ├── TooSlowError          ├── NotVerifiableError
+    ├── NoGivenError          └── ForeignHostError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
+
+from collections.abc import Sequence
+
+from app.quotas import Quota
 
 
 class RefusedError(Exception):
     """Abstract: `detail` is one sentence that says what was expected."""
 
-    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
-        """`retry_after_s`: when to come back, where it is known better than by the kind of error."""
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, quotas: Sequence[Quota] = ()) -> None:
+        """`retry_after_s`: when to come back, where it is known better than by the kind of error; `quotas`: what the
+        caller may still do, where that is why it is refused."""
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.quotas = quotas
 
 
 class BadUploadError(RefusedError):
@@ -42,6 +48,10 @@ class WrongKeyError(RefusedError):
 
 class ForeignOriginError(RefusedError):
     """A web page of another site tries to change something."""
+
+
+class ForeignHostError(RefusedError):
+    """The server is called by a name that may be another site's."""
 
 
 class UnknownModelError(RefusedError):

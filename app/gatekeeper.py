@@ -1,4 +1,9 @@
-"""Who is let in: by API key, or, where there are no keys, everybody but the pages of other sites."""
+"""Who is let in: by API key, or, where there are no keys, everybody but the pages of other sites.
+
+Without keys, any page that a person on this machine visits could call us. One of another origin is told by its `Origin`
+when it would change something, and browsers keep it from reading. One that lets its own name lead to this machine (DNS
+rebinding) is of our origin then, and is told by that name.
+"""
 
 import re
 import time
@@ -7,15 +12,20 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.api_keys import Keyring, RecentFailures
+from app.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailures
 from app.callers import ANYONE, Caller
-from app.errors import ForeignOriginError, TooManyRequestsError, WrongKeyError
+from app.cross_origin import is_preflight
+from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsError, WrongKeyError
+from app.quotas import Quota
 from app.settings import Settings
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIX = "/playground/"
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_LOCAL_HOST = re.compile(r"localhost|[0-9.]+|\[?[0-9a-fA-F:.]+\]?")
+_PROBES = frozenset({"/healthz", "/readyz"})
+_PORT = re.compile(r":[0-9]*$")
+_OURS = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
+"""Hosts that no other site can have: names without a dot, and addresses."""
 
 
 class Gatekeeper:
@@ -24,14 +34,18 @@ class Gatekeeper:
     def __init__(self, settings: Settings) -> None:
         self._keys = Keyring(settings.api_keys)
         self._origins = frozenset(settings.origins)
+        self._hosts = frozenset({settings.host.lower(), *settings.hosts})
         self._metrics_open = settings.metrics_open
         self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
-        """The caller. Raises WrongKeyError, TooManyRequestsError after many wrong keys, ForeignOriginError."""
+        """The caller. Raises WrongKeyError, TooManyRequestsError after many wrong keys, ForeignOriginError,
+        ForeignHostError."""
         headers = Headers(scope=scope)
         address = scope["client"][0] if scope.get("client") else "local"
         if not self._keys:
+            if scope["path"] not in _PROBES:
+                self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
             return Caller(ANYONE, f"ip:{address}")
         if self._is_open(scope):
@@ -42,7 +56,7 @@ class Gatekeeper:
         path = scope["path"]
         if path == "/metrics":
             return self._metrics_open
-        return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or _is_preflight(scope)
+        return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or is_preflight(scope)
 
     def _holder(self, headers: Headers, address: str) -> Caller:
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
@@ -51,22 +65,28 @@ class Gatekeeper:
         if (name := self._keys.holder(key)) is not None:
             return Caller(name, name)  # whatever others sent: behind a proxy all come from one address
         if wait_s := self._failures.wait_s(address):
-            raise TooManyRequestsError("too many wrong keys from this address", retry_after_s=int(wait_s) + 1)
+            quota = Quota("wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1)
+            raise TooManyRequestsError(
+                "too many wrong keys from this address", retry_after_s=int(wait_s) + 1, quotas=(quota,)
+            )
         self._failures.note(address)
         raise WrongKeyError("this key is not one of ours")
 
+    def _expect_own_host(self, host: str) -> None:
+        """A client that names none is no browser."""
+        name = _PORT.sub("", host).lower().removesuffix(".")
+        if name and name not in self._hosts and not _OURS.fullmatch(name):
+            raise ForeignHostError(
+                "without keys this server answers to addresses, names without a dot, and the names in PIXELRNN_HOSTS"
+            )
+
     def _expect_own_page(self, method: str, headers: Headers) -> None:
-        """Without keys, any page that a person on this machine visits could call us: only our own may change things."""
+        """The host is one of ours: a page of the same one is, too."""
         origin = headers.get("origin")
         if origin is None or method not in _CHANGING or origin in self._origins:
             return
-        page, host = urlsplit(origin), headers.get("host", "")
-        if page.netloc != host or not _LOCAL_HOST.fullmatch(page.hostname or ""):
+        if urlsplit(origin).netloc != headers.get("host", ""):
             raise ForeignOriginError("pages of other sites may not do this; PIXELRNN_ORIGINS lists those that may")
-
-
-def _is_preflight(scope: Scope) -> bool:
-    return scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)
 
 
 def _bearer(authorization: str) -> str:

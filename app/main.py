@@ -7,12 +7,13 @@ from importlib.metadata import version
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from app import error_handlers, openapi
 from app.dependencies import Services
+from app.head_requests import HeadRequests
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
+from app.packing import Packing
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
 from app.services.fleet import FleetWatch
@@ -30,7 +31,7 @@ from app.store import Store
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
 Every request that draws becomes a job. The same model digest, seed and temperature give the same bytes, whatever else
-is drawn at the time. Errors are `application/problem+json`."""
+is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
 _IMAGING_THREADS = 2
 PART_OF_DRAIN = 0.75
 """Of it, requests that are still open may use: what has no answer by then gets one, where uvicorn would drop it."""
@@ -63,14 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     error_handlers.install(app)
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
-        )
+    app.add_middleware(Packing)
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics, stopping=services.stopping)
     openapi.install(app)
     for module in (submit, jobs, pictures, events, models, health, page):

@@ -1,4 +1,4 @@
-"""Around every request: its id, who sends it, and what is noted about it when it is over.
+"""Around every request: its id, who sends it, the headers of every answer, and what is noted when it is over.
 
 It stands outside the application, so that not one byte of a body is read from somebody who is not let in.
 """
@@ -6,12 +6,14 @@ It stands outside the application, so that not one byte of a body is read from s
 import re
 import secrets
 import time
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.error_handlers import response_to
+from app.cross_origin import CrossOrigin, is_preflight
+from app.error_handlers import response_to, response_to_bug
 from app.errors import RefusedError, StoppingError
 from app.gatekeeper import Gatekeeper
 from app.metrics import Metrics
@@ -30,6 +32,7 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, stopping: Stopping) -> None:
         self._app = app
         self._gatekeeper = Gatekeeper(settings)
+        self._cross_origin = CrossOrigin(settings.origins)
         self._metrics = metrics
         self._stopping = stopping
         self._noted = settings.access_log
@@ -38,7 +41,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = _Visit(scope, send, self._metrics)
+        headers = self._cross_origin.headers(Headers(scope=scope).get("origin"))
+        visit = _Visit(scope, send, self._metrics, headers)
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
         try:
             scope["state"]["caller"] = self._gatekeeper.admit(scope)
@@ -51,15 +55,20 @@ class RequestMiddleware:
             self._note(scope, visit)
 
     async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit") -> None:
+        if self._cross_origin and is_preflight(scope):
+            await self._cross_origin.preflight(Headers(scope=scope))(scope, receive, visit.send)
+            return
         try:
             async with self._stopping.in_time():
                 await self._app(scope, receive, visit.send)
         except TimeoutError:  # the application answers its own
+            if not visit.has_begun:
+                stopping = StoppingError("this server is stopping; ask again, another one may answer")
+                await response_to(stopping)(scope, receive, visit.send)
+        except Exception as error:  # here and not outside, because every answer gets the headers of all
             if visit.has_begun:
-                return
-            await response_to(StoppingError("this server is stopping; ask again, another one may answer"))(
-                scope, receive, visit.send
-            )
+                raise
+            await response_to_bug(error, scope["path"])(scope, receive, visit.send)
 
     def _note(self, scope: Scope, visit: "_Visit") -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -79,7 +88,8 @@ class RequestMiddleware:
 class _Visit:
     """One request on its way through."""
 
-    def __init__(self, scope: Scope, send: Send, metrics: Metrics) -> None:
+    def __init__(self, scope: Scope, send: Send, metrics: Metrics, headers: Mapping[str, str]) -> None:
+        """headers: of the answer, whatever it is."""
         given = Headers(scope=scope).get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.status = 500
@@ -88,6 +98,7 @@ class _Visit:
         self.begun = time.perf_counter()
         self._send = send
         self._metrics = metrics
+        self._headers = {**headers, "X-Request-Id": self.request_id, "X-Content-Type-Options": "nosniff"}
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
@@ -95,7 +106,11 @@ class _Visit:
             self.has_begun = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self.request_id
+            for name, value in self._headers.items():
+                if name == "Vary":
+                    headers.add_vary_header(value)
+                else:
+                    headers[name] = value
             self.is_stream = "content-length" not in headers and self.status == 200
         elif self.is_stream:
             self._metrics.streamed(len(message.get("body", b"")))

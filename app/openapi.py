@@ -9,11 +9,14 @@ from pydantic import BaseModel
 from app import examples
 from app.error_handlers import MEDIA_TYPE
 from app.event_data import EventData
-from app.routes.preferences import MAX_KEY_LENGTH, MAX_WAIT_S
+from app.routes.preferences import MAX_KEY_LENGTH, PICTURES
+from app.routes.waiting import MAX_WAIT_S
 from app.schemas import Job, MarginalMap, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 _EVENTS = "text/event-stream"
+_FORM = "multipart/form-data"
+_JSON_BODY = "x-json-body"
 _BINARY = {"type": "string", "format": "binary"}
 _COME_BACK = (409, 429, 503)
 _KEYS = {
@@ -31,10 +34,24 @@ _TAGS = [
     {"name": "models", "description": "What can be drawn from."},
     {"name": "server", "description": "Whether it works, and how much may be asked of it."},
 ]
+_ALLOWANCES = {
+    "RateLimit-Policy": {
+        "description": "What the caller may hand in: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a "
+        "time. Of a wrong key: `wrong-keys` of an address",
+        "schema": {"type": "string"},
+        "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
+    },
+    "RateLimit": {
+        "description": "What is left of each: `r`; in `t` seconds all of it is there again",
+        "schema": {"type": "string"},
+        "example": '"jobs";r=99;t=1, "open-jobs";r=511',
+    },
+}
+"""As of the IETF draft "RateLimit header fields for HTTP"."""
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
-    403: "A page of another site",
+    403: "A page of another site, or another name than this server's",
     404: "Unknown",
     409: "Not yet",
     410: "No longer kept",
@@ -47,8 +64,9 @@ _DESCRIPTIONS = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems; where a key is asked for, also with 429."""
-    every = sorted({*statuses, 429} if 401 in statuses else statuses)
+    """`responses=` of a route that may answer with these problems; where a key may be asked for, also with 403 and
+    429."""
+    every = sorted({*statuses, 403, 429} if 401 in statuses else statuses)
     return {status: _problem(status) for status in every}
 
 
@@ -57,7 +75,7 @@ def _problem(status: int) -> dict[str, Any]:
     described = {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
     if status in _COME_BACK:
         seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
-        described["headers"] = {"Retry-After": seconds}
+        described["headers"] = {"Retry-After": seconds, **(_ALLOWANCES if status == 429 else {})}
     return described
 
 
@@ -76,11 +94,12 @@ def events_content() -> dict[str, Any]:
 
 def job_responses() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
-    location = {"Location": {"description": "The job", "schema": {"type": "string"}}}
-    picture = {"image/png": {"schema": dict(_BINARY)}}
+    location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **_ALLOWANCES}
+    picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
     return {
         200: {
-            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png` its picture (of several "
+            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png`, `image/webp` or "
+            "`image/jpeg` its picture (of several "
             "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
@@ -89,14 +108,23 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": f"`wait=N`: answer when the job has ended, or after N seconds: {MAX_WAIT_S} at most, and for `wait` "
+    "without a number.",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+
+
 def preference_headers() -> dict[str, Any]:
     """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
-    wait = f"`wait=N`: answer when the job has ended, or after N seconds ({MAX_WAIT_S} at most)."
     key = "Any text of your own: the same key and request mean the same job, for a day."
     text = {"type": "string"}
     return {
         "parameters": [
-            {"name": "Prefer", "in": "header", "description": wait, "schema": text, "example": "wait=10"},
+            PREFER,
             {
                 "name": "Idempotency-Key",
                 "in": "header",
@@ -143,6 +171,7 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
         _pictures_are_binary(operation)
         for parameter in operation.get("parameters", ()):
             _never_null(parameter["schema"])
+    _add_json_forms(schema)
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
@@ -163,13 +192,27 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
     """FastAPI says text of every answer that is not JSON."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
-            if media.startswith("image/"):
+            if media.startswith("image/") or media == "application/zip":
                 content["schema"] = dict(_BINARY)
+
+
+def _add_json_forms(schema: dict[str, Any]) -> None:
+    """Each form is a body of JSON too, whose files are base64 (app.routes.json_forms). It is told beside the types of
+    the body and not among them: of a form with two types, generated clients send the fields of one as the other."""
+    schemas = schema["components"]["schemas"]
+    for operation in _operations(schema):
+        body = operation.get("requestBody", {})
+        if _FORM in body.get("content", {}):
+            form = body["content"][_FORM]["schema"]["$ref"].rpartition("/")[2]
+            body["description"] = (
+                "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
+            )
+            body[_JSON_BODY] = _base64_files(schemas[form])
 
 
 def _form_models(schema: dict[str, Any]) -> list[str]:
     bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
-    forms = [body["multipart/form-data"]["schema"]["$ref"] for body in bodies if "multipart/form-data" in body]
+    forms = [body[_FORM]["schema"]["$ref"] for body in bodies if _FORM in body]
     return [reference.rpartition("/")[2] for reference in forms]
 
 
@@ -182,12 +225,21 @@ def _never_null(field: dict[str, Any]) -> None:
 
 def _binary_files(node: Any) -> Any:
     """Uploads as `format: binary`: generated clients take FastAPI's `contentMediaType` for text."""
+    return _with_files_as({"format": "binary"}, node)
+
+
+def _base64_files(node: Any) -> Any:
+    return _with_files_as({"contentEncoding": "base64"}, node)
+
+
+def _with_files_as(said: dict[str, str], node: Any) -> Any:
+    """The same with every upload described by these words; FastAPI describes it by its `contentMediaType`."""
     if isinstance(node, list):
-        return [_binary_files(item) for item in node]
+        return [_with_files_as(said, item) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _binary_files(value) for key, value in node.items()}
+    node = {key: _with_files_as(said, value) for key, value in node.items()}
     if node.get("contentMediaType") == "application/octet-stream":
         del node["contentMediaType"]
-        node["format"] = "binary"
+        node |= said
     return node

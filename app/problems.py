@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app import errors
+from app import errors, quotas
 from app.errors import BadParameterError, RefusedError
 from app.schemas import FieldError, Problem
 
@@ -26,6 +26,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.BadUploadError: ProblemKind(400, "unreadable-image", "The image cannot be read"),
     errors.WrongKeyError: ProblemKind(401, "unauthorized", "No valid key", headers=_KEY_WANTED),
     errors.ForeignOriginError: ProblemKind(403, "foreign-origin", "Not from this page"),
+    errors.ForeignHostError: ProblemKind(403, "foreign-host", "Not under this name"),
     errors.UnknownModelError: ProblemKind(404, "unknown-model", "No such model"),
     errors.UnknownJobError: ProblemKind(404, "unknown-job", "No such job"),
     errors.NoScoreError: ProblemKind(404, "no-score", "The job has no score"),
@@ -74,7 +75,8 @@ def headers_of(error: RefusedError) -> dict[str, str]:
     """What the response says beside the document."""
     kind = kind_of(error)
     retry_s = kind.retry_after_s if error.retry_after_s is None else error.retry_after_s
-    return {**kind.headers, **({} if retry_s is None else {"Retry-After": str(retry_s)})}
+    said = {**kind.headers, **quotas.headers_of(error.quotas)}
+    return said if retry_s is None else {**said, "Retry-After": str(retry_s)}
 
 
 def problem(status: int, slug: str, title: str, detail: str, fields: Sequence[FieldError] = ()) -> Problem:

@@ -9,8 +9,10 @@ import contextlib
 import json
 import resource
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from app.cross_origin import CrossOrigin
 from app.errors import TooSlowError
 from app.http_protocol import HttpProtocol
 from app.problems import problem_of
@@ -27,7 +29,8 @@ PART_OF_DESCRIPTORS = 4
 class WaitingRoom:
     """The connections whose request is not there yet, oldest first. receive_s: how long all of one may take."""
 
-    def __init__(self, receive_s: float) -> None:
+    def __init__(self, receive_s: float, cross_origin: CrossOrigin) -> None:
+        self.cross_origin = cross_origin
         self._receive_s = receive_s
         self._places = min(MOST_WAITING, use_all_descriptors() // PART_OF_DESCRIPTORS)
         self._waiting: dict[PromptProtocol, float] = {}
@@ -91,8 +94,13 @@ class PromptProtocol(HttpProtocol):
         """Say why, where no answer has begun, and hang up."""
         self._room.leave(self)
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_answer())
+            self.transport.write(_answer(self._room.cross_origin.headers(self._origin())))
         self.transport.close()
+
+    def _origin(self) -> str | None:
+        """Of the page that sends the request, where it has said so."""
+        found = dict(self.cycle.scope["headers"]).get(b"origin") if self.has_headers else None
+        return None if found is None else found.decode("latin-1")
 
 
 def use_all_descriptors() -> int:
@@ -106,11 +114,13 @@ def use_all_descriptors() -> int:
     return MOST_DESCRIPTORS if now == resource.RLIM_INFINITY else now
 
 
-def _answer() -> bytes:
+def _answer(headers: Mapping[str, str]) -> bytes:
     problem = problem_of(TooSlowError("the request did not arrive in time; send it again"))
     body = json.dumps(problem.model_dump(exclude_none=True)).encode()
     head = (
         "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        + "\r\n"
     )
     return head.encode() + body

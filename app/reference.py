@@ -88,6 +88,7 @@ def _section(schema: Node, method: str, path: str, operation: Node) -> str:
     if parameters := operation.get("parameters"):
         rows = [(p["name"], f"{_type(p['schema'])}, in the {p['in']}", _said(p, p["schema"])) for p in parameters]
         parts.append(_table("Parameters", rows))
+    parts.append(_prose(operation.get("requestBody", {}).get("description", "")))
     for media, content in body.items():
         parts.append(_table(f"Body: <code>{escape(media)}</code>", _fields(_model(schema, content["schema"]))))
     parts.append(_answers(operation["responses"]))
@@ -111,12 +112,12 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     """The call as a curl command."""
     words = ["curl"] + ([] if method == "GET" else ["-X", method])
     words.append("$URL" + re.sub(r"\{(\w+)\}", lambda name: "$" + name[1].upper(), path))
-    if "application/json" in body:
-        (example,) = _model(schema, body["application/json"]["schema"])["examples"]
-        words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example)}'")
     if "multipart/form-data" in body:
         form = _model(schema, body["multipart/form-data"]["schema"])
         words += [f"-F {name}={_sent(form['properties'][name])}" for name in form["required"]]
+    elif "application/json" in body:
+        (example,) = _model(schema, body["application/json"]["schema"])["examples"]
+        words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example)}'")
     return " ".join(words)
 
 

@@ -8,6 +8,7 @@ from types import FrameType
 
 import uvicorn
 
+from app.cross_origin import CrossOrigin
 from app.main import create_app
 from app.receiving import PromptProtocol, WaitingRoom
 from app.settings import Settings
@@ -51,7 +52,7 @@ def _give_up_on_silent_peers(descriptor: int) -> None:
 def server(settings: Settings) -> Server:
     """A server that is ready to run."""
     app = create_app(settings)
-    room = WaitingRoom(settings.receive_s)
+    room = WaitingRoom(settings.receive_s, CrossOrigin(settings.origins))
     config = uvicorn.Config(
         app,
         host=settings.host,

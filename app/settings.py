@@ -1,18 +1,27 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
+import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.api_keys import KeyEntry, parse_keys
 from worker.contract.environment import CommaList, RedisUrl, redis_url
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _keys(value: object) -> object:
     return parse_keys(value) if isinstance(value, str) else value
+
+
+def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not _HOST_NAME.fullmatch(host):
+            raise ValueError("expected names of hosts, such as pixels.example, without scheme, port or path")
+    return tuple(host.lower() for host in hosts)
 
 
 class Settings(BaseSettings):
@@ -33,6 +42,9 @@ class Settings(BaseSettings):
     """Show /metrics without a key, where there are keys."""
     origins: CommaList[str] = ()
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas."""
+    hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
+    """Without keys: names under which this server is reached, such as pixels.example, separated by commas, beside the
+    one that it listens on. Addresses and names without a dot need not be named. Others get 403."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1)

@@ -1,1 +1,1 @@
-"""Pictures: untrusted files in (decode.py), what they give to a job (given.py), PNG out (render.py)."""
+"""Pictures: untrusted files in (decode.py), what they give to a job (given.py), files out (render.py, archive.py)."""

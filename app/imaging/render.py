@@ -1,9 +1,11 @@
-"""Pictures as PNG: what a job has drawn (rows not drawn yet are black), or where a score's bits are."""
+"""Pictures as files: what a job has drawn (rows not drawn yet are black), or where a score's bits are."""
 
 import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -18,6 +20,24 @@ from worker.contract.scores import ScoreSummary
 MAX_SIDE = 4096
 _GAP = 1
 _GAP_GREY = 96
+
+
+class PictureFormat(StrEnum):
+    """A PNG also says how it was drawn; WebP is without loss, JPEG is not."""
+
+    PNG = "png"
+    WEBP = "webp"
+    JPEG = "jpeg"
+
+    @property
+    def media_type(self) -> str:
+        return f"image/{self.value}"
+
+
+_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
+    PictureFormat.WEBP: {"lossless": True},
+    PictureFormat.JPEG: {"quality": 95, "subsampling": 0},
+}
 
 
 @dataclass(frozen=True)
@@ -79,14 +99,14 @@ def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
     return (spec.small_height, spec.small_width) if stage is Stage.SMALL else (spec.height, spec.width)
 
 
-def sample_png(canvas: Canvas, sample: int, scale: int) -> bytes:
+def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
     """One sample, each pixel a square of `scale`. Raises BadParameterError, NoRowsYetError."""
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
-    return _png(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(sample)})
+    return _file(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(sample)}, kind)
 
 
-def grid_png(canvas: Canvas, scale: int) -> bytes:
+def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
     """All samples in a grid as square as can be, row by row, one pixel of grey between them."""
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
@@ -98,7 +118,7 @@ def grid_png(canvas: Canvas, scale: int) -> bytes:
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
-    return _png(grid, scale, {**canvas.origin, "samples": str(canvas.n)})
+    return _file(grid, scale, {**canvas.origin, "samples": str(canvas.n)}, kind)
 
 
 def _picture(canvas: Canvas, sample: int) -> Image.Image:
@@ -122,13 +142,18 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
     return origin if numerics is None else {**origin, "numerics": numerics}
 
 
-def _png(image: Image.Image, scale: int, text: Mapping[str, str]) -> bytes:
+def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat) -> bytes:
     width, height = image.width * scale, image.height * scale
     if max(width, height) > MAX_SIDE:
         raise BadParameterError(f"scale: at most {MAX_SIDE // max(image.size)} here (a side of {MAX_SIDE} pixels)")
+    options = {"pnginfo": _chunks(text)} if kind is PictureFormat.PNG else _OPTIONS[kind]
+    out = io.BytesIO()
+    image.resize((width, height), Image.Resampling.NEAREST).save(out, kind.value, **options)
+    return out.getvalue()
+
+
+def _chunks(text: Mapping[str, str]) -> PngInfo:
     chunks = PngInfo()
     for key, value in text.items():
         chunks.add_text(key, value)
-    out = io.BytesIO()
-    image.resize((width, height), Image.Resampling.NEAREST).save(out, "PNG", pnginfo=chunks)
-    return out.getvalue()
+    return chunks

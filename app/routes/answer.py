@@ -2,9 +2,13 @@
 
 from fastapi import Response
 
+from app import quotas
 from app.dependencies import Services
+from app.imaging.render import PictureFormat
 from app.routes.event_stream import event_stream
-from app.routes.preferences import Media, Preferences
+from app.routes.picture_response import name_of, picture_response
+from app.routes.preferences import PICTURES, Media, Preferences
+from app.routes.waiting import applied, waited_for
 from app.schemas import Job
 from app.services.submission import Submitted
 from worker.contract.events import Stage
@@ -13,30 +17,24 @@ from worker.contract.jobs import JobStatus
 
 async def answer(submitted: Submitted, wanted: Preferences, services: Services) -> Response:
     """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job."""
-    job, headers = submitted.job, {"Location": submitted.job.links.self}
+    job, headers = submitted.job, {"Location": submitted.job.links.self, **quotas.headers_of(submitted.quotas)}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
     if wanted.media is Media.EVENTS:
         return event_stream(services, job, 0, headers)
     if wanted.wait_s:
-        headers["Preference-Applied"] = f"wait={wanted.wait_s}"
-        job = await _waited_for(job, wanted.wait_s, services)
-    if wanted.media is Media.PNG and job.status is JobStatus.SUCCEEDED:
-        return await _picture(job, headers, services)
+        headers |= applied(wanted.wait_s)
+        job = await waited_for(job, wanted.wait_s, services)
+    if wanted.media in PICTURES and job.status is JobStatus.SUCCEEDED:
+        return await _picture(job, PICTURES[wanted.media], headers, services)
     status = 200 if wanted.wait_s and job.status.is_terminal else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
 
 
-async def _waited_for(job: Job, seconds: int, services: Services) -> Job:
-    if job.status.is_terminal:
-        return job
-    with services.seats.held():
-        await services.row_feed.wait(job, seconds)
-    return await services.jobs.view(job.id)
-
-
-async def _picture(job: Job, headers: dict[str, str], services: Services) -> Response:
+async def _picture(job: Job, kind: PictureFormat, headers: dict[str, str], services: Services) -> Response:
     """The only sample, or all of them in a grid."""
     record = await services.jobs.record(job.id)
-    png = await services.pictures.png(record, Stage.FINAL, sample=0 if job.n == 1 else None, scale=1)
-    return Response(png, 200, {**headers, "X-Job-Id": job.id, "X-Seed": str(job.seed)}, Media.PNG)
+    sample = 0 if job.n == 1 else None
+    picture = await services.pictures.picture(record, Stage.FINAL, sample, 1, kind)
+    headers |= {"X-Job-Id": job.id, "X-Seed": str(job.seed)}
+    return picture_response(picture, kind, name_of(job.id, Stage.FINAL, sample), headers)

@@ -1,14 +1,18 @@
-"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed."""
+"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, cast
 
+from anyio.to_thread import run_sync
 from fastapi import Request, Response, params
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.errors import TooLargeError, WrongMediaTypeError
+from app.request_bodies import FILES
+from app.routes.json_forms import json_limit, read_form
 
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
@@ -21,19 +25,31 @@ class BodyRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        expected = _MULTIPART if self.body_field and isinstance(self.body_field.field_info, params.Form) else _JSON
+        form = _form_of(self)
+        expected = (_JSON,) if form is None else (_MULTIPART, _JSON)
 
         async def checked(request: Request) -> Response:
-            _check_type(request, expected)
+            sent = _checked_type(request, expected)
+            file_bytes = request.app.state.settings.max_upload_bytes
             limit = _OVERHEAD_BYTES
-            if expected == _MULTIPART:
-                limit += 2 * request.app.state.settings.max_upload_bytes
+            if form is not None:
+                limit += json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes
+            limited = Request(request.scope, _limited(request, limit))
             try:
-                return await handle(Request(request.scope, _limited(request, limit)))
+                if form is None or sent != _JSON:
+                    return await handle(limited)
+                body, threads = await limited.body(), request.app.state.services.imaging
             except _TooManyBytesError as error:
                 raise TooLargeError(error.detail) from None
+            return await self.endpoint(await run_sync(read_form, body, form, file_bytes, limiter=threads), request)
 
         return checked
+
+
+def _form_of(route: APIRoute) -> type[BaseModel] | None:
+    """The model of a route that takes a form. Such a route's endpoint takes the form and the request, in this order."""
+    found = route.body_field and route.body_field.field_info
+    return cast(type[BaseModel], found.annotation) if isinstance(found, params.Form) else None
 
 
 class _TooManyBytesError(HTTPException):
@@ -47,14 +63,17 @@ def _too_many(limit: int) -> str:
     return f"a body may have {limit} bytes here"
 
 
-def _check_type(request: Request, expected: str) -> None:
+def _checked_type(request: Request, expected: Sequence[str]) -> str:
+    """Which of the expected types is sent; the first where nothing is."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMediaTypeError("compressed bodies are not taken; send it without Content-Encoding")
     sent = request.headers.get("content-type")
     if sent is None and not _has_body(request):
-        return  # the missing fields are the better answer
-    if sent is None or sent.partition(";")[0].strip().lower() != expected:
-        raise WrongMediaTypeError(f"expected a body of the type {expected}")
+        return expected[0]  # the missing fields are the better answer
+    kind = "" if sent is None else sent.partition(";")[0].strip().lower()
+    if kind not in expected:
+        raise WrongMediaTypeError(f"expected a body of the type {' or '.join(expected)}")
+    return kind
 
 
 def _has_body(request: Request) -> bool:

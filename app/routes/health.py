@@ -14,7 +14,7 @@ from app.imaging.decode import FORMATS, MAX_PIXELS
 from app.openapi import refusals
 from app.redis_connections import STORE_TROUBLE
 from app.request_bodies import MAX_IMAGES
-from app.routes.preferences import MAX_WAIT_S
+from app.routes.waiting import MAX_WAIT_S
 from app.schemas import Alive, Info, Limits, Ready
 from worker.contract.jobs import (
     MAX_PARTICLES,
@@ -49,7 +49,7 @@ async def readyz(services: ServicesDep) -> Ready:
     return Ready(workers=len(workers), models=names, durable=not weaknesses, weaknesses=weaknesses)
 
 
-@router.get("/info", operation_id="get_info")
+@router.get("/info", operation_id="get_info", responses=refusals(403))
 async def info(services: ServicesDep) -> Info:
     """Version, and how much may be asked for."""
     settings = services.settings

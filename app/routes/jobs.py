@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
-from app.openapi import refusals
-from app.routes.preferences import MAX_WAIT_S
+from app.openapi import PREFER, refusals
+from app.routes.waiting import MAX_WAIT_S, applied, preferred_wait_s, waited_for
 from app.schemas import Job, JobList
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import JobKind
@@ -28,9 +28,8 @@ class WaitQuery(BaseModel):
     wait: float = Field(
         default=0,
         ge=0,
-        le=MAX_WAIT_S,
         allow_inf_nan=False,
-        description="Answer when the job ends, or after these seconds.",
+        description=f"Answer when the job ends, or after these seconds, {MAX_WAIT_S} at most. Wins over `Prefer`.",
     )
 
 
@@ -40,15 +39,29 @@ async def list_jobs(query: Annotated[ListQuery, Query()], services: ServicesDep,
     return await services.jobs.page(caller.owner, query.status, query.kind, query.limit, query.cursor)
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", responses=refusals(401, 404, 410, 422, 503))
-async def get_job(job_id: JobId, query: Annotated[WaitQuery, Query()], services: ServicesDep, caller: CallerDep) -> Job:
+@router.get(
+    "/jobs/{job_id}",
+    operation_id="get_job",
+    responses=refusals(401, 404, 410, 422, 503),
+    openapi_extra={"parameters": [PREFER]},
+)
+async def get_job(
+    job_id: JobId,
+    query: Annotated[WaitQuery, Query()],
+    services: ServicesDep,
+    caller: CallerDep,
+    request: Request,
+    response: Response,
+) -> Job:
     """The job as it is, or, with `wait`, as it is once it has ended or the time is up."""
     job = await services.jobs.view(job_id, caller.owner)
-    if query.wait == 0 or job.status.is_terminal:
+    seconds = query.wait
+    if not seconds and (seconds := preferred_wait_s(request.headers.get("prefer", ""))):
+        response.headers.update(applied(seconds))
+    if not seconds or job.status.is_terminal:
         return job
-    with services.seats.take():
-        await services.row_feed.wait(job, query.wait)
-    return await services.jobs.view(job_id)
+    services.seats.expect_free()
+    return await waited_for(job, seconds, services)
 
 
 @router.post(

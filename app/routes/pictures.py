@@ -5,15 +5,18 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
+from app.imaging.render import PictureFormat
 from app.openapi import json_content, refusals
 from app.request_bodies import MAX_IMAGES
-from app.routes.preferences import Media, liked
+from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
+from app.routes.picture_response import PngResponse, name_of, picture_response, shown_as
+from app.routes.preferences import PICTURES, Media, liked
 from app.routes.streams import StreamedResponse
 from app.schemas import MarginalMap, ScoreMap
 from app.services.followed_picture import FollowedPicture
@@ -22,7 +25,7 @@ from worker.contract.events import Stage
 from worker.contract.jobs import JobRecord
 
 router = APIRouter(tags=["jobs"])
-_MAX_AGE_S = 3600
+_ZIP = "application/zip"
 
 
 class ImageQuery(BaseModel):
@@ -32,14 +35,20 @@ class ImageQuery(BaseModel):
     stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
     grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
     follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")
+    format: Literal["png", "webp", "jpeg", "zip"] | None = Field(
+        default=None,
+        description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and says nothing. "
+        "`jpeg`: smaller, with loss: other pixels than the model drew. `zip`: all samples, each as a PNG.",
+    )
 
-
-class PngResponse(Response):
-    media_type = "image/png"
+    @property
+    def which(self) -> int | None:
+        """The sample; None = all of them in a grid."""
+        return None if self.grid else self.sample
 
 
 def _png_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """What a call for a picture that may be kept answers, and `content` beside the picture."""
+    """What a call for a picture that may be kept answers, and `content` beside the PNG."""
     kept = {200: {"description": description, "content": content or {}}, 304: {"description": "Unchanged"}}
     return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
 
@@ -48,14 +57,18 @@ def _png_responses(description: str, content: dict[str, Any] | None = None) -> d
     "/jobs/{job_id}/image",
     operation_id="get_image",
     response_class=PngResponse,
-    responses=_png_responses("PNG; seed, model and digest are in its text chunks"),
+    responses=_png_responses(
+        "PNG; seed, model and digest are in its text chunks. Or another format, where it is liked better",
+        {Media.WEBP: {}, Media.JPEG: {}, _ZIP: {}},
+    ),
 )
 async def get_image(
     job_id: JobId,
     query: Annotated[ImageQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
-    if_none_match: Annotated[str | None, Header()] = None,
+    request: Request,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The picture as far as it is drawn; rows not drawn yet are black. 409 before the first row.
 
@@ -64,22 +77,49 @@ async def get_image(
     and yellow to white (`uniform_bits` of the result, and above).
     """
     record = await services.jobs.record(job_id, caller.owner)
-    if query.follow and query.grid:
-        raise BadParameterError("follow: one sample at a time, not the grid")
+    _expect_one_way(query)
     if query.follow and not record.status.is_terminal:
         return await _followed(record, query, services)
-    headers = _caching(record, f"{query.stage}.{'grid' if query.grid else query.sample}.{query.scale}")
-    if if_none_match is not None and if_none_match == headers.get("ETag"):
-        return Response(status_code=304, headers=headers)
-    sample = None if query.grid else query.sample
-    return PngResponse(await services.pictures.png(record, query.stage, sample, query.scale), headers=headers)
+    if query.format == "zip":
+        return await _zipped(record, query, services, if_none_match)
+    kind = _format(query, request)
+    which = "grid" if query.grid else query.sample
+    ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
+    headers = {**kept_when_ended(record, f"{query.stage}.{which}.{query.scale}{ending}"), "Vary": "Accept"}
+
+    async def make() -> Response:
+        picture = await services.pictures.picture(record, query.stage, query.which, query.scale, kind)
+        return picture_response(picture, kind, name_of(job_id, query.stage, query.which), headers)
+
+    return await unless_seen(if_none_match, headers, make)
 
 
-def _caching(record: JobRecord, which: str) -> dict[str, str]:
-    """A picture, or `which` of those there are, may be kept once the job has ended: from then on it never changes."""
-    if not record.status.is_terminal:
-        return {"Cache-Control": "no-store"}
-    return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": f'"{record.spec.id}.{which}"'}
+def _expect_one_way(query: ImageQuery) -> None:
+    """Raises BadParameterError for ways to look at it that exclude each other."""
+    if query.follow and (query.grid or query.format not in (None, "png")):
+        raise BadParameterError("follow: one sample at a time, as PNG; not the grid, and no other format")
+    if query.format == "zip" and query.model_fields_set & {"sample", "grid"}:
+        raise BadParameterError("format: a zip has all samples, each by itself; expected no sample and no grid")
+
+
+def _format(query: ImageQuery, request: Request) -> PictureFormat:
+    if query.format is not None:
+        return PictureFormat(query.format)
+    return PICTURES[liked(request.headers.get("accept", ""), tuple(PICTURES))]
+
+
+async def _zipped(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:
+    headers = kept_when_ended(record, f"{query.stage}.zip.{query.scale}")
+    name = name_of(record.spec.id, query.stage, None).removesuffix("-grid")
+
+    async def make() -> Response:
+        archive = await services.pictures.archive(record, query.stage, query.scale)
+        services.seats.expect_free()
+        named = {**headers, "Content-Disposition": f'attachment; filename="{name}.zip"'}
+        body = contextlib.nullcontext((archive, archive.chunks()))
+        return StreamedResponse(body, services.seats, _ZIP, services.settings.stall_s, named)
+
+    return await unless_seen(if_none_match, headers, make)
 
 
 async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
@@ -92,7 +132,8 @@ async def _followed(record: JobRecord, query: ImageQuery, services: Services) ->
         with services.row_feed.follow(job, 0) as follower:
             yield follower, picture.chunks(services.row_feed, job, follower)
 
-    return StreamedResponse(body(), services.seats, "image/png", services.settings.stall_s, {})
+    named = shown_as(f"{name_of(job.id, query.stage, query.sample)}.png")
+    return StreamedResponse(body(), services.seats, Media.PNG, services.settings.stall_s, named)
 
 
 class GivenQuery(BaseModel):
@@ -113,15 +154,18 @@ async def get_given(
     query: Annotated[GivenQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What was handed in with the request, as the job has it: whoever has its address sees how it began. 404 where
     nothing was."""
     record = await services.jobs.record(job_id, caller.owner)
-    headers = _caching(record, f"given.{query.of}")
-    if if_none_match is not None and if_none_match == headers.get("ETag"):
-        return Response(status_code=304, headers=headers)
-    return PngResponse(await services.pictures.given_png(record.spec, query.of), headers=headers)
+    headers = kept_when_ended(record, f"given.{query.of}")
+
+    async def make() -> Response:
+        picture = await services.pictures.given_png(record.spec, query.of)
+        return picture_response(picture, PictureFormat.PNG, f"{job_id}-given-{query.of}", headers)
+
+    return await unless_seen(if_none_match, headers, make)
 
 
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))
@@ -151,7 +195,7 @@ async def get_marginals(
     services: ServicesDep,
     caller: CallerDep,
     request: Request,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What a completion by `posterior` expects of each pixel, averaged over all its weighted draws.
 
@@ -161,10 +205,14 @@ async def get_marginals(
     """
     record = await services.jobs.record(job_id, caller.owner)
     media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
-    headers = {**_caching(record, f"{query.of}.{query.scale}.{media.name}"), "Vary": "Accept"}
-    if if_none_match is not None and if_none_match == headers.get("ETag"):
-        return Response(status_code=304, headers=headers)
-    found = await services.pictures.marginals(record, query.of)
-    if media is Media.JSON:
-        return JSONResponse(found.model_dump(), headers=headers)
-    return PngResponse(await services.pictures.marginals_png(record.spec, found, query.scale), headers=headers)
+    kept = kept_when_ended(record, f"{query.of}.{query.scale}.{media.name}", packed=media is Media.JSON)
+    headers = {**kept, "Vary": "Accept"}
+
+    async def make() -> Response:
+        found = await services.pictures.marginals(record, query.of)
+        if media is Media.JSON:
+            return JSONResponse(found.model_dump(), headers=headers)
+        picture = await services.pictures.marginals_png(record.spec, found, query.scale)
+        return picture_response(picture, PictureFormat.PNG, f"{job_id}-{query.of}", headers)
+
+    return await unless_seen(if_none_match, headers, make)

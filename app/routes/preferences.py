@@ -4,17 +4,18 @@ They are declared in app.openapi, and read here: FastAPI would take as long to l
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from starlette.datastructures import Headers
 
 from app.errors import BadParameterError
+from app.imaging.render import PictureFormat
+from app.routes.waiting import preferred_wait_s
 
-MAX_WAIT_S = 30
 MAX_KEY_LENGTH = 255
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _QUALITY = re.compile(r";\s*q=([0-9.]+)")
 
 
@@ -22,6 +23,14 @@ class Media(StrEnum):
     JSON = "application/json"
     EVENTS = "text/event-stream"
     PNG = "image/png"
+    WEBP = "image/webp"
+    JPEG = "image/jpeg"
+
+
+PICTURES = MappingProxyType(
+    {Media.PNG: PictureFormat.PNG, Media.WEBP: PictureFormat.WEBP, Media.JPEG: PictureFormat.JPEG}
+)
+"""As what a picture may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +51,20 @@ def preferences_of(headers: Headers) -> Preferences:
     key = headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
         raise BadParameterError(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
-    wanted = _WAIT.search(headers.get("prefer", ""))
-    wait_s = min(int(wanted[1]), MAX_WAIT_S) if wanted else 0
+    wait_s = preferred_wait_s(headers.get("prefer", ""))
     return Preferences(liked(headers.get("accept", ""), tuple(Media)), wait_s, key)
 
 
 def liked(accept: str, among: Sequence[Media]) -> Media:
-    """The type that a client with this `Accept` likes best of some; the first one where it names none of them."""
-    best, liking = among[0], 0.0
-    for part in accept.split(","):
-        name = part.partition(";")[0].strip().lower()
-        if name in among and (quality := _quality(part)) > liking:
-            best, liking = Media(name), quality
-    return best
+    """The type that a client with this `Accept` likes best of some; of equals the first, and also where it takes none
+    of them. `image/*` and `*/*` say what is liked of those that are not named (RFC 9110, section 12.5.1)."""
+    ranges = {part.partition(";")[0].strip().lower(): _quality(part) for part in accept.split(",")}
+    return max(among, key=lambda media: _liking(media, ranges))
+
+
+def _liking(media: Media, ranges: Mapping[str, float]) -> float:
+    names = media.value, f"{media.partition('/')[0]}/*", "*/*"
+    return next((ranges[name] for name in names if name in ranges), 0.0)
 
 
 def _quality(part: str) -> float:

@@ -3,19 +3,26 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Protocol
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.services.followed_picture import UnfinishedPictureError
-from app.services.row_reader import Follower
 from app.services.seats import Seats
 
 NOT_KEPT = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+class Source(Protocol):
+    """Of a body's chunks."""
+
+    def end(self) -> None:
+        """The reader has left: there need not be any more."""
+
+
 class StreamedResponse(Response):
-    """What a follower of a job gets, chunk by chunk. It holds a seat until the body has ended, however that happens.
+    """A body that comes chunk by chunk. It holds a seat until the body has ended, however that happens.
 
     It differs from Starlette's StreamingResponse in two ways: a reader costs one task instead of three, and a reader
     that takes nothing for `stall_s` seconds is let go.
@@ -23,7 +30,7 @@ class StreamedResponse(Response):
 
     def __init__(
         self,
-        open_body: contextlib.AbstractContextManager[tuple[Follower, AsyncIterator[bytes]]],
+        open_body: contextlib.AbstractContextManager[tuple[Source, AsyncIterator[bytes]]],
         seats: Seats,
         media_type: str,
         stall_s: float,
@@ -38,9 +45,9 @@ class StreamedResponse(Response):
         self.init_headers({**NOT_KEPT, **headers})  # without a body there is no length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._seats.held(), self._open_body as (follower, chunks):
+        with self._seats.held(), self._open_body as (source, chunks):
             leaving = asyncio.ensure_future(_leaving(receive))
-            leaving.add_done_callback(lambda _: follower.end())
+            leaving.add_done_callback(lambda _: source.end())
             try:
                 await self._send_all(chunks, send)
             except (TimeoutError, UnfinishedPictureError):

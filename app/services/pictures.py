@@ -13,7 +13,8 @@ from app.errors import (
     NoScoreError,
     NoScoreYetError,
 )
-from app.imaging.render import Canvas, grid_png, sample_png
+from app.imaging.archive import Archive
+from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
 from app.schemas import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
@@ -29,7 +30,9 @@ class Pictures:
         self._store = store
         self._imaging = imaging
 
-    async def png(self, record: JobRecord, stage: Stage, sample: int | None, scale: int) -> bytes:
+    async def picture(
+        self, record: JobRecord, stage: Stage, sample: int | None, scale: int, kind: PictureFormat
+    ) -> bytes:
         """One sample, or with None all of them in a grid, as far as they are drawn; each pixel a square of `scale`.
 
         Raises BadParameterError for a stage or sample that the job does not have and for too large a scale,
@@ -37,8 +40,12 @@ class Pictures:
         """
         canvas = await self._canvas(record, stage)
         if sample is None:
-            return await run_sync(grid_png, canvas, scale, limiter=self._imaging)
-        return await run_sync(sample_png, canvas, sample, scale, limiter=self._imaging)
+            return await run_sync(grid_file, canvas, scale, kind, limiter=self._imaging)
+        return await run_sync(sample_file, canvas, sample, scale, kind, limiter=self._imaging)
+
+    async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
+        """All samples as far as they are drawn, each as `picture` has it. Raises as `picture` does."""
+        return Archive(await self._canvas(record, stage), scale, self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
         """The samples in one stage, the heat map of a score, or the picture of a verification."""
@@ -62,7 +69,7 @@ class Pictures:
             raise NoGivenError(f"no {of} was handed in with this job")
         stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
         canvas = Canvas.of_mask(spec, raw) if of == "mask" else Canvas.of_given(spec, raw, stage)
-        return await run_sync(sample_png, canvas, 0, 1, limiter=self._imaging)
+        return await run_sync(sample_file, canvas, 0, 1, limiter=self._imaging)
 
     async def score_map(self, record: JobRecord) -> ScoreMap:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""
@@ -98,7 +105,7 @@ class Pictures:
         Raises BadParameterError for too large a scale.
         """
         canvas = Canvas.of_marginals(spec, found)
-        return await run_sync(sample_png, canvas, 0, scale, limiter=self._imaging)
+        return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
     async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
         if KINDS[record.spec.kind].result is not ScoreSummary:

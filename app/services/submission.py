@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.errors import (
 )
 from app.imaging.given import GivenPixels, Shape
 from app.queue_entry import queue_key
+from app.quotas import Quota
 from app.schemas import Job, Model
 from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
@@ -67,6 +69,8 @@ class Submitted:
     job: Job
     again: bool = False
     """The job was there before, under the same `Idempotency-Key`."""
+    quotas: tuple[Quota, ...] = ()
+    """What the caller may still hand in, where that was looked up."""
 
 
 def identity_of(
@@ -125,10 +129,25 @@ class Submission:
         queue = fleet.queue_for(spec)
         answer, facts = await self._store.submit(self._terms(identity, queue, fleet), spec, given, queue, high)
         if answer is SubmissionAnswer.ACCEPTED:
-            return Submitted(await self._shown(spec, identity, facts, high))
+            quotas = self._quotas(*map(_number, facts[3:5])) if len(facts) > 3 else ()
+            return Submitted(await self._shown(spec, identity, facts, high), quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work)
+
+    @property
+    def _burst(self) -> int:
+        """How many jobs a client may hand in at once."""
+        return max(1, int(2 * self._settings.client_rate))
+
+    def _quotas(self, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
+        """tokens: how many jobs the client may hand in now."""
+        rate, burst, most = self._settings.client_rate, self._burst, self._settings.client_jobs
+        window_s, back_in_s = math.ceil(burst / rate), math.ceil((burst - tokens) / rate)
+        return (
+            Quota("jobs", burst, int(tokens), window_s, back_in_s),
+            Quota("open-jobs", most, most - int(open_jobs), unit="concurrent-requests"),
+        )
 
     def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet) -> SubmissionTerms:
         settings = self._settings
@@ -136,7 +155,7 @@ class Submission:
             client=identity.caller.account,
             owner=identity.caller.owner,
             rate=settings.client_rate,
-            burst=max(1, int(2 * settings.client_rate)),
+            burst=self._burst,
             client_jobs=settings.client_jobs,
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
@@ -161,13 +180,16 @@ class Submission:
         if answer is SubmissionAnswer.CONFLICT:
             return _reused()
         if answer is SubmissionAnswer.TOO_FAST:
-            wait_s = max(1, -int(-float(_text(facts[0])) // 1))
+            seconds, tokens, open_jobs = map(_number, facts)
             detail = f"this client may hand in {self._settings.client_rate:g} jobs a second"
-            return TooManyRequestsError(detail, retry_after_s=wait_s)
+            quotas = self._quotas(tokens, open_jobs)
+            return TooManyRequestsError(detail, retry_after_s=max(1, math.ceil(seconds)), quotas=quotas)
         if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
-            detail = f"this client has {int(facts[0])} open jobs; it may have {self._settings.client_jobs}"
-            return TooManyOpenJobsError(detail, retry_after_s=fleet.estimates.retry_s(_mean_work(fleet.load)))
+            open_jobs, tokens = map(_number, facts)
+            detail = f"this client has {open_jobs:g} open jobs; it may have {self._settings.client_jobs}"
+            retry_s = fleet.estimates.retry_s(_mean_work(fleet.load))
+            return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=self._quotas(tokens, open_jobs))
         return await self._full(work)
 
     def _no_memory(self) -> StoreFullError:
@@ -196,6 +218,10 @@ def _reused() -> ReusedKeyError:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _number(fact: bytes | int) -> float:
+    return float(_text(fact))
 
 
 def _text(fact: bytes | int) -> str:

@@ -85,7 +85,7 @@ def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, cap
 def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
     api_url: str, client: httpx.Client, worker: HandWorker, origin: str
 ) -> None:
-    """Also one that has its own name lead to this machine. Reading is for the browser to forbid."""
+    """Also one that has its own name lead to this machine. Reading from another origin is for the browser to forbid."""
     port = api_url.rpartition(":")[2]
     headers = {"Origin": origin.format(port=port)}
     if "evil.example:" in headers["Origin"]:

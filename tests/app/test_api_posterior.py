@@ -209,7 +209,9 @@ def test_receipt_and_marginals_are_served_when_the_job_has_ended(client: httpx.C
     found = answer.json()
     assert (found["of"], found["values"], found["draws"], found["ancestors"]) == ("entropy", 2, 16, 4)
     assert found["map"][1][1] == [0.5]
-    assert answer.headers["vary"] == "Accept"
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
+    again = client.get(address, params={"of": "entropy"}, headers={"Accept": "application/json", "If-None-Match": "*"})
+    assert (again.status_code, again.headers["etag"][:2]) == (304, "W/")  # one tag, compressed or not
     for query in ({"of": "mode"}, {"scale": 99}, {"size": 1}):
         is_problem(client.get(address, params=query), 422)
 

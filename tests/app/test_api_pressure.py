@@ -80,6 +80,29 @@ def test_answer_is_429_when_a_client_has_its_jobs(redis_url: str, worker: HandWo
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
 
+def test_client_is_told_what_it_may_still_hand_in(redis_url: str, worker: HandWorker) -> None:
+    """Both of its allowances, as numbers, until they are spent; a request that came before costs nothing."""
+    with server(redis_url, client_rate=0.01, client_jobs=512) as client:
+        first = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
+        policy = '"jobs";q=1;w=100, "open-jobs";q=512;qu="concurrent-requests"'
+        assert first.headers["ratelimit-policy"] == policy
+        assert first.headers["ratelimit"] == '"jobs";r=0;t=100, "open-jobs";r=511'
+        assert "ratelimit" not in client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"}).headers
+        spent = client.post("/sample", json=SAMPLE)
+        assert (spent.status_code, spent.headers["ratelimit-policy"]) == (429, policy)
+        jobs, _, open_jobs = spent.headers["ratelimit"].partition(", ")
+        assert jobs.startswith('"jobs";r=0;t=')
+        assert 90 <= int(jobs.rpartition("=")[2]) <= int(spent.headers["retry-after"]) + 1
+        assert open_jobs == '"open-jobs";r=511'
+    worker.redis.flushall()
+    worker.announce()
+    with server(redis_url, client_rate=4, client_jobs=2) as client:
+        answers = [client.post("/sample", json=SAMPLE) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert [answer.headers["ratelimit"].rpartition("=")[2] for answer in answers] == ["1", "0", "0"]
+    assert all('"jobs";q=8;w=2' in answer.headers["ratelimit-policy"] for answer in answers)
+
+
 def test_answer_is_503_when_redis_is_nearly_full(redis_url: str, worker: HandWorker) -> None:
     """Before it refuses by itself: what is accepted must also be drawn, and rows need room."""
     used = worker.redis.info("memory")["used_memory"]

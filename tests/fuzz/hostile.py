@@ -1,5 +1,6 @@
 """Requests that nobody should send, without end, from a seed: bodies, headers, pictures, paths, and broken HTTP."""
 
+import base64
 import json
 import random
 import struct
@@ -20,13 +21,15 @@ ODD_HEADERS = (
     ("Content-Type", b"\xff\xfe"),
     ("Accept", b"image/png;q=nan, text/event-stream;q=1e9, */*;q="),
     ("Accept", b"text/html" * 200),
-    ("Prefer", b"wait=99999999999999999999"),
+    ("Prefer", b"wait=\xff, wait=000000000000000000000, wait"),
     ("Prefer", b"wait=-1, respond-async; foo=\"bar"),
     ("Idempotency-Key", b"k" * 4000),
     ("Idempotency-Key", b"\x80\x81"),
     ("Last-Event-ID", b"-1-1"),
     ("Last-Event-ID", b"99999999999999999999999999-0"),
     ("X-Request-Id", b"\x7f" * 100),
+    ("If-None-Match", b'W/"a", "b,c", *, "'),
+    ("Accept-Encoding", b"gzip;q=, gzip, *;q=0"),
     ("Range", b"bytes=0-,-1,9-1"),
     ("Expect", b"200-maybe"),
     ("Host", b"evil.example"),
@@ -37,7 +40,7 @@ ODD_HEADERS = (
 ODD_PATHS = (
     "/jobs/%00", "/jobs/..%2f..%2f", "/jobs/" + "a" * 3000, "/jobs/%ff%fe", "/models/%F0%9F%8E%B2", "//",
     "/jobs?limit=1e3", "/jobs?cursor=%00%ff&limit=-5", "/jobs?status=running&status=queued", "/jobs/x/events?from=-1",
-    "/jobs/x/image?scale=1e9",
+    "/jobs/x/image?scale=1e9", "/jobs/x/image?format=zip&format=gif&scale=32",
     "/jobs/x/image?sample=NaN&grid=perhaps", "/openapi.json?x=" + "y" * 5000, "/playground/../../pyproject.toml",
     "/playground/%2e%2e/%2e%2e/etc/passwd", "/metrics?name[]=" + "z" * 100, "/%", "/?%", "/sample/", "*",
 )  # fmt: skip
@@ -46,7 +49,8 @@ ODD_PATHS = (
 def requests(seed: int) -> Iterator[bytes]:
     """Whole requests as bytes, each for a connection of its own."""
     rng = random.Random(seed)
-    makers = [_json_request, _json_request, _form_request, _form_request, _path_request, _broken_request]
+    makers = [_json_request, _json_request, _form_request, _form_request, _json_form_request]
+    makers += [_path_request, _broken_request]
     while True:
         yield rng.choice(makers)(rng)
 
@@ -89,6 +93,26 @@ def _form_request(rng: random.Random) -> bytes:
     if rng.random() < 0.2:
         body = _mutated(rng, body)
     return _request(rng, "POST", path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}".encode()})
+
+
+def _json_form_request(rng: random.Random) -> bytes:
+    """A form as JSON: pictures in base64 that is whole, spoilt, too long or none."""
+    path = rng.choice(("/complete", "/upsample", "/score", "/verify"))
+    fields: dict[str, Any] = {"model": rng.choice(MODELS), "n": rng.choice((1, 2, "2"))}
+    for name in ("image", "mask")[: rng.choice((0, 1, 1, 2))]:
+        text = base64.b64encode(picture(rng)).decode()
+        fields[name] = rng.choice(
+            (text, text, f"data:image/png;base64,{text}", text[:-1], text * 9, "data:" + "a" * 70_000)
+        )
+    for _ in range(rng.randrange(2)):
+        fields[rng.choice(("image", "mask", "fit", "rank", "x", "__proto__"))] = rng.choice(ODD_VALUES)
+    body = json.dumps(fields).encode()
+    spoil = rng.random()
+    if spoil < 0.2:
+        body = _mutated(rng, body)
+    elif spoil < 0.3:
+        body = b'{"image": ' + rng.choice((b"[", b"{},", b"0,", b'{"a":')) * rng.choice((100, 200_000))
+    return _request(rng, "POST", path, body, {"Content-Type": b"application/json"})
 
 
 def _part(rng: random.Random, name: str, file: str | None, content: bytes) -> bytes:

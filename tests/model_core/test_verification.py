@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
-from app.imaging.render import Canvas, grid_png, origin_of, sample_png
+from app.imaging.render import Canvas, grid_file, origin_of, sample_file
 from model_core import load_model, sample
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
@@ -72,7 +72,7 @@ def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_p
     for numerics in (None, "cpu-compiled"):
         images = {i: image.tobytes() for i, image in enumerate(pixels)}
         canvas = Canvas(3, 5, 4, 3, images, origin_of(spec, numerics))
-        for written in (sample_png(canvas, 2, 4), grid_png(canvas, 1)):
+        for written in (sample_file(canvas, 2, 4), grid_file(canvas, 1)):
             (tmp_path / "ours.png").write_bytes(written)
             result = run("verify", tmp_path / "ours.png", "--models-dir", models_dir)
             assert result.exit_code == 0, result.output

@@ -42,15 +42,17 @@ class SubmissionAnswer(StrEnum):
     """The first word of the answer, and what follows it."""
 
     ACCEPTED = "accepted"
-    """created_at, length of the queue, values accepted before it. Also when this id was accepted before."""
+    """created_at, length of the queue, values accepted before it; and, unless this id was accepted before, how many
+    jobs the client may still hand in at once, and how many of its jobs are open."""
     AGAIN = "again"
     """Id of the job that this `Idempotency-Key` and body stand for."""
     CONFLICT = "conflict"
     """The `Idempotency-Key` stands for another body."""
     TOO_FAST = "too-fast"
-    """Seconds until the client may hand in one more."""
+    """Seconds until the client may hand in one more, how many it may now (less than one), and how many of its jobs are
+    open."""
     TOO_MANY = "too-many"
-    """How many jobs of the client are open."""
+    """How many jobs of the client are open, and how many it may still hand in at once."""
     NO_MEMORY = "no-memory"
     """Accepted jobs would not all find room in the server's memory."""
     FULL = "full"

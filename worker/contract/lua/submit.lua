@@ -22,10 +22,14 @@ local function allowance()
   return math.min(terms.burst, tonumber(tokens) + math.max(0, at - tonumber(since)) * terms.rate)
 end
 
+local function open_jobs() return tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0) end
+
 local function refusal(tokens)
-  if tokens < 1 then return {'too-fast', string.format('%.3f', (1 - tokens) / terms.rate)} end
-  local open = tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0)
-  if open >= terms.client_jobs then return {'too-many', open} end
+  local open = open_jobs()
+  if tokens < 1 then
+    return {'too-fast', string.format('%.3f', (1 - tokens) / terms.rate), string.format('%.6f', tokens), open}
+  end
+  if open >= terms.client_jobs then return {'too-many', open, string.format('%.6f', tokens)} end
   local work, room = unpack(redis.call('HMGET', keys.LOAD, 'work', 'room'))
   work, room = tonumber(work or 0), tonumber(room or 0)
   if terms.memory and room + facts.room > terms.memory then return {'no-memory'} end
@@ -88,4 +92,4 @@ local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= 
 local ahead = open_books(created)
 remember_key()
 enqueue(ARGV[6])
-return {'accepted', created, redis.call('LLEN', terms.queue), ahead}
+return {'accepted', created, redis.call('LLEN', terms.queue), ahead, string.format('%.6f', tokens - 1), open_jobs()}

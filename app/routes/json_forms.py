@@ -1,0 +1,65 @@
+"""A form that is sent as JSON: the same fields, and its files as base64. The model of the form is the model of both."""
+
+import base64
+import io
+import json
+import re
+from typing import Any, TypeVar
+
+from fastapi import UploadFile
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from app.errors import BadParameterError, TooLargeError
+from app.request_bodies import FILES
+
+Form = TypeVar("Form", bound=BaseModel)
+_MOST_MARKS = 256
+"""Commas and brackets. Base64 has none, and a form has a few dozen; a body of nothing else would take fifty times its
+length once it is read."""
+_DATA_URL = re.compile(r"data:[\w.+/-]{0,64}(?:;[\w.+=-]{1,64}){0,2};base64,", re.ASCII | re.IGNORECASE)
+
+
+def json_limit(file_bytes: int) -> int:
+    """How long the base64 of all files may be, with their data: prefixes."""
+    return len(FILES) * (4 * (file_bytes // 3 + 1) + 256)
+
+
+def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
+    """The form that a body of JSON says. file_bytes: the most that one file may have, judged before it is decoded.
+
+    Raises RequestValidationError as FastAPI does, BadParameterError for what is no base64, TooLargeError.
+    """
+    fields = _fields(body)
+    if isinstance(fields, dict):
+        sent = {role: fields[role] for role in FILES if fields.get(role) is not None and role in model.model_fields}
+        fields |= {role: _upload(role, text, file_bytes) for role, text in sent.items()}
+    try:
+        return model.model_validate(fields, strict=True)
+    except ValidationError as error:
+        found = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
+        raise RequestValidationError(found) from None
+
+
+def _fields(body: bytes) -> Any:
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
+        raise BadParameterError("expected one object with the fields of this call, and nothing nested in it")
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "no JSON"}]) from None
+
+
+def _upload(role: str, text: object, file_bytes: int) -> UploadFile:
+    data = text if isinstance(text, str) else "?"
+    if prefix := _DATA_URL.match(data):
+        data = data[prefix.end() :]
+    if len(data) > 4 * (file_bytes // 3 + 1):
+        raise TooLargeError(f"the {role} has too many bytes; at most {file_bytes} are taken")
+    try:
+        return UploadFile(io.BytesIO(base64.b64decode(data, validate=True)), filename=role)
+    except ValueError:
+        said = (
+            f"{role}: expected a picture in base64 (RFC 4648, in one line), or a data: URL with it; nothing is fetched"
+        )
+        raise BadParameterError(said, field=role) from None

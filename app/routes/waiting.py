@@ -1,0 +1,43 @@
+"""Waiting for the end of a job: as long as a client asks to, by `Prefer: wait` or `?wait=`, and as long as it may."""
+
+import re
+
+from app.dependencies import Services
+from app.schemas import Job
+
+MAX_WAIT_S = 30
+_BETWEEN = re.compile(r"[,;]")
+_ENOUGH_DIGITS = 6
+"""The first of any longer number say that it is above the limit."""
+
+
+def preferred_wait_s(prefer: str) -> int:
+    """The seconds of a header `Prefer` (RFC 7240), MAX_WAIT_S at most and where it names none; 0 where it says nothing
+    of waiting, or nothing that can be understood."""
+    for preference in _BETWEEN.split(prefer):
+        name, _, value = (word.strip(' \t"') for word in preference.partition("="))
+        if name.lower() == "wait":
+            return _granted_s(value)
+    return 0
+
+
+def _granted_s(value: str) -> int:
+    if not value:
+        return MAX_WAIT_S
+    if not (value.isascii() and value.isdigit()):
+        return 0
+    return min(int(value.lstrip("0")[:_ENOUGH_DIGITS] or 0), MAX_WAIT_S)
+
+
+def applied(seconds: float) -> dict[str, str]:
+    """The header that says of a preference that it was heeded, and how far."""
+    return {"Preference-Applied": f"wait={seconds:g}"}
+
+
+async def waited_for(job: Job, seconds: float, services: Services) -> Job:
+    """The job when it has ended or the time is up. It holds a seat, which was free a moment ago."""
+    if job.status.is_terminal:
+        return job
+    with services.seats.held():
+        await services.row_feed.wait(job, min(seconds, MAX_WAIT_S))
+    return await services.jobs.view(job.id)

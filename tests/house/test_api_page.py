@@ -1,0 +1,85 @@
+"""What docs/api.md shows works as it stands."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.house.running import Up
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(sh|python|js)\n(.*?)```", PAGE, flags=re.DOTALL)
+MODELS = ("mnist-diagonal-bilstm", "cifar10-small-multi-scale")
+PROGRAMS = {"python": "python -", "js": "node --experimental-eventsource --input-type=module -"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """With the shipped weights that the page names, and no others."""
+    models = tmp_path_factory.mktemp("models")
+    for name in MODELS:
+        (models / name).symlink_to(ROOT / "models" / name)
+    running = Up(tmp_path_factory.mktemp("data"), models)
+    running.wait_until_ready()
+    yield running.url
+    running.process.terminate()
+    running.process.communicate(timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node for the page's JavaScript")
+def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
+    """In order, in one shell, each language by its own program; and what they leave is what the page says."""
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    script = "".join(pasted(*block) for block in BLOCKS).replace("http://127.0.0.1:8000", service)
+    settings = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    shell = ["bash", "-euo", "pipefail", "-c", script]
+    ended = subprocess.run(shell, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for name, kind, size in (
+        ("four.png", "PNG", (57, 57)),
+        ("fourth.png", "PNG", (224, 224)),
+        ("sixteen.webp", "WEBP", (115, 115)),
+        ("completed.png", "PNG", (86, 86)),
+        ("large.png", "PNG", (32, 32)),
+        ("bits.png", "PNG", (224, 224)),
+    ):
+        with Image.open(tmp_path / name) as picture:
+            assert (picture.format, picture.size) == (kind, size), name
+    assert len(zipfile.ZipFile(tmp_path / "sixteen.zip").namelist()) == 16
+    assert re.search(r"likeliest: /jobs/\S+ exact: (true|false)", ended.stdout)
+    assert [int(y) for y in re.findall(r"^row (\d+)$", ended.stdout, flags=re.MULTILINE)] == list(range(28))
+    assert re.findall(r"^(?:snapshot|done)$", ended.stdout, flags=re.MULTILINE) == ["done", "snapshot", "done"]
+    assert re.findall(r"^0 (\d+) 28$", ended.stdout, flags=re.MULTILINE) == [str(y) for y in range(28)]
+    assert '"pointer":"#/n"' in ended.stdout
+    assert "404 urn:pixelrnn:problem:unknown-model expected one of:" in ended.stdout
+    assert re.search(r"^alice:[0-9a-f]{64}$", ended.stdout, flags=re.MULTILINE)
+
+
+def pasted(language: str, block: str) -> str:
+    """A block as it goes into the shell; other languages into their programs."""
+    return block if language == "sh" else f"{PROGRAMS[language]} <<'END'\n{block}END\n"
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Links to files of the repository exist; and README leads here."""
+    for target in re.findall(r"\]\(((?!http)[^)#]+)", PAGE):
+        assert (ROOT / "docs" / target).exists(), target
+    assert "docs/api.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_status_is_told() -> None:
+    """Each that a call may answer with when it refuses."""
+    from app.problems import KINDS
+
+    told = {int(status) for status in re.findall(r"\b([45]\d\d)\b", PAGE)}
+    assert {kind.status for kind in KINDS.values()} <= told
