@@ -39,6 +39,61 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, browser: Any, s
     assert other.complaints == []
 
 
+@pytest.mark.parametrize(
+    "how",
+    [{"method": "posterior", "particles": 5, "sweeps": 1}, {"method": "clamp", "particles": None, "sweeps": None}],
+    ids=["posterior", "clamp"],
+)
+def test_link_of_a_completion_says_how_it_is_filled(
+    site: Site, browser: Any, service: Up, how: dict[str, str | int | None]
+) -> None:
+    """Method, particles and sweeps stand in it, in the form that it opens, and in the job that is drawn from it."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_role("button", name="Right half").click()
+    site.fill("n", "2")
+    site.view.get_by_text("How it is filled").click()
+    site.view.get_by_label("Method").select_option(str(how["method"]))
+    if how["particles"]:
+        site.fill("particles", str(how["particles"]))
+        site.fill("sweeps", str(how["sweeps"]))
+    site.submit()
+    site.wait_for_standing("Done")
+    first, drawn = site.job_id, [site.pixels(i) for i in range(2)]
+    site.view.get_by_role("button", name="Copy link").click()
+    site.view.get_by_role("button", name="Copied.").wait_for()
+    context = browser.new_context(base_url=service.url)
+    other = Site(context, service)
+    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
+    other.view.get_by_text("drawn again here: the same bytes").wait_for()
+    assert [other.pixels(i) for i in range(2)] == drawn
+    assert other.view.get_by_label("Method").input_value() == how["method"]
+    assert other.job_id != first
+    for job in (first, other.job_id):
+        found = service.get(f"/jobs/{job}")
+        assert {name: found[name] for name in how} == how
+    for name in ("particles", "sweeps") if how["particles"] else ():
+        assert other.view.locator(f"[data-field={name}] input").input_value() == str(how[name])
+    dialog = other.open_large(0)
+    lines = dialog.locator("[data-code=curl]").inner_text()
+    assert all(f"-F {name}={value}" in lines for name, value in how.items() if value is not None)
+    context.close()
+    assert other.complaints == []
+
+
+def test_field_that_is_folded_away_opens_when_it_is_wrong(site: Site) -> None:
+    """Words of trouble are seen beside it, and nothing is asked of the server."""
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_text("How it is filled").click()
+    site.fill("particles", "many")
+    site.view.get_by_text("How it is filled").click()
+    assert not site.view.get_by_label("Particles").is_visible()
+    site.submit()
+    assert site.trouble("particles") == "Particles are a whole number from 1."
+
+
 def test_all_images_are_saved_as_files_in_one(site: Site) -> None:
     """Each is the server's own, with its settings inside."""
     site.open("sample")

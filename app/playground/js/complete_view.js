@@ -6,6 +6,7 @@ import { DrawingView } from "./drawing_view.js";
 import { clearTrouble, group } from "./fields.js";
 import { t } from "./lang.js";
 import { MaskEditor } from "./mask_editor.js";
+import { MethodFields } from "./method_fields.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
 import { FieldTrouble } from "./problems.js";
@@ -24,19 +25,22 @@ export function completeView(element, shared) {
   const editor = new MaskEditor();
   const hole = group("mask", t("Hole"), editor.element);
   const fields = new DrawFields(8, shared.info);
+  const method = new MethodFields();
+  fields.element.append(method.element);
   const parts = { models, pictures, hole, fields };
   const view = new DrawingView(element, shared, parts, t("Fill the hole"), async (model) => {
     const picture = await pictures.chosen();
     const { mask } = editor;
     if (!mask.count) throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
-    return completionOf(model.name, picture, mask.hole, fields.read());
+    return completionOf(model.name, picture, mask.hole, { ...fields.read(), ...method.read() });
   });
   pictures.onChange = (picture) => editor.edit(picture);
   editor.onChange = () => clearTrouble(hole);
   addEventListener("keydown", (event) => {
     if (!element.hidden && !isWriting(event.target)) editor.takeBack(event);
   });
-  view.onRefill = async ({ mask }) => {
+  view.onRefill = async ({ mask }, settings) => {
+    method.set(settings);
     const kept = mask && (await pixelsOf(mask));
     if (kept) editor.setHole(holeOf(kept), kept);
   };
@@ -49,7 +53,7 @@ export function completeView(element, shared) {
  * @param {string} model
  * @param {ImageData} picture
  * @param {Uint8Array} hole
- * @param {{n: number, seed: number, temperature: number}} settings
+ * @param {Record<string, string | number>} settings
  */
 export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);

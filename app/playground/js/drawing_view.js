@@ -57,7 +57,7 @@ export class DrawingView {
     else this.#form.append(models.element, ...own, fields.element, submitRow(verb));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#draw("");
+      this.#draw(null);
     });
     forgetTrouble(this.#form, shared.isOnline);
     if (pictures) {
@@ -69,7 +69,11 @@ export class DrawingView {
     find(element, ".stage").append(this.#board.element);
   }
 
-  /** Called with what a job began with, when that is put back into the form. @type {(given: Given) => unknown} */
+  /**
+   * Called when a job is put back into the form: with what it began with, and how it was drawn.
+   *
+   * @type {(given: Given, settings: Partial<Settings>) => unknown}
+   */
   onRefill = () => null;
 
   #element;
@@ -104,9 +108,9 @@ export class DrawingView {
   }
 
   /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
-  async follow({ settings, given, sha256 }) {
+  async follow(recipe) {
     await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
-    if (await this.restore(settings, given)) await this.#draw(sha256);
+    if (await this.restore(recipe.settings, recipe.given)) await this.#draw(recipe);
   }
 
   /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
@@ -132,12 +136,12 @@ export class DrawingView {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
-    await Promise.all([this.onRefill(given), given.image && pictures?.give(given.image)]);
+    await Promise.all([this.onRefill(given, settings), given.image && pictures?.give(given.image)]);
     return isThere;
   }
 
-  /** What the form says. @param {string} sha256 of what should come out; "" = whatever comes */
-  async #draw(sha256) {
+  /** What the form says. @param {Recipe | null} recipe that says what should come out; null = whatever comes */
+  async #draw(recipe) {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
@@ -149,7 +153,7 @@ export class DrawingView {
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
-      this.#board.expect(sha256);
+      this.#board.expect(recipe);
       this.#shared.onJob(job.id);
     } catch (error) {
       showTrouble(this.#form, error);

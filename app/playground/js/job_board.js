@@ -15,7 +15,7 @@ import { drawnFrom, quality, standing } from "./words.js";
 import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Given, Job, Receipt, ServerEvent} from "./types" */
+/** @import {Given, Job, Receipt, Recipe, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
 const SCORE_WAIT_S = 20;
@@ -66,8 +66,8 @@ export class JobBoard {
   #watched = "";
   #isSought = false;
   #link;
-  /** What the next job's images should be, by SHA-256. */
-  #expected = "";
+  /** The link that the images are drawn from. @type {Recipe | null} */
+  #expected = null;
   #leave = new AbortController();
 
   /**
@@ -103,9 +103,9 @@ export class JobBoard {
     }
   }
 
-  /** The link that the next job is drawn from says what comes out. @param {string} sha256 */
-  expect(sha256) {
-    this.#expected = sha256;
+  /** The link that the next job is drawn from says what comes out. @param {Recipe | null} recipe */
+  expect(recipe) {
+    this.#expected = recipe;
   }
 
   /** @param {ServerEvent} event */
@@ -195,7 +195,7 @@ export class JobBoard {
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
-    if (this.#expected && job.status === "succeeded") this.#verify();
+    if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
     announce(this.#status.textContent ?? "");
   }
 
@@ -239,16 +239,12 @@ export class JobBoard {
     this.element.dataset.state = state;
   }
 
-  /** Whether these are the images that the link was made from. */
-  async #verify() {
-    const [expected, found] = [this.#expected, await fingerprint(this.#tiles.paintings)];
-    this.#expected = "";
-    if (!found) return;
-    this.#origin.textContent += ` · ${
-      found === expected
-        ? t("drawn again here: the same bytes")
-        : t("not the bytes of the link: other weights, or another arithmetic")
-    }`;
+  /** Whether these are the images that the link was made from. @param {Job} job @param {Recipe} expected */
+  async #verify(job, expected) {
+    this.#expected = null;
+    const { signal } = this.#leave;
+    const found = await fingerprint(this.#tiles.paintings);
+    if (found && !signal.aborted) this.#origin.textContent += ` · ${verdict(found, job, expected)}`;
   }
 
   async #copyLink() {
@@ -327,6 +323,14 @@ export async function givenOf({ api, history }, { id, kind }) {
   } catch {
     return kept; // a server of an earlier version, or the connection: the images are seen without it
   }
+}
+
+/** @param {string} found SHA-256 of the images @param {Job} job @param {Recipe} expected */
+function verdict(found, { digest }, expected) {
+  if (found === expected.sha256) return t("drawn again here: the same bytes");
+  if (expected.digest && expected.digest !== digest)
+    return t("not the bytes of the link: other weights are served here");
+  return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
 }
 
 /** @param {string} text @param {() => void} act */

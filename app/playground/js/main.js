@@ -139,7 +139,7 @@ async function take(file) {
     const kind = settings.kind || kept?.kind || "sample";
     const view = views.get(kind);
     location.hash = kind;
-    if (view instanceof DrawingView) view.restore(settings, kept?.given ?? {});
+    if (view instanceof DrawingView) view.restore({ ...kept, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
     note(t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts));

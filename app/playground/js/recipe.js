@@ -25,8 +25,8 @@ function bodyOf(job, n) {
     return `-H 'Content-Type: application/json' \\\n  -d '${JSON.stringify({ model, n, seed, temperature })}'`;
   }
   const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
-  const how = job.method ? ` -F method=${job.method}` : "";
-  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}${how}`;
+  const how = methodOf(job).map(([name, value]) => ` -F ${name}=${value}`);
+  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}${how.join("")}`;
 }
 
 /** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
@@ -34,6 +34,7 @@ export function pythonLine(job, sample, origin, isGuarded) {
   const files =
     { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
   const key = isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : "";
+  const how = methodOf(job).map(([name, value]) => `    ${name}=${JSON.stringify(value)},`);
   return [
     ...(isGuarded ? ["import os", ""] : []),
     "from pixelrnn.client import Client",
@@ -41,9 +42,21 @@ export function pythonLine(job, sample, origin, isGuarded) {
     `client = Client("${origin}"${key})`,
     `job = client.${job.kind}(`,
     `    "${job.model}"${files},`,
-    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},${job.method ? ` method="${job.method}",` : ""}`,
+    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},`,
+    ...how,
     ")",
     "job.wait()",
     `job.save("image.png", sample=${sample})`,
   ].join("\n");
+}
+
+/** How a completion is drawn, as far as its job says. @param {Job} job @returns {[string, string | number][]} */
+function methodOf({ method, particles, sweeps }) {
+  /** @type {[string, string | number | null][]} */
+  const all = [
+    ["method", method],
+    ["particles", particles],
+    ["sweeps", sweeps],
+  ];
+  return /** @type {[string, string | number][]} */ (all.filter(([, value]) => value != null));
 }

@@ -16,9 +16,11 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * @param {Given} given
  */
 export async function linkTo(job, paintings, given) {
-  const { id, kind, model, digest, seed, temperature, n } = job;
-  const values = { model, digest, seed, temperature, n, sha256: await fingerprint(paintings) };
-  const query = new URLSearchParams(Object.entries(values).map(([name, value]) => [name, String(value)]));
+  const { id, kind, model, digest, seed, temperature, n, method, particles, sweeps } = job;
+  const sha256 = await fingerprint(paintings);
+  const query = new URLSearchParams();
+  const values = { model, digest, seed, temperature, n, method, particles, sweeps, sha256 };
+  for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
   const isWhole = kind === "sample" || given.image;
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
@@ -33,8 +35,15 @@ export function recipeFrom(view, text) {
   const given = Object.fromEntries(
     ["image", "mask"].flatMap((name) => (query.has(name) ? [[name, PNG + query.get(name)]] : [])),
   );
-  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature };
-  return { settings, given, sha256: query.get("sha256") ?? "" };
+  const how = { method: query.get("method"), particles: count(query, "particles"), sweeps: count(query, "sweeps") };
+  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature, ...how };
+  return { settings, given, digest: query.get("digest") ?? "", sha256: query.get("sha256") ?? "" };
+}
+
+/** @param {URLSearchParams} query @param {string} name @returns {number | null} null where the link does not say */
+function count(query, name) {
+  const text = query.get(name);
+  return text && Number.isSafeInteger(Number(text)) ? Number(text) : null;
 }
 
 /**

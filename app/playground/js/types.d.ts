@@ -32,6 +32,9 @@ export interface Remembered {
   seed: number;
   n: number;
   temperature: number;
+  method?: string | null;
+  particles?: number | null;
+  sweeps?: number | null;
   /** As last seen; gone: the server does not have it any more. */
   status: Status | "gone";
   at: number;
@@ -39,10 +42,11 @@ export interface Remembered {
   thumbnail: string;
 }
 
-/** What a link says: how to draw, from what, and the SHA-256 of what comes out; "" where that is not known. */
+/** What a link says: how to draw, from what, with which weights, and the SHA-256 of what comes out; "" = not known. */
 export interface Recipe {
   settings: Settings;
   given: Given;
+  digest: string;
   sha256: string;
 }
 
@@ -52,4 +56,8 @@ export interface Settings {
   n: number;
   seed: number;
   temperature: number;
+  /** Of a completion; where they are not said, the server's usual ones. */
+  method?: string | null;
+  particles?: number | null;
+  sweeps?: number | null;
 }

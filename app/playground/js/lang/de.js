@@ -176,8 +176,22 @@ export default {
   Zip: "Zip",
   "Copy link": "Link kopieren",
   "drawn again here: the same bytes": "hier noch einmal gezeichnet: dieselben Bytes",
-  "not the bytes of the link: other weights, or another arithmetic":
-    "nicht die Bytes des Links: andere Gewichte oder andere Arithmetik",
+  "not the bytes of the link: other weights are served here":
+    "nicht die Bytes des Links: Hier werden andere Gewichte angeboten",
+  "not the bytes of the link: they were drawn with another arithmetic, or from other settings":
+    "nicht die Bytes des Links: Sie wurden mit anderer Arithmetik gezeichnet, oder aus anderen Einstellungen",
+  "How it is filled": "Wie es gefüllt wird",
+  Method: "Verfahren",
+  "Usual: the best that the model can": "Wie üblich: das Beste, was das Modell kann",
+  "Given everything, also below and to the right": "Aus allem, auch von unten und rechts",
+  "Given what is above and to the left": "Aus dem, was darüber und links davon steht",
+  Particles: "Partikel",
+  Sweeps: "Durchläufe",
+  "as usual": "wie üblich",
+  "Where the hole has given pixels behind it, several images are weighed against each other: more particles and sweeps come closer, and take longer.":
+    "Wo hinter dem Loch gegebene Pixel liegen, werden mehrere Bilder gegeneinander gewogen: Mehr Partikel und Durchläufe kommen näher heran und dauern länger.",
+  "Particles are a whole number from 1.": "Partikel sind eine ganze Zahl ab 1.",
+  "Sweeps are a whole number from 0.": "Durchläufe sind eine ganze Zahl ab 0.",
   "Connecting…": "Verbinde …",
   "Loading…": "Lade …",
   "The connection is lost. Trying again; nothing that is drawn gets lost…":
