@@ -23,7 +23,8 @@ import { FieldTrouble } from "./problems.js";
  * @property {Signal<Info | null>} info the server's limits, once they are known
  * @property {Signal<boolean>} isOnline whether the server answered when it was last asked
  * @property {(id: string) => void} onJob called with a new job of the view
- * @property {(view: string, picture: string) => void} onSend called with a picture that another view is to have
+ * @property {(view: string, picture: string, model: string) => void} onSend called with a picture that another view is
+ *   to have, and the model to choose there
  *
  * @typedef {object} Parts of the form
  * @property {ModelPicker} models
@@ -91,8 +92,9 @@ export class DrawingView {
     return Boolean(this.#parts.pictures);
   }
 
-  /** The same with a picture of the page. @param {string} url */
-  give(url) {
+  /** The same with a picture of the page, for this model if it is there. @param {string} url @param {string} model */
+  give(url, model) {
+    this.#parts.models.choose(model);
     this.#parts.pictures?.give(url);
   }
 

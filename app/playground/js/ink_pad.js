@@ -31,6 +31,7 @@ export class InkPad {
     this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) this.#canvas.addEventListener(end, () => this.#lift());
     find(view, "[data-act=clear]").addEventListener("click", () => this.#model && this.open(this.#model));
+    this.#use = find(view, "[data-act=use]");
     find(view, ".endings").append(this.#tiles.element);
     this.#tiles.onOpen = (sample) => (this.#shown = sample);
     addEventListener("keydown", (event) => this.#key(event));
@@ -43,6 +44,7 @@ export class InkPad {
   #view;
   #api;
   #canvas;
+  #use;
   #tiles = new Tiles();
   #ink = new Mask({ width: 1, height: 1 });
   /** @type {Model | null} */
@@ -82,6 +84,7 @@ export class InkPad {
     this.#tiles.stop();
     this.#tiles.paintings = [];
     this.#tiles.clear();
+    this.#use.hidden = true;
     this.#say("");
   }
 
@@ -156,6 +159,8 @@ export class InkPad {
       }
       if (signal.aborted) return;
       this.#tiles.rest();
+      this.#use.href = `#complete/${job.id}`;
+      this.#use.hidden = false;
       this.#say(t("Eight endings. Choose one to see it large, or write on."));
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);

@@ -10,6 +10,7 @@ import { remembered } from "./history.js";
 import { givenOf, JobBoard } from "./job_board.js";
 import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
+import { onward } from "./onward.js";
 import { PicturePicker } from "./picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "./problems.js";
 import { dataUrlOf, pixelsOf, pngOf } from "./raster.js";
@@ -50,7 +51,7 @@ export class InspectView {
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
     const side = el("div", { class: "side" }, this.#scored.summary, this.#chosen, this.#beliefs, this.#trouble);
-    side.append(this.#redraw);
+    side.append(this.#redraw, this.#ways);
     this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
@@ -68,6 +69,7 @@ export class InspectView {
   #result;
   #state;
   #models;
+  #ways = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
   /** @type {Job | null} */
@@ -85,8 +87,9 @@ export class InspectView {
     return true;
   }
 
-  /** @param {string} url */
-  give(url) {
+  /** @param {string} url @param {string} model */
+  give(url, model) {
+    this.#models.choose(model);
     this.#pictures.give(url);
   }
 
@@ -141,6 +144,7 @@ export class InspectView {
       this.#redraw.hidden = picture === null;
       this.#state.textContent = "";
       this.#scored.show(job, map, picture);
+      this.#ways.replaceChildren(...(picture ? this.#waysOf(job, picture) : []));
       this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
       announce(t("The picture is scored."));
     } catch (error) {
@@ -148,6 +152,17 @@ export class InspectView {
       this.#isCutOff = error instanceof Unreachable;
       this.#state.textContent = explain(error).text;
     }
+  }
+
+  /** Where else the picture can go. @param {Job} job @param {ImageData} picture */
+  #waysOf({ model, width, height }, picture) {
+    const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
+    const whole = () => picture;
+    return onward(
+      this.#shared,
+      { model, size: { width, height }, small: null, whole, onGo: () => {}, onTrouble },
+      "inspect",
+    );
   }
 
   /** The form as it was when this was asked, here or elsewhere. @param {string} jobId */

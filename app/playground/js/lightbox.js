@@ -4,8 +4,9 @@ import { rankingOf, scoreOf } from "./api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "./lang.js";
+import { onward } from "./onward.js";
 import { explain } from "./problems.js";
-import { blankCanvas, canvasOf, dataUrlOf, pen, pngOf, save } from "./raster.js";
+import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
 import { ordinal } from "./words.js";
 
@@ -24,7 +25,7 @@ export class Lightbox {
    */
   constructor(shared, job, paintings, given) {
     this.#api = shared.api;
-    this.#onSend = shared.onSend;
+    this.#shared = shared;
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
@@ -40,14 +41,13 @@ export class Lightbox {
     this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
     this.#wire("copy", "copy", () => this.#copyPicture());
-    for (const view of ["complete", "inspect"]) this.#wire(view, "right", () => this.#send(view));
     for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
       button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
     }
   }
 
   #api;
-  #onSend;
+  #shared;
   #job;
   #paintings;
   #given;
@@ -97,6 +97,7 @@ export class Lightbox {
     this.#showPicture(name);
     this.#showFacts();
     this.#showFiles();
+    this.#showWays();
     const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
@@ -202,12 +203,19 @@ export class Lightbox {
     }
   }
 
-  /** As the picture that another view is about. @param {string} view */
-  #send(view) {
-    const picture = this.#painting.whole("final");
-    if (!picture) return this.#say(t("It can be used when it is complete."));
-    this.#dialog.close();
-    this.#onSend(view, dataUrlOf(picture));
+  /** To the other views, as the picture that they are about. */
+  #showWays() {
+    const { model, width, height, small_height: hasSmall } = this.#job;
+    const painting = this.#painting;
+    const ways = onward(this.#shared, {
+      model,
+      size: { width, height },
+      small: hasSmall ? smallSize(this.#job) : null,
+      whole: (stage) => painting.whole(stage),
+      onGo: () => this.#dialog.close(),
+      onTrouble: (text) => this.#say(text),
+    });
+    find(this.#dialog, "[data-ways]").replaceChildren(...ways);
   }
 
   /** @param {string} text */

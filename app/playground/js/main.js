@@ -153,11 +153,11 @@ async function take(file) {
   note(t("“{name}” does not say how it was drawn, so it is a picture to complete here.", { name: file.name }));
 }
 
-/** A picture of the page, as what another view is about. @param {string} name @param {string} picture */
-function send(name, picture) {
+/** A picture of the page, as what another view is about. @param {string} name @param {string} picture @param {string} model */
+function send(name, picture, model) {
   location.hash = name;
   const view = views.get(name);
-  if (view && "give" in view) view.give(picture);
+  if (view && "give" in view) view.give(picture, model);
 }
 
 /** @param {string} text */

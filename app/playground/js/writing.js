@@ -21,6 +21,7 @@ const SIGHT = "#7d9bff";
 
 /**
  * @typedef {object} Written
+ * @property {string} job that drew it
  * @property {number} width
  * @property {number} height
  * @property {number[]} values 0 black, 1 white
@@ -36,6 +37,7 @@ export class Writing {
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(view, "canvas"));
     this.#place = find(view, ".place input");
     this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
+    this.#use = find(view, "[data-act=use]");
     this.#play = find(view, "[data-act=play]");
     this.#play.addEventListener("click", () => this.#toggle());
     find(view, "[data-act=step]").addEventListener("click", () => this.#go(this.#at + 1, false));
@@ -50,6 +52,7 @@ export class Writing {
   #canvas;
   #place;
   #play;
+  #use;
   #asking = new Latest();
   /** @type {Written | null} */
   #written = null;
@@ -67,6 +70,8 @@ export class Writing {
       const written = await this.#draw(model, signal);
       if (signal.aborted) return;
       this.#written = written;
+      this.#use.href = `#sample/${written.job}`;
+      this.#use.hidden = false;
       this.#place.max = written.values.length;
       const isStill = matchMedia(STILL).matches;
       this.#go(isStill ? written.values.length : 0, !isStill);
@@ -82,6 +87,7 @@ export class Writing {
     this.#asking.ask();
     this.#run(false);
     this.#written = null;
+    this.#use.hidden = true;
   }
 
   /** @param {Model} model @param {AbortSignal} signal @returns {Promise<Written>} */
@@ -99,7 +105,7 @@ export class Writing {
     URL.revokeObjectURL(url);
     const spent = [0];
     for (const cost of bits) spent.push(spent[spent.length - 1] + cost);
-    return { width, height, values: bits.map((_, i) => Number(data[4 * i] > 127)), bits, spent };
+    return { job: sample.id, width, height, values: bits.map((_, i) => Number(data[4 * i] > 127)), bits, spent };
   }
 
   /** Once it has succeeded: a worker may still be warming up. @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */

@@ -109,6 +109,12 @@ export default {
   "Download PNG": "PNG herunterladen",
   "Copy picture": "Bild kopieren",
   "Complete it": "Ergänzen",
+  "Upsample it": "Vergrößern",
+  "Upsample its first stage": "Erste Stufe vergrößern",
+  "No model here makes large pictures of small ones.": "Kein Modell hier macht aus kleinen Bildern große.",
+  "It cannot be upsampled here: it has {size} pixels, and {taken} are taken.":
+    "Es kann hier nicht vergrößert werden: Es hat {size} Pixel, genommen werden {taken}.",
+  "Use this one": "Damit weitermachen",
   "Inspect it": "Untersuchen",
   "Draw it again": "Noch einmal zeichnen",
   "Copy curl": "curl kopieren",

@@ -1,0 +1,113 @@
+"""Every result is an input: it goes on to other views, to the clipboard, and to the disk at any size."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from tests.browser.site import Site
+
+GIVEN = """() => {
+  const canvas = document.querySelector("section.view:not([hidden]) .example:has(:checked) canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { size: [canvas.width, canvas.height], reds: [...data].filter((_, i) => i % 4 === 0) };
+}"""
+COPIED = """async () => {
+  const [item] = await navigator.clipboard.read();
+  const picture = await createImageBitmap(await item.getType("image/png"));
+  return [picture.width, picture.height];
+}"""
+
+
+def _draw(site: Site, model: str) -> None:
+    site.open("sample")
+    site.choose_model(model)
+    site.fill("n", "1")
+    site.submit()
+    site.wait_for_standing("Done")
+
+
+def _expect_given(site: Site, view: str, model: str, size: tuple[int, int], reds: list[int]) -> None:
+    """The view is shown, with this model chosen and this picture given."""
+    site.page.wait_for_url(re.compile(f"#{view}$"))
+    site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
+    assert site.view.locator(".card input:checked").get_attribute("value") == model
+    assert site.page.evaluate(GIVEN) == {"size": list(size), "reds": reds}
+
+
+@pytest.mark.parametrize("view", ["complete", "inspect"])
+def test_image_goes_on_with_the_model_that_drew_it(site: Site, view: str) -> None:
+    """Pixel by pixel; where it does not fit, the page says what would."""
+    _draw(site, "tiny-rgb")
+    reds = site.pixels(0)
+    site.page.goto("/#inspect")
+    site.choose_model("tiny-cnn")
+    site.page.go_back()
+    dialog = site.open_large(0)
+    assert dialog.get_by_role("button", name="Upsample it").is_disabled()
+    assert "it has 4 × 5 pixels, and 2 × 3 are taken" in dialog.inner_text()
+    dialog.get_by_role("button", name=f"{view.title()} it").click()
+    _expect_given(site, view, "tiny-rgb", (4, 5), reds)
+
+
+def test_first_stage_of_an_image_is_upsampled(site: Site) -> None:
+    """The small image has the size that the model takes; other large images are drawn from it."""
+    _draw(site, "tiny-scales")
+    job = site.job_id
+    dialog = site.open_large(0)
+    dialog.get_by_role("button", name="Upsample its first stage").click()
+    site.page.wait_for_url(re.compile("#upsample$"))
+    small = Image.open(io.BytesIO(site.page.request.get(f"/jobs/{job}/image?stage=small").body())).convert("RGB")
+    _expect_given(site, "upsample", "tiny-scales", (2, 3), list(small.tobytes()[::3]))
+    site.submit()
+    site.wait_for_standing("Done")
+
+
+def test_inspected_picture_is_completed(site: Site) -> None:
+    """It goes on from there, too."""
+    site.open("inspect")
+    site.choose_model("tiny-cnn")
+    site.view.get_by_label("Digit 3").check()
+    given = site.page.evaluate(GIVEN)
+    site.submit()
+    site.view.locator(".belief").wait_for()
+    assert not site.view.get_by_role("button", name="Inspect it").count()
+    site.view.get_by_role("button", name="Complete it").click()
+    _expect_given(site, "complete", "tiny-cnn", (5, 6), given["reds"])
+
+
+def test_what_the_front_page_wrote_is_a_sample_as_any_other(site: Site) -> None:
+    """And an ending that was begun by hand a completion."""
+    site.page.goto("/")
+    site.view.get_by_role("link", name="Use this one").click()
+    site.wait_for_standing("Done: 1 image")
+    assert "#sample/" in site.page.url
+    site.page.goto("/#watch")
+    site.view.get_by_role("button", name="Finish mine").click()
+    assert not site.view.get_by_role("link", name="Use this one").is_visible()
+    site.click_pixel(site.view.locator("canvas").first, 2, 1, (5, 6))
+    site.wait_for_standing("Eight endings")
+    ending = site.pixels(7)
+    site.view.get_by_role("link", name="Use this one").click()
+    site.wait_for_standing("Done: 8 images")
+    assert "#complete/" in site.page.url
+    assert ending in [site.pixels(i) for i in range(8)]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+def test_image_is_downloaded_and_copied_at_each_size(site: Site, scale: int) -> None:
+    """Each pixel becomes a square."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _draw(site, "tiny-cnn")
+    reds = site.pixels(0)
+    dialog = site.open_large(0)
+    dialog.get_by_label("Size").select_option(str(scale))
+    with site.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download PNG").click()
+    picture = Image.open(download.value.path()).convert("L")
+    assert picture.size == (5 * scale, 6 * scale)
+    assert list(picture.resize((5, 6), Image.Resampling.NEAREST).tobytes()) == reds
+    dialog.get_by_role("button", name="Copy picture").click()
+    dialog.get_by_text("Copied.").wait_for()
+    assert site.page.evaluate(COPIED) == [5 * scale, 6 * scale]
