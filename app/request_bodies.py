@@ -139,6 +139,10 @@ class ScoreForm(BaseModel):
         description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
     )
     y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
+    influence: bool = Field(
+        default=False,
+        description="With `x` and `y`: `result.pixel.influence` says how much each earlier pixel mattered there.",
+    )
 
 
 class VerifyForm(BaseModel):
@@ -174,7 +178,7 @@ def asked_of(body: JobRequest) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name not in later or value != later[name]}
 
 
-_LATER = ("method", "particles", "sweeps")
+_LATER = ("method", "particles", "sweeps", "influence")
 
 
 def verification_of(recipe: Recipe, model: Model) -> JobOptions:
@@ -189,7 +193,7 @@ def options_of(body: SampleRequest | CompleteForm | UpsampleForm | ScoreForm, mo
     """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have, and for
     a way to complete that the model does not have or not so far."""
     if isinstance(body, ScoreForm):
-        return JobOptions(seed=0, pixel=_pixel(body, model))
+        return JobOptions(seed=0, pixel=_pixel(body, model), influence=body.influence)
     options = JobOptions(
         seed=body.seed,
         n=body.n,
@@ -227,6 +231,8 @@ def _why_no_posterior(model: Model) -> str:
 def _pixel(form: ScoreForm, model: Model) -> Pixel | None:
     """The pixel that is asked about, if any."""
     if form.x is None and form.y is None:
+        if form.influence:
+            raise BadParameterError("influence: expected x and y with it, the pixel that it is on", field="influence")
         return None
     for name, place, size in (("x", form.x, model.width), ("y", form.y, model.height)):
         if place is None or place >= size:

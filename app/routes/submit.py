@@ -79,7 +79,7 @@ async def score(form: Annotated[ScoreForm, Form(media_type="multipart/form-data"
 
     Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
     With `x` and `y` the result also lists, for each colour of that pixel, the probability of every value given all that
-    comes before it.
+    comes before it, and with `influence` how much each earlier pixel mattered for that.
     """
     return await accept(JobKind.SCORE, form, request)
 

@@ -60,6 +60,7 @@ class JobOptions:
     particles: int = PARTICLES
     sweeps: int = 0
     pixel: Pixel | None = None
+    influence: bool = False
     sample: int = 0
     drawn_with: str = ""
 
@@ -228,11 +229,18 @@ def _text(fact: bytes | int) -> str:
     return fact.decode() if isinstance(fact, bytes) else str(fact)
 
 
+def _version(options: JobOptions) -> int:
+    """The first that can do it: an earlier worker would clamp, or leave the influence out."""
+    if options.influence:
+        return 3
+    return 2 if options.method is Method.POSTERIOR else 1
+
+
 def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None) -> JobSpec:
     by_posterior = options.method is Method.POSTERIOR
     behind = given.behind(Shape.of(model), model.members) if by_posterior and given is not None else 0
     return JobSpec(
-        version=2 if by_posterior else 1,  # an earlier worker would clamp
+        version=_version(options),
         id=secrets.token_urlsafe(_ID_BYTES),
         kind=kind,
         model=model.name,
@@ -254,6 +262,7 @@ def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, giv
         sweeps=options.sweeps,
         given_behind=behind,
         pixel=options.pixel,
+        influence=options.influence,
         sample=options.sample,
         drawn_with=options.drawn_with,
     )

@@ -160,6 +160,9 @@ def score(
     fit: Fit = "strict",
     x: Annotated[int | None, typer.Option(min=0, help="With --y: what was expected in this column, 0 is left.")] = None,
     y: Annotated[int | None, typer.Option(min=0, help="With --x: and in this row, 0 is at the top.")] = None,
+    influence: Annotated[
+        bool, typer.Option("--influence", help="With --x and --y: how much each earlier pixel mattered there.")
+    ] = False,
 ) -> None:
     """How likely the model finds a picture: nats, bits per colour variable, and where the bits are."""
     from model_core.cli.score_file import ScoreRequest, score_file
@@ -168,7 +171,9 @@ def score(
     if (x is None) != (y is None):
         raise typer.BadParameter("--x and --y name a pixel together")
     pixel = None if x is None or y is None else (x, y)
-    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, fit == "resize", pixel))
+    if influence and pixel is None:
+        raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
+    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, fit == "resize", pixel, influence))
     say(
         f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{_standing(facts['p_value'])}"
     )
@@ -177,7 +182,21 @@ def score(
     for colour in facts["pixel"]["colours"] if pixel else ():
         expected = colour["probabilities"][colour["value"]]
         say(f"({x}, {y}) is {colour['value']}, of which p was {expected:.4f}: {colour['bits']:.2f} bits")
+    if influence:
+        say(_most_influential(facts["pixel"]["influence"]))
     if map_ is not None:
         say(f"wrote {map_}: black 0, white {facts['uniform_bits']:g} bits a pixel and above")
     if json_:
         print_json(facts)
+
+
+def _most_influential(influence: list[list[float]]) -> str:
+    """Which pixel mattered most, in words."""
+    slope, x, y = max(((slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)), key=_strength)
+    if not slope:
+        return "no earlier pixel mattered there"
+    return f"({x}, {y}) mattered most there: by {slope:+.4g} of the brightness that it gains from black to white"
+
+
+def _strength(found: tuple[float, int, int]) -> float:
+    return abs(found[0])

@@ -13,6 +13,7 @@ from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
 from model_core.measures.pixel_belief import pixel_belief
+from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
 from model_core.models import Model, load_model
 
@@ -30,6 +31,8 @@ class ScoreRequest:
     resize: bool = False
     pixel: tuple[int, int] | None = None
     """(x, y) of one of which is also said what was expected."""
+    influence: bool = False
+    """And how much each earlier pixel mattered for that."""
 
 
 def score_file(request: ScoreRequest) -> dict[str, Any]:
@@ -56,11 +59,13 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
         **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
-        **({"pixel": _pixel(model, values, request.pixel, score)} if request.pixel else {}),
+        **({"pixel": _pixel(model, values, request, request.pixel, score)} if request.pixel else {}),
     }
 
 
-def _pixel(model: Model, values: NDArray[np.integer], place: tuple[int, int], score: PictureScore) -> dict[str, Any]:
+def _pixel(
+    model: Model, values: NDArray[np.integer], request: ScoreRequest, place: tuple[int, int], score: PictureScore
+) -> dict[str, Any]:
     """What was expected of a pixel, of each colour; DataError for one that the picture does not have."""
     (x, y), (_, H, W) = place, values.shape
     if not (x < W and y < H):
@@ -74,7 +79,10 @@ def _pixel(model: Model, values: NDArray[np.integer], place: tuple[int, int], sc
         }
         for belief in pixel_belief(model, values, y, x, score.member)
     ]
-    return {"x": x, "y": y, "colours": colours}
+    belief = {"x": x, "y": y, "colours": colours}
+    if request.influence:
+        belief["influence"] = pixel_influence(model, values, y, x, score.member).tolist()
+    return belief
 
 
 def _write_map(score: PictureScore, path: Path, scale: int) -> None:

@@ -45,15 +45,20 @@ def pixel_belief(
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-        member = next(m for m in model.members if orientation in (None, m.orientation))
-        logits = _logits(member.network, turn(image, member.orientation), *_place(member, values.shape, y, x))[0]
+        member = member_for(model, orientation)
+        logits = _logits(member.network, turn(image, member.orientation), *place_of(member, values.shape, y, x))[0]
         shares = member.network.distribution.probabilities(logits).cpu().numpy()
     if not np.isfinite(shares).all():
         raise FloatingPointError("the network gave a probability that is not finite")
     return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
 
 
-def _place(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
+def member_for(model: Model, orientation: Orientation | None) -> Member:
+    """The member of this orientation, or the first."""
+    return next(m for m in model.members if orientation in (None, m.orientation))
+
+
+def place_of(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
     """Where the pixel (y, x) of an image of this shape (C, H, W) lies once it is turned for a member."""
     places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(places, member.orientation) == places[y, x])[0]

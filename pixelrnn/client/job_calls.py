@@ -52,10 +52,18 @@ class JobCalls(Generic[Drawn, Scored, Verified]):
         return self.start(calls.form("/upsample", {"image": image}, model=model, n=n, seed=seed, **options))
 
     def score(
-        self, model: str, image: Picture, x: int | None = None, y: int | None = None, **options: Unpack[calls.Reading]
+        self,
+        model: str,
+        image: Picture,
+        x: int | None = None,
+        y: int | None = None,
+        influence: bool | None = None,
+        **options: Unpack[calls.Reading],
     ) -> Scored:
-        """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`)."""
-        return self.start(calls.form("/score", {"image": image}, model=model, x=x, y=y, **options))
+        """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
+        how much each earlier pixel mattered there."""
+        where = {"x": x, "y": y, "influence": influence}
+        return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
     def verify(self, image: Picture) -> Verified:
         """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""

@@ -31,7 +31,7 @@ class HandWorker:
         self.queue = queue
         self.token = f"{name}-token"
 
-    def announce(self, *cards: ModelCard, started_at: float = 1.0) -> None:
+    def announce(self, *cards: ModelCard, started_at: float = 1.0, version: int = 1) -> None:
         info = WorkerInfo(
             name=self.name,
             device="cpu",
@@ -39,6 +39,7 @@ class HandWorker:
             models=cards or (GREY, COLOUR),
             started_at=started_at,
             queue=self.queue,
+            version=version,
         )
         self.redis.sadd(keys.WORKERS, self.name)
         self.redis.set(keys.worker(self.name), info.entry(), ex=keys.ANNOUNCE_TTL_S)

@@ -159,6 +159,8 @@ def test_picture_is_refused_when_it_cannot_be_used(
         (score, {"x": "0", "y": "99"}, "#/y"),
         (score, {"x": "0"}, "#/y"),
         (score, {"y": "0"}, "#/x"),
+        (score, {"influence": "true"}, "#/influence"),
+        (score, {"influence": "much", "x": "0", "y": "0"}, "#/influence"),
     ],
 )
 def test_answer_is_422_and_points_when_a_field_is_wrong(
@@ -257,6 +259,26 @@ def test_score_says_what_was_expected_when_a_pixel_is_asked_about(client: httpx.
     pixel = PixelBelief(x=1, y=2, colours=(colour,))
     worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
     assert client.get(job["links"]["self"]).json()["result"]["pixel"] == pixel.model_dump(mode="json")
+
+
+def test_score_says_what_mattered_for_a_pixel_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+    """Its job is for workers that can, and says that it takes longer; who does not ask has the job of always."""
+    assert "earlier version" in is_problem(score(client, x=1, y=2, influence=True), 503)["detail"]
+    worker.announce(SCORER, version=3)
+    job = accepted(score(client, x=1, y=2, influence=True))
+    spec = worker.take()
+    assert (spec.influence, spec.version) == (True, 3)
+    assert spec.work > spec.model_copy(update={"influence": False}).work
+    colour = ColourBelief(probabilities=(0.25, 0.75), value=0, bits=2.0, entropy_bits=0.8)
+    slopes = ((0.5, -1.25e-18, 0.0),) + ((0.0,) * 3,) * 3
+    pixel = PixelBelief(x=1, y=2, colours=(colour,), influence=slopes)
+    worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
+    found = client.get(job["links"]["self"]).json()["result"]["pixel"]
+    assert found["influence"] == [list(row) for row in slopes]
+    accepted(score(client, x=1, y=2, influence=False))
+    plain = worker.take()
+    assert plain.version == 1
+    assert "influence" not in plain.entry()
 
 
 def test_stream_ends_with_the_score_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:

@@ -93,7 +93,7 @@ def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> N
             client.sample("tiny-rgb", seed=1),
             client.complete("tiny-cnn", _png(5, 6), mask, n=3, rank=True),
             client.upsample("tiny-scales", _png(2, 3)),
-            client.score("tiny-rgb", _png(4, 5)),
+            client.score("tiny-rgb", _png(4, 5), x=1, y=2, influence=True),
         ]
         for job in jobs:
             assert job.wait(timeout_s=60)["status"] == "succeeded"

@@ -185,3 +185,17 @@ def test_score_says_what_was_expected_of_a_pixel(models_dir: Path, tmp_path: Pat
     assert "(4, 2) is 0, of which p was" in run(*asked, "--x", 4, "--y", 2).stderr
     assert "name a pixel together" in run(*asked, "--x", 4).output
     assert "there is no pixel (5, 2)" in str(run(*asked, "--x", 5, "--y", 2).exception)
+
+
+def test_score_says_what_mattered_for_a_pixel(models_dir: Path, tmp_path: Path) -> None:
+    """With --influence: a slope for each pixel, and in words the largest; the first pixel depends on nothing."""
+    Image.new("L", (5, 6)).save(tmp_path / "image.png")
+    asked = "score", models_dir / "tiny-cnn", tmp_path / "image.png", "--influence"
+    answer = run(*asked, "--x", 4, "--y", 2, "--json")
+    slopes = np.array(json.loads(answer.stdout)["pixel"]["influence"])
+    assert slopes.shape == (6, 5)
+    assert not slopes.ravel()[2 * 5 + 4 :].any()
+    y, x = np.unravel_index(abs(slopes).argmax(), slopes.shape)
+    assert f"({x}, {y}) mattered most there: by {slopes[y, x]:+.4g}" in answer.stderr
+    assert "no earlier pixel mattered there" in run(*asked, "--x", 0, "--y", 0).stderr
+    assert "it needs --x and --y" in run(*asked).output

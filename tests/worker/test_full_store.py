@@ -153,6 +153,9 @@ OF_EACH_KIND = {
     "complete by particles": JobSpec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
     "upsample": JobSpec(id="f", kind=JobKind.UPSAMPLE, n=2, **SCALES),
     "score": JobSpec(id="g", kind=JobKind.SCORE, n=1, pixel=Pixel(x=1, y=2), **CIFAR),
+    "score with an influence": JobSpec(
+        id="k", kind=JobKind.SCORE, n=1, version=3, pixel=Pixel(x=1, y=2), influence=True, **LARGE
+    ),
     "score of a large grey picture": JobSpec(id="h", kind=JobKind.SCORE, n=1, **LARGE),
     "verify": JobSpec(id="i", kind=JobKind.VERIFY, n=1, drawn_with="numba-float32-1", **SCALES),
 }
@@ -163,7 +166,8 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
     long, variables = -1.2345678901234567e-05, spec.height * spec.width * spec.channels
     if spec.kind is JobKind.SCORE:
         colour = ColourBelief(probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long)
-        pixel = spec.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels)
+        slopes = ((-1.234e-300,) * spec.width,) * spec.height if spec.influence else None
+        pixel = spec.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
         size: dict[str, Any] = {"height": spec.height, "width": spec.width, "quantised_pixels": variables}
         numbers: dict[str, Any] = {
             "nats": long,

@@ -8,6 +8,7 @@ import torch
 
 from model_core import load_model, log_likelihood, sample, upsample
 from model_core.data.pixels import values_to_pixels
+from model_core.measures.pixel_influence import pixel_influence
 from model_core.models import Model
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
@@ -150,6 +151,28 @@ def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
     stored = client.redis.hget(keys.image(spec.id), "bits")
     bits = unpack_map(stored, config.height, config.width, config.channels)
     assert [colour.bits for colour in colours] == pytest.approx(bits[1][2], abs=1e-4)
+    client.wait_idle()
+
+
+@pytest.mark.parametrize("name", ["tiny-cnn", "tiny-scales"])
+def test_score_says_how_much_each_pixel_mattered_when_asked(
+    client: Client, start_worker: StartWorker, models_dir, name: str
+) -> None:
+    """The numbers of model_core, from the process that draws, to four digits."""
+    model = load_model(name, models_dir=models_dir)
+    config = model.config
+    values = torch.randint(0, config.values, (config.channels, config.height, config.width))
+    start_worker()
+    pixels = pixels_of(values[None], config.values).tobytes()
+    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model=name, version=3, pixel=Pixel(x=2, y=3), influence=True)
+    result = client.wait_end(spec.id).result
+    assert isinstance(result, ScoreSummary)
+    assert result.pixel is not None
+    assert result.pixel.influence is not None
+    slopes = pixel_influence(model, values.numpy(), 3, 2)
+    assert slopes.any()
+    np.testing.assert_allclose(result.pixel.influence, slopes, rtol=2e-3, atol=1e-9)
+    assert ((np.array(result.pixel.influence) != 0) == (slopes != 0)).all()
     client.wait_idle()
 
 

@@ -14,11 +14,12 @@ from worker.contract.scores import CompletionSummary, Pixel, ScoreSummary, Verif
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-VERSION = 2
+VERSION = 3
 """The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
 version; one that changes what is drawn does, and so does a new value of a field that it knows.
 
 2: completions by `posterior`
+3: scores with `influence`
 """
 
 MAX_TEMPERATURE = 100.0
@@ -108,6 +109,8 @@ class JobSpec(Record):
     that has the fewest. With none, images are drawn exactly, without particles."""
     pixel: Pixel | None = None
     """Of a score: the pixel whose expected values the result lists."""
+    influence: bool = False
+    """Of a score with a pixel: also how much each earlier pixel mattered there."""
     sample: int = Field(default=0, ge=0)
     """Of a verification: the number of the sample that is drawn again."""
     drawn_with: str = ""

@@ -15,6 +15,8 @@ _NUMBERS = {ScoreSummary: 24 * 1024, CompletionSummary: 1024, VerifySummary: 2 *
 of a score may say what is expected of one pixel, for each of its values."""
 _MAPS = 8
 """Bytes of each variable, in the maps of a score or of a completion by `posterior`."""
+_INFLUENCE = 28
+"""Of each pixel, in the influence on one: a number as text, twice."""
 _PER_SAMPLE = 40
 """Its likelihood as text, twice."""
 
@@ -41,7 +43,8 @@ def _result_room(spec: JobSpec) -> int:
         return 0
     has_maps = result is ScoreSummary or spec.method is Method.POSTERIOR
     maps = _MAPS * spec.height * spec.width * spec.channels if has_maps else 0
-    return _NUMBERS[result] + maps + _PER_SAMPLE * spec.n
+    influence = _INFLUENCE * spec.height * spec.width if spec.influence else 0
+    return _NUMBERS[result] + maps + influence + _PER_SAMPLE * spec.n
 
 
 def _rounded_up(size: int) -> int:

@@ -26,6 +26,12 @@ class PixelBelief(Record):
     x: int = Field(ge=0, description="Column, from the left.")
     y: int = Field(ge=0, description="Row, from the top.")
     colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
+    influence: tuple[tuple[float, ...], ...] | None = Field(
+        default=None,
+        description="Where it was asked for, H rows of W numbers: how fast the brightness that was expected here, from "
+        "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). "
+        "Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.",
+    )
 
 
 class ScoreSummary(Record):

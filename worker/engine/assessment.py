@@ -46,3 +46,10 @@ class Assessment:
 
 Pass = ScoreOrder | VerifyOrder | Assessment
 """What a model makes passes for, between the steps of what is drawn."""
+
+
+def kind_of(task: Pass) -> str:
+    """Passes of one kind take about as long."""
+    if isinstance(task, Assessment) and task.wants_receipt:
+        return "receipt"
+    return "influence" if isinstance(task, ScoreOrder) and task.influence else "score"

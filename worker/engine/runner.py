@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from model_core.posterior.island import ImpossibleError
 from worker.contract.cards import ModelCard
 from worker.contract.events import Stage
-from worker.engine.assessment import Assessment, Pass
+from worker.engine.assessment import Assessment, Pass, kind_of
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.islands import IslandError, Islands, Stepped
@@ -293,8 +293,7 @@ class Runner:
         self._pause()
         token = next(iter(self._unscored))
         task = self._unscored.pop(token)
-        is_receipt = isinstance(task, Assessment) and task.wants_receipt
-        self._deadlines.begin(f"{'receipt' if is_receipt else 'score'} of {task.model}")
+        self._deadlines.begin(f"{kind_of(task)} of {task.model}")
         try:
             outcome = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process

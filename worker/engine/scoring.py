@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
+from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model
@@ -22,6 +23,8 @@ from worker.orders.claims import Outcome, StoredResult, failed
 from worker.orders.faults import not_verifiable
 from worker.orders.orders import Hole, ScoreOrder, VerifyOrder
 
+SLOPE_DIGITS = 4
+"""Of an influence: as many as anybody reads."""
 NAMED_PIXELS = 16
 """Of a verification: so many changed ones are named."""
 
@@ -81,7 +84,7 @@ def scored(order: ScoreOrder, model: Model) -> Outcome:
         quantised_pixels=order.quantised_pixels,
         uniform_bits=score.uniform_bits,
         **asdict(Standing.of(order.values, score.nats, model.config.values, model.card.validation)),
-        pixel=None if order.pixel is None else believed(order.values, order.pixel, model, score.member),
+        pixel=None if order.pixel is None else believed(order, order.pixel, model, score.member),
         member=score.member if is_mixture else None,
         member_nats=score.member_nats if is_mixture else None,
     )
@@ -104,8 +107,8 @@ def verified(order: VerifyOrder, model: Model) -> Outcome:
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json(), {}))
 
 
-def believed(values: NDArray[np.integer], pixel: Pixel, model: Model, member: Orientation) -> PixelBelief:
-    """A second pass, of the member of this orientation.
+def believed(order: ScoreOrder, pixel: Pixel, model: Model, member: Orientation) -> PixelBelief:
+    """A second pass, of the member of this orientation, and if asked a third there and back again.
 
     Raises FloatingPointError when the network gives a probability that is not finite.
     """
@@ -116,6 +119,10 @@ def believed(values: NDArray[np.integer], pixel: Pixel, model: Model, member: Or
             bits=belief.bits,
             entropy_bits=belief.entropy_bits,
         )
-        for belief in pixel_belief(model, values, pixel.y, pixel.x, member)
+        for belief in pixel_belief(model, order.values, pixel.y, pixel.x, member)
     )
-    return PixelBelief(x=pixel.x, y=pixel.y, colours=colours)
+    influence = None
+    if order.influence:
+        slopes = pixel_influence(model, order.values, pixel.y, pixel.x, member)
+        influence = tuple(tuple(float(f"{slope:.{SLOPE_DIGITS}g}") for slope in row) for row in slopes)
+    return PixelBelief(x=pixel.x, y=pixel.y, colours=colours, influence=influence)

@@ -87,7 +87,8 @@ def _by_particles(spec: JobSpec, card: ModelCard, material: Material, hole: Hole
 
 def _score(spec: JobSpec, card: ModelCard, material: Material) -> ScoreOrder:
     """One picture, and perhaps one pixel of it."""
-    return ScoreOrder(material.claim, spec.model, *scored_values(spec, card.values, material.pixels), spec.pixel)
+    values, quantised = scored_values(spec, card.values, material.pixels)
+    return ScoreOrder(material.claim, spec.model, values, quantised, spec.pixel, spec.influence)
 
 
 def _verify(spec: JobSpec, card: ModelCard, material: Material) -> VerifyOrder:

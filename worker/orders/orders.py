@@ -68,6 +68,8 @@ class ScoreOrder:
     """How many of its pixels are not quite those that were sent."""
     pixel: Pixel | None = None
     """Whose expected values are wanted too."""
+    influence: bool = False
+    """And how much each earlier pixel mattered for them."""
 
 
 @dataclass(frozen=True)

@@ -637,6 +637,11 @@ export interface components {
        * @description Red, green and blue, or the one there is.
        */
       colours: components["schemas"]["ColourBelief"][];
+      /**
+       * Influence
+       * @description Where it was asked for, H rows of W numbers: how fast the brightness that was expected here, from 0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.
+       */
+      influence?: number[][] | null;
     };
     /**
      * RankedImage
@@ -801,6 +806,12 @@ export interface components {
        * @description With `x`: the row, counted from 0 at the top.
        */
       y?: number;
+      /**
+       * Influence
+       * @description With `x` and `y`: `result.pixel.influence` says how much each earlier pixel mattered there.
+       * @default false
+       */
+      influence?: boolean;
     };
     /**
      * ScoreMap
