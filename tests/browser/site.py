@@ -51,7 +51,7 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
-        if view not in ("history", "watch", "compare"):
+        if view not in ("history", "watch", "compare", "sight"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
 
     def choose_model(self, name: str) -> None:

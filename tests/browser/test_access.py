@@ -10,7 +10,7 @@ from tests.browser.site import Site
 from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "compare", "history")
+VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
 WIDTHS = (320, 390, 768, 1280, 1920)
 
 
@@ -34,7 +34,8 @@ def test_axe_finds_nothing_serious(site: Site) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_results(site: Site, scheme: str) -> None:
-    """A board of images, the large view, completions in their order, an inspected picture, and the jobs of all."""
+    """A board of images, the large view, completions in their order, an inspected picture, what each network sees, and
+    the jobs of all."""
     site.page.emulate_media(color_scheme=scheme)
     site.open("sample")
     site.fill("n", "2")
@@ -55,6 +56,9 @@ def test_axe_finds_nothing_serious_in_results(site: Site, scheme: str) -> None:
     site.fill("n", "2")
     site.submit()
     site.view.locator(".tile.original .caption", has_text="nats").wait_for()
+    assert _findings(site) == []
+    site.open("sight")
+    site.view.get_by_text("earlier pixels").nth(1).wait_for()
     assert _findings(site) == []
     site.open("history")
     site.view.locator("li img").nth(2).wait_for()

@@ -21,7 +21,7 @@ BLOCKED = """for (const name of ["localStorage", "sessionStorage"]) {
 FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
 
 
-class _Held:
+class Held:
     """The first request to an address that fits is held back until `let_go`; later ones pass."""
 
     def __init__(self, page: Any, pattern: Any) -> None:
@@ -61,7 +61,7 @@ def test_late_answer_about_a_pixel_is_never_shown(site: Site) -> None:
     _inspect(site, "Digit 8")
     site.view.locator(".belief").wait_for()
     canvas = site.view.locator(".scored-picture canvas")
-    held = _Held(site.page, "**/score")
+    held = Held(site.page, "**/score")
     site.click_pixel(canvas, 2, 2, SIZE)
     site.view.locator(".beliefs[aria-busy]").wait_for()
     assert site.view.locator(".belief").count() == 0
@@ -85,7 +85,7 @@ def test_late_answer_about_a_picture_is_never_shown(site: Site) -> None:
     """Form, address and result are of the same picture."""
     site.open("inspect")
     site.choose_model("tiny-cnn")
-    held = _Held(site.page, re.compile("score-map"))
+    held = Held(site.page, re.compile("score-map"))
     with site.page.expect_request(re.compile("score-map")):
         _inspect(site, "Digit 7")
     before = site.page.url

@@ -1,4 +1,4 @@
-"""The first view: a digit that is written before the reader's eyes."""
+"""The first view: a picture that is drawn before the reader's eyes."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.browser.site import Site
 
 
 def _canvas(site: Site, x: int, y: int) -> list[int]:
-    """Red, green and blue of a pixel of the digit, of 5 by 6."""
+    """Red, green and blue of a pixel of the picture, of 5 by 6."""
     return site.view.locator("canvas").first.evaluate(
         """(node, [x, y]) => [...node.getContext("2d")
           .getImageData((x + 0.5) * node.width / 5, (y + 0.5) * node.height / 6, 1, 1).data].slice(0, 3)""",
@@ -14,7 +14,7 @@ def _canvas(site: Site, x: int, y: int) -> list[int]:
     )
 
 
-def test_digit_is_written_as_the_page_opens(site: Site) -> None:
+def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     """Pixel by pixel, with the chance of white and the surprise so far, which is the score's in the end."""
     scores, samples = [], []
     site.page.on("response", lambda answer: scores.append(answer) if answer.url.endswith("/score") else None)
@@ -37,13 +37,13 @@ def test_digit_is_written_as_the_page_opens(site: Site) -> None:
     assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits):.1f} bits")
     colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
-    site.view.get_by_role("button", name="Write another").click()
+    site.view.get_by_role("button", name="Draw another").click()
     site.view.get_by_text(re.compile("Next, row")).wait_for()
     seeds = {answer.json()["seed"] for answer in samples}
     assert len(seeds) == 2
 
 
-def test_digit_is_finished_where_the_reader_began_it(site: Site) -> None:
+def test_picture_is_finished_where_the_reader_began_it(site: Site) -> None:
     """The pen is lifted, and eight endings come that keep what was written; ink can be taken back."""
     site.page.goto("/")
     site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
@@ -59,13 +59,24 @@ def test_digit_is_finished_where_the_reader_began_it(site: Site) -> None:
     assert _canvas(site, 2, 1) == [255, 255, 255]
     site.page.keyboard.press("Control+z")
     site.page.wait_for_function("() => !document.querySelector('#view-watch .tile')")
-    site.view.get_by_role("button", name="Write another").click()
+    site.view.get_by_role("button", name="Draw another").click()
     site.view.get_by_text(re.compile("Next, row")).wait_for()
 
 
-def test_whoever_wants_no_motion_sees_the_whole_digit(site: Site) -> None:
+def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
     """And steps through it at will."""
     site.page.emulate_media(reduced_motion="reduce")
     site.page.goto("/")
     site.view.get_by_text("Finished: all 30 pixels").wait_for()
     assert site.view.get_by_role("button", name="Once more").is_visible()
+
+
+def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
+    """It names the one that draws, and what that has seen: no word of digits where there may be none."""
+    site.page.goto("/")
+    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    drawing = site.view.inner_text()
+    card = next(card for card in site.service.get("/models")["models"] if f"By {card['name']}, trained on" in drawing)
+    assert f"trained on {card['data'].split(' (')[0]}." in drawing
+    site.view.get_by_role("button", name="Finish mine").click()
+    assert "igit" not in drawing + site.view.inner_text()

@@ -9,6 +9,7 @@ const KEY = "pixelrnn.key";
 const TRIES = 3;
 const PAUSE_MS = 400;
 const LOOK_LIMIT_MS = 8000;
+const END_WAIT_S = 30;
 
 export class Api {
   /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
@@ -162,6 +163,12 @@ export function rankingOf({ result }) {
 /** @param {Job} job @returns {Receipt | null} */
 export function receiptOf({ result }) {
   return (result?.type === "images" && result.posterior) || null;
+}
+
+/** The job once it has ended, which a worker that warms up may put off; as it is where nobody waits. @param {Api} api @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */
+export async function whenEnded(api, job, signal) {
+  while (!job.finished_at && !signal.aborted) job = await api.job(job.id, END_WAIT_S);
+  return job;
 }
 
 /** @param {number} ms */

@@ -1,4 +1,4 @@
-/** Black paper: the reader writes the upper part of a digit, and the network finishes it when the pen is lifted. */
+/** Black paper: the reader draws the upper part of a picture, and the network finishes it when the pen is lifted. */
 
 import { completionOf } from "./complete_view.js";
 import { find, isWriting } from "./dom.js";
@@ -15,7 +15,7 @@ import { Tiles } from "./tiles.js";
 
 const REST_MS = 300;
 const ENDINGS = 8;
-/** The width of the pen in pixels of a digit of 28. */
+/** The width of the pen in pixels of a picture of 28. */
 const NIB = 2.4 / 28;
 const SIDE = 672;
 const OWN = "#ffffff";
@@ -130,7 +130,7 @@ export class InkPad {
     this.#finishSoon();
   }
 
-  /** @param {PointerEvent} event @returns {number[]} in pixels of the digit */
+  /** @param {PointerEvent} event @returns {number[]} in pixels of the picture */
   #at(event) {
     const box = this.#canvas.getBoundingClientRect();
     const { width, height } = this.#ink;
@@ -142,12 +142,12 @@ export class InkPad {
     const { hole: ink, width, height } = this.#ink;
     const first = width * (Math.floor(ink.lastIndexOf(1) / width) + 1);
     if (!this.#model || !first) return;
-    if (first === ink.length) return this.#say(t("Leave some room below, or there is nothing left to write."));
+    if (first === ink.length) return this.#say(t("Leave some room below, or there is nothing left to draw."));
     const signal = this.#asking.ask();
     const picture = new ImageData(width, height);
     ink.forEach((isWhite, i) => picture.data.set(isWhite ? [255, 255, 255, 255] : [0, 0, 0, 255], 4 * i));
     const hole = ink.map((_, i) => Number(i >= first));
-    this.#say(t("The network writes…"));
+    this.#say(t("The network draws…"));
     try {
       const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1 };
       const { path, body, given } = await completionOf(this.#model.name, picture, hole, settings);
@@ -161,7 +161,7 @@ export class InkPad {
       this.#tiles.rest();
       this.#use.href = `#complete/${job.id}`;
       this.#use.hidden = false;
-      this.#say(t("Eight endings. Choose one to see it large, or write on."));
+      this.#say(t("Eight endings. Choose one to see it large, or draw on."));
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
     }

@@ -15,6 +15,7 @@ import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
 import { sampleView } from "./sample_view.js";
 import { recipeFrom } from "./share.js";
+import { SightView } from "./sight_view.js";
 import { Signal } from "./signal.js";
 import { upsampleView } from "./upsample_view.js";
 import { WatchView } from "./watch_view.js";
@@ -58,6 +59,7 @@ function makeViews() {
       complete: completeView(section("complete"), shared("complete")),
       upsample: upsampleView(section("upsample"), shared("upsample")),
       inspect: new InspectView(section("inspect"), shared("inspect")),
+      sight: new SightView(section("sight"), shared("sight")),
       compare: new CompareView(section("compare"), shared("compare")),
       history: new HistoryView(section("history"), shared("history")),
     }),
@@ -87,7 +89,7 @@ function route() {
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  if (view instanceof HistoryView || view instanceof WatchView) view.open();
+  if (view instanceof HistoryView || view instanceof WatchView || view instanceof SightView) view.open();
   else if (jobId) view?.open(jobId, redrawnId);
   const recipe = query && recipeFrom(wanted, query);
   if (recipe && view instanceof DrawingView) view.follow(recipe);

@@ -3,7 +3,18 @@
 
 import type { JobKind as Kind, JobStatus as Status } from "./openapi";
 
-export type { ColourBelief, Info, Job, Model, RankedImage, Receipt, RowEvent, ScoreMap, ScoreResult } from "./openapi";
+export type {
+  ColourBelief,
+  Info,
+  Job,
+  Model,
+  PixelBelief,
+  RankedImage,
+  Receipt,
+  RowEvent,
+  ScoreMap,
+  ScoreResult,
+} from "./openapi";
 export type { JobKind as Kind, JobStatus as Status, Problem as ProblemBody, Stage } from "./openapi";
 
 /** One server-sent event, taken apart. */

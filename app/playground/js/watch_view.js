@@ -1,4 +1,4 @@
-/** Watch: a digit is written before the reader's eyes, or finished where the reader began one. */
+/** Watch: a picture is drawn before the reader's eyes, or finished where the reader began one. */
 
 import { find } from "./dom.js";
 import { icon } from "./icons.js";
@@ -47,6 +47,7 @@ export class WatchView {
     });
     const held = able.find(({ name, digest }) => name === this.#model?.name && digest === this.#model.digest);
     this.#model = held ?? able.sort((a, b) => natsPerPixel(a) - natsPerPixel(b))[0] ?? null;
+    find(this.#element, ".origin").textContent = this.#model ? origin(this.#model) : "";
     if (!this.#model) this.#say(NOBODY);
     else if (!this.#element.hidden) this.open();
   }
@@ -75,8 +76,8 @@ export class WatchView {
       /** @type {HTMLElement} */ (part).hidden = isMine;
     }
     find(this.#element, "h1").textContent = isMine
-      ? t("You begin a digit, and the network finishes it")
-      : t("This digit is being written one pixel at a time");
+      ? t("You begin a picture, and the network finishes it")
+      : t("This picture is being drawn one pixel at a time");
   }
 
   /** @param {string} act @param {() => void} does */
@@ -90,6 +91,11 @@ export class WatchView {
     line.hidden = error === null;
     line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
   }
+}
+
+/** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model */
+function origin({ name, data }) {
+  return t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
 }
 
 /** Nats of whole pictures do not compare between sizes. @param {Model} model */

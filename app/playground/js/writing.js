@@ -1,5 +1,6 @@
 /** A real sample, shown pixel by pixel: what the network expected of each, and what all of them cost so far. */
 
+import { whenEnded } from "./api.js";
 import { find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { fixed, say, t } from "./lang.js";
@@ -61,7 +62,7 @@ export class Writing {
   #isPlaying = false;
   #frame = 0;
 
-  /** Another digit, from nothing. @param {Model} model */
+  /** Another picture, from nothing. @param {Model} model */
   async begin(model) {
     this.stop();
     this.hasBegun = true;
@@ -110,7 +111,7 @@ export class Writing {
 
   /** Once it has succeeded: a worker may still be warming up. @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */
   async #ended(job, signal) {
-    while (!job.finished_at && !signal.aborted) job = await this.#api.job(job.id, WAIT_S);
+    job = await whenEnded(this.#api, job, signal);
     if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
     return job;
   }

@@ -11,6 +11,27 @@ export default {
   Upsample: "Vergrößern",
   Inspect: "Untersuchen",
   Compare: "Vergleichen",
+  "What it sees": "Was es sieht",
+  "Choose a pixel. Each kind of network sees another part of what stands before it, and some of those pixels matter more than others for what it expects there.":
+    "Wähle ein Pixel. Jede Art von Netz sieht einen anderen Teil dessen, was davor steht, und manche dieser Pixel sind wichtiger als andere für das, was es dort erwartet.",
+  "If this pixel were brighter, the chosen one would be expected to be brighter.":
+    "Wäre dieses Pixel heller, würde das gewählte heller erwartet.",
+  "If this pixel were brighter, the chosen one would be expected to be darker.":
+    "Wäre dieses Pixel heller, würde das gewählte dunkler erwartet.",
+  "The network cannot see this pixel from there.": "Dieses Pixel kann das Netz von dort nicht sehen.",
+  "Drawn later: nothing is known of it yet.": "Wird später gezeichnet: Davon ist noch nichts bekannt.",
+  "A window: it grows with each layer and ends there, and to the upper right a corner is cut off.":
+    "Ein Fenster: Es wächst mit jeder Schicht und endet dort, und rechts oben ist eine Ecke abgeschnitten.",
+  "A triangle that grows wider with each row up: the row above is read three pixels at a time.":
+    "Ein Dreieck, das mit jeder Zeile nach oben breiter wird: Die Zeile darüber wird zu je drei Pixeln gelesen.",
+  "Nearly everything: two passes from both upper corners bring along what stands before the pixel; only the end of the row above may be missing.":
+    "Fast alles: Zwei Läufe aus beiden oberen Ecken bringen mit, was vor dem Pixel steht; nur das Ende der Zeile darüber kann fehlen.",
+  "{model}: what it sees from one pixel. Arrow keys choose another one.":
+    "{model}: was es von einem Pixel aus sieht. Pfeiltasten wählen ein anderes.",
+  "White with {percent}%; it sees {seen} of {earlier} earlier pixels.":
+    "Weiß mit {percent} %; es sieht {seen} von {earlier} früheren Pixeln.",
+  "It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.":
+    "Es erwartet {percent} % Helligkeit und sieht {seen} von {earlier} früheren Pixeln.",
   Verify: "Prüfen",
   "The same seeds, drawn by several models or at several temperatures: all else is equal, so what differs is theirs.":
     "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Alles andere ist gleich, also kommt der Unterschied von ihnen.",
@@ -25,15 +46,16 @@ export default {
 
   History: "Verlauf",
   Connecting: "Verbinde",
-  "The digit as far as it is written": "Die Ziffer, so weit sie geschrieben ist",
+  "The picture as far as it is drawn": "Das Bild, so weit es gezeichnet ist",
   Pixel: "Pixel",
   Pause: "Pause",
   Step: "Schritt",
   Speed: "Tempo",
-  "Write another": "Noch eine schreiben",
-  "Finish mine": "Meine fertigschreiben",
+  "Draw another": "Noch eines zeichnen",
+  "Finish mine": "Meines fertigzeichnen",
   Clear: "Leeren",
-  "This digit is being written one pixel at a time": "Diese Ziffer wird Pixel für Pixel geschrieben",
+  "This picture is being drawn one pixel at a time": "Dieses Bild wird Pixel für Pixel gezeichnet",
+  "By {model}, trained on {data}.": "Von {model}, gelernt an {data}.",
   "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, and says how likely white is. Then a die with that chance is rolled.":
     "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, und sagt, wie wahrscheinlich Weiß ist. Dann wird mit dieser Chance gewürfelt.",
   "Chance of white": "Chance für Weiß",
@@ -52,8 +74,8 @@ export default {
   Temperature: "Temperatur",
   "Below 1 the die is loaded in favour of what is likely, above 1 against it. Here it is 1: what the network believes.":
     "Unter 1 bevorzugt der Würfel das Wahrscheinliche, über 1 das Unwahrscheinliche. Hier ist sie 1: was das Netz selbst glaubt.",
-  "Write the upper part of a digit on the black paper, with mouse, pen or finger. The network writes the rest, eight times, as soon as you lift the pen.":
-    "Schreibe den oberen Teil einer Ziffer auf das schwarze Papier, mit Maus, Stift oder Finger. Sobald du absetzt, schreibt das Netz den Rest, achtmal.",
+  "Draw the upper part of a picture of the kind that the network knows on the black paper, with mouse, pen or finger. It draws the rest, eight times, as soon as you lift the pen.":
+    "Zeichne den oberen Teil eines Bildes, wie das Netz sie kennt, auf das schwarze Papier, mit Maus, Stift oder Finger. Sobald du absetzt, zeichnet es den Rest, achtmal.",
   "New images from nothing: each pixel is drawn given all those above it and to its left.":
     "Neue Bilder aus dem Nichts: Jedes Pixel wird aus allen darüber und links davon gezogen.",
   "Draw, and watch the rows arrive. The same seed draws the same images again, to the byte.":
@@ -158,11 +180,11 @@ export default {
   "seed {seed}": "Startwert {seed}",
   Forget: "Vergessen",
   "Forget this job of {when}": "Diesen Auftrag vergessen: {when}",
-  "Leave some room below, or there is nothing left to write.":
-    "Lass unten etwas Platz, sonst bleibt nichts zu schreiben.",
-  "The network writes…": "Das Netz schreibt …",
-  "Eight endings. Choose one to see it large, or write on.":
-    "Acht Fortsetzungen. Wähle eine, um sie groß zu sehen, oder schreib weiter.",
+  "Leave some room below, or there is nothing left to draw.":
+    "Lass unten etwas Platz, sonst bleibt nichts zu zeichnen.",
+  "The network draws…": "Das Netz zeichnet …",
+  "Eight endings. Choose one to see it large, or draw on.":
+    "Acht Fortsetzungen. Wähle eine, um sie groß zu sehen, oder zeichne weiter.",
   Red: "Rot",
   Green: "Grün",
   Blue: "Blau",
@@ -289,7 +311,7 @@ export default {
   Enlarge: "Vergrößern",
   "No running worker has a model of black-and-white pictures, which is what can be watched here.":
     "Kein laufender Worker hat ein Modell für schwarzweiße Bilder, und nur einem solchen kann man hier zusehen.",
-  "You begin a digit, and the network finishes it": "Du beginnst eine Ziffer, und das Netz schreibt sie fertig",
+  "You begin a picture, and the network finishes it": "Du beginnst ein Bild, und das Netz zeichnet es fertig",
   "1 image": "1 Bild",
   "{count} images": "{count} Bilder",
   "under a second": "unter einer Sekunde",

@@ -1,0 +1,166 @@
+/** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
+
+import { pause, scoreOf, whenEnded } from "./api.js";
+import { announce, el, find } from "./dom.js";
+import { t } from "./lang.js";
+import { PicturePicker } from "./picture_picker.js";
+import { explain, FieldTrouble, Unreachable } from "./problems.js";
+import { pngOf } from "./raster.js";
+import { Latest } from "./signal.js";
+import { Sight } from "./sight.js";
+import { standing } from "./words.js";
+
+/** @import {Shared} from "./drawing_view.js" */
+/** @import {Model, PixelBelief} from "./types" */
+
+const WAIT_S = 30;
+/** Whoever goes over the picture with the arrow keys asks where they stop. */
+const REST_MS = 150;
+const NOBODY = t("No running worker has a model that can score pictures.");
+
+export class SightView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#panels = find(element, ".sights");
+    find(element, ".choice").append(this.#pictures.element);
+    this.#pictures.onChange = (picture) => this.#show(picture);
+    this.#pictures.onTrouble = (error) => this.#say(error);
+    shared.models.watch((models) => models && this.#suit(models));
+  }
+
+  #element;
+  #shared;
+  #panels;
+  #pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "3" }));
+  /** @type {Sight[]} */
+  #sights = [];
+  #offered = "";
+  #chosen = [0, 0];
+  /** The question that the panels are to answer, or "" once they did. */
+  #open = "";
+  #asking = new Latest();
+
+  open() {
+    if (this.#open) this.#ask();
+  }
+
+  /** @param {File} file */
+  take(file) {
+    this.#pictures.take(file);
+    return true;
+  }
+
+  /** A panel for each kind of network. @param {Model[]} models */
+  #suit(models) {
+    const side = besideEachOther(models);
+    const key = side.map(({ name, digest }) => name + digest).join(" ");
+    if (!side.length) return this.#say(NOBODY);
+    if (key === this.#offered) return this.#open && this.open();
+    this.#offered = key;
+    this.#say(null);
+    const [{ width, height }] = side;
+    this.#chosen = [Math.floor(width / 2), Math.floor(height / 2)];
+    this.#sights = side.map((model) => new Sight(model));
+    for (const sight of this.#sights) sight.onChoose = (pixel) => this.#choose(pixel);
+    this.#panels.replaceChildren(...this.#sights.map((sight) => sight.element));
+    this.#pictures.suit(side[0]);
+  }
+
+  /** @param {ImageData} picture */
+  #show(picture) {
+    for (const sight of this.#sights) sight.show(picture);
+    this.#choose(this.#chosen);
+  }
+
+  /** @param {number[]} pixel */
+  #choose(pixel) {
+    this.#chosen = pixel;
+    for (const sight of this.#sights) sight.choose(pixel);
+    this.#open = String(pixel);
+    if (!this.#element.hidden) this.#ask();
+  }
+
+  /** All networks the same; only the answers to the last question are shown. */
+  async #ask() {
+    const signal = this.#asking.ask();
+    const { picture } = this.#pictures;
+    const [x, y] = this.#chosen;
+    await pause(REST_MS);
+    if (signal.aborted || !picture) return;
+    try {
+      const image = await pngOf(picture);
+      await Promise.all(
+        this.#sights.map(async (sight) => {
+          const belief = await this.#asked(sight.model, image, x, y, signal);
+          if (!signal.aborted && belief) sight.tell(belief);
+        }),
+      );
+      if (signal.aborted) return;
+      this.#open = "";
+      this.#say(null);
+      announce(this.#sights.map(({ words }) => words).join(". "));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof Unreachable)) this.#open = ""; // when the server is back it is asked again
+      this.#asking.ask();
+      this.#say(error);
+    }
+  }
+
+  /**
+   * @param {Model} model
+   * @param {Blob} image
+   * @param {number} x
+   * @param {number} y
+   * @param {AbortSignal} signal
+   * @returns {Promise<PixelBelief | null | undefined>}
+   */
+  async #asked({ name }, image, x, y, signal) {
+    const body = new FormData();
+    body.set("image", image, "image.png");
+    for (const [field, value] of Object.entries({ model: name, x, y, influence: true })) body.set(field, String(value));
+    const job = await whenEnded(
+      this.#shared.api,
+      await this.#shared.api.submit("/score", body, WAIT_S, signal),
+      signal,
+    );
+    if (job.status !== "succeeded" && !signal.aborted) throw new FieldTrouble("", standing(job));
+    return scoreOf(job)?.pixel;
+  }
+
+  /** @param {unknown} error */
+  #say(error) {
+    const line = find(this.#element, ".sight-trouble");
+    line.hidden = error === null;
+    line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
+  }
+}
+
+/**
+ * The best of each kind of network, of those that draw the same kind of picture: of the kind that most networks draw. The
+ * better one sees, the further to the right it stands.
+ *
+ * @param {Model[]} models
+ */
+export function besideEachOther(models) {
+  /** @type {Map<string, Map<string, Model>>} */
+  const groups = new Map();
+  for (const model of models) {
+    const isPlain = model.members.length === 1 && model.members[0] === "none" && !model.small_width;
+    if (!isPlain || !model.can.includes("score")) continue;
+    const { width, height, channels, values, network } = model;
+    const key = [width, height, channels, values].join(" ");
+    const group = groups.get(key) ?? new Map();
+    if (!group.has(network) || cost(model) < cost(group.get(network))) group.set(network, model);
+    groups.set(key, group);
+  }
+  const sides = [...groups.values()].map((group) => [...group.values()].sort((a, b) => cost(b) - cost(a)));
+  return sides.sort((a, b) => b.length - a.length || cost(a[0]) - cost(b[0]))[0] ?? [];
+}
+
+/** @param {Model} model */
+function cost({ test_bits_per_dim: bits }) {
+  return bits ?? 99;
+}
