@@ -3,7 +3,7 @@
     python docs/make_screenshots.py http://127.0.0.1:8000
 
 docs/img/page-VIEW-light.webp and -dark.webp: each view after its work is done, on a wide screen. page-phone-*.webp: all
-of them on a small one, side by side. watch.gif: a digit that is written; what is seen there is what the page shows.
+of them on a small one, side by side. watch.gif: a picture that is drawn; what is seen there is what the page shows.
 Needs Debian's chromium.
 """
 
@@ -24,7 +24,7 @@ PHONE = {"width": 390, "height": 844}
 SEED = 2016
 LIMIT_MS = 60_000
 WRITTEN = 400
-"""Pixels of the first digit when its picture is taken."""
+"""Pixels of the first picture when its picture is taken."""
 
 RECORDED = {"width": 1000, "height": 560}
 SHOWN = {"x": 0, "y": 72, "width": 1000, "height": 364}
@@ -78,6 +78,9 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.locator("#view-inspect button.primary").click()
     page.locator("#view-inspect .belief").nth(2).wait_for()
     yield "inspect", page
+    page.goto("/#sight")
+    page.get_by_text("earlier pixels").nth(2).wait_for()
+    yield "sight", page
     page.goto("/#compare")
     page.locator("#view-compare [data-field=models] input").first.wait_for()
     page.locator("#view-compare [data-field=seed] input").first.fill(str(SEED))
@@ -90,17 +93,19 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
 
 
 def record(page: Any) -> None:
-    """Every PIXELS_A_FRAME-th moment of the digit that the page writes."""
+    """Every PIXELS_A_FRAME-th moment of the picture that the page draws."""
     page.set_default_timeout(LIMIT_MS)
     count = _watch(page, 0)
     page.evaluate("scrollTo(0, 0)")
-    frames = []
+    shots = []
     for written in [*range(0, count, PIXELS_A_FRAME), count]:
         page.locator("#view-watch .place input").evaluate(
             "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }", written
         )
-        shot = Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB")
-        frames.append(shot.quantize(40, dither=Image.Dither.NONE))
+        shots.append(Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB"))
+    # one palette, so that nothing flickers, in which the few orange pixels have their place
+    palette = shots[len(shots) // 2].quantize(64, Image.Quantize.MAXCOVERAGE)
+    frames = [shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
     typer.echo(OUT / "watch.gif")

@@ -195,7 +195,7 @@ def _most_influential(influence: list[list[float]]) -> str:
     slope, x, y = max(((slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)), key=_strength)
     if not slope:
         return "no earlier pixel mattered there"
-    return f"({x}, {y}) mattered most there: by {slope:+.4g} of the brightness that it gains from black to white"
+    return f"({x}, {y}) mattered most: the brightness that is expected there grows by {slope:+.4g} with its own"
 
 
 def _strength(found: tuple[float, int, int]) -> float:

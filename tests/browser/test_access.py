@@ -11,7 +11,7 @@ from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
-WIDTHS = (320, 390, 768, 1280, 1920)
+WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
 
 
 def _findings(site: Site) -> list[str]:

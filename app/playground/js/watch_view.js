@@ -17,8 +17,8 @@ export class WatchView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    for (const button of element.querySelectorAll("button")) {
-      if (button.dataset.icon) button.prepend(icon(button.dataset.icon));
+    for (const button of element.querySelectorAll(".controls [data-icon]")) {
+      button.prepend(icon(button.getAttribute("data-icon") ?? ""));
     }
     this.#writing = new Writing(element, shared.api);
     this.#pad = new InkPad(element, shared);

@@ -72,7 +72,6 @@ export class Writing {
       if (signal.aborted) return;
       this.#written = written;
       this.#use.href = `#sample/${written.job}`;
-      this.#use.hidden = false;
       this.#place.max = written.values.length;
       const isStill = matchMedia(STILL).matches;
       this.#go(isStill ? written.values.length : 0, !isStill);
@@ -167,6 +166,7 @@ export class Writing {
     if (!written) return;
     const spent = written.spent[this.#at];
     this.#place.value = String(this.#at);
+    this.#use.hidden = this.#at < written.values.length;
     this.#paint(written);
     find(this.#view, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {
       bits: fixed(spent, 1),
