@@ -39,7 +39,7 @@ class Mix:
     """What the jobs ask of one model: completions of the lower half of a picture, upsamplings of a small one."""
 
     def __init__(self, name: str, config: NetworkConfig) -> None:
-        self._name = name
+        self.model = name
         self._config = config
         generator = np.random.default_rng(0)
         self._known = generator.integers(0, config.values, (config.channels, config.height, config.width))
@@ -63,7 +63,7 @@ class Mix:
 
     def post(self, url: str, job: Job) -> httpx.Request:
         """The job over HTTP."""
-        fields = {"model": self._name, "n": job.n, "seed": job.seed}
+        fields = {"model": self.model, "n": job.n, "seed": job.seed}
         if job.kind == "sample":
             return httpx.Request("POST", f"{url}/sample", json=fields)
         texts = {name: str(value) for name, value in fields.items()}

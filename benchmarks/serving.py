@@ -17,9 +17,10 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 
 import httpx
 from mix import MEAN_IMAGES, Job, Mix, jobs
@@ -46,6 +47,9 @@ WATCHED = 32
 """Jobs whose first rows are waited for at once, the oldest: a look at all that wait would take the server's time."""
 
 SENDERS = 8
+
+LOADING_S = 8.0
+"""A process that draws is there within this time."""
 
 
 @dataclass
@@ -74,6 +78,8 @@ class Load:
     model: str
     served: list[Served]
     bare: list[float]
+    beside: list[float]
+    """The same while the other processor is busy with a service; empty where an engine has none to itself."""
 
     @property
     def images_per_s(self) -> float:
@@ -87,6 +93,12 @@ class Load:
         for i, served in enumerate(self.served):
             shares.append(served.images_per_s / statistics.mean(self.bare[max(0, i - 1) : i + 1]))
         return statistics.median(shares)
+
+    @property
+    def of_beside(self) -> float | None:
+        """The same, beside the bare engine with a busy neighbour."""
+        shares = [served.images_per_s / beside for served, beside in zip(self.served, self.beside, strict=False)]
+        return statistics.median(shares) if shares else None
 
 
 def main() -> None:
@@ -110,12 +122,16 @@ def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]
     capacity = bare_images_per_s(model, mix, SLOTS, seconds / 2)
     loads = []
     for share in (SATURATING, MODERATE):
-        load = Load(model.card.name, [], [])
+        load = Load(model.card.name, [], [], [])
         for _ in range(times):
             served = serve(model, mix, share, share * capacity / MEAN_IMAGES, seconds)
             load.served.append(served)
-            load.bare.append(bare_images_per_s(model, mix, max(1, round(served.occupancy)), seconds / 2))
-        print(json.dumps({"model": load.model, "offered": share, "of_bare": load.of_bare}), flush=True)
+            together = max(1, round(served.occupancy))
+            load.bare.append(bare_images_per_s(model, mix, together, seconds / 2))
+            if processors.of_engines(processors.usable(), engines=1, threads=1)[0]:
+                load.beside.append(bare_beside_load(mix, share * capacity / MEAN_IMAGES, together, seconds / 2))
+        shares = {"of_bare": load.of_bare, "of_bare_beside_load": load.of_beside}
+        print(json.dumps({"model": load.model, "offered": share, **shares}), flush=True)
         loads.append(load)
     return loads
 
@@ -234,6 +250,30 @@ def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> 
     return drawn / elapsed
 
 
+def bare_beside_load(mix: Mix, jobs_per_s: float, together: int, seconds: float) -> float:
+    """What the bare engine draws on the engine's processor while the other one is as busy as a served load makes it,
+    with a service whose engine is there too. Processors share caches, memory, and on a rented machine more than that:
+    this is the part of the difference that no program can do away with."""
+    ours = processors.usable()
+    own = processors.of_engines(ours, engines=1, threads=1)[0]
+    others = ",".join(str(processor) for processor in ours if processor not in own)
+    with (
+        off_the_engine(),
+        Stack(mix.model, PIXELRNN_ENGINE_CPUS=others) as stack,
+        ThreadPoolExecutor(SENDERS) as senders,
+        ProcessPoolExecutor(1, get_context("spawn"), processors.keep_to, (own,)) as apart,
+    ):
+        bare = apart.submit(_bare_of, mix.model, together, seconds)
+        sender, load = Sender(), Served(SATURATING, seconds + LOADING_S)
+        _send(stack, mix, jobs_per_s, load, lambda job: senders.submit(_post, sender, stack.url, mix, job))
+        return bare.result()
+
+
+def _bare_of(name: str, together: int, seconds: float) -> float:
+    model = load_model(name)
+    return bare_images_per_s(model, Mix(name, model.config), together, seconds)
+
+
 def _warm_up(engine: Engine) -> None:
     """Load the compiled code: one image."""
     engine.admit(ImageRequest(0, 0))
@@ -304,6 +344,8 @@ def _load_table(loads: list[Load]) -> list[str]:
         "images/s",
         "bare engine",
         "of it",
+        "bare, neighbour busy",
+        "of that",
         "images at once",
         "first row p50 ms",
         "p95 ms",
@@ -320,6 +362,8 @@ def _load_row(load: Load) -> list[str]:
         number(load.images_per_s, 3),
         number(statistics.median(load.bare), 3),
         f"{load.of_bare:.0%}",
+        number(statistics.median(load.beside), 3) if load.beside else "–",
+        f"{load.of_beside:.0%}" if load.of_beside else "–",
         f"{statistics.mean(served.occupancy for served in load.served):.1f}",
         *(number(1000 * percentile(first, percent), 3) for percent in (50, 95)),
         str(sum(served.refused for served in load.served)),

@@ -24,14 +24,14 @@ START_LIMIT_S = 180.0
 class Stack:
     """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API."""
 
-    def __init__(self, model: str, workers: int = 1) -> None:
+    def __init__(self, model: str, workers: int = 1, **settings: str) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="pixelrnn-")
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.redis: Any = Redis.from_url(EmbeddedRedis(self._data).url)
         one_client = {"PIXELRNN_CLIENT_RATE": "1e9", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
         self._workers = ["--device", "cpu"] * workers
-        self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client}
+        self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client, **settings}
 
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
