@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from model_core.codec.container import CANARY_BYTES
-from model_core.codec.lanes import LaneCoder
+from model_core.codec.lanes import LaneCoder, finished
 from model_core.config import NetworkConfig
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.noise import image_noise
@@ -16,7 +16,7 @@ def canary(stage: CompiledStage, config: NetworkConfig) -> bytes:
     image's code. The stage must be a new one, whose slots have all been empty."""
     noise = image_noise(0, 0, config.height, config.width, config.channels)
     values = (noise * config.values).astype(np.uint8).transpose(2, 0, 1)
-    (code,) = LaneCoder(stage, config).encode(values[None], 1, lambda count: None)
+    (code,) = finished(LaneCoder(stage, config).encode(values[None], 1))
     digest = hashlib.sha256(code)
     for kept in stage.kept(0):
         digest.update(kept.astype("<f4").tobytes())

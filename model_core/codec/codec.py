@@ -6,7 +6,7 @@ tells where they are not.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model_core.codec.canary import canary
 from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, unpack
-from model_core.codec.lanes import LaneCoder, OnImages, Values
+from model_core.codec.lanes import LaneCoder, Steps, Values, finished
 from model_core.errors import ConfigError, DataError, ModelError
 from model_core.models import Model
 from model_core.networks import PixelNetwork
@@ -22,6 +22,7 @@ from model_core.orientation import Orientation, turn, turn_back
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stages import numerics_of
 
+OnImages = Callable[[int], None]
 LANE_VALUES = 1 << 19
 """One more lane for each so many values: a lane costs three bytes, which then are a 2,000th or less."""
 STRIPE_VALUES = 1 << 24
@@ -36,20 +37,26 @@ def encode(model: Model, values: Tensor, on_images: OnImages = lambda count: Non
     on_images hears of every image that a member has encoded. Raises ConfigError for a model that has no codec,
     DataError for values that are not the model's, or for none.
     """
+    return finished(encoding(model, values), on_images)
+
+
+def encoding(model: Model, values: Tensor) -> Steps[bytes]:
+    """The same as a computation that can be paused. Raises as `encode`, at its first step."""
     _check_model(model)
-    images = _checked(model, values)
-    return min((_encoded(model, k, images, on_images) for k in range(len(model.members))), key=len)
+    images, files = _checked(model, values), list[bytes]()
+    for k in range(len(model.members)):
+        files.append((yield from _encoded(model, k, images)))
+    return min(files, key=len)
 
 
-def _encoded(model: Model, k: int, images: Values, on_images: OnImages) -> bytes:
+def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
     """The file by the k-th member."""
-    orientation = model.members[k].orientation
-    coder, found = _coder(model, k)
+    orientation, parts = model.members[k].orientation, _in_stripes(images)
+    coder, found = _coder(model, k, max(map(_lanes, parts)))
     stripes = []
-    for part in _in_stripes(images):
-        turned = turn(part, orientation)
-        lanes = min(MAX_LANES, len(part), 1 + part.size // LANE_VALUES)
-        stripes.append(Stripe(len(part), coder.encode(turned, lanes, on_images), zlib.crc32(part.tobytes())))
+    for part in parts:
+        code = yield from coder.encode(turn(part, orientation), _lanes(part))
+        stripes.append(Stripe(len(part), code, zlib.crc32(part.tobytes())))
     return pack(Header(model.card.sha256 or _NO_DIGEST, orientation, len(images), found), stripes)
 
 
@@ -71,6 +78,11 @@ def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) 
 def decode_stripes(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Iterator[Values]:
     """The same, some images (n, C, H, W), uint8, at a time. Everything that is wrong is found before the first of
     them, but for values that are not those that were encoded: those are found before they are given out."""
+    return (finished(steps, on_images) for steps in decoding(model, data))
+
+
+def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
+    """The same, each of `decode_stripes` as a computation that can be paused."""
     header, stripes = unpack(data)
     _check_model(model)
     if header.sha256 != (model.card.sha256 or _NO_DIGEST):
@@ -78,7 +90,8 @@ def decode_stripes(model: Model, data: bytes, on_images: OnImages = lambda count
             f"the file was encoded with the model of sha256 {header.sha256[:12]}..., {model.card.name} has "
             f"{model.card.sha256[:12] or 'none'}..."
         )
-    coder, found = _coder(model, _member(model, header.member))
+    lanes = max(len(stripe.lanes) for stripe in stripes)
+    coder, found = _coder(model, _member(model, header.member), lanes)
     if found != header.canary:
         raise DataError(
             "the file was encoded by a machine that computes otherwise than this one: with other software or another "
@@ -86,15 +99,15 @@ def decode_stripes(model: Model, data: bytes, on_images: OnImages = lambda count
         )
     if any(stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes):
         raise DataError(f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}")
-    return (_decoded(coder, header, stripe, on_images) for stripe in stripes)
+    return (_decoded(coder, header, stripe) for stripe in stripes)
 
 
 _NO_DIGEST = "0" * 64
 """Of a model that was never saved."""
 
 
-def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, on_images: OnImages) -> Values:
-    images = turn_back(coder.decode(stripe.lanes, stripe.images, on_images), header.member)
+def _decoded(coder: LaneCoder, header: Header, stripe: Stripe) -> Steps[Values]:
+    images = turn_back((yield from coder.decode(stripe.lanes, stripe.images)), header.member)
     if zlib.crc32(images.tobytes()) != stripe.values_crc:
         raise DataError(
             "the file does not decode to the images that were encoded: the checksum of their values is wrong"
@@ -102,11 +115,15 @@ def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, on_images: OnImag
     return images
 
 
-def _coder(model: Model, k: int) -> tuple[LaneCoder, bytes]:
-    """What codes the images of a member, and this machine's canary."""
+def _lanes(part: Values) -> int:
+    return min(MAX_LANES, len(part), 1 + part.size // LANE_VALUES)
+
+
+def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
+    """What codes the images of a member in so many lanes, and this machine's canary."""
     network = model.members[k].network
     assert isinstance(network, PixelNetwork)
-    stage = CompiledStage(network, MAX_LANES)
+    stage = CompiledStage(network, lanes)
     found = canary(stage, model.config)
     return LaneCoder(stage, model.config), found
 
@@ -123,17 +140,23 @@ def _in_stripes(images: Values) -> list[Values]:
     return [images[i : i + size] for i in range(0, len(images), size)]
 
 
+def has_codec(model: Model) -> bool:
+    """Can its images be encoded on this device?"""
+    return not model.config.multi_scale and numerics_of(model) in NUMERICS
+
+
 def _check_model(model: Model) -> None:
-    """ConfigError when a model has no codec."""
+    """ConfigError when it has none."""
     name = model.card.name
     if model.config.multi_scale:
         raise ConfigError(
             f"{name} has no codec: the first image of a Multi-Scale model reaches the second through plain torch, "
             "whose last digits are not the same on every machine"
         )
-    if (numerics := numerics_of(model)) not in NUMERICS:
+    if not has_codec(model):
         raise ConfigError(
-            f"{name} would be coded with {numerics} numerics here: expected {NUMERICS[0]}, the same everywhere"
+            f"{name} would be coded with {numerics_of(model)} numerics here: expected {NUMERICS[0]}, the same "
+            "everywhere"
         )
 
 

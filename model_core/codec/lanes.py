@@ -4,7 +4,8 @@ Image i of n goes into lane i % L. Tiny images so share the ends of their stream
 compiled steps: of the one all pixels are given and weighed, of the other none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stage import Drawing
 
 Values = NDArray[np.uint8]
-OnImages = Callable[[int], None]
+T = TypeVar("T")
+Steps = Generator[int, None, T]
+"""A computation that pauses after every row or so, says how many images are done since the last time, and ends in T."""
 _FIRST_BYTES = 8
 _TEMPERATURE = 1.0
 
@@ -74,7 +77,7 @@ class DecodingLane:
 
 
 class LaneCoder:
-    """Codes the images of one network in up to `slots` lanes."""
+    """Codes the images of one network in as many lanes as its stage has slots, at most."""
 
     def __init__(self, stage: CompiledStage, config: NetworkConfig) -> None:
         """stage: nobody else's while images are coded."""
@@ -83,7 +86,7 @@ class LaneCoder:
         self._all = torch.ones(self._shape[1:], dtype=torch.bool)
         self._noise = torch.zeros(*self._shape[1:], config.channels, dtype=torch.float64)
 
-    def encode(self, values: Values, lanes: int, on_images: OnImages) -> list[bytes]:
+    def encode(self, values: Values, lanes: int) -> Steps[list[bytes]]:
         """Images (n, C, H, W) -> the bytes of each lane."""
         streams = [EncodingLane() for _ in range(lanes)]
         given = {"keep": self._all, "weighed": self._all}
@@ -92,10 +95,10 @@ class LaneCoder:
             known = torch.from_numpy(values[i].astype(np.int64))
             return Drawing(self._noise, _TEMPERATURE, known, coder=coder, **given)
 
-        self._code(len(values), streams, drawing, lambda i, slot: on_images(1))
+        yield from self._code(len(values), streams, drawing, lambda i, slot: None)
         return [stream.finish() for stream in streams]
 
-    def decode(self, streams: list[bytes], count: int, on_images: OnImages) -> Values:
+    def decode(self, streams: list[bytes], count: int) -> Steps[Values]:
         """The bytes of each lane -> images (count, C, H, W)."""
         lanes = [DecodingLane(stream, int(np.prod(self._shape))) for stream in streams]
         values = np.zeros((count, *self._shape), np.uint8)
@@ -105,9 +108,8 @@ class LaneCoder:
 
         def image_ended(i: int, slot: int) -> None:
             values[i] = self._stage.image(slot).numpy()
-            on_images(1)
 
-        self._code(count, lanes, drawing, image_ended)
+        yield from self._code(count, lanes, drawing, image_ended)
         return values
 
     def _code(
@@ -116,20 +118,32 @@ class LaneCoder:
         lanes: list[EncodingLane] | list[DecodingLane],
         drawing: Callable[[int, Coder], Drawing],
         image_ended: Callable[[int, int], None],
-    ) -> None:
+    ) -> Steps[None]:
         """Let each lane's slot code its images, all lanes side by side."""
         stage, at = self._stage, list(range(len(lanes)))
-        with torch.inference_mode():
-            for slot, lane in enumerate(lanes):
-                stage.open(slot, drawing(slot, lane.before_image()))
-            ended = 0
-            while ended < count:
-                for row in stage.step():
-                    if not row.is_last:
-                        continue
-                    slot, lane = row.slot, lanes[row.slot]
-                    lane.after_image(stage.coder(slot))
-                    image_ended(at[slot], slot)
-                    ended, at[slot] = ended + 1, at[slot] + len(lanes)
-                    if at[slot] < count:
-                        stage.open(slot, drawing(at[slot], lane.before_image()))
+        for slot, lane in enumerate(lanes):
+            stage.open(slot, drawing(slot, lane.before_image()))
+        ended = 0
+        while ended < count:
+            before = ended
+            with torch.inference_mode():
+                rows = stage.step()
+            for row in rows:
+                if not row.is_last:
+                    continue
+                slot, lane = row.slot, lanes[row.slot]
+                lane.after_image(stage.coder(slot))
+                image_ended(at[slot], slot)
+                ended, at[slot] = ended + 1, at[slot] + len(lanes)
+                if at[slot] < count:
+                    stage.open(slot, drawing(at[slot], lane.before_image()))
+            yield ended - before
+
+
+def finished(steps: Steps[T], on_images: Callable[[int], None] = lambda count: None) -> T:
+    """What a computation ends in, made without a pause. on_images hears of the images that are done."""
+    while True:
+        try:
+            on_images(next(steps))
+        except StopIteration as end:
+            return end.value

@@ -205,3 +205,10 @@ def test_short_file_cannot_ask_for_much(model: Model, data: bytes, monkeypatch: 
     with pytest.raises(DataError, match="a stripe holds too many images: expected at most 10"):
         codec.decode_stripes(model, data)
     assert stripe.images == 27
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_canary_is_the_same_however_many_lanes_there_are(preset: str) -> None:
+    """A file of one lane opens where one of sixteen was made."""
+    model = model_of(preset)
+    assert len({codec._coder(model, 0, lanes)[1] for lanes in (1, 2, 7, 16)}) == 1
