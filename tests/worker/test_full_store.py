@@ -17,7 +17,15 @@ from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import JobSpec, JobStatus, Pixel
 from worker.contract.kinds import KINDS, Input, JobKind, Method
 from worker.contract.room import room_of
-from worker.contract.scores import ColourBelief, CompletionSummary, PixelBelief, Receipt, ScoreSummary, VerifySummary
+from worker.contract.scores import (
+    ColourBelief,
+    CompletionSummary,
+    EncodeSummary,
+    PixelBelief,
+    Receipt,
+    ScoreSummary,
+    VerifySummary,
+)
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
 from worker.orders.claims import Outcome, StoredResult
@@ -158,6 +166,9 @@ OF_EACH_KIND = {
     ),
     "score of a large grey picture": JobSpec(id="h", kind=JobKind.SCORE, n=1, **LARGE),
     "verify": JobSpec(id="i", kind=JobKind.VERIFY, n=1, drawn_with="numba-float32-1", **SCALES),
+    "encode": JobSpec(id="j", kind=JobKind.ENCODE, n=64, **CIFAR),
+    "encode one": JobSpec(id="k", kind=JobKind.ENCODE, n=1, **CIFAR),
+    "decode": JobSpec(id="l", kind=JobKind.DECODE, n=64, **CIFAR),
 }
 
 
@@ -182,6 +193,12 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
         places = (Pixel(x=31, y=31),) * 16
         verdict = VerifySummary(verified=False, sample=10**6, changed_pixels=variables, changed=places)
         return StoredResult(verdict.model_dump_json())
+    if spec.kind is JobKind.ENCODE:
+        file = bytes(3 * spec.n * variables + 100)
+        facts = EncodeSummary(
+            pictures=spec.n, bytes=len(file), bits_per_dim=-long, member="rotate_180", digest="a" * 64
+        )
+        return StoredResult(facts.model_dump_json(), {"blob": file})
     if spec.kind is not JobKind.COMPLETE:
         return None
     receipt = Receipt(
@@ -205,6 +222,10 @@ def given_to(spec: JobSpec) -> GivenPixels | None:
         return None
     if wanted is Input.SMALL_PICTURE:
         return GivenPixels(bytes(spec.small_height * spec.small_width * spec.channels))
+    if wanted is Input.CODED_FILE:
+        return GivenPixels(bytes(3 * spec.n * pixels * spec.channels))
+    if wanted is Input.PICTURES:
+        return GivenPixels(bytes(spec.n * pixels * spec.channels))
     return GivenPixels(bytes(pixels * spec.channels), bytes(pixels) if wanted is Input.PICTURE_AND_KEEP else b"")
 
 

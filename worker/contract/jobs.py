@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError, Record, UnreadableError
-from worker.contract.scores import CompletionSummary, Pixel, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, Pixel, ScoreSummary, VerifySummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -115,6 +115,8 @@ class JobSpec(Record):
     """Of a verification: the number of the sample that is drawn again."""
     drawn_with: str = ""
     """Of a verification: with which arithmetic the picture says that it was drawn; empty when it does not say."""
+    members: int = Field(default=1, ge=1)
+    """Of an encoding: how many networks of a mixture try, each by itself."""
 
     @property
     def draws_small(self) -> bool:
@@ -153,6 +155,9 @@ class JobSpec(Record):
         return cls.model_validate_json(text)
 
 
+Result = ScoreSummary | CompletionSummary | VerifySummary | EncodeSummary
+
+
 class JobRecord(Record):
     """The job's hash in Redis, read back. Times are seconds since 1970 by Redis's clock."""
 
@@ -166,7 +171,7 @@ class JobRecord(Record):
     error: JobError | None = None
     share: float = Field(default=0.0, ge=0, le=1)
     """How much of the work is done, where rows alone do not tell: of a job that is drawn by particles."""
-    result: ScoreSummary | CompletionSummary | VerifySummary | None = None
+    result: Result | None = None
     """Of a job that has succeeded, where its kind has one."""
     numerics: str | None = None
     """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
@@ -218,6 +223,6 @@ class JobRecord(Record):
         )
 
 
-def _result(spec: JobSpec, text: str) -> ScoreSummary | CompletionSummary | VerifySummary | None:
+def _result(spec: JobSpec, text: str) -> Result | None:
     summary = KINDS[spec.kind].result
     return None if summary is None else summary.model_validate_json(text)

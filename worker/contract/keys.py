@@ -93,12 +93,14 @@ def events(job_id: str) -> str:
 def image(job_id: str) -> str:
     """Hash of a job's pictures that are not drawn row by row.
 
-    pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; of an upsampling s*s*C
+    pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; of an upsampling s*s*C; of an encoding n times
+             as many; of a decoding the file
     keep     of a completion: H*W bytes, 1 = given; else empty
     bits     of a finished score: the bits of each variable, H*W*C float32, little-endian, in the order of `pixels`
     heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
     mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored
     entropy  of the same: how uncertain each variable is, in bits
+    blob     of a finished encoding: the file
     """
     return f"px:in:{job_id}"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
 
 
 class JobKind(StrEnum):
@@ -25,6 +25,8 @@ class JobKind(StrEnum):
     UPSAMPLE = "upsample"
     SCORE = "score"
     VERIFY = "verify"
+    ENCODE = "encode"
+    DECODE = "decode"
 
 
 class Method(StrEnum):
@@ -60,6 +62,8 @@ class Asked(Protocol):
     @property
     def influence(self) -> bool: ...
     @property
+    def members(self) -> int: ...
+    @property
     def passes_over_hole(self) -> int: ...
 
 
@@ -75,6 +79,10 @@ class Input(Enum):
     """Of the size that a Multi-Scale model draws first."""
     DRAWN_PICTURE = "drawn picture"
     """A sample of ours, which says how it was drawn: recipe.py."""
+    PICTURES = "pictures"
+    """Some of the model's size, as they are: without loss."""
+    CODED_FILE = "coded file"
+    """Such pictures as `ENCODE` made them a file: coded_file.py."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,18 @@ class Kind:
     work: Callable[[Asked], int]
     draws_small: bool = False
     """Does the model draw its small image too? Else that is given, or nothing is drawn."""
-    result: type[ScoreSummary] | type[CompletionSummary] | type[VerifySummary] | None = None
+    result: type[ScoreSummary] | type[CompletionSummary] | type[VerifySummary] | type[EncodeSummary] | None = None
     """What a job that has succeeded may say beside its rows."""
 
     @property
     def needs_scales(self) -> bool:
         """Only Multi-Scale models can."""
         return self.input is Input.SMALL_PICTURE
+
+    @property
+    def needs_codec(self) -> bool:
+        """Only models can whose numbers are the same on every machine."""
+        return self.input in (Input.PICTURES, Input.CODED_FILE)
 
 
 def _drawn_rows(spec: Asked) -> int:
@@ -120,6 +133,11 @@ def _passes(spec: Asked) -> int:
     return passes * spec.width * spec.channels
 
 
+def _tried_values(spec: Asked) -> int:
+    """Each network of a mixture tries."""
+    return spec.members * _drawn_values(spec)
+
+
 KINDS: Mapping[JobKind, Kind] = {
     JobKind.SAMPLE: Kind(Input.NOTHING, _drawn_rows, _drawn_values, draws_small=True),
     JobKind.COMPLETE: Kind(
@@ -128,4 +146,6 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.UPSAMPLE: Kind(Input.SMALL_PICTURE, _drawn_rows, _drawn_values),
     JobKind.SCORE: Kind(Input.PICTURE, _no_rows, _passes, result=ScoreSummary),
     JobKind.VERIFY: Kind(Input.DRAWN_PICTURE, _no_rows, _drawn_values, draws_small=True, result=VerifySummary),
+    JobKind.ENCODE: Kind(Input.PICTURES, _no_rows, _tried_values, result=EncodeSummary),
+    JobKind.DECODE: Kind(Input.CODED_FILE, _drawn_rows, _drawn_values),
 }

@@ -4,19 +4,22 @@ the server is full. `tests/worker/test_full_store.py` holds it to what is really
 
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import KINDS, Method
-from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
 
 _RECORDS = 16 * 1024
 """Of a job without rows: its record, its queue entry, RQ's books of it, and a stream, which is 4 KiB at the least."""
 _ROW = 64
 """Of a row beside its pixels: the text around them, and what the stream adds."""
-_NUMBERS = {ScoreSummary: 24 * 1024, CompletionSummary: 1024, VerifySummary: 2 * 1024}
+_NUMBERS = {ScoreSummary: 24 * 1024, CompletionSummary: 1024, VerifySummary: 2 * 1024, EncodeSummary: 1024}
 """Of a result, where they do not grow with the picture. They are kept twice, in the record and in the last event. Those
 of a score may say what is expected of one pixel, for each of its values."""
 _MAPS = 8
 """Bytes of each variable, in the maps of a score or of a completion by `posterior`."""
 _INFLUENCE = 28
 """Of each pixel, in the influence on one: a number as text, twice."""
+_CODED = 3
+"""Bytes of each variable in a file of coded images, when the model gives none of them any probability: the coder spends
+24 bits then, and no more."""
 _PER_SAMPLE = 40
 """Its likelihood as text, twice."""
 
@@ -42,9 +45,11 @@ def _result_room(spec: JobSpec) -> int:
     if result is None:
         return 0
     has_maps = result is ScoreSummary or spec.method is Method.POSTERIOR
-    maps = _MAPS * spec.height * spec.width * spec.channels if has_maps else 0
+    variables = spec.height * spec.width * spec.channels
+    maps = _MAPS * variables if has_maps else 0
     influence = _INFLUENCE * spec.height * spec.width if spec.influence else 0
-    return _NUMBERS[result] + maps + influence + _PER_SAMPLE * spec.n
+    file = spec.n * _CODED * variables if result is EncodeSummary else 0
+    return _NUMBERS[result] + maps + influence + file + _PER_SAMPLE * spec.n
 
 
 def _rounded_up(size: int) -> int:

@@ -99,6 +99,21 @@ class VerifySummary(Record):
     changed: tuple[Pixel, ...] = Field(default=(), description="Where, row by row; of many the first 16.")
 
 
+class EncodeSummary(Record):
+    """What a file of coded images is. Its bytes are kept beside it: `keys.image`, field `blob`."""
+
+    pictures: int = Field(ge=1, description="How many pictures the file holds.")
+    bytes: int = Field(ge=1, description="How long it is.")
+    bits_per_dim: float = Field(
+        gt=0, allow_inf_nan=False, description="Its bits for each variable: 8 * bytes / (pictures * H * W * C)."
+    )
+    member: str = Field(
+        description="The orientation of the network that coded it, `none` being that of the image: of a mixture the "
+        "one that makes it shortest."
+    )
+    digest: str = Field(description="sha256 of the model's weights, which the file names too.")
+
+
 class Receipt(Record):
     """How good the draws of a completion by `posterior` are."""
 

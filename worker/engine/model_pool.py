@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core import load_model, model_names
+from model_core.codec.codec import has_codec
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
@@ -24,7 +25,7 @@ from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import compiled_loops, numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import MAX_PARTICLES
-from worker.contract.kinds import KINDS, JobKind, Method
+from worker.contract.kinds import KINDS, JobKind, Kind, Method
 from worker.orders.catalogue import kept_name
 from worker.orders.orders import ParticleOrder
 
@@ -216,6 +217,10 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
     return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
 
 
+def _can(kind: Kind, model: Model) -> bool:
+    return (model.config.multi_scale or not kind.needs_scales) and (has_codec(model) or not kind.needs_codec)
+
+
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
     card, config = model.card, model.config
@@ -234,7 +239,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         test_nats=scores.get("nats"),
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
-        can=tuple(kind for kind in JobKind if config.multi_scale or not KINDS[kind].needs_scales),
+        can=tuple(kind for kind in JobKind if _can(KINDS[kind], model)),
         title=NETWORKS[config.network].title,
         members=tuple(member.orientation for member in model.members),
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),

@@ -29,6 +29,7 @@ from model_core.models import load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
+from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
@@ -157,6 +158,7 @@ def _draw(
         Islands(pool.islands),
         deadlines,
         lambda name, digest: _bring(pool, kept, settings.device, name, digest),
+        Coding(lambda order: coded(order, pool.model(order.model))),
     )
     runner.start()
     runner.join()

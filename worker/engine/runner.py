@@ -1,6 +1,6 @@
 """The engine thread: seat waiting images, advance a model by one step, hand the new rows on, let finished jobs go; or
-make one step of an image that is drawn by particles; or score a picture. All of these take turns by the time that they
-use.
+make one step of an image that is drawn by particles; or score a picture; or code some rows of a file. All of these take
+turns by the time that they use.
 
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
@@ -21,6 +21,7 @@ from model_core.posterior.island import ImpossibleError
 from worker.contract.cards import ModelCard
 from worker.contract.events import Stage
 from worker.engine.assessment import Assessment, Pass, kind_of
+from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.islands import IslandError, Islands, Stepped
@@ -30,7 +31,16 @@ from worker.orders.catalogue import kept_name
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
 from worker.orders.images import NewRow, PlannedImage, row_pixels
-from worker.orders.orders import DrawOrder, Order, ParticleOrder, ScoreOrder, VerifyOrder
+from worker.orders.orders import (
+    CodeOrder,
+    DecodeOrder,
+    DrawOrder,
+    EncodeOrder,
+    Order,
+    ParticleOrder,
+    ScoreOrder,
+    VerifyOrder,
+)
 from worker.orders.usage import Usage
 
 USAGE_LOG_S = 5.0
@@ -42,6 +52,9 @@ BRIEF_S = 0.005
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
+
+CODING = "files of coded images"
+"""What encoding and decoding are called there; nor has any model this name."""
 
 PARTICLES_OF = "particles of "
 """Before the name of a model: its images that are drawn by particles, among those that take turns."""
@@ -85,8 +98,8 @@ class Runner:
     """Carries out orders until told to stop.
 
     cohorts: one for each loaded model, by name. score: one pass; None when another is needed. inbox: where others than
-    those with a Runner at hand leave orders. islands: what draws by particles. deadlines: told what begins and ends.
-    bring(name, digest): loads weights that were exchanged.
+    those with a Runner at hand leave orders. islands: what draws by particles. coding: what makes and reads files.
+    deadlines: told what begins and ends. bring(name, digest): loads weights that were exchanged.
     """
 
     def __init__(
@@ -99,6 +112,7 @@ class Runner:
         islands: Islands | None = None,
         deadlines: Deadlines | None = None,
         bring: Callable[[str, str], Brought | None] = lambda name, digest: None,
+        coding: Coding | None = None,
     ) -> None:
         self._cohorts = dict(cohorts)
         self._bring = bring
@@ -107,6 +121,7 @@ class Runner:
         self._step_delay_s = step_delay_s
         self._inbox = inbox or Inbox()
         self._islands = islands or Islands(_no_particles)
+        self._coding = coding or Coding(_no_files)
         self._deadlines = deadlines or Deadlines()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
@@ -152,7 +167,8 @@ class Runner:
     def _with_work(self) -> list[str]:
         models = [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
         islands = [PARTICLES_OF + name for name in self._islands.models]
-        return [*models, *islands, *([SCORING] if self._unscored else [])]
+        others = [*([SCORING] if self._unscored else []), *([CODING] if self._coding.current else [])]
+        return [*models, *islands, *others]
 
     def _take_turn(self, name: str) -> float:
         """How many seconds it took."""
@@ -160,6 +176,8 @@ class Runner:
         self._deadlines.opening()
         if name == SCORING:
             self._score_one()
+        elif name == CODING:
+            self._code()
         elif name.startswith(PARTICLES_OF):
             self._advance_island(name.removeprefix(PARTICLES_OF))
         else:
@@ -171,7 +189,7 @@ class Runner:
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
-        idle = not self._drawings and not self._unscored and not self._islands.models
+        idle = not self._drawings and not self._unscored and not self._islands.models and not self._coding.current
         if idle:
             self._tell_usage()
             self._outlet.send()
@@ -267,19 +285,35 @@ class Runner:
         self._hand_on_step(stepped)
 
     def _hand_on_step(self, stepped: Stepped) -> None:
-        """An image goes out whole, but for the rows that an earlier attempt published."""
         order, token = stepped.order, stepped.order.claim.token
         if stepped.image is not None:
-            rows = stepped.image.transpose(1, 0, 2)  # (H, C, W)
-            new = [(stepped.sample, y, row_pixels(row, order.values), Stage.FINAL) for y, row in enumerate(rows)]
-            if left := new[order.published[stepped.sample] :]:
-                self._outlet.publish({token: left})
+            self._hand_on_image(order, stepped.sample, stepped.image)
         if stepped.share is not None:
             self._outlet.progress(token, stepped.share)
         if stepped.images is not None:
             self._unscored[token] = Assessment(
                 order.claim, order.model, stepped.images, order.rank, found=stepped.found, values=order.values
             )
+
+    def _hand_on_image(self, order: ParticleOrder | DecodeOrder, sample: int, image: NDArray[np.integer]) -> None:
+        """Whole, but for the rows that an earlier attempt published."""
+        rows = image.transpose(1, 0, 2)  # (H, C, W)
+        new = [(sample, y, row_pixels(row, order.values), Stage.FINAL) for y, row in enumerate(rows)]
+        if left := new[order.published[sample] :]:
+            self._outlet.publish({order.claim.token: left})
+
+    def _code(self) -> None:
+        """Some rows of a file, or one image of it."""
+        order = self._coding.current
+        assert order is not None
+        self._pause()
+        self._deadlines.begin(f"file of {order.model}")
+        turn = self._coding.turn()
+        if turn.image is not None:
+            assert isinstance(order, DecodeOrder)
+            self._hand_on_image(order, turn.sample, turn.image)
+        if turn.outcome is not None:
+            self._outlet.end(order.claim.token, turn.outcome)
 
     def _island_failed(self, order: ParticleOrder, error: Exception) -> None:
         if isinstance(error, ImpossibleError):
@@ -316,6 +350,9 @@ class Runner:
         if isinstance(order, ParticleOrder):
             self._islands.add(order)
             return
+        if isinstance(order, EncodeOrder | DecodeOrder):
+            self._coding.add(order)
+            return
         drawing = _Drawing.of(order)
         if not order.images:
             self._all_drawn(drawing)
@@ -342,6 +379,7 @@ class Runner:
         """Free everything the claim holds here."""
         self._unscored.pop(token, None)
         self._islands.forget(token)
+        self._coding.forget(token)
         drawing = self._drawings.pop(token, None)
         if drawing is not None:
             self._scheduler.drop(token)
@@ -373,6 +411,10 @@ class Runner:
 
     def _stop(self) -> None:
         self._stopping = True
+
+
+def _no_files(order: CodeOrder) -> NoReturn:
+    raise AssertionError("nothing here makes or reads files")
 
 
 def _no_particles(order: ParticleOrder) -> NoReturn:

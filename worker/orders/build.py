@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.contract.cards import ModelCard
+from worker.contract.coded_file import CodedFile
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind, Method
@@ -13,6 +14,7 @@ from worker.orders.images import (
     check_spec,
     drawer_for,
     drawn_images,
+    encoded_values,
     exact_drawer,
     given_image,
     plan_images,
@@ -20,7 +22,16 @@ from worker.orders.images import (
     scored_values,
     whole_picture,
 )
-from worker.orders.orders import DrawOrder, Hole, Order, ParticleOrder, ScoreOrder, VerifyOrder
+from worker.orders.orders import (
+    DecodeOrder,
+    DrawOrder,
+    EncodeOrder,
+    Hole,
+    Order,
+    ParticleOrder,
+    ScoreOrder,
+    VerifyOrder,
+)
 from worker.orders.priorities import priority_of
 
 
@@ -97,10 +108,25 @@ def _verify(spec: JobSpec, card: ModelCard, material: Material) -> VerifyOrder:
     return VerifyOrder(material.claim, spec.model, whole_picture(spec, material.pixels), *how)
 
 
+def _encode(spec: JobSpec, card: ModelCard, material: Material) -> EncodeOrder:
+    """Some pictures, which become a file."""
+    return EncodeOrder(material.claim, spec.model, encoded_values(spec, card.values, material.pixels))
+
+
+def _decode(spec: JobSpec, card: ModelCard, material: Material) -> DecodeOrder:
+    """A file, whose pictures are the job's images."""
+    images = CodedFile.of(material.pixels).images
+    if images != spec.n:
+        raise ValueError(f"the file holds {images} pictures, and the job says {spec.n}")
+    return DecodeOrder(material.claim, spec.model, card.values, material.pixels, rows_published(spec, material.rows))
+
+
 _BUILDERS: Mapping[JobKind, Callable[[JobSpec, ModelCard, Material], Order]] = {
     JobKind.SAMPLE: _draw,
     JobKind.COMPLETE: _complete,
     JobKind.UPSAMPLE: _draw,
     JobKind.SCORE: _score,
     JobKind.VERIFY: _verify,
+    JobKind.ENCODE: _encode,
+    JobKind.DECODE: _decode,
 }

@@ -72,6 +72,22 @@ def not_verifiable(cause: BaseException) -> JobError:
     return JobError(type="not-verifiable", title="The picture cannot be verified here", detail=f"{cause}.")
 
 
+def not_encodable(why: str) -> JobError:
+    return JobError(type="not-encodable", title="The pictures cannot be encoded", detail=f"{why}.")
+
+
+def not_decodable(cause: BaseException) -> JobError:
+    return JobError(type="not-decodable", title="The file cannot be decoded", detail=f"{cause}.")
+
+
+def coding_failed(cause: BaseException) -> JobError:
+    return JobError(
+        type="coding-failed",
+        title="The model failed while it encoded or decoded",
+        detail=f"{type(cause).__name__}: {str(cause)[:300]}",
+    )
+
+
 def scoring_failed(cause: BaseException) -> JobError:
     return JobError(
         type="scoring-failed",

@@ -27,6 +27,7 @@ from worker.orders.faults import (
     malformed_spec,
     method_refused,
     model_changed,
+    not_encodable,
     shape_mismatch,
 )
 
@@ -91,6 +92,19 @@ def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np
 def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
     """A picture of the model's size as pixels (C, H, W). JobRefusedError when it does not fit."""
     return _picture(spec, pixels, spec.height, spec.width)
+
+
+def encoded_values(spec: JobSpec, values: int, pixels: bytes) -> NDArray[np.uint8]:
+    """The pictures of an encoding as values (n, C, H, W). JobRefusedError when they do not fit, and for a colour that
+    is none of the model's: its picture would not come back as it is."""
+    size = len(pixels) // spec.n
+    pictures = [whole_picture(spec, pixels[i * size : (i + 1) * size]) for i in range(spec.n)]
+    found = [nearest_values(picture, values) for picture in pictures]
+    for i, (_, moved) in enumerate(found):
+        if moved:
+            why = f"Picture {i}, counted from 0, has {moved} pixels of other colours than the model's {values} values"
+            raise JobRefusedError(not_encodable(why))
+    return np.stack([picture for picture, _ in found])
 
 
 def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:

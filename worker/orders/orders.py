@@ -86,5 +86,28 @@ class VerifyOrder:
     """With which arithmetic the picture says that it was drawn; empty when it does not say."""
 
 
-Order = DrawOrder | ParticleOrder | ScoreOrder | VerifyOrder
+@dataclass(frozen=True)
+class EncodeOrder:
+    """A claimed job with the pictures that become a file, as values (n, C, H, W)."""
+
+    claim: Claim
+    model: str
+    images: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DecodeOrder:
+    """A claimed job with the file whose pictures are its images. They come whole."""
+
+    claim: Claim
+    model: str
+    values: int
+    """How many values a colour takes."""
+    data: bytes
+    published: tuple[int, ...]
+    """Of each image, how many rows earlier attempts published."""
+
+
+CodeOrder = EncodeOrder | DecodeOrder
+Order = DrawOrder | ParticleOrder | ScoreOrder | VerifyOrder | CodeOrder
 """All that the engine's thread takes."""

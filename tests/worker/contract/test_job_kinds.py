@@ -46,6 +46,8 @@ def test_kind_is_complete_when_it_is_declared(kind: JobKind) -> None:
         ),
         (JobKind.SCORE, {"n": 1}, 0, W * C),
         (JobKind.SCORE, {"n": 1, "pixel": Pixel(x=0, y=0)}, 0, 2 * W * C),
+        (JobKind.ENCODE, {"members": 3}, 0, 3 * 2 * H * W * C),
+        (JobKind.DECODE, {}, 2 * H, 2 * H * W * C),
     ],
 )
 def test_job_costs_what_is_computed_one_after_the_other(

@@ -114,9 +114,17 @@ def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
 
 
 def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:
-    """A given small image is not drawn, and a score or a verification publishes nothing."""
+    """A given small image is not drawn, and a score, a verification or an encoding publishes nothing."""
     totals = {kind: two_scales(kind, n=2).rows_total for kind in JobKind}
-    expected = {JobKind.SAMPLE: 12, JobKind.COMPLETE: 12, JobKind.UPSAMPLE: 8, JobKind.SCORE: 0, JobKind.VERIFY: 0}
+    expected = {
+        JobKind.SAMPLE: 12,
+        JobKind.COMPLETE: 12,
+        JobKind.UPSAMPLE: 8,
+        JobKind.SCORE: 0,
+        JobKind.VERIFY: 0,
+        JobKind.ENCODE: 0,
+        JobKind.DECODE: 8,
+    }
     assert totals == expected
 
 

@@ -1,0 +1,128 @@
+"""Real worker processes that make files of coded images, and read them."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from model_core import encode, load_model, sample
+from model_core.codec.container import Header, pack, unpack
+from model_core.data.pixels import values_to_pixels
+from tests.worker.harness import Client, StartWorker
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.events import row_entry
+from worker.contract.jobs import JobKind, JobSpec, JobStatus
+from worker.contract.scores import EncodeSummary
+
+CODED = ("tiny-cnn", "tiny-diagonal", "tiny-rgb")
+
+
+def pictures_of(models_dir, name: str, count: int = 5) -> tuple[torch.Tensor, np.ndarray]:
+    """Some values (n, C, H, W) that the model draws, one of them noise, and their pixels (n, H, W, C)."""
+    model = load_model(name, models_dir=models_dir)
+    values = sample(model, count, seed=7)
+    values[-1] = torch.randint(0, model.config.values, values[-1].shape, generator=torch.Generator().manual_seed(1))
+    return values, values_to_pixels(values.numpy(), model.config.values).transpose(0, 2, 3, 1).copy()
+
+
+def encoded(client: Client, name: str, pixels: np.ndarray) -> JobSpec:
+    return client.submit(pixels.tobytes(), b"", kind=JobKind.ENCODE, model=name, n=len(pixels), seed=0)
+
+
+def decoded(client: Client, name: str, data: bytes, n: int) -> JobSpec:
+    return client.submit(data, b"", kind=JobKind.DECODE, model=name, n=n, seed=0)
+
+
+def test_pictures_become_the_librarys_file_and_come_back(client: Client, start_worker: StartWorker, models_dir) -> None:
+    """Every network, beside a job that draws: the bytes of model_core.encode, and rows of the same pixels from them."""
+    start_worker()
+    drawn = client.submit(model="tiny-diagonal", n=20)
+    for name in CODED:
+        values, pixels = pictures_of(models_dir, name)
+        data = encode(load_model(name, models_dir=models_dir), values)
+        spec = encoded(client, name, pixels)
+        record = client.wait_end(spec.id)
+        assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
+        assert client.redis.hget(keys.image(spec.id), "blob") == data
+        assert record.result == EncodeSummary(
+            pictures=5, bytes=len(data), bits_per_dim=8 * len(data) / values.numel(), member="none", digest=spec.digest
+        )
+        spec = decoded(client, name, data, 5)
+        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        assert (client.images(spec) == pixels).all()
+    assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+
+
+def test_decoding_goes_on_behind_the_rows_that_are_out(client: Client, start_worker: StartWorker, models_dir) -> None:
+    """A job that another worker had begun: each row is there once, and all of them are right."""
+    values, pixels = pictures_of(models_dir, "tiny-cnn")
+    data = encode(load_model("tiny-cnn", models_dir=models_dir), values)
+    spec = client.spec(kind=JobKind.DECODE, n=5, seed=0)
+    client.accept(spec, data, b"")
+    for i, (picture, y) in enumerate((picture, y) for picture in range(2) for y in range(6) if picture == 0 or y < 3):
+        entry = row_entry(picture, y, pixels[picture, y].tobytes())
+        fields = {"type": "row", "data": entry}
+        client.redis.xadd(keys.events(spec.id), fields, id=f"{i + 1}-0")
+        client.redis.hset(keys.job(spec.id), mapping={"last_seq": i + 1, "rows_done": i + 1})
+    client.enqueue(spec.id)
+    start_worker()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert (client.images(spec) == pixels).all()
+    client.wait_idle()
+
+
+def test_what_cannot_be_coded_fails_with_the_reason(client: Client, start_worker: StartWorker, models_dir) -> None:
+    """Damage of every kind, another model, machine or number of images, colours that are none of the model's: a
+    sentence each, after which the worker does the next job."""
+    start_worker()
+    values, pixels = pictures_of(models_dir, "tiny-cnn")
+    data = encode(load_model("tiny-cnn", models_dir=models_dir), values)
+    header, stripes = unpack(data)
+    middle = len(data) - 6
+    for spoilt, words in (
+        (data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :], "the checksum of a stripe is wrong"),
+        (data[:-3], "the file ends within a stripe"),
+        (data + b"\0", "the file holds more than the 5 images"),
+        (pack(replace(header, canary=bytes(8)), stripes), "a machine that computes otherwise"),
+        (pack(replace(header, sha256="ab" * 32), stripes), "the model of sha256 abababababab"),
+        (pack(replace(header, member="rotate_180"), stripes), "by the member rotate_180"),
+        (pack(header, [replace(stripes[0], values_crc=1)]), "the checksum of their values is wrong"),
+        (pack(header, [replace(stripes[0], lanes=[b"\xff" * 40])]), "the checksum of their values is wrong"),
+    ):
+        record = client.wait_end(decoded(client, "tiny-cnn", spoilt, 5).id)
+        assert record.status is JobStatus.FAILED
+        assert record.error is not None
+        assert record.error.type == "not-decodable"
+        assert words in record.error.detail
+    for spec in (decoded(client, "tiny-cnn", data, 4), decoded(client, "tiny-cnn", b"PXRN", 1)):
+        assert (error := client.wait_end(spec.id).error) is not None
+        assert error.type == "malformed-spec"
+    pixels[3, 2, 1] = 100
+    error = client.wait_end(encoded(client, "tiny-cnn", pixels).id).error
+    assert error is not None
+    assert error.type == "not-encodable"
+    assert error.detail.startswith("Picture 3, counted from 0, has 1 pixels of other colours than the model's")
+    assert client.wait_end(encoded(client, "tiny-cnn", pixels[:3]).id).status is JobStatus.SUCCEEDED
+    client.wait_idle()
+
+
+def test_codec_is_offered_by_the_models_that_have_one(client: Client, start_worker: StartWorker) -> None:
+    """Not by a Multi-Scale model, whose numbers are not the same everywhere."""
+    worker = start_worker()
+    info = WorkerInfo.model_validate_json(client.redis.get(keys.worker(worker.name)))
+    for kind in (JobKind.ENCODE, JobKind.DECODE):
+        assert {card.name for card in info.models if kind in card.can} == set(CODED)
+
+
+def test_canceled_file_is_left(client: Client, start_worker: StartWorker, models_dir) -> None:
+    """While it is made: the next one is made as if there had been none."""
+    start_worker(step_delay_s=0.05)
+    values, pixels = pictures_of(models_dir, "tiny-diagonal", 64)
+    first, second = encoded(client, "tiny-diagonal", pixels), encoded(client, "tiny-diagonal", pixels)
+    assert client.cancel(first.id) in ("canceled", "canceling")
+    assert client.wait_end(second.id).status is JobStatus.SUCCEEDED
+    blob = client.redis.hget(keys.image(second.id), "blob")
+    assert blob == encode(load_model("tiny-diagonal", models_dir=models_dir), values)
+    assert Header.unpack(blob).images == 64

@@ -1,0 +1,126 @@
+"""Files of coded images, made and read a few rows at a time. One file at a time, so that only one takes memory; its
+turns alternate with those of all else that the engine does. Knows claims only by their token.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+
+from model_core.codec.codec import decoding, encoding
+from model_core.codec.container import Header
+from model_core.errors import PixelRNNError
+from model_core.models import Model
+from worker.contract.jobs import JobStatus
+from worker.contract.scores import EncodeSummary
+from worker.orders.claims import SUCCEEDED, Outcome, StoredResult, failed
+from worker.orders.faults import coding_failed, not_decodable, not_encodable
+from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
+
+TURN_S = 0.005
+"""A turn of rows that take less than that has several."""
+
+CodingSteps = Generator[int | NDArray[np.uint8], None, Outcome]
+"""Pauses after every row or so, says each image (C, H, W) that is decoded, in order, and ends in what becomes of the
+job."""
+
+
+def coded(order: CodeOrder, model: Model) -> CodingSteps:
+    """What an order asks for. Raises PixelRNNError when it cannot be done, FloatingPointError when the network gives
+    logits that are not finite."""
+    return _encoded(order, model) if isinstance(order, EncodeOrder) else _decoded(order, model)
+
+
+def _encoded(order: EncodeOrder, model: Model) -> CodingSteps:
+    data = yield from encoding(model, torch.from_numpy(order.images))
+    header = Header.unpack(data)
+    summary = EncodeSummary(
+        pictures=header.images,
+        bytes=len(data),
+        bits_per_dim=8 * len(data) / order.images.size,
+        member=header.member,
+        digest=header.sha256,
+    )
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json(), {"blob": data}))
+
+
+def _decoded(order: DecodeOrder, model: Model) -> CodingSteps:
+    for steps in decoding(model, order.data):
+        images = yield from steps
+        yield from images
+    return SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a turn of a job brought."""
+
+    order: CodeOrder
+    sample: int = 0
+    image: NDArray[np.uint8] | None = None
+    """The sample (C, H, W), once it is decoded."""
+    outcome: Outcome | None = None
+    """What becomes of the job, once that is known."""
+
+
+class Coding:
+    """start(order): the steps of a job."""
+
+    def __init__(self, start: Callable[[CodeOrder], CodingSteps]) -> None:
+        self._start = start
+        self._orders: dict[str, CodeOrder] = {}
+        self._steps: CodingSteps | None = None
+        """Of the first order, once it is begun."""
+        self._images = 0
+        """Of that order, so many are decoded."""
+
+    def add(self, order: CodeOrder) -> None:
+        """The token must be new."""
+        self._orders[order.claim.token] = order
+
+    def forget(self, token: str) -> None:
+        """Do no more for this claim."""
+        if token in self._orders and self._orders[token] is self.current:
+            self._steps, self._images = None, 0
+        self._orders.pop(token, None)
+
+    @property
+    def current(self) -> CodeOrder | None:
+        """Whose turn the next one is; None where nobody waits."""
+        return next(iter(self._orders.values()), None)
+
+    def turn(self) -> Turn:
+        """Some rows of the current order, or one image. With its outcome the order is forgotten."""
+        order = self.current
+        assert order is not None, "without work there is no turn"
+        try:
+            image = self._advance(order)
+        except StopIteration as end:
+            outcome = end.value
+        except PixelRNNError as error:
+            reason = not_encodable(f"{error}") if isinstance(order, EncodeOrder) else not_decodable(error)
+            outcome = failed(reason)
+        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+            log = structlog.get_logger("coding")
+            log.error("coding_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+            outcome = failed(coding_failed(error))
+        else:
+            return Turn(order, self._images - 1, image)
+        self.forget(order.claim.token)
+        return Turn(order, outcome=outcome)
+
+    def _advance(self, order: CodeOrder) -> NDArray[np.uint8] | None:
+        """The next image, if it is decoded before the turn is over."""
+        self._steps = self._steps or self._start(order)
+        until = time.perf_counter() + TURN_S
+        while True:
+            done = next(self._steps)
+            if isinstance(done, np.ndarray):
+                self._images += 1
+                return done
+            if time.perf_counter() > until:
+                return None
