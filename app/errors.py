@@ -118,6 +118,22 @@ class NotVerifiableError(RefusedError):
     """A picture of which nobody can tell whether the model drew it."""
 
 
+class NotExactError(RefusedError):
+    """A picture that would not come back from a file as it is."""
+
+
+class NotDecodableError(RefusedError):
+    """No file of coded images, or none that can be decoded here."""
+
+
+class NoBlobError(RefusedError):
+    """The job is none whose result is a file, or ended without one."""
+
+
+class NoBlobYetError(RefusedError):
+    """The pictures are not encoded yet."""
+
+
 class BadParameterError(RefusedError):
     """Something in the request is not as expected; `field`: which field of its body, where it is one."""
 

@@ -12,6 +12,7 @@ from app.event_data import EventData
 from app.routes.preferences import MAX_KEY_LENGTH, PICTURES
 from app.routes.waiting import MAX_WAIT_S
 from app.schemas import Job, MarginalMap, Problem
+from worker.contract.coded_file import MEDIA_TYPE as CODED_FILE
 
 _REFERENCE = "#/components/schemas/{model}"
 _EVENTS = "text/event-stream"
@@ -118,6 +119,12 @@ PREFER: dict[str, Any] = {
 }
 
 
+def coded_file_body() -> dict[str, Any]:
+    """`openapi_extra=` of a POST whose body is a file of coded images."""
+    told = "The file; `application/octet-stream` does as well."
+    return {"requestBody": {"description": told, "required": True, "content": {CODED_FILE: {"schema": dict(_BINARY)}}}}
+
+
 def preference_headers() -> dict[str, Any]:
     """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
     key = "Any text of your own: the same key and request mean the same job, for a day."
@@ -192,7 +199,7 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
     """FastAPI says text of every answer that is not JSON."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
-            if media.startswith("image/") or media == "application/zip":
+            if media.startswith("image/") or media in ("application/zip", CODED_FILE):
                 content["schema"] = dict(_BINARY)
 
 

@@ -32,9 +32,11 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.NoScoreError: ProblemKind(404, "no-score", "The job has no score"),
     errors.NoGivenError: ProblemKind(404, "no-given", "The job began with no such picture"),
     errors.NoMarginalsError: ProblemKind(404, "no-marginals", "The job has no marginals"),
+    errors.NoBlobError: ProblemKind(404, "no-blob", "The job has no file"),
     errors.NoRowsYetError: ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", 1),
     errors.NoScoreYetError: ProblemKind(409, "no-score-yet", "Nothing is scored yet", 1),
     errors.NoMarginalsYetError: ProblemKind(409, "no-marginals-yet", "The completion is not drawn yet", 1),
+    errors.NoBlobYetError: ProblemKind(409, "no-blob-yet", "The file is not there yet", 1),
     errors.TooSlowError: ProblemKind(408, "too-slow", "The request did not arrive in time"),
     errors.ActiveJobError: ProblemKind(409, "active-job", "The job has not ended"),
     errors.ExpiredJobError: ProblemKind(410, "expired-job", "The job is no longer kept"),
@@ -44,6 +46,8 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.WrongSizeError: ProblemKind(422, "wrong-size", "The image has the wrong size"),
     errors.UnusableImageError: ProblemKind(422, "unusable-image", "The image cannot be used"),
     errors.NotVerifiableError: ProblemKind(422, "not-verifiable", "The picture cannot be verified"),
+    errors.NotExactError: ProblemKind(422, "not-exact", "The picture would not come back as it is"),
+    errors.NotDecodableError: ProblemKind(422, "not-decodable", "The file cannot be decoded"),
     errors.BadParameterError: ProblemKind(422, "invalid-request", "The request is not as expected"),
     errors.ReusedKeyError: ProblemKind(
         422, "reused-idempotency-key", "The Idempotency-Key was used for another request"

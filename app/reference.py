@@ -90,7 +90,9 @@ def _section(schema: Node, method: str, path: str, operation: Node) -> str:
         parts.append(_table("Parameters", rows))
     parts.append(_prose(operation.get("requestBody", {}).get("description", "")))
     for media, content in body.items():
-        parts.append(_table(f"Body: <code>{escape(media)}</code>", _fields(_model(schema, content["schema"]))))
+        is_file = "$ref" not in content["schema"]
+        fields = [] if is_file else _fields(_model(schema, content["schema"]))
+        parts.append(_table(f"Body: <code>{escape(media)}</code>", fields))
     parts.append(_answers(operation["responses"]))
     return "".join(parts)
 
@@ -118,11 +120,14 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     elif "application/json" in body:
         (example,) = _model(schema, body["application/json"]["schema"])["examples"]
         words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example)}'")
+    elif body:
+        words += [f"-H 'Content-Type: {media}' --data-binary @file" for media in body]
     return " ".join(words)
 
 
 def _sent(field: Node) -> str:
-    return "@picture.png" if field.get("format") == "binary" else str(field.get("examples", ["..."])[0])
+    is_file = field.get("items", field).get("format") == "binary"
+    return "@picture.png" if is_file else str(field.get("examples", ["..."])[0])
 
 
 def _document(name: str, model: Node) -> str:

@@ -7,10 +7,11 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import examples
-from app.errors import BadParameterError, NotVerifiableError
+from app.errors import BadParameterError, NotDecodableError, NotVerifiableError
 from app.imaging.decode import Role
 from app.schemas import Int64, Model
 from app.services.submission import JobOptions
+from worker.contract.coded_file import CodedFile
 from worker.contract.jobs import (
     MAX_PARTICLES,
     MAX_PARTICLES_OF_JOB,
@@ -155,19 +156,37 @@ class VerifyForm(BaseModel):
     )
 
 
-JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm
+class EncodeForm(BaseModel):
+    """Many pictures as one file, without loss."""
+
+    model_config = ConfigDict(extra="forbid")
+    image: list[UploadFile] = Field(
+        min_length=1,
+        max_length=MAX_IMAGES,
+        description="Pictures of the model's size, in their order. PNG, JPEG or WebP, grey or RGB as the model's are, "
+        "8 bits a colour, not transparent, and with no other values than the model's: each comes back as it is.",
+    )
+    model: str = _MODEL
+
+
+class DecodeRequest(BaseModel):
+    """The pictures of a file: the body is the file, which says everything."""
+
+
+JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm | EncodeForm | DecodeRequest
 FILES: tuple[Role, ...] = ("image", "mask")
 """All fields that are files; no call has others."""
 
 
-def uploads_of(body: JobRequest) -> dict[Role, UploadFile | None]:
-    """The files of this request; None where an optional one was left out."""
-    return {role: getattr(body, role) for role in FILES if role in type(body).model_fields}
+def uploads_of(body: JobRequest) -> dict[str, list[UploadFile]]:
+    """The files of this request; none where an optional one was left out."""
+    sent = {role: getattr(body, role) for role in FILES if role in type(body).model_fields}
+    return {role: found if isinstance(found, list) else [found] if found else [] for role, found in sent.items()}
 
 
 def may_resize(body: JobRequest) -> bool:
     """Whether pictures of another size are stretched to the one that is asked for."""
-    return not isinstance(body, SampleRequest | VerifyForm) and body.fit == "resize"
+    return getattr(body, "fit", None) == "resize"
 
 
 def asked_of(body: JobRequest) -> dict[str, Any]:
@@ -189,11 +208,20 @@ def verification_of(recipe: Recipe, model: Model) -> JobOptions:
     return JobOptions(*how, sample=recipe.sample, drawn_with=recipe.numerics)
 
 
-def options_of(body: SampleRequest | CompleteForm | UpsampleForm | ScoreForm, model: Model) -> JobOptions:
+def decoding_of(file: CodedFile) -> JobOptions:
+    """As many pictures as a file holds. Raises NotDecodableError for more than a job has."""
+    if file.images > MAX_IMAGES:
+        raise NotDecodableError(f"the file holds {file.images} pictures: expected at most {MAX_IMAGES} here")
+    return JobOptions(seed=0, n=file.images)
+
+
+def options_of(body: SampleRequest | CompleteForm | UpsampleForm | ScoreForm | EncodeForm, model: Model) -> JobOptions:
     """What the body says of the job. Raises BadParameterError for a pixel that the model's images do not have, and for
     a way to complete that the model does not have or not so far."""
     if isinstance(body, ScoreForm):
         return JobOptions(seed=0, pixel=_pixel(body, model), influence=body.influence)
+    if isinstance(body, EncodeForm):
+        return JobOptions(seed=0, n=len(body.image), members=len(model.members))
     options = JobOptions(
         seed=body.seed,
         n=body.n,

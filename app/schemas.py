@@ -9,7 +9,7 @@ from typing_extensions import TypeAliasType
 from app import examples
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kinds import JobKind, Method
-from worker.contract.scores import Receipt, ScoreSummary, VerifySummary
+from worker.contract.scores import EncodeSummary, Receipt, ScoreSummary, VerifySummary
 
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
@@ -44,7 +44,7 @@ class JobResult(_Answer):
     """What was drawn, and where to see it."""
 
     type: Literal["images"]
-    """Which of the three results this is."""
+    """Which of the four results this is."""
     images: list[str]
     """Where each sample is, in order."""
     ranking: list[RankedImage] | None = None
@@ -60,7 +60,7 @@ class ScoreResult(ScoreSummary):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     type: Literal["score"]
-    """Which of the three results this is."""
+    """Which of the four results this is."""
     images: list[str]
     """The heat map."""
     map: str
@@ -72,12 +72,24 @@ class VerifyResult(VerifySummary):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     type: Literal["verification"]
-    """Which of the three results this is."""
+    """Which of the four results this is."""
     images: list[str]
     """The picture that was handed in."""
 
 
-Result = TypeAliasType("Result", ScoreResult | VerifyResult | JobResult | None)
+class EncodeResult(EncodeSummary):
+    """What the pictures have become, and where the file is."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    type: Literal["encoding"]
+    """Which of the four results this is."""
+    images: list[str]
+    """The pictures that were handed in."""
+    blob: str
+    """The file."""
+
+
+Result = TypeAliasType("Result", ScoreResult | VerifyResult | EncodeResult | JobResult | None)
 """What a job has come to, if it has. It has a name in the schema too: of a union without one generated clients make up
 the name, which may be another's, and some forget that it may be null."""
 
@@ -130,7 +142,7 @@ class Job(_Answer):
     digest: str
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
     seed: Int64
-    """As given, or as drawn; that of the picture for a verification; 0 for a score, which draws nothing."""
+    """As given, or as drawn; that of the picture for a verification; 0 for a score, an encoding and a decoding."""
     n: int
     """How many images."""
     temperature: float
@@ -175,7 +187,7 @@ class Job(_Answer):
     rows_done: int
     """Over all samples and both stages."""
     rows_total: int
-    """Over all samples and both stages of a Multi-Scale model; 0 for a score and a verification."""
+    """Over all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding."""
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None

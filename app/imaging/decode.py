@@ -49,6 +49,12 @@ def decode(data: bytes, role: Role) -> Image.Image:
         raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file") from None
 
 
+def has_more_bits(data: bytes) -> bool:
+    """Whether a picture that `decode` takes has colours of more than 8 bits, of which it keeps the upper 8."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return image.mode in _HIGH_BYTES
+
+
 def _check_header(image: Image.Image, role: Role) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _too_many_pixels(role)

@@ -1,29 +1,29 @@
-"""The pictures that clients give: what a completion keeps and fills, and whole ones to upsample or to score.
+"""The pictures that clients give: what a completion keeps and fills, and whole ones to upsample, score or encode.
 
 White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
 Transparency is composited on black, in images and in masks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops
 
-from app.errors import NothingToFillError, NotVerifiableError, WrongSizeError
-from app.imaging.decode import Role, decode
+from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
+from app.imaging.decode import Role, decode, has_more_bits
 from app.schemas import Model
 from worker.contract.kinds import Input
 
-Files = Mapping[Role, bytes | None]
-"""The files of a request, by field; None where an optional one was left out."""
+Files = Mapping[str, Sequence[bytes]]
+"""The files of a request, by field: none where an optional one was left out, several where a call takes them."""
 
 _CUT = 128
 
 
 @dataclass(frozen=True)
 class GivenPixels:
-    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour. `keep`: H*W bytes, 1 = given, 0 = fill;
-    empty where the whole picture is given."""
+    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour; of several pictures one after the other; or
+    the file that holds them. `keep`: H*W bytes, 1 = given, 0 = fill; empty where the whole picture is given."""
 
     pixels: bytes
     keep: bytes = b""
@@ -68,18 +68,39 @@ def _behind(keep: bytes) -> int:
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
     """What the pictures of a request give to a job that takes any.
 
-    Raises what `decode` raises, WrongSizeError, NothingToFillError and NotVerifiableError.
+    Raises what `decode` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
     """
-    image = files["image"]
-    assert image is not None
-    shape = Shape.of(model)
+    if wanted is Input.CODED_FILE:
+        return GivenPixels(files["file"][0])
+    images = files["image"]
+    image, shape = images[0], Shape.of(model)
+    if wanted is Input.PICTURES:
+        return GivenPixels(b"".join(_exact(shape, images[i], i).tobytes() for i in range(len(images))))
     if wanted is Input.PICTURE_AND_KEEP:
-        return _with_a_hole(image, files.get("mask"), shape, resize)
+        return _with_a_hole(image, next(iter(files["mask"]), None), shape, resize)
     if wanted is Input.SMALL_PICTURE:
         shape = Shape(model.small_height, model.small_width, model.channels)
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, decode(image, "image")).tobytes())
     return GivenPixels(_in_colours_of(shape, decode(image, "image"), resize).tobytes())
+
+
+def _exact(shape: Shape, data: bytes, number: int) -> Image.Image:
+    """A picture of the model's size and kind of colours, which holds nothing that its pixels here do not."""
+    image = decode(data, "image")
+    if image.size != shape.size:
+        raise WrongSizeError(
+            f"image {number}, counted from 0, is {image.width}x{image.height} (width x height), expected "
+            f"{shape.width}x{shape.height}"
+        )
+    shown = _in_colours_of(shape, image, resize=False)
+    if has_more_bits(data) or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
+        colours = "grey" if shape.channels == 1 else "RGB"
+        raise NotExactError(
+            f"image {number}, counted from 0, would not come back as it is: expected {colours}, 8 bits a colour, not "
+            "transparent"
+        )
+    return shown
 
 
 def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:

@@ -69,10 +69,13 @@ class Canvas:
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
-        """What was given: the small image that every sample of an upsampling begins with, or the whole of the final
-        one."""
+        """What was given: the small image that every sample of an upsampling begins with, the whole of the final
+        one, or all of an encoding's pictures."""
         height, width = _size(spec, stage)
-        return cls(spec.n, height, width, spec.channels, dict.fromkeys(range(spec.n), pixels), origin_of(spec))
+        size = height * width * spec.channels
+        given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
+        samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
+        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec))
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":

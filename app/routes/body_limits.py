@@ -1,4 +1,5 @@
-"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON."""
+"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON. A
+route that declares no body takes a file as it is."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
@@ -13,9 +14,11 @@ from starlette.types import Message, Receive
 from app.errors import TooLargeError, WrongMediaTypeError
 from app.request_bodies import FILES
 from app.routes.json_forms import json_limit, read_form
+from worker.contract.coded_file import MEDIA_TYPE
 
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
+_FILE = MEDIA_TYPE, "application/octet-stream"
 _OVERHEAD_BYTES = 64 * 1024
 """Limit of a JSON body, and of a multipart body without its files."""
 
@@ -26,12 +29,13 @@ class BodyRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         form = _form_of(self)
-        expected = (_JSON,) if form is None else (_MULTIPART, _JSON)
+        is_file = self.body_field is None
+        expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON)
 
         async def checked(request: Request) -> Response:
             sent = _checked_type(request, expected)
             file_bytes = request.app.state.settings.max_upload_bytes
-            limit = _OVERHEAD_BYTES
+            limit = file_bytes if is_file else _OVERHEAD_BYTES
             if form is not None:
                 limit += json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes
             limited = Request(request.scope, _limited(request, limit))

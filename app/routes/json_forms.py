@@ -33,7 +33,7 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
     fields = _fields(body)
     if isinstance(fields, dict):
         sent = {role: fields[role] for role in FILES if fields.get(role) is not None and role in model.model_fields}
-        fields |= {role: _upload(role, text, file_bytes) for role, text in sent.items()}
+        fields |= {role: _uploads(role, texts, file_bytes) for role, texts in sent.items()}
     try:
         return model.model_validate(fields, strict=True)
     except ValidationError as error:
@@ -48,6 +48,13 @@ def _fields(body: bytes) -> Any:
         return json.loads(body or b"{}")
     except (ValueError, RecursionError):
         raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "no JSON"}]) from None
+
+
+def _uploads(role: str, texts: object, file_bytes: int) -> UploadFile | list[UploadFile]:
+    """Of a list one file for each of its texts; where one file is expected, the model refuses a list."""
+    if isinstance(texts, list):
+        return [_upload(role, text, file_bytes) for text in texts]
+    return _upload(role, texts, file_bytes)
 
 
 def _upload(role: str, text: object, file_bytes: int) -> UploadFile:

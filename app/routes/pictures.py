@@ -1,5 +1,5 @@
 """What there is to see of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the
-numbers of a score; /marginals, what a completion expects of each pixel."""
+numbers of a score; /marginals, what a completion expects of each pixel; /blob, the file of an encoding."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +21,7 @@ from app.routes.streams import StreamedResponse
 from app.schemas import MarginalMap, ScoreMap
 from app.services.followed_picture import FollowedPicture
 from app.services.row_reader import Follower
+from worker.contract.coded_file import ENDING, MEDIA_TYPE
 from worker.contract.events import Stage
 from worker.contract.jobs import JobRecord
 
@@ -47,8 +48,12 @@ class ImageQuery(BaseModel):
         return None if self.grid else self.sample
 
 
-def _png_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """What a call for a picture that may be kept answers, and `content` beside the PNG."""
+class _CodedFile(Response):
+    media_type = MEDIA_TYPE
+
+
+def _kept_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """What a call for a picture or file that may be kept answers, and `content` beside it."""
     kept = {200: {"description": description, "content": content or {}}, 304: {"description": "Unchanged"}}
     return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
 
@@ -57,7 +62,7 @@ def _png_responses(description: str, content: dict[str, Any] | None = None) -> d
     "/jobs/{job_id}/image",
     operation_id="get_image",
     response_class=PngResponse,
-    responses=_png_responses(
+    responses=_kept_responses(
         "PNG; seed, model and digest are in its text chunks. Or another format, where it is liked better",
         {Media.WEBP: {}, Media.JPEG: {}, _ZIP: {}},
     ),
@@ -147,7 +152,7 @@ class GivenQuery(BaseModel):
     "/jobs/{job_id}/given",
     operation_id="get_given",
     response_class=PngResponse,
-    responses=_png_responses("PNG of the model's size"),
+    responses=_kept_responses("PNG of the model's size"),
 )
 async def get_given(
     job_id: JobId,
@@ -164,6 +169,26 @@ async def get_given(
     async def make() -> Response:
         picture = await services.pictures.given_png(record.spec, query.of)
         return picture_response(picture, PictureFormat.PNG, f"{job_id}-given-{query.of}", headers)
+
+    return await unless_seen(if_none_match, headers, make)
+
+
+@router.get(
+    "/jobs/{job_id}/blob",
+    operation_id="get_blob",
+    response_class=_CodedFile,
+    responses=_kept_responses("The file"),
+)
+async def get_blob(
+    job_id: JobId, services: ServicesDep, caller: CallerDep, if_none_match: IfNoneMatch = None
+) -> Response:
+    """The file of `POST /encode`. 409 until the pictures are encoded, 404 where none were."""
+    record = await services.jobs.record(job_id, caller.owner)
+    headers = kept_when_ended(record, "blob")
+    named = {**headers, "Content-Disposition": f'attachment; filename="{job_id}{ENDING}"'}
+
+    async def make() -> Response:
+        return _CodedFile(await services.pictures.blob(record), headers=named)
 
     return await unless_seen(if_none_match, headers, make)
 
@@ -187,7 +212,7 @@ class MarginalsQuery(BaseModel):
     "/jobs/{job_id}/marginals",
     operation_id="get_marginals",
     response_class=PngResponse,
-    responses=_png_responses("PNG; with `Accept: application/json` the numbers", json_content(MarginalMap)),
+    responses=_kept_responses("PNG; with `Accept: application/json` the numbers", json_content(MarginalMap)),
 )
 async def get_marginals(
     job_id: JobId,

@@ -1,4 +1,4 @@
-"""POST /sample, /complete, /upsample, /score, /verify: a request becomes a queued job."""
+"""POST /sample, /complete, /upsample, /score, /verify, /encode, /decode: a request becomes a queued job."""
 
 from functools import partial
 from typing import Annotated
@@ -7,19 +7,22 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 
 from app.dependencies import Services
-from app.errors import TooLargeError
-from app.imaging.decode import Role
+from app.errors import NotDecodableError, TooLargeError
 from app.imaging.given import Files, read_given
 from app.imaging.recipe import read_recipe
-from app.openapi import job_responses, preference_headers, refusals
+from app.openapi import coded_file_body, job_responses, preference_headers, refusals
 from app.request_bodies import (
+    MAX_IMAGES,
     CompleteForm,
+    DecodeRequest,
+    EncodeForm,
     JobRequest,
     SampleRequest,
     ScoreForm,
     UpsampleForm,
     VerifyForm,
     asked_of,
+    decoding_of,
     may_resize,
     options_of,
     uploads_of,
@@ -31,6 +34,7 @@ from app.routes.preferences import Preferences, preferences_of
 from app.schemas import Job, Model
 from app.services.models import Models
 from app.services.submission import JobOptions, RequestIdentity, Submitted, identity_of
+from worker.contract.coded_file import CodedFile, CodedFileError
 from worker.contract.kinds import KINDS, Input, JobKind
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
@@ -43,6 +47,8 @@ _post = partial(
     openapi_extra=preference_headers(),
 )
 _post_form = partial(_post, form_limits={"max_files": 2, "max_fields": 16, "max_part_size": 16 * 1024})
+_post_files = partial(_post, form_limits={"max_files": MAX_IMAGES + 1, "max_fields": 16, "max_part_size": 16 * 1024})
+"""One more than are taken, so that the answer to that one says how many are."""
 
 
 @_post("/sample", operation_id="create_sample")
@@ -95,15 +101,42 @@ async def verify(form: Annotated[VerifyForm, Form(media_type="multipart/form-dat
     return await accept(JobKind.VERIFY, form, request)
 
 
+@_post_files("/encode", operation_id="create_encoding")
+async def encode(form: Annotated[EncodeForm, Form(media_type="multipart/form-data")], request: Request) -> Response:
+    """Many pictures as one file, without loss: `GET /jobs/{id}/blob`, about as long as the model finds them unlikely.
+
+    All pictures together may have as many bytes as two may in other calls. One that would not come back as it is is
+    refused. A Multi-Scale model has no codec, and a worker on a GPU none either: `can` of a model says it.
+    """
+    return await accept(JobKind.ENCODE, form, request)
+
+
+@_post("/decode", operation_id="create_decoding", openapi_extra={**preference_headers(), **coded_file_body()})
+async def decode(request: Request) -> Response:
+    """The pictures of a file of `POST /encode` or of `pixelrnn encode`, as the images of a job.
+
+    The body is the file, which names its model. It is refused where nobody holds those weights, and where it holds more
+    pictures than a job has images. What only a worker can see ends the job, with `not-decodable` and the reason:
+    damage, or a machine that computes otherwise than the one that encoded.
+    """
+    file = {"file": [await request.body()]}
+    return await _accept(JobKind.DECODE, DecodeRequest(), file, request)
+
+
 async def accept(kind: JobKind, body: JobRequest, request: Request) -> Response:
-    """From a checked body to the answer, the same for every kind of job.
+    """From a checked body to the answer. Raises TooLargeError for pictures of too many bytes."""
+    services: Services = request.app.state.services
+    return await _accept(kind, body, await _files_of(body, services.settings.max_upload_bytes), request)
+
+
+async def _accept(kind: JobKind, body: JobRequest, files: Files, request: Request) -> Response:
+    """The same for every kind of job.
 
     What costs little to refuse is refused before anything costly is done, such as reading a picture; and a request that
     came before is answered before anything is refused.
     """
     services: Services = request.app.state.services
     wanted = preferences_of(request.headers)
-    files = await _files_of(body, services.settings.max_upload_bytes)
     if wanted.keep_the_connection:
         services.seats.expect_free()
     identity = _identity(kind, body, files, request, wanted)
@@ -123,29 +156,40 @@ async def _submit(
 
 
 async def _asked(kind: JobKind, body: JobRequest, files: Files, models: Models) -> tuple[Model, JobOptions]:
-    """Of which model, and what of it; a picture that is to be verified says both."""
+    """Of which model, and what of it; a picture that is to be verified says both, and so does a coded file."""
+    if isinstance(body, DecodeRequest):
+        return await _asked_by_file(files["file"][0], models)
     if not isinstance(body, VerifyForm):
         model = await models.find_for(kind, body.model)
         return model, options_of(body, model)
-    image = files["image"]
-    assert image is not None
-    recipe = read_recipe(image)
+    recipe = read_recipe(files["image"][0])
     model = await models.find_for(kind, recipe.model)
     return model, verification_of(recipe, model)
 
 
+async def _asked_by_file(data: bytes, models: Models) -> tuple[Model, JobOptions]:
+    try:
+        file = CodedFile.of(data)
+    except CodedFileError as error:
+        raise NotDecodableError(str(error)) from None
+    options = decoding_of(file)
+    return await models.find_by_digest(JobKind.DECODE, file.digest), options
+
+
 def _identity(kind: JobKind, body: JobRequest, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:
     state = request.scope["state"]
-    contents = (data or b"" for data in files.values())
+    contents = (data for sent in files.values() for data in (sent or (b"",)))
     return identity_of(state["caller"], state["request_id"], wanted.idempotency_key, kind, asked_of(body), contents)
 
 
 async def _files_of(body: JobRequest, limit: int) -> Files:
     """Raises TooLargeError for a file of more than `limit` bytes."""
-    return {role: upload and await _bytes_of(upload, role, limit) for role, upload in uploads_of(body).items()}
+    return {
+        role: [await _bytes_of(upload, role, limit) for upload in uploads] for role, uploads in uploads_of(body).items()
+    }
 
 
-async def _bytes_of(upload: UploadFile, role: Role, limit: int) -> bytes:
+async def _bytes_of(upload: UploadFile, role: str, limit: int) -> bytes:
     data = await upload.read(limit + 1)
     if len(data) > limit:
         raise TooLargeError(f"the {role} has too many bytes; at most {limit} are taken")

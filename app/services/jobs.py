@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from app.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
-from app.schemas import Job, JobList, JobResult, Links, RankedImage, ScoreResult, VerifyResult
+from app.schemas import EncodeResult, Job, JobList, JobResult, Links, RankedImage, ScoreResult, VerifyResult
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
 from worker.contract.kinds import KINDS, JobKind, Method
 from worker.contract.record import OtherVersionError
-from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
 
 _LOOK_AT_A_TIME = 100
 _LOOK_AT_MOST = 1000
@@ -157,7 +157,7 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _result(record: JobRecord) -> ScoreResult | VerifyResult | JobResult:
+def _result(record: JobRecord) -> ScoreResult | VerifyResult | EncodeResult | JobResult:
     link = f"/jobs/{record.spec.id}"
     if isinstance(record.result, ScoreSummary):
         numbers = record.result.model_dump()
@@ -165,6 +165,8 @@ def _result(record: JobRecord) -> ScoreResult | VerifyResult | JobResult:
     if isinstance(record.result, VerifySummary):
         return VerifyResult(**record.result.model_dump(), type="verification", images=[f"{link}/image"])
     images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
+    if isinstance(record.result, EncodeSummary):
+        return EncodeResult(**record.result.model_dump(), type="encoding", images=images, blob=f"{link}/blob")
     found = record.result or CompletionSummary()
     return JobResult(
         type="images",

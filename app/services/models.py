@@ -25,7 +25,7 @@ class Models:
         if not any(card.name == name for worker in workers for card in worker.models):
             workers = (await self._fleet.fresh()).workers  # it may have come a moment ago
         if not workers:
-            raise NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
+            raise _nobody()
         names = sorted({card.name for worker in workers for card in worker.models})
         if name not in names:
             raise UnknownModelError(f"expected one of: {', '.join(names)}")
@@ -42,6 +42,28 @@ class Models:
             detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
             raise BadParameterError(detail, field="model")
         return model
+
+    async def find_by_digest(self, kind: JobKind, digest: str) -> Model:
+        """The model of these weights. Raises NoWorkerError, UnknownModelError when nobody holds them, BadParameterError
+        for a model that does not do this kind of work."""
+        models = await self.all()
+        if not models:
+            raise _nobody()
+        found = next((model for model in models if model.digest == digest), None)
+        if found is None:
+            raise UnknownModelError(f"no worker holds the model of sha256 {digest[:12]}...")
+        return _doing(kind, found)
+
+
+def _nobody() -> NoWorkerError:
+    return NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
+
+
+def _doing(kind: JobKind, model: Model) -> Model:
+    if kind not in model.can:
+        detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
+        raise BadParameterError(detail, field="model")
+    return model
 
 
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:

@@ -7,6 +7,8 @@ from anyio.to_thread import run_sync
 
 from app.errors import (
     BadParameterError,
+    NoBlobError,
+    NoBlobYetError,
     NoGivenError,
     NoMarginalsError,
     NoMarginalsYetError,
@@ -20,7 +22,7 @@ from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec
 from worker.contract.kinds import KINDS, Input, Method
-from worker.contract.scores import CompletionSummary, ScoreSummary, unpack_map
+from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, unpack_map
 
 
 class Pictures:
@@ -48,28 +50,40 @@ class Pictures:
         return Archive(await self._canvas(record, stage), scale, self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
-        """The samples in one stage, the heat map of a score, or the picture of a verification."""
+        """The samples in one stage, the heat map of a score, the picture of a verification or those of an encoding."""
         spec = record.spec
         kind = KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
         if kind.result is ScoreSummary:
             return Canvas.of_score(spec, *await self._scored(record, "heat"))
-        shows_what_was_given = Input.SMALL_PICTURE if stage is Stage.SMALL else Input.DRAWN_PICTURE
-        if kind.input is shows_what_was_given:
+        if kind.input in ((Input.SMALL_PICTURE,) if stage is Stage.SMALL else (Input.DRAWN_PICTURE, Input.PICTURES)):
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
         return Canvas.of(spec, rows, stage, record.numerics)
 
     async def given_png(self, spec: JobSpec, of: Literal["image", "mask"]) -> bytes:
-        """What the job began with. Raises NoGivenError for a job that had none."""
+        """What the job began with; of several pictures the grid. Raises NoGivenError for a job that had none."""
         raw = await self._store.picture(spec.id, "pixels" if of == "image" else "keep")
-        if not raw:
+        if not raw or KINDS[spec.kind].input is Input.CODED_FILE:
             raise NoGivenError(f"no {of} was handed in with this job")
         stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
         canvas = Canvas.of_mask(spec, raw) if of == "mask" else Canvas.of_given(spec, raw, stage)
+        if KINDS[spec.kind].input is Input.PICTURES:
+            return await run_sync(grid_file, canvas, 1, limiter=self._imaging)
         return await run_sync(sample_file, canvas, 0, 1, limiter=self._imaging)
+
+    async def blob(self, record: JobRecord) -> bytes:
+        """The file of an encoding. Raises NoBlobYetError, NoBlobError."""
+        if KINDS[record.spec.kind].result is not EncodeSummary:
+            raise NoBlobError("only a job of POST /encode has a file")
+        if not record.status.is_terminal:
+            raise NoBlobYetError("the pictures are not encoded yet")
+        data = await self._store.picture(record.spec.id, "blob")
+        if data is None:
+            raise NoBlobError("the job ended without a file; its status and error say why")
+        return data
 
     async def score_map(self, record: JobRecord) -> ScoreMap:
         """The bits of every variable. Raises NoScoreYetError, NoScoreError."""

@@ -63,6 +63,7 @@ class JobOptions:
     influence: bool = False
     sample: int = 0
     drawn_with: str = ""
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -265,4 +266,5 @@ def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, giv
         influence=options.influence,
         sample=options.sample,
         drawn_with=options.drawn_with,
+        members=options.members,
     )

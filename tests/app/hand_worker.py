@@ -11,7 +11,7 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind
-from worker.contract.scores import CompletionSummary, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -85,6 +85,11 @@ class HandWorker:
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = found.model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+
+    def settle_encoded(self, spec: JobSpec, summary: EncodeSummary, blob: bytes) -> int:
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        text = summary.model_dump_json()
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text, "blob", blob)
 
     def cancel(self, spec: JobSpec, word: str) -> object:
         """As the API would, in a call with this word of its own; returns what the script says."""

@@ -4,6 +4,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
+from worker.contract.coded_file import MEDIA_TYPE
 from worker.contract.kinds import KINDS, Input, JobKind
 
 FILES = {
@@ -12,13 +13,18 @@ FILES = {
     Input.PICTURE_AND_KEEP: {"image", "mask"},
     Input.SMALL_PICTURE: {"image"},
     Input.DRAWN_PICTURE: {"image"},
+    Input.PICTURES: {"image"},
 }
 
 
 @pytest.mark.parametrize("kind", JobKind)
 def test_every_kind_has_its_call(kind: JobKind) -> None:
-    """POST /KIND takes the files that the kind's record names, and no others."""
+    """POST /KIND takes the files that the kind's record names, and no others; or its body is the file."""
     schema = create_app(Settings(redis_url="redis://127.0.0.1:1/0")).openapi()
-    (body,) = schema["paths"][f"/{kind}"]["post"]["requestBody"]["content"].values()
+    ((media, body),) = schema["paths"][f"/{kind}"]["post"]["requestBody"]["content"].items()
+    if KINDS[kind].input is Input.CODED_FILE:
+        assert (media, body["schema"]["format"]) == (MEDIA_TYPE, "binary")
+        return
     fields = schema["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
-    assert {name for name, field in fields.items() if field.get("format") == "binary"} == FILES[KINDS[kind].input]
+    files = {name for name, field in fields.items() if field.get("items", field).get("format") == "binary"}
+    assert files == FILES[KINDS[kind].input]

@@ -50,7 +50,7 @@ def requests(seed: int) -> Iterator[bytes]:
     """Whole requests as bytes, each for a connection of its own."""
     rng = random.Random(seed)
     makers = [_json_request, _json_request, _form_request, _form_request, _json_form_request]
-    makers += [_path_request, _broken_request]
+    makers += [_file_request, _path_request, _broken_request]
     while True:
         yield rng.choice(makers)(rng)
 
@@ -81,7 +81,7 @@ def _json_request(rng: random.Random) -> bytes:
 
 
 def _form_request(rng: random.Random) -> bytes:
-    path = rng.choice(("/complete", "/upsample", "/score", "/verify"))
+    path = rng.choice(("/complete", "/upsample", "/score", "/verify", "/encode"))
     parts = [("model", None, rng.choice(MODELS).encode())]
     parts += [(name, name, picture(rng)) for name in ("image", "mask")[: rng.choice((0, 1, 1, 2, 2))]]
     for _ in range(rng.randrange(3)):
@@ -97,7 +97,7 @@ def _form_request(rng: random.Random) -> bytes:
 
 def _json_form_request(rng: random.Random) -> bytes:
     """A form as JSON: pictures in base64 that is whole, spoilt, too long or none."""
-    path = rng.choice(("/complete", "/upsample", "/score", "/verify"))
+    path = rng.choice(("/complete", "/upsample", "/score", "/verify", "/encode"))
     fields: dict[str, Any] = {"model": rng.choice(MODELS), "n": rng.choice((1, 2, "2"))}
     for name in ("image", "mask")[: rng.choice((0, 1, 1, 2))]:
         text = base64.b64encode(picture(rng)).decode()
@@ -113,6 +113,17 @@ def _json_form_request(rng: random.Random) -> bytes:
     elif spoil < 0.3:
         body = b'{"image": ' + rng.choice((b"[", b"{},", b"0,", b'{"a":')) * rng.choice((100, 200_000))
     return _request(rng, "POST", path, body, {"Content-Type": b"application/json"})
+
+
+def _file_request(rng: random.Random) -> bytes:
+    """A coded file that is whole but for its stripes, spoilt, or of too many pictures."""
+    numbers = rng.choice((1, 1, 2)), 0, rng.randrange(9), rng.choice((0, 1, 3, 65, 2**32 - 1))
+    packed = struct.pack(">4sBBBI", b"PXRN", *numbers) + rng.choice((b"\0" * 40, rng.randbytes(40)))
+    body = packed + zlib.crc32(packed).to_bytes(4, "big") + rng.randbytes(rng.choice((0, 1, 50, 5000)))
+    if rng.random() < 0.5:
+        body = _mutated(rng, body)
+    media = rng.choice((b"application/vnd.pixelrnn", b"application/octet-stream", b"application/vnd.pixelrnn; q"))
+    return _request(rng, "POST", "/decode", body, {"Content-Type": media})
 
 
 def _part(rng: random.Random, name: str, file: str | None, content: bytes) -> bytes:

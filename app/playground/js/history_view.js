@@ -10,14 +10,14 @@ import { images, STATES } from "./words.js";
 
 const OPEN = new Set(["queued", "running"]);
 const GONE = new Set([404, 410]);
-const VERBS = {
+const VERBS = /** @type {Record<string, string>} */ ({
   sample: t("Sample"),
   complete: t("Complete"),
   upsample: t("Upsample"),
   score: t("Inspect"),
   verify: t("Verify"),
-};
-const VIEWS = { sample: "sample", complete: "complete", upsample: "upsample", score: "inspect", verify: "sample" };
+});
+const VIEWS = /** @type {Record<string, string>} */ ({ complete: "complete", upsample: "upsample", score: "inspect" });
 
 export class HistoryView {
   /** @param {HTMLElement} element @param {Shared} shared */
@@ -92,12 +92,12 @@ export class HistoryView {
     forget.setAttribute("aria-label", t("Forget this job of {when}", { when }));
     const link = el(
       "a",
-      { href: `#${VIEWS[job.kind]}/${job.id}` },
+      { href: `#${VIEWS[job.kind] ?? "sample"}/${job.id}` },
       picture,
       el(
         "span",
         { class: "job-text" },
-        el("strong", {}, VERBS[job.kind]),
+        el("strong", {}, VERBS[job.kind] ?? job.kind),
         el("span", {}, `${job.model}${facts}`),
         el("span", { class: "when" }, `${when} · ${STATES[job.status]}`),
       ),

@@ -121,6 +121,69 @@ export interface components {
        */
       priority?: "interactive" | "bulk";
     };
+    /**
+     * EncodeForm
+     * @description Many pictures as one file, without loss.
+     */
+    EncodeForm: {
+      /**
+       * Image
+       * @description Pictures of the model's size, in their order. PNG, JPEG or WebP, grey or RGB as the model's are, 8 bits a colour, not transparent, and with no other values than the model's: each comes back as it is.
+       */
+      image: string[];
+      /**
+       * Model
+       * @description A name of `GET /models`.
+       */
+      model: string;
+    };
+    /**
+     * EncodeResult
+     * @description What the pictures have become, and where the file is.
+     */
+    EncodeResult: {
+      /**
+       * Pictures
+       * @description How many pictures the file holds.
+       */
+      pictures: number;
+      /**
+       * Bytes
+       * @description How long it is.
+       */
+      bytes: number;
+      /**
+       * Bits Per Dim
+       * @description Its bits for each variable: 8 * bytes / (pictures * H * W * C).
+       */
+      bits_per_dim: number;
+      /**
+       * Member
+       * @description The orientation of the network that coded it, `none` being that of the image: of a mixture the one that makes it shortest.
+       */
+      member: string;
+      /**
+       * Digest
+       * @description sha256 of the model's weights, which the file names too.
+       */
+      digest: string;
+      /**
+       * Type
+       * @description Which of the four results this is.
+       * @constant
+       */
+      type: "encoding";
+      /**
+       * Images
+       * @description The pictures that were handed in.
+       */
+      images: string[];
+      /**
+       * Blob
+       * @description The file.
+       */
+      blob: string;
+    };
     /** Info */
     Info: {
       /**
@@ -175,7 +238,7 @@ export interface components {
       /**
        * Seed
        * Format: int64
-       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, which draws nothing.
+       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, an encoding and a decoding.
        */
       seed: number;
       /**
@@ -268,7 +331,7 @@ export interface components {
       rows_done: number;
       /**
        * Rows Total
-       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score and a verification.
+       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding.
        */
       rows_total: number;
       /**
@@ -319,7 +382,7 @@ export interface components {
      * JobKind
      * @enum {string}
      */
-    JobKind: "sample" | "complete" | "upsample" | "score" | "verify";
+    JobKind: "sample" | "complete" | "upsample" | "score" | "verify" | "encode" | "decode";
     /**
      * JobList
      * @description Newest first.
@@ -343,7 +406,7 @@ export interface components {
     JobResult: {
       /**
        * Type
-       * @description Which of the three results this is.
+       * @description Which of the four results this is.
        * @constant
        */
       type: "images";
@@ -738,6 +801,7 @@ export interface components {
     Result:
       | components["schemas"]["ScoreResult"]
       | components["schemas"]["VerifyResult"]
+      | components["schemas"]["EncodeResult"]
       | components["schemas"]["JobResult"]
       | null;
     /**
@@ -909,7 +973,7 @@ export interface components {
       member_nats?: number | null;
       /**
        * Type
-       * @description Which of the three results this is.
+       * @description Which of the four results this is.
        * @constant
        */
       type: "score";
@@ -1018,7 +1082,7 @@ export interface components {
       changed?: components["schemas"]["Pixel"][];
       /**
        * Type
-       * @description Which of the three results this is.
+       * @description Which of the four results this is.
        * @constant
        */
       type: "verification";
@@ -1150,7 +1214,7 @@ export interface components {
       /**
        * Seed
        * Format: int64
-       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, which draws nothing.
+       * @description As given, or as drawn; that of the picture for a verification; 0 for a score, an encoding and a decoding.
        */
       seed: number;
       /**
@@ -1243,7 +1307,7 @@ export interface components {
       rows_done: number;
       /**
        * Rows Total
-       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score and a verification.
+       * @description Over all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding.
        */
       rows_total: number;
       /**
@@ -1409,6 +1473,8 @@ export interface components {
 export type Alive = components["schemas"]["Alive"];
 export type ColourBelief = components["schemas"]["ColourBelief"];
 export type CompleteForm = components["schemas"]["CompleteForm"];
+export type EncodeForm = components["schemas"]["EncodeForm"];
+export type EncodeResult = components["schemas"]["EncodeResult"];
 export type Info = components["schemas"]["Info"];
 export type Job = components["schemas"]["Job"];
 export type JobError = components["schemas"]["JobError"];
