@@ -36,7 +36,8 @@ class AsyncJob(JobView[R]):
         return await self._client.run(self._flows.end(self))
 
     async def result(self) -> R:
-        """What it came to: the addresses of images, a score, a verification. Waits, and raises, as `wait` does."""
+        """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
+        `wait` does."""
         await self.wait()
         return self.result_of_success()
 
@@ -66,6 +67,11 @@ class AsyncJob(JobView[R]):
         """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
         return await self._client.run(self._flows.marginals(self.id, of))
 
+    async def blob(self) -> bytes:
+        """Of an encoding: the file. Waits, and raises, as `wait` does."""
+        await self.wait()
+        return await self._client.run(self._flows.blob(self.id))
+
     async def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
         self.state = await self._client.run(self._flows.cancel(self.id))
@@ -81,6 +87,7 @@ class AsyncClient(
         Awaitable[AsyncJob[documents.JobResult]],
         Awaitable[AsyncJob[documents.ScoreResult]],
         Awaitable[AsyncJob[documents.VerifyResult]],
+        Awaitable[AsyncJob[documents.EncodeResult]],
     ]
 ):
     """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""

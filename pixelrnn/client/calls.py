@@ -1,6 +1,7 @@
 """Requests to the service, as data: none is sent here."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -46,20 +47,23 @@ class Showing(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `fields` and `files` are a multipart form; without files, `body` is JSON."""
+    """One request. `fields` and `files` are a multipart form; without files, `body` is JSON, or `content` is the body
+    as it is. Of a field there may be several files."""
 
     method: str
     path: str
     query: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] | None = None
     fields: dict[str, Any] | None = None
-    files: dict[str, bytes] | None = None
+    files: list[tuple[str, bytes]] | None = None
+    content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of httpx's `request`."""
-        files = {name: (name, data) for name, data in (self.files or {}).items()} or None
-        given = {"params": self.query or None, "json": self.body, "data": self.fields, "files": files}
+        files = [(name, (name, data)) for name, data in self.files or ()] or None
+        form = {"data": self.fields, "files": files}
+        given = {"params": self.query or None, "json": self.body, "content": self.content, **form}
         return {"headers": self.headers, **{name: value for name, value in given.items() if value is not None}}
 
 
@@ -69,12 +73,27 @@ def sample(**fields: Any) -> Call:
 
 def form(path: str, pictures: dict[str, Picture | None], **fields: Any) -> Call:
     """A POST with pictures; raises OSError when a file cannot be read."""
-    files = {name: _bytes_of(picture) for name, picture in pictures.items() if picture is not None}
-    return Call("POST", path, fields=_as_text(_given(fields)), files=files, headers=_once())
+    return _form(path, [(name, picture) for name, picture in pictures.items() if picture is not None], fields)
+
+
+def encode(model: str, pictures: Iterable[Picture]) -> Call:
+    """Raises OSError when a file cannot be read."""
+    return _form("/encode", [("image", picture) for picture in pictures], {"model": model})
+
+
+def decode(file: Picture) -> Call:
+    """Raises OSError when it cannot be read."""
+    headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
+    return Call("POST", "/decode", content=_bytes_of(file), headers=headers)
 
 
 def get(path: str, **query: Any) -> Call:
     return Call("GET", path, query=_as_text(_given(query)))
+
+
+def _form(path: str, pictures: Iterable[tuple[str, Picture]], fields: dict[str, Any]) -> Call:
+    files = [(name, _bytes_of(picture)) for name, picture in pictures]
+    return Call("POST", path, fields=_as_text(_given(fields)), files=files, headers=_once())
 
 
 def _once() -> dict[str, str]:

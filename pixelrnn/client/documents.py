@@ -5,7 +5,7 @@ openapi.json says what each field means; a test holds the two to each other.
 
 from typing import Literal, NotRequired, TypedDict
 
-JobKind = Literal["sample", "complete", "upsample", "score", "verify"]
+JobKind = Literal["sample", "complete", "upsample", "score", "verify", "encode", "decode"]
 Method = Literal["posterior", "clamp"]
 MapKind = Literal["mean", "entropy"]
 Stage = Literal["small", "final"]
@@ -102,7 +102,20 @@ class VerifyResult(TypedDict):
     images: list[str]
 
 
-Result = ScoreResult | VerifyResult | JobResult
+class EncodeResult(TypedDict):
+    """Of an encoding."""
+
+    type: Literal["encoding"]
+    pictures: int
+    bytes: int
+    bits_per_dim: float
+    member: str
+    digest: str
+    images: list[str]
+    blob: str
+
+
+Result = ScoreResult | VerifyResult | EncodeResult | JobResult
 """`type` says which."""
 
 

@@ -107,6 +107,9 @@ class Flows:
     def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
         return (yield from self.answer(calls.get(f"/jobs/{job_id}/score-map"))).json()
 
+    def blob(self, job_id: str) -> Flow[bytes]:
+        return (yield from self.answer(calls.get(f"/jobs/{job_id}/blob"))).content
+
     def marginals(self, job_id: str, of: documents.MapKind) -> Flow[documents.MarginalMap]:
         call = replace(calls.get(f"/jobs/{job_id}/marginals", of=of), headers={"Accept": "application/json"})
         return (yield from self.answer(call)).json()

@@ -1,6 +1,7 @@
 """The calls that start a job, for both clients."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, Unpack
 
 from pixelrnn.client import calls
@@ -10,9 +11,10 @@ from pixelrnn.client.documents import Method
 Drawn = TypeVar("Drawn", covariant=True)
 Scored = TypeVar("Scored", covariant=True)
 Verified = TypeVar("Verified", covariant=True)
+Encoded = TypeVar("Encoded", covariant=True)
 
 
-class JobCalls(Generic[Drawn, Scored, Verified]):
+class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
     """What a call returns at once, by the result of its job: a Job, or one to await. Pictures are bytes, or paths of
     image files."""
 
@@ -68,3 +70,12 @@ class JobCalls(Generic[Drawn, Scored, Verified]):
     def verify(self, image: Picture) -> Verified:
         """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}))
+
+    def encode(self, model: str, images: Iterable[Picture]) -> Encoded:
+        """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
+        it is: not transparent, and with no other colours than the model's."""
+        return self.start(calls.encode(model, images))
+
+    def decode(self, file: Picture) -> Drawn:
+        """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
+        return self.start(calls.decode(file))

@@ -36,7 +36,8 @@ class Job(JobView[R]):
         return self._client.run(self._flows.end(self, timeout_s))
 
     def result(self, timeout_s: float | None = None) -> R:
-        """What it came to: the addresses of images, a score, a verification. Waits, and raises, as `wait` does."""
+        """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
+        `wait` does."""
         self.wait(timeout_s)
         return self.result_of_success()
 
@@ -63,6 +64,11 @@ class Job(JobView[R]):
         """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
         return self._client.run(self._flows.marginals(self.id, of))
 
+    def blob(self, timeout_s: float | None = None) -> bytes:
+        """Of an encoding: the file. Waits, and raises, as `wait` does."""
+        self.wait(timeout_s)
+        return self._client.run(self._flows.blob(self.id))
+
     def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
         self.state = self._client.run(self._flows.cancel(self.id))
@@ -73,7 +79,14 @@ class Job(JobView[R]):
         self._client.run(self._flows.delete(self.id))
 
 
-class Client(JobCalls[Job[documents.JobResult], Job[documents.ScoreResult], Job[documents.VerifyResult]]):
+class Client(
+    JobCalls[
+        Job[documents.JobResult],
+        Job[documents.ScoreResult],
+        Job[documents.VerifyResult],
+        Job[documents.EncodeResult],
+    ]
+):
     """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
