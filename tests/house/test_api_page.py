@@ -52,9 +52,13 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         ("completed.png", "PNG", (86, 86)),
         ("large.png", "PNG", (32, 32)),
         ("bits.png", "PNG", (224, 224)),
+        ("both.png", "PNG", (57, 28)),
     ):
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (kind, size), name
+    with Image.open(tmp_path / "both.png") as both, Image.open(ROOT / "docs" / "img" / "digit.png") as digit:
+        assert both.crop((29, 0, 57, 28)).tobytes() == digit.convert("L").tobytes()
+    assert (tmp_path / "digits.pxrn").read_bytes().startswith(b"PXRN")
     assert len(zipfile.ZipFile(tmp_path / "sixteen.zip").namelist()) == 16
     assert re.search(r"likeliest: /jobs/\S+ exact: (true|false)", ended.stdout)
     assert [int(y) for y in re.findall(r"^row (\d+)$", ended.stdout, flags=re.MULTILINE)] == list(range(28))
