@@ -63,6 +63,7 @@ class PixelBelief(TypedDict):
     x: int
     y: int
     colours: list[ColourBelief]
+    influence: NotRequired[list[list[float]] | None]
 
 
 class ScoreResult(TypedDict):
