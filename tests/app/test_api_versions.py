@@ -51,7 +51,7 @@ def test_service_goes_on_when_an_announcement_cannot_be_read(client: httpx.Clien
 
 def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worker: HandWorker) -> None:
     """A field more in the announcement and in a card, and one more kind of job that a model can do."""
-    card = json.loads(GREY.model_dump_json()) | {"name": "new", "invented_later": 2, "can": ["sample", "encode"]}
+    card = json.loads(GREY.model_dump_json()) | {"name": "new", "invented_later": 2, "can": ["sample", "dream"]}
     announce_text(
         worker,
         "new",
@@ -72,7 +72,7 @@ def test_model_can_what_any_holder_does_when_versions_differ(client: httpx.Clien
     assert client.get("/models/grey").json()["can"] == ["sample", "complete", "score"]
 
 
-@pytest.mark.parametrize("fields", [{"version": VERSION + 1}, {"kind": "encode"}])
+@pytest.mark.parametrize("fields", [{"version": VERSION + 1}, {"kind": "dream"}])
 def test_list_leaves_out_a_job_when_it_cannot_be_read(
     client: httpx.Client, worker: HandWorker, fields: dict[str, object]
 ) -> None:

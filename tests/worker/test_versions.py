@@ -74,7 +74,7 @@ def test_record_is_read_when_it_has_a_field_that_is_not_known(record: Any, text:
 
 def test_card_is_read_when_the_model_can_do_more_than_is_known() -> None:
     """The kinds of job that this version knows are left."""
-    text = as_later(CARD.model_dump_json(), can=["sample", "encode", "score", []])
+    text = as_later(CARD.model_dump_json(), can=["sample", "dream", "score", []])
     assert ModelCard.model_validate_json(text).can == (JobKind.SAMPLE, JobKind.SCORE)
 
 
@@ -91,7 +91,7 @@ def test_announcements_are_read_when_some_cannot_be() -> None:
 def test_job_is_of_another_version_when_it_says_so() -> None:
     """By its number, or by a kind that is not known; one that makes no sense is simply wrong."""
     assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC.model_copy(update={"version": VERSION})
-    for fields in ({"version": VERSION + 1}, {"kind": "encode"}, {"version": VERSION + 1, "model": {"a": 1}}):
+    for fields in ({"version": VERSION + 1}, {"kind": "dream"}, {"version": VERSION + 1, "model": {"a": 1}}):
         with pytest.raises(OtherVersionError):
             JobSpec.read(as_later(SPEC.entry(), **fields))
     for text in ("", "[]", '{"id": "x"}', as_later(SPEC.entry(), n=0), as_later(SPEC.entry(), version="x")):
@@ -158,7 +158,7 @@ def test_completion_is_clamped_when_its_description_says_no_method() -> None:
 def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:
     """It stays queued and untried, is taken once and not again and again, and holds up no other job."""
     worker = start_worker()
-    later, unheard_of = later_job(client, version=VERSION + 1), later_job(client, kind="encode")
+    later, unheard_of = later_job(client, version=VERSION + 1), later_job(client, kind="dream")
     for seed in range(3):
         assert client.wait_end(client.submit(seed=seed).id).status is JobStatus.SUCCEEDED
     wait_for(lambda: len(parked(client)) == 2, "both to be parked")

@@ -25,7 +25,7 @@ class UseJava {
   static JobsApi jobs;
 
   static Job ended(Job job) throws ApiException {
-    return jobs.getJob(job.getId(), BigDecimal.valueOf(30));
+    return jobs.getJob(job.getId(), BigDecimal.valueOf(30), null);
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -44,7 +44,7 @@ class UseJava {
     System.out.println("sample: " + sampled.getStatus() + " " + sampled.getSeed() + " " + images);
 
     String id = sampled.getId();
-    File png = jobs.getImage(id, 1, 2, null, null, null, null);
+    File png = jobs.getImage(id, 1, 2, null, null, null, null, null);
     byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(png.toPath()));
     System.out.println("picture: " + HexFormat.of().formatHex(digest));
 
@@ -62,7 +62,7 @@ class UseJava {
     System.out.println("complete: " + filled.getFilledPixels());
     Job larger = ended(draw.createUpsampling(small, "tiny-scales", null, null, 2, null, null, null, null));
     System.out.println("upsample: " + larger.getRowsDone());
-    Job scored = ended(draw.createScore(picture, "tiny-cnn", null, null, null, null, null));
+    Job scored = ended(draw.createScore(picture, "tiny-cnn", null, null, null, null, null, null));
     System.out.printf("score: %.3f%n", scored.getResult().getScoreResult().getNats());
 
     Job drawn = draw.createSample(new SampleRequest().model("tiny-diagonal").n(64), null, null);
