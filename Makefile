@@ -22,7 +22,7 @@ port: | .venv/bin/python
 	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
 test: check .venv/installed-clients
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

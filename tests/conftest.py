@@ -13,6 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED_BY_A_FOLDER = ("browser", "client")
 """Folders whose tests have one service, or one browser, for all of them."""
 
+LONG = "browser", "worker", "storm", "posterior", "house", "training"
+"""Folders with the longest groups. They begin first, so that no process is left with one at the end."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes test, those of a file go to the same one, and of some folders too."""
@@ -20,6 +23,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(Path(__file__).parent)
         group = path.parts[0] if path.parts[0] in SHARED_BY_A_FOLDER else str(path)
         item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONG.index(folder) if folder in LONG else len(LONG)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: tests of processes wait for them half of the time."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, processors + processors // 2)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -180,12 +180,13 @@ TINY = {
     ],
 )
 def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
-    """2,000 islands of 64 particles against enumeration; and their evidence is unbiased."""
+    """600 islands of 64 particles against enumeration; and their evidence is unbiased. benchmarks/completion.py looks
+    at 20,000 each, and docs/completion.md has what it found."""
     model, keep = awake(preset, height=4, width=4), TINY[hole]
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     true = truth(network_of(model), known, keep, temperature)
     particles = StageParticles(network_of(model), 64)
-    holes = (Hole(known, keep, seed=11, sample=i, temperature=temperature) for i in range(2000))
+    holes = (Hole(known, keep, seed=11, sample=i, temperature=temperature) for i in range(600))
     runs = [finished(particles, each, 64) for each in holes]
     images = np.stack([image_of(run) for run in runs])
     assert chi_square_excess(images, true) < 4
@@ -213,10 +214,10 @@ def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
     particles = StageParticles(network_of(model), 3)
     excess = []
     for sweeps in (0, 10):
-        holes = (Hole(known, keep, seed=4, sample=i, temperature=1.0) for i in range(300))
+        holes = (Hole(known, keep, seed=4, sample=i, temperature=1.0) for i in range(150))
         images = [image_of(finished(particles, hole, 3, sweeps)) for hole in holes]
         excess.append(chi_square_excess(np.stack(images), true))
-    assert excess[0] > 100
+    assert excess[0] > 50
     assert excess[1] < 4
 
 
@@ -351,7 +352,7 @@ def test_completions_are_as_likely_as_images_of_the_model() -> None:
     """Images of the model, a hole in each, completed: the mean nats are the same; clamped ones cost more."""
     model = awake("mnist-diagonal-bilstm", seed=3, height=6, width=9)
     keep = torch.from_numpy(mask("......... ......... ######### ######### ......... #########"))
-    originals = sample(model, 80, seed=1)
+    originals = sample(model, 40, seed=1)
     nats = {}
     for method in ("posterior", "clamp"):
         drawn = [
@@ -361,7 +362,7 @@ def test_completions_are_as_likely_as_images_of_the_model() -> None:
         nats[method] = -log_likelihood(model, torch.cat(drawn)).double()
     with torch.inference_mode():
         paired = nats["posterior"] - nats_per_image(model.network, originals).double()
-    assert abs(float(paired.mean())) < 3 * float(paired.std()) / 80**0.5 + 0.1
+    assert abs(float(paired.mean())) < 3 * float(paired.std()) / 40**0.5 + 0.1
 
 
 def test_an_island_resamples_in_place_and_keeps_count() -> None:
