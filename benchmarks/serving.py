@@ -32,6 +32,7 @@ from model_core.image_request import ImageRequest
 from model_core.measures.speed import percentile
 from model_core.models import Model
 from model_core.sampling.model_engine import Engine
+from worker.engine.model_pool import KEPT_STATES
 from worker.process import processors
 
 MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"
@@ -238,7 +239,7 @@ def _post(sender: Sender, url: str, mix: Mix, job: Job) -> tuple[str, float] | N
 
 def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> float:
     """What the engine alone draws of the same mix, always so many images side by side."""
-    engine = Engine(model, together)
+    engine = Engine(model, together, KEPT_STATES)
     images = ((request, mix.rows(job) / job.n) for job in jobs(SEED, mix.can_upsample) for request in mix.requests(job))
     rows_an_image: dict[int, float] = {}
     _warm_up(engine)

@@ -41,6 +41,7 @@ class FakeRow:
     ticket: int
     y: int
     values: NDArray[np.int64]  # (C, W)
+    is_last: bool
     of_small: bool = False
 
 
@@ -100,7 +101,7 @@ class FakeEngine:
                 self._draw(image)
             if not given and image.x < WIDTH:
                 break
-            rows.append(FakeRow(ticket, image.y, image.values[:, image.y].copy()))
+            rows.append(FakeRow(ticket, image.y, image.values[:, image.y].copy(), is_last=image.y == HEIGHT - 1))
             image.y, image.x = image.y + 1, 0
             if not given:
                 break

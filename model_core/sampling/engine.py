@@ -45,12 +45,15 @@ class NetworkEngine:
     """Draws up to `slots` images of one network side by side.
 
     A step goes on until at least one row is complete: in compiled code (float32 on a CPU) or in plain torch.
+    kept: how many of the states that given rows led to stay for images to come, in compiled code. Each takes a slot's
+    memory.
     """
 
-    def __init__(self, network: Network, slots: int = 16) -> None:
+    def __init__(self, network: Network, slots: int = 16, kept: int = 0) -> None:
         self._network = network
         stage = stage_for(network)
-        self._stages = [SharedPrefill(stage(part, slots)) for part in networks_of(network)]
+        spare = range(slots, slots + kept if stage.keeps_closed else slots)
+        self._stages = [SharedPrefill(stage(part, slots + len(spare)), spare) for part in networks_of(network)]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}

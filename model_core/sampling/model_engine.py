@@ -16,11 +16,12 @@ class Engine:
     """Draws up to `slots` images side by side. The rows of an image come from the top down.
 
     A member that was trained on turned images completes no upright row before the last: its images come whole.
+    kept: see NetworkEngine.
     """
 
-    def __init__(self, model: Model, slots: int = 16) -> None:
+    def __init__(self, model: Model, slots: int = 16, kept: int = 0) -> None:
         self._members = model.members
-        self._engines = [NetworkEngine(member.network, slots) for member in model.members]
+        self._engines = [NetworkEngine(member.network, slots, kept) for member in model.members]
         only_upright = [member.orientation for member in model.members] == ["none"]
         self._alone = self._engines[0] if only_upright else None
         """The engine of a model that is one network of upright images: its tickets are ours, and its rows final."""

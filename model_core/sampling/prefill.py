@@ -1,10 +1,12 @@
 """Images that begin with the same given rows work them off once: the first does, the others take over its state.
 
-Stands before a stage, with the same words. A completion of n images, or an image that is resumed n times,
-costs one prefill for as many as are seated together.
+Stands before a stage, with the same words. A completion of n images, or an image that is resumed n times, costs one
+prefill for as many as are seated together; and where a stage has slots to spare, the last few states stay there for
+images that come later.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
@@ -16,28 +18,39 @@ Key = tuple[int, bytes]
 
 
 class SharedPrefill:
-    """A stage whose slots wait for one another where their images begin alike."""
+    """A stage whose slots wait for one another where their images begin alike.
 
-    def __init__(self, stage: Stage) -> None:
+    spare: slots of the stage that nobody else uses, to keep states in. Only where a slot stays as it is once it is
+    closed.
+    """
+
+    def __init__(self, stage: Stage, spare: Sequence[int] = ()) -> None:
         self._stage = stage
         self._leader_of: dict[Key, int] = {}
-        self._keys: dict[int, Key] = {}  # of leaders that are in their given rows
+        self._leaders: dict[int, tuple[Key, Drawing]] = {}  # those that are in their given rows
         self._followers: dict[int, list[tuple[int, Drawing]]] = {}
+        self._kept: dict[Key, int] = {}  # where states stay; the one that was used last comes last
+        self._spare = list(spare)
+        self._rows: list[SlotRow] = []  # given rows of images that took over a state since the last step
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none; it may wait until another one's given rows are worked off."""
         key = _key(drawing)
-        if key in self._leader_of:
+        if key in self._kept:
+            self._kept[key] = self._kept.pop(key)
+            self._take_over(self._kept[key], slot, drawing)
+        elif key in self._leader_of:
             self._followers[self._leader_of[key]].append((slot, drawing))
-            return
-        if key[0]:
-            self._leader_of[key], self._keys[slot], self._followers[slot] = slot, key, []
-        self._stage.open(slot, drawing)
+        else:
+            if key[0]:
+                self._leader_of[key], self._leaders[slot], self._followers[slot] = slot, (key, drawing), []
+            self._stage.open(slot, drawing)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one; those that wait for it go on without."""
         for waiting in self._followers.values():
             waiting[:] = [(follower, drawing) for follower, drawing in waiting if follower != slot]
+        self._rows = [row for row in self._rows if row.slot != slot]
         self._stage.close(slot)
         for follower, drawing in self._released(slot):
             self.open(follower, drawing)
@@ -48,18 +61,38 @@ class SharedPrefill:
 
     def step(self) -> list[SlotRow]:
         """As the stage's own; the given rows of those that waited come all at once."""
-        rows = self._stage.step()
+        rows = self._rows + self._stage.step()
+        self._rows = []
         for row in list(rows):
-            if row.slot in self._keys and row.y == self._keys[row.slot][0] - 1:
+            if row.slot in self._leaders and row.y == self._leaders[row.slot][0][0] - 1:
+                self._keep(row.slot)
                 for slot, drawing in self._released(row.slot):
-                    self._stage.fork(row.slot, slot, drawing)
-                    rows += _given_rows(slot, drawing)
+                    self._take_over(row.slot, slot, drawing)
+        rows += self._rows
+        self._rows = []
         return rows
+
+    def _take_over(self, source: int, slot: int, drawing: Drawing) -> None:
+        self._stage.fork(source, slot, drawing)
+        self._rows += _given_rows(slot, drawing)
+
+    def _keep(self, leader: int) -> None:
+        """A copy of its state, in the place of the one that was not used for longest."""
+        key, drawing = self._leaders[leader]
+        if self._spare:
+            place = self._spare.pop()
+        elif self._kept:
+            place = self._kept.pop(next(iter(self._kept)))
+        else:
+            return
+        self._stage.fork(leader, place, drawing)
+        self._stage.close(place)
+        self._kept[key] = place
 
     def _released(self, leader: int) -> list[tuple[int, Drawing]]:
         """Those that waited for it; it leads no more."""
-        if (key := self._keys.pop(leader, None)) is not None:
-            del self._leader_of[key]
+        if (leading := self._leaders.pop(leader, None)) is not None:
+            del self._leader_of[leading[0]]
         return self._followers.pop(leader, [])
 
 

@@ -56,6 +56,9 @@ class Stage(Protocol):
     stops_within_rows: ClassVar[bool]
     """Whether an image can be held in the midst of a row."""
 
+    keeps_closed: ClassVar[bool]
+    """Whether a slot stays as it is once it is closed, so that others can be forked from it."""
+
     def __init__(self, network: PixelNetwork, slots: int) -> None: ...
 
     @staticmethod
@@ -79,7 +82,7 @@ class Stage(Protocol):
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
-        which has just finished the last of them."""
+        which has just finished the last of them, or had when it was closed."""
         ...
 
     def close(self, slot: int) -> None:

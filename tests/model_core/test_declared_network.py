@@ -220,7 +220,7 @@ def outlet() -> Outlet:
 @pytest.fixture
 def runner(model: Model, outlet: Outlet) -> Iterator[Runner]:
     pool = ModelPool({"declared": model}, SlotPlan(2, 0, slot_memory_mib=64))
-    cohort = Cohort(lambda: pool.engine("declared"), pool.cards["declared"].height)
+    cohort = Cohort(lambda: pool.engine("declared"))
     runner = Runner({"declared": cohort}, outlet, lambda task: passed(task, pool.model(task.model)))
     runner.start()
     yield runner

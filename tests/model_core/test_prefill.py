@@ -125,6 +125,34 @@ def test_prefill_is_not_shared_when_images_begin_otherwise(kind: StageKind, netw
     assert (counting.opened, counting.forked) == (4, 0)
 
 
+def test_state_stays_when_its_image_is_done(network: PixelNetwork) -> None:
+    """What comes later begins after its given rows, in any slot, with the bytes of an image alone; the states that were
+    used last stay. One that is withdrawn at once leaves no rows behind."""
+    counting = Counting(CompiledStage(network, 4))
+    shared = SharedPrefill(counting, spare=[2, 3])
+    for i, (slot, given, opened) in enumerate([(0, 2, 1), (0, 3, 2), (1, 2, 2), (0, 4, 3), (0, 2, 3), (0, 3, 4)]):
+        shared.open(slot, drawing(i, given))
+        np.testing.assert_array_equal(finish(shared)[slot], alone(CompiledStage, network, i, given))
+        assert counting.opened == opened, (i, given)
+    shared.open(1, drawing(7, 3))
+    shared.close(1)
+    assert finish(shared) == {}
+
+
+def test_two_images_go_on_from_a_kept_state_at_once(network: PixelNetwork) -> None:
+    """Beside one that works off other rows."""
+    shared = SharedPrefill(counting := Counting(CompiledStage(network, 4)), spare=[3])
+    shared.open(0, drawing(0))
+    finish(shared)
+    shared.open(0, drawing(1))
+    shared.open(1, drawing(2, given=2))
+    shared.open(2, drawing(3))
+    images = finish(shared)
+    assert counting.opened == 2
+    for slot, i, given in [(0, 1, GIVEN), (1, 2, 2), (2, 3, GIVEN)]:
+        np.testing.assert_array_equal(images[slot], alone(CompiledStage, network, i, given))
+
+
 def test_prefill_is_not_shared_when_conditions_differ() -> None:
     """The same given rows above two small images are two prefills (section 3.6)."""
     network = untrained("cifar10-multi-scale", layers=1, hidden=3, head=4, height=H + 1, width=W, factor=2).network

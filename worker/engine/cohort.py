@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.image_request import ImageRequest
-from worker.contract.events import Stage
 from worker.orders.images import PlannedImage
 
 
@@ -24,6 +23,8 @@ class EngineRow(Protocol):
     def values(self) -> NDArray[np.integer]: ...
     @property
     def of_small(self) -> bool: ...
+    @property
+    def is_last(self) -> bool: ...
 
 
 class Engine(Protocol):
@@ -39,22 +40,17 @@ class Engine(Protocol):
 
 
 @dataclass
-class _Seat:
+class Seat:
+    """One image that is being drawn."""
+
     token: str
     sample: int
     skip: int
     """Rows to come that are published already."""
 
 
-class CohortRow(NamedTuple):
-    """A new row of one seated image; `left` when it was the image's last and the slot is free again."""
-
-    token: str
-    sample: int
-    y: int
-    values: NDArray[np.integer]
-    stage: Stage
-    left: bool
+CohortRow = tuple[Seat, EngineRow]
+"""A new row of one seated image."""
 
 
 class Cohort:
@@ -64,11 +60,10 @@ class Cohort:
     one fills the others begins at the next step, and not when one of its images is done.
     """
 
-    def __init__(self, new_engine: Callable[[], Engine], height: int, express: int = 0) -> None:
+    def __init__(self, new_engine: Callable[[], Engine], express: int = 0) -> None:
         self._new_engine = new_engine
-        self._height = height
         self._express = express
-        self._seats: dict[int, _Seat] = {}
+        self._seats: dict[int, Seat] = {}
 
     @cached_property
     def _engine(self) -> Engine:
@@ -93,7 +88,7 @@ class Cohort:
 
     def seat(self, token: str, image: PlannedImage) -> None:
         """Give the image a slot; only when one is free."""
-        self._seats[self._engine.admit(image.request)] = _Seat(token, image.request.sample, image.skip)
+        self._seats[self._engine.admit(image.request)] = Seat(token, image.request.sample, image.skip)
 
     def withdraw(self, token: str) -> None:
         """Free the slots of a job at once."""
@@ -102,18 +97,15 @@ class Cohort:
             del self._seats[ticket]
 
     def step(self) -> list[CohortRow]:
-        """Advance every seated image. Returns the rows that became final and are not published yet."""
-        rows = []
-        for drawn in self._engine.step():
-            seat = self._seats[drawn.ticket]
-            left = drawn.y == self._height - 1 and not drawn.of_small
-            if left:
-                del self._seats[drawn.ticket]
+        """Advance every seated image. Returns the rows that became final and are not published yet; with its last row
+        an image has left."""
+        rows, seats = [], self._seats
+        for row in self._engine.step():
+            seat = seats.pop(row.ticket) if row.is_last else seats[row.ticket]
             if seat.skip:
                 seat.skip -= 1
-                continue
-            stage = Stage.SMALL if drawn.of_small else Stage.FINAL
-            rows.append(CohortRow(seat.token, seat.sample, drawn.y, drawn.values, stage, left))
+            else:
+                rows.append((seat, row))
         return rows
 
     def renew(self) -> set[str]:

@@ -33,6 +33,9 @@ WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
 
 MIB = 2**20
+KEPT_STATES = 4
+"""Of pictures that are completed: more completions of one of them begin after its given rows."""
+
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
 
@@ -49,6 +52,8 @@ class SlotPlan:
     """For all models together."""
     particles: int = 0
     """Of one image, beside the slots."""
+    kept: int = 0
+    """States after given rows, in what the slots leave."""
 
     def share(self, models: int) -> int:
         """Bytes for each of so many."""
@@ -59,9 +64,10 @@ class SlotPlan:
         way last. particle_bytes: None for a model that has no particles. There is place for one slot."""
         particles = min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes) if particle_bytes else 0
         rest = max(slot_bytes, share - particles * (particle_bytes or 0))
-        fit = min(self.slots + self.express, rest // slot_bytes)
-        express = min(self.express, fit - 1)
-        return replace(self, slots=fit - express, express=express, particles=particles)
+        room = rest // slot_bytes
+        fit = min(self.slots + self.express, room)
+        express, kept = min(self.express, fit - 1), min(KEPT_STATES, room - fit)
+        return replace(self, slots=fit - express, express=express, particles=particles, kept=kept)
 
 
 class ModelPool:
@@ -93,7 +99,7 @@ class ModelPool:
     def engine(self, name: str) -> Engine:
         """A fresh engine on the model's network."""
         plan = self.plans[name]
-        return Engine(self._models[name], slots=plan.slots + plan.express)
+        return Engine(self._models[name], plan.slots + plan.express, plan.kept)
 
     def islands(self, order: ParticleOrder) -> IslandsRun:
         """What draws the images of a completion by particles. All such runs of a model share one stage: only one may be

@@ -209,4 +209,4 @@ def _cohorts(pool: ModelPool) -> dict[str, Cohort]:
 
 
 def _cohort(pool: ModelPool, name: str) -> Cohort:
-    return Cohort(lambda: pool.engine(name), pool.cards[name].height, pool.plans[name].express)
+    return Cohort(lambda: pool.engine(name), pool.plans[name].express)

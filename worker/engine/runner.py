@@ -131,6 +131,13 @@ class Runner:
         self._drawings: dict[str, _Drawing] = {}
         self._unscored: dict[str, Pass] = {}
         self._stopping = False
+        self._words: dict[str, Callable[..., None]] = {
+            "submit": self._accept,
+            "withdraw": self._forget,
+            "bring": self._fetch,
+            "compiled": self._compiled,
+            "stop": self._stop,
+        }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._log = structlog.get_logger("runner")
 
@@ -193,19 +200,12 @@ class Runner:
         if idle:
             self._tell_usage()
             self._outlet.send()
-        words: dict[str, Callable[..., None]] = {
-            "submit": self._accept,
-            "withdraw": self._forget,
-            "bring": self._fetch,
-            "compiled": self._compiled,
-            "stop": self._stop,
-        }
         while idle or not self._inbox.empty():
             if idle:
                 self._deadlines.idle()
             with contextlib.suppress(queue.Empty):
                 word, *arguments = self._inbox.get(timeout=IDLE_S)
-                words[word](*arguments)
+                self._words[word](*arguments)
                 idle = False
         self._outlet.send(True)
 
@@ -237,21 +237,20 @@ class Runner:
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
         new: dict[str, list[NewRow]] = {}
-        left = []
-        for token, sample, y, values, stage, is_last in rows:
-            drawing = self._drawings[token]
-            if drawing.images is not None and stage is Stage.FINAL:
-                drawing.images[sample, :, y] = values
-            row = sample, y, row_pixels(values, drawing.order.values), stage
-            if token in new:
-                new[token].append(row)
+        for seat, row in rows:
+            drawing = self._drawings[seat.token]
+            if drawing.images is not None and not row.of_small:
+                drawing.images[seat.sample, :, row.y] = row.values
+            stage = Stage.SMALL if row.of_small else Stage.FINAL
+            entry = seat.sample, row.y, row_pixels(row.values, drawing.order.values), stage
+            if seat.token in new:
+                new[seat.token].append(entry)
             else:
-                new[token] = [row]
-            if is_last:
-                left.append(token)
+                new[seat.token] = [entry]
         self._outlet.publish(new)
-        for token in left:
-            self._image_left(token)
+        for seat, row in rows:
+            if row.is_last:
+                self._image_left(seat.token)
 
     def _image_left(self, token: str) -> None:
         self._scheduler.leave(token)

@@ -5,9 +5,9 @@ by image. A job of one image does not wait behind a job of sixty-four, and no st
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from worker.contract.jobs import Priority
 from worker.engine.turns import Turns
@@ -31,13 +31,14 @@ class _ModelTurns:
         self._priorities = Turns()
         self._jobs = {priority: Turns() for priority in Priority}
 
-    def take(self, waiting: dict[str, tuple[Priority, int]]) -> str:
-        """The job whose image sits down; waiting: priority and number of images by token. Of equals, the smaller."""
-        asked = {priority for priority, _ in waiting.values()}
+    def take(self, waiting: Mapping[str, _Entry[Any]]) -> str:
+        """The job whose image sits down, by its token. Of equals, the one with fewer images waiting."""
+        asked = {entry.priority for entry in waiting.values()}
         priority = Priority(self._priorities.next([priority for priority in Priority if priority in asked]))
         self._priorities.charge(priority, 1 / WEIGHTS[priority])
-        jobs = [(count, token) for token, (of, count) in waiting.items() if of is priority]
-        token = self._jobs[priority].next([token for _, token in sorted(jobs, key=lambda job: job[0])])
+        tokens = [token for token, entry in waiting.items() if entry.priority is priority]
+        tokens.sort(key=lambda token: len(waiting[token].waiting))
+        token = self._jobs[priority].next(tokens)
         self._jobs[priority].charge(token, 1)
         return token
 
@@ -72,7 +73,7 @@ class Scheduler(Generic[Image]):
         jobs = (self._unseated if first_only else self._waiting).get(model)
         if not jobs:
             return None
-        token = self._turns[model].take({token: (job.priority, len(job.waiting)) for token, job in jobs.items()})
+        token = self._turns[model].take(jobs)
         entry = self._entries[token]
         entry.seated += 1
         self._unseated[model].pop(token, None)

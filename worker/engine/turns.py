@@ -16,9 +16,10 @@ class Turns:
 
     def next(self, ready: Sequence[str]) -> str:
         """The one of `ready` (at least one) that goes now; of equals, the first. Who was idle saved up nothing."""
-        for name in set(ready) - self._ready:
+        now_ready = set(ready)
+        for name in now_ready - self._ready:
             self._had[name] = max(self._had.get(name, 0.0), self._now)
-        self._ready = set(ready)
+        self._ready = now_ready
         return min(ready, key=self._had.__getitem__)
 
     def charge(self, name: str, used: float) -> None:

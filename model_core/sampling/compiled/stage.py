@@ -31,6 +31,7 @@ class CompiledStage:
     """A Stage (sampling/stage.py); a step draws until some row is complete."""
 
     stops_within_rows: ClassVar[bool] = True
+    keeps_closed: ClassVar[bool] = True
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
@@ -71,8 +72,7 @@ class CompiledStage:
             kept[:, self._cells(kept[0], slot)] = outside
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
-        which has just finished the last of them."""
+        """As Stage has it."""
         self._take_up(target, drawing, drawing.given_rows)
         self._copy_kept(source, target)
 

@@ -20,6 +20,7 @@ class PlainStage:
     """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
 
     stops_within_rows: ClassVar[bool] = False
+    keeps_closed: ClassVar[bool] = False  # a step computes all slots, whoever is in them
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
@@ -57,8 +58,7 @@ class PlainStage:
         self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
-        which has just finished the last of them."""
+        """As Stage has it."""
         self._take_up(target, drawing)
         self._step.stepper.fork(source, target)
         self._begin(target, drawing.given_rows, self._height)

@@ -7,7 +7,6 @@ import pytest
 
 from model_core.image_request import ImageRequest
 from model_core.sampling.engine import DrawnRow
-from worker.contract.events import Stage
 from worker.engine.cohort import Cohort
 from worker.orders.images import PlannedImage
 
@@ -31,7 +30,7 @@ class ScriptedEngine:
 
     def step(self) -> list[DrawnRow]:
         y, of_small = self._rows.pop(0)
-        return [DrawnRow(5, y, np.zeros((1, 2), np.uint8), of_small)]
+        return [DrawnRow(5, y, np.zeros((1, 2), np.uint8), of_small, is_last=not self._rows)]
 
 
 @pytest.mark.parametrize(
@@ -47,10 +46,9 @@ def test_rows_are_new_but_those_published_when_an_image_resumes(
     rows: list[tuple[int, bool]], skip: int, new: list[tuple[int, bool]]
 ) -> None:
     """In either stage; the image leaves with the last row of the final one, not with that of the small one."""
-    cohort = Cohort(lambda: ScriptedEngine(rows), height=4)
+    cohort = Cohort(lambda: ScriptedEngine(rows))
     cohort.seat("token", PlannedImage(ImageRequest(seed=1, sample=3), skip))
     seen = [row for _ in rows for row in cohort.step()]
-    assert [(row.y, row.stage is Stage.SMALL) for row in seen] == new
-    assert {(row.token, row.sample) for row in seen} == {("token", 3)}
-    assert [row.left for row in seen] == [False] * (len(new) - 1) + [True]
+    assert [(row.y, row.of_small) for _, row in seen] == new
+    assert {(seat.token, seat.sample) for seat, _ in seen} == {("token", 3)}
     assert cohort.busy == 0

@@ -86,7 +86,7 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
         if count == arrives_at:
             runner.submit(order("late", n))
 
-    runner = Runner({"m": Cohort(lambda: CountingEngine(on_step), HEIGHT, EXPRESS)}, steps, lambda _: Outcome(None))
+    runner = Runner({"m": Cohort(lambda: CountingEngine(on_step), EXPRESS)}, steps, lambda _: Outcome(None))
     runner.submit(order("large", 64))
     runner.start()
     wait_for(lambda: len(steps.ended) == 2, "both ends")

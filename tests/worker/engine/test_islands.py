@@ -103,7 +103,7 @@ def start(heard: Heard) -> Iterator[Callable[..., Runner]]:
     runners: list[Runner] = []
 
     def start(new_run: Callable[[ParticleOrder], IslandsRun], *orders: ParticleOrder) -> Runner:
-        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4), HEIGHT)}, heard, score, islands=Islands(new_run))
+        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4))}, heard, score, islands=Islands(new_run))
         for each in orders:
             runner.submit(each)
         runner.start()

@@ -18,11 +18,15 @@ def test_all_slots_are_there_when_the_memory_is_large() -> None:
     assert pool.engine("m").free == 8
 
 
-@pytest.mark.parametrize(("fit", "slots", "express"), [(1, 1, 0), (2, 1, 1), (3, 1, 2), (7, 5, 2), (100, 6, 2)])
-def test_slots_are_fewer_when_the_share_is_small(fit: int, slots: int, express: int) -> None:
-    """As many as it holds; a large job keeps one, express slots come next, then the others."""
+@pytest.mark.parametrize(
+    ("fit", "slots", "express", "kept"),
+    [(1, 1, 0, 0), (2, 1, 1, 0), (3, 1, 2, 0), (7, 5, 2, 0), (8, 6, 2, 0), (10, 6, 2, 2), (100, 6, 2, 4)],
+)
+def test_slots_are_fewer_when_the_share_is_small(fit: int, slots: int, express: int, kept: int) -> None:
+    """As many as it holds; a large job keeps one, express slots come next, then the others, and states that are kept
+    for pictures to come take what is left."""
     plan = SlotPlan(6, 2, slot_memory_mib=1).fitted(slot_bytes=1000, share=1000 * fit + 999)
-    assert (plan.slots, plan.express) == (slots, express)
+    assert (plan.slots, plan.express, plan.kept) == (slots, express, kept)
 
 
 def test_model_is_refused_when_one_image_does_not_fit() -> None:

@@ -106,7 +106,7 @@ def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
     runners = []
 
     def start(engines: dict[str, Callable[[], FakeEngine]], step_delay_s: float = 0.0) -> Runner:
-        runner = Runner({name: Cohort(new, HEIGHT) for name, new in engines.items()}, outlet, fake_score, step_delay_s)
+        runner = Runner({name: Cohort(new) for name, new in engines.items()}, outlet, fake_score, step_delay_s)
         runner.start()
         runners.append(runner)
         return runner
