@@ -12,6 +12,7 @@ by one (compiling.py).
 import gc
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
@@ -33,10 +34,11 @@ from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
+from worker.engine.inbox import Inbox
 from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
-from worker.engine.runner import Brought, Inbox, Runner
+from worker.engine.runner import Brought, Runner
 from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
@@ -48,7 +50,7 @@ from worker.process.processors import NoProcessorError
 from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long the thread that hears of new jobs may keep the engine waiting; Python's 5 ms are several steps."""
+"""How long a thread that sees to compiling may keep the engine waiting; Python's 5 ms are several steps."""
 
 PACE_S = 0.003
 """Between messages that tell of rows alone."""
@@ -115,12 +117,11 @@ def main(usable: Collection[int]) -> None:
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    inbox = Inbox()
+    inbox = Inbox(connection, _end_alone)
     plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
-        others = set(usable) - set(settings.engine_cpus)
-        threading.Thread(target=_listen, args=(connection, inbox, others), name="listener", daemon=True).start()
         processors.keep_to(settings.engine_cpus)
+        threading.Thread(target=_end_with, args=(connection,), name="watch", daemon=True).start()
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
         )
@@ -135,7 +136,7 @@ def main(usable: Collection[int]) -> None:
         threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
         threading.Thread(
             target=make_ready,
-            args=(pool, settings.models_dir, usable, lambda name: inbox.put(("compiled", name))),
+            args=(pool, settings.models_dir, usable, lambda name: inbox.put("compiled", name)),
             name="compiling",
             daemon=True,
         ).start()
@@ -188,15 +189,13 @@ def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: s
     return card, _cohort(pool, kept_name(card))
 
 
-def _listen(connection: "Connection[Any, Any]", inbox: Inbox, others: Collection[int]) -> None:
-    """From the beginning, so that a worker which is killed while the models are loaded leaves nothing behind. others:
-    processors that the engine does not use. What is heard is unpacked there, while the engine draws."""
-    processors.keep_to(others)
-    try:
-        while True:
-            inbox.put(connection.recv())
-    except (EOFError, OSError):
-        _end_alone()
+def _end_with(connection: "Connection[Any, Any]") -> None:
+    """From the beginning, so that a worker which is killed while the models are loaded, or in a long turn, leaves
+    nothing behind."""
+    watch = select.poll()
+    watch.register(connection.fileno(), 0)  # that the other end is closed is always told
+    watch.poll()
+    _end_alone()
 
 
 def _end_alone() -> None:

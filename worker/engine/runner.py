@@ -5,13 +5,11 @@ turns by the time that they use.
 It owns the engines and the scheduler; other threads only leave orders in its inbox. It knows no Redis and no queue.
 """
 
-import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 import structlog
@@ -24,6 +22,7 @@ from worker.engine.assessment import Assessment, Pass, kind_of
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.deadlines import IDLE_S, Deadlines
+from worker.engine.inbox import Inbox
 from worker.engine.islands import IslandError, Islands, Stepped
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
@@ -58,10 +57,6 @@ CODING = "files of coded images"
 
 PARTICLES_OF = "particles of "
 """Before the name of a model: its images that are drawn by particles, among those that take turns."""
-
-
-Inbox = queue.SimpleQueue[tuple[Any, ...]]
-"""What the engine thread is asked for: the name of one of Runner's words, and its arguments."""
 
 
 Brought = tuple[ModelCard, Cohort]
@@ -149,15 +144,15 @@ class Runner:
         self._thread.join(timeout_s)
 
     def submit(self, order: Order) -> None:
-        self._inbox.put(("submit", order))
+        self._inbox.put("submit", order)
 
     def withdraw(self, token: str) -> None:
         """Do no more for this claim from the next step on."""
-        self._inbox.put(("withdraw", token))
+        self._inbox.put("withdraw", token)
 
     def stop(self) -> None:
         """After the step that is being made; rows drawn so far have been handed on."""
-        self._inbox.put(("stop",))
+        self._inbox.put("stop")
 
     def _run(self) -> None:
         while not self._stopping:
@@ -200,13 +195,16 @@ class Runner:
         if idle:
             self._tell_usage()
             self._outlet.send()
-        while idle or not self._inbox.empty():
+        while True:
             if idle:
                 self._deadlines.idle()
-            with contextlib.suppress(queue.Empty):
-                word, *arguments = self._inbox.get(timeout=IDLE_S)
+            message = self._inbox.next(IDLE_S if idle else 0.0)
+            if message is not None:
+                word, *arguments = message
                 self._words[word](*arguments)
                 idle = False
+            elif not idle:
+                break
         self._outlet.send(True)
 
     def _advance(self, name: str, cohort: Cohort) -> None:

@@ -154,11 +154,15 @@ def plan_images(
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
         drawn.setdefault((row.sample, row.stage), []).append(row)
+    given = given or Given()
+    untouched = _known(spec, values, given, ())  # one for all that lack every row: messages have it once
     plans = []
     for sample in range(spec.n):
         small, final = (drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL))
         if len(final) < spec.height:
-            plans.append(_plan(spec, values, sample, given or Given(), small, final, drawer))
+            goes_on = drawer.resumes and final
+            known = _known(spec, values, given, final) if goes_on else untouched
+            plans.append(_plan(spec, values, sample, given, small, final, known, drawer))
     return plans
 
 
@@ -169,11 +173,12 @@ def _plan(
     given: Given,
     small: Sequence[RowDrawn],
     final: Sequence[RowDrawn],
+    known_and_keep: tuple[NDArray[np.integer], NDArray[np.bool_]],
     drawer: Drawer,
 ) -> PlannedImage:
     rows = _small_rows(spec, values, small)
     first = given.small if given.small is not None else rows if len(small) == spec.small_height else None
-    known, keep = _known(spec, values, given, final if drawer.resumes else ())
+    known, keep = known_and_keep
     partial = bool(keep.any())
     request = ImageRequest(
         seed=spec.seed,

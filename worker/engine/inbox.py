@@ -1,0 +1,54 @@
+"""What the engine's thread is asked for: by the worker, over a connection, and by threads of its own process.
+
+That thread looks between two turns. One that listened on its behalf would want the interpreter for each message, mostly
+when a step has just returned, and a step is as short as a message.
+"""
+
+import os
+import queue
+import select
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+Message = tuple[Any, ...]
+"""The name of one of Runner's words, and its arguments."""
+
+
+class Inbox:
+    """connection: of the other process, where there is one. on_lost: what happens when it is gone."""
+
+    def __init__(
+        self, connection: "Connection[Any, Any] | None" = None, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
+        self._connection = connection
+        self._on_lost = on_lost
+        self._own: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._bell, self._ring = os.pipe()
+        self._poll = select.poll()
+        for descriptor in (self._bell, *([connection.fileno()] if connection else [])):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def put(self, *message: Any) -> None:
+        """From any thread of this process."""
+        self._own.put(message)
+        os.write(self._ring, b"\0")
+
+    def next(self, timeout_s: float = 0.0) -> Message | None:
+        """The next message; None when none comes within so many seconds. For one thread only."""
+        ready = self._poll.poll(1000 * timeout_s)
+        if not ready:
+            return None
+        if ready[0][0] == self._bell:
+            os.read(self._bell, 1)
+            return self._own.get()
+        assert self._connection is not None
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):
+            self._on_lost()
+            return None
+
+    def __del__(self) -> None:
+        for descriptor in (self._bell, self._ring):
+            os.close(descriptor)
