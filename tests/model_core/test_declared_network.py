@@ -205,7 +205,7 @@ class Outlet:
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
 
-    def send(self, more_soon: bool = False) -> None:
+    def send(self) -> None:
         """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:

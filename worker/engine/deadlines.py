@@ -50,7 +50,7 @@ class Deadlines:
         """What was begun is done; nothing when nothing was."""
         if self._turn is None:
             return
-        kind, size, began = self._turn
+        (kind, size, began), self._turn = self._turn, None
         took_s = (time.monotonic() - began) / size
         before_s = self._usual_s.get(kind, took_s)
         self._usual_s[kind] = max(took_s, before_s + FADES * (took_s - before_s))

@@ -16,7 +16,6 @@ import select
 import signal
 import sys
 import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -52,53 +51,41 @@ from worker.settings import EXIT_BAD_SETTINGS, Settings
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread that sees to compiling may keep the engine waiting; Python's 5 ms are several steps."""
 
-PACE_S = 0.003
-"""Between messages that tell of rows alone."""
-
 
 class _Worker:
     """The other end, as the engine thread's outlet. What is said in a turn goes out together when it is over: the rows
-    that a job lacked, and that it is drawn, so that the worker writes both at once. Rows go out at once after a pause,
-    and those of brief turns every few milliseconds: a message costs as much as many rows."""
+    that a job lacked, and that it is drawn, so that the worker writes both at once."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
         self._said: list[tuple[Any, ...]] = []
-        self._is_urgent = False
-        self._send_at = 0.0
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         self._said.append(("publish", rows))
 
     def progress(self, token: str, share: float) -> None:
-        self._tell("progress", token, share)
+        self._said.append(("progress", token, share))
 
     def end(self, token: str, outcome: Outcome) -> None:
-        self._tell("end", token, outcome)
+        self._said.append(("end", token, outcome))
 
     def brought(self, card: ModelCard) -> None:
-        self._tell("brought", card)
+        self._said.append(("brought", card))
 
     def used(self, usage: Mapping[str, Usage]) -> None:
-        self._tell("used", usage)
+        self._said.append(("used", usage))
 
     def compiled(self, model: str) -> None:
-        self._tell("compiled", model)
+        self._said.append(("compiled", model))
 
-    def send(self, more_soon: bool = False, /) -> None:
-        now = time.monotonic()
-        if not self._said or (more_soon and not self._is_urgent and now < self._send_at):
+    def send(self) -> None:
+        if not self._said:
             return
-        self._is_urgent, self._send_at = False, now + PACE_S
         said, self._said = self._said, []
         try:
             self._connection.send_bytes(pickle.dumps(said))
         except OSError:
             _end_alone()
-
-    def _tell(self, *message: object) -> None:
-        self._said.append(message)
-        self._is_urgent = True
 
 
 def main(usable: Collection[int]) -> None:

@@ -46,8 +46,9 @@ USAGE_LOG_S = 5.0
 USAGE_TOLD_S = 1.0
 """A worker that draws says so often how much: its log, and whoever asks for its metrics."""
 
-BRIEF_S = 0.005
-"""Behind a turn that took less, and where no other model has work, the next one is as brief."""
+TURN_S = 0.003
+"""How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one
+step as for several."""
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
@@ -72,8 +73,8 @@ class Outlet(Protocol):
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def brought(self, card: ModelCard, /) -> None: ...
     def compiled(self, model: str, /) -> None: ...
-    def send(self, more_soon: bool = False, /) -> None:
-        """What was said so far goes out; rows that are news of a moment may wait for those that come soon."""
+    def send(self) -> None:
+        """What was said so far goes out."""
         ...
 
 
@@ -157,11 +158,10 @@ class Runner:
     def _run(self) -> None:
         while not self._stopping:
             self._follow_orders()
-            is_brief = False
             if ready := self._with_work():
-                is_brief = self._take_turn(self._turns.next(ready)) < BRIEF_S and len(ready) == 1
+                self._take_turn(self._turns.next(ready))
             self._account()
-            self._outlet.send(is_brief)
+            self._outlet.send()
         self._tell_usage()
         self._log_usage()
         self._outlet.send()
@@ -172,8 +172,7 @@ class Runner:
         others = [*([SCORING] if self._unscored else []), *([CODING] if self._coding.current else [])]
         return [*models, *islands, *others]
 
-    def _take_turn(self, name: str) -> float:
-        """How many seconds it took."""
+    def _take_turn(self, name: str) -> None:
         began = time.perf_counter()
         self._deadlines.opening()
         if name == SCORING:
@@ -185,9 +184,7 @@ class Runner:
         else:
             self._advance(name, self._cohorts[name])
         self._deadlines.end()
-        seconds = time.perf_counter() - began
-        self._turns.charge(name, seconds)
-        return seconds
+        self._turns.charge(name, time.perf_counter() - began)
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
@@ -205,25 +202,36 @@ class Runner:
                 idle = False
             elif not idle:
                 break
-        self._outlet.send(True)
+        self._outlet.send()
 
     def _advance(self, name: str, cohort: Cohort) -> None:
-        """One step of one model."""
-        self._seat_waiting(name, cohort)
-        if not cohort.busy:
-            return
-        began, busy = time.perf_counter(), cohort.busy
-        self._deadlines.begin(name, busy)
+        """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
+        rows: list[CohortRow] = []
+        until = time.perf_counter() + TURN_S
         try:
-            rows = cohort.step()
+            while self._step(name, cohort, rows) and time.perf_counter() < until:
+                pass
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
+            self._hand_on(rows)
             for token in cohort.renew():
                 self._fail(token, error)
         else:
-            self._usage[name].step(time.perf_counter() - began, busy, len(rows), left=busy - cohort.busy)
-            if rows:
-                self._pause()
-                self._hand_on(rows)
+            self._hand_on(rows)
+
+    def _step(self, name: str, cohort: Cohort, rows: list[CohortRow]) -> bool:
+        """One step, which adds its rows; False when no image is there to be drawn."""
+        self._seat_waiting(name, cohort)
+        if not cohort.busy:
+            return False
+        began, busy = time.perf_counter(), cohort.busy
+        self._deadlines.begin(name, busy)
+        new = cohort.step()
+        self._deadlines.end()
+        self._usage[name].step(time.perf_counter() - began, busy, len(new), left=busy - cohort.busy)
+        if new:
+            self._pause()
+        rows += new
+        return True
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
         while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
@@ -235,6 +243,9 @@ class Runner:
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
         new: dict[str, list[NewRow]] = {}
+        rows = [
+            (seat, row) for seat, row in rows if seat.token in self._drawings
+        ]  # an image of it may have failed since
         for seat, row in rows:
             drawing = self._drawings[seat.token]
             if drawing.images is not None and not row.of_small:
@@ -245,7 +256,8 @@ class Runner:
                 new[seat.token].append(entry)
             else:
                 new[seat.token] = [entry]
-        self._outlet.publish(new)
+        if new:
+            self._outlet.publish(new)
         for seat, row in rows:
             if row.is_last:
                 self._image_left(seat.token)

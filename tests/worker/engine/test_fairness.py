@@ -13,7 +13,7 @@ from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobKind, JobStatus, Priority
 from worker.engine.cohort import Cohort
-from worker.engine.runner import Runner
+from worker.engine.runner import TURN_S, Runner
 from worker.orders.claims import Claim, Outcome
 from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder
@@ -63,7 +63,7 @@ class Steps:
     def compiled(self, model: str) -> None:
         """Nobody here compiles."""
 
-    def send(self, more_soon: bool = False) -> None:
+    def send(self) -> None:
         """It hears everything at once."""
 
     def used(self, usage: Mapping[str, Usage]) -> None:
@@ -86,7 +86,8 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
         if count == arrives_at:
             runner.submit(order("late", n))
 
-    runner = Runner({"m": Cohort(lambda: CountingEngine(on_step), EXPRESS)}, steps, lambda _: Outcome(None))
+    cohorts = {"m": Cohort(lambda: CountingEngine(on_step), EXPRESS)}
+    runner = Runner(cohorts, steps, lambda _: Outcome(None), step_delay_s=2 * TURN_S)  # a turn is one step
     runner.submit(order("large", 64))
     runner.start()
     wait_for(lambda: len(steps.ended) == 2, "both ends")
