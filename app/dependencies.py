@@ -12,6 +12,7 @@ from app.errors import UnknownJobError
 from app.metrics import Metrics
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
+from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
@@ -35,6 +36,7 @@ class Services:
     metrics: Metrics
     models: Models
     jobs: Jobs
+    links: SigningLinks
     submission: Submission
     pictures: Pictures
     row_reader: RowReader

@@ -11,13 +11,16 @@ from fastapi import FastAPI
 from app import error_handlers, openapi
 from app.dependencies import Services
 from app.head_requests import HeadRequests
+from app.link_signatures import LinkSignatures
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
 from app.packing import Packing
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
+from app.routes import links as link_routes
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
+from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
@@ -39,7 +42,9 @@ PART_OF_DRAIN = 0.75
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole application. Redis may come later than it."""
-    services = _services(settings)
+    secret = settings.link_secret
+    links = LinkSignatures(None if secret is None else secret.get_secret_value())
+    services = _services(settings, links)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,9 +71,11 @@ def create_app(settings: Settings) -> FastAPI:
     error_handlers.install(app)
     app.add_middleware(Packing)
     app.add_middleware(HeadRequests)
-    app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics, stopping=services.stopping)
+    app.add_middleware(
+        RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
+    )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, models, health, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, health, page):
         app.include_router(module.router)
     return app
 
@@ -84,7 +91,7 @@ async def _end_streams(services: Services) -> None:
     services.row_reader.stop()
 
 
-def _services(settings: Settings) -> Services:
+def _services(settings: Settings, links: LinkSignatures) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
     jobs = Jobs(store, fleet)
@@ -100,6 +107,7 @@ def _services(settings: Settings) -> Services:
         metrics=metrics,
         models=Models(fleet),
         jobs=jobs,
+        links=SigningLinks(links, jobs),
         submission=Submission(settings, store, jobs, fleet, metrics.rejected),
         pictures=Pictures(store, imaging),
         row_reader=row_reader,

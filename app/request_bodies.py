@@ -28,6 +28,7 @@ from worker.contract.kinds import Method
 from worker.contract.recipe import Recipe
 
 MAX_IMAGES = 64
+MAX_LINK_S = 7 * 24 * 3600
 
 _MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
 _N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
@@ -171,6 +172,15 @@ class EncodeForm(BaseModel):
 
 class DecodeRequest(BaseModel):
     """The pictures of a file: the body is the file, which says everything."""
+
+
+class LinksRequest(BaseModel):
+    """Signed addresses of a job."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.LINKS]})
+    expires_in: int = Field(
+        default=3600, ge=1, le=MAX_LINK_S, description="For how many seconds they work; at most a week."
+    )
 
 
 JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm | EncodeForm | DecodeRequest

@@ -27,7 +27,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models = tmp_path_factory.mktemp("models")
     for name in MODELS:
         (models / name).symlink_to(ROOT / "models" / name)
-    running = Up(tmp_path_factory.mktemp("data"), models)
+    running = Up(tmp_path_factory.mktemp("data"), models, PIXELRNN_LINK_SECRET=32 * "s")
     running.wait_until_ready()
     yield running.url
     running.process.terminate()
@@ -53,6 +53,7 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         ("large.png", "PNG", (32, 32)),
         ("bits.png", "PNG", (224, 224)),
         ("both.png", "PNG", (57, 28)),
+        ("shown.png", "PNG", (224, 224)),
     ):
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (kind, size), name
