@@ -19,6 +19,7 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.stopping import Stopping
 from app.store import Store
@@ -38,6 +39,7 @@ class Services:
     jobs: Jobs
     links: SigningLinks
     submission: Submission
+    webhooks: Webhooks
     pictures: Pictures
     row_reader: RowReader
     row_feed: RowFeed

@@ -27,9 +27,12 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.stopping import Stopping
 from app.store import Store
+from app.webhooks.calls import WebhookCalls
+from app.webhooks.signatures import key_of
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
@@ -49,10 +52,12 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        tasks = [asyncio.create_task(_end_streams(services)), asyncio.create_task(_look_at_redis(services))]
+        works = (_end_streams(services), _look_at_redis(services), services.webhooks.run())
+        tasks = [asyncio.create_task(work) for work in works]
         yield
         for task in tasks:
             task.cancel()
+        await services.webhooks.close()
         await services.row_reader.close()
         await services.store.close()
 
@@ -109,6 +114,7 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
         jobs=jobs,
         links=SigningLinks(links, jobs),
         submission=Submission(settings, store, jobs, fleet, metrics.rejected),
+        webhooks=Webhooks(settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook),
         pictures=Pictures(store, imaging),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),
@@ -116,3 +122,8 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
         stopping=Stopping(PART_OF_DRAIN * settings.drain_s),
         imaging=imaging,
     )
+
+
+def _webhook_calls(settings: Settings) -> WebhookCalls | None:
+    secret = settings.webhook_secret
+    return None if secret is None else WebhookCalls(key_of(secret.get_secret_value()))
