@@ -12,12 +12,14 @@ from app.errors import UnknownJobError
 from app.metrics import Metrics
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
+from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.stopping import Stopping
 from app.store import Store
@@ -35,7 +37,9 @@ class Services:
     metrics: Metrics
     models: Models
     jobs: Jobs
+    links: SigningLinks
     submission: Submission
+    webhooks: Webhooks
     pictures: Pictures
     row_reader: RowReader
     row_feed: RowFeed

@@ -16,7 +16,8 @@
     ├── NoMarginalsError      ├── StoreDownError
     ├── NoMarginalsYetError   ├── StoppingError
     ├── TooSlowError          ├── NotVerifiableError
-    ├── NoGivenError          └── ForeignHostError
+    ├── NoGivenError          ├── ForeignHostError
+    ├── NoLinksError          └── BadLinkError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -52,6 +53,14 @@ class ForeignOriginError(RefusedError):
 
 class ForeignHostError(RefusedError):
     """The server is called by a name that may be another site's."""
+
+
+class BadLinkError(RefusedError):
+    """A signed address was changed, has expired, or was signed by another service."""
+
+
+class NoLinksError(RefusedError):
+    """The operator has given no secret to sign addresses with."""
 
 
 class UnknownModelError(RefusedError):

@@ -5,6 +5,8 @@ from typing import Any
 
 SAMPLE: dict[str, Any] = {"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7}
 
+LINKS: dict[str, Any] = {"expires_in": 3600}
+
 JOB: dict[str, Any] = {
     "id": "3q2-7wBhQkG1mZ0c9dXyTA",
     "kind": "sample",

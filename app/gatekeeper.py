@@ -1,4 +1,4 @@
-"""Who is let in: by API key, or, where there are no keys, everybody but the pages of other sites.
+"""Who is let in: by API key, by signed address, or, where there are no keys, everybody but the pages of other sites.
 
 Without keys, any page that a person on this machine visits could call us. One of another origin is told by its `Origin`
 when it would change something, and browsers keep it from reading. One that lets its own name lead to this machine (DNS
@@ -16,8 +16,10 @@ from app.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailur
 from app.callers import ANYONE, Caller
 from app.cross_origin import is_preflight
 from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsError, WrongKeyError
+from app.link_signatures import LinkSignatures
 from app.quotas import Quota
 from app.settings import Settings
+from app.signed_requests import take_signature
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIX = "/playground/"
@@ -31,7 +33,8 @@ _OURS = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
 class Gatekeeper:
     """Decides who is let in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, links: LinkSignatures) -> None:
+        self._links = links
         self._keys = Keyring(settings.api_keys)
         self._origins = frozenset(settings.origins)
         self._hosts = frozenset({settings.host.lower(), *settings.hosts})
@@ -39,14 +42,18 @@ class Gatekeeper:
         self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
-        """The caller. Raises WrongKeyError, TooManyRequestsError after many wrong keys, ForeignOriginError,
-        ForeignHostError."""
+        """The caller. A signature is taken off the address. Raises WrongKeyError, TooManyRequestsError after many wrong
+        keys, ForeignOriginError, ForeignHostError, BadLinkError."""
         headers = Headers(scope=scope)
         address = scope["client"][0] if scope.get("client") else "local"
         if not self._keys:
             if scope["path"] not in _PROBES:
                 self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
+        if (signed := take_signature(scope)) is not None:
+            self._links.check(signed.job_id, signed.expires, signed.signature)
+            return Caller(ANYONE, f"ip:{address}")  # whosever the job is: the address leads to nothing else
+        if not self._keys:
             return Caller(ANYONE, f"ip:{address}")
         if self._is_open(scope):
             return Caller("nobody", f"ip:{address}")

@@ -11,22 +11,28 @@ from fastapi import FastAPI
 from app import error_handlers, openapi
 from app.dependencies import Services
 from app.head_requests import HeadRequests
+from app.link_signatures import LinkSignatures
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
 from app.packing import Packing
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
+from app.routes import links as link_routes
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
+from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.stopping import Stopping
 from app.store import Store
+from app.webhooks.calls import WebhookCalls
+from app.webhooks.signatures import key_of
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
@@ -39,15 +45,19 @@ PART_OF_DRAIN = 0.75
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole application. Redis may come later than it."""
-    services = _services(settings)
+    secret = settings.link_secret
+    links = LinkSignatures(None if secret is None else secret.get_secret_value())
+    services = _services(settings, links)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        tasks = [asyncio.create_task(_end_streams(services)), asyncio.create_task(_look_at_redis(services))]
+        works = (_end_streams(services), _look_at_redis(services), services.webhooks.run())
+        tasks = [asyncio.create_task(work) for work in works]
         yield
         for task in tasks:
             task.cancel()
+        await services.webhooks.close()
         await services.row_reader.close()
         await services.store.close()
 
@@ -66,9 +76,11 @@ def create_app(settings: Settings) -> FastAPI:
     error_handlers.install(app)
     app.add_middleware(Packing)
     app.add_middleware(HeadRequests)
-    app.add_middleware(RequestMiddleware, settings=settings, metrics=services.metrics, stopping=services.stopping)
+    app.add_middleware(
+        RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
+    )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, models, health, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, health, page):
         app.include_router(module.router)
     return app
 
@@ -84,7 +96,7 @@ async def _end_streams(services: Services) -> None:
     services.row_reader.stop()
 
 
-def _services(settings: Settings) -> Services:
+def _services(settings: Settings, links: LinkSignatures) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
     jobs = Jobs(store, fleet)
@@ -100,7 +112,9 @@ def _services(settings: Settings) -> Services:
         metrics=metrics,
         models=Models(fleet),
         jobs=jobs,
+        links=SigningLinks(links, jobs),
         submission=Submission(settings, store, jobs, fleet, metrics.rejected),
+        webhooks=Webhooks(settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook),
         pictures=Pictures(store, imaging),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),
@@ -108,3 +122,8 @@ def _services(settings: Settings) -> Services:
         stopping=Stopping(PART_OF_DRAIN * settings.drain_s),
         imaging=imaging,
     )
+
+
+def _webhook_calls(settings: Settings) -> WebhookCalls | None:
+    secret = settings.webhook_secret
+    return None if secret is None else WebhookCalls(key_of(secret.get_secret_value()))

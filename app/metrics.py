@@ -28,6 +28,9 @@ class Metrics:
         self._rejects = Counter(
             "pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",), registry=self.registry
         )
+        self._webhooks = Counter(
+            "pixelrnn_webhooks", "Tries to tell of a job's end.", ("outcome",), registry=self.registry
+        )
         self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
 
@@ -39,6 +42,9 @@ class Metrics:
 
     def rejected(self, reason: str) -> None:
         self._rejects.labels(reason).inc()
+
+    def webhook(self, outcome: str) -> None:
+        self._webhooks.labels(outcome).inc()
 
     def streamed(self, size: int) -> None:
         self._streamed.inc(size)

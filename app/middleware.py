@@ -16,6 +16,7 @@ from app.cross_origin import CrossOrigin, is_preflight
 from app.error_handlers import response_to, response_to_bug
 from app.errors import RefusedError, StoppingError
 from app.gatekeeper import Gatekeeper
+from app.link_signatures import LinkSignatures
 from app.metrics import Metrics
 from app.problems import kind_of
 from app.settings import Settings
@@ -29,9 +30,11 @@ _log = structlog.get_logger("pixelrnn.api")
 class RequestMiddleware:
     """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, stopping: Stopping) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, links: LinkSignatures, metrics: Metrics, stopping: Stopping
+    ) -> None:
         self._app = app
-        self._gatekeeper = Gatekeeper(settings)
+        self._gatekeeper = Gatekeeper(settings, links)
         self._cross_origin = CrossOrigin(settings.origins)
         self._metrics = metrics
         self._stopping = stopping

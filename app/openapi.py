@@ -52,7 +52,7 @@ _ALLOWANCES = {
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
-    403: "A page of another site, or another name than this server's",
+    403: "A page of another site, another name than this server's, or a signed address that was changed or has expired",
     404: "Unknown",
     409: "Not yet",
     410: "No longer kept",
@@ -60,6 +60,7 @@ _DESCRIPTIONS = {
     415: "Wrong content type",
     422: "Not as expected",
     429: "Too fast, or too much at once; `Retry-After` says when to come back",
+    501: "Not set up on this server",
     503: "Redis, a worker or room is missing; `Retry-After` says when to come back",
 }
 

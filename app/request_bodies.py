@@ -11,6 +11,7 @@ from app.errors import BadParameterError, NotDecodableError, NotVerifiableError
 from app.imaging.decode import Role
 from app.schemas import Int64, Model
 from app.services.submission import JobOptions
+from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.coded_file import CodedFile
 from worker.contract.jobs import (
     MAX_PARTICLES,
@@ -28,6 +29,7 @@ from worker.contract.kinds import Method
 from worker.contract.recipe import Recipe
 
 MAX_IMAGES = 64
+MAX_LINK_S = 7 * 24 * 3600
 
 _MODEL = Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"])
 _N = Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")
@@ -44,6 +46,11 @@ _PRIORITY: Any = Field(
     description="`interactive`: before those that wait, and first for free slots; `bulk`: after the others. "
     "Without it, a job of few images is interactive once a worker has it.",
 )
+WEBHOOK_TOLD = (
+    "An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as "
+    "`GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day."
+)
+_WEBHOOK: Any = Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)
 _PriorityWord = Literal["interactive", "bulk"] | None
 _IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
 _FIT: Any = Field(
@@ -62,6 +69,7 @@ class SampleRequest(BaseModel):
     seed: Int64 | None = _SEED
     temperature: float = _TEMPERATURE
     priority: _PriorityWord = _PRIORITY
+    webhook: str | None = _WEBHOOK
 
 
 _METHOD: Any = Field(
@@ -112,6 +120,7 @@ class CompleteForm(BaseModel):
         "Each time brings it closer, and takes as long as the first.",
     )
     priority: _PriorityWord = _PRIORITY
+    webhook: str | None = _WEBHOOK
 
 
 class UpsampleForm(BaseModel):
@@ -125,6 +134,7 @@ class UpsampleForm(BaseModel):
     temperature: float = _TEMPERATURE
     fit: Literal["strict", "resize"] = _FIT
     priority: _PriorityWord = _PRIORITY
+    webhook: str | None = _WEBHOOK
 
 
 class ScoreForm(BaseModel):
@@ -144,6 +154,7 @@ class ScoreForm(BaseModel):
         default=False,
         description="With `x` and `y`: `result.pixel.influence` says how much each earlier pixel mattered there.",
     )
+    webhook: str | None = _WEBHOOK
 
 
 class VerifyForm(BaseModel):
@@ -154,6 +165,7 @@ class VerifyForm(BaseModel):
         description="A sample as `GET /jobs/{id}/image` or `pixelrnn sample` wrote it: a PNG that says how "
         "it was drawn."
     )
+    webhook: str | None = _WEBHOOK
 
 
 class EncodeForm(BaseModel):
@@ -167,10 +179,22 @@ class EncodeForm(BaseModel):
         "8 bits a colour, not transparent, and with no other values than the model's: each comes back as it is.",
     )
     model: str = _MODEL
+    webhook: str | None = _WEBHOOK
 
 
 class DecodeRequest(BaseModel):
-    """The pictures of a file: the body is the file, which says everything."""
+    """The pictures of a file: the body is the file, which says everything but who is told."""
+
+    webhook: str | None = None
+
+
+class LinksRequest(BaseModel):
+    """Signed addresses of a job."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.LINKS]})
+    expires_in: int = Field(
+        default=3600, ge=1, le=MAX_LINK_S, description="For how many seconds they work; at most a week."
+    )
 
 
 JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm | EncodeForm | DecodeRequest
@@ -197,7 +221,7 @@ def asked_of(body: JobRequest) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name not in later or value != later[name]}
 
 
-_LATER = ("method", "particles", "sweeps", "influence")
+_LATER = ("method", "particles", "sweeps", "influence", "webhook")
 
 
 def verification_of(recipe: Recipe, model: Model) -> JobOptions:

@@ -30,6 +30,19 @@ class Links(_Answer):
     """Its first picture; `?sample=`, `?grid=1` and `?follow=1` give others."""
 
 
+class SignedLinks(_Answer):
+    """Addresses that work without a key, for GET and HEAD."""
+
+    expires_at: datetime
+    """Until when."""
+    events: str
+    """The event stream of the job. One that is open then goes on to its end."""
+    image: str
+    """Its first picture; whatever else `GET /jobs/{id}/image` takes may be added, such as `&grid=1`."""
+    images: list[str]
+    """Each of its pictures, in order."""
+
+
 class RankedImage(_Answer):
     """A completion and how likely the model finds the whole image, given pixels included."""
 

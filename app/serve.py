@@ -70,5 +70,5 @@ def server(settings: Settings) -> Server:
 
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; open streams get their closing event."""
-    logs.configure()
+    logs.configure(quiet=("httpx",))  # it tells whole addresses, and a webhook's may be a secret
     server(settings).run()

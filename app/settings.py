@@ -3,13 +3,16 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.api_keys import KeyEntry, parse_keys
+from app.webhooks.addresses import Place
+from app.webhooks.signatures import key_of
 from worker.contract.environment import CommaList, RedisUrl, redis_url
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_SECRET_LENGTH = 32
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -17,11 +20,32 @@ def _keys(value: object) -> object:
     return parse_keys(value) if isinstance(value, str) else value
 
 
+def _places(value: object) -> object:
+    parts = filter(None, (part.strip() for part in value.split(","))) if isinstance(value, str) else None
+    return value if parts is None else tuple(Place.of(part) for part in parts)
+
+
+def _signing(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None:
+        key_of(secret.get_secret_value())
+    return secret
+
+
 def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         if not _HOST_NAME.fullmatch(host):
             raise ValueError("expected names of hosts, such as pixels.example, without scheme, port or path")
     return tuple(host.lower() for host in hosts)
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _long_enough(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and len(secret) < _SECRET_LENGTH:
+        raise ValueError(f"expected {_SECRET_LENGTH} characters or more: `openssl rand -hex 32` prints some")
+    return secret
 
 
 class Settings(BaseSettings):
@@ -45,6 +69,15 @@ class Settings(BaseSettings):
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
     """Without keys: names under which this server is reached, such as pixels.example, separated by commas, beside the
     one that it listens on. Addresses and names without a dot need not be named. Others get 403."""
+    link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
+    """With what `POST /jobs/{id}/links` signs addresses that work without a key: 32 characters or more, such as
+    `openssl rand -hex 32` prints, the same for all APIs. None: no such addresses. With another one, those that were
+    given before are void."""
+    webhook_hosts: Annotated[tuple[Place, ...], NoDecode, BeforeValidator(_places)] = ()
+    """Hosts that this API may call when a job has ended, such as hooks.example or hooks.example:8443, separated by
+    commas; without a port it is 443. None: a request with `webhook` is refused."""
+    webhook_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)] = None
+    """With what webhooks are signed: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1)

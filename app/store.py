@@ -8,6 +8,7 @@ is a StoreRefusesError. All may be repeated: writes are scripts.
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
 _FORGET = load("app", "forget")
 _FLEET = load("app", "fleet")
+_WEBHOOKS_DUE = load("app", "webhooks_due")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,16 @@ class Load:
     def queue(self) -> int:
         """How many jobs wait."""
         return sum(self.depths.values())
+
+
+@dataclass(frozen=True)
+class DueWebhook:
+    """A job whose end is to be told now."""
+
+    job_id: str
+    url: str
+    attempt: int
+    """1 = the first."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +248,17 @@ class Store:
                     pipe.hget(keys.job(job_id), "status")
                 found += _but_for_trouble(await pipe.execute(raise_on_error=False))
         return [job_id for job_id, status in zip(job_ids, found, strict=True) if status not in _OPEN]
+
+    async def due_webhooks(self, most: int, delays_s: Sequence[int]) -> list[DueWebhook]:
+        """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on."""
+        async with self._within_budget():
+            found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s)])
+        return [DueWebhook(job_id.decode(), url.decode(), attempt) for job_id, url, attempt in found]
+
+    async def forget_webhook(self, job_id: str) -> None:
+        """It was sent, or never can be."""
+        async with self._within_budget():
+            await self._redis.zrem(keys.WEBHOOKS, job_id)
 
     async def exists(self, job_id: str) -> bool:
         async with self._within_budget():

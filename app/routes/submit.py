@@ -1,10 +1,11 @@
 """POST /sample, /complete, /upsample, /score, /verify, /encode, /decode: a request becomes a queued job."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 
 from app.dependencies import Services
 from app.errors import NotDecodableError, TooLargeError
@@ -13,6 +14,8 @@ from app.imaging.recipe import read_recipe
 from app.openapi import coded_file_body, job_responses, preference_headers, refusals
 from app.request_bodies import (
     MAX_IMAGES,
+    MAX_WEBHOOK_LENGTH,
+    WEBHOOK_TOLD,
     CompleteForm,
     DecodeRequest,
     EncodeForm,
@@ -112,7 +115,10 @@ async def encode(form: Annotated[EncodeForm, Form(media_type="multipart/form-dat
 
 
 @_post("/decode", operation_id="create_decoding", openapi_extra={**preference_headers(), **coded_file_body()})
-async def decode(request: Request) -> Response:
+async def decode(
+    request: Request,
+    webhook: Annotated[str | None, Query(max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)] = None,
+) -> Response:
     """The pictures of a file of `POST /encode` or of `pixelrnn encode`, as the images of a job.
 
     The body is the file, which names its model. It is refused where nobody holds those weights, and where it holds more
@@ -120,7 +126,7 @@ async def decode(request: Request) -> Response:
     damage, or a machine that computes otherwise than the one that encoded.
     """
     file = {"file": [await request.body()]}
-    return await _accept(JobKind.DECODE, DecodeRequest(), file, request)
+    return await _accept(JobKind.DECODE, DecodeRequest(webhook=webhook), file, request)
 
 
 async def accept(kind: JobKind, body: JobRequest, request: Request) -> Response:
@@ -147,12 +153,13 @@ async def _accept(kind: JobKind, body: JobRequest, files: Files, request: Reques
 async def _submit(
     identity: RequestIdentity, kind: JobKind, body: JobRequest, files: Files, services: Services
 ) -> Submitted:
+    webhook = services.webhooks.expected(body.webhook)
     await services.submission.expect_room()
     model, options = await _asked(kind, body, files, services.models)
     given = None
     if (wanted := KINDS[kind].input) is not Input.NOTHING:
         given = await run_sync(read_given, wanted, files, model, may_resize(body), limiter=services.imaging)
-    return await services.submission.submit(identity, kind, model, options, given)
+    return await services.submission.submit(identity, kind, model, replace(options, webhook=webhook), given)
 
 
 async def _asked(kind: JobKind, body: JobRequest, files: Files, models: Models) -> tuple[Model, JobOptions]:

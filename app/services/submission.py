@@ -64,6 +64,8 @@ class JobOptions:
     sample: int = 0
     drawn_with: str = ""
     members: int = 1
+    webhook: str = ""
+    """Where the job's end is told; empty = nowhere."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ class Submission:
         high = spec.priority is Priority.INTERACTIVE
         fleet = await self._fleet.now()
         queue = fleet.queue_for(spec)
-        answer, facts = await self._store.submit(self._terms(identity, queue, fleet), spec, given, queue, high)
+        answer, facts = await self._store.submit(
+            self._terms(identity, queue, fleet, options.webhook), spec, given, queue, high
+        )
         if answer is SubmissionAnswer.ACCEPTED:
             quotas = self._quotas(*map(_number, facts[3:5])) if len(facts) > 3 else ()
             return Submitted(await self._shown(spec, identity, facts, high), quotas=quotas)
@@ -151,7 +155,7 @@ class Submission:
             Quota("open-jobs", most, most - int(open_jobs), unit="concurrent-requests"),
         )
 
-    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet) -> SubmissionTerms:
+    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, webhook: str) -> SubmissionTerms:
         settings = self._settings
         return SubmissionTerms(
             client=identity.caller.account,
@@ -165,6 +169,7 @@ class Submission:
             memory=fleet.memory_for_jobs(settings.redis_share),
             idempotency=identity.key,
             body=identity.body,
+            webhook=webhook,
         )
 
     async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int], high: bool) -> Job:

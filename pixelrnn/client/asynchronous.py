@@ -77,6 +77,11 @@ class AsyncJob(JobView[R]):
         self.state = await self._client.run(self._flows.cancel(self.id))
         return self.state
 
+    async def links(self, expires_in: int = 3600) -> documents.SignedLinks:
+        """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
+        ApiError (501) where the service has no secret to sign with."""
+        return await self._client.run(self._flows.links(self.id, expires_in))
+
     async def delete(self) -> None:
         """Delete what the job left. Raises ApiError (409) while it is queued or running: cancel it first."""
         await self._client.run(self._flows.delete(self.id))

@@ -13,13 +13,23 @@ Picture = bytes | str | PathLike[str]
 """An image file: its bytes, or where it is."""
 
 
+class Telling(TypedDict, total=False):
+    """Who is told of a job's end: an https address of a host that the service may call."""
+
+    webhook: str
+
+
 class Reading(TypedDict, total=False):
     """How a picture of another size than the model's is taken."""
 
     fit: Literal["strict", "resize"]
 
 
-class Drawing(TypedDict, total=False):
+class Scoring(Reading, Telling, total=False):
+    """How a picture is scored."""
+
+
+class Drawing(Telling, total=False):
     """How a job draws."""
 
     temperature: float
@@ -76,15 +86,15 @@ def form(path: str, pictures: dict[str, Picture | None], **fields: Any) -> Call:
     return _form(path, [(name, picture) for name, picture in pictures.items() if picture is not None], fields)
 
 
-def encode(model: str, pictures: Iterable[Picture]) -> Call:
+def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
     """Raises OSError when a file cannot be read."""
-    return _form("/encode", [("image", picture) for picture in pictures], {"model": model})
+    return _form("/encode", [("image", picture) for picture in pictures], {"model": model, **fields})
 
 
-def decode(file: Picture) -> Call:
+def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
-    return Call("POST", "/decode", content=_bytes_of(file), headers=headers)
+    return Call("POST", "/decode", query=_given(query), content=_bytes_of(file), headers=headers)
 
 
 def get(path: str, **query: Any) -> Call:

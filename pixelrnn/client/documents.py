@@ -18,6 +18,15 @@ class Links(TypedDict):
     image: str
 
 
+class SignedLinks(TypedDict):
+    """Addresses that work without a key until `expires_at`."""
+
+    expires_at: str
+    events: str
+    image: str
+    images: list[str]
+
+
 class JobError(TypedDict):
     type: str
     title: str

@@ -118,6 +118,10 @@ class Flows:
         """The job as it is then: it may end a moment later, or have ended before."""
         return (yield from self.answer(Call("POST", f"/jobs/{job_id}/cancel"))).json()
 
+    def links(self, job_id: str, expires_in: int) -> Flow[documents.SignedLinks]:
+        call = Call("POST", f"/jobs/{job_id}/links", body={"expires_in": expires_in})
+        return (yield from self.answer(call)).json()
+
     def delete(self, job_id: str) -> Flow[None]:
         """A job that is gone already was deleted by an earlier try, or by somebody else: both are fine."""
         try:

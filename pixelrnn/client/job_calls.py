@@ -60,22 +60,22 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         x: int | None = None,
         y: int | None = None,
         influence: bool | None = None,
-        **options: Unpack[calls.Reading],
+        **options: Unpack[calls.Scoring],
     ) -> Scored:
         """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
         how much each earlier pixel mattered there."""
         where = {"x": x, "y": y, "influence": influence}
         return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
-    def verify(self, image: Picture) -> Verified:
+    def verify(self, image: Picture, **options: Unpack[calls.Telling]) -> Verified:
         """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""
-        return self.start(calls.form("/verify", {"image": image}))
+        return self.start(calls.form("/verify", {"image": image}, **options))
 
-    def encode(self, model: str, images: Iterable[Picture]) -> Encoded:
+    def encode(self, model: str, images: Iterable[Picture], **options: Unpack[calls.Telling]) -> Encoded:
         """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
         it is: not transparent, and with no other colours than the model's."""
-        return self.start(calls.encode(model, images))
+        return self.start(calls.encode(model, images, **options))
 
-    def decode(self, file: Picture) -> Drawn:
+    def decode(self, file: Picture, **options: Unpack[calls.Telling]) -> Drawn:
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
-        return self.start(calls.decode(file))
+        return self.start(calls.decode(file, **options))

@@ -11,7 +11,9 @@ from tests.house.running import Up
 @pytest.fixture(scope="session")
 def service(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its URL, with all of its processes."""
-    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_STEP_DELAY_S="0.01")
+    running = Up(
+        tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_STEP_DELAY_S="0.01", PIXELRNN_LINK_SECRET=32 * "s"
+    )
     running.wait_until_ready()
     yield running.url
     running.output()

@@ -142,6 +142,22 @@ def test_pictures_become_a_file_and_come_back(service: str, all_models_dir: Path
         assert picture.tobytes() == pixels[2].tobytes()
 
 
+def test_links_open_a_job_to_whoever_has_them(service: str) -> None:
+    """Pictures and events, without the client; asynchronously too."""
+    with Client(service) as client:
+        job = client.sample("tiny-cnn", n=2, seed=7)
+        job.wait()
+        links = job.links(expires_in=60)
+        assert [httpx.get(service + image).content for image in links["images"]] == [job.image(0), job.image(1)]
+        assert "event: done" in httpx.get(service + links["events"]).text
+
+    async def asynchronously() -> str:
+        async with AsyncClient(service) as client:
+            return (await (await client.job(job.id)).links())["image"]
+
+    assert httpx.get(service + asyncio.run(asynchronously())).status_code == 200
+
+
 def test_cancel_ends_the_rows(service: str) -> None:
     """A canceled job ends its stream with an error that says so."""
     with Client(service) as client:

@@ -10,6 +10,7 @@ import pytest
 from pixelrnn.client import ApiError, JobEndedError, UnreachableError, calls, documents
 from pixelrnn.client.feed import Feed, Reading
 from pixelrnn.client.flows import Flows, JobView, Pause
+from pixelrnn.client.job_calls import JobCalls
 
 SCHEMAS = json.loads((Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
 DOCUMENTS = [kind for kind in vars(documents).values() if is_typeddict(kind)]
@@ -112,6 +113,32 @@ def test_a_feed_ends_in_a_refusal_when_the_job_is_gone() -> None:
     feed.take('data: {"type": "urn:pixelrnn:problem:expired-job", "title": "t", "status": 410, "detail": "deleted"}')
     with pytest.raises(ApiError, match="410: deleted"):
         feed.take("")
+
+
+class Sent(JobCalls[Any, Any, Any, Any]):
+    """Sends nothing."""
+
+    def start(self, call: calls.Call) -> calls.Call:
+        return call
+
+
+def test_every_call_says_who_is_told_of_the_end() -> None:
+    """In a field, or beside a file that is sent as it is; nothing where nobody is."""
+    where = "https://hooks.example/done"
+    told = {"webhook": where}
+    sent = Sent()
+    asked = [
+        sent.sample("m", webhook=where),
+        sent.complete("m", b"", webhook=where),
+        sent.upsample("m", b"", webhook=where),
+        sent.score("m", b"", webhook=where),
+        sent.verify(b"", webhook=where),
+        sent.encode("m", [b""], webhook=where),
+    ]
+    for call in asked:
+        assert (call.body or call.fields).items() >= told.items(), call.path
+    assert sent.decode(b"", webhook=where).query == told
+    assert (sent.decode(b"").query, sent.verify(b"").fields) == ({}, {})
 
 
 def test_documents_are_those_of_the_schema() -> None:

@@ -36,7 +36,7 @@ def patient(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         "PIXELRNN_CLIENT_JOBS": "1000000",
         "PIXELRNN_QUEUE_JOBS": "1000000",
     }
-    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, **open_handed)
+    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_LINK_SECRET=32 * "s", **open_handed)
     running.wait_until_ready()
     yield running
     running.output()

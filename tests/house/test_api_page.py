@@ -1,13 +1,16 @@
 """What docs/api.md shows works as it stands."""
 
+import base64
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,6 +20,7 @@ from tests.house.running import Up
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python|js)\n(.*?)```", PAGE, flags=re.DOTALL)
+SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
 MODELS = ("mnist-diagonal-bilstm", "cifar10-small-multi-scale")
 PROGRAMS = {"python": "python -", "js": "node --experimental-eventsource --input-type=module -"}
 
@@ -27,7 +31,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models = tmp_path_factory.mktemp("models")
     for name in MODELS:
         (models / name).symlink_to(ROOT / "models" / name)
-    running = Up(tmp_path_factory.mktemp("data"), models)
+    settings = {
+        "PIXELRNN_LINK_SECRET": 32 * "s",
+        "PIXELRNN_WEBHOOK_HOSTS": "hooks.example",
+        "PIXELRNN_WEBHOOK_SECRET": SECRET,
+    }
+    running = Up(tmp_path_factory.mktemp("data"), models, **settings)
     running.wait_until_ready()
     yield running.url
     running.process.terminate()
@@ -53,6 +62,7 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         ("large.png", "PNG", (32, 32)),
         ("bits.png", "PNG", (224, 224)),
         ("both.png", "PNG", (57, 28)),
+        ("shown.png", "PNG", (224, 224)),
     ):
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (kind, size), name
@@ -72,6 +82,19 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
 def pasted(language: str, block: str) -> str:
     """A block as it goes into the shell; other languages into their programs."""
     return block if language == "sh" else f"{PROGRAMS[language]} <<'END'\n{block}END\n"
+
+
+def test_signature_is_looked_at_as_the_page_says() -> None:
+    """It takes what the service signs now, and nothing that was changed, or is old."""
+    from app.webhooks.signatures import key_of, signed
+
+    (block,) = [text for language, text in BLOCKS if language == "python" and "def is_theirs" in text]
+    page: dict[str, Any] = {}
+    exec(block, page)
+    now, body = int(time.time()), b'{"id": "job"}'
+    for at, received, good in ((now, body, True), (now, body + b" ", False), (now - 600, body, False)):
+        headers = {name.lower(): value for name, value in signed(key_of(SECRET), "job", at, body).items()}
+        assert page["is_theirs"](SECRET, headers, received) is good
 
 
 def test_every_link_leads_somewhere() -> None:

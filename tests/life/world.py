@@ -272,7 +272,7 @@ class World:
     def _submit(self, job_id: str, kind: JobKind, key: bool) -> None:
         terms = SubmissionTerms(
             client="c", owner="c", rate=1e6, burst=10**6, client_jobs=100, queue=queue_key(), queue_jobs=100,
-            queue_work=10**9, idempotency="key" if key else "", body="body",
+            queue_work=10**9, idempotency="key" if key else "", body="body", webhook="https://hooks.example/",
         )  # fmt: skip
         spec = JobSpec(id=job_id, kind=kind, **_SIZE, **_SHAPE)
         given = GivenPixels(bytes(2 * ROWS)) if kind is JobKind.SCORE else None
@@ -401,13 +401,15 @@ class World:
         for job_id in self._ids:
             pipeline.hgetall(keys.job(job_id))
             pipeline.xrange(keys.events(job_id))
+            pipeline.zscore(keys.WEBHOOKS, job_id)
         found = pipeline.execute()
-        for job_id, record, events in zip(self._ids, found[::2], found[1::2], strict=True):
+        for job_id, record, events, due in zip(self._ids, found[::3], found[1::3], found[2::3], strict=True):
             promise(bool(record) or job_id not in self.known.accepted, "an accepted job is there")
             if not record:
                 promise(not events, "there are no rows without a job")
                 continue
             self._check_job(job_id, record, events)
+            self._check_webhook(record, due)
             if record[b"status"] in OPEN:
                 open_jobs[job_id] = record
         self._check_books(open_jobs)
@@ -430,6 +432,11 @@ class World:
                 "a job fails only where its model fails, or its workers die")  # fmt: skip
         if status not in OPEN:
             self.known.ended[job_id] = status
+
+    def _check_webhook(self, record: dict[bytes, bytes], due: float | None) -> None:
+        promise(due is not None, "an accepted job is among those whose end is to be told")
+        is_open = record[b"status"] in OPEN
+        promise(is_open or due == float(record[b"finished_at"]), "an end is to be told as soon as it is there")
 
     def _check_books(self, open_jobs: dict[str, dict[bytes, bytes]]) -> None:
         pipeline = self._redis.pipeline()

@@ -58,6 +58,13 @@ TOOK = "px:took"
 TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
 
+WEBHOOKS = "px:webhooks"
+"""Sorted set of the ids of jobs whose end is still to be told to an address, by the time when that is due next. A job
+is in it from its acceptance on; the script that ends it makes it due."""
+
+WEBHOOK_LOOK_S = 60
+"""How often a job in there that has not ended is looked at: a worker of an earlier version ends it and says nothing."""
+
 CRASHES_FORGIVEN = 5
 """How often a job is taken up again after a worker died with it, where nothing was drawn since the death before. A
 dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
@@ -81,7 +88,7 @@ def job(job_id: str) -> str:
     drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word of the call that
     asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room (bytes that its rows
     will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while
-    the set of that name holds it."""
+    the set of that name holds it; and of one whose end is to be told webhook (where) and webhook_tries."""
     return f"{JOB}{job_id}"
 
 

@@ -36,6 +36,8 @@ class SubmissionTerms(BaseModel):
     """Digest of the client's `Idempotency-Key`; empty without one."""
     body: str = ""
     """Digest of what it asks for."""
+    webhook: str = ""
+    """The address to which the job's end is told; empty = to none."""
 
 
 class SubmissionAnswer(StrEnum):
@@ -70,7 +72,7 @@ def arguments(
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
-        room=room_of(spec, len(pixels or b"") + len(keep)),
+        room=room_of(spec, len(pixels or b"") + len(keep) + len(terms.webhook)),
         rows_room=rows_room(spec),
         high=high,
         listed_key=keys.listed(terms.owner),

@@ -1,5 +1,5 @@
 --!include names clock books stream
--- How a job ends: its last event, its record, its books and its lifetime, all at once. The event goes first: should the
+-- How a job ends: its last event, its record, its books, its lifetime and who is told, all at once. The event goes first: should the
 -- server refuse it, nothing else is written.
 local function settle(status, error, result_ttl, tombstone_ttl, result)
   local at = now()
@@ -10,6 +10,9 @@ local function settle(status, error, result_ttl, tombstone_ttl, result)
              'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
+  if redis.call('HEXISTS', KEYS[1], 'webhook') == 1 then
+    redis.call('ZADD', keys.WEBHOOKS, at, string.sub(KEYS[1], #keys.JOB + 1))
+  end
   close_books(KEYS[1], status, tonumber(at))
   redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end

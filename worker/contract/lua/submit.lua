@@ -72,6 +72,13 @@ local function remember_key()
   redis.call('EXPIRE', facts.idempotency_key, keys.IDEMPOTENCY_TTL_S)
 end
 
+local function remember_webhook(created)
+  if terms.webhook == '' then return end
+  redis.call('HSET', KEYS[1], 'webhook', terms.webhook)
+  redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', tonumber(created) + keys.WEBHOOK_LOOK_S), facts.id)
+  redis.call('EXPIRE', keys.WEBHOOKS, keys.ACTIVE_TTL_S + keys.RESULT_TTL_S)
+end
+
 local function spend(tokens)
   redis.call('HSET', facts.allowance_key, 'tokens', string.format('%.6f', tokens - 1), 'at', string.format('%.6f', at))
   redis.call('EXPIRE', facts.allowance_key, math.ceil(terms.burst / terms.rate) + 1)
@@ -91,5 +98,6 @@ prune()
 local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5])
 local ahead = open_books(created)
 remember_key()
+remember_webhook(created)
 enqueue(ARGV[6])
 return {'accepted', created, redis.call('LLEN', terms.queue), ahead, string.format('%.6f', tokens - 1), open_jobs()}

@@ -1,0 +1,22 @@
+--!include names clock
+-- What is to be sent now. Each is due again after a while that grows with the tries, so that it is sent again should whoever
+-- took it die. ARGV: how many at most, and a JSON list of the seconds until the next try; the last is repeated.
+-- Returns a list of job id, address and number of this try.
+local at, delays, due = tonumber(now()), cjson.decode(ARGV[2]), {}
+
+local function look_again(id, in_s) redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', at + in_s), id) end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.WEBHOOKS, '-inf', at, 'LIMIT', 0, ARGV[1])) do
+  local found = redis.pcall('HMGET', keys.JOB .. id, 'webhook', 'status')
+  local url, status = unpack(found.err and {} or found)
+  if not url then
+    redis.call('ZREM', keys.WEBHOOKS, id)  -- deleted, or no longer kept
+  elseif not event_of[status] then
+    look_again(id, keys.WEBHOOK_LOOK_S)
+  else
+    local try = redis.call('HINCRBY', keys.JOB .. id, 'webhook_tries', 1)
+    look_again(id, delays[math.min(try, #delays)])
+    due[#due + 1] = {id, url, try}
+  end
+end
+return due

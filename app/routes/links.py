@@ -1,0 +1,32 @@
+"""POST /jobs/{id}/links: addresses of a job that work without a key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from app.dependencies import CallerDep, JobId, ServicesDep
+from app.openapi import refusals
+from app.request_bodies import LinksRequest
+from app.routes.body_limits import BodyRoute
+from app.schemas import SignedLinks
+
+router = APIRouter(route_class=BodyRoute, tags=["jobs"])
+
+
+@router.post(
+    "/jobs/{job_id}/links",
+    operation_id="create_links",
+    responses=refusals(400, 401, 403, 404, 410, 413, 415, 422, 501, 503),
+)
+async def create_links(
+    job_id: JobId,
+    services: ServicesDep,
+    caller: CallerDep,
+    asked: Annotated[LinksRequest, Body(default_factory=LinksRequest)],
+) -> SignedLinks:
+    """Addresses of the pictures and events of a job for whoever has no key: for an `<img>` or an `EventSource`.
+
+    They open nothing else, and work until they expire or the job is deleted. They are behind the server's own address,
+    as `links` of the job are. 501 where the operator has set no secret to sign with.
+    """
+    return await services.links.of(job_id, caller.owner, asked.expires_in)

@@ -1,0 +1,27 @@
+"""Addresses of a job that work without a key, for a while."""
+
+import time
+from datetime import UTC, datetime
+
+from app.link_signatures import LinkSignatures
+from app.schemas import SignedLinks
+from app.services.jobs import Jobs
+
+
+class SigningLinks:
+    def __init__(self, signatures: LinkSignatures, jobs: Jobs) -> None:
+        self._signatures = signatures
+        self._jobs = jobs
+
+    async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
+        """Those that work for so many seconds. Raises NoLinksError, and as `Jobs.view`."""
+        expires = int(time.time()) + seconds
+        signed = f"expires={expires}&signature={self._signatures.of(job_id, expires)}"
+        record = await self._jobs.record(job_id, owner)
+        image = f"/jobs/{job_id}/image?{signed}"
+        return SignedLinks(
+            expires_at=datetime.fromtimestamp(expires, UTC),
+            events=f"/jobs/{job_id}/events?{signed}",
+            image=image,
+            images=[f"{image}&sample={sample}" for sample in range(record.spec.n)],
+        )

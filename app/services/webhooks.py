@@ -1,0 +1,128 @@
+"""Telling clients' servers that their jobs have ended: at least once, by any API of the service.
+
+That there is something to tell is written by the scripts that accept and end a job (`keys.WEBHOOKS`). Each API looks
+for what is due, and takes it: from then on it is due again after a while. So whoever dies or fails in between does not
+matter: only an answer ends it, or the end of the job's results.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
+
+import structlog
+
+from app.errors import BadParameterError, ExpiredJobError, RefusedError, UnknownJobError
+from app.redis_connections import STORE_TROUBLE
+from app.services.jobs import Jobs
+from app.store import DueWebhook, Store
+from app.webhooks.addresses import Place, WebhookAddress
+from app.webhooks.calls import WebhookCallError, WebhookCalls
+from worker.contract.record import UnreadableError
+
+DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
+"""Until the second try, the third, and so on; the last is repeated while results are kept. The first is longer than a
+call may take."""
+_AT_ONCE = 16
+_LOOK_S = 0.5
+_AFTER_A_BUG_S = 10.0
+_GONE = 410
+_log = structlog.get_logger("pixelrnn.api")
+
+
+class Webhooks:
+    """calls: None where nobody may be called. `count` is told how each try went: delivered, failed, or given-up, where
+    the receiver wants no more."""
+
+    def __init__(
+        self,
+        hosts: Collection[Place],
+        calls: WebhookCalls | None,
+        store: Store,
+        jobs: Jobs,
+        count: Callable[[str], None],
+    ) -> None:
+        self._hosts = frozenset(hosts)
+        self._calls = calls if hosts else None
+        self._store = store
+        self._jobs = jobs
+        self._count = count
+
+    def expected(self, text: str | None) -> str:
+        """What a request gives as its webhook; empty for none. Raises BadParameterError for one that would never be
+        called."""
+        if text is None:
+            return ""
+        if self._calls is None:
+            said = "this server calls nobody; its operator can set PIXELRNN_WEBHOOK_HOSTS and PIXELRNN_WEBHOOK_SECRET"
+            raise BadParameterError(f"webhook: {said}", field="webhook")
+        try:
+            address = WebhookAddress.of(text)
+        except ValueError as error:
+            raise BadParameterError(f"webhook: {error}", field="webhook") from None
+        if address.place not in self._hosts:
+            said = "expected a host and port that the operator of this server lists in PIXELRNN_WEBHOOK_HOSTS"
+            raise BadParameterError(f"webhook: {said}", field="webhook")
+        return text
+
+    async def run(self) -> None:
+        """Send what is due, until canceled; what is being sent then is due again soon."""
+        if self._calls is None:
+            return
+        tries: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                due = await self._due(_AT_ONCE - len(tries))
+                tries |= {asyncio.create_task(self._try(one, self._calls)) for one in due}
+                if len(tries) < _AT_ONCE:
+                    await asyncio.sleep(_LOOK_S)
+                else:
+                    await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
+                tries = {one for one in tries if not one.done()}
+        finally:
+            for one in tries:
+                one.cancel()
+
+    async def close(self) -> None:
+        if self._calls is not None:
+            await self._calls.close()
+
+    async def _due(self, most: int) -> list[DueWebhook]:
+        """What is due, as far as Redis can be asked."""
+        try:
+            return await self._store.due_webhooks(most, DELAYS_S)
+        except STORE_TROUBLE:  # every request tells of it
+            return []
+        except Exception as error:  # nobody waits for this either
+            _log.error("webhooks failed", exc_info=error)
+            await asyncio.sleep(_AFTER_A_BUG_S)
+            return []
+
+    async def _try(self, due: DueWebhook, calls: WebhookCalls) -> None:
+        """Nobody waits for this: whatever goes wrong is told in the log, and the next try is due already."""
+        try:
+            outcome = await self._outcome(due, calls)
+        except (*STORE_TROUBLE, RefusedError, UnreadableError, WebhookCallError, ValueError) as error:
+            outcome = "failed"
+            said = {"job_id": due.job_id, "attempt": due.attempt, "host": urlsplit(due.url).hostname}
+            _log.warning("webhook_failed", **said, reason=str(error)[:200])
+        except Exception as error:
+            outcome = "failed"
+            _log.error("webhook failed", job_id=due.job_id, exc_info=error)
+        if outcome:
+            self._count(outcome)
+
+    async def _outcome(self, due: DueWebhook, calls: WebhookCalls) -> str:
+        """Empty where the job is gone, so that there is nothing to tell."""
+        try:
+            job = await self._jobs.view(due.job_id)
+        except (ExpiredJobError, UnknownJobError):
+            await self._store.forget_webhook(due.job_id)
+            return ""
+        address = WebhookAddress.of(due.url)
+        if address.place not in self._hosts:
+            raise WebhookCallError("this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it")
+        status = await calls.post(address, due.job_id, job.model_dump_json().encode())
+        if not (200 <= status < 300 or status == _GONE):
+            raise WebhookCallError(f"the receiver answered {status}")
+        await self._store.forget_webhook(due.job_id)
+        return "given-up" if status == _GONE else "delivered"
