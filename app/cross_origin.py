@@ -18,6 +18,7 @@ EXPOSED = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Server-Timing",
     "X-Job-Id",
     "X-Request-Id",
     "X-Seed",

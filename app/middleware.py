@@ -21,6 +21,7 @@ from app.metrics import Metrics
 from app.problems import kind_of
 from app.settings import Settings
 from app.stopping import Stopping
+from worker.contract.tracing import Span, Spans, trace_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNNOTED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -39,6 +40,7 @@ class RequestMiddleware:
         self._metrics = metrics
         self._stopping = stopping
         self._noted = settings.access_log
+        self._spans = Spans("pixelrnn-api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,6 +49,10 @@ class RequestMiddleware:
         headers = self._cross_origin.headers(Headers(scope=scope).get("origin"))
         visit = _Visit(scope, send, self._metrics, headers)
         structlog.contextvars.bind_contextvars(request_id=visit.request_id)
+        span = self._spans.begin("SERVER", Headers(scope=scope).get("traceparent", ""))
+        scope["state"]["traceparent"] = span.traceparent
+        if span.traceparent:
+            structlog.contextvars.bind_contextvars(trace_id=trace_id(span.traceparent))
         try:
             scope["state"]["caller"] = self._gatekeeper.admit(scope)
         except RefusedError as error:
@@ -55,7 +61,7 @@ class RequestMiddleware:
         else:
             await self._answer(scope, receive, visit)
         finally:
-            self._note(scope, visit)
+            self._note(scope, visit, span)
 
     async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit") -> None:
         if self._cross_origin and is_preflight(scope):
@@ -73,9 +79,19 @@ class RequestMiddleware:
                 raise
             await response_to_bug(error, scope["path"])(scope, receive, visit.send)
 
-    def _note(self, scope: Scope, visit: "_Visit") -> None:
+    def _note(self, scope: Scope, visit: "_Visit", span: Span) -> None:
         route = getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - visit.begun
+        span.end(
+            f"{scope['method']} {route}",
+            {
+                "http.request.method": scope["method"],
+                "http.route": route,
+                "http.response.status_code": visit.status,
+                "pixelrnn.request_id": visit.request_id,
+            },
+            failed=visit.status >= 500,
+        )
         self._metrics.answered(scope["method"], route, visit.status, None if visit.is_stream else seconds)
         if self._noted and route not in _UNNOTED:
             _log.info(
@@ -109,6 +125,7 @@ class _Visit:
             self.has_begun = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
+            headers["Server-Timing"] = f"app;dur={1000 * (time.perf_counter() - self.begun):.1f}"
             for name, value in self._headers.items():
                 if name == "Vary":
                     headers.add_vary_header(value)

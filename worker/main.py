@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
 from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.tracing import Spans
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
@@ -24,10 +25,11 @@ from worker.jobs.cancellation import Cancellation
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
 from worker.jobs.publisher import Publisher
+from worker.jobs.spans import JobSpans
 from worker.jobs.watch import Watch
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.catalogue import Catalogue
-from worker.orders.claims import Outcome
+from worker.orders.claims import Claim, Outcome
 from worker.process import crash, processors
 from worker.process.crash import EXIT_CRASHED
 from worker.process.loop import Loop
@@ -70,9 +72,12 @@ class Worker:
         self._held = Held(self._rq, settings.max_jobs, engine.is_late)
         self._ending = Ending(self._rq, self._held, ledger.release)
         self._finisher = Finisher(self._ending.finish)
-        self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._finisher.put)
+        self._spans = JobSpans(Spans("pixelrnn-worker"))
+        self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._closed)
         others = partial(announced, self._heart)
-        self._admission = Admission(ledger, info, others, self._publisher, engine.submit, engine.bring)
+        self._admission = Admission(
+            ledger, info, others, self._publisher, engine.submit, engine.bring, self._spans.begin
+        )
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
 
@@ -138,6 +143,10 @@ class Worker:
     def _compiled(self, model: str) -> None:
         self._admission.compiled(model)
         self._announcement.compiled(model, self._heart)
+
+    def _closed(self, claim: Claim, outcome: Outcome) -> None:
+        self._finisher.put(claim, outcome)
+        self._spans.end(claim, outcome)
 
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)

@@ -36,7 +36,7 @@ from app.routes.body_limits import BodyRoute
 from app.routes.preferences import Preferences, preferences_of
 from app.schemas import Job, Model
 from app.services.models import Models
-from app.services.submission import JobOptions, RequestIdentity, Submitted, identity_of
+from app.services.submission import JobOptions, RequestIdentity, Submitted, with_key
 from worker.contract.coded_file import CodedFile, CodedFileError
 from worker.contract.kinds import KINDS, Input, JobKind
 
@@ -186,7 +186,8 @@ async def _asked_by_file(data: bytes, models: Models) -> tuple[Model, JobOptions
 def _identity(kind: JobKind, body: JobRequest, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:
     state = request.scope["state"]
     contents = (data for sent in files.values() for data in (sent or (b"",)))
-    return identity_of(state["caller"], state["request_id"], wanted.idempotency_key, kind, asked_of(body), contents)
+    identity = RequestIdentity(state["caller"], state["request_id"], state["traceparent"])
+    return with_key(identity, wanted.idempotency_key, kind, asked_of(body), contents)
 
 
 async def _files_of(body: JobRequest, limit: int) -> Files:

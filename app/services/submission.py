@@ -5,7 +5,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.callers import Caller
@@ -40,6 +40,8 @@ class RequestIdentity:
 
     caller: Caller
     request_id: str
+    traceparent: str = ""
+    """The trace that it is part of, and where; empty outside of any."""
     key: str = ""
     """Digest of its `Idempotency-Key`; empty without one."""
     body: str = ""
@@ -77,14 +79,14 @@ class Submitted:
     """What the caller may still hand in, where that was looked up."""
 
 
-def identity_of(
-    caller: Caller, request_id: str, key: str | None, kind: JobKind, fields: Mapping[str, Any], files: Iterable[bytes]
+def with_key(
+    identity: RequestIdentity, key: str | None, kind: JobKind, fields: Mapping[str, Any], files: Iterable[bytes]
 ) -> RequestIdentity:
     """`key`: the `Idempotency-Key`, if there is one; `fields` and `files`: what the request says."""
     if key is None:
-        return RequestIdentity(caller, request_id)
+        return identity
     text = json.dumps([kind, fields, [hashlib.sha256(data).hexdigest() for data in files]], sort_keys=True)
-    return RequestIdentity(caller, request_id, _sha256(key), _sha256(text))
+    return replace(identity, key=_sha256(key), body=_sha256(text))
 
 
 class Submission:
@@ -127,7 +129,7 @@ class Submission:
         Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError, StoreFullError,
         NoWorkerError.
         """
-        spec = _spec(identity.request_id, kind, model, options, given)
+        spec = _spec(identity, kind, model, options, given)
         high = spec.priority is Priority.INTERACTIVE
         fleet = await self._fleet.now()
         queue = fleet.queue_for(spec)
@@ -242,7 +244,9 @@ def _version(options: JobOptions) -> int:
     return 2 if options.method is Method.POSTERIOR else 1
 
 
-def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None) -> JobSpec:
+def _spec(
+    identity: RequestIdentity, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None
+) -> JobSpec:
     by_posterior = options.method is Method.POSTERIOR
     behind = given.behind(Shape.of(model), model.members) if by_posterior and given is not None else 0
     return JobSpec(
@@ -259,7 +263,8 @@ def _spec(request_id: str, kind: JobKind, model: Model, options: JobOptions, giv
         channels=model.channels,
         small_height=model.small_height,
         small_width=model.small_width,
-        request_id=request_id,
+        request_id=identity.request_id,
+        traceparent=identity.traceparent,
         priority=options.priority,
         filled_pixels=None if given is None else given.filled,
         rank=options.rank,

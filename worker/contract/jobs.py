@@ -92,6 +92,8 @@ class JobSpec(Record):
     small_width: int = Field(default=0, ge=0)
     """Size of the first image of a Multi-Scale model; 0 for other models."""
     request_id: str = ""
+    traceparent: str = ""
+    """The request, as part of a trace (tracing.py); empty outside of any."""
     priority: Priority | None = None
     """None: a job of few images is interactive, one of many is bulk."""
     filled_pixels: int | None = Field(default=None, ge=1)

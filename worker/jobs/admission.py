@@ -13,6 +13,7 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
 from worker.contract.record import OtherVersionError
+from worker.contract.tracing import trace_id
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import Material, build
@@ -28,7 +29,7 @@ ASK_AGAIN_S = 30.0
 class Admission:
     """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError.
     `bring(name, digest)`: fetch the weights of jobs that were accepted for others than those it was started with; when
-    it has them, `brought` is called."""
+    it has them, `brought` is called. `opened`: hears of each job that is opened."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Admission:
         publisher: Publisher,
         submit: Callable[[Order], None],
         bring: Callable[[str, str], None] = lambda name, digest: None,
+        opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
     ) -> None:
         self._ledger = ledger
         self._info = info
@@ -48,6 +50,7 @@ class Admission:
         self._publisher = publisher
         self._submit = submit
         self._bring = bring
+        self._opened = opened
         self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
@@ -120,6 +123,7 @@ class Admission:
         claim = opened.claim
         try:
             spec = _read_spec(opened.spec_json)
+            self._opened(claim, spec)
             order = self._order(opened, spec)
         except JobRefusedError as refusal:
             self._publisher.open(claim)
@@ -131,6 +135,7 @@ class Admission:
             "job_opened",
             job_id=job_id,
             request_id=spec.request_id,
+            trace_id=trace_id(spec.traceparent) or None,
             kind=spec.kind.value,
             model=order.model,
             images=spec.n,
