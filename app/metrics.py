@@ -6,6 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from app.services.fleet import Fleet
+from worker.contract.jobs import JobStatus
+from worker.contract.kinds import JobKind
+
+_NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in JobKind for status in JobStatus if status.is_terminal}
+"""Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -90,6 +95,6 @@ class _FleetCollector:
         ):
             yield GaugeMetricFamily(name, text, value)
         ended = CounterMetricFamily("pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status"))
-        for name, count in sorted(load.totals.items()):
+        for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended
