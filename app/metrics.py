@@ -85,7 +85,11 @@ class _FleetCollector:
             ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
-            ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis.limit),
+            (
+                "pixelrnn_redis_limit_bytes",
+                "Its maxmemory; where it has none, the memory of its machine.",
+                self._fleet.redis.limit,
+            ),
             ("pixelrnn_redis_reserved_bytes", "Memory that accepted jobs will still need.", load.room),
             (
                 "pixelrnn_redis_durable",

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
     """What accepted jobs will write is reserved: nothing is accepted that, with all of it, would need more than this
-    part of Redis's maxmemory."""
+    part of Redis's maxmemory, or of its machine's memory where it has none."""
     fleet_age_s: float = Field(default=0.5, ge=0)
     """How old the view of workers and queue may be that requests are judged by."""
     max_streams: int = Field(default=4096, ge=1)

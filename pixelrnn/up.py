@@ -43,6 +43,8 @@ class UpOptions:
     """A server that is already there, instead of the embedded one."""
     devices: tuple[str, ...] = ("cpu",)
     """One worker for each."""
+    redis_memory_mib: int | None = None
+    """What the embedded server may use; None: a quarter of this machine's."""
 
     @property
     def url(self) -> str:
@@ -63,7 +65,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     with supervisor.signals():
         try:
             if options.redis_url is None:
-                url = _start_embedded(supervisor, options.data_dir)
+                url = _start_embedded(supervisor, options)
             else:
                 url = _expect_redis(supervisor, options.redis_url)
             for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
@@ -155,9 +157,10 @@ def is_ready(url: str) -> bool:
         connection.close()
 
 
-def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
+def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
     """Start it, and return its address. It may read its file for as long as it takes: worker and API wait for it."""
-    server = embedded.EmbeddedRedis(data_dir)
+    limit = None if options.redis_memory_mib is None else options.redis_memory_mib * 1024 * 1024
+    server = embedded.EmbeddedRedis(options.data_dir, limit)
     server.lock()
     supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
     return server.url

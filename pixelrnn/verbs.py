@@ -63,6 +63,14 @@ def up(
     device: Annotated[
         list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
     ] = None,
+    redis_memory_mib: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            envvar="PIXELRNN_REDIS_MEMORY_MIB",
+            help="What the embedded server may use. [default: a quarter of this machine's memory]",
+        ),
+    ] = None,
 ) -> None:
     """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
     expect("api", "worker", *(() if redis_url else ("embedded",)))
@@ -70,7 +78,7 @@ def up(
     from pixelrnn.up import up as run
 
     models = models_dir or default_models_dir()
-    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]))
+    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]), redis_memory_mib)
     run(options, say=lambda line: typer.echo(line, err=True))
 
 

@@ -9,10 +9,11 @@ import yaml
 import app.settings
 import worker.settings
 from docs.make_settings import PAGE, with_table
+from tests.house.kustomize import built, containers, named
 from tests.house.told_metrics import metric_names, names_in
 
 ROOT = Path(__file__).parents[2]
-OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD"}
+OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD", "PIXELRNN_REDIS_MEMORY_MIB"}
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 
 
@@ -34,6 +35,16 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 def test_manifests_are_yaml(path: Path) -> None:
     """Every document of every file."""
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
+    """And it is reached before the container's own, which would end it."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    command = compose["services"]["valkey"]["command"]
+    assert command[command.index("--maxmemory") + 1] == "${PIXELRNN_REDIS_MEMORY_MIB:-1024}mb"
+    (container,) = containers(named(built(ROOT / "deploy" / "k8s" / "base"), "StatefulSet")["valkey"])
+    limit = container["args"][container["args"].index("--maxmemory") + 1]
+    assert (limit, container["resources"]["limits"]["memory"]) == ("1536mb", "2Gi")
 
 
 def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
