@@ -4,12 +4,12 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from app.api_keys import KeyEntry, parse_keys
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
-from worker.contract.environment import CommaList, RedisUrl, redis_url
+from worker.contract.environment import CommaList, RedisSettings
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _SECRET_LENGTH = 32
@@ -48,11 +48,9 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
+class Settings(RedisSettings):
+    """Each field is the environment variable PIXELRNN_<FIELD>."""
 
-    redis_url: RedisUrl = Field(default_factory=redis_url, validate_default=True)
-    """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 = all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)

@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container that this runs in, has; and what the embedded server may take of it."""
+"""How much memory this machine has, or the container that this runs in; and what the embedded server may take of it."""
 
 import os
 from collections.abc import Iterator

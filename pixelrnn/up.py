@@ -19,6 +19,7 @@ from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.progress import Progress
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
+from worker.contract.environment import checked_url, with_password
 from worker.process import processors
 
 API_DRAIN_S = 2
@@ -167,20 +168,21 @@ def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
 
 
 def _expect_redis(supervisor: Supervisor, url: str) -> str:
-    """Returns the address of a server of the user's own, once it answers."""
-    deadline = time.monotonic() + REDIS_LIMIT_S
+    """Returns the address of a server of the user's own, with its password, once it answers."""
     try:
-        supervisor.wait_until(
-            lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
-        )
-        if why := embedded.locked_out_of(url):
-            raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
-        if not embedded.answers(url):
-            raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
-        for weakness in embedded.weaknesses_at(url):
-            supervisor.say(f"this Redis may lose jobs: {weakness}")
-    except ValueError as error:  # redis-py's word for an address it cannot read
-        raise StartError(f"REDIS_URL is no address of a server: {error}") from None
+        url = with_password(checked_url(url), os.environ.get("PIXELRNN_REDIS_PASSWORD", ""))
+    except ValueError as error:
+        raise StartError(f"REDIS_URL: {error}") from None
+    deadline = time.monotonic() + REDIS_LIMIT_S
+    supervisor.wait_until(
+        lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
+    )
+    if why := embedded.locked_out_of(url):
+        raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
+    if not embedded.answers(url):
+        raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
+    for weakness in embedded.weaknesses_at(url):
+        supervisor.say(f"this Redis may lose jobs: {weakness}")
     return url
 
 
@@ -198,6 +200,7 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
     ours = {
         "REDIS_URL": redis_url,
         "PIXELRNN_REDIS_URL": redis_url,
+        "PIXELRNN_REDIS_PASSWORD": "",  # the address has it; the embedded server has none
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
     }
     return {"PIXELRNN_KEPT_DIR": str((options.data_dir / "weights").absolute()), **os.environ, **ours}
