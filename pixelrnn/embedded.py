@@ -58,7 +58,9 @@ class EmbeddedRedis:
         while not self.answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise StartError(f"the embedded server did not start: {processes.last_line(self.log)} (see {self.log})")
+                raise StartError(
+                    f"the embedded server did not start: {processes.last_words(self.log)} (see {self.log})"
+                )
             time.sleep(0.02)
 
     def stop(self) -> None:
