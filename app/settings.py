@@ -1,6 +1,7 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -48,6 +49,18 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
+def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
+    """What uvicorn would take for a name that no client has, if it were misspelt."""
+    for proxy in proxies:
+        if proxy == "*" and len(proxies) > 1:
+            raise ValueError("expected * alone, because it is any")
+        try:
+            ip_network("0.0.0.0" if proxy == "*" else proxy)
+        except ValueError:
+            raise ValueError("expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, or *") from None
+    return proxies
+
+
 class Settings(RedisSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>."""
 
@@ -67,6 +80,9 @@ class Settings(RedisSettings):
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
     """Without keys: names under which this server is reached, such as pixels.example, separated by commas, beside the
     one that it listens on. Addresses and names without a dot need not be named. Others get 403."""
+    proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
+    """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. What they say of whom they
+    speak for (X-Forwarded-For) counts as the client's address, which allowances and wrong keys are counted by."""
     link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
     """With what `POST /jobs/{id}/links` signs addresses that work without a key: 32 characters or more, such as
     `openssl rand -hex 32` prints, the same for all APIs. None: no such addresses. With another one, those that were

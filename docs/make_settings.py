@@ -49,6 +49,8 @@ def _rows() -> list[str]:
 def _default(value: Any) -> str:
     if value in ((), "", None, PydanticUndefined):
         return ""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -52,7 +52,7 @@ def test_each_gpu_has_a_service_and_a_profile_of_its_own() -> None:
 
 
 def test_no_worker_on_processors_is_started_beside_them() -> None:
-    """One queue, one arithmetic: the first file has no GPU, and with the second its own worker waits to be asked for."""
+    """One queue, one arithmetic: the first file has no GPU, and with the second its worker waits to be asked for."""
     assert not any("gpu" in name for name in read("docker-compose.yml")["services"])
     assert read("deploy/gpus.yml")["services"]["worker"] == {"profiles": ["cpu"]}
 
