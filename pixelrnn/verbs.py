@@ -15,6 +15,7 @@ import model_core.cli.coding
 import model_core.cli.data_sets
 import model_core.cli.pictures
 import model_core.cli.verbs
+import pixelrnn.remote
 import pixelrnn.verify
 import worker.cli
 from model_core.cli.options import ModelsDir
@@ -90,7 +91,7 @@ def commands() -> Iterator[CommandInfo]:
 
 
 _MODELS = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, model_core.cli.data_sets
-for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify):
+for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify, pixelrnn.remote):
     part.register(root)
 for command in commands():
     command.callback = guarded(command.callback) if command.callback else None

@@ -24,7 +24,7 @@ VERBS = (
     "data",
     "bench",
 )
-VERBS += ("sample", "complete", "upsample", "score", "encode", "decode", "verify")
+VERBS += ("remote", "sample", "complete", "upsample", "score", "encode", "decode", "verify")
 
 
 def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
