@@ -47,7 +47,7 @@ def test_person_sees_what_is_done_and_what_came_of_it(
 def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
     """In a log there is one line, and one that says why there is no picture."""
     words = command("sample", "tiny-cnn", "--models-dir", models_dir, "--out", tmp_path / "out.png", "--show")
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=170, check=True)
     shown, wrote = done.stderr.splitlines()
     assert shown == "not shown: stderr is no terminal"
     assert wrote.startswith("wrote ")
