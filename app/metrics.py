@@ -6,6 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from app.services.fleet import Fleet
+from worker.contract.jobs import JobStatus
+from worker.contract.kinds import JobKind
+
+_NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in JobKind for status in JobStatus if status.is_terminal}
+"""Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -80,7 +85,11 @@ class _FleetCollector:
             ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
-            ("pixelrnn_redis_limit_bytes", "Its maxmemory; 0 = none.", self._fleet.redis.limit),
+            (
+                "pixelrnn_redis_limit_bytes",
+                "Its maxmemory; where it has none, the memory of its machine.",
+                self._fleet.redis.limit,
+            ),
             ("pixelrnn_redis_reserved_bytes", "Memory that accepted jobs will still need.", load.room),
             (
                 "pixelrnn_redis_durable",
@@ -90,6 +99,6 @@ class _FleetCollector:
         ):
             yield GaugeMetricFamily(name, text, value)
         ended = CounterMetricFamily("pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status"))
-        for name, count in sorted(load.totals.items()):
+        for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended

@@ -59,6 +59,7 @@ def server(settings: Settings) -> Server:
         port=settings.port,
         http=partial(PromptProtocol, room),  # type: ignore[arg-type]
         ws="none",
+        forwarded_allow_ips=list(settings.proxies),
         access_log=False,
         log_config=None,
         server_header=False,

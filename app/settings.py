@@ -1,15 +1,16 @@
 """What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from app.api_keys import KeyEntry, parse_keys
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
-from worker.contract.environment import CommaList, RedisUrl, redis_url
+from worker.contract.environment import CommaList, RedisSettings
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _SECRET_LENGTH = 32
@@ -48,11 +49,21 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
+def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
+    """What uvicorn would take for a name that no client has, if it were misspelt."""
+    for proxy in proxies:
+        if proxy == "*" and len(proxies) > 1:
+            raise ValueError("expected * alone, because it is any")
+        try:
+            ip_network("0.0.0.0" if proxy == "*" else proxy)
+        except ValueError:
+            raise ValueError("expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, or *") from None
+    return proxies
 
-    redis_url: RedisUrl = Field(default_factory=redis_url, validate_default=True)
-    """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
+
+class Settings(RedisSettings):
+    """Each field is the environment variable PIXELRNN_<FIELD>."""
+
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 = all of this machine's."""
     port: int = Field(default=8000, ge=0, le=65535)
@@ -69,6 +80,9 @@ class Settings(BaseSettings):
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
     """Without keys: names under which this server is reached, such as pixels.example, separated by commas, beside the
     one that it listens on. Addresses and names without a dot need not be named. Others get 403."""
+    proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
+    """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. What they say of whom they
+    speak for (X-Forwarded-For) counts as the client's address, which allowances and wrong keys are counted by."""
     link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
     """With what `POST /jobs/{id}/links` signs addresses that work without a key: 32 characters or more, such as
     `openssl rand -hex 32` prints, the same for all APIs. None: no such addresses. With another one, those that were
@@ -88,7 +102,7 @@ class Settings(BaseSettings):
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
     """What accepted jobs will write is reserved: nothing is accepted that, with all of it, would need more than this
-    part of Redis's maxmemory."""
+    part of Redis's maxmemory, or of its machine's memory where it has none."""
     fleet_age_s: float = Field(default=0.5, ge=0)
     """How old the view of workers and queue may be that requests are judged by."""
     max_streams: int = Field(default=4096, ge=1)

@@ -131,7 +131,7 @@ class ServerState:
 
     used: int
     limit: int
-    """Bytes of memory that it uses, and may use; 0 = as many as there are."""
+    """Bytes of memory that it uses, and may use: its maxmemory, else all that its machine has; 0 = it does not say."""
     weaknesses: tuple[str, ...]
     """How it may lose accepted jobs: see worker.contract.durability."""
 
@@ -318,7 +318,7 @@ class Store:
         appendfsync = setting.get("appendfsync") if isinstance(setting, dict) else None  # some hosts forbid CONFIG
         return ServerState(
             used=int(memory.get("used_memory", 0)),
-            limit=int(memory.get("maxmemory", 0)),
+            limit=int(memory.get("maxmemory", 0)) or int(memory.get("total_system_memory", 0)),
             weaknesses=weaknesses(memory, persistence, appendfsync),
         )
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings
 
 import app.settings
 import worker.settings
+from worker.contract.environment import RedisSettings
 
 PAGE = Path(__file__).with_name("operate.md")
 BEGIN, END = "<!-- settings: docs/make_settings.py -->", "<!-- end of settings -->"
@@ -30,12 +31,16 @@ def with_table(page: str) -> str:
 
 
 def _rows() -> list[str]:
-    """One for each setting; REDIS_URL, which both have, comes first and once."""
-    rows = ["| `REDIS_URL` | both | `redis://127.0.0.1:6379/0` | The server: redis://, rediss:// or unix://. |"]
+    """One for each setting; what both have comes first and once."""
+    password = _attribute_docstrings(RedisSettings)["redis_password"]
+    rows = [
+        "| `REDIS_URL` | both | `redis://127.0.0.1:6379/0` | The server: redis://, rediss:// or unix://. |",
+        f"| `PIXELRNN_REDIS_PASSWORD` | both |  | {password} |",
+    ]
     for process, settings in PROCESSES.items():
         texts = _attribute_docstrings(settings)
         for name, field in settings.model_fields.items():
-            if name != "redis_url":
+            if name not in RedisSettings.model_fields:
                 default = _default(field.get_default(call_default_factory=True))
                 rows.append(f"| `PIXELRNN_{name.upper()}` | {process} | {default} | {texts.get(name, '')} |")
     return rows
@@ -44,6 +49,8 @@ def _rows() -> list[str]:
 def _default(value: Any) -> str:
     if value in ((), "", None, PydanticUndefined):
         return ""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

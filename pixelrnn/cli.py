@@ -13,7 +13,7 @@ from pixelrnn.parts import make_importable
 SETTINGS = "Settings"
 """The class of that name in `app` and `worker` reads the environment, which a person may have got wrong."""
 
-SECRETS = ("API_KEYS", "LINK_SECRET", "REDIS_URL", "WEBHOOK_SECRET")
+SECRETS = ("API_KEYS", "LINK_SECRET", "REDIS_PASSWORD", "REDIS_URL", "WEBHOOK_SECRET")
 """Settings that may hold a key or a password: what is wrong with them is said without repeating them."""
 
 EXIT_BAD_INPUT = 2

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from pixelrnn import processes
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
+from pixelrnn.memory import server_limit
 from worker.contract.trouble import locked_out
 from worker.process.redis_clients import weaknesses_of
 
@@ -33,14 +34,16 @@ STOP_GRACE_S = 2.0
 class EmbeddedRedis:
     """A valkey server over `data_dir`. `start()` and `stop()`, or a `with` block, from the main thread.
 
-    A supervisor that must not block calls `lock()`, `launch()` and `answers()` itself.
+    A supervisor that must not block calls `lock()`, `launch()` and `answers()` itself. `limit`: bytes of memory that it
+    may use, of which the API keeps some free (`PIXELRNN_REDIS_SHARE`); None: what memory.server_limit says.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, limit: int | None = None) -> None:
         self.directory = data_dir.absolute() / "redis"
         self.log = self.directory / "valkey.log"
         self.socket = _socket_path(self.directory)
         self.process: subprocess.Popen[bytes] | None = None
+        self._limit = server_limit() if limit is None else limit
         self._lock: int | None = None
 
     @property
@@ -55,7 +58,9 @@ class EmbeddedRedis:
         while not self.answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise StartError(f"the embedded server did not start: {processes.last_line(self.log)} (see {self.log})")
+                raise StartError(
+                    f"the embedded server did not start: {processes.last_words(self.log)} (see {self.log})"
+                )
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -80,7 +85,7 @@ class EmbeddedRedis:
         assert self.process is None or self.process.poll() is not None, "the server is running"
         _make_private(self.socket.parent)
         self.socket.unlink(missing_ok=True)  # we hold the lock, so nobody listens on it
-        command = [str(_server_binary()), *_arguments(self.directory, self.socket)]
+        command = [str(_server_binary()), *_arguments(self.directory, self.socket, self._limit)]
         self.process = processes.spawn(command, self.log, pass_fds=[self._lock])
         return self.process
 
@@ -129,7 +134,7 @@ def weaknesses_at(url: str) -> tuple[str, ...]:
             return ()
 
 
-def _arguments(directory: Path, socket: Path) -> list[str]:
+def _arguments(directory: Path, socket: Path, limit: int) -> list[str]:
     settings = {
         "port": "0",
         "unixsocket": str(socket),
@@ -138,6 +143,7 @@ def _arguments(directory: Path, socket: Path) -> list[str]:
         "save": "",
         "appendonly": "yes",
         "appendfsync": "always",
+        "maxmemory": str(limit),
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "loglevel": "warning",

@@ -27,6 +27,20 @@ NEEDED = {
     "verify": _DRAWS,
     "bench_sampling": _DRAWS,
     "fetch": _DRAWS,
+    **dict.fromkeys(
+        (
+            "remote_models",
+            "remote_sample",
+            "remote_complete",
+            "remote_score",
+            "remote_jobs",
+            "remote_job",
+            "remote_image",
+            "remote_cancel",
+            "remote_delete",
+        ),
+        ("client",),
+    ),
 }
 """By verb. `up` says itself what it needs."""
 NEED_NOTHING = ("up", "key", "health", "report", "models", "list_")

@@ -1,5 +1,6 @@
 """Start and end child processes that never outlive this one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -55,13 +56,17 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def last_line(log: Path) -> str:
-    """The last line that says something, for an error message."""
+def last_words(log: Path) -> str:
+    """The last line that says something, for an error message; of one of our own log lines the reason that it gives."""
     try:
         lines = log.read_bytes()[-4096:].decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    try:
+        return str(json.loads(line)["reason"])
+    except (ValueError, LookupError, TypeError):
+        return line
 
 
 def _put_aside_when_long(log: Path) -> None:

@@ -14,6 +14,9 @@ from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
 
 TICK_S = 0.05
 
+EXIT_BAD_SETTINGS = 2
+"""What a child exits with when it was told to do what it cannot: starting it again would not help."""
+
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -32,6 +35,7 @@ class Child:
     """How long it may take to end when asked; then it is killed."""
     on_death: Callable[[], None] = lambda: None
     process: subprocess.Popen[bytes] | None = None
+    has_restarted: bool = False
     restart_at: float | None = None
     budget: RestartBudget = field(default_factory=RestartBudget)
 
@@ -92,6 +96,7 @@ class Supervisor:
         if child.restart_at is not None:
             if time.monotonic() >= child.restart_at:
                 child.restart_at = None
+                child.has_restarted = True
                 child.process = child.launch()
         elif child.process is not None and child.process.poll() is not None:
             self._bury(child, child.process)
@@ -100,11 +105,13 @@ class Supervisor:
         processes.kill_group(process)
         child.process = None
         child.on_death()
+        if process.returncode == EXIT_BAD_SETTINGS and not child.has_restarted:
+            raise StartError(f"the {child.name} cannot start: {processes.last_words(child.log)}")
         delay_s = child.budget.after_death(time.monotonic())
         if delay_s is None:
             raise StartError(
                 f"the {child.name} died {DEATHS_LIMIT} times in {WINDOW_S:.0f} s: "
-                f"{processes.last_line(child.log)} (see {child.log})"
+                f"{processes.last_words(child.log)} (see {child.log})"
             )
         self.say(f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}")
         child.restart_at = time.monotonic() + delay_s

@@ -19,6 +19,7 @@ from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.progress import Progress
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
+from worker.contract.environment import checked_url, with_password
 from worker.process import processors
 
 API_DRAIN_S = 2
@@ -43,6 +44,8 @@ class UpOptions:
     """A server that is already there, instead of the embedded one."""
     devices: tuple[str, ...] = ("cpu",)
     """One worker for each."""
+    redis_memory_mib: int | None = None
+    """What the embedded server may use; None: a quarter of this machine's."""
 
     @property
     def url(self) -> str:
@@ -63,7 +66,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     with supervisor.signals():
         try:
             if options.redis_url is None:
-                url = _start_embedded(supervisor, options.data_dir)
+                url = _start_embedded(supervisor, options)
             else:
                 url = _expect_redis(supervisor, options.redis_url)
             for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
@@ -155,29 +158,31 @@ def is_ready(url: str) -> bool:
         connection.close()
 
 
-def _start_embedded(supervisor: Supervisor, data_dir: Path) -> str:
+def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
     """Start it, and return its address. It may read its file for as long as it takes: worker and API wait for it."""
-    server = embedded.EmbeddedRedis(data_dir)
+    limit = None if options.redis_memory_mib is None else options.redis_memory_mib * 1024 * 1024
+    server = embedded.EmbeddedRedis(options.data_dir, limit)
     server.lock()
     supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
     return server.url
 
 
 def _expect_redis(supervisor: Supervisor, url: str) -> str:
-    """Returns the address of a server of the user's own, once it answers."""
-    deadline = time.monotonic() + REDIS_LIMIT_S
+    """Returns the address of a server of the user's own, with its password, once it answers."""
     try:
-        supervisor.wait_until(
-            lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
-        )
-        if why := embedded.locked_out_of(url):
-            raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
-        if not embedded.answers(url):
-            raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
-        for weakness in embedded.weaknesses_at(url):
-            supervisor.say(f"this Redis may lose jobs: {weakness}")
-    except ValueError as error:  # redis-py's word for an address it cannot read
-        raise StartError(f"REDIS_URL is no address of a server: {error}") from None
+        url = with_password(checked_url(url), os.environ.get("PIXELRNN_REDIS_PASSWORD", ""))
+    except ValueError as error:
+        raise StartError(f"REDIS_URL: {error}") from None
+    deadline = time.monotonic() + REDIS_LIMIT_S
+    supervisor.wait_until(
+        lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
+    )
+    if why := embedded.locked_out_of(url):
+        raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
+    if not embedded.answers(url):
+        raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
+    for weakness in embedded.weaknesses_at(url):
+        supervisor.say(f"this Redis may lose jobs: {weakness}")
     return url
 
 
@@ -195,6 +200,7 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
     ours = {
         "REDIS_URL": redis_url,
         "PIXELRNN_REDIS_URL": redis_url,
+        "PIXELRNN_REDIS_PASSWORD": "",  # the address has it; the embedded server has none
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
     }
     return {"PIXELRNN_KEPT_DIR": str((options.data_dir / "weights").absolute()), **os.environ, **ours}

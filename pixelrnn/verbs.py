@@ -15,6 +15,7 @@ import model_core.cli.coding
 import model_core.cli.data_sets
 import model_core.cli.pictures
 import model_core.cli.verbs
+import pixelrnn.remote
 import pixelrnn.verify
 import worker.cli
 from model_core.cli.options import ModelsDir
@@ -63,6 +64,14 @@ def up(
     device: Annotated[
         list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
     ] = None,
+    redis_memory_mib: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            envvar="PIXELRNN_REDIS_MEMORY_MIB",
+            help="What the embedded server may use. [default: a quarter of this machine's memory]",
+        ),
+    ] = None,
 ) -> None:
     """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
     expect("api", "worker", *(() if redis_url else ("embedded",)))
@@ -70,7 +79,7 @@ def up(
     from pixelrnn.up import up as run
 
     models = models_dir or default_models_dir()
-    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]))
+    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]), redis_memory_mib)
     run(options, say=lambda line: typer.echo(line, err=True))
 
 
@@ -82,7 +91,7 @@ def commands() -> Iterator[CommandInfo]:
 
 
 _MODELS = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, model_core.cli.data_sets
-for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify):
+for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify, pixelrnn.remote):
     part.register(root)
 for command in commands():
     command.callback = guarded(command.callback) if command.callback else None

@@ -5,21 +5,16 @@ import uuid
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.contract import keys
-from worker.contract.environment import CommaList, RedisUrl, redis_url
+from worker.contract.environment import CommaList, RedisSettings
 
 EXIT_BAD_SETTINGS = 2
 
 
-class Settings(BaseSettings):
+class Settings(RedisSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address may also be REDIS_URL."""
 
-    model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
-
-    redis_url: RedisUrl = Field(default_factory=redis_url, validate_default=True)
-    """PIXELRNN_REDIS_URL, else REDIS_URL. redis://, rediss:// or unix://."""
     models_dir: Path | None = None
     """Where the models are; the shipped ones when not given."""
     models: CommaList[str] = ()

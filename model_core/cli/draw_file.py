@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from model_core.data.images import check_place, read_keep, read_values, write_grid
+from model_core.cli.progress import Work
+from model_core.data.images import check_place, grid, read_keep, read_values, save_picture
 from model_core.errors import DataError
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model, load_model
-from model_core.posterior.completion import complete
-from model_core.sampling import sample, upsample
+from model_core.posterior.completion import complete, share_of_rows
+from model_core.sampling.offline import OnRow, sample, upsample
 from model_core.sampling.stages import numerics_of
 
 
@@ -50,24 +51,36 @@ class CompleteRequest:
     """Whether the completions are scored as whole images."""
 
 
-def complete_file(request: CompleteRequest) -> dict[str, Any]:
-    """Complete the picture and write it; returns what was done, of a posterior its receipt, and the ranking.
+@dataclass(frozen=True)
+class Drawn:
+    """What came of it."""
+
+    facts: dict[str, Any]
+    """What was done, of a posterior its receipt, and the ranking."""
+    picture: Image.Image
+    """That which was written."""
+
+
+def complete_file(request: CompleteRequest, work: Work) -> Drawn:
+    """Complete the picture and write it.
 
     Raises the errors of load_model and complete, and DataError.
     """
     drawing = request.drawing
-    model = _model(drawing)
+    model = _model(drawing, work)
     known = torch.from_numpy(read_values(request.image, model.config, drawing.resize))
     hole = read_keep(request.mask or request.image, model.config, request.mask is None, drawing.resize)
     keep = torch.from_numpy(hole)
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
-    completion = complete(model, known, keep, *how)
-    facts = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
+    completion = complete(model, known, keep, *how, work.begin("completing"))
+    drawn = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
+    if request.rank:
+        work.begin("ranking")
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
     ranking = {"ranking": _ranking(model, completion.values)} if request.rank else {}
-    return {**facts, "method": method, **receipt, **ranking}
+    return Drawn({**drawn.facts, "method": method, **receipt, **ranking}, drawn.picture)
 
 
 def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
@@ -76,16 +89,17 @@ def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
     return [{"sample": i, "nats": nats[i]} for i in sorted(range(len(nats)), key=lambda i: nats[i])]
 
 
-def draw(request: DrawRequest) -> dict[str, Any]:
-    """Draw and write the picture; returns what was done. Raises the errors of load_model, and DataError."""
-    model = _model(request)
+def draw(request: DrawRequest, work: Work) -> Drawn:
+    """Draw and write the picture. Raises the errors of load_model, and DataError."""
+    model = _model(request, work)
     started = time.perf_counter()
-    values = _values(request, model)
+    values = _values(request, model, share_of_rows(request.n * model.config.height, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
     return _written(kind, request, model, values, time.perf_counter() - started)
 
 
-def _model(request: DrawRequest) -> Model:
+def _model(request: DrawRequest, work: Work) -> Model:
+    work.begin(f"loading {request.model}")
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
     check_place(request.out)
     return model
@@ -104,9 +118,10 @@ def _recipe(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
     }
 
 
-def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> dict[str, Any]:
-    _write(request, model, values.cpu().numpy(), _recipe(kind, request, model))
-    return {
+def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> Drawn:
+    picture = grid(values.cpu().numpy(), model.config, request.scale)
+    _write(picture, request.out, _recipe(kind, request, model))
+    facts = {
         "model": model.card.name,
         "n": request.n,
         "seed": request.seed,
@@ -114,19 +129,21 @@ def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seco
         "seconds": seconds,
         "out": str(request.out),
     }
+    return Drawn(facts, picture)
 
 
-def _values(request: DrawRequest, model: Model) -> Tensor:
+def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     how = request.n, request.seed, request.temperature
     if request.small is None:
-        return sample(model, *how)
+        return sample(model, *how, on_row=on_row)
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
-    return upsample(model, torch.from_numpy(read_values(request.small, model.config.small, request.resize)), *how)
+    small = torch.from_numpy(read_values(request.small, model.config.small, request.resize))
+    return upsample(model, small, *how, on_row)
 
 
-def _write(request: DrawRequest, model: Model, values: np.ndarray, text: dict[str, str]) -> None:
+def _write(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
     try:
-        write_grid(values, model.config, request.out, request.scale, text)
+        save_picture(picture, out, text)
     except OSError as error:
-        raise DataError(f"cannot write {request.out}: {error.strerror}") from None
+        raise DataError(f"cannot write {out}: {error.strerror}") from None

@@ -1,8 +1,9 @@
 """The verbs of `pixelrnn` that draw, and those that start from a picture. Heavy imports wait inside the verbs."""
 
 import secrets
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +18,18 @@ from model_core.cli.options import (
     Out,
     Scale,
     Seed,
+    Show,
     Temperature,
     expect_one_result,
     print_json,
     say,
 )
+from model_core.cli.progress import working
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from model_core.cli.draw_file import Drawn
 
 
 def register(app: typer.Typer) -> None:
@@ -40,9 +48,10 @@ def sample(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     json_: Json = False,
+    show: Show = False,
 ) -> None:
     """Draw new images."""
-    _draw(json_, model, models_dir, device, n, seed, temperature, out, scale)
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale)
 
 
 def complete(
@@ -68,14 +77,18 @@ def complete(
     sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 2,
     fit: Fit = "strict",
     rank: Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")] = False,
+    show: Show = False,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
-    from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
-
     expect_one_result(out, json_)
-    drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, resize=fit == "resize")
-    facts = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps, rank))
-    _report(facts, json_)
+    with working() as work:
+        from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
+
+        resize = fit == "resize"
+        drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, resize=resize)
+        drawn = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps, rank), work)
+    facts = drawn.facts
+    _report(drawn, json_, show)
     if rank and not json_:
         say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in facts["ranking"]))
     if "posterior" in facts and not json_:
@@ -94,13 +107,15 @@ def upsample(
     device: Device = "cpu",
     json_: Json = False,
     fit: Fit = "strict",
+    show: Show = False,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    _draw(json_, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize")
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize")
 
 
 def _draw(
     json_: bool,
+    show: bool,
     model: str,
     models_dir: Path | None,
     device: str,
@@ -113,11 +128,13 @@ def _draw(
     resize: bool = False,
 ) -> None:
     """Draw into a file, and say so."""
-    from model_core.cli.draw_file import DrawRequest, draw
-
     expect_one_result(out, json_)
-    request = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small, resize)
-    _report(draw(request), json_)
+    with working() as work:
+        from model_core.cli.draw_file import DrawRequest, draw
+
+        request = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small, resize)
+        drawn = draw(request, work)
+    _report(drawn, json_, show)
 
 
 def _seed(seed: int | None) -> int:
@@ -125,10 +142,20 @@ def _seed(seed: int | None) -> int:
     return secrets.randbelow(SEED_LIMIT) if seed is None else seed
 
 
-def _report(facts: dict[str, Any], json_: bool) -> None:
+def _report(drawn: "Drawn", json_: bool, show: bool) -> None:
+    facts = drawn.facts
+    if show:
+        _show(drawn.picture)
     say(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s")
     if json_:
         print_json(facts)
+
+
+def _show(picture: "Image.Image") -> None:
+    from model_core.cli.terminal import show
+
+    if not show(picture, sys.stderr):
+        say("not shown: stderr is no terminal")
 
 
 def _receipt(receipt: dict[str, Any]) -> str:
@@ -163,17 +190,23 @@ def score(
     influence: Annotated[
         bool, typer.Option("--influence", help="With --x and --y: how much each earlier pixel mattered there.")
     ] = False,
+    show: Show = False,
 ) -> None:
     """How likely the model finds a picture: nats, bits per colour variable, and where the bits are."""
-    from model_core.cli.score_file import ScoreRequest, score_file
-
     expect_one_result(map_, json_)
     if (x is None) != (y is None):
         raise typer.BadParameter("--x and --y name a pixel together")
     pixel = None if x is None or y is None else (x, y)
     if influence and pixel is None:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
-    facts = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, fit == "resize", pixel, influence))
+    with working() as work:
+        from model_core.cli.score_file import ScoreRequest, score_file
+
+        work.begin(f"scoring with {model}")
+        resize = fit == "resize"
+        facts, heat = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, resize, pixel, influence))
+    if show:
+        _show(heat)
     say(
         f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{_standing(facts['p_value'])}"
     )

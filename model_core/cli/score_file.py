@@ -35,8 +35,8 @@ class ScoreRequest:
     """And how much each earlier pixel mattered for that."""
 
 
-def score_file(request: ScoreRequest) -> dict[str, Any]:
-    """Score the picture and write its heat map, if asked; returns the numbers.
+def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
+    """Score the picture and write its heat map, if asked; returns the numbers, and the map.
 
     Raises the errors of load_model, and DataError for a picture that cannot be read, has another size, or a heat map
     that cannot be written.
@@ -47,9 +47,10 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
     pixels = read_pixels(request.image, model.config, request.resize)
     values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
+    heat = Image.fromarray(score.heat.repeat(request.scale, axis=0).repeat(request.scale, axis=1))
     if request.map is not None:
-        _write_map(score, request.map, request.scale)
-    return {
+        _write_map(heat, request.map)
+    facts = {
         "model": model.card.name,
         "nats": score.nats,
         "bits_per_dim": score.bits_per_dim,
@@ -61,6 +62,7 @@ def score_file(request: ScoreRequest) -> dict[str, Any]:
         **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
         **({"pixel": _pixel(model, values, request, request.pixel, score)} if request.pixel else {}),
     }
+    return facts, heat
 
 
 def _pixel(
@@ -85,9 +87,8 @@ def _pixel(
     return belief
 
 
-def _write_map(score: PictureScore, path: Path, scale: int) -> None:
-    picture = score.heat.repeat(scale, axis=0).repeat(scale, axis=1)
+def _write_map(heat: Image.Image, path: Path) -> None:
     try:
-        save_picture(Image.fromarray(picture), path)
+        save_picture(heat, path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None

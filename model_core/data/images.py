@@ -100,13 +100,15 @@ def write_grid(
     scale: int = 1,
     text: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write images (N, C, H, W) as one picture, near square, row by row, a grey line between them; where and how as in
-    `save_picture`."""
-    pixels = values_to_pixels(values, config.values)
-    picture = tile(pixels)  # (H', W', C)
+    """Write images (N, C, H, W) as the picture that `grid` makes of them; where and how as in `save_picture`."""
+    save_picture(grid(values, config, scale), path, text)
+
+
+def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1) -> Image.Image:
+    """Images (N, C, H, W) as one picture, near square, row by row, a grey line between; pixels are `scale` wide."""
+    picture = tile(values_to_pixels(values, config.values))  # (H', W', C)
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    save_picture(image, path, text)
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
 def check_place(path: Path) -> None:

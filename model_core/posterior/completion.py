@@ -7,6 +7,7 @@ like any image and handed to `exact_receipt`; another one is an `IslandsRun`.
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -23,10 +24,11 @@ from model_core.posterior.marginals import Marginals, MarginalSum
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import best_member, contrary_member, first_hole, given_behind
 from model_core.posterior.smc import Hole
-from model_core.sampling.offline import sample
+from model_core.sampling.offline import OnRow, sample
 from model_core.sampling.stages import stage_for
 
 Method = Literal["posterior", "clamp"]
+OnShare = Callable[[float], None]
 PARTICLES, MAX_PARTICLES = 32, 256
 SWEEPS, MAX_SWEEPS = 2, 16
 
@@ -138,29 +140,38 @@ def complete(
     method: Method | str = "posterior",
     particles: int = PARTICLES,
     sweeps: int = SWEEPS,
+    on_share: OnShare = lambda share: None,
 ) -> Completion:
     """Draw n images (n, C, H, W) that agree with known (C, H, W) values where keep (H, W) is True.
 
     posterior: from p_k(hole | everything given), of the member k in whose order the fewest given pixels lie behind the
     hole's first. With none behind, each image is one exact draw; else an island of `particles` draws each, and `sweeps`
     conditional sweeps bring it closer (chain.py). clamp: the first member draws each pixel of the hole given what is
-    above and left of it in its order, which is exact only where nothing given lies behind.
+    above and left of it in its order, which is exact only where nothing given lies behind. on_share hears how much of
+    the drawing is done, 0 to 1.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior; ImpossibleError when the model gives what is given no probability.
     """
     _check(model, known, keep, method, particles, sweeps)
+    on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
-        values = sample(model, n, seed, temperature, known, keep)
+        values = sample(model, n, seed, temperature, known, keep, on_row)
         exact = not given_behind(turn(keep, model.members[0].orientation).numpy())
         return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
     planned = plan(model, known.numpy(), keep.numpy(), temperature)
     if planned.exact:
-        values = sample(model, n, seed, temperature, known, keep, member=planned.k)
+        values = sample(model, n, seed, temperature, known, keep, on_row, planned.k)
         return _completion(values, *exact_receipt(planned, values.numpy()))
     run = IslandsRun(planned, seed, particles, sweeps)
-    images = [run.draw(i) for i in range(n)]
+    images = [run.draw(i, lambda done, i=i: on_share((i + done) / n)) for i in range(n)]
     return _completion(torch.from_numpy(np.stack(images)), *run.receipt())
+
+
+def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
+    """For what tells each row as it becomes final."""
+    numbers = count(1)
+    return lambda *_: on_share(next(numbers) / rows)
 
 
 def plan(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> Plan:
@@ -218,11 +229,13 @@ class IslandsRun:
         self._distinct: list[int] = []
         self._nats: list[float] = []
 
-    def draw(self, i: int) -> NDArray[np.int64]:
+    def draw(self, i: int, on_share: OnShare = lambda share: None) -> NDArray[np.int64]:
         """Image i (C, H, W), the right way up, all at once."""
-        *_, image = self.steps(i)
-        assert isinstance(image, np.ndarray)
-        return image
+        for step in self.steps(i):
+            if isinstance(step, np.ndarray):
+                return step
+            on_share(step)
+        raise AssertionError("the last step is the image")
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""

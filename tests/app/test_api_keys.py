@@ -4,6 +4,7 @@ import json
 
 import httpx
 import pytest
+import structlog
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
@@ -34,6 +35,35 @@ def test_answer_is_401_when_there_is_no_valid_key(redis_url: str, worker: HandWo
             assert answer.headers["www-authenticate"] == "Bearer"
         for path in ("/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "counts_as"),
+    [
+        (("127.0.0.1", "::1"), "203.0.113.9", "203.0.113.9"),
+        (("127.0.0.1",), "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (("127.0.0.0/8", "203.0.113.0/24"), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (("*",), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        ((), "203.0.113.9", "127.0.0.1"),
+        (("10.0.0.0/8",), "203.0.113.9", "127.0.0.1"),
+    ],
+)
+def test_client_is_whom_a_trusted_proxy_speaks_for(
+    redis_url: str, worker: HandWorker, proxies: tuple[str, ...], forwarded: str, counts_as: str
+) -> None:
+    """Only what a proxy of ours says counts; a client cannot give itself another address."""
+    given = settings(redis_url, api_keys=(), proxies=proxies)
+    with serving(given) as (url, _), structlog.testing.capture_logs() as lines:
+        httpx.get(f"{url}/models", headers={"X-Forwarded-For": forwarded}).raise_for_status()
+    assert [line["client"] for line in lines if line["event"] == "request"] == [f"ip:{counts_as}"]
+
+
+@pytest.mark.parametrize("proxies", ["proxy.example", "10.0.0.1/8", "*,10.0.0.1", "127.0.0.1;::1"])
+def test_proxies_are_refused_when_they_are_no_addresses(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+    """A name or a misspelt network would trust nobody, and say nothing."""
+    monkeypatch.setenv("PIXELRNN_PROXIES", proxies)
+    with pytest.raises(ValidationError, match="expected"):
+        Settings()
 
 
 def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:

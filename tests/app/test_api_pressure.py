@@ -13,6 +13,7 @@ from app.settings import Settings
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
+from tests.app.test_api_observed import metric
 from worker.contract import keys
 
 SAMPLE = {"model": "grey"}
@@ -112,6 +113,17 @@ def test_answer_is_503_when_redis_is_nearly_full(redis_url: str, worker: HandWor
             refused(client.post("/sample", json=SAMPLE), 503, "store-full")
     finally:
         worker.redis.config_set("maxmemory", 0)
+
+
+def test_memory_is_guarded_when_redis_has_no_limit(redis_url: str, worker: HandWorker) -> None:
+    """By what its machine has: a server that the kernel kills for memory serves nobody."""
+    assert worker.redis.info("memory")["maxmemory"] == 0
+    with server(redis_url, redis_share=1e-9) as client:
+        refused(client.post("/sample", json=SAMPLE), 503, "store-full")
+    with server(redis_url) as client:
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+        told = metric(client, "pixelrnn_redis_limit_bytes")
+    assert told == worker.redis.info("memory")["total_system_memory"]
 
 
 def test_nothing_is_left_when_a_job_is_refused(redis_url: str, worker: HandWorker) -> None:

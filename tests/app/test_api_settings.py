@@ -1,14 +1,17 @@
 """What an operator sets, and the schema file that is kept in step."""
 
+import socket
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
+from redis.exceptions import AuthenticationError
 
 import app.settings
 import worker.settings
 from app import openapi_file
+from pixelrnn.embedded import EmbeddedRedis, connect
 
 
 @pytest.mark.parametrize("settings", [app.settings.Settings, worker.settings.Settings])
@@ -36,6 +39,42 @@ def test_settings_are_refused_when_the_redis_url_is_none(
     monkeypatch.setenv("REDIS_URL", url)
     with pytest.raises(ValidationError, match="redis://HOST:PORT/DB"):
         settings()
+
+
+@pytest.mark.parametrize("settings", [app.settings.Settings, worker.settings.Settings])
+@pytest.mark.parametrize("tail", ["q/4+Zk=@h:6379/0", "a#b@h", "123/4@h:6379/0", "1?x@h", "a[b@h:1/0"])
+def test_password_that_breaks_an_address_is_pointed_elsewhere(settings: type[BaseSettings], tail: str) -> None:
+    """redis-py would take part of it for a host, a port or a database; the sentence does not repeat it."""
+    with pytest.raises(ValidationError, match="PIXELRNN_REDIS_PASSWORD") as refused:
+        settings(redis_url=f"redis://:{tail}")
+    assert tail not in refused.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize("settings", [app.settings.Settings, worker.settings.Settings])
+@pytest.mark.parametrize("password", ["q/4+Zk=", ":@/#?%41[]", " ü\"'$\\", "a" * 200])
+@pytest.mark.parametrize("with_port", [False, True], ids=["unix", "tcp"])
+def test_password_of_its_own_setting_may_be_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: type[BaseSettings], password: str, with_port: bool
+) -> None:
+    """A real server with that password lets us in; an address that holds one keeps its own."""
+    monkeypatch.setenv("PIXELRNN_REDIS_PASSWORD", password)
+    with EmbeddedRedis(tmp_path) as server:
+        url = server.url
+        with connect(url) as client:
+            if with_port:
+                with socket.create_server(("127.0.0.1", 0)) as probe:
+                    port = probe.getsockname()[1]
+                client.config_set("port", port)
+                url = f"redis://127.0.0.1:{port}/0"
+            client.config_set("requirepass", password)
+        monkeypatch.setenv("PIXELRNN_REDIS_URL", url)
+        told = settings().redis_url  # pyright: ignore[reportAttributeAccessIssue]
+        with connect(told) as client:
+            assert client.ping()
+        with connect(url) as client, pytest.raises(AuthenticationError):
+            client.ping()
+    kept = settings(redis_url="redis://user:own@h/0").redis_url  # pyright: ignore[reportAttributeAccessIssue]
+    assert kept == "redis://user:own@h/0"
 
 
 def test_schema_file_is_current_when_checked() -> None:

@@ -24,7 +24,7 @@ VERBS = (
     "data",
     "bench",
 )
-VERBS += ("sample", "complete", "upsample", "score", "encode", "decode", "verify")
+VERBS += ("remote", "sample", "complete", "upsample", "score", "encode", "decode", "verify")
 
 
 def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -77,6 +77,23 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
     (line,) = result.stderr.splitlines()
     assert f"cannot listen on 127.0.0.1:{port}" in line
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "complaint"), [("tpu", "'tpu' is no device: expected cpu, cuda or cuda:1"), ("cuda:99", "no cuda:99")]
+)
+def test_up_is_refused_when_there_is_no_such_device(
+    tmp_path: Path, models_dir: Path, device: str, complaint: str
+) -> None:
+    """One line, without a second try."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    result = pixelrnn(
+        "up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir, "--device", device
+    )
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert complaint in line
 
 
 @pytest.mark.parametrize("arguments", [("models",), ("--version",)])

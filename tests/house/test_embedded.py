@@ -11,6 +11,7 @@ import pytest
 from pixelrnn.embedded import EmbeddedRedis, connect
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
+from pixelrnn.memory import server_limit
 from tests.house.processes import eventually, is_alive
 
 OWNER = """
@@ -30,6 +31,13 @@ def test_settings_are_durable_and_local(tmp_path: Path) -> None:
         expected = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "port": "0"}
         assert {name: client.config_get(name)[name] for name in expected} == expected  # pyright: ignore
         assert server.socket.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("given", "limit"), [(None, server_limit()), (64 << 20, 64 << 20)])
+def test_it_has_a_limit_to_its_memory(tmp_path: Path, given: int | None, limit: int) -> None:
+    """By default, too: the API refuses jobs before a server is full, and can only tell where it knows when that is."""
+    with EmbeddedRedis(tmp_path, given) as server, connect(server.url) as client:
+        assert client.info("memory")["maxmemory"] == limit  # pyright: ignore
 
 
 def test_acknowledged_write_survives_when_the_server_is_killed(tmp_path: Path) -> None:

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, generate_latest
 
 import app.settings
 import worker.settings
-from app.metrics import Metrics
-from app.services.fleet import Fleet
-from app.store import Load, ServerState
 from docs.make_settings import PAGE, with_table
-from worker.metrics import UsageCollector
-from worker.orders.usage import Usage
+from tests.house.kustomize import built, containers, named
+from tests.house.told_metrics import metric_names, names_in
 
 ROOT = Path(__file__).parents[2]
-OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD"}
+OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD", "PIXELRNN_REDIS_MEMORY_MIB"}
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 
 
@@ -41,17 +37,18 @@ def test_manifests_are_yaml(path: Path) -> None:
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
+def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
+    """And it is reached before the container's own, which would end it."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    command = compose["services"]["valkey"]["command"]
+    assert command[command.index("--maxmemory") + 1] == "${PIXELRNN_REDIS_MEMORY_MIB:-1024}mb"
+    (container,) = containers(named(built(ROOT / "deploy" / "k8s" / "base"), "StatefulSet")["valkey"])
+    limit = container["args"][container["args"].index("--maxmemory") + 1]
+    assert (limit, container["resources"]["limits"]["memory"]) == ("1536mb", "2Gi")
+
+
 def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     """Every pixelrnn_* name is one that the API or a worker tells."""
-    registry = CollectorRegistry()
-    registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
-    nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
-    none = {name: {} for name in ("depths", "drawn", "busy", "took")}
-    load = Load(**nothing, **none, waiting_since=None, totals={"sample:succeeded": 1})
-    fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))
-    told = (Metrics().text(fleet) + generate_latest(registry)).decode()
-    known = set(re.findall(r"^# TYPE (\S+) ", told, re.MULTILINE))
-    known |= {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}
     dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "pixelrnn.json"
-    asked = {name for path in (dashboard, PAGE) for name in re.findall(r"\bpixelrnn_[a-z_]+", path.read_text())}
-    assert asked <= known, asked - known
+    asked = names_in(dashboard.read_text(encoding="utf-8")) | names_in(PAGE.read_text(encoding="utf-8"))
+    assert asked <= metric_names(), asked - metric_names()

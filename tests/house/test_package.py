@@ -219,6 +219,7 @@ def test_users_own_modules_are_theirs(installation: Installation) -> None:
         (("complete", MODEL, DIGIT, MASK), "worker"),
         (("verify", DIGIT), "worker"),
         (("bench", "sampling", "--preset", MODEL), "worker"),
+        (("remote", "models"), "client"),
     ],
 )
 def test_missing_extra_is_named(bare: Installation, arguments: tuple[str | Path, ...], extra: str) -> None:

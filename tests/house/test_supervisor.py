@@ -60,6 +60,38 @@ def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:
     assert len(said) == DEATHS_LIMIT - 1
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("there is no cuda:7", "there is no cuda:7"),
+        ('{"reason": "there is no cuda:7", "event": "cannot_start"}', "there is no cuda:7"),
+        ('{"event": "x"}', '{"event": "x"}'),
+    ],
+)
+def test_child_that_cannot_do_what_it_was_told_ends_it_at_once(tmp_path: Path, words: str, reason: str) -> None:
+    """Exit code 2 is a person's mistake: said once, in the child's words, and nothing is started again."""
+    said: list[str] = []
+    supervisor = Supervisor(said.append)
+    supervisor.start(child(tmp_path, f"print({words!r}); raise SystemExit(2)"))
+    with pytest.raises(StartError) as refused:
+        supervisor.run()
+    assert str(refused.value) == f"the stand-in cannot start: {reason}"
+    assert said == []
+
+
+def test_child_that_has_run_before_is_started_again_whatever_it_exits_with(tmp_path: Path) -> None:
+    """What was right once may be so again in a moment: a service is not ended for it."""
+    said: list[str] = []
+    code = (
+        f"import pathlib; p = pathlib.Path({str(tmp_path / 'times')!r}); p.open('a').write('x'); n = len(p.read_text())"
+    )
+    supervisor = Supervisor(said.append)
+    supervisor.start(child(tmp_path, f"{code}; raise SystemExit(1 if n == 1 else 2)"))
+    with pytest.raises(StartError, match="died 5 times"):
+        supervisor.run()
+    assert len(said) == DEATHS_LIMIT - 1
+
+
 def test_stubborn_child_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:
     """SIGTERM is a question; after the grace comes SIGKILL."""
     stubborn = child(tmp_path, STUBBORN)

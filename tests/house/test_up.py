@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pixelrnn.embedded import EmbeddedRedis
+from pixelrnn.embedded import EmbeddedRedis, connect
 from pixelrnn.errors import StartError
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
@@ -137,6 +137,22 @@ def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, mod
         other.terminate()
         other.wait(STOP_LIMIT_S)
         running.output()
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["embedded", "own"])
+def test_password_of_any_characters_opens_the_server(tmp_path: Path, models_dir: Path, own: bool) -> None:
+    """One's own server, whose password is a setting; the embedded one has none, and is not asked with it."""
+    password = "q/4+Zk=:@#?%41"
+    settings = {"PIXELRNN_REDIS_PASSWORD": password}
+    with EmbeddedRedis(tmp_path / "own") as server:
+        if own:
+            settings["REDIS_URL"] = server.url
+            with connect(server.url) as client:
+                client.config_set("requirepass", password)
+        running = Up(tmp_path / "data", models_dir, **settings)
+        running.wait_until_ready()
+        assert draw(running, seed=3)["status"] == "succeeded"
+        assert password not in running.output()
 
 
 @pytest.mark.parametrize(

@@ -278,6 +278,20 @@ def test_a_hole_at_an_edge_is_one_exact_draw_of_the_member_that_comes_to_it_last
             assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
 
 
+@pytest.mark.parametrize(("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 2)])
+@pytest.mark.parametrize("keep", [CENTRE, mask("######### ######### ######### ######### ......... .........")])
+def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: str, sweeps: int) -> None:
+    """Never less than before, and all of it at the end: of exact draws, and of particles."""
+    model = awake("mnist-pixelcnn", height=6, width=9)
+    told: list[float] = []
+    known = torch.zeros(1, 6, 9, dtype=torch.int64)
+    complete(model, known, torch.from_numpy(keep), 3, 1, 1.0, method, 4, sweeps, told.append)
+    assert told == sorted(told)
+    assert len(set(told)) >= 6
+    assert 0 < told[0] < 0.5
+    assert told[-1] == 1
+
+
 def test_the_member_is_the_one_with_fewest_given_pixels_behind() -> None:
     """Of equals the first."""
     keep = mask("###. #..# #### ####")

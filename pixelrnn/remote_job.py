@@ -1,0 +1,119 @@
+"""What the verbs of `pixelrnn remote` share: a client of the service, a job followed to its end, its picture kept."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_core.cli.options import print_json, say
+from model_core.cli.progress import OnShare, Work
+from model_core.errors import PixelRNNError
+from pixelrnn.extras import expect
+
+if TYPE_CHECKING:
+    from pixelrnn.client import Client, Job
+
+TRIES = 4
+STDOUT = Path("-")
+FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+
+
+class RemoteError(PixelRNNError):
+    """The service refused or did not answer, a job of it did not succeed, or a file cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the service is, and who asks."""
+
+    url: str
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What becomes of a job's picture."""
+
+    out: Path
+    scale: int
+    show: bool
+
+    def check(self) -> None:
+        """RemoteError where it could not be written, MissingExtraError where not shown: before anything is drawn."""
+        if self.show:
+            expect("worker")
+        if self.out == STDOUT:
+            if sys.stdout.isatty():
+                raise RemoteError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
+        elif self.out.suffix.lower() not in FORMATS:
+            raise RemoteError(f"cannot write {self.out}: expected a name that ends in {', '.join(FORMATS)}, or -")
+
+
+@contextmanager
+def calling(place: Place) -> Iterator["Client"]:
+    """A client; whatever goes wrong with it or with files is a RemoteError."""
+    from httpx import InvalidURL
+
+    from pixelrnn.client import Client, ServiceError, UnreachableError
+
+    try:
+        if not place.url.startswith(("http://", "https://")):
+            raise InvalidURL(place.url)
+        with Client(place.url, place.key, TRIES) as client:
+            yield client
+    except UnreachableError:
+        raise RemoteError(f"no service answers at {place.url}: start one (pixelrnn up), or give --url") from None
+    except ServiceError as error:
+        raise RemoteError(str(error)) from None
+    except InvalidURL:
+        raise RemoteError(f"{place.url!r} is no address of a service: expected http://HOST:PORT") from None
+    except OSError as error:
+        raise RemoteError(f"{error.filename or 'a file'}: {error.strerror}") from None
+
+
+def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
+    """The job's document after its success; meanwhile it is shown how many of its rows are drawn."""
+    on_share: OnShare = work.begin(f"{job.state['model']}: waiting")
+    for i, _ in enumerate(job.rows(), 1):
+        if i == 1:
+            on_share = work.begin(f"{job.state['model']}: drawing")
+        on_share(i / max(job.state["rows_total"], 1))
+    return dict(job.wait())
+
+
+def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> None:
+    """Write the job's picture in the format that its name ends in, and show it. which: the query of the picture."""
+    from pixelrnn.client.calls import get
+
+    file_format = FORMATS[".png" if kept.out == STDOUT else kept.out.suffix.lower()]
+    call = get(f"/jobs/{job_id}/image", scale=kept.scale, format=file_format, **which)
+    data = client.send(call).content
+    if kept.out == STDOUT:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        kept.out.parent.mkdir(parents=True, exist_ok=True)
+        kept.out.write_bytes(data)
+    if kept.show:
+        show_picture(data)
+
+
+def show_picture(data: bytes) -> None:
+    """In the terminal, or say why not."""
+    from PIL import Image
+
+    from model_core.cli.terminal import show
+
+    with Image.open(io.BytesIO(data)) as picture:
+        if not show(picture.convert("RGB"), sys.stderr):
+            say("not shown: stderr is no terminal")
+
+
+def report(state: dict[str, Any], out: Path, json_: bool) -> None:
+    """What a job has drawn, in a sentence or as its document."""
+    say(f"wrote {out}: {state['n']} from seed {state['seed']}, job {state['id']}")
+    if json_:
+        print_json(state)

@@ -1,0 +1,176 @@
+"""`pixelrnn remote`: the verbs against a running service do what those without one do."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from app.api_keys import digest_of, parse_keys
+from app.settings import Settings
+from model_core import load_model, log_likelihood
+from tests.app.live import serving
+from tests.house.pseudo_terminal import in_terminal
+
+LIMIT_S = 170
+"""On a busy machine that compiles for the first time."""
+
+
+def command(*words: object) -> Sequence[str]:
+    return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
+
+
+def pixelrnn(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*words), env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def remote(service: str, *words: object) -> str:
+    """The last line of what `pixelrnn remote ... --url SERVICE` says on stdout."""
+    return (pixelrnn("remote", *words, PIXELRNN_URL=service, COLUMNS="40").stdout.splitlines() or [""])[-1]
+
+
+def pixels(path: Path) -> bytes:
+    with Image.open(path) as picture:
+        return picture.convert("RGB").tobytes()
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A picture of the tiny model's size, of which the lower half is transparent."""
+    picture = Image.new("LA", (5, 6), (255, 255))
+    picture.paste((0, 0), (0, 3, 5, 6))
+    picture.save(tmp_path / "given.png")
+    return tmp_path / "given.png"
+
+
+@pytest.mark.parametrize("verb", ["sample", "complete"])
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_pictures_are_those_that_are_drawn_here(
+    service: str, all_models_dir: Path, tmp_path: Path, given: Path, verb: str, suffix: str
+) -> None:
+    """Pixel for pixel, in the format that the name ends in, and as large."""
+    words = [verb, "tiny-cnn", *([given] if verb == "complete" else []), "--n", 3, "--seed", 5, "--scale", 2, "--out"]
+    job = json.loads(remote(service, *words, tmp_path / f"there.{suffix}", "--json"))
+    pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
+    assert (job["kind"], job["status"], job["n"], job["seed"]) == (verb, "succeeded", 3, 5)
+    line = bytes([96]), bytes([128])  # between images: of the service, and of the command
+    assert pixels(tmp_path / f"there.{suffix}").replace(*line) == pixels(tmp_path / "here.png")
+    with Image.open(tmp_path / f"there.{suffix}") as picture:
+        assert picture.format == suffix.upper()
+
+
+def test_options_of_a_completion_reach_the_service(service: str, tmp_path: Path, given: Path) -> None:
+    """The method and the ranking; and a picture of another size is refused in the service's words, or stretched."""
+    words = ["complete", "tiny-cnn", given, "--method", "clamp", "--n", 2, "--rank", "--out", tmp_path / "c.png"]
+    job = json.loads(remote(service, *words, "--json"))
+    assert job["method"] == "clamp"
+    nats = [each["nats"] for each in job["result"]["ranking"]]
+    assert nats == sorted(nats)
+    assert len(nats) == 2
+    Image.new("LA", (10, 12), (0, 0)).save(given)
+    refused = subprocess.run(
+        command("remote", *words, "--url", service), capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("pixelrnn: 422: ")
+    remote(service, *words, "--fit", "resize")
+
+
+def test_score_is_the_one_of_here(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+    """In nats, by the same model."""
+    Image.new("L", (5, 6), 255).save(tmp_path / "white.png")
+    there = json.loads(remote(service, "score", "tiny-cnn", tmp_path / "white.png", "--json"))
+    here = log_likelihood(load_model("tiny-cnn", models_dir=all_models_dir), torch.ones(1, 1, 6, 5, dtype=torch.int64))
+    assert there["nats"] == pytest.approx(-float(here), rel=1e-5)
+
+
+def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> None:
+    """By an id that no terminal is too narrow for; what is deleted is gone."""
+    job = json.loads(remote(service, "sample", "tiny-cnn", "--out", tmp_path / "a.png", "--scale", 3, "--json"))["id"]
+    listed = pixelrnn("remote", "jobs", "--status", "succeeded", PIXELRNN_URL=service, COLUMNS="30").stdout
+    assert any(line.split()[:4] == [job, "sample", "tiny-cnn", "1"] for line in listed.splitlines())
+    assert json.loads(remote(service, "jobs", "--limit", 1, "--json"))["jobs"][0]["id"] == job
+    assert json.loads(remote(service, "job", job, "--wait", "--json"))["status"] == "succeeded"
+    remote(service, "image", job, "--scale", 3, "--out", tmp_path / "b.png")
+    assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
+    assert json.loads(remote(service, "cancel", job, "--json"))["status"] == "succeeded"
+    remote(service, "delete", job)
+    gone = subprocess.run(
+        command("remote", "job", job, "--url", service), capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert gone.returncode == 2
+    assert gone.stderr.startswith("pixelrnn: 410: ")
+
+
+def test_models_are_those_of_the_service(service: str) -> None:
+    """By name, with what they can do."""
+    listed = pixelrnn("remote", "models", "--url", service).stdout
+    assert {"tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"} <= {line.split()[0] for line in listed.splitlines()}
+    assert "upsample" in next(line for line in listed.splitlines() if line.startswith("tiny-scales"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them")
+def test_person_at_a_terminal_sees_rows_come_and_the_picture(service: str, tmp_path: Path) -> None:
+    """As without a server."""
+    words = command("remote", "sample", "tiny-cnn", "--n", 8, "--show", "--out", tmp_path / "a.png", "--url", service)
+    code, told = in_terminal(words, os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"})
+    assert code == 0, told
+    assert told.index("tiny-cnn: drawing") < told.index("▀") < told.index("wrote ")
+
+
+def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
+    """PIXELRNN_KEY, so that it need not stand on a command line."""
+    keys = parse_keys(f"alice:{digest_of('alice-key')}")
+    with serving(Settings(redis_url=redis_url, port=0, api_keys=keys)) as (url, _):
+        assert pixelrnn("remote", "jobs", "--json", PIXELRNN_URL=url, PIXELRNN_KEY="alice-key").stdout
+        refused = subprocess.run(
+            command("remote", "jobs", "--url", url), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("pixelrnn: 401: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            ["models", "--url", "http://127.0.0.1:9"],
+            "no service answers at http://127.0.0.1:9: start one (pixelrnn up)",
+        ),
+        (
+            ["models", "--url", "localhost:8000"],
+            "'localhost:8000' is no address of a service: expected http://HOST:PORT",
+        ),
+        (["sample", "m", "--out", "a.gif"], "cannot write a.gif: expected a name that ends in .png"),
+        (["sample", "m", "--out", "-", "--json"], "--json and a picture cannot both go to stdout"),
+        (["complete", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
+        (["jobs", "--status", "done"], "--status"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], complaint: str) -> None:
+    """As everywhere in the command."""
+    result = subprocess.run(command("remote", *words), capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert complaint in line
+
+
+def test_picture_goes_to_stdout_when_its_name_is_a_dash(service: str) -> None:
+    """For a pipe."""
+    done = subprocess.run(
+        command("remote", "sample", "tiny-cnn", "--out", "-", "--url", service),
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert done.stdout.startswith(b"\x89PNG")

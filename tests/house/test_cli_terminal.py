@@ -1,0 +1,54 @@
+"""At a terminal the verbs that draw say how far they are, and show what they drew; elsewhere they do neither."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.house.pseudo_terminal import in_terminal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them")
+
+TERMINAL = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A picture of the tiny model's size, of which the lower half is transparent."""
+    picture = Image.new("LA", (5, 6), (255, 255))
+    picture.paste((0, 0), (0, 3, 5, 6))
+    picture.save(tmp_path / "given.png")
+    return tmp_path / "given.png"
+
+
+@pytest.mark.parametrize(
+    ("verb", "doing"), [("sample", "drawing"), ("complete", "completing"), ("score", "scoring with tiny-cnn")]
+)
+def test_person_sees_what_is_done_and_what_came_of_it(
+    models_dir: Path, tmp_path: Path, given: Path, verb: str, doing: str
+) -> None:
+    """The bar is gone in the end; the picture stays, and so does the sentence."""
+    words = [verb, "tiny-cnn", *([given] if verb != "sample" else []), "--models-dir", models_dir, "--show"]
+    out = ["--map" if verb == "score" else "--out", tmp_path / "out.png"]
+    code, told = in_terminal(command(*words, *out), TERMINAL)
+    assert code == 0, told
+    assert doing in told
+    assert "▀" in told
+    assert told.index(doing) < told.index("▀") < told.rindex("nats" if verb == "score" else "wrote")
+
+
+def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
+    """In a log there is one line, and one that says why there is no picture."""
+    words = command("sample", "tiny-cnn", "--models-dir", models_dir, "--out", tmp_path / "out.png", "--show")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=170, check=True)
+    shown, wrote = done.stderr.splitlines()
+    assert shown == "not shown: stderr is no terminal"
+    assert wrote.startswith("wrote ")
+    assert done.stdout == ""

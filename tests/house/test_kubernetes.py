@@ -1,0 +1,147 @@
+"""deploy/k8s: a base, overlays and an example, each of which is whole and holds to what docs/operate.md says."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.house.kustomize import Manifest, built, containers, documents, named
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "deploy" / "k8s"
+OVERLAYS = sorted(path.parent for path in K8S.glob("overlays/*/kustomization.yaml"))
+WHOLE = [K8S / "base", *OVERLAYS, K8S / "example"]
+whole = pytest.mark.parametrize("directory", WHOLE, ids=lambda path: path.name)
+
+
+def test_there_is_an_overlay_for_each_component() -> None:
+    """What can be had alone can be had together, and the other way round."""
+    assert [path.name for path in OVERLAYS] == ["gpu", "ingress", "keda", "monitoring"]
+    assert sorted(path.name for path in (K8S / "components").iterdir()) == [path.name for path in OVERLAYS]
+
+
+@pytest.mark.parametrize("path", sorted(K8S.rglob("*.yaml")), ids=lambda path: str(path.relative_to(K8S)))
+def test_every_file_is_named_by_the_kustomization_beside_it(path: Path) -> None:
+    """A file that nobody names would be applied by nobody."""
+    (told,) = documents(path.with_name("kustomization.yaml"))
+    files = [*told.get("resources", []), *(patch["path"] for patch in told.get("patches", []))]
+    assert path.name in [*files, "kustomization.yaml"]
+
+
+@whole
+def test_manifests_are_whole(directory: Path) -> None:
+    """Each thing once, in one namespace; what a Service, an Ingress, a scaler, a monitor or a policy names is there."""
+    manifests = built(directory)
+    names = [(each["kind"], each["metadata"]["name"]) for each in manifests]
+    assert len(names) == len(set(names))
+    assert {each["metadata"].get("namespace") for each in manifests if each["kind"] != "Namespace"} == {"pixelrnn"}
+    labels = {label for each in manifests for label in _pod_labels(each).items()}
+    for kind in ("Service", "PodMonitor", "PodDisruptionBudget", "NetworkPolicy"):
+        for manifest in named(manifests, kind).values():
+            assert _selected(manifest) <= labels
+    services = named(manifests, "Service")
+    for ingress in named(manifests, "Ingress").values():
+        backends = [path["backend"]["service"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
+        assert all(_has_port(services[backend["name"]], backend["port"]["name"]) for backend in backends)
+    for monitor in named(manifests, "PodMonitor").values():
+        scraped = next(each for each in manifests if _selected(monitor) <= set(_pod_labels(each).items()))
+        ports = {port["name"] for container in containers(scraped) for port in container["ports"]}
+        assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= ports
+
+
+@whole
+def test_images_are_of_this_version(directory: Path) -> None:
+    """Never `latest`: what runs is what was written down."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    images = [container["image"] for manifest in built(directory) for container in containers(manifest)]
+    assert len(images) == 3
+    assert all(image.endswith(f":{version}") for image in images), images
+
+
+@whole
+def test_two_never_fight_over_a_number_of_pods(directory: Path) -> None:
+    """What a scaler counts says no number of its own: each `apply` would set it back."""
+    manifests = built(directory)
+    scaled = {
+        each["spec"]["scaleTargetRef"]["name"]
+        for kind in ("ScaledObject", "HorizontalPodAutoscaler")
+        for each in named(manifests, kind).values()
+    }
+    assert scaled == ({"worker"} if directory.name in ("keda", "example") else set())
+    deployments = named(manifests, "Deployment")
+    assert all("replicas" not in deployments[name]["spec"] for name in scaled)
+
+
+@pytest.mark.parametrize("name", ["overlays/gpu", "example"])
+def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
+    """One GPU a pod, no worker of another kind on the same queue, and none that waits for a GPU to spare."""
+    manifests = built(K8S / name)
+    workers = [each for each in manifests if _pod_labels(each).get("app") == "worker"]
+    (worker,) = workers
+    (container,) = containers(worker)
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert {"name": "PIXELRNN_DEVICE", "value": "cuda:0"} in container["env"]
+    assert "pixelrnn-worker-gpu:" in container["image"]
+    assert worker["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_the_queue_answers_only_those_who_need_it() -> None:
+    """API, workers, and KEDA where it counts."""
+    assert set(named(built(K8S / "base"), "NetworkPolicy")) == {"valkey"}
+    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {"valkey", "valkey-from-keda"}
+
+
+def test_keda_counts_the_queue_that_workers_take_from() -> None:
+    """RQ's list of that name."""
+    from worker.contract import keys
+
+    (trigger,) = named(built(K8S / "overlays" / "keda"), "ScaledObject")["worker"]["spec"]["triggers"]
+    assert trigger["metadata"]["listName"] == f"rq:queue:{keys.QUEUE}"
+
+
+@whole
+def test_kustomize_builds_the_same(directory: Path) -> None:
+    """The tool that `kubectl apply -k` has in it."""
+    tool = shutil.which("kustomize")
+    if tool is None:
+        pytest.skip("kustomize is not installed (Debian: apt-get install kustomize)")
+    done = subprocess.run([tool, "build", directory], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    theirs = list(yaml.safe_load_all(done.stdout))
+    assert _sorted(theirs) == _sorted(built(directory))
+
+
+def test_every_command_of_the_page_names_a_kustomization() -> None:
+    """`kubectl apply -k PATH` in docs and manifests."""
+    texts = [ROOT / "docs" / "operate.md", *K8S.rglob("*.yaml")]
+    paths = {path for text in texts for path in re.findall(r"kubectl apply -k (deploy\S*\w)", text.read_text())}
+    assert {f"deploy/k8s/overlays/{path.name}" for path in OVERLAYS} <= paths
+    assert all((ROOT / path / "kustomization.yaml").is_file() for path in paths)
+
+
+def _pod_labels(manifest: Manifest) -> dict[str, str]:
+    return manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
+
+
+def _selected(manifest: Manifest) -> set[tuple[str, str]]:
+    spec = manifest["spec"]
+    selector = spec.get("podSelector", spec.get("selector"))
+    return set(selector.get("matchLabels", selector).items())
+
+
+def _has_port(service: Manifest, name: str) -> bool:
+    return any(port.get("name") == name for port in service["spec"]["ports"])
+
+
+def _sorted(thing: Any) -> Any:
+    """In an order that both share."""
+    if isinstance(thing, dict):
+        return {key: _sorted(thing[key]) for key in sorted(thing)}
+    if isinstance(thing, list):
+        return sorted((_sorted(each) for each in thing), key=repr)
+    return thing
