@@ -17,7 +17,7 @@ from tests.app.test_api_errors import is_problem
 
 SAMPLE = {"model": "grey", "seed": 3}
 PATHS = [path for path, calls in create_app(Settings()).openapi()["paths"].items() if "get" in calls]
-OF_EACH_ANSWER = {"date", "x-request-id"}
+OF_EACH_ANSWER = {"date", "server-timing", "x-request-id"}
 
 
 def drawn(client: httpx.Client, worker: HandWorker) -> str:
