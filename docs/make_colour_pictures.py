@@ -1,9 +1,9 @@
-"""Make pictures of what the colour models draw: samples of each, and small images upsampled several times.
+"""Make the picture of small images that a Multi-Scale model upsamples, several times each.
 
     python docs/make_colour_pictures.py DIRECTORY_OF_CIFAR10
 
-docs/img/samples-NAME.png: 48 samples of each colour model in models/. docs/img/upsampling.png, of the first Multi-Scale
-model there: in each row a small test image (every pixel enlarged), the image that it was taken from, and 6 draws.
+docs/img/upsampling.png, of the first Multi-Scale model in models/: in each row a small test image (every pixel
+enlarged), the image that it was taken from, and 6 draws.
 """
 
 from pathlib import Path
@@ -14,12 +14,11 @@ import torch
 import typer
 from make_pictures import Picture, save, side_by_side
 
-from model_core import Model, load_model, model_names, sample, upsample
+from model_core import Model, load_model, model_names, upsample
 from model_core.data.datasets import read_dataset
 from model_core.data.pixels import values_to_pixels
 from model_core.layers.conditioning import subsample
 
-ROWS, COLUMNS = 4, 12
 SMALL_IMAGES, DRAWS = 5, 6
 SEED, SCALE = 2016, 2
 
@@ -28,28 +27,18 @@ def main(
     cifar10: Annotated[Path, typer.Argument(help="CIFAR-10, in either of its official layouts.")],
     models_dir: Annotated[Path, typer.Option(help="Where the models are.")] = Path("models"),
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="Of the samples; the upsamplings take the ones after it.")] = SEED,
+    seed: Annotated[int, typer.Option(help="The upsamplings take those after it.")] = SEED,
     scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
 ) -> None:
-    """Draw all pictures; takes about as long as 50 images of each model do."""
+    """Draw it; takes about as long as 30 images do."""
     models = [load_model(name, models_dir=models_dir) for name in model_names(models_dir)]
-    coloured = [model for model in models if model.config.channels == 3]
-    scales = [model for model in coloured if model.config.multi_scale]
-    for model in coloured:
-        draw(model, cifar10, out, upsamples=model in scales[:1], seed=seed, scale=scale)
+    for model in [model for model in models if model.config.channels == 3 and model.config.multi_scale][:1]:
+        draw(model, cifar10, out, seed, scale)
 
 
-def draw(model: Model, cifar10: Path, out: Path, upsamples: bool, seed: int = SEED, scale: int = SCALE) -> None:
-    """samples-NAME.png of one model, and, if this one upsamples there, upsampling.png."""
-    save(samples(model, seed), out / f"samples-{model.card.name}.png", scale)
-    if upsamples:
-        save(upsamplings(model, read_dataset(cifar10, "test", model.config), seed), out / "upsampling.png", scale)
-
-
-def samples(model: Model, seed: int) -> Picture:
-    """ROWS x COLUMNS samples: (H', W', 3) bytes."""
-    drawn = _pictures(sample(model, ROWS * COLUMNS, seed=seed), model)
-    return side_by_side([drawn[COLUMNS * row :][:COLUMNS] for row in range(ROWS)])
+def draw(model: Model, cifar10: Path, out: Path, seed: int = SEED, scale: int = SCALE) -> None:
+    """upsampling.png."""
+    save(upsamplings(model, read_dataset(cifar10, "test", model.config), seed), out / "upsampling.png", scale)
 
 
 def upsamplings(model: Model, images: np.ndarray, seed: int) -> Picture:

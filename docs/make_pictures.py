@@ -2,7 +2,7 @@
 
     python docs/make_pictures.py models/mnist-diagonal-bilstm DIRECTORY_OF_MNIST
 
-docs/img/samples.png: 64 samples. docs/img/completions.png: 8 test digits (left) and 8 completions of the lower half of
+docs/img/completions.png: 8 test digits (left) and 8 completions of the lower half of
 each; the pixels that the model was given are blue, those that it drew are white. docs/img/digit.png and
 docs/img/lower-half.png: the first of these digits and the mask, as input for the README's commands.
 """
@@ -32,11 +32,11 @@ def main(
     model: Annotated[str, typer.Argument(help="A model's name or directory.")],
     mnist: Annotated[Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")],
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="Of the samples; the completions take the ones after it.")] = SEED,
+    seed: Annotated[int, typer.Option(help="The completions take those after it.")] = SEED,
     first: Annotated[int, typer.Option(help="The first of the eight digits; the others follow evenly spaced.")] = 0,
     scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
 ) -> None:
-    """Draw both pictures; takes about as long as 128 images do."""
+    """Draw them all; takes about as long as 64 images do."""
     from model_core import load_model
     from model_core.data.datasets import read_dataset
 
@@ -49,7 +49,6 @@ def draw(model: "Model", images: Picture, out: Path, seed: int = SEED, first: in
     digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
     save_inputs(_pixels(digits[0], model), out)
-    save(samples(model, seed), out / "samples.png", scale)
     save(completions(model, digits, seed), out / "completions.png", scale)
 
 
@@ -59,14 +58,6 @@ def save_inputs(digit: Picture, out: Path) -> None:
     mask[len(mask) // 2 :] = 255
     save(digit[0], out / "digit.png")
     save(mask, out / "lower-half.png")
-
-
-def samples(model: "Model", seed: int) -> Picture:
-    """64 samples, 8 x 8: (H', W', 3) bytes."""
-    from model_core import sample
-
-    drawn = _pixels(sample(model, n=64, seed=seed), model)
-    return side_by_side([[tint(drawn[8 * row + column]) for column in range(8)] for row in range(8)])
 
 
 def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> Picture:

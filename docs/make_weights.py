@@ -9,9 +9,9 @@ mixture that was put together from others. One after another, each line saying w
 - models/NAME, unless the network is not causal, and in its card its score on all test images, and quantiles of those of
   all validation images;
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
-- pictures: the page's, the model's samples in docs/img/ if it is a colour model, and those of the README that it draws
-  (whose digits are of MNIST thresholded, not of the fixed binarization: --digits says where that is);
-- docs/results.md, and the README's table of models.
+- pictures: the page's, the model's samples in docs/img/, and those of the README that it draws (whose digits are of
+  MNIST thresholded, not of the fixed binarization: --digits says where that is);
+- docs/results.md, docs/models.md, and the README's table of models.
 
 What remains to be done by hand: a line in CHANGELOG.md, because seeds give other images now, and the pictures of the
 page itself (docs/make_screenshots.py needs a browser).
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated
 
 import make_colour_pictures
+import make_models
 import make_page_pictures
 import make_pictures
 import typer
@@ -94,12 +95,13 @@ def pin(model: Model, path: Path) -> Path:
 
 
 def draw_pictures(model: Model, data: Path, root: Path) -> None:
-    """Every picture that shows the model, as the three makers of pictures draw it."""
+    """Every picture that shows the model, as the makers of pictures draw it."""
     name, images = model.card.name, root / "docs" / "img"
     page = make_page_pictures.samples(root / "models" / name)
     make_page_pictures.save(page, root / make_page_pictures.OUT / f"model-{name}.webp")
-    if model.config.channels == 3:
-        make_colour_pictures.draw(model, data, images, upsamples=_is_first_of_scales(model, root))
+    make_models.draw(model, make_models.picture_of(name, root))
+    if _is_first_of_scales(model, root):
+        make_colour_pictures.draw(model, data, images)
     if name == README_MODEL:
         make_pictures.draw(model, read_dataset(data, "test", model.config), images)
 
@@ -111,10 +113,11 @@ def _is_first_of_scales(model: Model, root: Path) -> bool:
 
 
 def renew_pages(root: Path) -> None:
-    """docs/results.md and the README's table, from the cards of all models."""
+    """docs/results.md, docs/models.md and the README's table, from the cards of all models."""
     models = root / "models"
     write_report(models, root / "docs" / "results.md")
     typer.echo(root / "docs" / "results.md")
+    make_models.renew(root)
     renew_readme(root / "README.md", [Card.read(models / name / CARD) for name in model_names(models)])
     typer.echo(root / "README.md")
 

@@ -34,7 +34,7 @@ def models_table(cards: Sequence[Card]) -> list[str]:
         table = _table_of(card)
         unit = table.unit if table else "nats" if card.config.values == 2 else "bits_per_dim"
         measured = f"{score_of(card, unit)} {UNITS[unit]}"
-        cells = (f"`{card.name}`", describe_model(card), _data(card), measured, _paper(card, table))
+        cells = (f"`{card.name}`", describe_model(card), data_name(card), measured, _paper(card, table))
         rows.append((TABLES.index(table) if table else len(TABLES), card.scores[unit], f"| {' | '.join(cells)} |"))
     return [line for _, _, line in sorted(rows)]
 
@@ -44,7 +44,8 @@ def _table_of(card: Card) -> PaperTable | None:
     return next((table for table in TABLES if "test" in table.splits and card.data.startswith(table.data)), None)
 
 
-def _data(card: Card) -> str:
+def data_name(card: Card) -> str:
+    """What the model was trained on, without splits and sizes: `binarized MNIST`."""
     return card.data.partition(" (")[0].partition(",")[0]
 
 

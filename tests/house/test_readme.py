@@ -29,7 +29,8 @@ def fenced(language: str, page: str = README) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("completion", "codec", "data", "verification")]
+PROSE = ("codec", "completion", "data", "models", "verification")
+PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in PROSE]
 COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
 START = "make run"
 IN_CONTAINERS = "docker compose"

@@ -1,10 +1,14 @@
 """`make weights`: one command ships the weights of a run, and everything that shows them is renewed; in a tiny form."""
 
+import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,6 +23,13 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def make_models(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The maker of docs/models.md, imported as its neighbours import it."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("make_models")
 
 
 @pytest.fixture
@@ -38,9 +49,9 @@ def ship(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_new_model_and_then_better_weights_for_it_are_shipped(
-    checkout: Path, recipe: Recipe, recipe_file: Path, stripes: Path, tmp_path: Path
+    checkout: Path, recipe: Recipe, recipe_file: Path, stripes: Path, tmp_path: Path, make_models: ModuleType
 ) -> None:
-    """The name is new, then one that is there: card, score, pin, picture, page and README each time."""
+    """The name is new, then one that is there: card, score, pin, pictures, pages and README each time."""
     longer = Recipe.load(recipe_file, ["training.epochs=4"])
     shown = []
     for i, each in enumerate((recipe, longer)):
@@ -53,6 +64,8 @@ def test_a_new_model_and_then_better_weights_for_it_are_shipped(
         (row,) = [line for line in (checkout / "README.md").read_text().splitlines() if line.startswith("| `")][:1]
         assert row == models_table([card])[0]
         assert (checkout / "docs/results.md").read_text() == render([card])
+        assert (checkout / "docs/models.md").read_text() == make_models.render([card], {})
+        assert make_models.drawn_by(make_models.picture_of("tiny", checkout)) == card.sha256
         assert (checkout / "app/playground/img/model-tiny.webp").is_file()
         pins = json.loads((checkout / "tests/model_core/promised_bytes.json").read_text())
         assert list(pins) == ["tiny"]
@@ -100,9 +113,39 @@ def test_the_paper_stands_beside_a_mixture_as_what_one_network_reached() -> None
     assert models_table([other, mixture]) == [f"{mixed} 79.20 with 7 layers, h = 16 |", own]
 
 
-def test_the_pages_are_those_of_the_shipped_cards() -> None:
-    """docs/results.md and the README's table say what the cards say: `make weights` was not forgotten."""
+def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> None:
+    """Speed only where a network of its very sizes was timed, and not of a mixture; what it enlarges, if it does."""
+    scores = {"split": "test", "nats": 78.5, "bits_per_dim": 0.1, "images": 5}
+    card = Card("m", preset("mnist-row-lstm"), 12_345, "binarized MNIST (its splits)", scores=scores)
+    speeds = {"A processor": {"mnist-row-lstm/16/1": {"images_per_s": 1234.5}}}
+    page = make_models.render([card], speeds)
+    for words in (
+        "## m\n",
+        "](img/samples-m.png)",
+        "draws 28 x 28 pixels in black and white, as in: binarized MNIST\n",
+        "78.50 nats, 0.100 bits/dim on 5 test images\n",
+        "12,345 parameters\n",
+        "1,234 images/s (A processor) ",
+        "pixelrnn sample m ",
+    ):
+        assert words in page
+    narrow = replace(card, config=card.config.with_overrides(hidden=3))
+    two = (CardMember("none", "a.safetensors"), CardMember("transpose", "b.safetensors"))
+    unscored = Card("s", preset("cifar10-multi-scale"), 2)
+    for other in (narrow, replace(card, members=two), unscored):
+        assert "images/s" not in make_models.render([other], speeds)
+    assert "enlarges pictures of 8 x 8\n" in make_models.render([unscored], {})
+
+
+def test_the_pages_are_those_of_the_shipped_cards(make_models: ModuleType) -> None:
+    """docs/results.md, docs/models.md, its pictures and the README's table are of the models that are there: `make
+    weights` was not forgotten."""
     directory, names = models_in(ROOT / "models")
     cards = [Card.read(directory / name / CARD) for name in names]
     assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(cards)
     assert "\n".join(models_table(cards)) in (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert page == make_models.render(cards, make_models.read_speeds(ROOT))
+    assert [path for path in re.findall(r"\]\(([^)#]+)", page) if not (ROOT / "docs" / path).exists()] == []
+    for card in cards:
+        assert make_models.drawn_by(make_models.picture_of(card.name, ROOT)) == card.sha256, card.name

@@ -1,0 +1,142 @@
+"""Make docs/models.md, a section for each model in models/, and the picture of its samples that stands there.
+
+    python docs/make_models.py
+
+The words are those of the cards, and of benchmarks/sampling.json, where a network of these sizes was timed.
+docs/img/samples-NAME.png: samples of the model, and in the file the digest of the weights that drew them. Only pictures
+of other weights than the card's are drawn again.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from make_pictures import Picture, side_by_side
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from model_core import Model, load_model, model_names, sample
+from model_core.card import Card
+from model_core.config import PRESETS
+from model_core.data.pixels import values_to_pixels
+from model_core.models_directory import CARD
+from model_core.results.readme import data_name
+from model_core.results.report import describe_model, score_of
+
+SEED = 2016
+WEIGHTS = "Weights"
+"""What the digest is called in a picture's file."""
+Speeds = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""benchmarks/sampling.json: processor, then preset/images/threads, then what was measured."""
+TIMED = "16/1"
+"""Images at once and threads, of the speed that the page tells."""
+
+HEAD = f"""# The models
+
+What is in models/, each with samples, seed {SEED}, of which none was left out. The score is the negative log-likelihood
+of a test image: lower is better, and [results.md](results.md) sets it beside the paper's. Each command draws 16 of your
+own: without a server, after `. .venv/bin/activate`, or from the one that `make run` starts. What else the models do has
+its place in [api.md](api.md), by task.
+
+`make weights` writes this page from the cards when it ships weights; `python docs/make_models.py` does so by itself.
+"""
+
+
+def main() -> None:
+    """The page, and the pictures of those models whose weights are others now."""
+    renew(Path())
+    for name in model_names(Path("models")):
+        picture = picture_of(name, Path())
+        if drawn_by(picture) != Card.read(Path("models") / name / CARD).sha256:
+            draw(load_model(name, models_dir=Path("models")), picture)
+
+
+def renew(root: Path) -> None:
+    """docs/models.md of a checkout, from its cards and its figures."""
+    cards = [Card.read(root / "models" / name / CARD) for name in model_names(root / "models")]
+    page = root / "docs" / "models.md"
+    page.write_text(render(cards, read_speeds(root)), encoding="utf-8")
+    typer.echo(page)
+
+
+def read_speeds(root: Path) -> Speeds:
+    """What `benchmarks/sampling.py` measured, or nothing."""
+    figures = root / "benchmarks" / "sampling.json"
+    return json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
+
+
+def render(cards: Sequence[Card], speeds: Speeds) -> str:
+    """The page, as Markdown."""
+    return "\n".join([HEAD, *(_section(card, speeds) for card in cards)])
+
+
+def _section(card: Card, speeds: Speeds) -> str:
+    facts = "".join(f"- {line}\n" for line in _facts(card, speeds))
+    return f"""## {card.name}
+
+![Samples of {card.name}](img/samples-{card.name}.png)
+
+{facts}
+```sh
+pixelrnn sample {card.name} --n 16 --out {card.name}.png
+curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
+    -H 'Content-Type: application/json' -d '{{"model": "{card.name}", "n": 16}}' -o {card.name}.png
+```
+"""
+
+
+def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
+    config = card.config
+    colours = "colour" if config.channels == 3 else "black and white" if config.values == 2 else "grey"
+    yield f"draws {config.height} x {config.width} pixels in {colours}, as in: {data_name(card)}"
+    small = f"; enlarges pictures of {config.small.height} x {config.small.width}" if config.multi_scale else ""
+    yield f"network: {describe_model(card)}{small}"
+    if card.scores:
+        scores = f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
+        yield f"score: {scores} on {card.scores['images']:,} {card.scores['split']} images"
+    yield f"size: {card.parameters:,} parameters"
+    if speed := "; ".join(_speeds(card, speeds)):
+        yield f"speed, 16 images at once on one thread: {speed} ([performance.md](performance.md#drawing))"
+    yield f"how it was made: [results.md](results.md#{card.name.replace('.', '')})"
+
+
+def _speeds(card: Card, speeds: Speeds) -> Iterator[str]:
+    """For each processor on which a network of these very sizes was timed; mixtures were not."""
+    names = [name for name, config in PRESETS.items() if config == card.config and len(card.members) <= 1]
+    for processor, figures in speeds.items():
+        for name in names:
+            if timed := figures.get(f"{name}/{TIMED}"):
+                yield f"{timed['images_per_s']:,.0f} images/s ({processor})"
+
+
+def picture_of(name: str, root: Path) -> Path:
+    return root / "docs" / "img" / f"samples-{name}.png"
+
+
+def drawn_by(picture: Path) -> str | None:
+    """The digest of the weights that drew it; None where there is no such picture."""
+    if not picture.exists():
+        return None
+    with Image.open(picture) as opened:
+        return opened.info.get(WEIGHTS)
+
+
+def draw(model: Model, picture: Path) -> None:
+    """Samples in rows and columns, into a file that says whose they are."""
+    rows, columns, scale = (4, 12, 2) if model.config.channels == 3 else (8, 8, 3)
+    drawn = values_to_pixels(sample(model, rows * columns, seed=SEED).cpu().numpy(), model.config.values)
+    tiles: list[Picture] = list(drawn.transpose(0, 2, 3, 1))  # (H, W, C)
+    table = side_by_side([tiles[columns * row :][:columns] for row in range(rows)])
+    enlarged = table.repeat(scale, axis=0).repeat(scale, axis=1)
+    info = PngInfo()
+    info.add_text(WEIGHTS, model.card.sha256)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.squeeze(enlarged)).save(picture, optimize=True, pnginfo=info)
+    typer.echo(picture)
+
+
+if __name__ == "__main__":
+    typer.run(main)
