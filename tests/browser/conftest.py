@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tests.browser.site import Site, chromium_path
+from tests.data.serving import serving
 from tests.house.running import Up
 
 STEP_DELAY_S = "0.01"
 """Between two steps of the engine: slow enough that a page can be looked at while it fills."""
+EXAMPLE_PAGE = Path(__file__).parents[2] / "examples" / "page"
 
 
 @pytest.fixture(scope="package")
@@ -29,9 +31,19 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="package")
-def service(browser: Any, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def example_page() -> Iterator[str]:
+    """Where examples/page is: another origin, whose pages the service lets in."""
+    with serving(EXAMPLE_PAGE) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def service(
+    browser: Any, example_page: str, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
     """All processes; asked for after the browser, so that nothing is started where there is none."""
-    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_STEP_DELAY_S=STEP_DELAY_S)
+    settings = {"PIXELRNN_STEP_DELAY_S": STEP_DELAY_S, "PIXELRNN_ORIGINS": example_page}
+    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, **settings)
     running.wait_until_ready()
     yield running
     running.output()

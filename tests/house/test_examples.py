@@ -1,6 +1,7 @@
 """Each folder of examples/, at a tiny size: the data from nothing, the recipe, the served model, the script."""
 
 import importlib.util
+import re
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -63,6 +64,15 @@ def run(name: str, monkeypatch: pytest.MonkeyPatch, tiny: Path, out: Path, *argu
     monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tiny / "models"))
     monkeypatch.setattr("sys.argv", [name, *arguments, "--out", str(out)])
     script(name).main()
+
+
+def test_the_index_leads_to_every_example() -> None:
+    """examples/README.md has a line for each folder, and all its links lead somewhere."""
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)", index)
+    assert [link for link in links if not (EXAMPLES / link).exists()] == []
+    rows = set(re.findall(r"^\| \[(\w+)\]", index, flags=re.MULTILINE))
+    assert rows == {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
 
 
 def test_characters(
