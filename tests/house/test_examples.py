@@ -1,7 +1,11 @@
 """Each folder of examples/, at a tiny size: the data from nothing, the recipe, the served model, the script."""
 
 import importlib.util
+import json
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -10,11 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from model_core import save_model, untrained
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from tests.house.running import Up
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOK = EXAMPLES / "notebook" / "first-steps.ipynb"
 
 
 def script(name: str) -> ModuleType:
@@ -39,7 +45,7 @@ def trained(example: str, data: Path, models: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the data of each example, and models/ with its model."""
+    """A directory with the data of the examples that train, and models/ with the models of all."""
     root = tmp_path_factory.mktemp("examples")
     counts = script("characters/glyphs").write(root / "characters.npz", ImageFont.load_default(16), 0x21, 0x17E)
     assert sum(counts.values()) == 0x17E - 0x21 + 1
@@ -47,6 +53,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plans = script("maps/floor_plans").different_plans(28, seed=1)
     np.savez(root / "plans.npz", train=plans[:20], valid=plans[20:24], test=plans[24:])
     trained("maps", root / "plans.npz", root / "models")
+    narrow = untrained("mnist-diagonal-bilstm", layers=1, hidden=4, head=4)
+    save_model(narrow, root / "models" / "mnist-diagonal-bilstm")  # which the notebook names
     return root
 
 
@@ -86,6 +94,34 @@ def test_characters(
     for name in ("drawn", "completed", "surprising"):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert len(np.unique(np.asarray(picture))) >= 2
+
+
+def test_the_notebook_runs_from_top_to_bottom(tiny: Path, url: str, tmp_path: Path) -> None:
+    """Cells in order; the service draws what the notebook drew, and finds it as likely."""
+    notebook = tmp_path / "notebook.ipynb"
+    notebook.write_text(NOTEBOOK.read_text(encoding="utf-8").replace("http://127.0.0.1:8000", url), encoding="utf-8")
+    command = [sys.executable, Path(__file__).with_name("run_notebook.py"), notebook]
+    settings = {"PIXELRNN_MODELS_DIR": str(tiny / "models"), "PYTHONPATH": str(EXAMPLES.parent)}
+    ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    shown = {cell["id"]: cell["shown"] for cell in map(json.loads, ended.stdout.splitlines())}
+    assert shown["again"] == "True"
+    assert shown["service"] == f"(True, {8 * 28})"
+    assert shown["draw"] == shown["complete"] == "896 x 112, 2 colours"
+    assert shown["receipt"].startswith("(False, ")
+    nats = float(re.search(r"([\d.]+) nats", shown["surprise"])[1])  # pyright: ignore[reportOptionalSubscript]
+    assert float(shown["service-score"].split()[0]) == pytest.approx(nats, abs=0.06)
+    for picture in ("uncertain", "surprise", "service-score"):
+        assert int(shown[picture].split()[-2]) > 2, picture
+
+
+def test_the_notebook_is_kept_without_what_it_shows() -> None:
+    """Outputs would say what other weights drew; every cell has a name, as readers of the format want."""
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
 
 
 def test_a_real_character_is_found() -> None:
