@@ -120,6 +120,11 @@ export interface components {
        * @enum {string}
        */
       priority?: "interactive" | "bulk";
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string;
     };
     /**
      * EncodeForm
@@ -136,6 +141,11 @@ export interface components {
        * @description A name of `GET /models`.
        */
       model: string;
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string;
     };
     /**
      * EncodeResult
@@ -543,6 +553,18 @@ export interface components {
       image: string;
     };
     /**
+     * LinksRequest
+     * @description Signed addresses of a job.
+     */
+    LinksRequest: {
+      /**
+       * Expires In
+       * @description For how many seconds they work; at most a week.
+       * @default 3600
+       */
+      expires_in?: number;
+    };
+    /**
      * Method
      * @description How a hole is filled.
      * @enum {string}
@@ -836,6 +858,11 @@ export interface components {
        * @description `interactive`: before those that wait, and first for free slots; `bulk`: after the others. Without it, a job of few images is interactive once a worker has it.
        */
       priority?: ("interactive" | "bulk") | null;
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string | null;
     };
     /**
      * ScoreForm
@@ -876,6 +903,11 @@ export interface components {
        * @default false
        */
       influence?: boolean;
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string;
     };
     /**
      * ScoreMap
@@ -989,6 +1021,33 @@ export interface components {
       map: string;
     };
     /**
+     * SignedLinks
+     * @description Addresses that work without a key, for GET and HEAD.
+     */
+    SignedLinks: {
+      /**
+       * Expires At
+       * Format: date-time
+       * @description Until when.
+       */
+      expires_at: string;
+      /**
+       * Events
+       * @description The event stream of the job. One that is open then goes on to its end.
+       */
+      events: string;
+      /**
+       * Image
+       * @description Its first picture; whatever else `GET /jobs/{id}/image` takes may be added, such as `&grid=1`.
+       */
+      image: string;
+      /**
+       * Images
+       * @description Each of its pictures, in order.
+       */
+      images: string[];
+    };
+    /**
      * Stage
      * @description Which image of a Multi-Scale model a row is of; other models have the final one only.
      * @enum {string}
@@ -1041,6 +1100,11 @@ export interface components {
        * @enum {string}
        */
       priority?: "interactive" | "bulk";
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string;
     };
     /**
      * VerifyForm
@@ -1053,6 +1117,11 @@ export interface components {
        * @description A sample as `GET /jobs/{id}/image` or `pixelrnn sample` wrote it: a PNG that says how it was drawn.
        */
       image: string;
+      /**
+       * Webhook
+       * @description An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as `GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day.
+       */
+      webhook?: string;
     };
     /**
      * VerifyResult
@@ -1484,6 +1553,7 @@ export type JobResult = components["schemas"]["JobResult"];
 export type JobStatus = components["schemas"]["JobStatus"];
 export type Limits = components["schemas"]["Limits"];
 export type Links = components["schemas"]["Links"];
+export type LinksRequest = components["schemas"]["LinksRequest"];
 export type Method = components["schemas"]["Method"];
 export type Model = components["schemas"]["Model"];
 export type ModelList = components["schemas"]["ModelList"];
@@ -1497,6 +1567,7 @@ export type SampleRequest = components["schemas"]["SampleRequest"];
 export type ScoreForm = components["schemas"]["ScoreForm"];
 export type ScoreMap = components["schemas"]["ScoreMap"];
 export type ScoreResult = components["schemas"]["ScoreResult"];
+export type SignedLinks = components["schemas"]["SignedLinks"];
 export type Stage = components["schemas"]["Stage"];
 export type UpsampleForm = components["schemas"]["UpsampleForm"];
 export type VerifyForm = components["schemas"]["VerifyForm"];
