@@ -11,7 +11,10 @@ from model_core.cli.options import (
     Count,
     Fit,
     Json,
+    Mask,
     Out,
+    Picture,
+    Rank,
     Scale,
     Seed,
     Show,
@@ -19,6 +22,7 @@ from model_core.cli.options import (
     expect_one_result,
     print_json,
     say,
+    say_ranking,
 )
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
@@ -77,11 +81,8 @@ def remote_sample(
 @remote.command("complete")
 def remote_complete(
     model: Model,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")],
-    mask: Annotated[
-        Path | None,
-        typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),
-    ] = None,
+    image: Picture,
+    mask: Mask = None,
     n: Count = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,
@@ -96,7 +97,7 @@ def remote_complete(
     particles: Annotated[int | None, typer.Option(help="Draws behind each image, of a posterior.")] = None,
     sweeps: Annotated[int | None, typer.Option(help="Further sweeps of it.")] = None,
     fit: Fit = "strict",
-    rank: Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")] = False,
+    rank: Rank = False,
     show: Show = False,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
@@ -108,8 +109,7 @@ def remote_complete(
         lambda client: client.complete(model, image, mask, n, seed, method, particles, sweeps, **how),
     )
     if rank and not json_:
-        ranking = state["result"]["ranking"]
-        say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking))
+        say_ranking(state["result"]["ranking"])
 
 
 @remote.command("score")

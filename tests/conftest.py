@@ -85,3 +85,14 @@ def all_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(models_dir, directory)
     save_tiny_scales(directory)
     return directory
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A picture of `tiny-cnn`'s size, of which the lower half is transparent."""
+    from PIL import Image
+
+    picture = Image.new("LA", (5, 6), (255, 255))
+    picture.paste((0, 0), (0, 3, 5, 6))
+    picture.save(tmp_path / "given.png")
+    return tmp_path / "given.png"

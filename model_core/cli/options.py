@@ -1,6 +1,7 @@
 """What the verbs share: options that mean the same everywhere, and the two ways to speak."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,12 @@ Fit = Annotated[
     Literal["strict", "resize"],
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
+Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")]
+Mask = Annotated[
+    Path | None,
+    typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),
+]
+Rank = Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
 Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
@@ -44,6 +51,11 @@ DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder o
 def say(sentence: str) -> None:
     """One line of talk, on stderr."""
     typer.echo(sentence, err=True)
+
+
+def say_ranking(ranking: Sequence[Mapping[str, Any]]) -> None:
+    """The completions' numbers and nats, those first that come first."""
+    say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking))
 
 
 def expect_one_result(out: Path | None, json_: bool) -> None:

@@ -13,9 +13,12 @@ from model_core.cli.options import (
     Device,
     Fit,
     Json,
+    Mask,
     ModelName,
     ModelsDir,
     Out,
+    Picture,
+    Rank,
     Scale,
     Seed,
     Show,
@@ -23,6 +26,7 @@ from model_core.cli.options import (
     expect_one_result,
     print_json,
     say,
+    say_ranking,
 )
 from model_core.cli.progress import working
 
@@ -56,11 +60,8 @@ def sample(
 
 def complete(
     model: ModelName,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")],
-    mask: Annotated[
-        Path | None,
-        typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),
-    ] = None,
+    image: Picture,
+    mask: Mask = None,
     n: Count = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,
@@ -76,7 +77,7 @@ def complete(
     particles: Annotated[int, typer.Option(help="Draws behind each image, where no single draw is exact.")] = 32,
     sweeps: Annotated[int, typer.Option(help="Further sweeps that bring each image closer to an exact draw.")] = 2,
     fit: Fit = "strict",
-    rank: Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")] = False,
+    rank: Rank = False,
     show: Show = False,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
@@ -90,7 +91,7 @@ def complete(
     facts = drawn.facts
     _report(drawn, json_, show)
     if rank and not json_:
-        say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in facts["ranking"]))
+        say_ranking(facts["ranking"])
     if "posterior" in facts and not json_:
         say(_receipt(facts["posterior"]))
 

@@ -43,15 +43,6 @@ def pixels(path: Path) -> bytes:
         return picture.convert("RGB").tobytes()
 
 
-@pytest.fixture
-def given(tmp_path: Path) -> Path:
-    """A picture of the tiny model's size, of which the lower half is transparent."""
-    picture = Image.new("LA", (5, 6), (255, 255))
-    picture.paste((0, 0), (0, 3, 5, 6))
-    picture.save(tmp_path / "given.png")
-    return tmp_path / "given.png"
-
-
 @pytest.mark.parametrize("verb", ["sample", "complete"])
 @pytest.mark.parametrize("suffix", ["png", "webp"])
 def test_pictures_are_those_that_are_drawn_here(

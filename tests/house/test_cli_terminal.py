@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.house.pseudo_terminal import in_terminal
 
@@ -17,15 +16,6 @@ TERMINAL = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
 
 def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> Path:
-    """A picture of the tiny model's size, of which the lower half is transparent."""
-    picture = Image.new("LA", (5, 6), (255, 255))
-    picture.paste((0, 0), (0, 3, 5, 6))
-    picture.save(tmp_path / "given.png")
-    return tmp_path / "given.png"
 
 
 @pytest.mark.parametrize(
