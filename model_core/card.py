@@ -33,6 +33,7 @@ class _Sitting(_Section):
     command: str = ""
     images: int
     hours: float
+    drawn_anew: bool = False
 
 
 class _Training(_Section):
@@ -144,6 +145,12 @@ class Card:
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
         _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
         return self
+
+    @property
+    def drawn_anew(self) -> bool:
+        """Whether some of its weights were trained on images drawn anew from their grey originals."""
+        sittings = [sitting for part in (self, *self.members) for sitting in part.training.get("history", ())]
+        return any(sitting.get("drawn_anew") for sitting in sittings)
 
     def write(self, path: Path) -> None:
         """Write card.json."""

@@ -34,7 +34,8 @@ def models_table(cards: Sequence[Card]) -> list[str]:
         table = _table_of(card)
         unit = table.unit if table else "nats" if card.config.values == 2 else "bits_per_dim"
         measured = f"{score_of(card, unit)} {UNITS[unit]}"
-        cells = (f"`{card.name}`", describe_model(card), data_name(card), measured, _paper(card, table))
+        data = f"{data_name(card)}, drawn anew" if card.drawn_anew else data_name(card)
+        cells = (f"`{card.name}`", describe_model(card), data, measured, _paper(card, table))
         rows.append((TABLES.index(table) if table else len(TABLES), card.scores[unit], f"| {' | '.join(cells)} |"))
     return [line for _, _, line in sorted(rows)]
 

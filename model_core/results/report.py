@@ -11,6 +11,8 @@ from model_core.models_directory import CARD, models_in
 from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
 
 _NOTHING = "–"
+DRAWN_ANEW = "†"
+"""Marks a score of weights that were trained on more than the data set's one draw of each image."""
 UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
 _SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
 _HEAD = f"""# Results
@@ -18,7 +20,9 @@ _HEAD = f"""# Results
 The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its
 networks what ours reached. Lower is better. Nats are the negative log-likelihood of an image; bits/dim are nats /
 (ln 2 · colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean
-over images.
+over images. {DRAWN_ANEW} stands beside weights that were trained, at least at the end, on images drawn anew from their
+grey originals whenever they were seen (`data.originals`, [data.md](data.md)): the distribution is the same, but a
+network cannot learn the noise of one draw by heart, as it can with the files that the paper used.
 
 `pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. Of several
 models that match a line, the one with the best validation score stands there: test images choose nothing.
@@ -117,7 +121,8 @@ def _ours(card: Card | None, table: PaperTable) -> str:
     """Two cells: the score, and the model's name."""
     if card is None:
         return f"{_NOTHING} | {_NOTHING}"
-    return f"{score_of(card, table.unit)} | [{card.name}](#{card.name.replace('.', '')})"
+    mark = DRAWN_ANEW if card.drawn_anew else ""
+    return f"{score_of(card, table.unit)}{mark} | [{card.name}](#{card.name.replace('.', '')})"
 
 
 def score_of(card: Card, unit: str) -> str:
@@ -155,11 +160,13 @@ def _history(training: dict[str, Any]) -> Iterator[str]:
     sittings = training.get("history", [training])
     if len(sittings) == 1:
         command = sittings[0].get("command")
-        yield f"train with `{command}`" if command else "training command not recorded"
+        drawn = ", on images drawn anew" if sittings[0].get("drawn_anew") else ""
+        yield f"train with `{command}`{drawn}" if command else "training command not recorded"
         return
     for number, sitting in enumerate(sittings, 1):
         command = f"`{sitting['command']}`" if sitting["command"] else "command not recorded"
-        yield f"sitting {number}: {command}; {sitting['images']:,} images, {sitting['hours']:.2f} hours"
+        drawn = ", drawn anew" if sitting.get("drawn_anew") else ""
+        yield f"sitting {number}: {command}; {sitting['images']:,} images{drawn}, {sitting['hours']:.2f} hours"
 
 
 def _validated(training: dict[str, Any]) -> Iterator[str]:

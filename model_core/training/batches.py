@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.data.splits import Values
+from model_core.data.originals import draw_pixels
+from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError
 from model_core.orientation import Orientation, turn
 
@@ -14,18 +15,21 @@ from model_core.orientation import Orientation, turn
 class Batches:
     """Shuffled batches of one training split, turned; each process takes its share of every batch.
 
+    Images are values, or, if `drawn`, greys of which every batch draws its binary images anew.
+
     The rest of an epoch that does not fill a batch is left out; another shuffle brings it in the next epoch. While one
     batch is trained on, a thread reads the next, so that images on a slow disk cost no time.
     """
 
     def __init__(
         self,
-        values: Values,
+        values: Values | Pixels,
         batch: int,
         seed: int,
         rank: int = 0,
         processes: int = 1,
         orientation: Orientation = "none",
+        drawn: bool = False,
     ) -> None:
         if batch % processes:
             raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
@@ -35,6 +39,8 @@ class Batches:
         self._batch = batch
         self._seed = seed
         self._orientation: Orientation = orientation
+        self._drawn = drawn
+        self._rank = rank
         self._share = slice(rank * batch // processes, (rank + 1) * batch // processes)
         self._epoch = -1
         self._order = np.empty(0, np.int64)
@@ -64,4 +70,7 @@ class Batches:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._values))
         chosen = self._order[position * self._batch : (position + 1) * self._batch][self._share]
         np.take(self._values, chosen, axis=0, out=self._bytes, mode="clip")  # the only mode that does not buffer
-        return self._tensors[iteration % 2].copy_(turn(torch.from_numpy(self._bytes), self._orientation))
+        images = self._bytes
+        if self._drawn:
+            images = draw_pixels(images, np.random.default_rng([self._seed, iteration, self._rank]))
+        return self._tensors[iteration % 2].copy_(turn(torch.from_numpy(images), self._orientation))

@@ -105,5 +105,5 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
     state = TrainState.from_dict(facts["state"])
-    state.end_sitting(facts["command"], facts["hardware"], facts["per_epoch"])
+    state.end_sitting(facts)
     return state

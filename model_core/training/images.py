@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from model_core.data.datasets import Dataset, open_dataset, read_dataset
 from model_core.data.download import download
 from model_core.data.options import ReadOptions
-from model_core.data.splits import Values, spread
+from model_core.data.originals import originals_of
+from model_core.data.splits import Pixels, Values, spread
 from model_core.errors import ConfigError
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.training.recipe import Recipe
@@ -37,10 +40,23 @@ class RunImages:
         dataset: Dataset = open_dataset(self._data.path, self._options)
         return f"{self._data.title}: {dataset.description}" if self._data.title else dataset.description
 
-    def train(self) -> Values:
-        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned when it is read. DataError when they cannot be
-        read or are not the network's."""
-        return spread(read_dataset(self._data.path, "train", self._config, self._options), self._data.train_images)
+    @property
+    def drawn(self) -> bool:
+        """Whether the training images are greys, of which every batch draws binary images anew."""
+        return self._data.originals is not None
+
+    def train(self) -> Values | Pixels:
+        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned, or drawn of them, when it is read. DataError
+        when they cannot be read or are not the network's."""
+        values = spread(read_dataset(self._data.path, "train", self._config, self._options), self._data.train_images)
+        return values if self._data.originals is None else self._originals_of(values, self._data.originals)
+
+    def _originals_of(self, values: Values, path: Path) -> Pixels:
+        if self._config.values != 2:
+            raise ConfigError(f"data.originals: expected a network of 2 values, not {self._config.values}")
+        greys = self._config.with_overrides(values=256)
+        pictures = [read_dataset(path, split, greys, self._options) for split in ("train", "valid")]
+        return originals_of(values, np.concatenate(pictures))
 
     def valid(self) -> Values:
         """uint8 (N, C, H, W), turned as the recipe says; DataError as in train."""

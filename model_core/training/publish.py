@@ -70,7 +70,7 @@ def publish(
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     state, training = TrainState.from_dict(facts["state"]), facts["recipe"]["training"]
-    history = state.history(facts["command"], facts["hardware"], facts["per_epoch"])
+    history = state.history(facts)
     return {
         "images": sum(sitting.images for sitting in history),
         "epochs": round(sum(sitting.epochs for sitting in history), 3),

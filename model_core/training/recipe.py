@@ -53,6 +53,9 @@ class DataSection(_Section):
     """The filter for pictures of another size than the network's."""
     orientation: Orientation = "none"
     """How the images are turned before the network sees them: one of Pillow's transposes."""
+    originals: Path | None = None
+    """Of a binary data set: the grey pictures that its images are draws of. Training then draws each image anew each
+    time it sees it, a pixel white with the probability of its grey."""
     download: bool = False
     """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
 

@@ -106,7 +106,9 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory)
     valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
-    batches = Batches(train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation)
+    batches = Batches(
+        train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation, images.drawn
+    )
     learner = Learner(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
         "network": asdict(config),

@@ -61,5 +61,5 @@ def _whole(card: Card) -> list[dict[str, Any]]:
     """The history of a card that was written before cards had one: all of it as one sitting."""
     if not card.training:
         return []
-    facts = {"command": "", "hardware": "", **card.training}
+    facts = {"command": "", "hardware": "", "drawn_anew": False, **card.training}
     return [{field.name: facts[field.name] for field in fields(Sitting)}]

@@ -35,6 +35,8 @@ class Sitting:
     epochs: float
     hours: float
     """Wall time, validation included."""
+    drawn_anew: bool = False
+    """Whether each image was drawn anew from its grey original whenever it was seen."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,19 @@ class TrainState:
         """As JSON takes it."""
         return asdict(self)
 
-    def history(self, command: str, hardware: str, per_epoch: int) -> list[Sitting]:
-        """Everything that made the weights: the start's sittings, those that ended, and the one by this command."""
-        before = [*(self.start.history if self.start else []), *self.sittings]
-        return [*before, self._sitting(command, hardware, per_epoch)]
+    def history(self, facts: dict[str, Any]) -> list[Sitting]:
+        """Everything that made the weights: the start's sittings, those that ended, and the one of which a checkpoint's
+        facts tell."""
+        return [*(self.start.history if self.start else []), *self.sittings, self._sitting(facts)]
 
-    def end_sitting(self, command: str, hardware: str, per_epoch: int) -> None:
-        """What was done since the last sitting ended was done by this command; another one goes on."""
-        self.sittings.append(self._sitting(command, hardware, per_epoch))
+    def end_sitting(self, facts: dict[str, Any]) -> None:
+        """What was done since the last sitting ended was done as these facts say; another one goes on."""
+        self.sittings.append(self._sitting(facts))
 
-    def _sitting(self, command: str, hardware: str, per_epoch: int) -> Sitting:
+    def _sitting(self, facts: dict[str, Any]) -> Sitting:
+        per_epoch = facts["per_epoch"]
         images = self.images - sum(sitting.images for sitting in self.sittings)
         epochs = self.iteration / per_epoch - sum(sitting.epochs for sitting in self.sittings)
         hours = self.seconds / 3600 - sum(sitting.hours for sitting in self.sittings)
-        return Sitting(command, hardware, images, round(epochs, 3), round(hours, 3))
+        drawn_anew = bool(facts["recipe"]["data"].get("originals"))
+        return Sitting(facts["command"], facts["hardware"], images, round(epochs, 3), round(hours, 3), drawn_anew)

@@ -1,0 +1,53 @@
+"""The grey originals of binary images, so that training can draw the images anew each time it sees them.
+
+Binarized MNIST is one draw of each pixel: white with the probability of its grey in MNIST (Salakhutdinov and Murray,
+2008). A network that sees the same draw in every epoch learns its noise by heart; fresh draws of the same images, from
+the same distribution, have no noise that could be learned. Files do not say which original an image was drawn from, but
+an image of 784 pixels fits its own better than any other by tens of nats.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from model_core.data.splits import Pixels, Values
+from model_core.errors import DataError
+
+_AT_ONCE = 1000
+_IMPOSSIBLE = 1e-4
+"""What a pixel counts for that its original rules out: enough to lose, and the logarithm stays finite."""
+
+
+def originals_of(values: Values, originals: Pixels) -> Pixels:
+    """For each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
+
+    Raises DataError when images have another shape, or some image cannot be a draw of any original: it has a white
+    pixel where that is black, or a black one where it is white.
+    """
+    if values.shape[1:] != originals.shape[1:]:
+        ours, theirs = ("x".join(map(str, images.shape[1:])) for images in (values, originals))
+        raise DataError(f"data.originals has images of {theirs} (colours x height x width), the data of {ours}")
+    found = originals[_most_likely(values.reshape(len(values), -1), originals.reshape(len(originals), -1))]
+    impossible = ((values == 1) & (found == 0)) | ((values == 0) & (found == 255))
+    strangers = int(impossible.any(axis=(1, 2, 3)).sum())
+    if strangers:
+        raise DataError(
+            f"{strangers} of {len(values)} images are no draws of any picture in data.originals: "
+            "expected the grey pictures that the binary ones were made from"
+        )
+    return found
+
+
+def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
+    """One draw of each pixel, 1 with probability grey / 255: bytes of any shape -> 0 and 1 of the same."""
+    return (generator.integers(0, 255, greys.shape, np.uint8) < greys).view(np.uint8)
+
+
+def _most_likely(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
+    """The index of the original under which ln p of an image is largest: (N, D) of 0 and 1, (M, D) bytes -> (N)."""
+    white = np.clip(originals / np.float32(255), _IMPOSSIBLE, 1 - _IMPOSSIBLE).astype(np.float32)
+    all_black = np.log1p(-white).sum(axis=1)
+    odds = np.ascontiguousarray((np.log(white) - np.log1p(-white)).T)
+    parts = range(0, len(values), _AT_ONCE)
+    return np.concatenate(
+        [(values[i : i + _AT_ONCE].astype(np.float32) @ odds + all_black).argmax(axis=1) for i in parts]
+    )
