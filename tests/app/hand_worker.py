@@ -62,7 +62,7 @@ class HandWorker:
     def rows(self, spec: JobSpec, *rows: tuple[int, int], stage: Stage = Stage.FINAL) -> bytes:
         """Append the rows (sample, y); returns what the script says."""
         last = int(self.redis.hget(keys.job(spec.id), "last_seq"))
-        data = [row_entry(s, y, row_bytes(spec, s, y, stage), stage) for s, y in rows]
+        data = [row_entry(s, y, row_bytes(spec, s, y, stage), stage is Stage.SMALL) for s, y in rows]
         return self._run(scripts.APPEND, spec.id, self.token, keys.ACTIVE_TTL_S, last + 1, *data)
 
     def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:

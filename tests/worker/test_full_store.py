@@ -13,7 +13,7 @@ from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.store import Store
 from worker.contract import keys
-from worker.contract.events import Stage, row_entry
+from worker.contract.events import row_entry
 from worker.contract.jobs import JobSpec, JobStatus, Pixel
 from worker.contract.kinds import KINDS, Input, JobKind, Method
 from worker.contract.room import room_of
@@ -108,7 +108,7 @@ def rows_of(spec: JobSpec) -> tuple[str, ...]:
     """As long as they get."""
     if not spec.rows_total:
         return ()
-    small = row_entry(63, 31, bytes(spec.small_width * spec.channels), Stage.SMALL)
+    small = row_entry(63, 31, bytes(spec.small_width * spec.channels), of_small=True)
     final = row_entry(63, 31, bytes(spec.width * spec.channels))
     return (spec.n * spec.small_height * (small,) if spec.draws_small else ()) + spec.n * spec.height * (final,)
 

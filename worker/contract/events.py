@@ -50,10 +50,10 @@ class RowDrawn(Record):
         return base64.b64decode(self.pixels)
 
 
-def row_entry(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> str:
+def row_entry(sample: int, y: int, pixels: bytes, of_small: bool = False) -> str:
     """A row as it stands in the stream, `RowDrawn` in JSON: the stage only where it is not the usual one.
 
     Written out: a worker that draws small images makes ten thousand a second.
     """
-    unusual = "" if stage is Stage.FINAL else f',"stage":"{stage}"'
+    unusual = f',"stage":"{Stage.SMALL}"' if of_small else ""
     return f'{{"sample":{sample},"y":{y},"pixels":"{binascii.b2a_base64(pixels, newline=False).decode()}"{unusual}}}'

@@ -7,6 +7,7 @@ It owns the engines and the scheduler; other threads only leave orders in its in
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 from model_core.posterior.island import ImpossibleError
 from worker.contract.cards import ModelCard
-from worker.contract.events import Stage
 from worker.engine.assessment import Assessment, Pass, kind_of
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort, CohortRow
@@ -49,6 +49,9 @@ USAGE_TOLD_S = 1.0
 TURN_S = 0.003
 """How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one
 step as for several."""
+
+FULL_TURN_S = 0.006
+"""The same while no slot is free: whoever comes could not begin sooner."""
 
 SCORING = ""
 """What scoring is called among those that take turns; no model has this name."""
@@ -207,9 +210,9 @@ class Runner:
     def _advance(self, name: str, cohort: Cohort) -> None:
         """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
         rows: list[CohortRow] = []
-        until = time.perf_counter() + TURN_S
+        began = time.perf_counter()
         try:
-            while self._step(name, cohort, rows) and time.perf_counter() < until:
+            while self._step(name, cohort, rows) > time.perf_counter() - began:
                 pass
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
             self._hand_on(rows)
@@ -218,11 +221,13 @@ class Runner:
         else:
             self._hand_on(rows)
 
-    def _step(self, name: str, cohort: Cohort, rows: list[CohortRow]) -> bool:
-        """One step, which adds its rows; False when no image is there to be drawn."""
+    def _step(self, name: str, cohort: Cohort, rows: list[CohortRow]) -> float:
+        """One step, which adds its rows. How many seconds a turn may last with as many images; 0 where there are none
+        to be drawn."""
         self._seat_waiting(name, cohort)
         if not cohort.busy:
-            return False
+            return 0.0
+        turn_s = TURN_S if cohort.free else FULL_TURN_S
         began, busy = time.perf_counter(), cohort.busy
         self._deadlines.begin(name, busy)
         new = cohort.step()
@@ -231,7 +236,7 @@ class Runner:
         if new:
             self._pause()
         rows += new
-        return True
+        return turn_s
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
         while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
@@ -242,25 +247,22 @@ class Runner:
                 self._fail(token, error)
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
-        new: dict[str, list[NewRow]] = {}
-        rows = [
-            (seat, row) for seat, row in rows if seat.token in self._drawings
-        ]  # an image of it may have failed since
+        new: defaultdict[str, list[NewRow]] = defaultdict(list)
+        left: list[str] = []
         for seat, row in rows:
-            drawing = self._drawings[seat.token]
+            token = seat.token
+            drawing = self._drawings.get(token)
+            if drawing is None:  # an image of it has failed since
+                continue
             if drawing.images is not None and not row.of_small:
                 drawing.images[seat.sample, :, row.y] = row.values
-            stage = Stage.SMALL if row.of_small else Stage.FINAL
-            entry = seat.sample, row.y, row_pixels(row.values, drawing.order.values), stage
-            if seat.token in new:
-                new[seat.token].append(entry)
-            else:
-                new[seat.token] = [entry]
+            new[token].append((seat.sample, row.y, row_pixels(row.values, drawing.order.values), row.of_small))
+            if row.is_last:
+                left.append(token)
         if new:
             self._outlet.publish(new)
-        for seat, row in rows:
-            if row.is_last:
-                self._image_left(seat.token)
+        for token in left:
+            self._image_left(token)
 
     def _image_left(self, token: str) -> None:
         self._scheduler.leave(token)
@@ -307,7 +309,7 @@ class Runner:
     def _hand_on_image(self, order: ParticleOrder | DecodeOrder, sample: int, image: NDArray[np.integer]) -> None:
         """Whole, but for the rows that an earlier attempt published."""
         rows = image.transpose(1, 0, 2)  # (H, C, W)
-        new = [(sample, y, row_pixels(row, order.values), Stage.FINAL) for y, row in enumerate(rows)]
+        new = [(sample, y, row_pixels(row, order.values), False) for y, row in enumerate(rows)]
         if left := new[order.published[sample] :]:
             self._outlet.publish({order.claim.token: left})
 

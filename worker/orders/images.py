@@ -236,9 +236,9 @@ def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
     return pixels_to_values(np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values).T
 
 
-NewRow = tuple[int, int, bytes, Stage]
-"""A row that was drawn: sample, y, pixels and stage, as `row_entry` takes them, which is left to the worker: the engine
-draws ten thousand a second."""
+NewRow = tuple[int, int, bytes, bool]
+"""A row that was drawn: sample, y, pixels, and whether it is of a small image, as `row_entry` takes them. That is left
+to the worker: the engine draws ten thousand a second."""
 
 
 def row_pixels(row: NDArray[np.integer], values: int) -> bytes:

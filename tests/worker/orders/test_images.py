@@ -20,7 +20,7 @@ def spec(kind: JobKind = JobKind.SAMPLE, n: int = 2, **changes: object) -> JobSp
 
 
 def drawn(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> RowDrawn:
-    return RowDrawn.model_validate_json(row_entry(sample, y, pixels, stage))
+    return RowDrawn.model_validate_json(row_entry(sample, y, pixels, stage is Stage.SMALL))
 
 
 @pytest.mark.parametrize("levels", [2, 4, 128, 256])
@@ -132,7 +132,7 @@ def test_stage_is_said_when_it_is_not_the_usual_one() -> None:
     """Rows of one scale look as they always did, and old entries are read as final."""
     row = np.zeros((C, W), np.uint8)
     assert set(json.loads(row_entry(0, 1, row_pixels(row, 256)))) == {"sample", "y", "pixels"}
-    assert json.loads(row_entry(0, 1, row_pixels(row, 256), Stage.SMALL))["stage"] == "small"
+    assert json.loads(row_entry(0, 1, row_pixels(row, 256), of_small=True))["stage"] == "small"
     assert RowDrawn.model_validate_json('{"sample": 0, "y": 0, "pixels": ""}').stage is Stage.FINAL
 
 
