@@ -26,22 +26,20 @@ from model_core.cli.options import (
 )
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
-from pixelrnn.remote_job import Kept, Place, calling, follow, keep_picture, report
+from pixelrnn import remote_files
+from pixelrnn.remote_job import HERE, Kept, Key, Model, Place, Url, calling, follow, keep_picture, report
 
 if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
 
 remote = typer.Typer(name="remote", help="Ask a running service.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
-Key = Annotated[str | None, typer.Option(envvar="PIXELRNN_KEY", help="Your key, where keys are asked for.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `remote models` lists them.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
-HERE = "http://127.0.0.1:8000"
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
+    remote_files.register(remote)
     app.add_typer(remote)
 
 
@@ -112,6 +110,27 @@ def remote_complete(
         say_ranking(state["result"]["ranking"])
 
 
+@remote.command("upsample")
+def remote_upsample(
+    model: Model,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The small image, of the model's first size.")],
+    n: Count = 1,
+    seed: Seed = None,
+    temperature: Temperature = 1.0,
+    out: Out = Path("upsampled.png"),
+    scale: Scale = 1,
+    url: Url = HERE,
+    key: Key = None,
+    json_: Json = False,
+    fit: Fit = "strict",
+    show: Show = False,
+) -> None:
+    """Draw large images from a small one; needs a Multi-Scale model."""
+    how: dict[str, Any] = {"temperature": temperature, "fit": fit}
+    kept = Kept(out, scale, show)
+    _draw(Place(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
+
+
 @remote.command("score")
 def remote_score(
     model: Model,
@@ -124,10 +143,11 @@ def remote_score(
     """How likely the model finds a picture."""
     with calling(Place(url, key)) as client, working() as work:
         work.begin(f"scoring with {model}")
-        result = client.score(model, image, fit=fit).result()
-    say(f"{model}: {result['nats']:.2f} nats, {result['bits_per_dim']:.4f} bits/dim")
+        job = client.score(model, image, fit=fit)
+        result = job.result()
+    say(f"{model}: {result['nats']:.2f} nats, {result['bits_per_dim']:.4f} bits/dim, job {job.id}")
     if json_:
-        print_json({"model": model, **result})
+        print_json({"model": model, "job": job.id, **result})
 
 
 @remote.command("jobs")

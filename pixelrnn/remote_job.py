@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from model_core.cli.options import print_json, say
 from model_core.cli.progress import OnShare, Work
@@ -15,6 +17,11 @@ from pixelrnn.extras import expect
 
 if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
+
+Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
+Key = Annotated[str | None, typer.Option(envvar="PIXELRNN_KEY", help="Your key, where keys are asked for.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `remote models` lists them.")]
+HERE = "http://127.0.0.1:8000"
 
 TRIES = 4
 STDOUT = Path("-")
@@ -86,11 +93,8 @@ def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
 
 def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> None:
     """Write the job's picture in the format that its name ends in, and show it. which: the query of the picture."""
-    from pixelrnn.client.calls import get
-
     file_format = FORMATS[".png" if kept.out == STDOUT else kept.out.suffix.lower()]
-    call = get(f"/jobs/{job_id}/image", scale=kept.scale, format=file_format, **which)
-    data = client.send(call).content
+    data = picture_of(client, job_id, scale=kept.scale, format=file_format, **which)
     if kept.out == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -99,6 +103,13 @@ def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> Non
         kept.out.write_bytes(data)
     if kept.show:
         show_picture(data)
+
+
+def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
+    """The picture as a file. which: its query."""
+    from pixelrnn.client.calls import get
+
+    return client.send(get(f"/jobs/{job_id}/image", **which)).content
 
 
 def show_picture(data: bytes) -> None:

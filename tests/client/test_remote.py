@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from app.api_keys import digest_of, parse_keys
 from app.settings import Settings
@@ -85,6 +86,56 @@ def test_score_is_the_one_of_here(service: str, all_models_dir: Path, tmp_path: 
     assert there["nats"] == pytest.approx(-float(here), rel=1e-5)
 
 
+def test_upsampling_is_the_one_of_here(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+    """Pixel for pixel."""
+    config = load_model("tiny-scales", models_dir=all_models_dir).config
+    mode, size = ("L", "RGB")[config.channels == 3], (config.small.width, config.small.height)
+    Image.new(mode, size, (200,) * config.channels if config.channels == 3 else 200).save(tmp_path / "small.png")
+    words = ["upsample", "tiny-scales", tmp_path / "small.png", "--seed", 4, "--out"]
+    job = json.loads(remote(service, *words, tmp_path / "there.png", "--json"))
+    pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
+    assert job["kind"] == "upsample"
+    assert pixels(tmp_path / "there.png") == pixels(tmp_path / "here.png")
+
+
+def test_pictures_are_encoded_there_and_decoded_here_and_the_other_way_round(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
+    """The file is the same, and so is every picture."""
+    sources = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, source in enumerate(sources):
+        picture = Image.new("L", (5, 6))
+        picture.putpixel((i, 2 * i), 255)
+        picture.save(source)
+    facts = json.loads(remote(service, "encode", "tiny-cnn", *sources, "--out", tmp_path / "there.pxrn", "--json"))
+    assert (facts["pictures"], facts["bytes"]) == (3, (tmp_path / "there.pxrn").stat().st_size)
+    pixelrnn("encode", "tiny-cnn", *sources, "--out", tmp_path / "here.pxrn", "--models-dir", all_models_dir)
+    assert (tmp_path / "there.pxrn").read_bytes() == (tmp_path / "here.pxrn").read_bytes()
+    pixelrnn("decode", tmp_path / "there.pxrn", "--out", tmp_path / "a", "--models-dir", all_models_dir)
+    remote(service, "decode", tmp_path / "here.pxrn", "--out", tmp_path / "b")
+    for source in sources:
+        assert pixels(tmp_path / "a" / source.name) == pixels(tmp_path / "b" / source.name) == pixels(source)
+
+
+def test_picture_is_verified_and_a_changed_pixel_is_named(service: str, tmp_path: Path) -> None:
+    """With the exit code of the verb without a server."""
+    remote(service, "sample", "tiny-cnn", "--seed", 3, "--out", tmp_path / "a.png")
+    said = pixelrnn("remote", "verify", tmp_path / "a.png", "--url", service).stderr
+    assert said.endswith("verified: tiny-cnn drew it with seed 3, every pixel\n")
+    with Image.open(tmp_path / "a.png") as picture:
+        notes = PngInfo()
+        for name, text in picture.text.items():  # pyright: ignore[reportAttributeAccessIssue]
+            notes.add_text(name, text)
+        changed = picture.copy()
+        changed.putpixel((4, 1), 255 - int(changed.getpixel((4, 1))))  # pyright: ignore[reportArgumentType]
+        changed.save(tmp_path / "b.png", pnginfo=notes)
+    words = command("remote", "verify", tmp_path / "b.png", "--json", "--url", service)
+    other = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert other.returncode == 1, other.stderr
+    assert other.stderr.endswith("not verified: 1 pixels are not what tiny-cnn draws: (4, 1)\n")
+    assert json.loads(other.stdout)["changed"] == [{"x": 4, "y": 1}]
+
+
 def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> None:
     """By an id that no terminal is too narrow for; what is deleted is gone."""
     job = json.loads(remote(service, "sample", "tiny-cnn", "--out", tmp_path / "a.png", "--scale", 3, "--json"))["id"]
@@ -146,6 +197,8 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
         (["sample", "m", "--out", "-", "--json"], "--json and a picture cannot both go to stdout"),
         (["complete", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
         (["jobs", "--status", "done"], "--status"),
+        (["encode", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
+        (["decode", "/nowhere.pxrn", "--out", "a"], "/nowhere.pxrn: No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], complaint: str) -> None:
