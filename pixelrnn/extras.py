@@ -27,27 +27,22 @@ NEEDED = {
     "verify": _DRAWS,
     "bench_sampling": _DRAWS,
     "fetch": _DRAWS,
-    **dict.fromkeys(
-        (
-            "remote_models",
-            "remote_sample",
-            "remote_complete",
-            "remote_score",
-            "remote_jobs",
-            "remote_job",
-            "remote_image",
-            "remote_cancel",
-            "remote_delete",
-        ),
-        ("client",),
-    ),
 }
 """By verb. `up` says itself what it needs."""
+REMOTE = "remote_"
+"""How the verbs of `pixelrnn remote` begin, which all need the same."""
 NEED_NOTHING = ("up", "key", "health", "report", "models", "list_")
 
 
 class MissingExtraError(PixelRNNError):
     """Packages that a verb needs are not installed."""
+
+
+def needed(verb: str) -> tuple[str, ...]:
+    """The extras of a verb; LookupError when nobody said what it needs."""
+    if verb.startswith(REMOTE):
+        return ("client",)
+    return () if verb in NEED_NOTHING else NEEDED[verb]
 
 
 def expect(*extras: str) -> None:
@@ -63,7 +58,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> Any:
-        expect(*NEEDED.get(verb.__name__, ()))
+        expect(*needed(verb.__name__))
         return verb(*arguments, **options)
 
     return run
