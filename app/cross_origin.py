@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from app.error_handlers import response_to
 from app.errors import ForeignOriginError
+from app.settings import ANY
 
 EXPOSED = (
     "Content-Disposition",
@@ -25,7 +26,6 @@ EXPOSED = (
 )
 """Our headers that a page could not see otherwise."""
 _METHODS = "GET, HEAD, POST, DELETE"
-_ANY = "*"
 _MAX_AGE_S = 600
 
 
@@ -66,4 +66,4 @@ class CrossOrigin:
         return Response(status_code=204, headers=headers)
 
     def _allows(self, origin: str | None) -> bool:
-        return origin is not None and (origin in self._origins or _ANY in self._origins)
+        return origin is not None and (origin in self._origins or ANY in self._origins)

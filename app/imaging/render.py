@@ -19,7 +19,8 @@ from worker.contract.scores import ScoreSummary
 
 MAX_SIDE = 4096
 _GAP = 1
-_GAP_GREY = 96
+_GAP_GREY = 128
+"""As between those that the command draws (model_core.data.images.tile)."""
 
 
 class PictureFormat(StrEnum):

@@ -67,7 +67,7 @@ def test_grid_is_near_square_when_asked_for(client: httpx.Client, worker: HandWo
     image = picture(client.get(link, params={"grid": 1}))
     assert image.size == (3 * 4 - 1, 2 * 5 - 1)
     assert image.crop((4, 5, 7, 9)).tobytes() == image_bytes(spec, 4)
-    assert image.getpixel((3, 0)) == 96
+    assert image.getpixel((3, 0)) == 128
 
 
 def test_answer_is_304_when_the_reader_has_the_picture(client: httpx.Client, worker: HandWorker) -> None:

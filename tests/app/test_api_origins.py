@@ -202,3 +202,18 @@ def test_settings_are_refused_when_a_host_is_no_name(hosts: str) -> None:
     """It would never be met."""
     with pytest.raises(ValidationError, match="without scheme, port or path"):
         Settings(hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://pixels.example/", "pixels.example", "https://Pixels.example", "https://pixels.example/a", "**"]
+)
+def test_settings_are_refused_when_an_origin_is_not_as_browsers_send_it(origin: str) -> None:
+    """It would never be met either."""
+    with pytest.raises(ValidationError, match=r"is no origin, as browsers send it: expected https://pixels.example or"):
+        Settings(origins=f"https://other.example,{origin}")
+
+
+def test_every_origin_that_a_browser_may_send_is_taken() -> None:
+    """With a port, by its address, of an extension."""
+    origins = "http://localhost:5173,https://pixels.example,http://[::1]:8000,moz-extension://0a-1b,*"
+    assert Settings(origins=origins).origins == tuple(origins.split(","))
