@@ -7,9 +7,7 @@ It owns the engines and the scheduler; other threads only leave orders in its in
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 import numpy as np
@@ -22,10 +20,12 @@ from worker.engine.assessment import Assessment, Pass, kind_of
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.deadlines import IDLE_S, Deadlines
+from worker.engine.drawings import Drawing, Drawings
 from worker.engine.inbox import Inbox
 from worker.engine.islands import IslandError, Islands, Stepped
 from worker.engine.scheduler import Scheduler
 from worker.engine.turns import Turns
+from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import SUCCEEDED, Outcome, failed
 from worker.orders.faults import drawing_failed, impossible_picture, scoring_failed
@@ -33,7 +33,6 @@ from worker.orders.images import NewRow, PlannedImage, row_pixels
 from worker.orders.orders import (
     CodeOrder,
     DecodeOrder,
-    DrawOrder,
     EncodeOrder,
     Order,
     ParticleOrder,
@@ -41,10 +40,6 @@ from worker.orders.orders import (
     VerifyOrder,
 )
 from worker.orders.usage import Usage
-
-USAGE_LOG_S = 5.0
-USAGE_TOLD_S = 1.0
-"""A worker that draws says so often how much: its log, and whoever asks for its metrics."""
 
 TURN_S = 0.003
 """How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one
@@ -81,18 +76,6 @@ class Outlet(Protocol):
         ...
 
 
-@dataclass
-class _Drawing:
-    order: DrawOrder
-    images_left: int
-    images: NDArray[np.integer] | None
-    """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
-
-    @classmethod
-    def of(cls, order: DrawOrder) -> "_Drawing":
-        return cls(order, len(order.images), None if order.drawn is None else order.drawn.copy())
-
-
 class Runner:
     """Carries out orders until told to stop.
 
@@ -124,10 +107,8 @@ class Runner:
         self._deadlines = deadlines or Deadlines()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._turns = Turns()
-        self._usage = {name: Usage() for name in cohorts}  # of each model, since the start
-        self._log_usage_at = time.monotonic() + USAGE_LOG_S
-        self._tell_usage_at = 0.0
-        self._drawings: dict[str, _Drawing] = {}
+        self._usage = UsageTold(cohorts, outlet.used)
+        self._drawings = Drawings(self._scheduler, outlet.publish)
         self._unscored: dict[str, Pass] = {}
         self._stopping = False
         self._words: dict[str, Callable[..., None]] = {
@@ -163,10 +144,10 @@ class Runner:
             self._follow_orders()
             if ready := self._with_work():
                 self._take_turn(self._turns.next(ready))
-            self._account()
+            self._usage.now_and_then()
             self._outlet.send()
-        self._tell_usage()
-        self._log_usage()
+        self._usage.tell()
+        self._usage.log()
         self._outlet.send()
 
     def _with_work(self) -> list[str]:
@@ -193,7 +174,7 @@ class Runner:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
         idle = not self._drawings and not self._unscored and not self._islands.models and not self._coding.current
         if idle:
-            self._tell_usage()
+            self._usage.tell()
             self._outlet.send()
         while True:
             if idle:
@@ -247,32 +228,10 @@ class Runner:
                 self._fail(token, error)
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
-        new: defaultdict[str, list[NewRow]] = defaultdict(list)
-        left: list[str] = []
-        for seat, row in rows:
-            token = seat.token
-            drawing = self._drawings.get(token)
-            if drawing is None:  # an image of it has failed since
-                continue
-            if drawing.images is not None and not row.of_small:
-                drawing.images[seat.sample, :, row.y] = row.values
-            new[token].append((seat.sample, row.y, row_pixels(row.values, drawing.order.values), row.of_small))
-            if row.is_last:
-                left.append(token)
-        if new:
-            self._outlet.publish(new)
-        for token in left:
-            self._image_left(token)
-
-    def _image_left(self, token: str) -> None:
-        self._scheduler.leave(token)
-        drawing = self._drawings[token]
-        drawing.images_left -= 1
-        if not drawing.images_left:
-            del self._drawings[token]
+        for drawing in self._drawings.hand_on(rows):
             self._all_drawn(drawing)
 
-    def _all_drawn(self, drawing: _Drawing) -> None:
+    def _all_drawn(self, drawing: Drawing) -> None:
         order = drawing.order
         if drawing.images is None:
             self._outlet.end(order.claim.token, SUCCEEDED)
@@ -364,12 +323,11 @@ class Runner:
         if isinstance(order, EncodeOrder | DecodeOrder):
             self._coding.add(order)
             return
-        drawing = _Drawing.of(order)
-        if not order.images:
+        drawing = Drawing.of(order)
+        if order.images:
+            self._drawings.begin(drawing)
+        else:
             self._all_drawn(drawing)
-            return
-        self._drawings[token] = drawing
-        self._scheduler.add(token, order.model, order.images, order.priority)
 
     def _fetch(self, name: str, digest: str) -> None:
         """What is drawn meanwhile waits: it takes a moment, and happens once after an exchange."""
@@ -377,7 +335,7 @@ class Runner:
         if (brought := self._bring(name, digest)) is not None:
             card, cohort = brought
             self._cohorts[kept_name(card)] = cohort
-            self._usage[kept_name(card)] = Usage()
+            self._usage.add(kept_name(card))
             self._outlet.brought(card)
 
     def _compiled(self, model: str) -> None:
@@ -391,34 +349,14 @@ class Runner:
         self._unscored.pop(token, None)
         self._islands.forget(token)
         self._coding.forget(token)
-        drawing = self._drawings.pop(token, None)
-        if drawing is not None:
-            self._scheduler.drop(token)
-            self._cohorts[drawing.order.model].withdraw(token)
+        if (order := self._drawings.forget(token)) is not None:
+            self._cohorts[order.model].withdraw(token)
 
     def _fail(self, token: str, error: Exception) -> None:
-        order = self._drawings[token].order
+        order = self._drawings.order_of(token)
         self._log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
         self._forget(token)
         self._outlet.end(token, failed(drawing_failed(error)))
-
-    def _account(self) -> None:
-        now = time.monotonic()
-        if now > self._tell_usage_at:
-            self._tell_usage()
-        if now > self._log_usage_at:
-            self._log_usage()
-
-    def _tell_usage(self) -> None:
-        self._tell_usage_at = time.monotonic() + USAGE_TOLD_S
-        self._outlet.used(self._usage)
-
-    def _log_usage(self) -> None:
-        self._log_usage_at = time.monotonic() + USAGE_LOG_S
-        for name, usage in self._usage.items():
-            if usage.images:
-                occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
-                self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -13,7 +13,7 @@ from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobKind, JobStatus, Priority
 from worker.engine.cohort import Cohort
-from worker.engine.runner import TURN_S, Runner
+from worker.engine.runner import FULL_TURN_S, Runner
 from worker.orders.claims import Claim, Outcome
 from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder
@@ -87,7 +87,7 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
             runner.submit(order("late", n))
 
     cohorts = {"m": Cohort(lambda: CountingEngine(on_step), EXPRESS)}
-    runner = Runner(cohorts, steps, lambda _: Outcome(None), step_delay_s=2 * TURN_S)  # a turn is one step
+    runner = Runner(cohorts, steps, lambda _: Outcome(None), step_delay_s=FULL_TURN_S)  # a turn is one step
     runner.submit(order("large", 64))
     runner.start()
     wait_for(lambda: len(steps.ended) == 2, "both ends")

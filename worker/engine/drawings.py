@@ -1,0 +1,83 @@
+"""The jobs whose images are drawn: new rows become bytes and go out, and an image that is done leaves its place."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engine.cohort import CohortRow
+from worker.engine.scheduler import Scheduler
+from worker.orders.images import NewRow, PlannedImage, row_pixels
+from worker.orders.orders import DrawOrder
+
+Publish = Callable[[Mapping[str, Sequence[NewRow]]], None]
+
+
+@dataclass
+class Drawing:
+    """A job of which some images are not drawn yet."""
+
+    order: DrawOrder
+    images_left: int
+    images: NDArray[np.integer] | None
+    """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
+
+    @classmethod
+    def of(cls, order: DrawOrder) -> "Drawing":
+        return cls(order, len(order.images), None if order.drawn is None else order.drawn.copy())
+
+
+class Drawings:
+    """By their claim's token. scheduler: where their images wait, and are counted as seated."""
+
+    def __init__(self, scheduler: Scheduler[PlannedImage], publish: Publish) -> None:
+        self._scheduler = scheduler
+        self._publish = publish
+        self._open: dict[str, Drawing] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, drawing: Drawing) -> None:
+        """Its images, at least one, wait for seats."""
+        order = drawing.order
+        self._open[order.claim.token] = drawing
+        self._scheduler.add(order.claim.token, order.model, order.images, order.priority)
+
+    def order_of(self, token: str) -> DrawOrder:
+        return self._open[token].order
+
+    def forget(self, token: str) -> DrawOrder | None:
+        """Its images wait no longer; None when it is not drawn here."""
+        drawing = self._open.pop(token, None)
+        if drawing is None:
+            return None
+        self._scheduler.drop(token)
+        return drawing.order
+
+    def hand_on(self, rows: Sequence[CohortRow]) -> list[Drawing]:
+        """Publish new rows, all at once. Returns the jobs of which these were the last."""
+        new: defaultdict[str, list[NewRow]] = defaultdict(list)
+        left: list[str] = []
+        for seat, row in rows:
+            token = seat.token
+            drawing = self._open.get(token)
+            if drawing is None:  # an image of it has failed since
+                continue
+            if drawing.images is not None and not row.of_small:
+                drawing.images[seat.sample, :, row.y] = row.values
+            new[token].append((seat.sample, row.y, row_pixels(row.values, drawing.order.values), row.of_small))
+            if row.is_last:
+                left.append(token)
+        if new:
+            self._publish(new)
+        return [drawing for token in left if (drawing := self._image_left(token)) is not None]
+
+    def _image_left(self, token: str) -> Drawing | None:
+        """The job, when that was its last image."""
+        self._scheduler.leave(token)
+        drawing = self._open[token]
+        drawing.images_left -= 1
+        return None if drawing.images_left else self._open.pop(token)
