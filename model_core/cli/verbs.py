@@ -4,6 +4,7 @@ Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. 
 """
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -246,6 +247,7 @@ def _by_colour(bits: list[float]) -> str:
 def _train_command(config: Path, changes: list[str], processes: int) -> str:
     """What a card says of how to train it again; where the data lay, and what was printed, is nobody else's matter."""
     kept = [change for change in changes if not change.startswith(("data.path", "output."))]
+    kept = [re.sub(r"^(data\.originals) *=.*?([^/]+)/*$", r"\1=data/\2", change) for change in kept]
     options = [word for change in kept for word in ("--set", change)]
     recipe = f"configs/{config.name}" if config.is_absolute() or ".." in config.parts else config.as_posix()
     options += ["--processes", str(processes)] if processes > 1 else []

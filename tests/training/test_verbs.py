@@ -47,6 +47,15 @@ def test_a_model_is_trained_published_scored_and_listed(recipe_file: Path, strip
     assert "stripes" in invoke("models", "--models-dir", models).stdout
 
 
+def test_the_card_says_how_but_not_where_the_data_lay(recipe_file: Path, stripes: Path, tmp_path: Path) -> None:
+    """A path is of nobody's machine but the trainer's; originals are where `data fetch` puts them."""
+    changes = ("--set", f"data.path={stripes}", "--set", f"data.originals={stripes}/", "--set", "training.epochs=1")
+    last_json(invoke("train", recipe_file, *changes, "--runs-dir", tmp_path, "--publish", tmp_path, "--json"))
+    command = load_model(tmp_path / "stripes").card.training["command"]
+    changes = f"--set data.originals=data/{stripes.name} --set training.epochs=1"
+    assert command == f"pixelrnn train configs/stripes.toml {changes}"
+
+
 def test_the_same_seed_draws_the_same_picture(models_dir: Path, tmp_path: Path) -> None:
     """A drawn seed is told, and repeats the picture."""
     options = ("--models-dir", models_dir, "--n", 2, "--json")
