@@ -12,7 +12,8 @@ import numpy.typing as npt
 from model_core.data.splits import Pixels, Values
 from model_core.errors import DataError
 
-_AT_ONCE = 1000
+_AT_ONCE = 2000
+"""Images, and originals, that are compared at once: little memory, and products of matrices that are large enough."""
 _IMPOSSIBLE = 1e-4
 """What a pixel counts for that its original rules out: enough to lose, and the logarithm stays finite."""
 
@@ -44,10 +45,21 @@ def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
 
 def _most_likely(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
     """The index of the original under which ln p of an image is largest: (N, D) of 0 and 1, (M, D) bytes -> (N)."""
+    best, log_p = np.zeros(len(values), np.int64), np.full(len(values), -np.inf, np.float32)
+    for first in range(0, len(originals), _AT_ONCE):
+        odds, all_black = _log_odds(originals[first : first + _AT_ONCE])
+        for i in range(0, len(values), _AT_ONCE):
+            part = slice(i, i + _AT_ONCE)
+            under_each = values[part].astype(np.float32) @ odds + all_black
+            found = under_each.argmax(axis=1)
+            log_p_found = under_each[np.arange(len(found)), found]
+            better = log_p_found > log_p[part]
+            best[part][better], log_p[part][better] = first + found[better], log_p_found[better]
+    return best
+
+
+def _log_odds(originals: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """ln of white's odds over black's, (D, M), and ln p of an image that is all black, (M)."""
     white = np.clip(originals / np.float32(255), _IMPOSSIBLE, 1 - _IMPOSSIBLE).astype(np.float32)
-    all_black = np.log1p(-white).sum(axis=1)
-    odds = np.ascontiguousarray((np.log(white) - np.log1p(-white)).T)
-    parts = range(0, len(values), _AT_ONCE)
-    return np.concatenate(
-        [(values[i : i + _AT_ONCE].astype(np.float32) @ odds + all_black).argmax(axis=1) for i in parts]
-    )
+    black = np.log1p(-white)
+    return np.ascontiguousarray((np.log(white) - black).T), black.sum(axis=1)
