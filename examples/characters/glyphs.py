@@ -33,7 +33,8 @@ def write(path: Path, font: Font, first: int, last: int) -> dict[str, int]:
     splits = np.array([hashed_split(str(position).encode()) for position in range(len(codes))])
     in_split = {split: codes[splits == split] for split in get_args(Split)}
     arrays = {split: np.array([glyph(font, code) for code in chosen]) for split, chosen in in_split.items()}
-    np.savez_compressed(path, codes=np.concatenate(list(in_split.values())), **arrays)
+    arrays["codes"] = np.concatenate(list(in_split.values()))
+    np.savez_compressed(path, allow_pickle=False, **arrays)
     return {split: len(chosen) for split, chosen in in_split.items()}
 
 

@@ -25,8 +25,9 @@ Picture = NDArray[np.uint8]
 def completions(client: Client, model: str, plan: Plan, seen: Seen, n: int, particles: int):
     """n plans that agree with what was seen, the probability that each cell is free, and its entropy in bits."""
     job = client.complete(model, png(plan * seen), png(~seen), n=n, seed=7, particles=particles)
-    receipt = job.wait()["result"]["posterior"]
-    how = "exact" if receipt["exact"] else f"effective sample size {receipt['ess']:.1f} of {particles}"
+    receipt = job.result().get("posterior")
+    assert receipt is not None, "the model completes by clamp alone"
+    how = "exact" if receipt["exact"] else f"effective sample size {receipt.get('ess', 1):.1f} of {particles}"
     print(f"{seen.mean():.0%} seen; member {receipt['member']}, {how}")
     plans = [opened(job.image(i)) for i in range(n)]
     free, entropy = (np.array(job.marginals(of)["map"])[..., 0] for of in ("mean", "entropy"))
@@ -39,7 +40,7 @@ def next_view(plans: list[Plan], seen: Seen, entropy: NDArray[np.float64]) -> tu
     Bits of single cells are added up as if cells were independent, so this ranks viewpoints; it is no information gain.
     """
     unknown = np.where(seen, 0, entropy)
-    cells = [tuple(map(int, cell)) for cell in np.argwhere(seen & (plans[0] == 1))]
+    cells = [(int(y), int(x)) for y, x in np.argwhere(seen & (plans[0] == 1))]
     gains = [np.mean([unknown[visible(plan, cell)].sum() for plan in plans]) for cell in cells]
     best = int(np.argmax(gains))
     return cells[best], float(gains[best])
@@ -59,8 +60,8 @@ def png(map_: NDArray[np.generic]) -> bytes:
 
 def grey(map_: NDArray[np.generic], seen: Seen | None = None) -> Picture:
     """A map of 0 to 1; with `seen`, what was not seen is grey."""
-    map_ = map_ if seen is None else np.where(seen, map_, 0.6)
-    return np.repeat(np.uint8(255 * map_)[..., None], 3, 2)
+    light = 255 * (map_.astype(float) if seen is None else np.where(seen, map_, 0.6))
+    return np.repeat(light.astype(np.uint8)[..., None], 3, 2)
 
 
 def line(client: Client, model: str, plan: Plan, rng: np.random.Generator, particles: int) -> list[Picture]:

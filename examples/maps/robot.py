@@ -32,8 +32,9 @@ def visible(plan: Plan, cell: Cell) -> Seen:
 def walk(plan: Plan, rng: Generator) -> list[Cell]:
     """A shortest path from a random free cell to a random one at most STEPS away."""
     free = np.argwhere(plan == 1)
-    start = tuple(map(int, free[rng.integers(len(free))]))
-    came_from: dict[Cell, Cell] = {start: start}
+    y, x = free[rng.integers(len(free))]
+    start: Cell = int(y), int(x)
+    came_from = {start: start}
     steps, queue = {start: 0}, deque([start])
     while queue:
         y, x = here = queue.popleft()
