@@ -43,6 +43,7 @@ JOB: dict[str, Any] = {
         "events": "/jobs/3q2-7wBhQkG1mZ0c9dXyTA/events",
         "image": "/jobs/3q2-7wBhQkG1mZ0c9dXyTA/image",
     },
+    "webhook": None,
 }
 
 PROBLEM: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """What the API answers with. app.request_bodies has what it takes."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -140,6 +141,23 @@ class MarginalMap(_Answer):
     map: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
+class WebhookStatus(StrEnum):
+    """`waiting` for the job's end, or for the next try; `given-up`: the receiver answered that it wants no more."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given-up"
+
+
+class Webhook(_Answer):
+    """Whether somebody was told of a job's end."""
+
+    status: WebhookStatus
+    """How that stands."""
+    tries: int
+    """How often it was sent so far, this time included where this is what is sent."""
+
+
 class Job(_Answer):
     """A request and what became of it."""
 
@@ -214,6 +232,8 @@ class Job(_Answer):
     """Once it has succeeded."""
     links: Links
     """Where to go on."""
+    webhook: Webhook | None
+    """Of a job whose end somebody is told; else null."""
 
 
 class JobList(_Answer):

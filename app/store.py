@@ -41,6 +41,7 @@ _WITHDRAW = load("app", "withdraw")
 _FORGET = load("app", "forget")
 _FLEET = load("app", "fleet")
 _WEBHOOKS_DUE = load("app", "webhooks_due")
+_WEBHOOK_OVER = load("app", "webhook_over")
 
 
 @dataclass(frozen=True)
@@ -255,10 +256,10 @@ class Store:
             found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s)])
         return [DueWebhook(job_id.decode(), url.decode(), attempt) for job_id, url, attempt in found]
 
-    async def forget_webhook(self, job_id: str) -> None:
-        """It was sent, or never can be."""
+    async def webhook_over(self, job_id: str, outcome: str = "") -> None:
+        """It was sent, and the job says how that ended; or never can be."""
         async with self._within_budget():
-            await self._redis.zrem(keys.WEBHOOKS, job_id)
+            await self._eval(_WEBHOOK_OVER, [], [job_id, outcome])
 
     async def exists(self, job_id: str) -> bool:
         async with self._within_budget():

@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 
 from app.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
-from app.schemas import EncodeResult, Job, JobList, JobResult, Links, RankedImage, ScoreResult, VerifyResult
+from app.schemas import (
+    EncodeResult,
+    Job,
+    JobList,
+    JobResult,
+    Links,
+    RankedImage,
+    ScoreResult,
+    VerifyResult,
+    Webhook,
+    WebhookStatus,
+)
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
@@ -142,7 +153,14 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),
+        webhook=_webhook(record),
     )
+
+
+def _webhook(record: JobRecord) -> Webhook | None:
+    if record.webhook_tries is None:
+        return None
+    return Webhook(status=WebhookStatus(record.webhook_over or WebhookStatus.WAITING), tries=record.webhook_tries)
 
 
 def _matches(record: JobRecord | None, status: JobStatus | None, kind: JobKind | None) -> bool:

@@ -13,6 +13,7 @@ import structlog
 
 from app.errors import BadParameterError, ExpiredJobError, RefusedError, UnknownJobError
 from app.redis_connections import STORE_TROUBLE
+from app.schemas import WebhookStatus
 from app.services.jobs import Jobs
 from app.store import DueWebhook, Store
 from app.webhooks.addresses import Place, WebhookAddress
@@ -116,7 +117,7 @@ class Webhooks:
         try:
             job = await self._jobs.view(due.job_id)
         except (ExpiredJobError, UnknownJobError):
-            await self._store.forget_webhook(due.job_id)
+            await self._store.webhook_over(due.job_id)
             return ""
         address = WebhookAddress.of(due.url)
         if address.place not in self._hosts:
@@ -124,5 +125,6 @@ class Webhooks:
         status = await calls.post(address, due.job_id, job.model_dump_json().encode())
         if not (200 <= status < 300 or status == _GONE):
             raise WebhookCallError(f"the receiver answered {status}")
-        await self._store.forget_webhook(due.job_id)
-        return "given-up" if status == _GONE else "delivered"
+        outcome = WebhookStatus.GIVEN_UP if status == _GONE else WebhookStatus.DELIVERED
+        await self._store.webhook_over(due.job_id, outcome)
+        return outcome

@@ -129,6 +129,13 @@ Result = ScoreResult | VerifyResult | EncodeResult | JobResult
 """`type` says which."""
 
 
+class Webhook(TypedDict):
+    """Whether somebody was told of a job's end."""
+
+    status: Literal["waiting", "delivered", "given-up"]
+    tries: int
+
+
 class Job(TypedDict):
     """A job as it was when the service was asked. Times are in ISO 8601."""
 
@@ -163,6 +170,7 @@ class Job(TypedDict):
     error: JobError | None
     result: Result | None
     links: Links
+    webhook: Webhook | None
 
 
 class JobList(TypedDict):

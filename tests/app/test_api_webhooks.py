@@ -113,9 +113,11 @@ def test_end_is_told_once_and_signed(redis_url: str, worker: HandWorker, receive
         assert message.headers["webhook-id"] == job["id"]
         assert begun < int(message.headers["webhook-timestamp"]) <= message.at
         assert message.headers["webhook-signature"] == signature(message)
-        assert json.loads(message.body) == client.get(job["links"]["self"]).json()
+        shown = client.get(job["links"]["self"]).json()
+        assert json.loads(message.body) == {**shown, "webhook": {"status": "waiting", "tries": 1}}
         assert json.loads(message.body)["status"] == "succeeded"
         eventually(lambda: is_done(worker))
+        assert client.get(job["links"]["self"]).json()["webhook"] == {"status": "delivered", "tries": 1}
         assert metric(client, "pixelrnn_webhooks_total", outcome="delivered") == 1
         time.sleep(1.2)
         told(receiver)
@@ -184,7 +186,8 @@ def test_field_is_refused_when_nobody_may_be_called(
     with api(redis_url, receiver, **lacking) as client:
         problem = is_problem(client.post("/sample", json={"model": "grey", "webhook": receiver.url}), 422)
         assert "PIXELRNN_WEBHOOK_HOSTS and PIXELRNN_WEBHOOK_SECRET" in problem["detail"]
-        assert client.post("/sample", json={"model": "grey"}).status_code == 202
+        accepted = client.post("/sample", json={"model": "grey"})
+        assert (accepted.status_code, accepted.json()["webhook"]) == (202, None)
 
 
 def test_receiver_is_tried_again_when_it_fails_or_is_away(
@@ -202,7 +205,10 @@ def test_receiver_is_tried_again_when_it_fails_or_is_away(
             make_due(worker, job["id"])
         told(receiver, 3)
         first, *_, last = receiver.messages
-        assert (first.headers["webhook-id"], first.body) == (last.headers["webhook-id"], last.body)
+        assert first.headers["webhook-id"] == last.headers["webhook-id"]
+        bodies = [json.loads(message.body) for message in (first, last)]
+        assert [body.pop("webhook")["tries"] for body in bodies] == [1, 3]
+        assert bodies[0] == bodies[1]
         assert last.headers["webhook-signature"] == signature(last)
         eventually(lambda: is_done(worker))
         receiver.close()
@@ -230,6 +236,7 @@ def test_tries_end_with_the_last_delay_repeated(redis_url: str, worker: HandWork
         told(receiver, 2)
         eventually(lambda: is_done(worker))
         assert metric(client, "pixelrnn_webhooks_total", outcome="given-up") == 1
+        assert client.get(job["links"]["self"]).json()["webhook"] == {"status": "given-up", "tries": 101}
 
 
 def test_nothing_is_sent_when_the_job_was_deleted(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:

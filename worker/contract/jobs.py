@@ -181,6 +181,10 @@ class JobRecord(Record):
     """Who handed it in."""
     ahead: int | None = None
     """Values that had been accepted before it, ever: `keys.LOAD`."""
+    webhook_tries: int | None = None
+    """How often somebody was told of its end so far; None where nobody is to be."""
+    webhook_over: str | None = None
+    """How that ended: `delivered`, or `given-up` where the receiver wanted no more."""
     parked: bool = False
     """It waits for a worker that can do it: `keys.parked`. While it is queued."""
 
@@ -220,6 +224,8 @@ class JobRecord(Record):
                 "numerics": text.get("numerics"),
                 "client": text.get("client", ""),
                 "ahead": text.get("ahead"),
+                "webhook_tries": text.get("webhook_tries", 0) if "webhook" in text else None,
+                "webhook_over": text.get("webhook_over"),
                 "parked": text.get("parked", False),
             }
         )

@@ -88,7 +88,8 @@ def job(job_id: str) -> str:
     drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word of the call that
     asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room (bytes that its rows
     will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while
-    the set of that name holds it; and of one whose end is to be told webhook (where) and webhook_tries."""
+    the set of that name holds it; and of one whose end is to be told webhook (where), webhook_tries and, at last,
+    webhook_over (delivered or given-up)."""
     return f"{JOB}{job_id}"
 
 

@@ -366,6 +366,8 @@ export interface components {
       result: components["schemas"]["Result"];
       /** @description Where to go on. */
       links: components["schemas"]["Links"];
+      /** @description Of a job whose end somebody is told; else null. */
+      webhook: components["schemas"]["Webhook"] | null;
     };
     /**
      * JobError
@@ -1162,6 +1164,25 @@ export interface components {
       images: string[];
     };
     /**
+     * Webhook
+     * @description Whether somebody was told of a job's end.
+     */
+    Webhook: {
+      /** @description How that stands. */
+      status: components["schemas"]["WebhookStatus"];
+      /**
+       * Tries
+       * @description How often it was sent so far, this time included where this is what is sent.
+       */
+      tries: number;
+    };
+    /**
+     * WebhookStatus
+     * @description `waiting` for the job's end, or for the next try; `given-up`: the receiver answered that it wants no more.
+     * @enum {string}
+     */
+    WebhookStatus: "waiting" | "delivered" | "given-up";
+    /**
      * WorkerPlace
      * @description A live worker that holds a model.
      */
@@ -1401,6 +1422,8 @@ export interface components {
       result: components["schemas"]["Result"];
       /** @description Where to go on. */
       links: components["schemas"]["Links"];
+      /** @description Of a job whose end somebody is told; else null. */
+      webhook: components["schemas"]["Webhook"] | null;
       /**
        * @description The event's name. (enum property replaced by openapi-typescript)
        * @enum {string}
@@ -1572,6 +1595,8 @@ export type Stage = components["schemas"]["Stage"];
 export type UpsampleForm = components["schemas"]["UpsampleForm"];
 export type VerifyForm = components["schemas"]["VerifyForm"];
 export type VerifyResult = components["schemas"]["VerifyResult"];
+export type Webhook = components["schemas"]["Webhook"];
+export type WebhookStatus = components["schemas"]["WebhookStatus"];
 export type WorkerPlace = components["schemas"]["WorkerPlace"];
 export type FieldError = components["schemas"]["FieldError"];
 export type Problem = components["schemas"]["Problem"];
