@@ -40,7 +40,7 @@ def fake_row(seed: int, sample: int, y: int) -> bytes:
 class FakeRow:
     ticket: int
     y: int
-    values: NDArray[np.int64]  # (C, W)
+    values: NDArray[np.uint8]  # (C, W)
     is_last: bool
     of_small: bool = False
 
@@ -101,7 +101,9 @@ class FakeEngine:
                 self._draw(image)
             if not given and image.x < WIDTH:
                 break
-            rows.append(FakeRow(ticket, image.y, image.values[:, image.y].copy(), is_last=image.y == HEIGHT - 1))
+            rows.append(
+                FakeRow(ticket, image.y, image.values[:, image.y].astype(np.uint8), is_last=image.y == HEIGHT - 1)
+            )
             image.y, image.x = image.y + 1, 0
             if not given:
                 break

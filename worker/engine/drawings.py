@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from worker.engine.cohort import CohortRow
 from worker.engine.scheduler import Scheduler
-from worker.orders.images import NewRow, PlannedImage, row_pixels
+from worker.orders.images import NewRow, PlannedImage, pixel_of_value
 from worker.orders.orders import DrawOrder
 
 Publish = Callable[[Mapping[str, Sequence[NewRow]]], None]
@@ -21,12 +21,15 @@ class Drawing:
 
     order: DrawOrder
     images_left: int
+    pixel_of_value: bytes
+    """For bytes.translate."""
     images: NDArray[np.integer] | None
     """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
 
     @classmethod
     def of(cls, order: DrawOrder) -> "Drawing":
-        return cls(order, len(order.images), None if order.drawn is None else order.drawn.copy())
+        drawn = None if order.drawn is None else order.drawn.copy()
+        return cls(order, len(order.images), pixel_of_value(order.values), drawn)
 
 
 class Drawings:
@@ -68,7 +71,8 @@ class Drawings:
                 continue
             if drawing.images is not None and not row.of_small:
                 drawing.images[seat.sample, :, row.y] = row.values
-            new[token].append((seat.sample, row.y, row_pixels(row.values, drawing.order.values), row.of_small))
+            pixels = row.values.T.tobytes().translate(drawing.pixel_of_value)
+            new[token].append((seat.sample, row.y, pixels, row.of_small))
             if row.is_last:
                 left.append(token)
         if new:

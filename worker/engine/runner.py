@@ -190,11 +190,16 @@ class Runner:
 
     def _advance(self, name: str, cohort: Cohort) -> None:
         """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
+        self._seat_waiting(name, cohort)
+        self._deadlines.begin(name, cohort.busy)
         rows: list[CohortRow] = []
-        began = time.perf_counter()
+        until = time.perf_counter() + (TURN_S if cohort.free else FULL_TURN_S)
         try:
-            while self._step(name, cohort, rows) > time.perf_counter() - began:
-                pass
+            while cohort.busy:
+                rows += self._step(name, cohort)
+                if time.perf_counter() > until:
+                    break
+                self._seat_waiting(name, cohort)
         except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
             self._hand_on(rows)
             for token in cohort.renew():
@@ -202,22 +207,13 @@ class Runner:
         else:
             self._hand_on(rows)
 
-    def _step(self, name: str, cohort: Cohort, rows: list[CohortRow]) -> float:
-        """One step, which adds its rows. How many seconds a turn may last with as many images; 0 where there are none
-        to be drawn."""
-        self._seat_waiting(name, cohort)
-        if not cohort.busy:
-            return 0.0
-        turn_s = TURN_S if cohort.free else FULL_TURN_S
+    def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:
         began, busy = time.perf_counter(), cohort.busy
-        self._deadlines.begin(name, busy)
         new = cohort.step()
-        self._deadlines.end()
         self._usage[name].step(time.perf_counter() - began, busy, len(new), left=busy - cohort.busy)
         if new:
             self._pause()
-        rows += new
-        return turn_s
+        return new
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
         while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
