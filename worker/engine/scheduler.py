@@ -5,9 +5,9 @@ by image. A job of one image does not wait behind a job of sixty-four, and no st
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from worker.contract.jobs import Priority
 from worker.engine.turns import Turns
@@ -18,32 +18,67 @@ Image = TypeVar("Image")
 
 @dataclass
 class _Entry(Generic[Image]):
-    model: str
-    priority: Priority
+    lane: "_Lane[Image]"
     waiting: deque[Image]
+    had: float
+    """Seats so far, counted as in Turns: from what its lane had reached when it came."""
     seated: int = 0
 
 
-class _ModelTurns:
-    """The turns of one model's slots: of priorities, and of the jobs of each."""
+class _Lane(Generic[Image]):
+    """The jobs of one model and priority that have images waiting."""
 
     def __init__(self) -> None:
-        self._priorities = Turns()
-        self._jobs = {priority: Turns() for priority in Priority}
+        self.entries: dict[str, _Entry[Image]] = {}
+        self._now = 0.0
 
-    def take(self, waiting: Mapping[str, _Entry[Any]]) -> str:
-        """The job whose image sits down, by its token. Of equals, the one with fewer images waiting."""
-        asked = {entry.priority for entry in waiting.values()}
-        priority = Priority(self._priorities.next([priority for priority in Priority if priority in asked]))
-        self._priorities.charge(priority, 1 / WEIGHTS[priority])
-        tokens = [token for token, entry in waiting.items() if entry.priority is priority]
-        tokens.sort(key=lambda token: len(waiting[token].waiting))
-        token = self._jobs[priority].next(tokens)
-        self._jobs[priority].charge(token, 1)
-        return token
+    def add(self, token: str, images: Iterable[Image]) -> _Entry[Image]:
+        entry = self.entries[token] = _Entry(self, deque(images), self._now)
+        return entry
 
-    def forget(self, token: str, priority: Priority) -> None:
-        self._jobs[priority].forget(token)
+    def next(self, first_only: bool) -> str | None:
+        """The job whose image sits down next, by its token: the one that had the fewest seats; of equals, the one with
+        the fewest images left to seat."""
+        found, least = None, (0.0, 0)
+        for token, entry in self.entries.items():
+            turn = entry.had, len(entry.waiting)
+            if (found is None or turn < least) and not (first_only and entry.seated):
+                found, least = token, turn
+        return found
+
+    def seat(self, token: str) -> Image:
+        """Take the next image of a job."""
+        entry = self.entries[token]
+        entry.seated += 1
+        entry.had += 1
+        self._now = max(self._now, entry.had)
+        image = entry.waiting.popleft()
+        if not entry.waiting:
+            del self.entries[token]
+        return image
+
+
+class _Lanes(Generic[Image]):
+    """Those of one model."""
+
+    def __init__(self) -> None:
+        self._of = {priority: _Lane[Image]() for priority in Priority}
+        self._turns = Turns()
+
+    def __getitem__(self, priority: Priority) -> _Lane[Image]:
+        return self._of[priority]
+
+    def next_image(self, first_only: bool) -> tuple[str, Image] | None:
+        ready = {p: token for p, lane in self._of.items() if (token := lane.next(first_only)) is not None}
+        if not ready:
+            return None
+        priority = Priority(self._turns.next(list(ready)))
+        self._turns.charge(priority, 1 / WEIGHTS[priority])
+        token = ready[priority]
+        return token, self._of[priority].seat(token)
+
+    def have_waiting(self) -> bool:
+        return any(lane.entries for lane in self._of.values())
 
 
 class Scheduler(Generic[Image]):
@@ -51,58 +86,37 @@ class Scheduler(Generic[Image]):
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry[Image]] = {}
-        self._waiting: dict[str, dict[str, _Entry[Image]]] = {}
-        """Of each model, the jobs that have images waiting."""
-        self._unseated: dict[str, dict[str, _Entry[Image]]] = {}
-        """Those of them that have none seated. It is asked in every step whether there are any."""
-        self._turns: dict[str, _ModelTurns] = {}
+        self._lanes: dict[str, _Lanes[Image]] = {}
 
     def add(self, token: str, model: str, images: Iterable[Image], priority: Priority) -> None:
         """Queue a job's images, at least one; the token must be new."""
         assert token not in self._entries
-        self._turns.setdefault(model, _ModelTurns())
-        entry = self._entries[token] = _Entry(model, priority, deque(images))
-        for jobs in (self._waiting, self._unseated):
-            jobs.setdefault(model, {})[token] = entry
+        lanes = self._lanes.setdefault(model, _Lanes[Image]())
+        self._entries[token] = lanes[priority].add(token, images)
 
     def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
         """Take the image that sits down next in a slot of this model, or None when none waits.
 
         first_only: the slot is for jobs that have no image seated.
         """
-        jobs = (self._unseated if first_only else self._waiting).get(model)
-        if not jobs:
-            return None
-        token = self._turns[model].take(jobs)
-        entry = self._entries[token]
-        entry.seated += 1
-        self._unseated[model].pop(token, None)
-        image = entry.waiting.popleft()
-        if not entry.waiting:
-            del self._waiting[model][token]
-        return token, image
+        lanes = self._lanes.get(model)
+        return None if lanes is None else lanes.next_image(first_only)
 
     def leave(self, token: str) -> None:
         """An image of the job has left its slot; a job with none seated and none waiting is forgotten."""
         if (entry := self._entries.get(token)) is None:
             return
         entry.seated -= 1
-        if entry.seated:
-            return
-        if entry.waiting:
-            self._unseated[entry.model][token] = entry
-        else:
-            self.drop(token)
+        if not entry.seated and not entry.waiting:
+            del self._entries[token]
 
     def drop(self, token: str) -> None:
         """Forget the job and all that waits of it."""
         if (entry := self._entries.pop(token, None)) is not None:
-            self._waiting[entry.model].pop(token, None)
-            self._unseated[entry.model].pop(token, None)
-            self._turns[entry.model].forget(token, entry.priority)
+            entry.lane.entries.pop(token, None)
 
     def has_waiting(self, model: str) -> bool:
-        return bool(self._waiting.get(model))
+        return model in self._lanes and self._lanes[model].have_waiting()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -26,8 +26,3 @@ class Turns:
         """It had its turn, and used this much: seconds, or slots."""
         self._had[name] += used
         self._now = max(self._now, self._had[name])
-
-    def forget(self, name: str) -> None:
-        """It will not come again."""
-        self._had.pop(name, None)
-        self._ready.discard(name)
