@@ -14,7 +14,6 @@ from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
 from tests.app.test_api_keys import ALICE, settings
 from tests.app.test_api_receiving import HALF_JSON, all_of, connected
-from worker.contract import logs
 
 PAGE = "https://pixels.example"
 SAMPLE = {"model": "grey"}
@@ -50,7 +49,6 @@ def allowed(answer: httpx.Response) -> bool:
 
 def test_page_may_read_every_answer_whatever_it_says(redis_url: str, worker: HandWorker) -> None:
     """Also those of whoever stands before the routes, and our own faults."""
-    logs.configure()  # as a server does: a fault is logged
     given = settings(redis_url, origins=(PAGE,), client_jobs=1)
     worker.redis.hset("px:job:broken", mapping={"spec": "no JSON", "client": "alice"})
     headers = {"Origin": PAGE, **ALICE}
