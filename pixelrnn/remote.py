@@ -18,6 +18,7 @@ from model_core.cli.options import (
     Scale,
     Seed,
     Show,
+    SmallPicture,
     Temperature,
     expect_one_result,
     print_json,
@@ -113,7 +114,7 @@ def remote_complete(
 @remote.command("upsample")
 def remote_upsample(
     model: Model,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The small image, of the model's first size.")],
+    image: SmallPicture,
     n: Count = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,

@@ -35,6 +35,7 @@ Fit = Annotated[
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
 Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")]
+SmallPicture = Annotated[Path, typer.Argument(metavar="IMAGE", help="The small image, of the model's first size.")]
 Mask = Annotated[
     Path | None,
     typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),

@@ -22,6 +22,7 @@ from model_core.cli.options import (
     Scale,
     Seed,
     Show,
+    SmallPicture,
     Temperature,
     expect_one_result,
     print_json,
@@ -98,7 +99,7 @@ def complete(
 
 def upsample(
     model: ModelName,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The small image, of the model's first size.")],
+    image: SmallPicture,
     n: Count = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,

@@ -17,13 +17,13 @@ UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
 _SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
 _HEAD = f"""# Results
 
-The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its
-networks what ours reached. Lower is better. Nats are the negative log-likelihood of an image; bits/dim are nats /
-(ln 2 · colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean
-over images. {DRAWN_ANEW} stands beside weights that were trained, at least at the end, on images drawn anew from their
-grey originals whenever they were seen (`data.originals`, [data.md](data.md)): the distribution is the same, but a
-network cannot learn the noise of one draw by heart, as it can with the data set's own files. The paper does not say
-which its networks saw.
+The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its networks
+what ours reached. Lower is better. Nats are the negative log-likelihood of an image; bits/dim are nats / (ln 2 ·
+colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean over
+images. {DRAWN_ANEW} stands beside weights, of a mixture some, that were trained in the end on images drawn anew from
+their grey originals whenever they were seen (`data.originals`, [data.md](data.md)): the distribution is the same,
+but a network cannot learn the noise of one draw by heart, as it can with the data set's own files. The paper does
+not say which its networks saw.
 
 `pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. Of several
 models that match a line, the one with the best validation score stands there: test images choose nothing.
