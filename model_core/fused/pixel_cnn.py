@@ -64,7 +64,7 @@ class Convolutions(torch.autograd.Function):
         steps, h, M = _steps(ctx.canvas), len(down), len(wide)
         first, taps = -steps[0], _taps(spread)
         d_spread = torch.zeros(M + first, h, dtype=wide.dtype)  # what lies behind the map reads as zero
-        torch.mul(d_out, out > 0, out=d_spread[:M])
+        torch.ops.aten.threshold_backward.grad_input(d_out, out, 0, grad_input=d_spread[:M])
         d_taps, d_bias = torch.zeros(taps.shape), torch.zeros(h)
         spans = whole(-(-h // 32), h)
         add_weight_gradient(bits(narrow), steps, bits(d_spread), spans, bits(d_taps), bits(d_bias), first, M)
@@ -73,7 +73,8 @@ class Convolutions(torch.autograd.Function):
         affine(bits(d_spread), -steps, back, spans, none, NOTHING, bits(d_narrow), 0, M, 0)
         d_narrow = torch.ops.aten.threshold_backward(d_narrow, narrow, 0)
         d_down, d_down_bias = weight_gradient(wide, d_narrow, ctx.bounds)
-        d_stream = product_back(d_narrow, down, ctx.bounds, torch.float32).mul_(wide > 0)
+        d_stream = product_back(d_narrow, down, ctx.bounds, torch.float32)
+        torch.ops.aten.threshold_backward.grad_input(d_stream, wide, 0, grad_input=d_stream)
         d_added = d_spread[:M].float() if ctx.is_added else None
         return d_stream, d_down, d_down_bias, _untap(d_taps.transpose(1, 2)), d_bias, d_added, None, None
 
