@@ -2,8 +2,8 @@
 
 Binarized MNIST is one draw of each pixel: white with the probability of its grey in MNIST (Salakhutdinov and Murray,
 2008). A network that sees the same draw in every epoch learns its noise by heart; fresh draws of the same images, from
-the same distribution, have no noise that could be learned. Files do not say which original an image was drawn from, but
-an image of 784 pixels fits its own better than any other by tens of nats.
+the same distribution, have no noise that could be learned. Files do not say which original an image was drawn from; the
+one under which it is most likely is taken. docs/data.md says how sure that is.
 """
 
 import numpy as np
@@ -18,8 +18,11 @@ _IMPOSSIBLE = 1e-4
 """What a pixel counts for that its original rules out: enough to lose, and the logarithm stays finite."""
 
 
-def originals_of(values: Values, originals: Pixels) -> Pixels:
+def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
     """For each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
+
+    held_out, (K, C, H, W) of 0 and 1, are the images that choose weights, so nothing is drawn of an original that one of
+    them was most likely drawn from: an image that fits the same original stays as it is, its ones being bytes of 255.
 
     Raises DataError when images have another shape, or some image cannot be a draw of any original: it has a white
     pixel where that is black, or a black one where it is white.
@@ -27,7 +30,10 @@ def originals_of(values: Values, originals: Pixels) -> Pixels:
     if values.shape[1:] != originals.shape[1:]:
         ours, theirs = ("x".join(map(str, images.shape[1:])) for images in (values, originals))
         raise DataError(f"data.originals has images of {theirs} (colours x height x width), the data of {ours}")
-    found = originals[_most_likely(values.reshape(len(values), -1), originals.reshape(len(originals), -1))]
+    both = np.concatenate((values, held_out))
+    chosen = _most_likely(both.reshape(len(both), -1), originals.reshape(len(originals), -1))
+    ours = chosen[: len(values)]
+    found = originals[ours]
     impossible = ((values == 1) & (found == 0)) | ((values == 0) & (found == 255))
     strangers = int(impossible.any(axis=(1, 2, 3)).sum())
     if strangers:
@@ -35,6 +41,8 @@ def originals_of(values: Values, originals: Pixels) -> Pixels:
             f"{strangers} of {len(values)} images are no draws of any picture in data.originals: "
             "expected the grey pictures that the binary ones were made from"
         )
+    shared = np.isin(ours, chosen[len(values) :])
+    found[shared] = values[shared] * np.uint8(255)
     return found
 
 

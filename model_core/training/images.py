@@ -56,7 +56,8 @@ class RunImages:
             raise ConfigError(f"data.originals: expected a network of 2 values, not {self._config.values}")
         greys = self._config.with_overrides(values=256)
         pictures = [read_dataset(path, split, greys, self._options) for split in ("train", "valid")]
-        return originals_of(values, np.concatenate(pictures))
+        held_out = read_dataset(self._data.path, "valid", self._config, self._options)
+        return originals_of(values, held_out, np.concatenate(pictures))
 
     def valid(self) -> Values:
         """uint8 (N, C, H, W), turned as the recipe says; DataError as in train."""

@@ -18,6 +18,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.scoring import keep_score, score_model
 
+NONE = np.zeros((0, 1, 16, 18), np.uint8)
 GREYS = np.random.default_rng(0).integers(0, 256, (300, 1, 16, 18), np.uint8)
 """Pictures whose every pixel is of another grey, and 0 and 255 among them."""
 
@@ -27,7 +28,17 @@ def test_each_image_finds_the_picture_that_it_was_drawn_from() -> None:
     chosen = np.random.default_rng(1).integers(0, len(GREYS), 1500)
     drawn = draw_pixels(GREYS[chosen], np.random.default_rng(2))
     assert set(np.unique(drawn)) == {0, 1}
-    assert (originals_of(drawn, GREYS) == GREYS[chosen]).all()
+    assert (originals_of(drawn, NONE, GREYS) == GREYS[chosen]).all()
+
+
+def test_pictures_of_held_out_images_are_not_drawn_anew() -> None:
+    """A training image that fits one of them stays the draw that it is; all others find their own."""
+    drawn = draw_pixels(GREYS, np.random.default_rng(1))
+    held_out = draw_pixels(GREYS[40:50], np.random.default_rng(2))
+    expected = GREYS.copy()
+    expected[40:50] = drawn[40:50] * np.uint8(255)
+    assert (originals_of(drawn, held_out, GREYS) == expected).all()
+    assert (draw_pixels(expected[40:50], np.random.default_rng(3)) == drawn[40:50]).all()
 
 
 def test_a_pixel_is_white_with_the_probability_of_its_grey() -> None:
@@ -42,9 +53,10 @@ def test_a_pixel_is_white_with_the_probability_of_its_grey() -> None:
 def test_images_that_are_no_draws_are_refused() -> None:
     """A white pixel where every picture is black; another shape; a network that is not binary."""
     with pytest.raises(DataError, match=r"^1 of 2 images are no draws of any picture in data.originals: expected the"):
-        originals_of(np.array([[[[1, 0]]], [[[1, 1]]]], np.uint8), np.array([[[[200, 0]]], [[[100, 0]]]], np.uint8))
+        greys = np.array([[[[200, 0]]], [[[100, 0]]]], np.uint8)
+        originals_of(np.array([[[[1, 0]]], [[[1, 1]]]], np.uint8), NONE[..., :1, :2], greys)
     with pytest.raises(DataError, match=r"data.originals has images of 1x16x18 .*, the data of 1x18x16"):
-        originals_of(GREYS.reshape(300, 1, 18, 16) % 2, GREYS)
+        originals_of(GREYS.reshape(300, 1, 18, 16) % 2, NONE, GREYS)
 
 
 def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> None:
@@ -53,7 +65,7 @@ def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> N
     epochs = [np.concatenate([first.at(3 * epoch + i).clone() for i in range(3)]) for epoch in range(2)]
     orders = [np.random.default_rng([5, epoch]).permutation(300) for epoch in range(2)]
     seen = [values[np.argsort(order)] for values, order in zip(epochs, orders, strict=True)]
-    assert all((originals_of(values.astype(np.uint8), GREYS) == GREYS).all() for values in seen)
+    assert all((originals_of(values.astype(np.uint8), NONE, GREYS) == GREYS).all() for values in seen)
     assert 0.2 < (seen[0] != seen[1]).mean() < 0.4  # a third on average: of uniform p, the mean of 2 p (1 - p)
     resumed = Batches(GREYS, 100, seed=5, drawn=True)
     assert (resumed.at(4).numpy() == epochs[1][100:200]).all()
