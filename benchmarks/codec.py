@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from codec_damage import refused_mutations
 from numpy.typing import NDArray
-from page import machine, table, write_section
+from page import machine, table, weights_of, write_section
 from PIL import Image
 
 from model_core import decode, encode, load_model
@@ -102,6 +102,7 @@ def _ours(model: Model, values: Values) -> Facts:
     decoded, decode_s = _timed(lambda: decode(model, data))
     member = Header.unpack(data).member
     return {
+        "sha256": model.card.sha256,
         "bytes": len(data),
         "member": member,
         "ideal_bytes": _nats(model, member, given) / math.log(2) / 8,
@@ -217,7 +218,8 @@ def _size_lines(facts: Facts) -> list[str]:
         over = 100 * (found["bytes"] / found["ideal_bytes"] - 1)
         speed = f"{found['encode_per_s']:.0f}", f"{found['decode_per_s']:.0f}"
         equal = f"{found['equal']:,} of {n:,}"
-        rows.append([f"`{name}`", f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", f"{over:+.3f}%", equal, *speed])
+        weights = weights_of(name, found["sha256"])
+        rows.append([weights, f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", f"{over:+.3f}%", equal, *speed])
     for name, found in sorted(facts["others"].items(), key=lambda other: other[1]["bytes"]):
         speed = [f"{found[key]:.0f}" if key in found else "" for key in ("encode_per_s", "decode_per_s")]
         rows.append([name, f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", "", "", *speed])

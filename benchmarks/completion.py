@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, write_section
+from page import machine, table, weights_of, write_section
 from torch import Tensor
 
 from model_core import complete, load_model, sample, untrained
@@ -247,7 +247,7 @@ def _gap_table(facts: Facts) -> list[str]:
         ]
         for family in families
     ]
-    weights = f"`{facts['model']}` {facts['sha256'][:12]}"
+    weights = weights_of(facts["model"], facts["sha256"])
     return [f"{weights}; {facts['machine']}, one thread.", "", *table(header, rows)]
 
 

@@ -37,6 +37,11 @@ def _zeros(value: float) -> int:
     return 0 if not value else max(0, -int(f"{value:e}".partition("e")[2]) - 1)
 
 
+def weights_of(name: str, sha256: str) -> str:
+    """The weights that a table is of: `make weights` looks for this, and names the tables that are of older ones."""
+    return f"`{name}` {sha256[:12]}"
+
+
 def machine() -> str:
     """What the figures were measured on, and when."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numba", "numpy"))

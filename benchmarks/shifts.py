@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, write_section
+from page import machine, table, weights_of, write_section
 from PIL import Image, ImageDraw, ImageFont
 
 from model_core import load_model
@@ -95,7 +95,7 @@ def main() -> None:
         for name, make in kinds.items()
     ]
     head = ("strange pictures", "nats (or p-value)", "typicality", "bits over PNG")
-    facts = f"`{model.card.name}` {model.card.sha256[:12]}, {len(usual)} of each; {machine()}."
+    facts = f"{weights_of(model.card.name, model.card.sha256)}, {len(usual)} of each; {machine()}."
     write_section("shifts", [facts, "", *table(head, rows)], PAGE)
     write_section("p-values", [uniform(model, test)], PAGE)
 
@@ -126,7 +126,7 @@ def uniform(model: Model, test: Images) -> str:
     apart = float(np.abs(found - (np.arange(len(found)) + 0.5) / len(found)).max())
     allowed = 1.628 * math.sqrt(1 / len(found) + 1 / validation.images)
     return (
-        f"p-values of {len(found):,} test images by {validation.images:,} validation images: their distribution is at "
+        f"{weights_of(model.card.name, model.card.sha256)}: p-values of {len(found):,} test images by {validation.images:,} validation images: their distribution is at "
         f"most {apart:.4f} from uniform (Kolmogorov-Smirnov; chance exceeds {allowed:.4f} once in a hundred)."
     )
 

@@ -13,12 +13,15 @@ mixture that was put together from others. One after another, each line saying w
   MNIST thresholded, not of the fixed binarization: --digits says where that is);
 - docs/results.md, docs/models.md, and the README's table of models.
 
+At last it names the measured tables that are of older weights.
+
 What remains to be done by hand: a line in CHANGELOG.md, because seeds give other images now, and the pictures of the
 page itself (docs/make_screenshots.py needs a browser).
 """
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +38,14 @@ from model_core.errors import DataError, PixelRNNError
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.results.readme import renew_readme
-from model_core.results.report import write_report
+from model_core.results.report import reported, write_report
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model
 
 PINS = Path("tests/model_core/promised_bytes.json")
 SEED = 2016
+_WEIGHTS = re.compile(r"`([a-z0-9._-]+)` ([0-9a-f]{12})\b")
+"""How a table says which weights it was measured with: benchmarks/page.py writes it."""
 README_MODEL = "mnist-diagonal-bilstm"
 """The model whose digits the README shows."""
 
@@ -73,6 +78,8 @@ def ship(name: str, data: Path, run: Path | None, digits: Path, root: Path) -> N
     typer.echo(pin(model, root / PINS))
     draw_pictures(model, digits if name == README_MODEL else data, root)
     renew_pages(root)
+    for line in older_tables(root):
+        typer.echo(line)
 
 
 def calibrate(name: str, data: Path, models: Path) -> str:
@@ -118,8 +125,20 @@ def renew_pages(root: Path) -> None:
     write_report(models, root / "docs" / "results.md")
     typer.echo(root / "docs" / "results.md")
     make_models.renew(root)
-    renew_readme(root / "README.md", [Card.read(models / name / CARD) for name in model_names(models)])
+    renew_readme(root / "README.md", reported(models))
     typer.echo(root / "README.md")
+
+
+def older_tables(root: Path) -> list[str]:
+    """Tables in docs/ that were measured with other weights than the models have now, a line for each."""
+    cards = {card.name: card.sha256 for card in reported(root / "models")}
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted((root / "docs").glob("*.md"))}
+    named = {(path, *found) for path, page in pages.items() for found in _WEIGHTS.findall(page)}
+    return [
+        f"{path}: measured with {name} {digest}, which is now {cards[name][:12]}: measure again"
+        for path, name, digest in sorted(named)
+        if name in cards and not cards[name].startswith(digest)
+    ]
 
 
 if __name__ == "__main__":

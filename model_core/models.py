@@ -15,7 +15,7 @@ from torch import Tensor
 from model_core.card import Card, CardMember, mixture_digest
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
-from model_core.models_directory import CARD, WEIGHTS, default_models_dir, model_names, models_in
+from model_core.models_directory import CARD, RECORDS, WEIGHTS, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
 from model_core.orientation import Orientation
 from model_core.tensor_files import save_tensors
@@ -118,7 +118,7 @@ def _with_digests(card: Card, digests: list[str]) -> Card:
 
 
 def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path | None = None) -> Model:
-    """Load a model by its name in the models directory, or by the path of its own directory.
+    """Load a model by its name in the models directory, or among its records, or by the path of its own directory.
 
     Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
     ConfigError when there is no such device.
@@ -170,6 +170,8 @@ def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
         return Path(name_or_path)
     directory = models_dir or default_models_dir()
     names = model_names(directory)
+    if name not in names and name in model_names(directory / RECORDS):
+        return directory / RECORDS / name
     if name not in names:
         raise ModelError(f"no model {name!r} in {directory}: there is {', '.join(names) or 'none'}")
     return directory / name

@@ -8,6 +8,8 @@ from model_core import shipped
 from model_core.errors import ConfigError, ModelError
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
+RECORDS = "records"
+"""The folder, in a directory of models, of weights that only prove a line of docs/results.md. They are not served."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -43,4 +45,9 @@ def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
 def model_names(models_dir: Path | None = None) -> list[str]:
     """The models in a directory, sorted; names that could not be served are left out."""
     directory = models_dir or default_models_dir()
-    return sorted(card.parent.name for card in directory.glob(f"*/{CARD}") if _NAME.fullmatch(card.parent.name))
+    return [card.parent.name for card in cards_in(directory)]
+
+
+def cards_in(directory: Path) -> list[Path]:
+    """The cards of the models in a directory, in the order of their names."""
+    return sorted(card for card in directory.glob(f"*/{CARD}") if _NAME.fullmatch(card.parent.name))

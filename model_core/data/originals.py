@@ -21,8 +21,8 @@ _IMPOSSIBLE = 1e-4
 def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
     """For each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
 
-    held_out, (K, C, H, W) of 0 and 1, are the images that choose weights, so nothing is drawn of an original that one of
-    them was most likely drawn from: an image that fits the same original stays as it is, its ones being bytes of 255.
+    held_out, (K, C, H, W) of 0 and 1, are the images that choose weights, so nothing is drawn of an original that one
+    of them was most likely drawn from: an image that fits the same original stays as it is, its ones as bytes of 255.
 
     Raises DataError when images have another shape, or some image cannot be a draw of any original: it has a white
     pixel where that is black, or a black one where it is white.
@@ -31,7 +31,7 @@ def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
         ours, theirs = ("x".join(map(str, images.shape[1:])) for images in (values, originals))
         raise DataError(f"data.originals has images of {theirs} (colours x height x width), the data of {ours}")
     both = np.concatenate((values, held_out))
-    chosen = _most_likely(both.reshape(len(both), -1), originals.reshape(len(originals), -1))
+    chosen, _ = most_likely(both.reshape(len(both), -1), originals.reshape(len(originals), -1))
     ours = chosen[: len(values)]
     found = originals[ours]
     impossible = ((values == 1) & (found == 0)) | ((values == 0) & (found == 255))
@@ -51,19 +51,22 @@ def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
     return (generator.integers(0, 255, greys.shape, np.uint8) < greys).view(np.uint8)
 
 
-def _most_likely(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
-    """The index of the original under which ln p of an image is largest: (N, D) of 0 and 1, (M, D) bytes -> (N)."""
-    best, log_p = np.zeros(len(values), np.int64), np.full(len(values), -np.inf, np.float32)
+def most_likely(values: Values, originals: Pixels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The original under which ln p of each image is largest: values (N, D) of 0 and 1, originals (M, D) bytes.
+
+    Its index (N), and by how many nats the next one is behind (N).
+    """
+    best, log_p = np.zeros(len(values), np.int64), np.full((2, len(values)), -np.inf, np.float32)
     for first in range(0, len(originals), _AT_ONCE):
         odds, all_black = _log_odds(originals[first : first + _AT_ONCE])
         for i in range(0, len(values), _AT_ONCE):
             part = slice(i, i + _AT_ONCE)
             under_each = values[part].astype(np.float32) @ odds + all_black
             found = under_each.argmax(axis=1)
-            log_p_found = under_each[np.arange(len(found)), found]
-            better = log_p_found > log_p[part]
-            best[part][better], log_p[part][better] = first + found[better], log_p_found[better]
-    return best
+            best[part] = np.where(under_each.max(axis=1) > log_p[0, part], first + found, best[part])
+            both = np.concatenate((log_p[:, part].T, under_each), axis=1)
+            log_p[:, part] = -np.partition(-both, 1, axis=1)[:, :2].T
+    return best, log_p[0] - log_p[1]
 
 
 def _log_odds(originals: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

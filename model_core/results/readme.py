@@ -7,7 +7,7 @@ from pathlib import Path
 from model_core.card import Card
 from model_core.errors import DataError
 from model_core.results.paper import TABLES, PaperScore, PaperTable
-from model_core.results.report import UNITS, describe_model, score_of
+from model_core.results.report import UNITS, describe_model, is_as_in_the_paper, score_of
 
 _HEAD = ["| name | network | data | measured on all test images | paper |", "|---|---|---|---|---|"]
 
@@ -51,10 +51,13 @@ def data_name(card: Card) -> str:
 
 
 def _paper(card: Card, table: PaperTable | None) -> str:
-    """The paper's score of this network, else of the same kind at the size that it names, which is said."""
+    """The paper's score of this network, else of the same kind at the size that it names, which is said.
+
+    Nothing of the paper stands beside a mixture, or weights that were trained on more than the data set's own images.
+    """
     config = card.config
-    scores = table.scores if table and not config.multi_scale else ()
-    exact = [score for score in scores if score.config == config and len(card.members) <= 1]
+    scores = table.scores if table and is_as_in_the_paper(card) else ()
+    exact = [score for score in scores if score.config == config]
     kin = [score for score in scores if _kind(score) == config.network]
     if exact:
         return f"{exact[0].score:.2f}"

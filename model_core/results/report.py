@@ -7,7 +7,7 @@ from typing import Any
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
-from model_core.models_directory import CARD, models_in
+from model_core.models_directory import RECORDS, cards_in, models_in
 from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
 
 _NOTHING = "–"
@@ -20,13 +20,18 @@ _HEAD = f"""# Results
 The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its networks
 what ours reached. Lower is better. Nats are the negative log-likelihood of an image; bits/dim are nats / (ln 2 ·
 colours · height · width), what a perfect coder would spend on each value. ± is the standard error of the mean over
-images. {DRAWN_ANEW} stands beside weights, of a mixture some, that were trained in the end on images drawn anew from
-their grey originals whenever they were seen (`data.originals`, [data.md](data.md)): the distribution is the same,
-but a network cannot learn the noise of one draw by heart, as it can with the data set's own files. The paper does
-not say which its networks saw.
+images.
 
-`pixelrnn report` writes this page from the cards in models/. {_NOTHING} means that nothing was trained. Of several
-models that match a line, the one with the best validation score stands there: test images choose nothing.
+The paper's networks saw the fixed binarization of MNIST, without any augmentation (its sections 5.2 and 5.5), and only
+models of ours that were trained in the same way stand in a line of the paper. {DRAWN_ANEW} stands beside weights, of a
+mixture some, that were trained in the end on images drawn anew from their grey originals whenever they were seen
+(`data.originals`, [data.md](data.md)). That is augmentation: the distribution is the same, but a network cannot learn
+the noise of one draw by heart, as it can with the data set's files. Such scores, and those of mixtures, have lines of
+their own, with no number of the paper beside them. Test images are the files' in every line.
+
+`pixelrnn report` writes this page from the cards in models/ and models/records/, which holds weights that only prove a
+line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line, the one with
+the best validation score stands there: test images choose nothing. Each model was trained once, with one seed.
 
 Where a number of the paper was read, by its mark ([fidelity.md](fidelity.md) says more):
 
@@ -35,19 +40,23 @@ Where a number of the paper was read, by its mark ([fidelity.md](fidelity.md) sa
 
 
 def write_report(models_dir: Path | None, out: Path) -> int:
-    """Write the page; returns how many models have a score in it.
+    """Write the page, of the models and the records beside them; returns how many have a score in it.
 
     Raises ModelError for a damaged card or no such directory, DataError when the page cannot be written.
     """
-    directory, names = models_in(models_dir)
-    cards = [Card.read(directory / name / CARD) for name in names]
-    page = render(cards)
+    page = render(cards := reported(models_dir))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write {out}: {error.strerror}") from None
     return sum(bool(card.scores) for card in cards)
+
+
+def reported(models_dir: Path | None) -> list[Card]:
+    """The cards of a directory's models, then of its records; ModelError when one is damaged, or none is there."""
+    directory, _ = models_in(models_dir)
+    return [Card.read(path) for place in (directory, directory / RECORDS) for path in cards_in(place)]
 
 
 def render(cards: Sequence[Card]) -> str:
@@ -93,18 +102,22 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     ]
     taken: set[str] = set()
     for score in table.scores:
-        matches = [card for card in here if _is_one_network(card) and score.is_of(card.config)]
+        matches = [card for card in here if is_as_in_the_paper(card) and score.is_of(card.config)]
         best = min(matches, key=_validation, default=None)
         taken |= {best.name} if best else set()
         lines.append(f"| {score.model} | {_paper(score)} | {_ours(best, table)} |")
     others = [card for card in here if card.name not in taken] if table.takes_others else []
-    lines += [f"| {describe_model(card)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
+    lines += [f"| {describe_model(card)}{_anew(card)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
     return "\n".join(lines) + "\n"
 
 
-def _is_one_network(card: Card) -> bool:
-    """Whether a model is what the paper's lines score: no Multi-Scale network, and no mixture."""
-    return not card.config.multi_scale and len(card.members) <= 1
+def is_as_in_the_paper(card: Card) -> bool:
+    """Tell a model that the paper's lines could score: one network of one scale, trained on the files' own images."""
+    return not card.config.multi_scale and len(card.members) <= 1 and not card.drawn_anew
+
+
+def _anew(card: Card) -> str:
+    return ", drawn anew" if card.drawn_anew else ""
 
 
 def _validation(card: Card) -> float:

@@ -18,7 +18,7 @@ from model_core.card import Card, CardMember
 from model_core.config import preset
 from model_core.models_directory import CARD, models_in
 from model_core.results.readme import models_table
-from model_core.results.report import render
+from model_core.results.report import render, reported
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 
@@ -30,6 +30,12 @@ def make_models(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The maker of docs/models.md, imported as its neighbours import it."""
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     return importlib.import_module("make_models")
+
+
+@pytest.fixture
+def make_weights(make_models: ModuleType) -> ModuleType:
+    """The command's own module."""
+    return importlib.import_module("make_weights")
 
 
 @pytest.fixture
@@ -101,8 +107,8 @@ def test_nothing_is_renewed_when_the_data_cannot_be_read(checkout: Path, models_
     assert {path: path.read_bytes() for path in checkout.rglob("*") if path.is_file()} == before
 
 
-def test_the_paper_stands_beside_a_mixture_as_what_one_network_reached() -> None:
-    """A mixture has no line of its own in the paper; nor has a model of other data any."""
+def test_the_paper_stands_beside_what_was_trained_as_its_networks_were() -> None:
+    """Not beside a mixture, weights that were trained on images drawn anew, or a model of other data."""
     config = preset("mnist-diagonal-bilstm")
     two = (CardMember("none", "a.safetensors"), CardMember("transpose", "b.safetensors"))
     scores = {"split": "test", "nats": 78.5, "bits_per_dim": 0.1, "images": 5}
@@ -110,7 +116,18 @@ def test_the_paper_stands_beside_a_mixture_as_what_one_network_reached() -> None
     other = Card("o", config, 2, "my pictures, bytes", scores=scores)
     mixed = "| `m` | even mixture of 2: Diagonal BiLSTM, 7 layers, h = 16 | binarized MNIST | 78.50 nats |"
     own = "| `o` | Diagonal BiLSTM, 7 layers, h = 16 | my pictures | 78.50 nats | – |"
-    assert models_table([other, mixture]) == [f"{mixed} 79.20 with 7 layers, h = 16 |", own]
+    same = Card("p", config, 2, "binarized MNIST (its splits)", scores={**scores, "nats": 79.0})
+    anew = replace(
+        same,
+        name="a",
+        training={"images": 5, "epochs": 1, "hours": 0.1, "history": [{"images": 5, "hours": 0.1, "drawn_anew": True}]},
+    )
+    assert models_table([other, mixture]) == [f"{mixed} – |", own]
+    lines = models_table([same, anew])
+    assert sorted(line.split(" | ")[-1] for line in lines) == ["79.20 |", "– |"]
+    page = render([same, anew])
+    assert "| Diagonal BiLSTM (7 layers, h = 16) | 79.20² | 79.00 | [p](#p) |" in page
+    assert "| Diagonal BiLSTM, 7 layers, h = 16, drawn anew | – | 79.00† | [a](#a) |" in page
 
 
 def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> None:
@@ -142,10 +159,22 @@ def test_the_pages_are_those_of_the_shipped_cards(make_models: ModuleType) -> No
     weights` was not forgotten."""
     directory, names = models_in(ROOT / "models")
     cards = [Card.read(directory / name / CARD) for name in names]
-    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(cards)
-    assert "\n".join(models_table(cards)) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(reported(directory))
+    assert "\n".join(models_table(reported(directory))) in (ROOT / "README.md").read_text(encoding="utf-8")
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     assert page == make_models.render(cards, make_models.read_speeds(ROOT))
     assert [path for path in re.findall(r"\]\(([^)#]+)", page) if not (ROOT / "docs" / path).exists()] == []
     for card in cards:
         assert make_models.drawn_by(make_models.picture_of(card.name, ROOT)) == card.sha256, card.name
+
+
+def test_tables_of_older_weights_are_named(tmp_path: Path, models_dir: Path, make_weights: ModuleType) -> None:
+    """A table says which weights it was measured with; those of other models and of records count as well."""
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
+    now = Card.read(models_dir / "tiny-cnn" / CARD).sha256[:12]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text(f"`tiny-cnn` {now}; `unknown` 012345678901\n", encoding="utf-8")
+    assert make_weights.older_tables(tmp_path) == []
+    (tmp_path / "docs" / "b.md").write_text("`tiny-cnn` 012345678901, 10 images\n", encoding="utf-8")
+    (line,) = make_weights.older_tables(tmp_path)
+    assert line.endswith(f"b.md: measured with tiny-cnn 012345678901, which is now {now}: measure again")

@@ -52,8 +52,8 @@ def test_a_pixel_is_white_with_the_probability_of_its_grey() -> None:
 
 def test_images_that_are_no_draws_are_refused() -> None:
     """A white pixel where every picture is black; another shape; a network that is not binary."""
+    greys = np.array([[[[200, 0]]], [[[100, 0]]]], np.uint8)
     with pytest.raises(DataError, match=r"^1 of 2 images are no draws of any picture in data.originals: expected the"):
-        greys = np.array([[[[200, 0]]], [[[100, 0]]]], np.uint8)
         originals_of(np.array([[[[1, 0]]], [[[1, 1]]]], np.uint8), NONE[..., :1, :2], greys)
     with pytest.raises(DataError, match=r"data.originals has images of 1x16x18 .*, the data of 1x18x16"):
         originals_of(GREYS.reshape(300, 1, 18, 16) % 2, NONE, GREYS)
