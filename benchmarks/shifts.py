@@ -126,8 +126,9 @@ def uniform(model: Model, test: Images) -> str:
     apart = float(np.abs(found - (np.arange(len(found)) + 0.5) / len(found)).max())
     allowed = 1.628 * math.sqrt(1 / len(found) + 1 / validation.images)
     return (
-        f"{weights_of(model.card.name, model.card.sha256)}: p-values of {len(found):,} test images by {validation.images:,} validation images: their distribution is at "
-        f"most {apart:.4f} from uniform (Kolmogorov-Smirnov; chance exceeds {allowed:.4f} once in a hundred)."
+        f"{weights_of(model.card.name, model.card.sha256)}: p-values of {len(found):,} test images by "
+        f"{validation.images:,} validation images: their distribution is at most {apart:.4f} from uniform "
+        f"(Kolmogorov-Smirnov; chance exceeds {allowed:.4f} once in a hundred)."
     )
 
 
