@@ -2,14 +2,17 @@
 
 Of the worker it knows `worker.contract` only; it never imports torch, numpy or a network.
 
-    main.py            create_app(settings): who gets what               serve.py, cli.py   run it
-    routes/            HTTP: what a call takes, one service, the answer  request_bodies.py  what the POSTs take
-    services/          models, submission, jobs, rows, pictures; no HTTP schemas.py         what is answered
-    imaging/           untrusted files in, pictures out                  openapi.py         the schema that is served
-    store.py           everything said to Redis                          queue_entry.py     the RQ half of a new job
-    errors.py          why a request may be refused                      problems.py        what that is called in HTTP
-    middleware.py      around every request: id, log line, metrics       gatekeeper.py      who is let in
-    cross_origin.py    what browsers are told of other origins           quotas.py          what a caller may still do
-    head_requests.py   HEAD wherever GET is                              packing.py         long text compressed
-    page_files.py      the page's files, typed, tagged, compressed       reference.py       GET /docs
+    main.py      create_app(settings): who gets what          serve.py, cli.py      run it
+    routes/      HTTP: what a call takes, one service, the answer
+    wire/        around the application: connections, headers, failures
+    access/      who is let in
+    services/    models, submission, jobs, rows, pictures; no HTTP
+    imaging/     untrusted files in, pictures out             webhooks/             a job's end, told to its receiver
+    schema/      what is taken, answered and described        openapi_file.py       openapi.json, written
+    store.py     everything said to Redis, with the scripts of lua/; entries.py what comes back, queue_entry.py the RQ
+                 half of a new job, redis_connections.py
+    errors.py    why a request may be refused                 problems.py           what that is called in HTTP
+    quotas.py    what a caller may still do                   metrics.py            what /metrics counts
+    settings.py  what an operator may set                     dependencies.py       what handlers get
+    playground/  the page
 """

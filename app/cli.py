@@ -26,7 +26,7 @@ def api(
 
 def key(name: Annotated[str, typer.Argument(help="Who will hold it: letters, digits, . _ -")]) -> None:
     """Make an API key: the first line is for its holder, the second for PIXELRNN_API_KEYS."""
-    from app.api_keys import new_key, parse_keys
+    from app.access.api_keys import new_key, parse_keys
 
     secret, digest = new_key()
     try:

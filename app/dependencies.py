@@ -7,7 +7,7 @@ from typing import Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from app.callers import Caller
+from app.access.callers import Caller
 from app.errors import UnknownJobError
 from app.metrics import Metrics
 from app.services.fleet import FleetWatch
@@ -21,8 +21,8 @@ from app.services.seats import Seats
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
-from app.stopping import Stopping
 from app.store import Store
+from app.wire.stopping import Stopping
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

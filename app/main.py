@@ -8,16 +8,13 @@ from importlib.metadata import version
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
-from app import error_handlers, openapi
+from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
-from app.head_requests import HeadRequests
-from app.link_signatures import LinkSignatures
 from app.metrics import Metrics
-from app.middleware import RequestMiddleware
-from app.packing import Packing
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, page, pictures, submit
 from app.routes import links as link_routes
+from app.schema import openapi
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
@@ -29,10 +26,14 @@ from app.services.seats import Seats
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
-from app.stopping import Stopping
 from app.store import Store
 from app.webhooks.calls import WebhookCalls
 from app.webhooks.signatures import key_of
+from app.wire import error_handlers
+from app.wire.head_requests import HeadRequests
+from app.wire.middleware import RequestMiddleware
+from app.wire.packing import Packing
+from app.wire.stopping import Stopping
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
@@ -69,7 +70,11 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,  # app.routes.page has one that needs no other site
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.middleware and app.metrics say it for less
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # app.wire and app.metrics say it for less
     )
     app.state.settings = settings
     app.state.services = services

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app import errors, quotas
+from app import errors
 from app.errors import BadParameterError, RefusedError
-from app.schemas import FieldError, Problem
+from app.schema.answers import FieldError, Problem
+from app.schema.rate_limit_headers import rate_limit_headers
 
 _KEY_WANTED = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
@@ -81,7 +82,7 @@ def headers_of(error: RefusedError) -> dict[str, str]:
     """What the response says beside the document."""
     kind = kind_of(error)
     retry_s = kind.retry_after_s if error.retry_after_s is None else error.retry_after_s
-    said = {**kind.headers, **quotas.headers_of(error.quotas)}
+    said = {**kind.headers, **rate_limit_headers(error.quotas)}
     return said if retry_s is None else {**said, "Retry-After": str(retry_s)}
 
 

@@ -8,10 +8,10 @@ from types import FrameType
 
 import uvicorn
 
-from app.cross_origin import CrossOrigin
 from app.main import create_app
-from app.receiving import PromptProtocol, WaitingRoom
 from app.settings import Settings
+from app.wire.cross_origin import CrossOrigin
+from app.wire.receiving import PromptProtocol, WaitingRoom
 from worker.contract import logs
 
 _SILENCE_MS = 60_000

@@ -7,15 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from app.api_keys import KeyEntry, parse_keys
+from app.access.api_keys import KeyEntry, parse_keys
+from app.access.origins import checked_origins
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
 from worker.contract.environment import CommaList, RedisSettings
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
-ANY = "*"
-"""Among origins: all of them."""
 _SECRET_LENGTH = 32
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -40,16 +38,6 @@ def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
         if not _HOST_NAME.fullmatch(host):
             raise ValueError("expected names of hosts, such as pixels.example, without scheme, port or path")
     return tuple(host.lower() for host in hosts)
-
-
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        if origin != ANY and not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"{origin!r} is no origin, as browsers send it: expected https://pixels.example or "
-                "http://localhost:5173, in lower case, without a path or a slash at the end, or *"
-            )
-    return origins
 
 
 def _none_if_empty(value: object) -> object:
@@ -88,7 +76,7 @@ class Settings(RedisSettings):
     """Serve other machines without any key."""
     metrics_open: bool = False
     """Show /metrics without a key, where there are keys."""
-    origins: Annotated[CommaList[str], AfterValidator(_origins)] = ()
+    origins: Annotated[CommaList[str], AfterValidator(checked_origins)] = ()
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas; * =
     all."""
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()

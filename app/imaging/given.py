@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 
 from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
 from app.imaging.decode import Role, decode, has_more_bits
-from app.schemas import Model
+from app.schema.answers import Model
 from worker.contract.kinds import Input
 
 Files = Mapping[str, Sequence[bytes]]

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
-from app.schemas import MarginalMap
+from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import Method

@@ -2,14 +2,15 @@
 
 from fastapi import Response
 
-from app import quotas
 from app.dependencies import Services
 from app.imaging.render import PictureFormat
 from app.routes.event_stream import event_stream
 from app.routes.picture_response import name_of, picture_response
-from app.routes.preferences import PICTURES, Media, Preferences
+from app.routes.preferences import PICTURE_FORMATS, Preferences
 from app.routes.waiting import applied, waited_for
-from app.schemas import Job
+from app.schema.answers import Job
+from app.schema.preference_headers import Media
+from app.schema.rate_limit_headers import rate_limit_headers
 from app.services.submission import Submitted
 from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus
@@ -17,7 +18,7 @@ from worker.contract.jobs import JobStatus
 
 async def answer(submitted: Submitted, wanted: Preferences, services: Services) -> Response:
     """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job."""
-    job, headers = submitted.job, {"Location": submitted.job.links.self, **quotas.headers_of(submitted.quotas)}
+    job, headers = submitted.job, {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
     if wanted.media is Media.EVENTS:
@@ -25,8 +26,8 @@ async def answer(submitted: Submitted, wanted: Preferences, services: Services) 
     if wanted.wait_s:
         headers |= applied(wanted.wait_s)
         job = await waited_for(job, wanted.wait_s, services)
-    if wanted.media in PICTURES and job.status is JobStatus.SUCCEEDED:
-        return await _picture(job, PICTURES[wanted.media], headers, services)
+    if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
+        return await _picture(job, PICTURE_FORMATS[wanted.media], headers, services)
     status = 200 if wanted.wait_s and job.status.is_terminal else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
 

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.errors import TooLargeError, WrongMediaTypeError
-from app.request_bodies import FILES
 from app.routes.json_forms import json_limit, read_form
+from app.schema.request_bodies import FILES
 from worker.contract.coded_file import MEDIA_TYPE
 
 _JSON = "application/json"

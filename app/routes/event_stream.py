@@ -9,7 +9,7 @@ from app.dependencies import Services
 from app.errors import RefusedError
 from app.problems import problem_of
 from app.routes.streams import StreamedResponse
-from app.schemas import Job
+from app.schema.answers import Job
 from app.services.row_feed import SERVER_STOPPING, SNAPSHOT, FeedEvent
 from app.services.row_reader import Follower
 

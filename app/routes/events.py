@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.errors import BadParameterError
-from app.openapi import events_content, refusals
 from app.routes.event_stream import event_stream
+from app.schema.openapi import events_content, refusals
 
 router = APIRouter(tags=["jobs"])
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")

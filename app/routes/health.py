@@ -11,11 +11,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.dependencies import ServicesDep
 from app.errors import NoWorkerError
 from app.imaging.decode import FORMATS, MAX_PIXELS
-from app.openapi import refusals
 from app.redis_connections import STORE_TROUBLE
-from app.request_bodies import MAX_IMAGES
-from app.routes.waiting import MAX_WAIT_S
-from app.schemas import Alive, Info, Limits, Ready
+from app.schema.answers import Alive, Info, Limits, Ready
+from app.schema.openapi import refusals
+from app.schema.preference_headers import MAX_WAIT_S
+from app.schema.request_bodies import MAX_IMAGES
 from worker.contract.jobs import (
     MAX_PARTICLES,
     MAX_PARTICLES_OF_JOB,

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
-from app.openapi import PREFER, refusals
-from app.routes.waiting import MAX_WAIT_S, applied, preferred_wait_s, waited_for
-from app.schemas import Job, JobList
+from app.routes.waiting import applied, preferred_wait_s, waited_for
+from app.schema.answers import Job, JobList
+from app.schema.openapi import refusals
+from app.schema.preference_headers import MAX_WAIT_S, PREFER
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import JobKind
 

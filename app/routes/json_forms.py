@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from app.errors import BadParameterError, TooLargeError
-from app.request_bodies import FILES
+from app.schema.request_bodies import FILES
 
 Form = TypeVar("Form", bound=BaseModel)
 _MOST_MARKS = 256

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from app.dependencies import CallerDep, JobId, ServicesDep
-from app.openapi import refusals
-from app.request_bodies import LinksRequest
 from app.routes.body_limits import BodyRoute
-from app.schemas import SignedLinks
+from app.schema.answers import SignedLinks
+from app.schema.openapi import refusals
+from app.schema.request_bodies import LinksRequest
 
 router = APIRouter(route_class=BodyRoute, tags=["jobs"])
 

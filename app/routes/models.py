@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from app.dependencies import ServicesDep
-from app.openapi import refusals
-from app.schemas import Model, ModelList
+from app.schema.answers import Model, ModelList
+from app.schema.openapi import refusals
 
 router = APIRouter(tags=["models"])
 

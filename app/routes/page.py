@@ -7,9 +7,10 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from app import page_files, reference
-from app.packing import takes_gzip
+from app.routes import page_files
 from app.routes.caching import IfNoneMatch, has_seen, has_whatever_is_there
+from app.schema import api_page
+from app.wire.packing import takes_gzip
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,7 +45,7 @@ async def page_file(path: str, if_none_match: IfNoneMatch = None, accept_encodin
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Every call, to read."""
-    return HTMLResponse(reference.page(request.app.openapi()), headers={"Content-Security-Policy": reference.POLICY})
+    return HTMLResponse(api_page.page(request.app.openapi()), headers={"Content-Security-Policy": api_page.POLICY})
 
 
 def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:

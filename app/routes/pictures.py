@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
 from app.imaging.render import PictureFormat
-from app.openapi import json_content, refusals
-from app.request_bodies import MAX_IMAGES
 from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
 from app.routes.picture_response import PngResponse, name_of, picture_response, shown_as
-from app.routes.preferences import PICTURES, Media, liked
+from app.routes.preferences import PICTURE_FORMATS, liked
 from app.routes.streams import StreamedResponse
-from app.schemas import MarginalMap, ScoreMap
+from app.schema.answers import MarginalMap, ScoreMap
+from app.schema.openapi import json_content, refusals
+from app.schema.preference_headers import PICTURES, Media
+from app.schema.request_bodies import MAX_IMAGES
 from app.services.followed_picture import FollowedPicture
 from app.services.row_reader import Follower
 from worker.contract.coded_file import ENDING, MEDIA_TYPE
@@ -110,7 +111,7 @@ def _expect_one_way(query: ImageQuery) -> None:
 def _format(query: ImageQuery, request: Request) -> PictureFormat:
     if query.format is not None:
         return PictureFormat(query.format)
-    return PICTURES[liked(request.headers.get("accept", ""), tuple(PICTURES))]
+    return PICTURE_FORMATS[liked(request.headers.get("accept", ""), PICTURES)]
 
 
 async def _zipped(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:

@@ -1,12 +1,12 @@
 """How the client of a POST wants to be answered: its headers Accept, Prefer and Idempotency-Key.
 
-They are declared in app.openapi, and read here: FastAPI would take as long to look at each as all of this together.
+app.schema.preference_headers describes them. They are read here, because FastAPI would take as long to look at each as
+all of this together.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 
 from starlette.datastructures import Headers
@@ -14,23 +14,14 @@ from starlette.datastructures import Headers
 from app.errors import BadParameterError
 from app.imaging.render import PictureFormat
 from app.routes.waiting import preferred_wait_s
+from app.schema.preference_headers import MAX_KEY_LENGTH, Media
 
-MAX_KEY_LENGTH = 255
 _QUALITY = re.compile(r";\s*q=([0-9.]+)")
 
 
-class Media(StrEnum):
-    JSON = "application/json"
-    EVENTS = "text/event-stream"
-    PNG = "image/png"
-    WEBP = "image/webp"
-    JPEG = "image/jpeg"
-
-
-PICTURES = MappingProxyType(
+PICTURE_FORMATS = MappingProxyType(
     {Media.PNG: PictureFormat.PNG, Media.WEBP: PictureFormat.WEBP, Media.JPEG: PictureFormat.JPEG}
 )
-"""As what a picture may be asked for."""
 
 
 @dataclass(frozen=True)

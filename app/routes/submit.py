@@ -11,8 +11,14 @@ from app.dependencies import Services
 from app.errors import NotDecodableError, TooLargeError
 from app.imaging.given import Files, read_given
 from app.imaging.recipe import read_recipe
-from app.openapi import coded_file_body, job_responses, preference_headers, refusals
-from app.request_bodies import (
+from app.routes.answer import answer
+from app.routes.body_limits import BodyRoute
+from app.routes.preferences import Preferences, preferences_of
+from app.schema.answers import Job, Model
+from app.schema.job_options import JobOptions
+from app.schema.openapi import coded_file_body, job_responses, refusals
+from app.schema.preference_headers import preference_headers
+from app.schema.request_bodies import (
     MAX_IMAGES,
     MAX_WEBHOOK_LENGTH,
     WEBHOOK_TOLD,
@@ -31,12 +37,8 @@ from app.request_bodies import (
     uploads_of,
     verification_of,
 )
-from app.routes.answer import answer
-from app.routes.body_limits import BodyRoute
-from app.routes.preferences import Preferences, preferences_of
-from app.schemas import Job, Model
 from app.services.models import Models
-from app.services.submission import JobOptions, RequestIdentity, Submitted, with_key
+from app.services.submission import RequestIdentity, Submitted, with_key
 from worker.contract.coded_file import CodedFile, CodedFileError
 from worker.contract.kinds import KINDS, Input, JobKind
 

@@ -3,9 +3,9 @@
 import re
 
 from app.dependencies import Services
-from app.schemas import Job
+from app.schema.answers import Job
+from app.schema.preference_headers import MAX_WAIT_S
 
-MAX_WAIT_S = 30
 _BETWEEN = re.compile(r"[,;]")
 _ENOUGH_DIGITS = 6
 """The first of any longer number say that it is above the limit."""

@@ -6,7 +6,7 @@ from app.entries import Entry
 from app.errors import BadParameterError
 from app.imaging.progressive import ProgressivePng
 from app.imaging.render import MAX_SIDE, origin_of
-from app.schemas import Job
+from app.schema.answers import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.callers import ANYONE
+from app.access.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
-from app.schemas import (
+from app.schema.answers import (
     EncodeResult,
     Job,
     JobList,

@@ -3,8 +3,8 @@
 import time
 from datetime import UTC, datetime
 
-from app.link_signatures import LinkSignatures
-from app.schemas import SignedLinks
+from app.access.link_signatures import LinkSignatures
+from app.schema.answers import SignedLinks
 from app.services.jobs import Jobs
 
 

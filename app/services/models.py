@@ -1,7 +1,7 @@
 """Which models there are: those that live workers announce, and no others."""
 
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
-from app.schemas import Model, WorkerPlace
+from app.schema.answers import Model, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.kinds import JobKind, Method

@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.imaging.archive import Archive
 from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
-from app.schemas import MarginalMap, ScoreMap
+from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec

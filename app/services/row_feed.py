@@ -6,7 +6,7 @@
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
     server-stopping     instead of the end, when this process leaves
 
-The data of each repeats its name as `type` (app.event_data has all of them).
+The data of each repeats its name as `type` (app.schema.event_data has all of them).
 An entry of the stream has a number. A reader that comes back with the last number it has seen misses nothing and sees
 nothing twice. While Redis is in trouble the reader waits, and gets empty batches meanwhile.
 """
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from app.entries import Entry
 from app.redis_connections import STORE_TROUBLE
-from app.schemas import Job
+from app.schema.answers import Job
 from app.services.jobs import Jobs
 from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT

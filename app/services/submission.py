@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.callers import Caller
+from app.access.callers import Caller
 from app.errors import (
     NoWorkerError,
     QueueFullError,
@@ -21,12 +21,13 @@ from app.errors import (
 from app.imaging.given import GivenPixels, Shape
 from app.queue_entry import queue_key
 from app.quotas import Quota
-from app.schemas import Job, Model
+from app.schema.answers import Job, Model
+from app.schema.job_options import JobOptions
 from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
-from worker.contract.jobs import MAX_SEED, PARTICLES, JobRecord, JobSpec, JobStatus, Pixel, Priority
+from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Priority
 from worker.contract.kinds import JobKind, Method
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 
@@ -46,28 +47,6 @@ class RequestIdentity:
     """Digest of its `Idempotency-Key`; empty without one."""
     body: str = ""
     """Digest of what is asked for, as read: a form's boundary does not count."""
-
-
-@dataclass(frozen=True)
-class JobOptions:
-    """What a client may say of a job, beside its kind, its model and its pictures."""
-
-    seed: int | None = None
-    """None: one is drawn."""
-    n: int = 1
-    temperature: float = 1.0
-    priority: Priority | None = None
-    rank: bool = False
-    method: Method = Method.CLAMP
-    particles: int = PARTICLES
-    sweeps: int = 0
-    pixel: Pixel | None = None
-    influence: bool = False
-    sample: int = 0
-    drawn_with: str = ""
-    members: int = 1
-    webhook: str = ""
-    """Where the job's end is told; empty = nowhere."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import structlog
 
 from app.errors import BadParameterError, ExpiredJobError, RefusedError, UnknownJobError
 from app.redis_connections import STORE_TROUBLE
-from app.schemas import WebhookStatus
+from app.schema.answers import WebhookStatus
 from app.services.jobs import Jobs
 from app.store import DueWebhook, Store
 from app.webhooks.addresses import Place, WebhookAddress

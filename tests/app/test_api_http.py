@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from app.main import create_app
-from app.packing import takes_gzip
 from app.routes import waiting
 from app.settings import Settings
+from app.wire.packing import takes_gzip
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.live import serving
 from tests.app.pictures import grey, png

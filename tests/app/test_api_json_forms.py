@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from app.main import create_app
-from app.request_bodies import CompleteForm, ScoreForm, UpsampleForm, VerifyForm
+from app.schema.request_bodies import CompleteForm, ScoreForm, UpsampleForm, VerifyForm
 from app.settings import Settings
 from tests.app import pictures
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker

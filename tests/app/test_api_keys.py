@@ -8,7 +8,7 @@ import structlog
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from app.api_keys import digest_of, parse_keys
+from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving

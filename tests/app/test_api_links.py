@@ -15,7 +15,7 @@ import pytest
 import structlog
 from pydantic import ValidationError
 
-from app.link_signatures import LinkSignatures
+from app.access.link_signatures import LinkSignatures
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import events_of, serving

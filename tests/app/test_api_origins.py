@@ -4,11 +4,12 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.cross_origin import EXPOSED
+from app.access.api_keys import Keyring
+from app.access.gatekeeper import Gatekeeper
+from app.access.link_signatures import LinkSignatures
 from app.errors import ForeignHostError
-from app.gatekeeper import Gatekeeper
-from app.link_signatures import LinkSignatures
 from app.settings import Settings
+from app.wire.cross_origin import EXPOSED
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
 from tests.app.test_api_errors import is_problem
@@ -177,7 +178,7 @@ def test_named_hosts_are_ours(redis_url: str, worker: HandWorker) -> None:
 
 def test_name_that_is_listened_on_is_ours() -> None:
     """`--host NAME` says enough; any other name is refused."""
-    gatekeeper = Gatekeeper(Settings(host="GPUbox.lan", insecure=True), LinkSignatures(None))
+    gatekeeper = Gatekeeper(Keyring(()), LinkSignatures(None), hosts=["GPUbox.lan"], origins=(), metrics_open=False)
     scope = {"type": "http", "method": "GET", "path": "/models", "client": ("10.0.0.9", 1)}
     assert gatekeeper.admit({**scope, "headers": [(b"host", b"gpubox.lan:8000")]}).account == "ip:10.0.0.9"
     assert gatekeeper.admit({**scope, "headers": []}).owner == "anyone"  # HTTP/1.0: no browser

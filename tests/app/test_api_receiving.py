@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from app import receiving
 from app.settings import Settings
+from app.wire import receiving
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving
 from tests.app.test_api_events import process_serving

@@ -8,12 +8,12 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from app import examples
 from app.errors import ExpiredJobError, OtherVersionJobError, UnknownJobError
-from app.event_data import GoneEvent
 from app.main import create_app
 from app.problems import problem_of
-from app.schemas import Job
+from app.schema import examples
+from app.schema.answers import Job
+from app.schema.event_data import GoneEvent
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import events_of

@@ -5,8 +5,8 @@ import re
 
 import httpx
 
-from app import reference
 from app.main import create_app
+from app.schema import api_page
 from app.settings import Settings
 
 
@@ -30,5 +30,5 @@ def test_what_the_schema_says_is_text_on_the_page() -> None:
     """Whatever stands in a description, and code where it has backquotes."""
     schema = json.loads(json.dumps(create_app(Settings()).openapi()))
     schema["info"]["description"] = "`a<b` <script>alert(1)</script>"
-    text = reference.page(schema)
+    text = api_page.page(schema)
     assert "<p><code>a&lt;b</code> &lt;script&gt;alert(1)&lt;/script&gt;</p>" in text

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from app.api_keys import digest_of, parse_keys
+from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
 from model_core import load_model, log_likelihood
 from tests.app.live import serving

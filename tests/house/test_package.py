@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,16 @@ PLACES = {
     "models": "model_core/_shipped/models",
     "configs": "model_core/_shipped/configs",
 }
+SOURCE = (
+    ".dockerignore .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE Makefile PKG-INFO README.md SECURITY.md",
+    "docker-compose.yml openapi.json pyproject.toml",
+    "app benchmarks configs deploy docker docs examples model_core models pixelrnn tests worker",
+)
+"""All that may lie at the top of a checkout, and so of an sdist."""
+KINDS_OF_FILES = (
+    ".Dockerfile .css .gif .gitignore .html .ipynb .java .js .json .lua .md .png .py .safetensors .svg .toml .ts",
+    ".typed .webp .yaml .yml",
+)
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"
 USERS_OWN = "raise ImportError('this is the user\\'s own module')\n"
@@ -119,6 +130,15 @@ def test_sdist_gives_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) ->
     assert build("wheel", source, tmp_path / "wheel").read_bytes() == wheel.read_bytes()
     for name in ("Makefile", "docker-compose.yml", "docs/operate.md", "tests/conftest.py", "openapi.json"):
         assert (source / name).is_file()
+
+
+def test_sdist_holds_what_it_may(sdist: Path) -> None:
+    """Source, models and pages: no file that somebody left at the top, and none of a kind that is no source."""
+    with tarfile.open(sdist) as archive:
+        paths = [Path(*Path(name).parts[1:]) for name in archive.getnames()]
+    assert {path.parts[0] for path in paths} == set(" ".join(SOURCE).split())
+    endings = {path.suffix or path.name for path in paths if len(path.parts) > 1}
+    assert endings <= set(" ".join(KINDS_OF_FILES).split())
 
 
 def test_wheel_holds_everything_that_runs(wheel: Path) -> None:

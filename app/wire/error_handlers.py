@@ -14,10 +14,9 @@ from starlette.routing import Match
 from app import problems
 from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
-from app.schemas import FieldError, Problem
+from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
 from worker.contract.trouble import locked_out
 
-MEDIA_TYPE = "application/problem+json"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger("pixelrnn.api")
 
@@ -45,7 +44,7 @@ def response_to_bug(error: Exception, path: str) -> JSONResponse:
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     body = problem.model_dump(exclude_none=True)
-    return JSONResponse(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
+    return JSONResponse(body, problem.status, headers=headers, media_type=PROBLEM_TYPE)
 
 
 async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -103,7 +102,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 def _allowed(request: Request) -> str:
     """All methods of this path: the router names only those of the first route that matches, and HEAD comes with GET
-    (app.head_requests)."""
+    (app.wire.head_requests)."""
     routes = request.app.routes
     takes = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
     return ", ".join(takes).replace("GET", "GET, HEAD")

@@ -6,11 +6,10 @@ from typing import Any, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from app import examples
 from app.errors import BadParameterError, NotDecodableError, NotVerifiableError
-from app.imaging.decode import Role
-from app.schemas import Int64, Model
-from app.services.submission import JobOptions
+from app.schema import examples
+from app.schema.answers import Int64, Model
+from app.schema.job_options import JobOptions
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.coded_file import CodedFile
 from worker.contract.jobs import (
@@ -198,7 +197,7 @@ class LinksRequest(BaseModel):
 
 
 JobRequest = SampleRequest | CompleteForm | UpsampleForm | ScoreForm | VerifyForm | EncodeForm | DecodeRequest
-FILES: tuple[Role, ...] = ("image", "mask")
+FILES: tuple[Literal["image", "mask"], ...] = ("image", "mask")
 """All fields that are files; no call has others."""
 
 

@@ -6,12 +6,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from app import examples
-from app.error_handlers import MEDIA_TYPE
-from app.event_data import EventData
-from app.routes.preferences import MAX_KEY_LENGTH, PICTURES
-from app.routes.waiting import MAX_WAIT_S
-from app.schemas import Job, MarginalMap, Problem
+from app.schema import examples, rate_limit_headers
+from app.schema.answers import PROBLEM_TYPE, Job, MarginalMap, Problem
+from app.schema.event_data import EventData
+from app.schema.preference_headers import PICTURES
 from worker.contract.coded_file import MEDIA_TYPE as CODED_FILE
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -35,20 +33,6 @@ _TAGS = [
     {"name": "models", "description": "What can be drawn from."},
     {"name": "server", "description": "Whether it works, and how much may be asked of it."},
 ]
-_ALLOWANCES = {
-    "RateLimit-Policy": {
-        "description": "What the caller may hand in: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a "
-        "time. Of a wrong key: `wrong-keys` of an address",
-        "schema": {"type": "string"},
-        "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
-    },
-    "RateLimit": {
-        "description": "What is left of each: `r`; in `t` seconds all of it is there again",
-        "schema": {"type": "string"},
-        "example": '"jobs";r=99;t=1, "open-jobs";r=511',
-    },
-}
-"""As of the IETF draft "RateLimit header fields for HTTP"."""
 _DESCRIPTIONS = {
     400: "Cannot be read",
     401: "A key is needed",
@@ -74,10 +58,10 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": _REFERENCE.format(model="Problem")}
-    described = {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+    described = {"description": _DESCRIPTIONS[status], "content": {PROBLEM_TYPE: {"schema": schema}}}
     if status in _COME_BACK:
         seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
-        described["headers"] = {"Retry-After": seconds, **(_ALLOWANCES if status == 429 else {})}
+        described["headers"] = {"Retry-After": seconds, **(rate_limit_headers.DESCRIBED if status == 429 else {})}
     return described
 
 
@@ -96,7 +80,7 @@ def events_content() -> dict[str, Any]:
 
 def job_responses() -> dict[int | str, dict[str, Any]]:
     """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
-    location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **_ALLOWANCES}
+    location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **rate_limit_headers.DESCRIBED}
     picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
     return {
         200: {
@@ -110,37 +94,10 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
-PREFER: dict[str, Any] = {
-    "name": "Prefer",
-    "in": "header",
-    "description": f"`wait=N`: answer when the job has ended, or after N seconds: {MAX_WAIT_S} at most, and for `wait` "
-    "without a number.",
-    "schema": {"type": "string"},
-    "example": "wait=10",
-}
-
-
 def coded_file_body() -> dict[str, Any]:
     """`openapi_extra=` of a POST whose body is a file of coded images."""
     told = "The file; `application/octet-stream` does as well."
     return {"requestBody": {"description": told, "required": True, "content": {CODED_FILE: {"schema": dict(_BINARY)}}}}
-
-
-def preference_headers() -> dict[str, Any]:
-    """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
-    key = "Any text of your own: the same key and request mean the same job, for a day."
-    text = {"type": "string"}
-    return {
-        "parameters": [
-            PREFER,
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": key,
-                "schema": {**text, "minLength": 1, "maxLength": MAX_KEY_LENGTH},
-            },
-        ]
-    }
 
 
 def install(app: FastAPI) -> None:
@@ -192,7 +149,7 @@ def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _drop_automatic_422(operation: dict[str, Any]) -> None:
     """FastAPI adds one wherever there is a parameter; routes that can answer it name it themselves, as a problem."""
-    if MEDIA_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+    if PROBLEM_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
 
 

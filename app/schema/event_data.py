@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from app import examples
-from app.schemas import Job
+from app.schema import examples
+from app.schema.answers import Job
 from worker.contract.events import Stage
 
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from fastapi import Response
 from starlette.datastructures import Headers
-from starlette.types import Scope
 
-from app.error_handlers import response_to
+from app.access.origins import ANY
 from app.errors import ForeignOriginError
-from app.settings import ANY
+from app.wire.error_handlers import response_to
 
 EXPOSED = (
     "Content-Disposition",
@@ -27,11 +26,6 @@ EXPOSED = (
 """Our headers that a page could not see otherwise."""
 _METHODS = "GET, HEAD, POST, DELETE"
 _MAX_AGE_S = 600
-
-
-def is_preflight(scope: Scope) -> bool:
-    """Does a browser ask whether a page may ask?"""
-    return scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope)
 
 
 class CrossOrigin:

@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from app.cross_origin import CrossOrigin
 from app.errors import TooSlowError
-from app.http_protocol import HttpProtocol
 from app.problems import problem_of
+from app.wire.cross_origin import CrossOrigin
+from app.wire.http_protocol import HttpProtocol
 
 HEADERS_S = 10.0
 """From the connection, or from the first byte of a later request, to the end of its headers."""

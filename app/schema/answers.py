@@ -1,4 +1,4 @@
-"""What the API answers with. app.request_bodies has what it takes."""
+"""What the API answers with. app.schema.request_bodies has what it takes."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
-from app import examples
+from app.schema import examples
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kinds import JobKind, Method
 from worker.contract.scores import EncodeSummary, Receipt, ScoreSummary, VerifySummary
 
+PROBLEM_TYPE = "application/problem+json"
+"""The media type of a Problem."""
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 """A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
 

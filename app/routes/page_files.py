@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-_ROOT = Path(__file__).parent / "playground"
+_ROOT = Path(__file__).parents[1] / "playground"
 PAGE = "index.html"
 _TYPES = MappingProxyType(
     {

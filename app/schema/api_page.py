@@ -1,6 +1,6 @@
 """The schema as a page to read: every call, field and answer. No script, and nothing from anywhere else.
 
-It knows OpenAPI as app.openapi leaves it, and nothing of this service.
+It knows OpenAPI as app.schema.openapi leaves it, and nothing of this service.
 """
 
 import base64

@@ -7,19 +7,19 @@ rebinding) is of our origin then, and is told by that name.
 
 import re
 import time
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailures
-from app.callers import ANYONE, Caller
-from app.cross_origin import is_preflight
+from app.access.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailures
+from app.access.callers import ANYONE, Caller
+from app.access.link_signatures import LinkSignatures
+from app.access.origins import is_preflight
+from app.access.signed_requests import take_signature
 from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsError, WrongKeyError
-from app.link_signatures import LinkSignatures
 from app.quotas import Quota
-from app.settings import Settings
-from app.signed_requests import take_signature
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIX = "/playground/"
@@ -33,12 +33,21 @@ _OURS = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
 class Gatekeeper:
     """Decides who is let in."""
 
-    def __init__(self, settings: Settings, links: LinkSignatures) -> None:
+    def __init__(
+        self,
+        keys: Keyring,
+        links: LinkSignatures,
+        *,
+        hosts: Iterable[str],
+        origins: Iterable[str],
+        metrics_open: bool,
+    ) -> None:
+        """hosts: names under which this server is called. origins: other sites whose pages may change something."""
         self._links = links
-        self._keys = Keyring(settings.api_keys)
-        self._origins = frozenset(settings.origins)
-        self._hosts = frozenset({settings.host.lower(), *settings.hosts})
-        self._metrics_open = settings.metrics_open
+        self._keys = keys
+        self._origins = frozenset(origins)
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._metrics_open = metrics_open
         self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
@@ -55,15 +64,17 @@ class Gatekeeper:
             return Caller(ANYONE, f"ip:{address}")  # whosever the job is: the address leads to nothing else
         if not self._keys:
             return Caller(ANYONE, f"ip:{address}")
-        if self._is_open(scope):
+        if self._is_open(scope, headers):
             return Caller("nobody", f"ip:{address}")
         return self._holder(headers, address)
 
-    def _is_open(self, scope: Scope) -> bool:
+    def _is_open(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
         if path == "/metrics":
             return self._metrics_open
-        return path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX) or is_preflight(scope)
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX):
+            return True
+        return is_preflight(scope["method"], headers)
 
     def _holder(self, headers: Headers, address: str) -> Caller:
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))

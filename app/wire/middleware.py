@@ -12,15 +12,17 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.cross_origin import CrossOrigin, is_preflight
-from app.error_handlers import response_to, response_to_bug
+from app.access.api_keys import Keyring
+from app.access.gatekeeper import Gatekeeper
+from app.access.link_signatures import LinkSignatures
+from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
-from app.gatekeeper import Gatekeeper
-from app.link_signatures import LinkSignatures
 from app.metrics import Metrics
 from app.problems import kind_of
 from app.settings import Settings
-from app.stopping import Stopping
+from app.wire.cross_origin import CrossOrigin
+from app.wire.error_handlers import response_to, response_to_bug
+from app.wire.stopping import Stopping
 from worker.contract.tracing import Span, Spans, trace_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -35,7 +37,13 @@ class RequestMiddleware:
         self, app: ASGIApp, settings: Settings, links: LinkSignatures, metrics: Metrics, stopping: Stopping
     ) -> None:
         self._app = app
-        self._gatekeeper = Gatekeeper(settings, links)
+        self._gatekeeper = Gatekeeper(
+            Keyring(settings.api_keys),
+            links,
+            hosts=(settings.host, *settings.hosts),
+            origins=settings.origins,
+            metrics_open=settings.metrics_open,
+        )
         self._cross_origin = CrossOrigin(settings.origins)
         self._metrics = metrics
         self._stopping = stopping
@@ -64,8 +72,9 @@ class RequestMiddleware:
             self._note(scope, visit, span)
 
     async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit") -> None:
-        if self._cross_origin and is_preflight(scope):
-            await self._cross_origin.preflight(Headers(scope=scope))(scope, receive, visit.send)
+        headers = Headers(scope=scope)
+        if self._cross_origin and is_preflight(scope["method"], headers):
+            await self._cross_origin.preflight(headers)(scope, receive, visit.send)
             return
         try:
             async with self._stopping.in_time():

@@ -1,0 +1,42 @@
+"""The headers RateLimit-Policy and RateLimit, described and written: what a caller may still do, as the IETF draft
+"RateLimit header fields for HTTP" says it (version 10)."""
+
+from collections.abc import Iterable
+
+from app.quotas import Quota
+
+DESCRIBED = {
+    "RateLimit-Policy": {
+        "description": "What the caller may hand in: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a "
+        "time. Of a wrong key: `wrong-keys` of an address",
+        "schema": {"type": "string"},
+        "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
+    },
+    "RateLimit": {
+        "description": "What is left of each: `r`; in `t` seconds all of it is there again",
+        "schema": {"type": "string"},
+        "example": '"jobs";r=99;t=1, "open-jobs";r=511',
+    },
+}
+
+
+def rate_limit_headers(quotas: Iterable[Quota]) -> dict[str, str]:
+    """Both headers; none if there is no quota."""
+    quotas = tuple(quotas)
+    if not quotas:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(_policy(quota) for quota in quotas),
+        "RateLimit": ", ".join(_state(quota) for quota in quotas),
+    }
+
+
+def _policy(quota: Quota) -> str:
+    unit = "" if quota.unit is None else f';qu="{quota.unit}"'
+    window = "" if quota.window_s is None else f";w={quota.window_s}"
+    return f'"{quota.name}";q={quota.size}{unit}{window}'
+
+
+def _state(quota: Quota) -> str:
+    back = "" if quota.back_in_s is None else f";t={quota.back_in_s}"
+    return f'"{quota.name}";r={max(0, quota.left)}{back}'
