@@ -17,7 +17,9 @@
     ├── NoMarginalsYetError   ├── StoppingError
     ├── TooSlowError          ├── NotVerifiableError
     ├── NoGivenError          ├── ForeignHostError
-    ├── NoLinksError          └── BadLinkError
+    ├── NoLinksError          ├── BadLinkError
+    ├── HeadTooLargeError     ├── MalformedRequestError
+    └── UnknownCodingError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -189,6 +191,18 @@ class StoreDownError(RefusedError):
 
 class TooSlowError(RefusedError):
     """The request did not arrive in time."""
+
+
+class HeadTooLargeError(RefusedError):
+    """A request's line and fields, or what frames its body, are too large or too many."""
+
+
+class MalformedRequestError(RefusedError):
+    """What came is no HTTP/1.1, or can be read in two ways."""
+
+
+class UnknownCodingError(RefusedError):
+    """The body is packed in a way that this server does not speak."""
 
 
 class StoppingError(RefusedError):

@@ -25,6 +25,7 @@ class ProblemKind:
 
 KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.BadUploadError: ProblemKind(400, "unreadable-image", "The image cannot be read"),
+    errors.MalformedRequestError: ProblemKind(400, "malformed-request", "Not a request of HTTP/1.1"),
     errors.WrongKeyError: ProblemKind(401, "unauthorized", "No valid key", headers=_KEY_WANTED),
     errors.ForeignOriginError: ProblemKind(403, "foreign-origin", "Not from this page"),
     errors.ForeignHostError: ProblemKind(403, "foreign-host", "Not under this name"),
@@ -56,6 +57,8 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     ),
     errors.TooManyRequestsError: ProblemKind(429, "too-many-requests", "Too fast", 1),
     errors.TooManyOpenJobsError: ProblemKind(429, "too-many-open-jobs", "Too many open jobs", 1),
+    errors.HeadTooLargeError: ProblemKind(431, "head-too-large", "The request's headers are too large"),
+    errors.UnknownCodingError: ProblemKind(501, "unknown-coding", "Not a transfer coding of this server"),
     errors.NoLinksError: ProblemKind(501, "no-links", "No signed addresses here"),
     errors.NoWorkerError: ProblemKind(503, "no-worker", "No worker is ready", 5),
     errors.QueueFullError: ProblemKind(503, "queue-full", "The queue is full", 5),

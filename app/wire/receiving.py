@@ -1,4 +1,4 @@
-"""How long a client may take to send a request, and how many may be at it at once.
+"""How long a client may take to send a request, how many may be at it at once, and how much they may leave here.
 
 A server that reads as slowly as it is written to can be held up by a few clients who send nothing: each has a
 descriptor, and there are only so many of those.
@@ -9,10 +9,12 @@ import contextlib
 import json
 import resource
 import time
+from collections import deque
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
-from app.errors import TooSlowError
+from app.errors import HeadTooLargeError, RefusedError, TooSlowError
 from app.problems import problem_of
 from app.wire.cross_origin import CrossOrigin
 from app.wire.http_protocol import HttpProtocol
@@ -20,10 +22,21 @@ from app.wire.http_protocol import HttpProtocol
 HEADERS_S = 10.0
 """From the connection, or from the first byte of a later request, to the end of its headers."""
 
+LINGER_S = 1.0
+MOST_UNREAD_BYTES = 2**20
+"""How long, and how much, what a client still sends is thrown away after it was refused. It would else hear of a broken
+connection, and not why."""
+
+MOST_HEADS_BYTES = 16 * 2**20
+"""Of the heads of all requests that arrive or are being answered."""
+
 MOST_WAITING = 1024
 MOST_DESCRIPTORS = 65536
 PART_OF_DESCRIPTORS = 4
 """No more than one in so many of this process's descriptors."""
+
+MOST_TICK_S = 0.2
+"""A longer time between two sweeps is one in which this process stood still, and no client's fault."""
 
 
 class WaitingRoom:
@@ -34,6 +47,10 @@ class WaitingRoom:
         self._receive_s = receive_s
         self._places = min(MOST_WAITING, use_all_descriptors() // PART_OF_DESCRIPTORS)
         self._waiting: dict[PromptProtocol, float] = {}
+        self._heads: dict[PromptProtocol, int] = {}
+        self._heads_bytes = 0
+        self._clock = 0.0
+        self._swept_at = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -44,17 +61,33 @@ class WaitingRoom:
             return
         if len(self._waiting) >= self._places:
             next(iter(self._waiting)).turn_away()
-        self._waiting[connection] = time.monotonic()
+        self._waiting[connection] = self._clock
 
     def leave(self, connection: "PromptProtocol") -> None:
         self._waiting.pop(connection, None)
 
+    def hold(self, connection: "PromptProtocol", head_bytes: int) -> None:
+        """So much is kept of its heads. Where it is too much for all together, the largest have to leave."""
+        self._heads_bytes += head_bytes - self._heads.pop(connection, 0)
+        if head_bytes:
+            self._heads[connection] = head_bytes
+        while self._heads_bytes > MOST_HEADS_BYTES:
+            largest = max(self._heads, key=self._heads.__getitem__)
+            largest.refuse(HeadTooLargeError("expected smaller headers: those of all requests are too large together"))
+
     def sweep(self) -> None:
-        """Turn those away that have had their time."""
-        now = time.monotonic()
+        """Turn those away that have had their time, up to the last sweep: what came until then has been read since."""
         for connection, since in list(self._waiting.items()):
-            if now - since > (self._receive_s if connection.has_headers else HEADERS_S):
+            if self._clock - since > self._limit_s(connection):
                 connection.turn_away()
+        now = time.monotonic()
+        self._clock += min(now - self._swept_at, MOST_TICK_S)
+        self._swept_at = now
+
+    def _limit_s(self, connection: "PromptProtocol") -> float:
+        if connection.is_refused:
+            return LINGER_S
+        return self._receive_s if connection.has_headers else HEADERS_S
 
 
 class PromptProtocol(HttpProtocol):
@@ -62,10 +95,14 @@ class PromptProtocol(HttpProtocol):
 
     cycle: Any  # of both of uvicorn's protocols: the request that came last, and its answer
     transport: asyncio.Transport
+    is_refused = False
 
     def __init__(self, room: WaitingRoom, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._room = room
+        self._open: deque[tuple[Any, int]] = deque()
+        """Requests that are not answered yet, as `cycle`, oldest first, and the sizes of their heads."""
+        self._unread = 0
 
     @property
     def has_headers(self) -> bool:
@@ -77,25 +114,93 @@ class PromptProtocol(HttpProtocol):
         self._room.enter(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.is_refused:
+            self._throw_away(data)
+            return
         self._room.enter(self)
         super().data_received(data)
-        if self._is_answering() or self.transport.is_closing():
+        if not self.is_refused:
+            self._hold(self.framing if self._is_in_head else 0)
+        if not self.is_refused and (self._is_answering() or self.transport.is_closing()):
             self._room.leave(self)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if not self._is_offered():
+            self._open.append((self.cycle, self.head_bytes()))
+
+    def on_response_complete(self) -> None:
+        self._open.popleft()
+        self._hold(0)
+        super().on_response_complete()
+
+    def _hold(self, arriving: int) -> None:
+        self._room.hold(self, arriving + sum(size for _, size in self._open))
 
     def _is_answering(self) -> bool:
         """Is a whole request there, and its answer under way?"""
         return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._room.leave(self)
+        self._forget()
+        self._end_requests()
         super().connection_lost(exc)
 
     def turn_away(self) -> None:
-        """Say why, where no answer has begun, and hang up."""
-        self._room.leave(self)
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_answer(self._room.cross_origin.headers(self._origin())))
+        """Its time is over: say so, where no answer has begun, and hang up."""
+        self._forget()
+        if self.is_refused:
+            self._hang_up()
+            return
+        if self._may_answer():
+            self._answer(TooSlowError("the request did not arrive in time; send it again"))
         self.transport.close()
+
+    def refuse(self, error: RefusedError) -> None:
+        """Say why, where no answer has begun, and hang up as soon as that was heard."""
+        self._forget()
+        self.is_refused = True
+        if not self._may_answer() or self.transport.is_closing():
+            self._hang_up()
+            return
+        self._answer(error)
+        self._end_requests()
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.headers, self.url = [], b""
+        self._room.enter(self)
+
+    def shutdown(self) -> None:
+        if self.is_refused:
+            self._hang_up()
+        else:
+            super().shutdown()
+
+    def _may_answer(self) -> bool:
+        """Does an answer belong to the request that is arriving?"""
+        return not self._open or (len(self._open) == 1 and self.cycle.more_body and not self.cycle.response_started)
+
+    def _hang_up(self) -> None:
+        self._end_requests()
+        self.transport.abort()
+
+    def _end_requests(self) -> None:
+        """Nobody will hear their answers. uvicorn tells only the one that came last."""
+        for cycle, _ in self._open:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _throw_away(self, data: bytes) -> None:
+        self._unread += len(data)
+        if self._unread > MOST_UNREAD_BYTES:
+            self._hang_up()
+
+    def _forget(self) -> None:
+        self._room.leave(self)
+        self._room.hold(self, 0)
+
+    def _answer(self, error: RefusedError) -> None:
+        self.transport.write(_answer(error, self._room.cross_origin.headers(self._origin())))
 
     def _origin(self) -> str | None:
         """Of the page that sends the request, where it has said so."""
@@ -114,13 +219,15 @@ def use_all_descriptors() -> int:
     return MOST_DESCRIPTORS if now == resource.RLIM_INFINITY else now
 
 
-def _answer(headers: Mapping[str, str]) -> bytes:
-    problem = problem_of(TooSlowError("the request did not arrive in time; send it again"))
+def _answer(error: RefusedError, headers: Mapping[str, str]) -> bytes:
+    problem = problem_of(error)
     body = json.dumps(problem.model_dump(exclude_none=True)).encode()
-    head = (
-        "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-        + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        + "\r\n"
-    )
-    return head.encode() + body
+    said = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **headers,
+    }
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in said.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
