@@ -1,4 +1,4 @@
-"""docs/performance.md: each benchmark writes its own section, between two markers, and leaves the rest alone."""
+"""docs/internals/performance.md: each benchmark writes its own section, between two markers, and leaves the rest."""
 
 import platform
 import re
@@ -7,7 +7,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).parents[1] / "docs" / "internals" / "performance.md"
 
 
 def write_section(name: str, lines: Sequence[str], page: Path = PAGE) -> None:

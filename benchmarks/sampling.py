@@ -1,4 +1,4 @@
-"""Drawing beside one dense pass, for every preset: writes docs/performance.md and docs/img/sampling-*.svg.
+"""Drawing beside one dense pass, for every preset: writes docs/internals/performance.md and docs/img/sampling-*.svg.
 
     python benchmarks/sampling.py                          everything; an hour or more on two cores
     python benchmarks/sampling.py --preset mnist-pixelcnn  one preset; the other rows stay as they are
@@ -143,7 +143,7 @@ def _published(name: str, facts: list[Facts]) -> list[str]:
         "",
         f"### {name}",
         "",
-        f"![Sample time over the time of one dense pass, and the fraction of peak, by batch](img/{plot.name})",
+        f"![Sample time over the time of one dense pass, and the fraction of peak, by batch](../img/{plot.name})",
         "",
         *(f"Measured on {machine}." for machine in sorted({each["machine"] for each in measured})),
         "",

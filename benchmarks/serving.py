@@ -1,4 +1,4 @@
-"""The whole service beside the bare engine: writes its section of docs/performance.md.
+"""The whole service beside the bare engine: writes its section of docs/internals/performance.md.
 
     python benchmarks/serving.py [--model NAME ...] [--seconds 30]
     python benchmarks/serving.py --quick       a few seconds, nothing written

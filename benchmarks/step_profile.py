@@ -1,5 +1,5 @@
 """Where the time of drawing goes, part by part, in the plain torch stage and in compiled code: writes its section of
-docs/performance.md.
+docs/internals/performance.md.
 
     python benchmarks/step_profile.py                                  the presets and batches of the page
     python benchmarks/step_profile.py --preset cifar10-pixelcnn --batch 16 --dry-run

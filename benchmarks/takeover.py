@@ -1,4 +1,5 @@
-"""How long a job stands still when the worker that draws it is killed: writes its section of docs/performance.md.
+"""How long a job stands still when the worker that draws it is killed: writes its section of
+docs/internals/performance.md.
 
     python benchmarks/takeover.py [--kills 40]
 

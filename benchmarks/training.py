@@ -1,4 +1,4 @@
-"""Training and evaluation beside the arithmetic floor: writes the section `training` of docs/performance.md.
+"""Training and evaluation beside the arithmetic floor: writes the section `training` of docs/internals/performance.md.
 
     python benchmarks/training.py                              the small recipes; a quarter of an hour on an idle core
     python benchmarks/training.py --recipe cifar10-row-lstm    one recipe; the other rows stay as they are

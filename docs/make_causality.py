@@ -1,4 +1,4 @@
-"""Measure what every network sees, and write docs/causality.md.
+"""Measure what every network sees, and write docs/internals/causality.md.
 
 python docs/make_causality.py
 """
@@ -50,14 +50,16 @@ mask A. Of a pixel in the field all colours are seen, of the predicted pixel the
 | Diagonal BiLSTM | all | all | all, but for one variable | all |
 
 The variable that the Diagonal BiLSTM leaves out is the last colour of the last pixel of the row above, where the 7 x 7
-convolution does not reach it; [architecture.md](architecture.md) says why.
+convolution does not reach it; [architecture.md](../architecture.md) says why.
 
 The large stage of a Multi-Scale network sees the small image whole, before its first pixel. It was measured with the
 small image held fixed: what remains is the field of its base.
 """
 
 
-def main(out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/causality.md")) -> None:
+def main(
+    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/internals/causality.md"),
+) -> None:
     """Measure and write; takes about a quarter of a minute."""
     out.write_text(page(), encoding="utf-8")
     typer.echo(out)

@@ -99,7 +99,7 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
         yield f"score: {scores} on {card.scores['images']:,} {card.scores['split']} images"
     yield f"size: {card.parameters:,} parameters"
     if speed := "; ".join(_speeds(card, speeds)):
-        yield f"speed, 16 images at once on one thread: {speed} ([performance.md](performance.md#drawing))"
+        yield f"speed, 16 images at once on one thread: {speed} ([performance.md](internals/performance.md#drawing))"
     yield f"how it was made: [results.md](results.md#{card.name.replace('.', '')})"
 
 

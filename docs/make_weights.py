@@ -132,7 +132,7 @@ def renew_pages(root: Path) -> None:
 def older_tables(root: Path) -> list[str]:
     """Tables in docs/ that were measured with other weights than the models have now, a line for each."""
     cards = {card.name: card.sha256 for card in reported(root / "models")}
-    pages = {path: path.read_text(encoding="utf-8") for path in sorted((root / "docs").glob("*.md"))}
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted((root / "docs").rglob("*.md"))}
     named = {(path, *found) for path, page in pages.items() for found in _WEIGHTS.findall(page)}
     return [
         f"{path}: measured with {name} {digest}, which is now {cards[name][:12]}: measure again"

@@ -33,7 +33,7 @@ their own, with no number of the paper beside them. Test images are the files' i
 line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line, the one with
 the best validation score stands there: test images choose nothing. Each model was trained once, with one seed.
 
-Where a number of the paper was read, by its mark ([fidelity.md](fidelity.md) says more):
+Where a number of the paper was read, by its mark ([fidelity.md](internals/fidelity.md) says more):
 
 {_SOURCES}
 """

@@ -49,7 +49,7 @@ def test_each_network_shows_what_it_sees_from_the_chosen_pixel(site: Site) -> No
     cnn, diagonal = _panel(site, "PixelCNN"), _panel(site, "Diagonal BiLSTM")
     _said(site, "PixelCNN", 25)
     assert _colour(cnn, 4, 4) == UNSEEN  # the window has a corner cut off
-    assert "sees 24 of 25" in _said(site, "Diagonal BiLSTM", 25)  # as docs/causality.md says
+    assert "sees 24 of 25" in _said(site, "Diagonal BiLSTM", 25)  # as docs/internals/causality.md says
     assert _colour(diagonal, 4, 4) == UNSEEN
     assert _colour(diagonal, 4, 0) not in (UNSEEN, LATER)
     assert _colour(cnn, 3, 5) == LATER

@@ -326,7 +326,7 @@ def test_nothing_names_modules_that_are_not_on_the_path() -> None:
     pages = [
         *ROOT.glob("docker/*"),
         *ROOT.glob("deploy/**/*.y*ml"),
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         ROOT / "docker-compose.yml",
     ]
     for page in pages:

@@ -1,1 +1,1 @@
-"""The life of a job as a machine that is checked: `python -m tests.life` (docs/life.md)."""
+"""The life of a job as a machine that is checked: `python -m tests.life` (docs/internals/life.md)."""

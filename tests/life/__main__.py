@@ -1,7 +1,7 @@
 """Lives a job's life again and again, with faults, or looks for bugs that are sown.
 
 python -m tests.life --steps 10000      so many moves; says how many broke a promise
-python -m tests.life --bugs             each bug of bugs.py until it is found; writes caught.json and docs/life.md
+python -m tests.life --bugs             each bug of bugs.py until it is found; writes caught.json and the page
 """
 
 import argparse

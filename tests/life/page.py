@@ -1,4 +1,4 @@
-"""What was caught: caught.json beside this file, and the table of docs/life.md."""
+"""What was caught: caught.json beside this file, and the table of docs/internals/life.md."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _CAUGHT = Path(__file__).parent / "caught.json"
-PAGE = Path(__file__).parents[2] / "docs" / "life.md"
+PAGE = Path(__file__).parents[2] / "docs" / "internals" / "life.md"
 BEGIN, END = "<!-- written by `python -m tests.life --bugs` -->", "<!-- end -->"
 
 

@@ -34,5 +34,5 @@ def test_bug_is_caught(bug: str, redis_url: str) -> None:
 
 
 def test_page_tells_what_was_caught() -> None:
-    """The table of docs/life.md is what the command wrote."""
+    """The table of docs/internals/life.md is what the command wrote."""
     assert page.table(CAUGHT) in page.PAGE.read_text()

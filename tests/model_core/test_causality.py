@@ -75,16 +75,16 @@ def test_a_narrow_diagonal_bilstm_sees_everything() -> None:
 
 @pytest.mark.parametrize("config", MAKER["configs"](), ids=lambda c: f"{c.network}-{c.channels}-factor-{c.factor}")
 def test_the_page_says_what_is_measured(config: NetworkConfig) -> None:
-    """docs/causality.md is current: no leaks, and exactly the predicted pairs moved."""
+    """docs/internals/causality.md is current: no leaks, and exactly the predicted pairs moved."""
     found = measure(config)
     assert found.leaks == 0
     assert found.moved == found.predicted
-    assert MAKER["row"](config, found) in (DOCS / "causality.md").read_text(encoding="utf-8").splitlines()
+    assert MAKER["row"](config, found) in (DOCS / "internals" / "causality.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_the_page_is_the_one_that_is_written() -> None:
     """Its words are those of docs/make_causality.py, and it has a row for each network."""
-    page = (DOCS / "causality.md").read_text(encoding="utf-8")
+    page = (DOCS / "internals" / "causality.md").read_text(encoding="utf-8")
     assert page.startswith("\n".join([MAKER["HEAD"], *MAKER["table_head"]()]))
     assert page.endswith(MAKER["FIELDS"])
     rows = page.removeprefix(MAKER["HEAD"]).removesuffix(MAKER["FIELDS"]).strip().splitlines()[2:]

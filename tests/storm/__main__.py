@@ -1,8 +1,8 @@
 """A storm of hours on the real stack: python -m tests.storm --hours 8
 
 After each fault it writes its counts; where it was interrupted it goes on with them, until they are of so many hours.
-Its table goes into docs/storm.md. Exit status 1 where any job came to harm. As root it gives Redis a small disk of its
-own, which it fills now and then. Linux only.
+Its table goes into docs/internals/storm.md. Exit status 1 where any job came to harm. As root it gives Redis a small
+disk of its own, which it fills now and then. Linux only.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from tests.storm.judge import HARMS, Finding, Verdict
 from tests.storm.wishes import Wish
 
 COUNTS = Path(__file__).with_name("counts.json")
-PAGE = Path(__file__).parents[2] / "docs" / "storm.md"
+PAGE = Path(__file__).parents[2] / "docs" / "internals" / "storm.md"
 BEGIN, END = "<!-- written by `python -m tests.storm` -->", "<!-- end -->"
 CONFIDENCE = 0.95
 _COLUMNS = (Verdict.TOLD_LOST, *HARMS)

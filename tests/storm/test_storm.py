@@ -147,7 +147,7 @@ def test_bound_is_the_rule_of_three() -> None:
 
 
 def test_page_tells_what_was_counted() -> None:
-    """The table of docs/storm.md is what the command wrote."""
+    """The table of docs/internals/storm.md is what the command wrote."""
     assert f"{BEGIN}\n{table(Counts(COUNTS))}{END}" in PAGE.read_text()
 
 
