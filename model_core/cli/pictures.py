@@ -165,6 +165,8 @@ def _receipt(receipt: dict[str, Any]) -> str:
     order = "" if receipt["member"] == "none" else f", in the order of images turned by {receipt['member']}"
     if receipt["exact"]:
         return f"exact draws{order}"
+    if not receipt["particles"]:
+        return f"draws of one member of the mixture{order}"
     return (
         f"{receipt['particles']} particles for each image, of which at worst {receipt['ess']:.1f} count and "
         f"{receipt['distinct']} have descendants{order}"

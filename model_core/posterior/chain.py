@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.orientation import Orientation, turn, turn_back
+from model_core.posterior.elementary import log
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.smc import Hole, Sweep
 from model_core.sampling.noise import choice_noise
@@ -69,6 +70,8 @@ class Chain:
         """The right way up, after each sweep."""
         self.log_evidence = 0.0
         """ln of the estimate of p_k(given), of the first sweep."""
+        self.log_p = 0.0
+        """ln p_k of the last image, all of it."""
         self.least_ess = float(size)
         """On the way, of all sweeps."""
         self.distinct = size
@@ -86,6 +89,8 @@ class Chain:
                 sweep.step()
                 yield (number + sweep.done) / (self._sweeps + 1)
             self._take_in(sweep, way, number)
+        assert self.image is not None
+        self.log_p = self._ways[0].log_p(self.image)
 
     def _way_of(self, number: int) -> Way:
         return self._ways[1] if len(self._ways) > 1 and number and (self._sweeps - number) % 2 else self._ways[0]
@@ -110,4 +115,4 @@ class Chain:
         ours, theirs = (way.log_p(drawn) - way.log_p(self.image) for way in self._ways)
         hole = self._ways[0].hole
         (uniform,) = choice_noise(hole.seed, hole.sample, number, hole.keep.shape[0], 1, 1)
-        return np.log1p(-uniform) < ours - theirs  # 1 - uniform is never 0
+        return float(log(1 - uniform)) < ours - theirs  # 1 - uniform is never 0

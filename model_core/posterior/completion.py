@@ -1,7 +1,7 @@
 """Completions of one picture: which member, exact or by particles, and the receipt that says how good they are.
 
-`complete` does it all at once. A service goes step by step: `plan` decides, then a plan whose draws are exact is drawn
-like any image and handed to `exact_receipt`; another one is an `IslandsRun`.
+`complete` does it all at once. A service goes step by step: `plan` decides, then what needs no particles is drawn
+like any image and handed to `drawn_receipt`; else it is an `IslandsRun`.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.posterior.chain import Chain, Way
+from model_core.posterior.elementary import log_mean
 from model_core.posterior.marginals import Marginals, MarginalSum
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import best_member, contrary_member, first_hole, given_behind
@@ -38,7 +39,8 @@ class Receipt:
     """How good the images of a completion are."""
 
     exact: bool
-    """Whether each is a draw from p_k(hole | everything given); else particles come close to it."""
+    """Whether each is a draw from the model's own p(hole | everything given). A draw of one member of a mixture is not:
+    that member's p_k(hole | everything given) is another distribution, also where it needs no particles."""
     member: Orientation
     """The member k of the model in whose order the hole was drawn."""
     particles: int = 0
@@ -48,7 +50,8 @@ class Receipt:
     distinct: int | None = None
     """From how many of its first particles an image's last ones descend: the smallest."""
     evidence_nats: float | None = None
-    """-ln of the estimate of p_k(given), which is unbiased in p; exact when nothing given lies behind the hole."""
+    """-ln of the estimate of p_k(given); exact when nothing given lies behind the hole. Where a completion proves that
+    the estimate is too high, since p_k(given) is at least p_k(completed), what it proves."""
     evidence_sd: float | None = None
     """The standard deviation of the images' own estimates, in nats; None for one image."""
 
@@ -106,13 +109,15 @@ class Plan:
     keep: NDArray[np.bool_]
     """(H, W), True = given."""
     temperature: float
+    alone: bool
+    """Whether the model has no other member."""
     contrary: "Plan | None" = None
     """The same for the member that comes to the hole most nearly the other way round, if there is another."""
 
     @property
-    def exact(self) -> bool:
-        """Whether nothing given lies behind the hole's first pixel."""
-        return not given_behind(self.keep)
+    def needs_particles(self) -> bool:
+        """Whether anything given lies behind the hole's first pixel. Else one draw is exact, of this member."""
+        return given_behind(self.keep) > 0
 
     @property
     def network(self) -> PixelNetwork:
@@ -145,10 +150,10 @@ def complete(
     """Draw n images (n, C, H, W) that agree with known (C, H, W) values where keep (H, W) is True.
 
     posterior: from p_k(hole | everything given), of the member k in whose order the fewest given pixels lie behind the
-    hole's first. With none behind, each image is one exact draw; else an island of `particles` draws each, and `sweeps`
-    conditional sweeps bring it closer (chain.py). clamp: the first member draws each pixel of the hole given what is
-    above and left of it in its order, which is exact only where nothing given lies behind. on_share hears how much of
-    the drawing is done, 0 to 1.
+    hole's first. With none behind, each image is one draw of that member, which is exact; else an island of `particles`
+    draws each, and `sweeps` conditional sweeps bring it closer (chain.py). clamp: the first member draws each pixel of
+    the hole given what is above and left of it in its order, which is exact only where nothing given lies behind.
+    on_share hears how much of the drawing is done, 0 to 1.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior; ImpossibleError when the model gives what is given no probability.
@@ -157,12 +162,12 @@ def complete(
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
         values = sample(model, n, seed, temperature, known, keep, on_row)
-        exact = not given_behind(turn(keep, model.members[0].orientation).numpy())
+        exact = len(model.members) == 1 and not given_behind(turn(keep, model.members[0].orientation).numpy())
         return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
     planned = plan(model, known.numpy(), keep.numpy(), temperature)
-    if planned.exact:
+    if not planned.needs_particles:
         values = sample(model, n, seed, temperature, known, keep, on_row, planned.k)
-        return _completion(values, *exact_receipt(planned, values.numpy()))
+        return _completion(values, *drawn_receipt(planned, values.numpy()))
     run = IslandsRun(planned, seed, particles, sweeps)
     images = [run.draw(i, lambda done, i=i: on_share((i + done) / n)) for i in range(n)]
     return _completion(torch.from_numpy(np.stack(images)), *run.receipt())
@@ -186,22 +191,23 @@ def plan(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temp
 def _plan_of(model: Model, k: int, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> Plan:
     member = model.members[k]
     turned = turn(known, member.orientation), turn(keep, member.orientation)
-    return Plan(k, member, np.ascontiguousarray(turned[0], np.int64), np.ascontiguousarray(turned[1]), temperature)
+    known, keep = np.ascontiguousarray(turned[0], np.int64), np.ascontiguousarray(turned[1])
+    return Plan(k, member, known, keep, temperature, alone=len(model.members) == 1)
 
 
-def exact_receipt(planned: Plan, values: NDArray[np.integer]) -> tuple[Receipt, Marginals]:
+def drawn_receipt(planned: Plan, values: NDArray[np.integer]) -> tuple[Receipt, Marginals]:
     """What there is to say of exact draws (n, C, H, W): a teacher-forced pass over them, and one over what is given."""
-    *_, found = exact_receipt_steps(planned, values)
+    *_, found = drawn_receipt_steps(planned, values)
     assert found is not None
     return found
 
 
-def exact_receipt_steps(planned: Plan, values: NDArray[np.integer]) -> Iterator[tuple[Receipt, Marginals] | None]:
+def drawn_receipt_steps(planned: Plan, values: NDArray[np.integer]) -> Iterator[tuple[Receipt, Marginals] | None]:
     """The same in steps, each a pass over some of the draws; the last one brings what there is to say."""
     sums = MarginalSum(planned.network, planned.keep, planned.temperature)
     turned = np.ascontiguousarray(turn(values, planned.member.orientation), np.int64)
     yield from sums.adding(turned, np.full(len(turned), 1 / len(turned)))
-    receipt = Receipt(True, planned.member.orientation, evidence_nats=planned.nats_before_hole)
+    receipt = Receipt(planned.alone, planned.member.orientation, evidence_nats=planned.nats_before_hole)
     yield receipt, _upright(sums.result(), planned)
 
 
@@ -228,6 +234,8 @@ class IslandsRun:
         self._ess: list[float] = []
         self._distinct: list[int] = []
         self._nats: list[float] = []
+        self._proven = np.inf
+        """The least nats of a whole completion: what is given cannot have more."""
 
     def draw(self, i: int, on_share: OnShare = lambda share: None) -> NDArray[np.int64]:
         """Image i (C, H, W), the right way up, all at once."""
@@ -259,6 +267,7 @@ class IslandsRun:
         self._ess.append(chain.least_ess)
         self._distinct.append(chain.distinct)
         self._nats.append(-chain.log_evidence)
+        self._proven = min(self._proven, -chain.log_p)
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """Of all images that were drawn, at least one."""
@@ -269,7 +278,7 @@ class IslandsRun:
             particles=self._particles,
             ess=min(self._ess),
             distinct=min(self._distinct),
-            evidence_nats=float(nats.min() - np.log(np.exp(nats.min() - nats).mean())),
+            evidence_nats=min(-log_mean(-nats), self._proven),
             evidence_sd=float(nats.std(ddof=1)) if len(nats) > 1 else None,
         )
         return receipt, _upright(self._sums.result(), planned)

@@ -4,12 +4,14 @@ An island's particles share their fate; islands are independent of each other. W
 float64. The product over resamplings of the mean weight is an unbiased estimate of p(given) (Del Moral, 2004).
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import PixelRNNError
+from model_core.posterior.elementary import log_mean, shares
 
 Parents = NDArray[np.int64]
 """(N,): which particle each one is a copy of from now on; those that live on keep their places."""
@@ -51,13 +53,12 @@ class Island:
     @property
     def weights(self) -> NDArray[np.float64]:
         """(N,), adding up to 1."""
-        weights = np.exp(self.log_weights - self.log_weights.max())
-        return weights / weights.sum()
+        return shares(self.log_weights)
 
     @property
     def ess(self) -> float:
         """The effective sample size: how many equally weighted particles would be worth as much."""
-        return float(1 / np.square(self.weights).sum())
+        return 1 / math.fsum(np.square(self.weights))
 
     @property
     def is_poor(self) -> bool:
@@ -77,8 +78,7 @@ class Island:
 
     def evidence(self) -> float:
         """ln of the estimate of p(given) by now."""
-        top = self.log_weights.max()
-        return self.log_evidence + float(top + np.log(np.exp(self.log_weights - top).mean()))
+        return self.log_evidence + log_mean(self.log_weights)
 
     def drawn(self, uniform: float) -> int:
         """The particle that a uniform number in [0, 1) chooses by the weights."""

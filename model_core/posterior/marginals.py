@@ -3,7 +3,8 @@
 A pixel behind which nothing is given has p(value | everything given) = E[p(value | the pixels before it)], over draws
 of what comes before: the distributions that the network predicts along the draws are averaged, which says more than the
 drawn values. A pixel before given ones is different: what the network predicts of it does not know of them. There the
-weights of the draws do, and the drawn values themselves are averaged, by the weights.
+weights of the draws do, and the drawn values themselves are averaged, by the weights. Few draws that agree do not make
+a pixel certain, so what the network predicts counts there as one more island.
 """
 
 from collections.abc import Iterator
@@ -63,7 +64,9 @@ class MarginalSum:
     def result(self) -> Marginals:
         """Of everything taken in so far, which is at least one island."""
         assert self._drawn is not None
-        shares = np.where(_last_given(self._keep), self._predicted, self._drawn) / self._islands
+        predicted = self._predicted / self._islands
+        weighed = (self._drawn + predicted) / (self._islands + 1)
+        shares = np.where(_last_given(self._keep), predicted, weighed)
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
         mean = np.tensordot(np.arange(len(shares), dtype=np.float64), shares, 1)

@@ -118,8 +118,8 @@ class Receipt(Record):
     """How good the draws of a completion by `posterior` are."""
 
     exact: bool = Field(
-        description="Each image is a draw from the posterior itself: in the order of the network that drew it, nothing "
-        "given lies behind the hole's first pixel. Else particles came close to it."
+        description="Each image is a draw from the model's own distribution given everything that is given. False "
+        "where particles came close to it, and where one network of a mixture drew: its distribution is another."
     )
     member: str = Field(
         description="The orientation of the network that drew, `none` being that of the image; a mixture has several."
@@ -128,22 +128,24 @@ class Receipt(Record):
     ess: float | None = Field(
         default=None,
         description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
-        "moment of any image. Near 1, one particle decided. Null when exact.",
+        "moment of any image. Near 1, one particle decided. Null without particles.",
     )
     distinct: int | None = Field(
         default=None,
-        description="From how many of its first particles an image's last ones descend: the smallest. Null when exact.",
+        description="From how many of its first particles an image's last ones descend: the smallest. Null without "
+        "particles.",
     )
     evidence_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="-ln of an estimate of p(given), unbiased in p: how likely that network finds what is given.",
+        description="-ln of an estimate of p(given): how likely that network finds what is given. Never more than the "
+        "nats of a completion, which what is given cannot exceed.",
     )
     evidence_sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
         description="How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, "
-        "and when exact.",
+        "and without particles.",
     )
 
 

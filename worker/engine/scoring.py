@@ -13,7 +13,7 @@ from model_core.measures.standing import Standing
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model
 from model_core.orientation import Orientation
-from model_core.posterior.completion import exact_receipt_steps, plan
+from model_core.posterior.completion import drawn_receipt_steps, plan
 from model_core.sampling.stages import numerics_of
 from worker.contract.jobs import JobStatus, Pixel
 from worker.contract.recipe import RecipeError, expect_numerics
@@ -62,7 +62,7 @@ def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Ite
     given = hole.given
     assert given.values is not None
     assert given.keep is not None
-    return exact_receipt_steps(plan(model, given.values, given.keep, hole.temperature), images)
+    return drawn_receipt_steps(plan(model, given.values, given.keep, hole.temperature), images)
 
 
 def _stored(variables: NDArray[np.floating]) -> bytes:

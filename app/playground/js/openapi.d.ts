@@ -788,7 +788,7 @@ export interface components {
     Receipt: {
       /**
        * Exact
-       * @description Each image is a draw from the posterior itself: in the order of the network that drew it, nothing given lies behind the hole's first pixel. Else particles came close to it.
+       * @description Each image is a draw from the model's own distribution given everything that is given. False where particles came close to it, and where one network of a mixture drew: its distribution is another.
        */
       exact: boolean;
       /**
@@ -803,22 +803,22 @@ export interface components {
       particles: number;
       /**
        * Ess
-       * @description Effective sample size: how many equally weighted particles were worth as much, at the worst moment of any image. Near 1, one particle decided. Null when exact.
+       * @description Effective sample size: how many equally weighted particles were worth as much, at the worst moment of any image. Near 1, one particle decided. Null without particles.
        */
       ess?: number | null;
       /**
        * Distinct
-       * @description From how many of its first particles an image's last ones descend: the smallest. Null when exact.
+       * @description From how many of its first particles an image's last ones descend: the smallest. Null without particles.
        */
       distinct?: number | null;
       /**
        * Evidence Nats
-       * @description -ln of an estimate of p(given), unbiased in p: how likely that network finds what is given.
+       * @description -ln of an estimate of p(given): how likely that network finds what is given. Never more than the nats of a completion, which what is given cannot exceed.
        */
       evidence_nats?: number | null;
       /**
        * Evidence Sd
-       * @description How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, and when exact.
+       * @description How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, and without particles.
        */
       evidence_sd?: number | null;
     };
