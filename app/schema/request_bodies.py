@@ -174,8 +174,9 @@ class EncodeForm(BaseModel):
     image: list[UploadFile] = Field(
         min_length=1,
         max_length=MAX_IMAGES,
-        description="Pictures of the model's size, in their order. PNG, JPEG or WebP, grey or RGB as the model's are, "
-        "8 bits a colour, not transparent, and with no other values than the model's: each comes back as it is.",
+        description=f"1 to {MAX_IMAGES} pictures of the model's size, in their order. PNG, JPEG or WebP, grey or RGB "
+        "as the model's are, 8 bits a colour, not transparent, and with no other values than the model's: each comes "
+        "back as it is.",
     )
     model: str = _MODEL
     webhook: str | None = _WEBHOOK

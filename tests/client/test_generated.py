@@ -1,4 +1,4 @@
-"""Clients that five generators make from openapi.json, each run by the same program in its language."""
+"""Clients that six generators make from openapi.json, each run by the same program in its language."""
 
 import hashlib
 import os
@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from tests.client.tools import (
+    GO_LIBRARIES,
     JARS,
     NODE,
     NODE_MODULES,
     PROGRAMS,
     PYTHON,
     ROOT,
+    needs_go,
     needs_javac,
     needs_node,
     needs_python,
@@ -54,7 +56,7 @@ delete: 204
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which openapi-generator has made clients for Python, TypeScript and Java, all at once."""
+    """The folder in which openapi-generator has made clients for Python, TypeScript, Java and Go, all at once."""
     folder = tmp_path_factory.mktemp("generated")
     configurations = sorted((PROGRAMS / "openapi_generator").iterdir())
     shutil.copy(ROOT / "openapi.json", folder)
@@ -119,3 +121,12 @@ def test_java_client_does_everything(service: str, expected: str, pictures: list
     sources = [*(generated / "java" / "src" / "main").rglob("*.java"), PROGRAMS / "UseJava.java"]
     run("javac", "-nowarn", "-proc:none", "-d", generated / "classes", "-cp", classes, *sources)
     assert run("java", "-cp", classes, "UseJava", service, *pictures) == expected
+
+
+@needs_python
+@needs_go
+def test_go_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+    """Client and program compile, and work."""
+    program, where = generated / "use_go", os.pathsep.join([str(generated / "go"), str(GO_LIBRARIES)])
+    run("go", "build", "-o", program, PROGRAMS / "use_go.go", GO111MODULE="off", GOPATH=where)
+    assert run(program, service, *pictures) == expected

@@ -16,6 +16,8 @@ NODE_MODULES = PROGRAMS / "node_modules"
 NODE = NODE_MODULES / ".bin"
 JARS = [Path("/usr/share/java") / name for name in ("httpmime.jar", "geronimo-annotation-1.3-spec.jar")]
 """What a client in Java needs beside those libraries that the generator's own jar holds."""
+GO_LIBRARIES = Path("/usr/share/gocode")
+"""Where Debian keeps what a client in Go needs: one library."""
 
 needs_python = pytest.mark.skipif(
     not (PYTHON / "openapi-generator-cli").exists(), reason="`make test` installs the generators, where PyPI is reached"
@@ -27,6 +29,10 @@ needs_javac = pytest.mark.skipif(
     shutil.which("javac") is None or not all(jar.exists() for jar in JARS),
     reason="needs a JDK and two libraries: apt-get install default-jdk-headless libhttpmime-java "
     "libgeronimo-annotation-1.3-spec-java",
+)
+needs_go = pytest.mark.skipif(
+    shutil.which("go") is None or not (GO_LIBRARIES / "src" / "gopkg.in" / "validator.v2").exists(),
+    reason="needs Go and a library: apt-get install golang-go golang-gopkg-validator.v2-dev",
 )
 _ENVIRONMENT = {
     "PATH": f"{PYTHON}{os.pathsep}{os.environ['PATH']}",
