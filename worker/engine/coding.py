@@ -70,7 +70,7 @@ class Turn:
 class Coding:
     """start(order): the steps of a job."""
 
-    def __init__(self, start: Callable[[CodeOrder], CodingSteps]) -> None:
+    def __init__(self, start: Callable[[CodeOrder], CodingSteps] | None = None) -> None:
         self._start = start
         self._orders: dict[str, CodeOrder] = {}
         self._steps: CodingSteps | None = None
@@ -115,6 +115,7 @@ class Coding:
 
     def _advance(self, order: CodeOrder) -> NDArray[np.uint8] | None:
         """The next image, if it is decoded before the turn is over."""
+        assert self._start is not None, "nothing here makes or reads files"
         self._steps = self._steps or self._start(order)
         until = time.perf_counter() + TURN_S
         while True:

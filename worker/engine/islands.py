@@ -67,7 +67,7 @@ class IslandError(Exception):
 class Islands:
     """new_run(order): what draws the job's islands; several runs of a model may be open, but only one is in a step."""
 
-    def __init__(self, new_run: Callable[[ParticleOrder], Run]) -> None:
+    def __init__(self, new_run: Callable[[ParticleOrder], Run] | None = None) -> None:
         self._new_run = new_run
         self._scheduler: Scheduler[int] = Scheduler()
         self._jobs: dict[str, _Job] = {}
@@ -119,6 +119,7 @@ class Islands:
 
     def _drawn(self, job: _Job, sample: int) -> Iterator[float | NDArray[np.int64]]:
         if job.run is None:
+            assert self._new_run is not None, "nothing here draws by particles"
             job.run = self._new_run(job.order)
         yield from job.run.steps(sample)
 

@@ -12,8 +12,9 @@ from model_core.sampling.model_engine import Engine
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobKind, JobStatus, Priority
+from worker.engine.activities.slots import FULL_TURN_S
 from worker.engine.cohort import Cohort
-from worker.engine.runner import FULL_TURN_S, Runner
+from worker.engine.runner import Runner
 from worker.orders.claims import Claim, Outcome
 from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder

@@ -1,0 +1,61 @@
+"""One kind of work among those that take turns, and what all of them are given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import structlog
+
+from worker.contract.cards import ModelCard
+from worker.engine.deadlines import Deadlines
+from worker.engine.usage_told import UsageTold
+from worker.orders.claims import Outcome
+from worker.orders.images import NewRow
+from worker.orders.usage import Usage
+
+
+class Outlet(Protocol):
+    """Takes rows and ends, and how much was drawn. The engine's process writes them to its worker."""
+
+    def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None: ...
+    def progress(self, token: str, share: float, /) -> None: ...
+    def end(self, token: str, outcome: Outcome, /) -> None: ...
+    def used(self, usage: Mapping[str, Usage], /) -> None: ...
+    def brought(self, card: ModelCard, /) -> None: ...
+    def compiled(self, model: str, /) -> None: ...
+    def send(self) -> None:
+        """Send what was said so far."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all activities are given. pause(): sleep, in tests."""
+
+    outlet: Outlet
+    deadlines: Deadlines
+    usage: UsageTold
+    pause: Callable[[], None]
+    log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
+
+
+class Activity(Protocol):
+    """Takes orders of some types, and has work under some names, each of which is charged for its turns."""
+
+    orders: ClassVar[tuple[type, ...]]
+
+    def busy(self) -> Sequence[str]:
+        """The names under which there is work now."""
+        ...
+
+    def accept(self, order: Any) -> None:
+        """Begin with an order of one of its types; its token must be new."""
+        ...
+
+    def turn(self, name: str) -> None:
+        """Do a little of the work under this name."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """Free everything that the claim holds here, if it holds anything."""
+        ...

@@ -1,0 +1,41 @@
+"""Files of coded images: some rows of one in a turn, one job after the other."""
+
+from typing import ClassVar
+
+from worker.engine.activities.activity import Surroundings
+from worker.engine.activities.whole_image import hand_on_image
+from worker.engine.coding import Coding
+from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
+
+CODING = "files of coded images"
+"""What encoding and decoding are called among those that take turns; no model has this name."""
+
+
+class Files:
+    orders: ClassVar[tuple[type, ...]] = (EncodeOrder, DecodeOrder)
+
+    def __init__(self, around: Surroundings, coding: Coding) -> None:
+        self._around = around
+        self._coding = coding
+
+    def busy(self) -> list[str]:
+        return [CODING] if self._coding.current else []
+
+    def accept(self, order: CodeOrder) -> None:
+        self._coding.add(order)
+
+    def forget(self, token: str) -> None:
+        self._coding.forget(token)
+
+    def turn(self, name: str) -> None:
+        """Some rows of a file, or one image of it."""
+        order = self._coding.current
+        assert order is not None
+        self._around.pause()
+        self._around.deadlines.begin(f"file of {order.model}")
+        turn = self._coding.turn()
+        if turn.image is not None:
+            assert isinstance(order, DecodeOrder)
+            hand_on_image(self._around, order, turn.sample, turn.image)
+        if turn.outcome is not None:
+            self._around.outlet.end(order.claim.token, turn.outcome)

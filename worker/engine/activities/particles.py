@@ -1,0 +1,69 @@
+"""Images that are drawn by particles: one image of each model at a time, a row of all its particles in a turn."""
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from model_core.posterior.island import ImpossibleError
+from worker.engine.activities.activity import Surroundings
+from worker.engine.activities.whole_image import hand_on_image
+from worker.engine.assessment import Assessment
+from worker.engine.islands import IslandError, Islands, Stepped
+from worker.orders.claims import failed
+from worker.orders.faults import drawing_failed, impossible_picture
+from worker.orders.orders import ParticleOrder
+
+PARTICLES_OF = "particles of "
+"""Before the name of a model, among those that take turns."""
+
+
+class ByParticles:
+    """assess: what is done with the images of a job once they are drawn."""
+
+    orders: ClassVar[tuple[type, ...]] = (ParticleOrder,)
+
+    def __init__(self, around: Surroundings, islands: Islands, assess: Callable[[Assessment], None]) -> None:
+        self._around = around
+        self._islands = islands
+        self._assess = assess
+
+    def busy(self) -> list[str]:
+        return [PARTICLES_OF + name for name in self._islands.models]
+
+    def accept(self, order: ParticleOrder) -> None:
+        self._islands.add(order)
+
+    def forget(self, token: str) -> None:
+        self._islands.forget(token)
+
+    def turn(self, name: str) -> None:
+        """One step of one image: at most a row of each particle."""
+        model, began = name.removeprefix(PARTICLES_OF), time.perf_counter()
+        self._around.deadlines.begin(name, self._islands.particles(model))
+        try:
+            stepped = self._islands.step(model)
+        except IslandError as error:
+            self._failed(error.order, error.reason)
+            return
+        rows = 0 if stepped.image is None else stepped.image.shape[1]
+        took_s, left = time.perf_counter() - began, int(stepped.image is not None)
+        self._around.usage[model].step(took_s, 1, rows, left=left)
+        self._around.pause()
+        self._hand_on(stepped)
+
+    def _hand_on(self, stepped: Stepped) -> None:
+        order, token = stepped.order, stepped.order.claim.token
+        if stepped.image is not None:
+            hand_on_image(self._around, order, stepped.sample, stepped.image)
+        if stepped.share is not None:
+            self._around.outlet.progress(token, stepped.share)
+        if stepped.images is not None:
+            images, found = stepped.images, stepped.found
+            self._assess(Assessment(order.claim, order.model, images, order.rank, found=found, values=order.values))
+
+    def _failed(self, order: ParticleOrder, error: Exception) -> None:
+        if isinstance(error, ImpossibleError):
+            self._around.outlet.end(order.claim.token, failed(impossible_picture(error)))
+            return
+        self._around.log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
+        self._around.outlet.end(order.claim.token, failed(drawing_failed(error)))
