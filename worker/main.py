@@ -33,6 +33,7 @@ from worker.orders.claims import Claim, Outcome
 from worker.process import crash, processors
 from worker.process.crash import EXIT_CRASHED
 from worker.process.loop import Loop
+from worker.process.patience import Patience
 from worker.process.redis_clients import (
     BLOCKING_TIMEOUT_S,
     COMMAND_TIMEOUT_S,
@@ -168,7 +169,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
 def once_redis_answers(action: Callable[[], T]) -> T:
     """The action's result, as soon as it succeeds: in a composed start Redis may come up after its clients, and it may
     go away again at any moment. Raises RefusedError when it does not let this worker in."""
-    log, wait_s = structlog.get_logger("worker"), 0.1
+    log, patience = structlog.get_logger("worker"), Patience(0.1, 2.0)
     while True:
         try:
             return action()
@@ -176,8 +177,7 @@ def once_redis_answers(action: Callable[[], T]) -> T:
             if why := locked_out(error):
                 raise RefusedError(f"Redis does not let this worker in: {why}; see REDIS_URL") from None
             log.warning("waiting_for_redis", error=str(error))
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, 2.0)
+            time.sleep(patience.failed())
 
 
 def run(settings: Settings, engine: EngineLink) -> int:

@@ -14,9 +14,8 @@ from redis.exceptions import RedisError
 
 from worker.contract import keys
 from worker.jobs.ledger import Ledger
+from worker.process.patience import Patience
 from worker.process.redis_clients import BLOCK_S
-
-RECONNECT_AFTER_S = 0.5
 
 
 class Cancellation:
@@ -28,6 +27,7 @@ class Cancellation:
         self._open_jobs = open_jobs
         self._cancel = cancel
         self._channel: PubSub | None = None
+        self._patience = Patience()
         self._log = structlog.get_logger("cancellation")
 
     def turn(self) -> float:
@@ -37,7 +37,8 @@ class Cancellation:
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
             self._hang_up()
-            return RECONNECT_AFTER_S
+            return self._patience.failed()
+        self._patience.succeeded()
         return 0.0
 
     def _hear(self) -> None:

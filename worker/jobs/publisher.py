@@ -20,6 +20,7 @@ from worker.jobs.ledger import Answer, Batch, Settled
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
 from worker.orders.faults import rows_lost
 from worker.process.loop import Loop
+from worker.process.patience import Patience
 
 MAX_ROWS_PER_BATCH = 256
 """Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
@@ -77,7 +78,7 @@ class Publisher:
         self._outboxes: dict[str, _Outbox] = {}
         self._changed = threading.Condition()
         self._closing = False
-        self._back_off_s = 0.0
+        self._patience = Patience()
         self._loop = Loop("publisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("publisher")
@@ -118,7 +119,7 @@ class Publisher:
             if outbox is not None and outbox.outcome is None:
                 outbox.outcome = outcome
                 self._changed.notify()
-            if not self._back_off_s and all(other.outcome is not None for other in self._outboxes.values()):
+            if not self._patience.wait_s and all(other.outcome is not None for other in self._outboxes.values()):
                 self._loop.hurry()
 
     def cancel(self, job_id: str) -> None:
@@ -144,8 +145,10 @@ class Publisher:
         except RedisError as error:
             accepted = False
             self._log.warning("redis_away", error=str(error))
-        self._back_off_s = 0.0 if accepted else min(max(2 * self._back_off_s, 0.05), 1.0)
-        return self._back_off_s or max(0.0, next_at - time.monotonic())
+        if not accepted:
+            return self._patience.failed()
+        self._patience.succeeded()
+        return max(0.0, next_at - time.monotonic())
 
     def _wait_for_work(self) -> bool:
         """Block until there is something to write. False: stop."""

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from worker.orders.claims import Claim, Outcome
 from worker.process.loop import Loop
+from worker.process.patience import Patience
 
-MAX_BACK_OFF_S = 1.0
 AT_ONCE = 16
 """Ends that are told together."""
 
@@ -22,7 +22,7 @@ class Finisher:
         self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = queue.SimpleQueue()
         self._at_hand: list[tuple[Claim, Outcome]] = []
         self._stops = False
-        self._back_off_s = 0.0
+        self._patience = Patience()
         self._loop = Loop("finisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("finisher")
@@ -41,11 +41,11 @@ class Finisher:
         self._fetch()
         if not self._at_hand:
             return None
-        if self._try():
-            self._at_hand, self._back_off_s = [], 0.0
-        else:
-            self._back_off_s = min(max(2 * self._back_off_s, 0.05), MAX_BACK_OFF_S)
-        return self._back_off_s
+        if not self._try():
+            return self._patience.failed()
+        self._patience.succeeded()
+        self._at_hand = []
+        return 0.0
 
     def _fetch(self) -> None:
         """Wait for a closed claim, unless there are some, and take those that wait too. None among them is the end."""

@@ -29,14 +29,12 @@ from rq.utils import utcformat
 from rq.worker import SimpleWorker, WorkerStatus
 
 from worker.contract import keys
+from worker.process.patience import Patience
 from worker.process.redis_clients import BLOCK_S, BLOCKING_TIMEOUT_S
 from worker.queue.rq_job import SERIALIZER, DrawJob
 
 RECORD_TTL_S = keys.ANNOUNCE_TTL_S
 """RQ's record of a worker outlives its last heartbeat by this, so that a killed worker's name is soon free again."""
-
-
-REGISTER_AGAIN_S = 0.2
 
 
 class NameTakenError(Exception):
@@ -122,8 +120,9 @@ class RqWorker(SimpleWorker):
 
         Raises NameTakenError.
         """
+        patience = Patience()
         while not self._registered():
-            time.sleep(REGISTER_AGAIN_S)
+            time.sleep(patience.failed())
         self._install_signal_handlers()  # RQ does so after this; but who hears of the worker may stop it at once
         self._duties.registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)
@@ -137,7 +136,7 @@ class RqWorker(SimpleWorker):
         except ValueError as error:
             raise NameTakenError(str(error)) from None
         except RedisError as error:
-            self._slog.warning("redis_away", error=str(error), retry_in_s=REGISTER_AGAIN_S)
+            self._slog.warning("redis_away", error=str(error))
             return False
         return True
 

@@ -15,13 +15,13 @@ from worker.jobs.admission import Admission
 from worker.jobs.ledger import OPEN
 from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
+from worker.process.patience import Patience
 from worker.process.redis_clients import BLOCK_S
 from worker.queue.held import LOOK_S, Held
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker, Taken
 from worker.queue.scripts import TAKE, UNPARK
 
-MAX_BACK_OFF_S = 1.0
 AT_ONCE = 4
 """Jobs that are taken in one round trip, which takes a few milliseconds where the disk is slow. No more, so that other
 workers that wait get some too."""
@@ -47,7 +47,7 @@ class Taking:
 
     def next(self) -> Taken | None:
         """The next job when there is room for it; None when the worker shall stop."""
-        back_off_s = 0.0
+        patience = Patience()
         while not self._rq.stopping:
             if self._at_hand:
                 return self._at_hand.popleft()
@@ -55,11 +55,10 @@ class Taking:
             try:
                 if room:
                     self._take(min(room, AT_ONCE))
-                back_off_s = 0.0
+                patience.succeeded()
             except RedisError as error:
-                back_off_s = min(max(2 * back_off_s, 0.05), MAX_BACK_OFF_S)
-                self._log.warning("redis_away", error=str(error), retry_in_s=back_off_s)
-                time.sleep(back_off_s)
+                self._log.warning("redis_away", error=str(error), retry_in_s=patience.failed())
+                time.sleep(patience.wait_s)
         return None
 
     def put_back(self) -> None:
