@@ -1,4 +1,4 @@
-"""What README.md tells people to type works; what other pages do is what the program takes."""
+"""What README.md and docs/tour.md tell people to type works; what other pages do is what the program takes."""
 
 import hashlib
 import re
@@ -21,6 +21,7 @@ from tests.house.running import PORT, READY_LIMIT_S, Up
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
 
 
 def fenced(language: str, page: str = README) -> list[str]:
@@ -33,20 +34,18 @@ PROSE = ("codec", "completion", "data", "models", "verification")
 PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in PROSE]
 COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
 START = "make run"
-IN_CONTAINERS = "docker compose"
-"""Lines of the block that tests/docker tries, where there is an engine."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_line_works_when_pasted(tmp_path: Path) -> None:
-    """Every block in order, in one shell, in a folder that has only what is published: `make run` in one terminal, the
-    rest in another. Only the packages are there already, the data set is a small one, and the port is free."""
+    """Every block of both pages in order, in one shell, in a folder that has only what is published: `make run` in one
+    terminal, the rest in another. Only the packages are there already, the data set is a small one, and the port is free."""
     build("sdist", ROOT, tmp_path / "sdist")
     subprocess.run(["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True)
     (folder,) = tmp_path.glob("pixelrnn-*")
     make_environment(folder / ".venv", site_packages())
-    start, *blocks = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
+    start, *blocks = re.findall(r"```(sh|python)\n(.*?)```", README + TOUR, flags=re.DOTALL)
     assert start[1].split("#")[0].strip() == START
     with small_digits(tmp_path / "site") as sources:
         here_already = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # pip's word for: none
@@ -63,16 +62,21 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
             up.process.terminate()
             up.process.communicate(timeout=20)
     assert "event: done" in ended.stdout
-    for name in ("digits.png", "drawn.png", "completed.png", "bits.png", "first.png"):
+    for name in ("digits.png", "drawn.png", "completed.png", "bits.png", "seven.png", "four.png", "mine.png"):
         with Image.open(folder / name) as picture:
             assert picture.width >= 28, name
+
+
+def test_the_front_page_is_short() -> None:
+    """A stranger reads it to the end."""
+    assert len(README.split()) <= 900
 
 
 def pasted(language: str, block: str) -> str:
     """A block as it goes into the shell; Python's into `python`."""
     if language == "python":
         return f"python - <<'END'\n{block}END\n"
-    return "".join(line for line in block.splitlines(keepends=True) if not line.startswith(IN_CONTAINERS))
+    return block
 
 
 @contextmanager
