@@ -40,7 +40,7 @@ START = "make run"
 @pytest.mark.timeout(1200)
 def test_every_line_works_when_pasted(tmp_path: Path) -> None:
     """Every block of both pages in order, in one shell, in a folder that has only what is published: `make run` in one
-    terminal, the rest in another. Only the packages are there already, the data set is a small one, and the port is free."""
+    terminal, the rest in another. The packages are there already, the data set is a small one, and the port is free."""
     build("sdist", ROOT, tmp_path / "sdist")
     subprocess.run(["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True)
     (folder,) = tmp_path.glob("pixelrnn-*")
