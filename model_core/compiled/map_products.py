@@ -12,7 +12,7 @@ for which the processor must have AVX512-BF16.
 # numba passes an intrinsic's first parameter itself
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -26,12 +26,14 @@ from model_core.compiled.vector_code import (
     FLOAT_BYTES,
     HALVES,
     INDEX,
+    INTEGERS,
     LANES,
     VECTOR_BYTES,
     Builder,
     Multiply,
     Tile,
     add_product,
+    constant,
     load,
     multiply_add,
     multiply_add_pairs,
@@ -57,6 +59,29 @@ BLOCK = 64
 APART = LANES
 """Floats left free behind a row of a scratch map, lest many rows share few lines of the first cache."""
 
+
+class Ahead(NamedTuple):
+    """A product as `affine` takes it."""
+
+    weights: Any
+    spans: Any
+    bias: Any
+
+
+class Back(NamedTuple):
+    """The same product on the way back: as `affine_back` takes it, and as `add_weight_gradient` does."""
+
+    weights: Any
+    spans: Any
+    d_weights: Any
+    d_bias: Any
+    own_spans: Any
+
+
+FINISH = types.UniTuple(types.intp, 4)
+"""How a sum is finished before it is kept (multiply_rows)."""
+AS_IT_IS = 0, 0, 0, 0
+
 _SHAPES = [(rows, columns) for columns in range(VECTORS, 0, -1) for rows in (TALL, 4, 1)]
 
 
@@ -72,28 +97,34 @@ def stores(like: types.Array) -> tuple[Callable[[Builder, ir.Value, ir.Value], N
 
 @intrinsic
 def _add_tile(
-    _typing, like, target, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, rectify
+    _typing, like, target, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, finish
 ):
     """out = bias + start + what the table lists, from row `row` of each on, @ weights: a tile of one of the shapes.
 
-    bias may be 0, no address. out holds numbers of the type of the array `target`.
+    bias may be 0, no address. out holds numbers of the type of the array `target`. finish: as for `multiply_rows`.
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(target)
+    number_bytes = FLOAT_BYTES if like.dtype == types.float32 else FLOAT_BYTES // 2
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        _, _, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, rectify = arguments
+        _, _, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, finish = arguments
+        rectify, gate, gate_bytes, adds = (b.extract_value(finish, field) for field in range(4))
         for tall, wide in _SHAPES:
             is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
             with b.if_then(b.and_(is_tall, is_wide)):
                 tile = _started(b, rows_apart(b, start, start_bytes, tall), bias, wide)
                 _add_reads(b, tile, reads, count, row, weights, multiply)
                 _rectify(b, tile, rectify)
-                for slots, place in zip(tile, rows_apart(b, out, out_bytes, tall), strict=True):
+                places = rows_apart(b, out, out_bytes, tall)
+                _pass_gate(b, tile, rows_apart(b, gate, gate_bytes, tall), gate, number_bytes)
+                if target.dtype == types.float32:
+                    _add_rows(b, tile, places, adds)
+                for slots, place in zip(tile, places, strict=True):
                     for v, slot in enumerate(slots):
                         keep(b, b.load(slot), b.add(place, INDEX(kept_bytes * v)))
         return context.get_dummy_value()
 
-    return types.void(like, target, *[types.intp] * 12), emit
+    return types.void(like, target, *[types.intp] * 11, FINISH), emit
 
 
 def _started(b: Builder, starts: list[ir.Value], bias: ir.Value, columns: int) -> Tile:
@@ -128,15 +159,38 @@ def _rectify(b: Builder, tile: Tile, asked: ir.Value) -> None:
                 b.store(relu(b, b.load(slot)), slot)
 
 
+def _pass_gate(b: Builder, tile: Tile, rows: list[ir.Value], gate: ir.Value, number_bytes: int) -> None:
+    """Zeros where the gate's numbers are not above zero, which the sign and the bits say of floats as of integers."""
+    numbers = INTEGERS if number_bytes == FLOAT_BYTES else HALVES
+    with b.if_then(b.icmp_signed("!=", gate, INDEX(0))):
+        for slots, row in zip(tile, rows, strict=True):
+            for v, slot in enumerate(slots):
+                at = b.inttoptr(b.add(row, INDEX(LANES * number_bytes * v)), numbers.as_pointer())
+                is_open = b.icmp_signed(">", b.load(at, align=number_bytes), ir.Constant(numbers, None))
+                b.store(b.select(is_open, b.load(slot), constant(0.0)), slot)
+
+
+def _add_rows(b: Builder, tile: Tile, rows: list[ir.Value], asked: ir.Value) -> None:
+    with b.if_then(b.icmp_signed("!=", asked, INDEX(0))):
+        for slots, row in zip(tile, rows, strict=True):
+            for slot, at in zip(slots, side_by_side(b, row, len(slots)), strict=True):
+                b.store(b.fadd(b.load(slot), load(b, at)), slot)
+
+
 @njit(**LEAN)
 def multiply_rows(
-    like, target, reads, count, bias, start, start_bytes, weights, panel_bytes, vectors, out, out_bytes, rectify
+    like, target, reads, count, bias, start, start_bytes, weights, panel_bytes, vectors, out, out_bytes, finish
 ):
-    """out = bias + start + reads @ weights for `count` rows and `vectors` of 16 columns, rectified if asked.
+    """out = bias + start + reads @ weights for `count` rows and `vectors` of 16 columns.
 
     bias, start, weights and out are addresses. start_bytes 0 makes `start` one row for all; start and out may be the
     same rows. out holds numbers of the type of the array `target`.
+
+    finish: what is done to a sum before it is kept, four integers. (1, 0, 0, 0) rectifies it. (0, gate, bytes, adds)
+    lets it pass where the number of the map at `gate`, of the type of `like` and with rows so many bytes apart, is
+    above zero; and adds what stands in out, float32 then, if adds is 1.
     """
+    rectify, gate, gate_bytes, adds = finish
     for vector in range(0, vectors, VECTORS):
         across, panel = vector * VECTOR_BYTES, weights + vector // VECTORS * panel_bytes
         row = 0
@@ -156,7 +210,7 @@ def multiply_rows(
                 panel,
                 out + row * out_bytes + vector * LANES * target.itemsize,
                 out_bytes,
-                rectify,
+                (rectify, gate + row * gate_bytes + vector * LANES * like.itemsize if gate else gate, gate_bytes, adds),
             )
             row += rows
 
@@ -253,10 +307,31 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
     bias (O,) and start (M, O) float32, start without rows for none. spans (panels, 2): the first and the last word but
     one that the columns of a panel read. O is a multiple of 16, and rows of x have room for whole words.
     """
-    reads = np.empty((len(steps), TRIPLE), np.int64)
     at_bias, at_start, start_bytes = address(bias), address(start), start.strides[0]
     if len(start) == 0:
         at_bias, at_start, start_bytes = 0, at_bias, 0
+    _go_by(x, steps, weights, spans, at_bias, at_start, start_bytes, out, first, last, (rectify, 0, 0, 0))
+
+
+@njit(nogil=True, cache=KEEP)
+def affine_back(x, steps, weights, spans, start, gate, out, first, last, adds):
+    """out[m] = start[m] + sum over k of x[m + steps[k]] @ weights of k where gate[m] > 0, else 0: a gradient on its way
+    back through a product, and through the rectifying of what that read.
+
+    gate (M, O), of the type of x, without rows for none; all else as for `affine`, start (M, O) or (1, O), one row for
+    all. adds: 1 adds that to out, which is float32 then.
+    """
+    at_gate = address(gate) if len(gate) else 0
+    start_bytes = start.strides[0] if len(start) > 1 else 0
+    finish = (0, at_gate, gate.strides[0], adds)
+    _go_by(x, steps, weights, spans, 0, address(start), start_bytes, out, first, last, finish)
+
+
+@njit(nogil=True)
+def _go_by(x, steps, weights, spans, bias, start, start_bytes, out, first, last, finish):
+    """`affine` and `affine_back`: bias, 0 for none, and start are addresses, finish as `multiply_rows` takes it."""
+    reads = np.empty((len(steps), TRIPLE), np.int64)
+    rectify, gate, gate_bytes, adds = finish
     for chunk in range(first, last, CHUNK):
         for panel in range(len(weights)):
             begin, end = spans[panel]
@@ -267,20 +342,21 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
                 fill_read(reads, k, at, chunk + steps[k], bytes_, end - begin)
             at_weights = address(weights) + panel * weights.strides[0] + begin * PANEL_BYTES
             across = column * FLOAT_BYTES
+            at_gate = gate + chunk * gate_bytes + column * x.itemsize if gate else gate
             multiply_rows(
                 weights,
                 out,
                 reads,
                 min(CHUNK, last - chunk),
-                at_bias + across if at_bias else at_bias,
-                at_start + chunk * start_bytes + across,
+                bias + across if bias else bias,
+                start + chunk * start_bytes + across,
                 start_bytes,
                 at_weights,
                 0,
                 vectors,
                 address(out) + chunk * out.strides[0] + column * out.itemsize,
                 out.strides[0],
-                rectify,
+                (rectify, at_gate, gate_bytes, adds),
             )
 
 

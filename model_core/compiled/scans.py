@@ -26,6 +26,7 @@ from model_core.compiled import KEEP
 from model_core.compiled.lstm_cell import backward_cell, forward_cell
 from model_core.compiled.map_products import (
     APART,
+    AS_IT_IS,
     TRIPLE,
     add_outer,
     fill_read,
@@ -90,7 +91,7 @@ def forward_scan(
             4 * h // LANES,
             at_gates,
             gate_bytes,
-            0,
+            AS_IT_IS,
         )
         for turn in range(width):
             x = turn if step == 1 else width - 1 - turn
@@ -186,7 +187,9 @@ def _hand_back(d_gates, row, count, weights, target, at):
     fill_read(reads, 0, address(d_gates), row, d_gates.strides[0], weights.shape[1])
     out, out_bytes, vectors = address(target) + at * target.strides[0], target.strides[0], target.shape[1] // LANES
     at_weights, panel_bytes = address(weights), weights.strides[0]
-    multiply_rows(d_gates, target, reads, count, 0, out, out_bytes, at_weights, panel_bytes, vectors, out, out_bytes, 0)
+    multiply_rows(
+        d_gates, target, reads, count, 0, out, out_bytes, at_weights, panel_bytes, vectors, out, out_bytes, AS_IT_IS
+    )
 
 
 @njit(nogil=True)

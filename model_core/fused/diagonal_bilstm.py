@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_core.fused.canvas import Canvas
-from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_map
+from model_core.fused.lstm import scan, trunk_of, whole_tiles, with_condition, with_condition_map
 from model_core.fused.network import FusedNetwork
 from model_core.fused.scan import Walk
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
@@ -30,4 +30,4 @@ def _add_shifted_down(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
     return left + functional.pad(seen, (0, 0, 2 * row, 0))
 
 
-FUSED = FusedNetwork(layer=_layer, fits=whole_tiles)
+FUSED = FusedNetwork(trunk_of(_layer), fits=whole_tiles)

@@ -1,10 +1,14 @@
 """What the two recurrent layers share on a canvas."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from model_core.compiled.vector_code import LANES
 from model_core.fused.canvas import Canvas
+from model_core.fused.products import Outputs, bounds_of
 from model_core.fused.scan import Scan, Walk
 from model_core.layers.lstm import LSTMParameters
 from model_core.networks.pixel_network import PixelNetwork
@@ -30,3 +34,22 @@ def with_condition(lstm: LSTMParameters, weights: Tensor) -> Tensor:
 def with_condition_map(stream: Tensor, condition: Tensor | None) -> Tensor:
     """(M, F) and (M, c) -> (M, F + c): the condition is more of what a cell reads at its own pixel."""
     return stream if condition is None else torch.cat([stream, condition], 1)
+
+
+def trunk_of(layer: Callable[[Any, Tensor, Tensor | None, Canvas], Tensor]) -> Callable[..., Tensor]:
+    """layer(module, map (M, 2h), condition (M, c) or None, canvas) -> (M, h), of canvas.dtype."""
+
+    def trunk(network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+        stream, skips = canvas.of(x.float()), None
+        upsampled = None if condition is None else canvas.of(condition.float())  # (M, c)
+        for block in network.blocks:
+            hidden = layer(block.layer, stream, upsampled, canvas)  # (M, h)
+            ways = [block.up.matrix(), block.up.bias, stream if network.config.residual else None]
+            if block.skip is None:
+                (stream,) = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
+            else:
+                ways += [block.skip.matrix(), block.skip.bias, skips]
+                stream, skips = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
+        return (stream if skips is None else stream + skips).relu()
+
+    return trunk

@@ -7,7 +7,6 @@ products are of bf16 numbers; all sums are float32.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from torch import Tensor
 from model_core.compiled.vector_code import HAS_BF16, ROWS
 from model_core.fused.canvas import Canvas
 from model_core.fused.nats import nats_of_head, takes
-from model_core.fused.products import Outputs, bounds_of, masked_linear
+from model_core.fused.products import masked_linear
 from model_core.networks.pixel_network import PixelNetwork
 
 PART_BYTES = 2**23
@@ -26,11 +25,11 @@ PART_BYTES = 2**23
 class FusedNetwork:
     """A FusedPass for one kind of layer.
 
-    layer(module, map (M, 2h), condition (M, c) or None, canvas) -> (M, h), of canvas.dtype, whose features outside the
-    image mean nothing. fits: can the layer of this network take so many images, and does it pay?
+    trunk(network, x (B, 2h, H, W), condition (B, c, H, W) or None, canvas) -> the top map (M, 2h), rectified, whose
+    features outside the image mean nothing. fits: can the layer of this network take so many images, and does it pay?
     """
 
-    layer: Callable[[Any, Tensor, Tensor | None, Canvas], Tensor]
+    trunk: Callable[[PixelNetwork, Tensor, Tensor | None, Canvas], Tensor]
     fits: Callable[[PixelNetwork, int], bool]
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
@@ -68,23 +67,9 @@ class FusedNetwork:
 
     def _wide(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
         """The trunk and all of the head but its last 1x1: (B, 2h, H, W) and (B, c, H, W) -> (M, head)."""
-        upsampled = None if condition is None else canvas.of(condition.float())  # (M, c)
-        top = self._trunk(network, canvas.of(x.float()), upsampled, canvas).relu()  # (M, 2h)
+        top = self.trunk(network, x, condition, canvas)  # (M, 2h)
         wide = masked_linear(top, network.head.first, canvas.dtype, rectify=True)
         return masked_linear(wide, network.head.second, canvas.dtype, rectify=True)
-
-    def _trunk(self, network: PixelNetwork, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
-        """(M, 2h) and (M, c) -> the top map (M, 2h), float32."""
-        skips = None
-        for block in network.blocks:
-            hidden = self.layer(block.layer, stream, condition, canvas)  # (M, h)
-            ways = [block.up.matrix(), block.up.bias, stream if network.config.residual else None]
-            if block.skip is None:
-                (stream,) = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
-            else:
-                ways += [block.skip.matrix(), block.skip.bias, skips]
-                stream, skips = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
-        return stream if skips is None else stream + skips
 
 
 def _canvas(x: Tensor) -> Canvas:

@@ -1,82 +1,76 @@
-"""PixelCNN's layer on a canvas."""
+"""PixelCNN's block on a canvas: one compiled pass each way (compiled/convolutions.py)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.map_products import add_weight_gradient, affine
+from model_core.compiled.convolutions import backward_block, forward_block
+from model_core.compiled.map_products import Ahead, Back
 from model_core.compiled.vector_code import LANES
 from model_core.fused.canvas import Canvas
 from model_core.fused.network import FusedNetwork
 from model_core.fused.panels import bits, panels, whole
-from model_core.fused.products import NOTHING, Bounds, bounds_of, product, product_back, weight_gradient
+from model_core.fused.products import NOTHING, Gradients, ahead, back, gradients_of
+from model_core.fused.trunk import FusedBlock, Kept, Maps, trunk
+from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.pixel_cnn import PixelCNNLayer
-from model_core.networks.pixel_network import PixelNetwork
+from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
+
+_TAPS = 5
 
 
-def _layer(layer: PixelCNNLayer, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
-    added = None if layer.condition is None or condition is None else _map(layer.condition, condition)
-    ways = layer.down.matrix(), layer.down.bias, layer.spread.masked_weight(), layer.spread.bias
-    return Convolutions.apply(stream, *ways, added, bounds_of(layer.down), canvas)  # type: ignore[no-any-return]
+def _forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
+    """Keeps what the 1x1, the 3x3 and the ways on read, rectified: (M, 2h), (M, h) and (M, h), of canvas.dtype."""
+    layer, (M, F), dtype = layer_of(block, PixelCNNLayer), maps.stream.shape, maps.canvas.dtype
+    kept = before or [torch.empty(M, width, dtype=dtype) for width in (F, F // 2, F // 2)]
+    added = NOTHING
+    if layer.condition is not None and maps.condition is not None:
+        added = bits(functional.linear(maps.condition, layer.condition.weight[:, :, 0, 0]))
+    products = ahead(layer.down, dtype), _spread(layer.spread, dtype), ahead(block.up, dtype), ahead(block.skip, dtype)
+    place = _steps(maps.canvas), maps.canvas.row, maps.canvas.batch, int(maps.residual)
+    own = [bits(each) for each in kept]
+    forward_block(bits(maps.stream), bits(maps.skips), added, *own, *products, *place)  # pyright: ignore[reportCallIssue]
+    return kept
 
 
-def _map(condition: nn.Conv2d, upsampled: Tensor) -> Tensor:
-    return functional.linear(upsampled, condition.weight[:, :, 0, 0])
+def _backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients) -> None:
+    layer, dtype, steps = layer_of(block, PixelCNNLayer), d.canvas.dtype, _steps(d.canvas)
+    M, h = kept[-1].shape
+    near = d.stream if dtype == torch.float32 else torch.empty(d.stream.shape, dtype=dtype)
+    d_spread = torch.empty(M - steps[0], h, dtype=dtype)
+    d_spread[M:] = 0  # what lies behind the map reads as zero
+    convolutions, spread = (layer.down, block.up, block.skip), _spread_back(layer.spread, dtype)
+    down, up, skip = (back(each, dtype) for each in convolutions)
+    maps = [bits(each) for each in (d.stream, near, d.skips, d_spread, *kept)]
+    backward_block(*maps, down, spread, up, skip, steps, int(d.residual))  # pyright: ignore[reportCallIssue]
+    for conv, product in zip(convolutions, (down, up, skip), strict=True):
+        gradients |= gradients_of(conv, product)
+    d_taps = torch.from_numpy(spread.d_weights)
+    gradients[layer.spread.weight] = _untap(d_taps.transpose(1, 2)) * layer.spread.mask
+    gradients[layer.spread.bias] = torch.from_numpy(spread.d_bias)
+    if layer.condition is not None and condition is not None and d.condition is not None:
+        d_added = d_spread[:M].float()
+        gradients[layer.condition.weight] = (d_added.t() @ condition)[:, :, None, None]
+        d.condition += d_added @ layer.condition.weight[:, :, 0, 0]
 
 
-class Convolutions(torch.autograd.Function):
-    """The layer, ReLU - 1x1 - ReLU - 3x3 - ReLU: stream (M, 2h) -> (M, h), numbers of the canvas's type.
+def _spread(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
+    """The 3x3 as a product of what its five taps read one after the other."""
+    weights = panels(_taps(conv.weight).transpose(1, 2).flatten(0, 1), dtype)  # of (5h, h)
+    return Ahead(weights, whole(len(weights), weights.shape[1] // _TAPS), bits(conv.bias))
 
-    Outside the image the 1x1's map is cleared, which is what the 3x3 then reads there; its own map means nothing there.
-    down (h, 2h) and spread (h, h, 2, 3) are masked already. added (M, h), or None: the conditioning map.
-    """
 
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any,
-        stream: Tensor,
-        down: Tensor,
-        down_bias: Tensor,
-        spread: Tensor,
-        spread_bias: Tensor,
-        added: Tensor | None,
-        bounds: Bounds,
-        canvas: Canvas,
-    ) -> Tensor:
-        steps, h, M = _steps(canvas), len(down), len(stream)
-        wide = stream.relu().to(canvas.dtype)
-        narrow = canvas.clear_outside(product(wide, down, down_bias, bounds, rectify=True))
-        out = narrow.new_empty(M, h)
-        out[: -steps[0]] = 0
-        taps = panels(_taps(spread).transpose(1, 2).flatten(0, 1), canvas.dtype)  # of (5h, h)
-        spans, start = whole(len(taps), taps.shape[1] // len(steps)), NOTHING if added is None else bits(added)
-        affine(bits(narrow), steps, taps, spans, bits(spread_bias), start, bits(out), -steps[0], M, 1)
-        ctx.save_for_backward(wide, down, spread, narrow, out)
-        ctx.bounds, ctx.canvas, ctx.is_added = bounds, canvas, added is not None
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        wide, down, spread, narrow, out = ctx.saved_tensors
-        steps, h, M = _steps(ctx.canvas), len(down), len(wide)
-        first, taps = -steps[0], _taps(spread)
-        d_spread = torch.zeros(M + first, h, dtype=wide.dtype)  # what lies behind the map reads as zero
-        torch.ops.aten.threshold_backward.grad_input(d_out, out, 0, grad_input=d_spread[:M])
-        d_taps, d_bias = torch.zeros(taps.shape), torch.zeros(h)
-        spans = whole(-(-h // 32), h)
-        add_weight_gradient(bits(narrow), steps, bits(d_spread), spans, bits(d_taps), bits(d_bias), first, M)
-        d_narrow, back = torch.empty_like(narrow), panels(taps.flatten(0, 1), wide.dtype)
-        spans, none = whole(len(back), back.shape[1] // len(steps)), np.zeros(h, np.float32)
-        affine(bits(d_spread), -steps, back, spans, none, NOTHING, bits(d_narrow), 0, M, 0)
-        d_narrow = torch.ops.aten.threshold_backward(d_narrow, narrow, 0)
-        d_down, d_down_bias = weight_gradient(wide, d_narrow, ctx.bounds)
-        d_stream = product_back(d_narrow, down, ctx.bounds, torch.float32)
-        torch.ops.aten.threshold_backward.grad_input(d_stream, wide, 0, grad_input=d_stream)
-        d_added = d_spread[:M].float() if ctx.is_added else None
-        return d_stream, d_down, d_down_bias, _untap(d_taps.transpose(1, 2)), d_bias, d_added, None, None
+def _spread_back(conv: MaskedConv2d, dtype: torch.dtype) -> Back:
+    """The same on the way back."""
+    h = len(conv.weight)
+    weights = panels(_taps(conv.weight).flatten(0, 1), dtype)
+    spans = whole(len(weights), weights.shape[1] // _TAPS)
+    d_weights, d_bias = np.zeros((_TAPS, h, h), np.float32), np.zeros(h, np.float32)
+    return Back(weights, spans, d_weights, d_bias, whole(len(weights), h))
 
 
 def _steps(canvas: Canvas) -> Any:
@@ -87,7 +81,7 @@ def _steps(canvas: Canvas) -> Any:
 
 def _taps(spread: Tensor) -> Tensor:
     """(h, h, 2, 3) -> (5, h, h): the row above, then the left neighbour and the pixel itself."""
-    return spread.flatten(2).permute(2, 0, 1)[:5]
+    return spread.flatten(2).permute(2, 0, 1)[:_TAPS]
 
 
 def _untap(taps: Tensor) -> Tensor:
@@ -100,4 +94,4 @@ def _fits(network: PixelNetwork, images: int) -> bool:
     return network.config.hidden % LANES == 0 and images >= 3
 
 
-FUSED = FusedNetwork(layer=_layer, fits=_fits)
+FUSED = FusedNetwork(partial(trunk, FusedBlock(_forward, _backward)), fits=_fits)

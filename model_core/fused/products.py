@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.map_products import PANEL, add_weight_gradient, affine
+from model_core.compiled.map_products import PANEL, Ahead, Back, add_weight_gradient, affine
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
@@ -24,6 +24,14 @@ HERE = np.zeros(1, np.int64)
 NOTHING = np.empty((0, 1), np.float32)
 """No map to start from."""
 
+_NO_PANELS = {
+    torch.float32: np.empty((0, 0, PANEL), np.float32),
+    torch.bfloat16: np.empty((0, 0, 2 * PANEL), np.uint16),
+}
+_NO_SPANS = np.empty((0, 2), np.int64)
+
+Gradients = dict[Tensor, Tensor]
+"""Of each parameter, in its shape."""
 Bounds = tuple[tuple[int, int, int], ...]
 """For each colour: its first output and the one after its last, and how many inputs these read."""
 
@@ -57,6 +65,35 @@ def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
         readers = [start for start, _, stop in bounds if stop > first]
         starts.append([min(readers, default=0) // pair, -(-outputs // pair)])
     return np.array(starts, np.int64)
+
+
+def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
+    """A 1 x 1 with numbers of dtype; None makes one without columns."""
+    if conv is None:
+        return Ahead(_NO_PANELS[dtype], _NO_SPANS, NOTHING[:, 0])
+    weight = conv.weight[:, :, 0, 0]  # masked already
+    spans = reads_of(bounds_of(conv), len(weight), 4 // dtype.itemsize)
+    return Ahead(panels(weight.t(), dtype), spans, bits(conv.bias))
+
+
+def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
+    """The same on the way back, its gradients zero."""
+    if conv is None:
+        return Back(_NO_PANELS[dtype], _NO_SPANS, np.empty((0, 0, 0), np.float32), NOTHING[:, 0], _NO_SPANS)
+    weight, bounds = conv.weight[:, :, 0, 0], bounds_of(conv)
+    O, I = weight.shape  # noqa: E741
+    d_weights, d_bias = np.zeros((1, room(I), room(O)), np.float32), np.zeros(room(O), np.float32)
+    spans = readers_of(bounds, I, O, 4 // dtype.itemsize)
+    return Back(panels(weight, dtype), spans, d_weights, d_bias, reads_of(bounds, O))
+
+
+def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
+    """Those of a 1 x 1, where its mask lets them through."""
+    if conv is None:
+        return {}
+    O, I = conv.weight.shape[:2]  # noqa: E741
+    d_weight = torch.from_numpy(product.d_weights[0, :I, :O].T)[:, :, None, None]
+    return {conv.weight: d_weight * conv.mask, conv.bias: torch.from_numpy(product.d_bias[:O])}
 
 
 def room(width: int) -> int:

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from model_core.compiled.scans import TILE_ROWS
 from model_core.fused.canvas import Canvas
-from model_core.fused.lstm import scan, whole_tiles, with_condition, with_condition_map
+from model_core.fused.lstm import scan, trunk_of, whole_tiles, with_condition, with_condition_map
 from model_core.fused.network import FusedNetwork
 from model_core.fused.scan import Walk
 from model_core.layers.row_lstm import RowLSTM
@@ -32,4 +32,4 @@ def _fits(network: PixelNetwork, images: int) -> bool:
     return whole_tiles(network, images) and not too_few
 
 
-FUSED = FusedNetwork(layer=_layer, fits=_fits)
+FUSED = FusedNetwork(trunk_of(_layer), fits=_fits)

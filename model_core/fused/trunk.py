@@ -1,0 +1,105 @@
+"""The trunk of a network on a canvas as one differentiable operation: its blocks forward, then all of them back.
+
+Autograd would hold a map for each sum of the residual stream and of the skip connections, and add gradients map by map.
+Here the stream, the skip sums and the gradient of the stream are one map each, which the blocks advance. A kind's own
+file says how one block goes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_core.fused.canvas import Canvas
+from model_core.fused.products import Gradients
+from model_core.networks.pixel_network import Block, PixelNetwork
+
+Kept = list[Tensor]
+"""What a block keeps of its forward pass for its backward pass."""
+
+
+@dataclass
+class Maps:
+    """The maps that blocks advance, all (M, F) and float32; or, on the way back, their gradients."""
+
+    canvas: Canvas
+    residual: bool
+    stream: Tensor
+    skips: Tensor
+    """Without rows for a network without skip connections."""
+    condition: Tensor | None
+
+
+@dataclass(frozen=True)
+class FusedBlock:
+    """One block of one kind of network.
+
+    forward(block, maps, before) -> kept: advances maps.stream and maps.skips. before is what the block before it kept
+    and nobody needs any more, to be written over; None where it must stay.
+
+    backward(block, kept, back, condition, gradients): takes back.stream from the gradient of the stream after the block
+    to that of the stream before it, adds to back.condition, and says the gradient of each parameter of the block.
+    back.skips is the gradient of the skip sums; condition is the map of the forward pass.
+    """
+
+    forward: Callable[[Block, Maps, Kept | None], Kept]
+    backward: Callable[[Block, Kept, Maps, Tensor | None, Gradients], None]
+
+
+def trunk(way: FusedBlock, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+    """(B, 2h, H, W) and (B, c, H, W) -> the top map (M, 2h), rectified."""
+    parameters = [parameter for block in network.blocks for parameter in block.parameters()]
+    keeps = torch.is_grad_enabled()
+    return _Trunk.apply(x, condition, network, way, canvas, keeps, *parameters)  # type: ignore[no-any-return]
+
+
+class _Trunk(torch.autograd.Function):
+    """x (B, 2h, H, W), condition (B, c, H, W) or None, and the parameters of all blocks -> (M, 2h), float32."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        x: Tensor,
+        condition: Tensor | None,
+        network: PixelNetwork,
+        way: FusedBlock,
+        canvas: Canvas,
+        keeps: bool,
+        *parameters: nn.Parameter,
+    ) -> Tensor:
+        stream = canvas.of(x.float())  # (M, 2h)
+        skips = stream.new_zeros(len(stream) if network.config.skip else 0, stream.shape[1])
+        seen = None if condition is None else canvas.of(condition.float())  # (M, c)
+        maps = Maps(canvas, network.config.residual, stream, skips, seen)
+        kept: list[Kept] = []
+        for block in network.blocks:
+            kept.append(way.forward(block, maps, kept[-1] if kept and not keeps else None))
+        top = maps.stream.add_(maps.skips) if network.config.skip else maps.stream
+        top = top.relu_()
+        if keeps:
+            tensors = [tensor for each in kept for tensor in each]
+            ctx.save_for_backward(top, *([] if seen is None else [seen]), *tensors, *parameters)
+        ctx.network, ctx.way, ctx.canvas, ctx.batch, ctx.has_condition = network, way, canvas, len(x), seen is not None
+        return top
+
+    @staticmethod
+    def backward(ctx: Any, d_top: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        top, *saved = ctx.saved_tensors
+        network, canvas = ctx.network, ctx.canvas
+        seen = saved.pop(0) if ctx.has_condition else None
+        parameters = [parameter for block in network.blocks for parameter in block.parameters()]
+        tensors = saved[: -len(parameters)]
+        each = len(tensors) // len(network.blocks)
+        d_stream = torch.ops.aten.threshold_backward(d_top, top, 0)
+        d_skips = d_stream.to(canvas.dtype, copy=True) if network.config.skip else d_stream[:0].to(canvas.dtype)
+        d_seen = None if seen is None else torch.zeros_like(seen)
+        back = Maps(canvas, network.config.residual, d_stream, d_skips, d_seen)
+        gradients: Gradients = {}
+        for block in reversed(network.blocks):
+            kept = [tensors.pop() for _ in range(each)][::-1]
+            ctx.way.backward(block, kept, back, seen, gradients)
+        d_condition = None if back.condition is None else canvas.maps(back.condition, ctx.batch)
+        ways = canvas.maps(back.stream, ctx.batch), d_condition, None, None, None, None
+        return *ways, *(gradients[parameter] for parameter in parameters)
