@@ -1,9 +1,10 @@
-"""Make the picture of small images that a Multi-Scale model upsamples, several times each.
+"""Make the pictures of what colour models draw from test images: enlarged ones, and completed ones.
 
     python docs/make_colour_pictures.py DIRECTORY_OF_CIFAR10
 
 docs/img/upsampling.png, of the first Multi-Scale model in models/: in each row a small test image (every pixel
-enlarged), the image that it was taken from, and 6 draws.
+enlarged), the image that it was taken from, and 6 draws. docs/img/completions-NAME.png, of each other colour model, as
+figure 1 of the paper: in each row what is given, 6 completions of the lower half, and the image that it was taken from.
 """
 
 from pathlib import Path
@@ -14,12 +15,15 @@ import torch
 import typer
 from make_pictures import Picture, save, side_by_side
 
-from model_core import Model, load_model, model_names, upsample
+from model_core import Model, complete, load_model, model_names, upsample
+from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.data.pixels import values_to_pixels
 from model_core.layers.conditioning import subsample
 
-SMALL_IMAGES, DRAWS = 5, 6
+IMAGES, DRAWS = 5, 6
+HIDDEN = 90
+"""The grey of what is not given."""
 SEED, SCALE = 2016, 2
 
 
@@ -30,22 +34,47 @@ def main(
     seed: Annotated[int, typer.Option(help="The upsamplings take those after it.")] = SEED,
     scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
 ) -> None:
-    """Draw it; takes about as long as 30 images do."""
+    """Draw them; takes about as long as 30 images of each model do."""
     models = [load_model(name, models_dir=models_dir) for name in model_names(models_dir)]
-    for model in [model for model in models if model.config.channels == 3 and model.config.multi_scale][:1]:
+    colour = [model for model in models if model.config.channels == 3]
+    first_of_scales = [model for model in colour if model.config.multi_scale][:1]
+    for model in first_of_scales + [model for model in colour if completes_in_colour(model.card)]:
         draw(model, cifar10, out, seed, scale)
 
 
+def completes_in_colour(card: Card) -> bool:
+    """A model's completions are shown unless it has one colour, or two scales, which do not look behind a hole."""
+    return card.config.channels == 3 and not card.config.multi_scale
+
+
 def draw(model: Model, cifar10: Path, out: Path, seed: int = SEED, scale: int = SCALE) -> None:
-    """upsampling.png."""
-    save(upsamplings(model, read_dataset(cifar10, "test", model.config), seed), out / "upsampling.png", scale)
+    """upsampling.png of a Multi-Scale model, completions-NAME.png of another."""
+    images = read_dataset(cifar10, "test", model.config)
+    images = images[:: len(images) // IMAGES][:IMAGES]
+    if model.config.multi_scale:
+        save(upsamplings(model, images, seed), out / "upsampling.png", scale)
+    else:
+        save(completions(model, images, seed), out / f"completions-{model.card.name}.png", scale)
+
+
+def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
+    """A row for each image (N, 3, H, W): its upper half, completed DRAWS times, and as it was."""
+    keep = torch.zeros(images.shape[2:], dtype=torch.bool)
+    keep[: len(keep) // 2] = True
+    rows = []
+    for i, image in enumerate(images):
+        whole = torch.from_numpy(image).long()
+        drawn = complete(model, whole, keep, DRAWS, seed + 1 + i).values
+        first, *others = _pictures(torch.cat([whole[None], drawn]), model)
+        rows.append([np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others, first])
+    return side_by_side(rows)
 
 
 def upsamplings(model: Model, images: np.ndarray, seed: int) -> Picture:
     """A row for each of some images (N, 3, H, W): small, as it was, and drawn DRAWS times from the small one."""
     factor = model.config.factor
     rows = []
-    for i, image in enumerate(images[:: len(images) // SMALL_IMAGES][:SMALL_IMAGES]):
+    for i, image in enumerate(images):
         whole = torch.from_numpy(image).long()
         small = subsample(whole, factor)
         enlarged = small.repeat_interleave(factor, -1).repeat_interleave(factor, -2)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import typer
+from make_colour_pictures import completes_in_colour
 from make_pictures import Picture, side_by_side
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -79,12 +80,24 @@ def _section(card: Card, speeds: Speeds) -> str:
 
 ![Samples of {card.name}](img/samples-{card.name}.png)
 
-{facts}
+{_completions(card)}{facts}
 ```sh
 pixelrnn sample {card.name} --n 16 --out {card.name}.png
 curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
     -H 'Content-Type: application/json' -d '{{"model": "{card.name}", "n": 16}}' -o {card.name}.png
 ```
+"""
+
+
+def _completions(card: Card) -> str:
+    """The picture of its completions, of a model that has one."""
+    if not completes_in_colour(card):
+        return ""
+    return f"""![Completions by {card.name}](img/completions-{card.name}.png)
+
+*The upper half of test images, six completions of the lower half of each (the five seeds after {SEED}, none left out),
+and the whole image.*
+
 """
 
 

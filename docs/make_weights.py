@@ -107,7 +107,7 @@ def draw_pictures(model: Model, data: Path, root: Path) -> None:
     page = make_page_pictures.samples(root / "models" / name)
     make_page_pictures.save(page, root / make_page_pictures.OUT / f"model-{name}.webp")
     make_models.draw(model, make_models.picture_of(name, root))
-    if _is_first_of_scales(model, root):
+    if make_colour_pictures.completes_in_colour(model.card) or _is_first_of_scales(model, root):
         make_colour_pictures.draw(model, data, images)
     if name == README_MODEL:
         make_pictures.draw(model, read_dataset(data, "test", model.config), images)
