@@ -1,7 +1,5 @@
 """Compiled drawing against the slow truth, in float32 as served: networks, colours, switches, given pixels, scales."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -195,13 +193,3 @@ def test_double_precision_is_drawn_in_plain_torch() -> None:
     model.network.double()
     assert not CompiledStage.can(model.network, torch.device("cpu"))
     assert isinstance(stage_of(Engine(model)), PlainStage)
-
-
-def test_compiled_code_is_kept_where_only_its_owner_can_write(tmp_path: Path) -> None:
-    """Cached machine code is run as it is found, so a directory of someone else's is not used."""
-    from model_core.compiled import _is_ours
-
-    assert _is_ours(tmp_path / "new")
-    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
-    (tmp_path / "file").write_text("")
-    assert not _is_ours(tmp_path / "file" / "under")

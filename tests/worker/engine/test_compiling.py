@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model_core.compiled as compiled
+from model_core.compiled import keeping
 from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -16,14 +16,14 @@ from worker.contract.jobs import JobStatus
 
 MODELS = {"models": "tiny-cnn,tiny-diagonal"}
 
-pytestmark = pytest.mark.skipif(not compiled.KEEP, reason="compiled code cannot be kept here")
+pytestmark = pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot be kept here")
 
 
 @pytest.fixture
 def half_compiled(client: Client, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that start find the loops of tiny-diagonal compiled, and not those of tiny-cnn."""
     start_worker(**MODELS).kill()
-    usual = compiled._directory
+    usual = keeping.directory
     without = shutil.ignore_patterns("pixel_cnn.*", "pixel-cnn.kept")
     shutil.copytree(usual, tmp_path / "compiled" / usual.name, ignore=without)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "compiled"))

@@ -1,0 +1,132 @@
+"""Where compiled code is kept on disk, and what happens where it cannot be: it is compiled anew, in memory if it must.
+
+A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any, Self
+
+import numba
+from llvmlite import binding
+from numba.core import caching, dispatcher
+
+
+def _cache_directory() -> Path:
+    """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources on this processor."""
+    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
+    target = numba.__version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    digest = hashlib.sha256(b"".join([*sources, repr(target).encode()])).hexdigest()[:16]
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
+
+
+def _is_ours(directory: Path) -> bool:
+    """Cached code is run as it is: only a directory that we made, or could make, is trusted."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory.stat().st_uid == os.getuid() and os.access(directory, os.W_OK)
+    except OSError:
+        return False
+
+
+directory = _cache_directory()
+KEEP = _is_ours(directory)
+"""Whether compiled code is kept on disk; if not, each process compiles for itself."""
+
+_log = logging.getLogger(__name__)
+_noted: set[str] = set()
+"""What went wrong in this process; each is logged once."""
+
+
+def is_kept(loops: str) -> bool:
+    """Whether an earlier process left these compiled loops on disk, as `note_kept` was told."""
+    return KEEP and (directory / f"{loops}.kept").exists()
+
+
+def note_kept(loops: str) -> None:
+    """Everything of these loops has been compiled; nothing is noted where something could not be kept."""
+    if KEEP and "code_not_kept" not in _noted:
+        try:
+            (directory / f"{loops}.kept").touch()
+        except OSError as error:
+            _note("code_not_kept", error)
+
+
+class _Place:
+    """Tells numba where it keeps a function of these sources, in the words of its `_CacheLocator`.
+
+    Its own locators have a directory for each place in which the sources lie, so that a second copy of them would be
+    compiled again. Ours is named after their digest, which says all that a place or a time of change could.
+    """
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> Self | None:
+        """One of ours, or None for a function of somebody else's."""
+        return cls(function.__code__.co_firstlineno) if Path(file).parent == Path(__file__).parent else None
+
+    def ensure_cache_path(self) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(directory)
+
+    def get_source_stamp(self) -> str:
+        return directory.name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _KeptCode(caching.FunctionCache):
+    """numba's store of one function, which loads nothing where it would raise, and saves as far as that succeeds."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:
+            return self._load_again(sig, target_context, error)
+
+    def _load_again(self, sig: Any, target_context: Any, error: Exception) -> Any:
+        """Another process may have put the damage aside by now; else this one does."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            _put_aside(error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            _note("code_not_kept", error)
+
+
+def _put_aside(error: Exception) -> None:
+    """No file of a directory with damage is trusted. It goes, so that a full disk is not filled further."""
+    _note("kept_code_damaged", error)
+    aside = directory.with_name(f"{directory.name}.damaged-{uuid.uuid4().hex[:8]}")
+    try:
+        directory.rename(aside)
+    except OSError as reason:
+        _note("kept_code_not_put_aside", reason)
+    else:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _note(event: str, error: Exception) -> None:
+    if event not in _noted:
+        _noted.add(event)
+        _log.warning("%s: %s: %r; compiled anew", event, directory, error)
+
+
+if KEEP:
+    caching.CompileResultCacheImpl._locator_classes.insert(0, _Place)
+    dispatcher.FunctionCache = _KeptCode
