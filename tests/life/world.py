@@ -48,8 +48,8 @@ _INTERMEDIATE = f"{queue_key()}:intermediate"
 _STARTED = f"rq:wip:{keys.QUEUE}"
 
 
-class BrokenPromiseError(AssertionError):
-    """What must hold and does not."""
+class BrokenPromiseError(BaseException):
+    """What must hold and does not. No net for unforeseen errors catches it."""
 
 
 def promise(kept: bool, what: str) -> None:
@@ -151,8 +151,8 @@ class Worker:
         self.drawing[token] = range(opened.claim.last_seq, JobSpec.read(opened.spec_json).rows_total)
         return True
 
-    def refuse(self, job_id: str, outcome: Outcome) -> None:
-        self.ledger.settle(job_id, "", outcome)
+    def drop(self, name: bytes, outcome: Outcome) -> None:
+        self.ledger.settle(name.decode(), "", outcome)
 
     def _stopped(self, token: str) -> None:
         self.drawing.pop(token, None)

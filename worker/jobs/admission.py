@@ -8,12 +8,14 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
+from redis.exceptions import ResponseError
 
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
 from worker.contract.record import OtherVersionError
 from worker.contract.tracing import trace_id
+from worker.contract.trouble import is_store_trouble
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import Material, build
@@ -144,9 +146,15 @@ class Admission:
         )
         return True
 
-    def refuse(self, job_id: str, outcome: Outcome) -> None:
-        """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job."""
-        self._ledger.settle(job_id, "", outcome)
+    def drop(self, name: bytes, outcome: Outcome) -> None:
+        """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job, or where
+        its record is none. Raises RedisError."""
+        try:
+            self._ledger.settle(name.decode(), "", outcome)
+        except (ResponseError, UnicodeDecodeError) as error:
+            if is_store_trouble(error):
+                raise
+            self._log.error("job_record_unreadable", job_id=name.decode(errors="replace"), error=str(error))
 
     def _order(self, opened: Opened, spec: JobSpec) -> Order:
         """What is to be drawn or scored. JobRefusedError when this worker cannot."""

@@ -44,6 +44,17 @@ class Beginning:
         except RedisError as error:
             # What was written stands, what was not is found by the recovery: the entry or its lease lapses in seconds.
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
+        except Exception as error:  # the edge to whoever can write to Redis: no entry may end this worker
+            self._log.exception("entry_unforeseen", job_id=job.id)
+            self._drop(job, JobRefusedError(malformed_entry(f"It cannot be begun: {type(error).__name__}.")))
+
+    def _drop(self, job: DrawJob, refusal: JobRefusedError) -> None:
+        """Whatever it is that nobody foresaw, it leaves the queue and its job ends."""
+        try:
+            for execution in [held for held in self._held.all() if held.job_id == job.id] or [self._held.take(job)[0]]:
+                self._refuse(job, execution, refusal)
+        except RedisError as error:
+            self._log.warning("job_not_begun", job_id=job.id, error=str(error))
 
     def _open(self, job: DrawJob) -> None:
         try:
@@ -66,12 +77,10 @@ class Beginning:
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
         outcome = failed(refusal.error)
         try:
-            self._admission.refuse(job.id, outcome)
-        except ResponseError as error:
-            if is_store_trouble(error):
-                self._held.forget(execution)
-                raise
-            self._log.error("job_record_unreadable", job_id=job.id, error=str(error))
+            self._admission.drop(job.id.encode(), outcome)
+        except RedisError:
+            self._held.forget(execution)
+            raise
         self._finish(execution, outcome)
 
     def _finish(self, execution: Execution, outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ A job that waits, parked, for a worker that can do it is none of this: see worke
 Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
 """
 
+import re
 import time
 import uuid
 from typing import Any
@@ -48,6 +49,9 @@ LONG_SWEEP_EVERY_S = 30.0
 STRAY_AFTER_S = 20.0
 FAILED_SWEEP_LIMIT = 1000
 """How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
+
+
+_MEMBER = re.compile(rb"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?")
 
 
 def redis_time(redis: Redis) -> float:
@@ -107,8 +111,11 @@ class Recovery:
         now = redis_time(self._redis) - INSTANT_S
         expired = self._redis.zrangebyscore(self._started.key, 0, now)
         for member in expired:
-            self._forgive(member)
-            self._settle_if_given_up(member)
+            if _MEMBER.fullmatch(member):
+                self._forgive(member)
+                self._settle_if_given_up(member)
+            else:  # none of ours, and RQ would stumble over it
+                self._redis.zrem(self._started.key, member)
         if expired:
             self._log.warning("leases_expired", members=[member.decode(errors="replace") for member in expired])
             self._started.cleanup(timestamp=now)

@@ -3,7 +3,7 @@
 RQ imports functions, callbacks and webhooks by the names that stand in Redis; the JSON serializer does not change that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.client import Pipeline
@@ -17,6 +17,11 @@ from worker.orders.faults import JobRefusedError, function_refused, malformed_en
 
 SERIALIZER = JSONSerializer
 
+_READ = frozenset(
+    b"data origin created_at enqueued_at started_at status worker_name number_of_retries retries_left".split()
+)
+"""Fields of an entry that are looked at."""
+
 
 class DrawJob(Job):
     """A queue entry that may only name `keys.JOB_FUNCTION`, and carries no code of its own."""
@@ -29,8 +34,12 @@ class DrawJob(Job):
             raise JobRefusedError(malformed_entry("Its data is not the JSON of a function call.")) from error
         if name != keys.JOB_FUNCTION or instance is not None:
             raise JobRefusedError(function_refused(name))
-        if list(args) != [self.id] or kwargs:
+        if args != [self.id] or kwargs:  # of any type: it is read from JSON
             raise JobRefusedError(malformed_entry("Its only argument must be its own id."))
+
+    def restore(self, raw_data: Mapping[Any, Any]) -> None:
+        """What a job of ours may say. The rest could name code, another queue, or a lifetime that Redis refuses."""
+        super().restore({name: value for name, value in raw_data.items() if name in _READ})
 
     @property
     def func(self) -> Callable[..., Any]:

@@ -91,24 +91,30 @@ class Taking:
         places = [queue.key, queue.intermediate_queue_key, queue.started_job_registry.key]
         answers: Any = redis.eval(TAKE, len(places), *places, count, *taken)
         for name, entry, status, spec, is_under_way in answers:
-            if (job := self._job(os.fsdecode(name), entry)) is not None:
+            if (job := self._job(name, entry)) is not None:
                 self._at_hand.append(Taken(job, spec if status in OPEN else None, bool(is_under_way)))
         return len(answers)
 
-    def _job(self, job_id: str, entry: list[bytes] | None) -> DrawJob | None:
+    def _job(self, name: bytes, entry: list[bytes] | None) -> DrawJob | None:
         """RQ's job of these fields and values. None without any, which the recovery finds; and where it makes no sense,
         which is the end of it: whoever can write to Redis may have written it."""
         if entry == []:
             return None
-        job = DrawJob(job_id, connection=self._rq.connection, serializer=self._rq.serializer)
         try:
+            job = DrawJob(name.decode(), connection=self._rq.connection, serializer=self._rq.serializer)
             job.restore(dict(zip(entry[::2], entry[1::2], strict=True)))  # type: ignore[index]
+            if job.origin != self._rq.queue.name:
+                raise ValueError("an entry of another queue")
         except Exception as error:
-            self._log.error("entry_unreadable", job_id=job_id, error=repr(error))
-            self._admission.refuse(job_id, failed(malformed_entry("Its record in the queue cannot be read.")))
-            self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, job_id)
+            self._drop(name, error)
             return None
         return job
+
+    def _drop(self, name: bytes, error: Exception) -> None:
+        """Whatever is wrong with an entry, it leaves the queue, and its job ends where there is one."""
+        self._log.error("entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error))
+        self._admission.drop(name, failed(malformed_entry("Its record in the queue cannot be read.")))
+        self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, name)  # type: ignore[arg-type]
 
     def _take_parked(self) -> bool:
         """The first job that another worker could not do and this one can, or not yet; looked for now and then."""

@@ -1,15 +1,17 @@
 """What a worker takes from the queue in one round trip, on a real server."""
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
 import redis
+from redis.exceptions import ResponseError
 
 from tests.worker.harness import Client
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Ledger
-from worker.orders.claims import Outcome
+from worker.orders.claims import SUCCEEDED, Claim, Outcome
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
 from worker.queue.held import Held
@@ -39,8 +41,9 @@ class Anything:
     def open(self, job_id: str, token: str, answers: Sequence[object]) -> bool:
         return True
 
-    def refuse(self, job_id: str, outcome: Outcome) -> None:
-        self._ledger.settle(job_id, "", outcome)
+    def drop(self, name: bytes, outcome: Outcome) -> None:
+        with contextlib.suppress(ResponseError, UnicodeDecodeError):
+            self._ledger.settle(name.decode(), "", outcome)
 
 
 class Intake:
@@ -51,14 +54,17 @@ class Intake:
         held, admission = Held(self.rq, max_jobs), Anything(Ledger(client.redis))
         self.held = held
         self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
-        ending = Ending(self.rq, held, release=lambda _: True)
-        self.beginning = Beginning(self.rq, held, ending, admission)  # type: ignore[arg-type]
+        self._ending = Ending(self.rq, held, release=lambda _: True)
+        self.beginning = Beginning(self.rq, held, self._ending, admission)  # type: ignore[arg-type]
 
     def next(self) -> str:
         taken = self.taking.next()
         assert taken is not None
         self.beginning.begin(taken)
         return taken.job.id
+
+    def succeed(self, job_id: str, token: str) -> None:
+        self._ending.finish([(Claim(job_id, token, last_seq=0), SUCCEEDED)])
 
 
 @pytest.fixture
