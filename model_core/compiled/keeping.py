@@ -129,4 +129,4 @@ def _note(event: str, error: Exception) -> None:
 
 if KEEP:
     caching.CompileResultCacheImpl._locator_classes.insert(0, _Place)
-    dispatcher.FunctionCache = _KeptCode
+    dispatcher.FunctionCache = _KeptCode  # type: ignore[attr-defined]
