@@ -117,14 +117,14 @@ def _with_digests(card: Card, digests: list[str]) -> Card:
     return replace(card, sha256=mixture_digest(members), members=members)
 
 
-def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: Path | None = None) -> Model:
+def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | Path | None = None) -> Model:
     """Load a model by its name in the models directory, or among its records, or by the path of its own directory.
 
     Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
     ConfigError when there is no such device.
     """
     check_device(device)
-    directory = _find(name_or_path, models_dir)
+    directory = _find(name_or_path, None if models_dir is None else Path(models_dir))
     card = Card.read(directory / CARD)
     if card.members and card.sha256 != mixture_digest(card.members):
         raise ModelError(f"{directory / CARD}: its sha256 is not that of its members: one of them was changed")

@@ -7,6 +7,7 @@ import typer
 
 from model_core.cli.options import Json, print_json, say
 from model_core.cli.progress import working
+from model_core.places import check_folder, check_place
 from pixelrnn.remote_job import HERE, Key, Model, Place, Url, calling, follow, picture_of
 from pixelrnn.verify import EXIT_NOT_VERIFIED
 
@@ -29,11 +30,12 @@ def remote_encode(
     json_: Json = False,
 ) -> None:
     """Pack pictures into one small file, without loss; `decode` brings them back, here or there."""
+    check_place(out)
     with calling(Place(url, key)) as client, working() as work:
         work.begin(f"encoding with {model}")
         job = client.encode(model, images)
         result = job.result()
-        _write(out, job.blob())
+        out.write_bytes(job.blob())
     each = result["bytes"] / result["pictures"]
     say(
         f"wrote {out}: {result['pictures']} images in {result['bytes']} bytes, {each:.1f} each, "
@@ -51,12 +53,14 @@ def remote_decode(
     json_: Json = False,
 ) -> None:
     """Unpack the pictures of a file that `encode` wrote, 0.png and on, in the order in which they were encoded."""
+    check_folder(out)
     with calling(Place(url, key)) as client:
         with working() as work:
             state = follow(client.decode(file), work)
         digits = len(str(state["n"] - 1))
+        out.mkdir(exist_ok=True)
         for i in range(state["n"]):
-            _write(out / f"{i:0{digits}}.png", picture_of(client, state["id"], sample=i))
+            (out / f"{i:0{digits}}.png").write_bytes(picture_of(client, state["id"], sample=i))
     say(f"wrote {state['n']} images of {state['model']} into {out}, job {state['id']}")
     if json_:
         print_json(state)
@@ -87,8 +91,3 @@ def _verdict(result: "VerifyResult", model: str, seed: int) -> str:
     named = ", ".join(f"({place['x']}, {place['y']})" for place in places)
     more = " ..." if result["changed_pixels"] > len(places) else ""
     return f"not verified: {result['changed_pixels']} pixels are not what {model} draws: {named}{more}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)

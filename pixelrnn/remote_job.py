@@ -13,6 +13,7 @@ import typer
 from model_core.cli.options import print_json, say
 from model_core.cli.progress import OnShare, Work
 from model_core.errors import PixelRNNError
+from model_core.places import check_place
 from pixelrnn.extras import expect
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Kept:
     show: bool
 
     def check(self) -> None:
-        """RemoteError where it could not be written, MissingExtraError where not shown: before anything is drawn."""
+        """An error where it could not be written, MissingExtraError where not shown: before anything is drawn."""
         if self.show:
             expect("worker")
         if self.out == STDOUT:
@@ -57,26 +58,22 @@ class Kept:
                 raise RemoteError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
         elif self.out.suffix.lower() not in FORMATS:
             raise RemoteError(f"cannot write {self.out}: expected a name that ends in {', '.join(FORMATS)}, or -")
+        else:
+            check_place(self.out)
 
 
 @contextmanager
 def calling(place: Place) -> Iterator["Client"]:
     """A client; whatever goes wrong with it or with files is a RemoteError."""
-    from httpx import InvalidURL
-
     from pixelrnn.client import Client, ServiceError, UnreachableError
 
     try:
-        if not place.url.startswith(("http://", "https://")):
-            raise InvalidURL(place.url)
         with Client(place.url, place.key, TRIES) as client:
             yield client
     except UnreachableError:
         raise RemoteError(f"no service answers at {place.url}: start one (pixelrnn up), or give --url") from None
     except ServiceError as error:
         raise RemoteError(str(error)) from None
-    except InvalidURL:
-        raise RemoteError(f"{place.url!r} is no address of a service: expected http://HOST:PORT") from None
     except OSError as error:
         raise RemoteError(f"{error.filename or 'a file'}: {error.strerror}") from None
 
@@ -99,7 +96,6 @@ def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> Non
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
-        kept.out.parent.mkdir(parents=True, exist_ok=True)
         kept.out.write_bytes(data)
     if kept.show:
         show_picture(data)

@@ -56,7 +56,7 @@ class UpOptions:
 def up(options: UpOptions, say: Callable[[str], None]) -> None:
     """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
     _expect_models(options.models_dir)
-    _expect_settings(options.host)
+    _expect_settings(options)
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
@@ -211,11 +211,15 @@ def _expect_models(models_dir: Path) -> None:
         raise StartError(f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir")
 
 
-def _expect_settings(host: str) -> None:
-    """Raises what the API would raise when it starts, for example that it has no keys for other machines."""
-    from app.settings import Settings
+def _expect_settings(options: UpOptions) -> None:
+    """Raises what the API or a worker would raise when it starts: that it has no keys for other machines, for example,
+    or that a name is no device's."""
+    from app.settings import Settings as Api
+    from worker.settings import Settings as Worker
 
-    Settings(host=host)
+    Api(host=options.host)
+    for device in options.devices:
+        Worker(device=device)
 
 
 def _make_directory(path: Path) -> None:

@@ -6,6 +6,7 @@ publisher        rows out, jobs settled     finisher      tells RQ how jobs ende
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 """
 
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -166,6 +167,14 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     )
 
 
+def _say_why(error: Exception) -> None:
+    """To a person who started it one line, else to the log."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"worker: {error}\n")
+    else:
+        structlog.get_logger("worker").critical("cannot_start", reason=str(error))
+
+
 def once_redis_answers(action: Callable[[], T]) -> T:
     """The action's result, as soon as it succeeds: in a composed start Redis may come up after its clients, and it may
     go away again at any moment. Raises RefusedError when it does not let this worker in."""
@@ -194,10 +203,10 @@ def run(settings: Settings, engine: EngineLink) -> int:
             log.warning("redis_may_lose_jobs", reason=weakness)
         stopped = once_redis_answers(lambda: Worker(settings, engine, catalogue)).run()
     except (RefusedError, NameTakenError, MetricsPortError) as error:
-        log.critical("cannot_start", reason=str(error))
+        _say_why(error)
         return EXIT_BAD_SETTINGS
     except EngineLostError as error:
-        log.critical("cannot_start", reason=str(error))
+        _say_why(error)
         return EXIT_CRASHED
     log.info("worker_stopped", on_request=stopped)
     return 0 if stopped else EXIT_CRASHED

@@ -1,15 +1,17 @@
 """What a worker is told by its environment. Read once, in the composition root."""
 
+import re
 import socket
 import uuid
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from worker.contract import keys
 from worker.contract.environment import CommaList, RedisSettings
 
 EXIT_BAD_SETTINGS = 2
+_DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
 
 
 class Settings(RedisSettings):
@@ -54,6 +56,14 @@ class Settings(RedisSettings):
     """What is logged at the least: debug, info, warning or error."""
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
     """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        """A name that a device can have: whether there is one, the process that draws finds out."""
+        if not _DEVICE.fullmatch(device):
+            raise ValueError(f"{device!r} is no device: expected cpu, cuda or cuda:1")
+        return device
 
     def name(self) -> str:
         """The given name, or a new one: a killed worker's name stays taken until its record expires."""

@@ -17,7 +17,8 @@ def main() -> int:
     except ValidationError as error:
         engine.kill()
         first = error.errors(include_url=False, include_input=False)[0]
-        sys.stderr.write(f"worker: PIXELRNN_{str(first['loc'][0]).upper()}: {first['msg']}\n")
+        reason = first["msg"].removeprefix("Value error, ")
+        sys.stderr.write(f"worker: PIXELRNN_{str(first['loc'][0]).upper()}: {reason}\n")
         return EXIT_BAD_SETTINGS
     from worker.main import run
 

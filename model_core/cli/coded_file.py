@@ -18,6 +18,7 @@ from model_core.data.images import read_exact_values, write_grid
 from model_core.data.picture_files import find_pictures
 from model_core.errors import DataError
 from model_core.models import Model, load_by_digest, load_model
+from model_core.places import check_folder, check_place
 
 
 def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_di
     Raises the errors of load_model and encode, and DataError for a picture that would not come back as it is, or a file
     that cannot be written.
     """
+    check_place(out)
     model = load_model(model_name, models_dir=models_dir)
     paths = [path for picture in pictures for path in _files(picture)]
     if not paths:
@@ -53,6 +55,7 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     Without a model's name it is found by the digest that the file names. Raises the errors of load_model and
     decode_stripes, and DataError when there is no such file or the directory cannot be written.
     """
+    check_folder(out)
     data = _read(path)
     header = Header.unpack(data)
     model = load_model(model_name, models_dir=models_dir) if model_name else load_by_digest(header.sha256, models_dir)
@@ -85,7 +88,6 @@ def _write(path: Path, data: bytes) -> None:
     """All of it, or nothing."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
@@ -97,7 +99,7 @@ def _write(path: Path, data: bytes) -> None:
 def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out: Path) -> None:
     digits = len(str(count - 1))
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(exist_ok=True)
         images = (image for stripe in stripes for image in stripe)
         for i, image in enumerate(images):
             write_grid(image[None], model.config, out / f"{i:0{digits}}.png")

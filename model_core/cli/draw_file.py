@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from model_core.cli.progress import Work
-from model_core.data.images import check_place, grid, read_keep, read_values, save_picture
+from model_core.data.images import check_picture_place, grid, read_keep, read_values, save_picture
 from model_core.errors import DataError
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model, load_model
@@ -101,7 +101,7 @@ def draw(request: DrawRequest, work: Work) -> Drawn:
 def _model(request: DrawRequest, work: Work) -> Model:
     work.begin(f"loading {request.model}")
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    check_place(request.out)
+    check_picture_place(request.out)
     return model
 
 

@@ -22,7 +22,6 @@ def write_plot(found: list[Entropy], title: str, path: Path) -> None:
     Raises DataError when it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_svg(found, title), encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from None

@@ -5,12 +5,18 @@ from typing import Any
 
 from model_core.card import Card
 from model_core.cli.tables import print_table
+from model_core.errors import ModelError
 from model_core.models_directory import CARD, models_in
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
-    """What every card says, by name; ModelError for a damaged one. None: the models that ship with the project."""
+    """What every card says, by name; ModelError for a damaged one, and where there is none.
+
+    None: the models that ship with the project.
+    """
     directory, names = models_in(models_dir)
+    if not names:
+        raise ModelError(f"no models in {directory}: expected NAME/{CARD} there")
     return [Card.read(directory / name / CARD).to_dict() for name in names]
 
 

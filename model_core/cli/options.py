@@ -46,6 +46,7 @@ Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many image
 Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
 Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too: its pixels, or two a character.")]
+Convert = Annotated[bool, typer.Option("--yes", help="Crop, resize and convert pictures that do not fit the model.")]
 DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder of pictures, or a data set's files.")]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_core.data.images import check_place, read_pixels, save_picture
+from model_core.data.images import check_picture_place, read_pixels, save_picture
 from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
@@ -43,7 +43,7 @@ def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
     """
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
     if request.map is not None:
-        check_place(request.map)
+        check_picture_place(request.map)
     pixels = read_pixels(request.image, model.config, request.resize)
     values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from model_core.cli.options import DataPath, Device, Json, ModelName, ModelsDir, print_json, say
+from model_core.cli.options import Convert, DataPath, Device, Json, ModelName, ModelsDir, print_json, say
 from model_core.cli.pictures import complete, sample
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
@@ -111,14 +111,17 @@ def evaluate(
     write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
+    yes: Convert = False,
     json_: Json = False,
 ) -> None:
     """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
     from model_core import load_model
-    from model_core.training.scoring import keep_score, score_model, scored_directory
+    from model_core.training.scoring import expect_as_they_are, keep_score, score_model, scored_directory
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
+    if not yes:
+        expect_as_they_are(loaded, data)
     score = score_model(loaded, data, split, limit, batch, say=say)
     if directory is not None:
         keep_score(directory, split, score)
@@ -138,14 +141,17 @@ def calibrate(
     limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
+    yes: Convert = False,
 ) -> None:
     """Keep in the model's card how improbable its validation images are: a score then comes with a p-value."""
     from model_core import load_model
     from model_core.measures.standing import validation_scores
-    from model_core.training.scoring import keep_validation, log_p_of_split, scored_directory
+    from model_core.training.scoring import expect_as_they_are, keep_validation, log_p_of_split, scored_directory
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = scored_directory(model, models_dir)  # found out before it is scored
+    if not yes:
+        expect_as_they_are(loaded, data)
     validation = validation_scores(log_p_of_split(loaded, data, "valid", limit, say=say))
     keep_validation(directory, validation)
     low, middle, high = (validation.nats_quantiles[k] for k in (10, 100, 190))
@@ -163,6 +169,7 @@ def entropy(
     plot: Annotated[Path | None, typer.Option(help="Write how the figure settles with the images, as SVG.")] = None,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
+    yes: Convert = False,
     json_: Json = False,
 ) -> None:
     """How many bits an image of a data set holds: an upper bound on its entropy, with a 95% interval.
@@ -174,9 +181,14 @@ def entropy(
     from model_core import load_model
     from model_core.cli.entropy_file import write_plot
     from model_core.measures.entropy import entropies
-    from model_core.training.scoring import log_p_of_split
+    from model_core.places import check_place
+    from model_core.training.scoring import expect_as_they_are, log_p_of_split
 
     loaded = load_model(model, device=device, models_dir=models_dir)
+    if plot is not None:
+        check_place(plot)
+    if not yes:
+        expect_as_they_are(loaded, data)
     found = entropies(log_p_of_split(loaded, data, split, limit, say=say))
     every, dimensions = found[-1], loaded.config.dimensions
     name = loaded.card.name

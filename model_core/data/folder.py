@@ -6,7 +6,7 @@ from typing import Self
 
 from model_core.config import NetworkConfig
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import SUFFIXES, find_pictures, read_split_pictures
+from model_core.data.picture_files import SUFFIXES, converted_pictures, find_pictures, read_split_pictures
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
 
@@ -30,6 +30,18 @@ class PictureFolder:
         return (
             f"{self.path.resolve().name} (a folder of pictures: centre crop, {self.options.resize} resize, "
             f"{HASHED_SPLIT})"
+        )
+
+    def conversion(self, config: NetworkConfig) -> str | None:
+        """What would have to be done to its pictures for a network of this kind, as a sentence; None: nothing."""
+        names = find_pictures(self.path)
+        converted = converted_pictures(self.path, names, config)
+        if not converted:
+            return None
+        kind = f"{config.width}x{config.height} in {'grey' if config.channels == 1 else 'RGB'}"
+        return (
+            f"{converted} of {len(names)} pictures in {self.path} and its folders are not {kind} with the model's "
+            f"{config.values} values: they would be cropped, resized or converted"
         )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:

@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from model_core.config import NetworkConfig
 from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.errors import DataError
+from model_core.places import check_place
 
 Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
@@ -111,19 +112,14 @@ def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1)
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
-def check_place(path: Path) -> None:
-    """DataError where `save_picture` could not write: found out before anything is drawn. Makes the directory."""
+def check_picture_place(path: Path) -> None:
+    """DataError where `save_picture` could not write: found out before anything is drawn."""
     if path == STDOUT:
         if sys.stdout.isatty():
             raise DataError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
         return
     _format_of(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
-    if path.is_dir():
-        raise DataError(f"cannot write {path}: it is a directory")
+    check_place(path)
 
 
 def save_picture(image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -17,6 +17,7 @@ from rich.progress import track
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached, cached_splits
 from model_core.data.options import ReadOptions, Resize
+from model_core.data.pixels import nearest_values
 from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
 from model_core.errors import DataError
 
@@ -83,6 +84,21 @@ def read_split_pictures(
     return cached_splits(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
 
 
+def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) -> int:
+    """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
+    network's. Unreadable ones do not count."""
+
+    def is_converted(image: Image.Image) -> bool:
+        picture = upright(image)
+        plain = picture.convert("L" if config.channels == 1 else "RGB")
+        if picture.size != (config.width, config.height) or plain.convert("RGB") != picture.convert("RGB"):
+            return True
+        pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
+        return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0
+
+    return sum(sum(found) for found in _decoded(root, names, is_converted, report=False))
+
+
 def split_of(picture: Image.Image) -> Split:
     """The split of an upright picture: by its pixels as RGB, so that neither file format nor network matters."""
     return hashed_split(picture.convert("RGB").tobytes())
@@ -114,8 +130,10 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
     return config.channels, config.height, config.width
 
 
-def _decoded(root: Path, names: Sequence[str], look: Callable[[Image.Image], Found]) -> Iterator[list[Found]]:
-    """What `look` makes of each file that can be read, in order, some at a time."""
+def _decoded(
+    root: Path, names: Sequence[str], look: Callable[[Image.Image], Found], report: bool = True
+) -> Iterator[list[Found]]:
+    """What `look` makes of each file that can be read, in order, some at a time. report: say which cannot."""
     unreadable: list[str] = []
     console = Console(stderr=True)
 
@@ -133,7 +151,8 @@ def _decoded(root: Path, names: Sequence[str], look: Callable[[Image.Image], Fou
             found = [one for one in pool.map(read, names[start : start + _CHUNK]) if one is not None]
             if found:
                 yield found
-    _report(root, sorted(unreadable), len(names))
+    if report:
+        _report(root, sorted(unreadable), len(names))
 
 
 def _report(root: Path, unreadable: list[str], count: int) -> None:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from model_core.card import Card, CardMember, Validation
-from model_core.data.datasets import read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.folder import PictureFolder
 from model_core.data.options import ReadOptions
 from model_core.data.splits import Values, spread
-from model_core.errors import ModelError
+from model_core.errors import DataError, ModelError
 from model_core.measures.leaks import require_causal
 from model_core.measures.likelihood import BATCH, log_likelihood
 from model_core.models import Model
@@ -43,6 +44,16 @@ def score_model(
         return evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
 
 
+def expect_as_they_are(model: Model, data: Path) -> None:
+    """DataError for a folder of pictures that would have to be converted for this model, unless it was trained on it: a
+    score would be that of other pictures than those in the folder."""
+    dataset = open_dataset(data, _options(model))
+    if isinstance(dataset, PictureFolder) and dataset.description != model.card.data:
+        conversion = dataset.conversion(model.config)
+        if conversion is not None:
+            raise DataError(f"{conversion}; say --yes if that is meant")
+
+
 def log_p_of_split(
     model: Model, data: Path, split: str, limit: int = 0, say: Callable[[str], None] = lambda _: None
 ) -> NDArray[np.float64]:
@@ -56,8 +67,12 @@ def log_p_of_split(
 
 
 def _images(model: Model, data: Path, split: str, limit: int) -> Values:
-    options = ReadOptions(resize=model.card.training.get("resize", "lanczos"))  # as it was trained
-    return spread(read_dataset(data, split, model.config, options), limit)
+    return spread(read_dataset(data, split, model.config, _options(model)), limit)
+
+
+def _options(model: Model) -> ReadOptions:
+    """As it was trained."""
+    return ReadOptions(resize=model.card.training.get("resize", "lanczos"))
 
 
 def _progress() -> Progress:

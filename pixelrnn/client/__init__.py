@@ -17,11 +17,19 @@ except ModuleNotFoundError as error:
 
 from pixelrnn.client import documents
 from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
-from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError, UnreachableError
+from pixelrnn.client.errors import (
+    AddressError,
+    ApiError,
+    JobEndedError,
+    ServiceError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
 from pixelrnn.client.feed import Row
 from pixelrnn.client.synchronous import Client, Job
 
 __all__ = [
+    "AddressError",
     "ApiError",
     "AsyncClient",
     "AsyncJob",
@@ -30,6 +38,7 @@ __all__ = [
     "JobEndedError",
     "Row",
     "ServiceError",
+    "UnexpectedAnswerError",
     "UnreachableError",
     "documents",
 ]

@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
-from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, R, Step
+from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import JobCalls
-from pixelrnn.client.settings import TRIES, http_options
+from pixelrnn.client.pictures import array_of, pictures_of
+from pixelrnn.client.settings import TRIES, Habits, http_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 T = TypeVar("T")
 
@@ -31,14 +36,15 @@ class AsyncJob(JobView[R]):
         self.state = await self._client.run(self._flows.state(self.id))
         return self.state
 
-    async def wait(self) -> documents.Job:
-        """The state after success; JobEndedError after failure or cancel. Limit it with asyncio.timeout."""
-        return await self._client.run(self._flows.end(self))
+    async def wait(self, on_progress: OnProgress | None = None) -> documents.Job:
+        """The state after success; JobEndedError after failure or cancel. Limit it with asyncio.timeout. on_progress:
+        called with the state about once a second."""
+        return await self._client.run(self._flows.end(self, on_progress=on_progress))
 
-    async def result(self) -> R:
+    async def result(self, on_progress: OnProgress | None = None) -> R:
         """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
-        await self.wait()
+        await self.wait(on_progress)
         return self.result_of_success()
 
     async def rows(self) -> AsyncIterator[Row]:
@@ -48,6 +54,15 @@ class AsyncJob(JobView[R]):
             yield row
         self.state = feed.state or self.state
         self.succeeded()
+
+    async def array(self) -> "np.ndarray":
+        """All images as numpy has them: bytes 0..255, (n, height, width, channels). Waits, and raises, as `rows`; needs
+        numpy."""
+        return array_of(self.state, [row async for row in self.rows()])
+
+    async def images(self) -> "list[Image.Image]":
+        """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
+        return pictures_of(await self.array())
 
     async def image(
         self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final"
@@ -74,8 +89,7 @@ class AsyncJob(JobView[R]):
 
     async def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
-        self.state = await self._client.run(self._flows.cancel(self.id))
-        return self.state
+        return await self._client.run(self._flows.cancel(self))
 
     async def links(self, expires_in: int = 3600) -> documents.SignedLinks:
         """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
@@ -95,12 +109,20 @@ class AsyncClient(
         Awaitable[AsyncJob[documents.EncodeResult]],
     ]
 ):
-    """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
+    """The service at `url`. `key`: an API key, where keys are asked for. `timeout`: seconds without an answer after
+    which a call is given up; without it, after `tries` tries, or sooner where nobody has ever answered. Every call may
+    raise ServiceError; AddressError at once where `url` is none."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
-        self._http = httpx.AsyncClient(**http_options(url, key))
-        self._tries = tries
-        self.flows = Flows(tries)
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        key: str | None = None,
+        tries: int = TRIES,
+        timeout: float | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(**http_options(url, key, timeout))
+        self._habits = Habits(tries, timeout)
+        self.flows = Flows(self._habits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,15 +165,15 @@ class AsyncClient(
 
     async def follow(self, path: str, feed: Feed) -> AsyncIterator[Row]:
         """The rows of an event stream to its end, over as many connections as it takes."""
-        reading = Reading(feed, self._tries)
+        reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
                 async with self._http.stream("GET", path, headers=feed.headers()) as response:
                     if not response.is_success:
                         await response.aread()
                     if reading.opened(response):
-                        async for line in response.aiter_lines():
-                            if (row := reading.take(line)) is not None:
+                        async for text in response.aiter_text():
+                            for row in reading.take(text):
                                 yield row
                         reading.closed()
             except httpx.TransportError as error:

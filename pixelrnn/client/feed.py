@@ -1,15 +1,21 @@
-"""A job's event stream, line by line: rows, and where to go on when it breaks."""
+"""A job's event stream, as it arrives: rows, and where to go on when it breaks."""
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 
 import httpx
 
 from pixelrnn.client import documents
-from pixelrnn.client.errors import ApiError
+from pixelrnn.client.answers import check_type
+from pixelrnn.client.errors import ApiError, UnexpectedAnswerError
 from pixelrnn.client.patience import Patience
+from pixelrnn.client.settings import Habits
 
+_EVENTS = "text/event-stream"
+_END_OF_LINE = re.compile(r"\r\n|\n|\r")
+"""And nothing else: httpx ends lines wherever Unicode does, also within what is told."""
 _ENDS = frozenset({"done", "error", "canceled"})
 
 
@@ -33,21 +39,33 @@ class Feed:
         self.has_ended = False
         self._last_id = ""
         self._fields: dict[str, str] = {}
+        self._begun = ""
 
     def headers(self) -> dict[str, str]:
         """Of the request that goes on where this feed is."""
-        self._fields = {}
+        self._fields, self._begun = {}, ""
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
-        return {"Accept": "text/event-stream", **resume}
+        return {"Accept": _EVENTS, **resume}
 
-    def take(self, line: str) -> Row | None:
-        """The next line without its end; the row that it completes. Raises ApiError when the job is gone."""
+    def take(self, text: str) -> list[Row | None]:
+        """What came next: the events that it completes, each as its row, if it is one. Raises ApiError when the job is
+        gone, UnexpectedAnswerError for what is no event of a job."""
+        *lines, self._begun = _END_OF_LINE.split(self._begun + text)
+        if self._begun == "" and text.endswith("\r"):  # perhaps the first half of an end
+            self._begun = lines.pop() + "\r"
+        try:
+            return [self._event(fields.get("event", ""), fields) for fields in map(self._line, lines) if fields]
+        except (ValueError, KeyError, TypeError):
+            raise UnexpectedAnswerError("an event that is none of a job's came: is this the service?") from None
+
+    def _line(self, line: str) -> dict[str, str] | None:
+        """The fields of the event that this line ends, where it ends one."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")
             return None
         fields, self._fields = self._fields, {}
-        return self._event(fields.get("event", ""), fields) if "data" in fields else None
+        return fields if "data" in fields else None
 
     def _event(self, name: str, fields: dict[str, str]) -> Row | None:
         data = json.loads(fields["data"])
@@ -66,25 +84,31 @@ class Feed:
 class Reading:
     """A feed that is read to its end, over as many connections as it takes: what to do as each opens and breaks."""
 
-    def __init__(self, feed: Feed, tries: int) -> None:
+    def __init__(self, feed: Feed, habits: Habits) -> None:
         self.feed = feed
         self.pause_s = 0.0
         """How long to wait before the next connection."""
-        self._patience = Patience(tries)
+        self._patience = Patience(habits)
 
     def opened(self, response: httpx.Response) -> bool:
-        """Whether lines follow; a refusal must have been read in full. Raises ApiError when trying again is of no
-        use."""
+        """Whether events follow; a refusal must have been read in full. Raises ApiError when trying again is of no
+        use, UnexpectedAnswerError where something else than events is answered."""
         pause_s = self._patience.after_answer(response)
         self.pause_s = pause_s or 0.0
+        if pause_s is None:
+            check_type(response, _EVENTS)
         return pause_s is None
 
-    def take(self, line: str) -> Row | None:
-        """The next line, and the row that it completes."""
-        row = self.feed.take(line)
-        if row is not None:
+    def take(self, text: str) -> list[Row]:
+        """What came next, and the rows that it completes. A row is progress; any other event says at least that the
+        service is there, so a job that waits is waited for."""
+        events = self.feed.take(text)
+        rows = [row for row in events if row is not None]
+        if rows:
             self._patience.renew()
-        return row
+        elif events:
+            self._patience.keep_on()
+        return rows
 
     def closed(self, error: httpx.TransportError | None = None) -> None:
         """The connection has ended or failed. Raises UnreachableError after the last try."""

@@ -4,16 +4,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
-from pixelrnn.client.flows import Flow, Flows, JobView, Outcome, Pause, R, Step
+from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import JobCalls
-from pixelrnn.client.settings import TRIES, http_options
+from pixelrnn.client.pictures import array_of, pictures_of
+from pixelrnn.client.settings import TRIES, Habits, http_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
 
 T = TypeVar("T")
 
@@ -31,14 +36,15 @@ class Job(JobView[R]):
         self.state = self._client.run(self._flows.state(self.id))
         return self.state
 
-    def wait(self, timeout_s: float | None = None) -> documents.Job:
-        """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
-        return self._client.run(self._flows.end(self, timeout_s))
+    def wait(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> documents.Job:
+        """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up.
+        on_progress: called with the state about once a second."""
+        return self._client.run(self._flows.end(self, timeout_s, on_progress))
 
-    def result(self, timeout_s: float | None = None) -> R:
+    def result(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> R:
         """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
-        self.wait(timeout_s)
+        self.wait(timeout_s, on_progress)
         return self.result_of_success()
 
     def rows(self) -> Iterator[Row]:
@@ -47,6 +53,15 @@ class Job(JobView[R]):
         yield from self._client.follow(f"/jobs/{self.id}/events", feed)
         self.state = feed.state or self.state
         self.succeeded()
+
+    def array(self) -> "np.ndarray":
+        """All images as numpy has them: bytes 0..255, (n, height, width, channels). Waits, and raises, as `rows`; needs
+        numpy."""
+        return array_of(self.state, list(self.rows()))
+
+    def images(self) -> "list[Image.Image]":
+        """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
+        return pictures_of(self.array())
 
     def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
@@ -71,8 +86,7 @@ class Job(JobView[R]):
 
     def cancel(self) -> documents.Job:
         """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
-        self.state = self._client.run(self._flows.cancel(self.id))
-        return self.state
+        return self._client.run(self._flows.cancel(self))
 
     def links(self, expires_in: int = 3600) -> documents.SignedLinks:
         """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
@@ -92,12 +106,20 @@ class Client(
         Job[documents.EncodeResult],
     ]
 ):
-    """The service at `url`. `key`: an API key, where keys are asked for. Every call may raise ServiceError."""
+    """The service at `url`. `key`: an API key, where keys are asked for. `timeout`: seconds without an answer after
+    which a call is given up; without it, after `tries` tries, or sooner where nobody has ever answered. Every call may
+    raise ServiceError; AddressError at once where `url` is none."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, tries: int = TRIES) -> None:
-        self._http = httpx.Client(**http_options(url, key))
-        self._tries = tries
-        self.flows = Flows(tries)
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        key: str | None = None,
+        tries: int = TRIES,
+        timeout: float | None = None,
+    ) -> None:
+        self._http = httpx.Client(**http_options(url, key, timeout))
+        self._habits = Habits(tries, timeout)
+        self.flows = Flows(self._habits)
 
     def __enter__(self) -> Self:
         return self
@@ -140,16 +162,15 @@ class Client(
 
     def follow(self, path: str, feed: Feed) -> Iterator[Row]:
         """The rows of an event stream to its end, over as many connections as it takes."""
-        reading = Reading(feed, self._tries)
+        reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
                 with self._http.stream("GET", path, headers=feed.headers()) as response:
                     if not response.is_success:
                         response.read()
                     if reading.opened(response):
-                        for line in response.iter_lines():
-                            if (row := reading.take(line)) is not None:
-                                yield row
+                        for text in response.iter_text():
+                            yield from reading.take(text)
                         reading.closed()
             except httpx.TransportError as error:
                 reading.closed(error)

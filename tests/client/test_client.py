@@ -14,7 +14,7 @@ from PIL import Image
 
 from model_core import complete, encode, load_model, sample
 from model_core.data.pixels import values_to_pixels
-from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, UnreachableError
+from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, ServiceError, UnreachableError
 from tests.client.flaky import Answer, flaky
 
 JOB = {"id": "a", "status": "running"}
@@ -165,8 +165,12 @@ def test_cancel_ends_the_rows(service: str) -> None:
         rows = job.rows()
         next(rows)
         assert client.job(job.id).cancel()["id"] == job.id
-        with pytest.raises(JobEndedError, match="canceled"):
+        with pytest.raises(JobEndedError, match=f"job {job.id} canceled$"):
             list(rows)
+        mine = client.sample("tiny-diagonal", n=64)
+        mine.cancel()
+        with pytest.raises(JobEndedError, match="canceled by you"):
+            mine.wait()
 
 
 def test_cancel_leaves_what_is_drawn_and_delete_does_not(service: str) -> None:
@@ -191,6 +195,31 @@ def test_a_refusal_is_raised_in_the_words_of_the_service(service: str) -> None:
     with Client(service) as client, pytest.raises(ApiError, match="tiny-cnn") as refused:
         client.sample("no-such-model")
     assert refused.value.status == 404
+
+
+def test_images_come_as_numpy_and_pillow_have_them(service: str) -> None:
+    """The same pixels as the PNGs; a job says what it is, and one that draws nothing that it has no images."""
+    with Client(service) as client:
+        job = client.sample("tiny-rgb", n=2, seed=3)
+        array = job.array()
+        assert array.shape == (2, 5, 4, 3)
+        for pixels, picture in zip(array, job.images(), strict=True):
+            assert np.array_equal(np.asarray(picture), pixels)
+        with Image.open(io.BytesIO(job.image(1))) as png:
+            assert np.array_equal(np.asarray(png), array[1])
+        assert repr(job) == f"<Job {job.id}: sample by tiny-rgb, succeeded, 100%>"
+        assert client.sample("tiny-cnn", seed=3).images()[0].mode == "L"
+        score = client.score("tiny-rgb", _png(4, 5))
+        with pytest.raises(ServiceError, match="has no images"):
+            score.array()
+
+    async def asynchronously() -> np.ndarray:
+        async with AsyncClient(service) as client:
+            again = await client.job(job.id)
+            assert (await again.images())[1].tobytes() == array[1].tobytes()
+            return await again.array()
+
+    assert np.array_equal(asyncio.run(asynchronously()), array)
 
 
 def test_many_jobs_at_once_with_asyncio(service: str) -> None:
@@ -251,6 +280,13 @@ def test_patience_ends() -> None:
         pytest.raises(ApiError, match="503"),
     ):
         client.models()
+
+
+def test_nobody_at_an_address_is_said_soon() -> None:
+    """A port that nobody listens on, and a name that does not resolve: an error that says how often it was tried."""
+    for url in ("http://127.0.0.1:9", "http://nosuch.invalid"):
+        with Client(url) as client, pytest.raises(UnreachableError, match=r"tried \d times"):
+            client.models()
 
 
 def test_a_key_is_sent() -> None:

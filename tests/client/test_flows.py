@@ -7,23 +7,41 @@ from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_ty
 import httpx
 import pytest
 
-from pixelrnn.client import ApiError, JobEndedError, UnreachableError, calls, documents
+from pixelrnn.client import (
+    AddressError,
+    ApiError,
+    JobEndedError,
+    ServiceError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    calls,
+    documents,
+)
 from pixelrnn.client.feed import Feed, Reading
 from pixelrnn.client.flows import Flows, JobView, Pause
 from pixelrnn.client.job_calls import JobCalls
+from pixelrnn.client.settings import Habits, http_options
 
 SCHEMAS = json.loads((Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
 DOCUMENTS = [kind for kind in vars(documents).values() if is_typeddict(kind)]
 
 
 def response(status: int, body: Any = None, **headers: str) -> httpx.Response:
-    return httpx.Response(status, json=body, headers=headers)
+    return httpx.Response(status, json=body, headers=headers, request=httpx.Request("GET", "http://service/asked"))
+
+
+def stream() -> httpx.Response:
+    return httpx.Response(200, headers={"Content-Type": "text/event-stream; charset=utf-8"})
+
+
+def told(name: str, data: str) -> str:
+    return f"event: {name}\ndata: {data}\n\n"
 
 
 def test_a_call_is_sent_until_it_is_answered() -> None:
     """A broken connection, then 503: each is followed by a pause, the second as long as was asked for."""
     call = calls.get("/models")
-    flow = Flows(tries=3).answer(call)
+    flow = Flows(Habits(tries=3)).answer(call)
     assert flow.send(None) is call
     assert isinstance(flow.send(httpx.ConnectError("no")), Pause)
     assert flow.send(None) is call
@@ -48,7 +66,7 @@ def test_a_call_fails_when_the_tries_are_used_up_or_of_no_use(
     outcome: httpx.Response | httpx.TransportError, error: type[Exception]
 ) -> None:
     """404 at once, the others because it was the last try."""
-    flow = Flows(tries=1).answer(calls.get("/jobs/a"))
+    flow = Flows(Habits(tries=1)).answer(calls.get("/jobs/a"))
     flow.send(None)
     with pytest.raises(error):
         flow.send(outcome)
@@ -57,7 +75,7 @@ def test_a_call_fails_when_the_tries_are_used_up_or_of_no_use(
 @pytest.mark.parametrize("status", [204, 410])
 def test_a_delete_is_done_when_the_job_is_gone(status: int) -> None:
     """A first try may have deleted it, though its answer was lost."""
-    flow = Flows(tries=2).delete("a")
+    flow = Flows(Habits(tries=2)).delete("a")
     call = flow.send(None)
     assert isinstance(call, calls.Call)
     assert (call.method, call.path) == ("DELETE", "/jobs/a")
@@ -71,7 +89,7 @@ def test_a_delete_is_done_when_the_job_is_gone(status: int) -> None:
 def test_the_end_of_a_job_is_polled_for(status: documents.JobStatus) -> None:
     """By long polls while it is active; then a bad end is an error, with the last state kept."""
     job = JobView(_job(status="queued"))
-    flow = Flows(tries=1).end(job)
+    flow = Flows(Habits(tries=1)).end(job)
     poll = flow.send(None)
     assert isinstance(poll, calls.Call)
     assert (poll.path, poll.query) == ("/jobs/a", {"wait": 20.0})
@@ -83,36 +101,149 @@ def test_the_end_of_a_job_is_polled_for(status: documents.JobStatus) -> None:
 
 def test_a_reading_is_patient_again_when_a_row_has_come() -> None:
     """Two tries for a silence, and two more behind a row; the next connection goes on where the last row was."""
-    reading = Reading(Feed(), tries=2)
+    reading = Reading(Feed(), Habits(tries=2))
     reading.closed(httpx.ReadError("broken"))
     assert reading.pause_s > 0
-    assert reading.opened(response(200))
-    rows = [
-        reading.take(line) for line in ("event: row", "id: 1-0", 'data: {"sample": 0, "y": 0, "pixels": "AA=="}', "")
-    ]
-    assert [row.y for row in rows if row is not None] == [0]
+    assert reading.opened(stream())
+    rows = reading.take('event: row\nid: 1-0\ndata: {"sample": 0, "y": 0, "pixels": "AA=="}\n\n')
+    assert [row.y for row in rows] == [0]
     assert reading.feed.headers()["Last-Event-ID"] == "1-0"
     reading.closed()
     with pytest.raises(UnreachableError):
         reading.closed()
 
 
+def test_a_reading_waits_for_a_job_that_waits() -> None:
+    """Connections that tell how it is and end, many more than there are tries, are no failures; each is followed by a
+    longer pause, since a proxy may cut at once. Comments alone are not the service's word."""
+    reading, pauses = Reading(Feed(), Habits(tries=3)), []
+    for _ in range(9):
+        assert reading.opened(stream())
+        assert reading.take(told("snapshot", '{"id": "a", "status": "queued"}') + told("server-stopping", "{}")) == []
+        reading.closed()
+        pauses.append(reading.pause_s)
+    assert pauses[0] < 1 < pauses[-1]
+    assert reading.take(": alive\n\n") == []
+    reading.closed()
+    with pytest.raises(UnreachableError, match="tried 3 times"):
+        reading.closed()
+
+
 def test_a_feed_knows_the_job_as_it_is_told() -> None:
     """Without the event's name, which is told in the data too, and is no field of a job."""
     feed = Feed()
-    for line in ("event: done", "id: 9-0", 'data: {"type": "done", "id": "a", "status": "succeeded"}', ""):
-        feed.take(line)
+    feed.take('event: done\nid: 9-0\ndata: {"type": "done", "id": "a", "status": "succeeded"}\n\n')
     assert feed.has_ended
     assert feed.state == {"id": "a", "status": "succeeded"}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_feed_ends_lines_where_the_stream_does(end: str, size: int) -> None:
+    """And not within what is told, where Unicode sees an end of line; however it was cut on its way."""
+    feed, detail = Feed(), "a\u2028b\u0085c"
+    text = told("snapshot", json.dumps({"id": "a", "detail": detail}, ensure_ascii=False)).replace("\n", end)
+    text += ": comment" + end
+    for begin in range(0, len(text), size):
+        feed.take(text[begin : begin + size])
+    assert feed.state == {"id": "a", "detail": detail}
+
+
 def test_a_feed_ends_in_a_refusal_when_the_job_is_gone() -> None:
     """It was deleted while it was followed: the stream tells a problem in the place of a job."""
-    feed = Feed()
-    feed.take("event: error")
-    feed.take('data: {"type": "urn:pixelrnn:problem:expired-job", "title": "t", "status": 410, "detail": "deleted"}')
+    data = '{"type": "urn:pixelrnn:problem:expired-job", "title": "t", "status": 410, "detail": "deleted"}'
     with pytest.raises(ApiError, match="410: deleted"):
-        feed.take("")
+        Feed().take(told("error", data))
+
+
+@pytest.mark.parametrize("event", [told("row", "<html>"), told("row", "{}"), told("snapshot", "7")])
+def test_a_feed_says_when_it_is_told_what_is_no_event(event: str) -> None:
+    """Whatever it is that answers, it is not the service."""
+    with pytest.raises(UnexpectedAnswerError, match="is this the service"):
+        Feed().take(event)
+
+
+PORTAL = httpx.Response(200, html="<p>Please log in</p>", request=httpx.Request("GET", "http://service/asked"))
+
+
+@pytest.mark.parametrize("answer", [PORTAL, response(200, {"detail": "?"}), response(200, [])])
+def test_an_answer_of_something_else_is_an_error_of_the_service(answer: httpx.Response) -> None:
+    """A page that asks to log in, another service's document: said in one sentence with the address."""
+    flows = Flows(Habits())
+    for flow in (
+        flows.models(),
+        flows.state("a"),
+        flows.page(None, None, None),
+        flows.image("a", 0, 1, False, "final"),
+    ):
+        flow.send(None)
+        with pytest.raises(UnexpectedAnswerError, match="GET http://service/asked answered with"):
+            flow.send(answer)
+    if answer is PORTAL:
+        with pytest.raises(UnexpectedAnswerError, match="expected text/event-stream"):
+            Reading(Feed(), Habits()).opened(answer)
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "localhost", "ftp://host", "http://", "http://[::1", "", "http://h:x"]
+)
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    """Before anything is sent, in a sentence that says what was expected."""
+    with pytest.raises(AddressError, match="expected http://HOST:PORT"):
+        http_options(url, None, None)
+
+
+def test_an_address_at_which_nobody_ever_answered_is_given_up_soon() -> None:
+    """No pause goes beyond two seconds; a service that answered before is waited for longer."""
+
+    def pauses(habits: Habits) -> list[float]:
+        flow, outcome, found = Flows(habits).answer(calls.get("/models")), None, []
+        try:
+            while True:
+                step = flow.send(outcome)
+                outcome = None if isinstance(step, Pause) else httpx.ConnectError("refused")
+                found += [step.seconds] if isinstance(step, Pause) else []
+        except UnreachableError as error:
+            assert str(error) == f"no answer from the service: refused (tried {len(found) + 1} times)"  # noqa: PT017
+            return found
+
+    assert max(pauses(Habits())) <= 2.0
+    assert len(pauses(Habits(has_answered=True))) == 7
+    assert max(pauses(Habits(has_answered=True, timeout_s=0.5))) <= 0.5
+
+
+def test_a_request_that_is_wrong_is_not_tried_again() -> None:
+    """A key that no header can hold, for instance."""
+    flow = Flows(Habits()).answer(calls.get("/models"))
+    flow.send(None)
+    with pytest.raises(UnreachableError, match=r"illegal \(tried once\)"):
+        flow.send(httpx.LocalProtocolError("illegal"))
+
+
+def test_who_waits_is_told_how_far_it_is() -> None:
+    """About once a second: the polls are shorter then."""
+    told_of, job = [], JobView(_job(status="queued"))
+    flow = Flows(Habits()).end(job, on_progress=lambda state: told_of.append(state["status"]))
+    poll = flow.send(None)
+    assert isinstance(poll, calls.Call)
+    assert poll.query == {"wait": 1.0}
+    flow.send(response(200, _job(status="running")))
+    with pytest.raises(StopIteration):
+        flow.send(response(200, _job(status="succeeded")))
+    assert told_of == ["running", "succeeded"]
+
+
+def test_a_cancel_of_ones_own_is_told_from_one_of_others() -> None:
+    """An error says who it was, as far as it is known here."""
+    job = JobView(_job(status="running"))
+    flow = Flows(Habits()).cancel(job)
+    flow.send(None)
+    with pytest.raises(StopIteration):
+        flow.send(response(200, _job(status="canceled")))
+    with pytest.raises(JobEndedError, match="job a canceled by you"):
+        job.succeeded()
+    with pytest.raises(ServiceError, match=r"job a canceled$"):
+        JobView(_job(status="canceled")).succeeded()
 
 
 class Sent(JobCalls[Any, Any, Any, Any]):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data.images import check_place, read_keep, read_values, tile, write_grid
+from model_core.data.images import check_picture_place, read_keep, read_values, tile, write_grid
 from model_core.errors import DataError
 
 GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
@@ -89,4 +89,4 @@ def test_a_picture_has_the_format_that_its_name_ends_in(tmp_path: Path, name: st
     assert kind == "JPEG" or (read_values(tmp_path / name, COLOUR) == values[0]).all()
     for wrong in ("a.txt", "a", f"{name}/b.png"):
         with pytest.raises(DataError, match="cannot write"):
-            check_place(tmp_path / wrong)
+            check_picture_place(tmp_path / wrong)

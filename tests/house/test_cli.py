@@ -94,6 +94,7 @@ def test_up_is_refused_when_there_is_no_such_device(
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert complaint in line
+    assert (tmp_path / "data").exists() is (device != "tpu")  # what is no device's name is seen before the start
 
 
 @pytest.mark.parametrize("arguments", [("models",), ("--version",)])

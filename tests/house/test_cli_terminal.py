@@ -42,3 +42,14 @@ def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
     assert shown == "not shown: stderr is no terminal"
     assert wrote.startswith("wrote ")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_person_who_starts_a_worker_is_told_why_it_cannot(models_dir: Path, device: str) -> None:
+    """In one line, and not as a line of the log."""
+    words = command("worker", "--models-dir", models_dir, "--device", device)
+    code, written = in_terminal(words, {**os.environ, "REDIS_URL": "redis://127.0.0.1:1"})
+    assert code == 2
+    (line,) = written.splitlines()
+    assert line.startswith("worker: ")
+    assert device in line

@@ -23,7 +23,11 @@ def test_a_saved_model_comes_back_the_same(saved: Path) -> None:
     """By name and by path: same config, same logits, a digest, and the count of what is learned."""
     values = torch.randint(0, 2, (2, 1, 4, 3))
     original = untrained("mnist-diagonal-bilstm", layers=1, hidden=3, head=3, height=4, width=3)
-    for loaded in (load_model("tiny", models_dir=saved), load_model(saved / "tiny")):
+    for loaded in (
+        load_model("tiny", models_dir=saved),
+        load_model("tiny", models_dir=str(saved)),
+        load_model(saved / "tiny"),
+    ):
         assert loaded.config == original.config
         assert torch.equal(loaded.network(values), original.network(values))
         assert len(loaded.card.sha256) == 64

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import pixelrnn.cli
@@ -159,17 +160,29 @@ def test_a_model_is_refused_when_card_and_weights_disagree(
         (["report", "--models-dir", "nowhere"], "there is no directory nowhere"),
         (["sample", "tiny-cnn", "--n", "1024", "--out", "file/s.png"], "cannot write file/s.png"),
         (["sample", "tiny-cnn", "--n", "1024", "--out", "folder"], "cannot write folder: expected a name that"),
+        (["sample", "tiny-cnn", "--n", "1024", "--out", "nowhere/s.png"], "there is no folder nowhere"),
+        (["encode", "tiny-cnn", "pictures", "--out", "nowhere/p.pxrn"], "there is no folder nowhere"),
+        (["decode", "file", "--out", "nowhere/pictures"], "there is no folder nowhere"),
+        (["entropy", "tiny-cnn", "--data", "pictures", "--plot", "nowhere/p.svg"], "there is no folder nowhere"),
+        (["models", "--models-dir", "folder"], "no models in folder: expected NAME/card.json there"),
+        (["evaluate", "tiny-cnn", "--data", "pictures"], "2 of 3 pictures in pictures"),
+        (["calibrate", "tiny-cnn", "--data", "pictures"], "say --yes"),
+        (["entropy", "tiny-cnn", "--data", "pictures"], "2 of 3 pictures in pictures"),
     ],
 )
 def test_a_verb_refuses_what_is_not_there(
     refusal: Run, models_dir: Path, tmp_path: Path, verb: list[str], words: str
 ) -> None:
-    """Devices, images without pixels, and places that cannot be written."""
+    """Devices, images without pixels, places that cannot be written, and pictures that would be made others first."""
+    for i, picture in enumerate([np.zeros((6, 5)), np.zeros((7, 5)), np.full((6, 5), 99)]):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "pictures" / f"{i}.png")
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     np.save(tmp_path / "empty.npy", np.zeros((4, 0, 0), np.uint8))
     options = [] if "--models-dir" in verb else ["--models-dir", models_dir]
     assert words in refusal(*verb, *options)
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,17 @@ def test_a_model_is_trained_published_scored_and_listed(recipe_file: Path, strip
     assert "stripes" in invoke("models", "--models-dir", models).stdout
 
 
+def test_pictures_that_do_not_fit_are_scored_when_that_is_meant(models_dir: Path, tmp_path: Path) -> None:
+    """Forty of another size: refused without --yes, scored with it."""
+    for i in range(40):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 9), np.uint8)).save(tmp_path / f"{i}.png")
+    words = "evaluate", "tiny-cnn", "--models-dir", models_dir, "--data", tmp_path, "--split", "train", "--json"
+    refused = invoke(*words).exception
+    assert isinstance(refused, PixelRNNError)
+    assert "40 of 40 pictures" in str(refused)
+    assert last_json(invoke(*words, "--yes"))["images"] > 20  # type: ignore[operator]
+
+
 def test_the_card_says_how_but_not_where_the_data_lay(recipe_file: Path, stripes: Path, tmp_path: Path) -> None:
     """A path is of nobody's machine but the trainer's; originals are where `data fetch` puts them."""
     changes = ("--set", f"data.path={stripes}", "--set", f"data.originals={stripes}/", "--set", "training.epochs=1")
