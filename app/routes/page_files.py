@@ -22,6 +22,8 @@ _TYPES = MappingProxyType(
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".svg"})
+_COMMENTS = re.compile(rb"(?ms)^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)\n")
+"""Whole lines of them, which are for readers of the sources; no module has a text over several lines that looks so."""
 _ASKED_AT_ONCE = b"<!-- modules -->"
 _PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16
@@ -57,11 +59,16 @@ class Release:
 def release() -> Release:
     """The files as they lay there when the first of them was asked for; who works on the page restarts the API."""
     paths = sorted(path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file())
-    contents = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths}
+    contents = {path.relative_to(_ROOT).as_posix(): _sent(path) for path in paths}
     tag = _tag(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
     page = contents[PAGE].replace(_ASKED_AT_ONCE, _preloads(contents)).replace(_PICTURES, _pictures(contents))
     contents[PAGE] = page.replace(b'"/playground/', f'"/playground/{tag}/'.encode())
     return Release(tag, {name: _file(name, content) for name, content in contents.items()})
+
+
+def _sent(path: Path) -> bytes:
+    content = path.read_bytes()
+    return _COMMENTS.sub(b"", content) if path.suffix in (".js", ".css") else content
 
 
 def _preloads(names: Iterable[str]) -> bytes:

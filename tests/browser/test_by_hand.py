@@ -1,15 +1,13 @@
 """The page before a real API, with a worker that is moved by hand: states that elsewhere last only for a moment."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from app.settings import Settings
 from tests.app.hand_worker import HandWorker
-from tests.app.live import serving
+from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
 from worker.contract import keys
 
@@ -17,30 +15,9 @@ REST = [(sample, y) for y in range(4) for sample in range(2)][3:]
 """Of two images, what comes behind three rows."""
 
 
-class Stack:
-    """What a `Site` wants to know of a service, and the worker, whose model `grey` draws 4 rows of 3 pixels."""
-
-    def __init__(self, url: str, redis_url: str) -> None:
-        self.url = url
-        self.worker = HandWorker(redis_url)
-        self.worker.announce()
-
-
-@contextmanager
-def _serving(browser: Any, redis_url: str, **settings: Any) -> Iterator[Site]:
-    with serving(Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)) as (url, _):
-        stack = Stack(url, redis_url)
-        context = browser.new_context(base_url=url)
-        site = Site(context, stack)  # pyright: ignore[reportArgumentType]
-        yield site
-        context.close()
-        stack.worker.redis.close()
-    assert site.complaints == []
-
-
 @pytest.fixture
 def site(browser: Any, redis_url: str) -> Iterator[Site]:
-    with _serving(browser, redis_url) as opened:
+    with moved_by_hand(browser, redis_url) as opened:
         yield opened
 
 
@@ -149,7 +126,7 @@ def test_page_without_a_worker_says_what_is_missing(site: Site, worker: HandWork
 
 def test_full_queue_is_said_beside_the_button(browser: Any, redis_url: str) -> None:
     """And when to try again."""
-    with _serving(browser, redis_url, queue_jobs=1) as site:
+    with moved_by_hand(browser, redis_url, queue_jobs=1) as site:
         _post(site)
         _ask(site)
         said = site.trouble("form")

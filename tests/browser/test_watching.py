@@ -80,3 +80,35 @@ def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
     assert f"trained on {card['data'].split(' (')[0]}." in drawing
     site.view.get_by_role("button", name="Finish mine").click()
     assert "igit" not in drawing + site.view.inner_text()
+
+
+def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> None:
+    """What is not drawn is the mean of endings from there; rolled again, the picture keeps what stands above."""
+    site.page.goto("/")
+    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.view.locator("[data-act=play]", has_text="Pause").click()
+    with site.page.expect_response(re.compile("grid=true")) as fog:
+        site.view.get_by_label("Pixel", exact=True).fill("15")
+    site.view.get_by_text("It could still become").wait_for()
+    assert fog.value.ok
+    shared = "() => new Set([...document.querySelectorAll('.futures canvas')].map(TOP)).size".replace(
+        "TOP", "node => String(node.getContext('2d').getImageData(0, 0, 5, 3).data)"
+    )
+    site.page.wait_for_function(f"() => ({shared})() === 1")  # all three begin as the picture does
+    before = [_canvas(site, i % 5, i // 5)[0] > 127 for i in range(15)]  # the next pixel's glow falls on them
+    assert _canvas(site, 2, 5) not in ([0, 0, 0], [255, 255, 255])
+    with site.page.expect_response("**/complete") as rolled:
+        site.view.get_by_role("button", name="Roll again from here").click()
+    assert rolled.value.json()["filled_pixels"] == 15
+    site.view.get_by_text("Finished: all 30 pixels").wait_for()
+    assert [_canvas(site, i % 5, i // 5)[0] > 127 for i in range(15)] == before
+
+
+def test_picture_of_another_kind_is_one_press_away(site: Site) -> None:
+    """A model of colours is watched too: what each colour cost is said, and there is no bar of white."""
+    site.page.goto("/")
+    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.view.get_by_role("radio", name="tiny-rgb").check(force=True)
+    site.view.get_by_text("a colour of which the chance was 1 in").wait_for()
+    assert not site.view.locator(".chance").is_visible()
+    assert site.view.get_by_role("button", name="Finish mine").is_disabled()

@@ -9,7 +9,10 @@ const KEY = "pixelrnn.key";
 const TRIES = 3;
 const PAUSE_MS = 400;
 const LOOK_LIMIT_MS = 8000;
-const END_WAIT_S = 30;
+/** Between two looks at a question that waits. */
+const LOOK_WAIT_S = 4;
+/** Short: until a question has been answered, nobody knows the id that takes it back. */
+const FIRST_WAIT_S = 1;
 
 export class Api {
   /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
@@ -17,6 +20,8 @@ export class Api {
 
   /** Asked once for all that only look; again for each new job. */
   #mayAsk = true;
+  /** Jobs that somebody waits for, and nobody would look at later. @type {Set<string>} */
+  #asked = new Set();
 
   /** Whether it has been asked for a key and has one. */
   get hasKey() {
@@ -36,10 +41,11 @@ export class Api {
   /**
    * @param {string} id
    * @param {number} waitS how long to wait for the end
+   * @param {AbortSignal} [signal] ends the wait
    * @returns {Promise<Job>}
    */
-  job(id, waitS = 0) {
-    return this.#json(`/jobs/${id}?wait=${waitS}`);
+  job(id, waitS = 0, signal) {
+    return this.#json(`/jobs/${id}?wait=${waitS}`, { signal });
   }
 
   /** Nothing, once it has ended. @param {string} id */
@@ -97,6 +103,56 @@ export class Api {
         await pause(PAUSE_MS * tried);
       }
     }
+  }
+
+  /**
+   * The answer to a question: its job, once it has ended, however long that takes. A question that is given up is taken
+   * back from the server, so that it is not in the way of the next one.
+   *
+   * @param {string} path
+   * @param {Record<string, any> | FormData} body
+   * @param {AbortSignal} signal gives it up; it then throws what the browser throws
+   * @param {(job: Job) => void} [onWait] told now and then where it stands
+   * @returns {Promise<Job>}
+   */
+  ask(path, body, signal, onWait) {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      this.#answer(path, body, signal, onWait).then(resolve, reject);
+    });
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, any> | FormData} body
+   * @param {AbortSignal} signal
+   * @param {(job: Job) => void} [onWait]
+   * @returns {Promise<Job>}
+   */
+  async #answer(path, body, signal, onWait) {
+    signal.throwIfAborted();
+    let job = await this.submit(path, body, FIRST_WAIT_S);
+    this.#asked.add(job.id);
+    try {
+      while (!job.finished_at && !signal.aborted) {
+        onWait?.(job);
+        job = await this.job(job.id, LOOK_WAIT_S, signal);
+      }
+    } finally {
+      this.#asked.delete(job.id);
+      if (!job.finished_at) this.#takeBack(job.id);
+    }
+    return job;
+  }
+
+  /** All questions, because the page is left. */
+  takeAllBack() {
+    for (const id of this.#asked) this.#takeBack(id);
+  }
+
+  /** Also while the page goes away; where it does not succeed the job draws in vain. @param {string} id */
+  #takeBack(id) {
+    this.#fetch(`/jobs/${id}/cancel`, { method: "POST", keepalive: true }).catch(() => {});
   }
 
   /**
@@ -163,12 +219,6 @@ export function rankingOf({ result }) {
 /** @param {Job} job @returns {Receipt | null} */
 export function receiptOf({ result }) {
   return (result?.type === "images" && result.posterior) || null;
-}
-
-/** The job once it has ended, which a worker that warms up may put off; as it is where nobody waits. @param {Api} api @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */
-export async function whenEnded(api, job, signal) {
-  while (!job.finished_at && !signal.aborted) job = await api.job(job.id, END_WAIT_S);
-  return job;
 }
 
 /** @param {number} ms */

@@ -206,7 +206,7 @@ export class InspectView {
       const body = await form(this.#job.model, picture);
       body.set("x", String(x));
       body.set("y", String(y));
-      const answer = await this.#shared.api.submit("/score", body, WAIT_S, signal);
+      const answer = await this.#shared.api.ask("/score", body, signal);
       if (!signal.aborted) this.#beliefs.replaceChildren(...plots(scoreOf(answer)?.pixel?.colours ?? []));
     } catch (error) {
       if (!signal.aborted) this.#sayTrouble(explain(error).text);

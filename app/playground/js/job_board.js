@@ -18,7 +18,6 @@ import { zipped } from "./zip.js";
 /** @import {Given, Job, Receipt, Recipe, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
-const SCORE_WAIT_S = 20;
 const NARROW = "(max-width: 860px)";
 
 export class JobBoard {
@@ -220,7 +219,7 @@ export class JobBoard {
     form.set("model", job.model);
     form.set("image", await pngOf(await pixelsOf(image)), "image.png");
     try {
-      const score = scoreOf(await this.#api.submit("/score", form, SCORE_WAIT_S, signal));
+      const score = scoreOf(await this.#api.ask("/score", form, signal));
       if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {
       // its likelihood is extra: the completions are ranked without it

@@ -8,13 +8,12 @@ import { onward } from "./onward.js";
 import { explain } from "./problems.js";
 import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
+import { Latest } from "./signal.js";
 import { ordinal } from "./words.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Painting} from "./painting.js" */
 /** @import {Given, Job} from "./types" */
-
-const SCORE_WAIT_S = 20;
 
 export class Lightbox {
   /**
@@ -33,7 +32,10 @@ export class Lightbox {
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);
     this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
-    this.#dialog.addEventListener("close", () => this.#dialog.remove());
+    this.#dialog.addEventListener("close", () => {
+      this.#asking.ask();
+      this.#dialog.remove();
+    });
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
     this.#dialog.addEventListener("keydown", (event) => this.#step(event));
     this.#wire("close", "close", () => this.#dialog.close());
@@ -56,6 +58,7 @@ export class Lightbox {
   #order;
   #isRanked;
   #place = 0;
+  #asking = new Latest();
   /** Whether its likelihood can be asked for only when its last row is there. */
   #isWaiting = false;
 
@@ -166,16 +169,17 @@ export class Lightbox {
     const picture = painting.whole("final");
     this.#isWaiting = !picture;
     place.textContent = painting.likelihood || (picture ? "…" : t("when it is complete"));
+    const signal = this.#asking.ask();
     if (!picture || painting.likelihood) return;
     const form = new FormData();
     form.set("model", this.#job.model);
     form.set("image", await pngOf(picture), "image.png");
     try {
-      const score = scoreOf(await this.#api.submit("/score", form, SCORE_WAIT_S));
+      const score = scoreOf(await this.#api.ask("/score", form, signal));
       if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${fixed(score.nats, 1)} nats`;
       place.textContent = painting.likelihood || t("not known yet");
     } catch (error) {
-      place.textContent = explain(error).text;
+      if (!signal.aborted) place.textContent = explain(error).text;
     }
   }
 

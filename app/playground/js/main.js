@@ -79,7 +79,11 @@ function route() {
   const [name, jobId, redrawnId] = path.split("/");
   const wanted = views.has(name) ? name : FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
-  for (const other of views.keys()) section(other).hidden = other !== wanted;
+  for (const [other, left] of views) {
+    const isLeft = other !== wanted && !section(other).hidden;
+    section(other).hidden = other !== wanted;
+    if (isLeft && "leave" in left) left.leave();
+  }
   for (const link of document.querySelectorAll("nav a")) {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
     if (place !== wanted) link.removeAttribute("aria-current");
@@ -101,7 +105,8 @@ async function look() {
   let again = LOOK_MS;
   try {
     const models = await api.models();
-    world.models.value = models;
+    // whoever watches them is told of news only
+    if (JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
     world.isOnline.value = true;
     if (!world.info.value) learnLimits();
     const ready = models.filter((model) => !model.compiling).length;
@@ -171,6 +176,8 @@ function note(text) {
 }
 
 addEventListener("hashchange", route);
+addEventListener("pagehide", () => api.takeAllBack());
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its questions were taken back
 addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(take);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {

@@ -2,9 +2,10 @@
 
 import { announce, el, find, stamp } from "./dom.js";
 import { glowing, heatPicture } from "./heat.js";
-import { fixed, say, t } from "./lang.js";
+import { fixed, t } from "./lang.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
 import { moved, pixelAt, STEPS } from "./steps.js";
+import { percent } from "./words.js";
 
 /** @import {Job, ScoreMap, ScoreResult} from "./types" */
 
@@ -139,9 +140,4 @@ export class ScoredPicture {
 /** @param {number[]} numbers */
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-/** @param {number} share */
-function percent(share) {
-  return say(share, { style: "percent", maximumSignificantDigits: 2 });
 }

@@ -82,6 +82,11 @@ export class Sight {
     this.#draw();
   }
 
+  /** @param {string} text what is said until there is an answer */
+  wait(text) {
+    if (!this.#slopes) this.#said.textContent = text;
+  }
+
   /** @param {PixelBelief} belief */
   tell({ colours, influence }) {
     this.#slopes = influence?.flat() ?? null;

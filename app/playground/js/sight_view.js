@@ -1,7 +1,7 @@
 /** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
 
-import { pause, scoreOf, whenEnded } from "./api.js";
-import { announce, el, find } from "./dom.js";
+import { pause, scoreOf } from "./api.js";
+import { announce, find } from "./dom.js";
 import { t } from "./lang.js";
 import { PicturePicker } from "./picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "./problems.js";
@@ -13,7 +13,6 @@ import { standing } from "./words.js";
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model, PixelBelief} from "./types" */
 
-const WAIT_S = 30;
 /** Whoever goes over the picture with the arrow keys asks where they stop. */
 const REST_MS = 150;
 const NOBODY = t("No running worker has a model that can score pictures.");
@@ -28,6 +27,7 @@ export class SightView {
     this.#pictures.onChange = (picture) => this.#show(picture);
     this.#pictures.onTrouble = (error) => this.#say(error);
     shared.models.watch((models) => models && this.#suit(models));
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
   }
 
   #element;
@@ -40,10 +40,23 @@ export class SightView {
   #chosen = [0, 0];
   /** The question that the panels are to answer, or "" once they did. */
   #open = "";
+  #isReady = false;
+  #isAsking = false;
+  /** The server did not answer. */
+  #isCutOff = false;
   #asking = new Latest();
 
+  /** It is seen now: what is not answered yet is asked. */
   open() {
-    if (this.#open) this.#ask();
+    if (!this.#open || this.#isAsking || this.#element.hidden) return;
+    if (this.#isReady) this.#ask();
+    else this.#wait(t("The model is being made ready…"));
+  }
+
+  /** It is not seen any more: nobody waits for an answer. */
+  leave() {
+    this.#isAsking = false;
+    this.#asking.ask();
   }
 
   /** @param {File} file */
@@ -55,11 +68,17 @@ export class SightView {
   /** A panel for each kind of network. @param {Model[]} models */
   #suit(models) {
     const side = besideEachOther(models);
+    this.#say(side.length ? null : NOBODY);
+    if (!side.length) return;
+    this.#isReady = side.every(({ compiling }) => !compiling);
     const key = side.map(({ name, digest }) => name + digest).join(" ");
-    if (!side.length) return this.#say(NOBODY);
-    if (key === this.#offered) return this.#open && this.open();
+    if (key !== this.#offered) this.#lay(key, side);
+    this.open();
+  }
+
+  /** @param {string} key @param {Model[]} side */
+  #lay(key, side) {
     this.#offered = key;
-    this.#say(null);
     const [{ width, height }] = side;
     this.#chosen = [Math.floor(width / 2), Math.floor(height / 2)];
     this.#sights = side.map((model) => new Sight(model));
@@ -76,10 +95,11 @@ export class SightView {
 
   /** @param {number[]} pixel */
   #choose(pixel) {
+    this.leave();
     this.#chosen = pixel;
     for (const sight of this.#sights) sight.choose(pixel);
     this.#open = String(pixel);
-    if (!this.#element.hidden) this.#ask();
+    this.open();
   }
 
   /** All networks the same; only the answers to the last question are shown. */
@@ -87,47 +107,54 @@ export class SightView {
     const signal = this.#asking.ask();
     const { picture } = this.#pictures;
     const [x, y] = this.#chosen;
+    this.#isAsking = true;
+    this.#isCutOff = false;
     await pause(REST_MS);
-    if (signal.aborted || !picture) return;
+    if (signal.aborted) return;
     try {
+      if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
       const image = await pngOf(picture);
       await Promise.all(
         this.#sights.map(async (sight) => {
-          const belief = await this.#asked(sight.model, image, x, y, signal);
+          const belief = await this.#asked(sight, image, x, y, signal);
           if (!signal.aborted && belief) sight.tell(belief);
         }),
       );
       if (signal.aborted) return;
+      this.#isAsking = false;
       this.#open = "";
       this.#say(null);
       announce(this.#sights.map(({ words }) => words).join(". "));
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Unreachable)) this.#open = ""; // when the server is back it is asked again
-      this.#asking.ask();
+      this.#isCutOff = error instanceof Unreachable; // when the server is back it is asked again
+      this.leave();
+      this.#wait("");
       this.#say(error);
     }
   }
 
   /**
-   * @param {Model} model
+   * @param {Sight} sight
    * @param {Blob} image
    * @param {number} x
    * @param {number} y
    * @param {AbortSignal} signal
    * @returns {Promise<PixelBelief | null | undefined>}
    */
-  async #asked({ name }, image, x, y, signal) {
+  async #asked(sight, image, x, y, signal) {
     const body = new FormData();
+    const wish = { model: sight.model.name, x, y, influence: true };
     body.set("image", image, "image.png");
-    for (const [field, value] of Object.entries({ model: name, x, y, influence: true })) body.set(field, String(value));
-    const job = await whenEnded(
-      this.#shared.api,
-      await this.#shared.api.submit("/score", body, WAIT_S, signal),
-      signal,
-    );
-    if (job.status !== "succeeded" && !signal.aborted) throw new FieldTrouble("", standing(job));
+    for (const [field, value] of Object.entries(wish)) body.set(field, String(value));
+    const job = await this.#shared.api.ask("/score", body, signal, (one) => sight.wait(standing(one)));
+    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
     return scoreOf(job)?.pixel;
+  }
+
+  /** @param {string} text in each panel, in the place of an answer */
+  #wait(text) {
+    for (const sight of this.#sights) sight.wait(text);
   }
 
   /** @param {unknown} error */

@@ -104,3 +104,20 @@ function taken(job) {
   const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
   return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;
 }
+
+/** As people say a small chance: 2^-bits. @param {number} bits */
+export function likelihood(bits) {
+  const tens = bits * Math.LOG10E * Math.LN2;
+  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens)) });
+  return t("1 in 10{power}", { power: superscript(Math.round(tens)) });
+}
+
+/** @param {number} number */
+function superscript(number) {
+  return [...String(number)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+}
+
+/** @param {number} share */
+export function percent(share) {
+  return say(share, { style: "percent", maximumSignificantDigits: 2 });
+}

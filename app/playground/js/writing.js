@@ -1,245 +1,297 @@
-/** A real sample, shown pixel by pixel: what the network expected of each, and what all of them cost so far. */
+/** A picture shown pixel by pixel: what the network expected of each, what all of them cost so far, and what else could come. */
 
-import { whenEnded } from "./api.js";
 import { find } from "./dom.js";
-import { friendlySeed } from "./draw_fields.js";
+import { film } from "./film.js";
+import { Futures } from "./futures.js";
 import { fixed, say, t } from "./lang.js";
-import { FieldTrouble, Unreachable } from "./problems.js";
-import { pen, pixelsOf } from "./raster.js";
+import { blankCanvas, pen } from "./raster.js";
+import { chanceOfWhite, Reel } from "./reel.js";
 import { Latest } from "./signal.js";
-import { standing } from "./words.js";
+import { likelihood, percent, standing } from "./words.js";
+import { drawn, endedFrom } from "./written.js";
 
 /** @import {Api} from "./api.js" */
-/** @import {Job, Model} from "./types" */
+/** @import {Model} from "./types" */
+/** @import {OnWait, Written} from "./written.js" */
 
-const WAIT_S = 30;
 const USUAL_PIXELS = 28 * 28;
 const STILL = "(prefers-reduced-motion: reduce)";
-const PAPER = "#33405f";
-const INK = ["#000000", "#ffffff"];
-const GLOW = "#ff9a4d";
-const SIGHT = "#7d9bff";
-
-/**
- * @typedef {object} Written
- * @property {string} job that drew it
- * @property {number} width
- * @property {number} height
- * @property {number[]} values 0 black, 1 white
- * @property {number[]} bits what each pixel cost
- * @property {number[]} spent what all before the pixel cost; one more at the end
- */
+/** Whoever drags the slider asks where it rests. */
+const REST_MS = 200;
+const FILM_PAUSE_MS = 2500;
 
 export class Writing {
   /** @param {HTMLElement} view @param {Api} api */
   constructor(view, api) {
     this.#view = view;
     this.#api = api;
-    this.#canvas = /** @type {HTMLCanvasElement} */ (find(view, "canvas"));
+    this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(view, "canvas")));
     this.#place = find(view, ".place input");
     this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
     this.#use = find(view, "[data-act=use]");
     this.#play = find(view, "[data-act=play]");
     this.#play.addEventListener("click", () => this.#toggle());
-    find(view, "[data-act=step]").addEventListener("click", () => this.#go(this.#at + 1, false));
+    this.#step = find(view, "[data-act=step]");
+    this.#step.addEventListener("click", () => this.#go(this.#at + 1, false));
+    this.#roll = find(view, "[data-act=roll]");
+    this.#roll.addEventListener("click", () => this.#rollAgain());
+    this.#label();
   }
 
-  /** @type {(error: unknown) => void} */
+  /** Told what went wrong. @type {(error: unknown) => void} */
   onTrouble = () => {};
-  hasBegun = false;
+  /** Told where the question stands that is waited for; "" = none is. @type {(text: string) => void} */
+  onWait = () => {};
+  /** Told when another picture is shown, or it is finished. */
+  onChange = () => {};
+  isAsking = false;
 
   #view;
   #api;
-  #canvas;
+  #reel;
   #place;
   #play;
+  #step;
+  #roll;
   #use;
   #asking = new Latest();
   /** @type {Written | null} */
   #written = null;
+  #futures = new Futures(new ImageData(1, 1), [], null);
+  /** Who drew it; null = it is recorded. @type {Model | null} */
+  #model = null;
   /** How many pixels are there. */
   #at = 0;
   #isPlaying = false;
   #frame = 0;
+  #timer = 0;
+  #films = 0;
 
-  /** Another picture, from nothing. @param {Model} model */
-  async begin(model) {
-    this.stop();
-    this.hasBegun = true;
-    const signal = this.#asking.ask();
-    try {
-      const written = await this.#draw(model, signal);
-      if (signal.aborted) return;
-      this.#written = written;
-      this.#use.href = `#sample/${written.job}`;
-      this.#place.max = written.values.length;
-      const isStill = matchMedia(STILL).matches;
-      this.#go(isStill ? written.values.length : 0, !isStill);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.hasBegun = !(error instanceof Unreachable); // when the server is back it begins by itself
-      this.onTrouble(error);
-    }
+  /** Whether it shows what was drawn here, and not a film. */
+  get isLive() {
+    return this.#model !== null;
   }
 
-  /** Whatever is drawn or asked for is not wanted any more. */
-  stop() {
+  get isShown() {
+    return this.#written !== null;
+  }
+
+  get isFinished() {
+    return this.#written !== null && this.#at >= this.#all;
+  }
+
+  get #all() {
+    const { width = 0, height = 0 } = this.#written?.picture ?? {};
+    return width * height;
+  }
+
+  /** Another picture, from nothing. The one before stays until it is there. @param {Model} model */
+  begin(model) {
+    return this.#draw(model, 0, (signal, onWait) => drawn(this.#api, model, signal, onWait));
+  }
+
+  /** What was recorded, for as long as nothing else is there. */
+  async showFilm() {
+    const { written, futures } = await film(this.#films);
+    if (this.isLive) return;
+    this.#show(written, futures, null, 0);
+  }
+
+  /** The picture is not looked at any more. */
+  leave() {
     this.#asking.ask();
+    this.isAsking = false;
+    this.onWait("");
+    this.#futures.stop();
+  }
+
+  /** And is not wanted any more. */
+  stop() {
+    this.leave();
     this.#run(false);
+    clearTimeout(this.#timer);
     this.#written = null;
+    this.#model = null;
     this.#use.hidden = true;
   }
 
-  /** @param {Model} model @param {AbortSignal} signal @returns {Promise<Written>} */
-  async #draw({ name, width, height }, signal) {
-    const wish = { model: name, n: 1, seed: friendlySeed() };
-    const sample = await this.#ended(await this.#api.submit("/sample", wish, WAIT_S, signal), signal);
-    const file = await this.#api.image(sample.id);
-    const body = new FormData();
-    body.set("model", name);
-    body.set("image", file, "image.png");
-    const score = await this.#ended(await this.#api.submit("/score", body, WAIT_S, signal), signal);
-    const bits = (await this.#api.scoreMap(score.id)).bits.flat(2);
-    const url = URL.createObjectURL(file);
-    const { data } = await pixelsOf(url);
-    URL.revokeObjectURL(url);
-    const spent = [0];
-    for (const cost of bits) spent.push(spent[spent.length - 1] + cost);
-    return { job: sample.id, width, height, values: bits.map((_, i) => Number(data[4 * i] > 127)), bits, spent };
+  /** From here on it goes another way. */
+  #rollAgain() {
+    const [model, written, at] = [this.#model, this.#written, this.#at];
+    if (!model || !written) return;
+    this.#run(false);
+    this.#draw(model, at, (signal, onWait) => endedFrom(this.#api, model, written.picture, at, signal, onWait));
   }
 
-  /** Once it has succeeded: a worker may still be warming up. @param {Job} job @param {AbortSignal} signal @returns {Promise<Job>} */
-  async #ended(job, signal) {
-    job = await whenEnded(this.#api, job, signal);
-    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
-    return job;
+  /**
+   * @param {Model} model
+   * @param {number} at how much of the picture before stays
+   * @param {(signal: AbortSignal, onWait: OnWait) => Promise<Written>} ask
+   */
+  async #draw(model, at, ask) {
+    const signal = this.#asking.ask();
+    this.isAsking = true;
+    try {
+      const written = await ask(signal, (job) => this.onWait(standing(job)));
+      if (signal.aborted) return;
+      const fogs = model === this.#model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
+      this.#show(written, new Futures(written.picture, fogs, { api: this.#api, model }), model, at);
+    } catch (error) {
+      if (!signal.aborted) this.onTrouble(error);
+    } finally {
+      if (!signal.aborted) {
+        this.isAsking = false;
+        this.onWait("");
+      }
+    }
+  }
+
+  /** @param {Written} written @param {Futures} futures @param {Model | null} model @param {number} at */
+  #show(written, futures, model, at) {
+    this.#futures.stop();
+    clearTimeout(this.#timer);
+    this.#written = written;
+    this.#futures = futures;
+    this.#model = model;
+    futures.onNews = () => this.#run(this.#isPlaying);
+    this.#use.href = `#${written.address}`;
+    this.#place.max = this.#all;
+    const isStill = matchMedia(STILL).matches;
+    this.onChange();
+    this.#go(isStill ? this.#all : at, !isStill);
   }
 
   #toggle() {
-    const all = this.#written?.values.length ?? 0;
-    if (this.#at >= all) this.#go(0, true);
+    if (this.isFinished) this.#go(0, true);
     else this.#run(!this.#isPlaying);
+    if (!this.#isPlaying) this.#seekSoon();
   }
 
   /** @param {number} at how many pixels are there @param {boolean} isPlaying */
   #go(at, isPlaying) {
-    this.#at = Math.min(at, this.#written?.values.length ?? 0);
+    this.#at = Math.min(at, this.#all);
     this.#run(isPlaying);
-    this.#show();
+    if (!isPlaying) this.#seekSoon();
   }
 
-  /** @param {boolean} isPlaying */
+  #seekSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#futures.seek(this.#at), REST_MS);
+  }
+
+  /** Frame by frame, until it rests and its fog too. @param {boolean} isPlaying */
   #run(isPlaying) {
     this.#isPlaying = isPlaying;
     cancelAnimationFrame(this.#frame);
-    this.#label();
-    if (!isPlaying) return;
     let before = performance.now();
     let due = this.#at;
     const step = (/** @type {number} */ now) => {
-      const written = this.#written;
-      if (!written) return;
-      if (!this.#view.hidden) due += ((now - before) / 1000) * this.#rate(written);
-      before = now;
-      if (Math.floor(due) > this.#at) {
-        this.#at = Math.min(Math.floor(due), written.values.length);
-        this.#show();
+      if (!this.#written) return;
+      if (this.#isPlaying && !this.#view.hidden) {
+        due += ((now - before) / 1000) * this.#rate;
+        this.#at = Math.min(Math.floor(due), this.#all);
+        this.#futures.follow(this.#at, this.#rate);
       }
-      if (this.#at < written.values.length) this.#frame = requestAnimationFrame(step);
-      else this.#run(false);
+      before = now;
+      if (this.isFinished && this.#isPlaying) this.#finish();
+      const isMoving = this.#view.hidden || this.#showNow();
+      if (this.#isPlaying || isMoving) this.#frame = requestAnimationFrame(step);
     };
+    if (this.#written) this.#showNow();
+    this.#label();
     this.#frame = requestAnimationFrame(step);
   }
 
-  /** Pixels a second: a picture takes as long whatever its size. @param {Written} written */
-  #rate({ values }) {
-    return (10 ** Number(find(this.#view, ".speed input").value) * values.length) / USUAL_PIXELS;
+  #finish() {
+    this.#isPlaying = false;
+    this.#label();
+    if (!this.isLive) this.#timer = setTimeout(() => this.#nextFilm(), FILM_PAUSE_MS);
+  }
+
+  #nextFilm() {
+    this.#films += 1;
+    this.showFilm();
+  }
+
+  /** Pixels a second: a picture takes as long whatever its size. */
+  get #rate() {
+    return (10 ** Number(find(this.#view, ".speed input").value) * this.#all) / USUAL_PIXELS;
   }
 
   #label() {
-    const isOver = this.#written && this.#at >= this.#written.values.length;
-    this.#play.textContent = this.#isPlaying ? t("Pause") : isOver ? t("Once more") : t("Go on");
+    this.#play.textContent = this.#isPlaying ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
+    for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#written;
+    this.#roll.disabled = !this.isLive || this.isFinished;
+    this.#use.hidden = !this.isLive || !this.isFinished;
+    this.onChange();
   }
 
-  #show() {
-    const written = this.#written;
-    if (!written) return;
-    const spent = written.spent[this.#at];
+  /** @returns {boolean} whether something is still moving */
+  #showNow() {
+    const written = /** @type {Written} */ (this.#written);
+    const fog = this.#futures.before(this.#at);
     this.#place.value = String(this.#at);
-    this.#use.hidden = this.#at < written.values.length;
-    this.#paint(written);
-    find(this.#view, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {
+    this.#count(written);
+    this.#expect(written);
+    this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
+    return this.#reel.paint(written, this.#at, fog, matchMedia(STILL).matches);
+  }
+
+  /** What it cost so far, or in the end. @param {Written} written */
+  #count({ bits, total, rarity }) {
+    const spent = this.isFinished ? total : (bits?.slice(0, this.#at).reduce((sum, cost) => sum + cost, 0) ?? null);
+    const sums = find(this.#view, ".sums");
+    sums.hidden = spent === null;
+    const rare = find(this.#view, "[data-rarity]");
+    rare.parentElement.hidden = !this.isFinished || rarity === null;
+    rare.textContent = t("{share} of pictures of its kind", { share: percent(rarity ?? 0) });
+    if (spent === null) return;
+    find(sums, "[data-so-far]").textContent = this.isFinished ? t("Surprise, all in all") : t("Surprise so far");
+    find(sums, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {
       bits: fixed(spent, 1),
       nats: fixed(spent * Math.LN2, 1),
     });
-    find(this.#view, "[data-likelihood]").textContent = likelihood(spent);
-    this.#expect(written);
+    find(sums, "[data-likelihood]").textContent = likelihood(spent);
   }
 
   /** What comes next, and how sure the network is. @param {Written} written */
-  #expect({ width, values, bits }) {
+  #expect({ picture, isBinary, bits }) {
     const line = find(this.#view, ".next");
     const bar = find(this.#view, ".chance");
-    const isOver = this.#at >= values.length;
-    bar.hidden = isOver;
-    if (isOver) {
-      line.textContent = t("Finished: all {count} pixels are there.", { count: say(values.length) });
+    bar.hidden = this.isFinished || !bits || !isBinary;
+    if (this.isFinished) {
+      line.textContent = t("Finished: all {count} pixels are there.", { count: say(this.#all) });
       return;
     }
-    const drawn = 2 ** -bits[this.#at];
-    const white = values[this.#at] ? drawn : 1 - drawn;
+    const { width } = picture;
     const place = { row: Math.floor(this.#at / width) + 1, column: (this.#at % width) + 1 };
-    const percent = fixed(100 * white, 1);
-    line.textContent = t("Next, row {row}, column {column}: white with {percent}%", { ...place, percent });
-    bar.setAttribute("aria-label", t("Chance of white: {percent}%", { percent }));
-    bar.firstElementChild.style.width = `${100 * white}%`;
+    if (!bits) line.textContent = t("Next, row {row}, column {column}", place);
+    else if (!isBinary) {
+      const count = likelihood(bits[this.#at]);
+      line.textContent = t("Next, row {row}, column {column}: a colour of which the chance was {count}", {
+        ...place,
+        count,
+      });
+    } else {
+      const white = 100 * chanceOfWhite(picture, bits, this.#at);
+      const share = fixed(white, 1);
+      line.textContent = t("Next, row {row}, column {column}: white with {percent}%", { ...place, percent: share });
+      bar.setAttribute("aria-label", t("Chance of white: {percent}%", { percent: share }));
+      bar.firstElementChild.style.width = `${white}%`;
+    }
   }
 
-  /** What is there; where the network looks, framed; and the next pixel, as bright as white is likely. @param {Written} written */
-  #paint({ width, height, values, bits }) {
-    const side = Math.floor(672 / width);
-    const brush = pen(this.#canvas);
-    if (this.#canvas.width !== side * width || this.#canvas.height !== side * height) {
-      this.#canvas.width = side * width;
-      this.#canvas.height = side * height;
-    }
-    brush.fillStyle = PAPER;
-    brush.fillRect(0, 0, side * width, side * height);
-    for (let i = 0; i < this.#at; i += 1) {
-      brush.fillStyle = INK[values[i]];
-      brush.fillRect((i % width) * side, Math.floor(i / width) * side, side, side);
-    }
-    if (this.#at >= values.length) return;
-    const [x, y] = [(this.#at % width) * side, Math.floor(this.#at / width) * side];
-    brush.strokeStyle = SIGHT;
-    brush.lineWidth = 3;
-    brush.beginPath();
-    brush.moveTo(0, y + side);
-    brush.lineTo(x, y + side);
-    brush.lineTo(x, y);
-    brush.lineTo(side * width, y);
-    brush.stroke();
-    const drawn = 2 ** -bits[this.#at];
-    const white = Math.round(255 * (values[this.#at] ? drawn : 1 - drawn));
-    brush.fillStyle = `rgb(${white} ${white} ${white})`;
-    brush.fillRect(x, y, side, side);
-    brush.shadowColor = GLOW;
-    brush.shadowBlur = side;
-    brush.strokeStyle = GLOW;
-    brush.lineWidth = 4;
-    brush.strokeRect(x, y, side, side);
-    brush.shadowBlur = 0;
+  /** @param {ImageData[]} endings */
+  #showEndings(endings) {
+    const place = find(this.#view, ".could");
+    place.hidden = !endings.length;
+    const row = find(place, ".futures");
+    endings.forEach((ending, i) => {
+      const { width, height } = ending;
+      const isThere = row.children[i]?.width === width && row.children[i].height === height;
+      if (!isThere) row.children[i]?.remove();
+      if (!isThere) row.insertBefore(blankCanvas(width, height), row.children[i] ?? null);
+      pen(row.children[i]).putImageData(ending, 0, 0);
+    });
   }
-}
-
-/** 2^-bits, as people say it. @param {number} bits */
-function likelihood(bits) {
-  const tens = bits * Math.LOG10E * Math.LN2;
-  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens)) });
-  return t("1 in 10{power}", { power: superscript(Math.round(tens)) });
-}
-
-/** @param {number} number */
-function superscript(number) {
-  return [...String(number)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
 }

@@ -46,7 +46,6 @@ export default {
 
   History: "Verlauf",
   Connecting: "Verbinde",
-  "The picture as far as it is drawn": "Das Bild, so weit es gezeichnet ist",
   Pixel: "Pixel",
   Pause: "Pause",
   Step: "Schritt",
@@ -56,12 +55,9 @@ export default {
   Clear: "Leeren",
   "This picture is being drawn one pixel at a time": "Dieses Bild wird Pixel für Pixel gezeichnet",
   "By {model}, trained on {data}.": "Von {model}, gelernt an {data}.",
-  "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, and says how likely white is. Then a die with that chance is rolled.":
-    "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, und sagt, wie wahrscheinlich Weiß ist. Dann wird mit dieser Chance gewürfelt.",
   "Chance of white": "Chance für Weiß",
   "Surprise so far": "Überraschung bisher",
   "0.0 bits": "0,0 Bit",
-  "Likelihood so far": "Wahrscheinlichkeit bisher",
   Bit: "Bit",
   "A unit of surprise: a pixel that had a chance of 1 in 2 costs one bit, 1 in 4 two bits. Blank paper costs nearly nothing.":
     "Ein Maß der Überraschung: Ein Pixel mit der Chance 1 zu 2 kostet ein Bit, eines mit 1 zu 4 zwei Bit. Leeres Papier kostet fast nichts.",
@@ -309,8 +305,6 @@ export default {
     "Kein laufender Worker hat ein Multi-Scale-Modell; nur so eines macht aus kleinen Bildern große.",
   "Small picture": "Kleines Bild",
   Enlarge: "Vergrößern",
-  "No running worker has a model of black-and-white pictures, which is what can be watched here.":
-    "Kein laufender Worker hat ein Modell für schwarzweiße Bilder, und nur einem solchen kann man hier zusehen.",
   "You begin a picture, and the network finishes it": "Du beginnst ein Bild, und das Netz zeichnet es fertig",
   "1 image": "1 Bild",
   "{count} images": "{count} Bilder",
@@ -354,4 +348,29 @@ export default {
   "Chance of white: {percent}%": "Chance für Weiß: {percent} %",
   "1 in {count}": "1 zu {count}",
   "1 in 10{power}": "1 zu 10{power}",
+  "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, says how likely white is, and a die with that chance is rolled. The fog below is the mean of many endings from here: what the network believes will come.":
+    "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, sagt, wie wahrscheinlich Weiß ist, und mit dieser Chance wird gewürfelt. Der Nebel darunter ist das Mittel vieler Fortsetzungen von hier: was das Netz erwartet.",
+  Characters: "Schriftzeichen",
+  Digits: "Ziffern",
+  Emoji: "Emoji",
+  "Floor plans": "Grundrisse",
+  Photographs: "Fotos",
+  "It could still become": "Es könnte noch werden",
+  "Next, row {row}, column {column}": "Als Nächstes Zeile {row}, Spalte {column}",
+  "Next, row {row}, column {column}: a colour of which the chance was {count}":
+    "Als Nächstes Zeile {row}, Spalte {column}: eine Farbe, deren Chance {count} war",
+  "No running worker has a model that can be watched here.":
+    "Kein laufender Worker hat ein Modell, dem man hier zusehen kann.",
+  "Recorded earlier.": "Früher aufgezeichnet.",
+  "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.":
+    "Früher aufgezeichnet. Das lebende beginnt von selbst: Die Netze werden gerade für diesen Prozessor übersetzt, einmal, was etwa eine Minute dauert. {ready} von {all} sind bereit.",
+  "Roll again from here": "Von hier neu würfeln",
+  "Surprise, all in all": "Überraschung, alles in allem",
+  "The model is being made ready…": "Das Modell wird bereit gemacht…",
+  "The picture as far as it is drawn; below, the mean of all its endings":
+    "Das Bild, so weit es gezeichnet ist; darunter das Mittel aller Fortsetzungen",
+  "This picture was drawn one pixel at a time": "Dieses Bild wurde Pixel für Pixel gezeichnet",
+  "Three endings that are as likely as the network believes":
+    "Drei Fortsetzungen, so wahrscheinlich, wie das Netz glaubt",
+  "What is drawn": "Was gezeichnet wird",
 };

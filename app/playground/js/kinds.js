@@ -1,0 +1,24 @@
+/** What models draw, in a word that everybody knows: their own names are for those who know them. */
+
+import { t } from "./lang.js";
+
+/** @import {Model} from "./types" */
+
+const KINDS = /** @type {const} */ ([
+  [/mnist/i, t("Digits")],
+  [/ideograph|unifont/i, t("Characters")],
+  [/floor plan/i, t("Floor plans")],
+  [/emoji/i, t("Emoji")],
+  [/cifar|imagenet/i, t("Photographs")],
+]);
+
+/** Of a model of the user's own, its name. @param {Model} model */
+export function kindOf({ name, data }) {
+  return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
+}
+
+/** @param {Model} model where its word stands among others: black and white before colours, then as in the list */
+export function rankOf(model) {
+  const place = KINDS.findIndex(([, word]) => word === kindOf(model));
+  return (model.values > 2 ? 100 : 0) + (place < 0 ? KINDS.length : place);
+}

@@ -1,0 +1,95 @@
+/** A picture that is shown as it was drawn, pixel by pixel: from the server, with what each pixel cost. */
+
+import { scoreOf } from "./api.js";
+import { completionOf } from "./complete_view.js";
+import { friendlySeed } from "./draw_fields.js";
+import { FieldTrouble } from "./problems.js";
+import { pixelsOf, pngOf } from "./raster.js";
+import { standing } from "./words.js";
+
+/** @import {Api} from "./api.js" */
+/** @import {Job, Model} from "./types" */
+
+/**
+ * @typedef {object} Written
+ * @property {string} address of the view that has the job, behind #; "" of a recorded picture
+ * @property {ImageData} picture
+ * @property {boolean} isBinary
+ * @property {number[] | null} bits what each pixel cost; null where it was not drawn in the order of the scores
+ * @property {number} total what all cost, in bits
+ * @property {number | null} rarity the share of the model's own pictures that is as surprising, or more
+ *
+ * @typedef {(job: Job) => void} OnWait told now and then where a job stands
+ */
+
+/** Whether its scores are of the order in which it draws: from the top, a pixel after the other. @param {Model} model */
+export function isInOneOrder({ members, small_width: hasStages }) {
+  return members.length === 1 && members[0] === "none" && !hasStages;
+}
+
+/** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait */
+export async function drawn(api, model, signal, onWait) {
+  if (!isInOneOrder(model)) return endedFrom(api, model, new ImageData(model.width, model.height), 0, signal, onWait);
+  const wish = { model: model.name, n: 1, seed: friendlySeed() };
+  return known(api, model, "sample", await api.ask("/sample", wish, signal, onWait), signal, onWait);
+}
+
+/**
+ * The same one up to a pixel, and another end. This way also a mixture draws from the top: with the one network of it
+ * that does.
+ *
+ * @param {Api} api
+ * @param {Model} model
+ * @param {ImageData} picture
+ * @param {number} at the first pixel that is drawn anew
+ * @param {AbortSignal} signal
+ * @param {OnWait} onWait
+ */
+export async function endedFrom(api, model, picture, at, signal, onWait) {
+  const { path, body } = await endings(model, picture, at, 1);
+  return known(api, model, "complete", await api.ask(path, body, signal, onWait), signal, onWait);
+}
+
+/** The request for `n` ends of a picture from a pixel on. @param {Model} model @param {ImageData} picture @param {number} at @param {number} n */
+export function endings(model, picture, at, n) {
+  const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));
+  const opaque = new ImageData(picture.data.slice(), picture.width);
+  for (let i = 3; i < opaque.data.length; i += 4) opaque.data[i] = 255;
+  return completionOf(model.name, opaque, hole, { n, seed: friendlySeed(), temperature: 1 });
+}
+
+/** @param {Api} api @param {Model} model @param {string} view @param {Job} job @param {AbortSignal} signal @param {OnWait} onWait @returns {Promise<Written>} */
+async function known(api, model, view, job, signal, onWait) {
+  const picture = await pictureOf(await api.image(succeeded(job).id));
+  const body = new FormData();
+  body.set("model", model.name);
+  body.set("image", await pngOf(picture), "image.png");
+  const scored = succeeded(await api.ask("/score", body, signal, onWait));
+  const map = isInOneOrder(model) ? await api.scoreMap(scored.id) : null;
+  const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
+  const score = scoreOf(scored);
+  return {
+    address: `${view}/${job.id}`,
+    picture,
+    isBinary: model.values === 2 && model.channels === 1,
+    bits,
+    total: (score?.nats ?? 0) / Math.LN2,
+    rarity: score?.p_value ?? null,
+  };
+}
+
+/** @param {Job} job */
+export function succeeded(job) {
+  if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+  return job;
+}
+
+/** @param {Blob} file */
+export async function pictureOf(file) {
+  const url = URL.createObjectURL(file);
+  try {
+    return await pixelsOf(url);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}

@@ -1,0 +1,193 @@
+"""States that everybody meets first and nobody sees again: models that compile, answers that are slow, a fleet that
+leaves and returns, questions that are given up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.hand_worker import GREY, HandWorker
+from tests.browser.by_hand import moved_by_hand
+from tests.browser.site import Site
+from worker.contract.kinds import JobKind
+from worker.contract.scores import ColourBelief, PixelBelief, ScoreSummary
+
+ABLE = (JobKind.SAMPLE, JobKind.COMPLETE, JobKind.SCORE)
+CNN = GREY.model_copy(update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5})
+ROW = CNN.model_copy(update={"name": "row", "network": "row-lstm", "title": "Row LSTM", "digest": "d" * 64})
+COMPILING = [card.model_copy(update={"compiling": True}) for card in (CNN, ROW)]
+VERSION = 3
+"""Of a worker that knows what mattered for a pixel."""
+BELIEF = PixelBelief(
+    x=1,
+    y=2,
+    colours=(ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.4, entropy_bits=0.8),),
+    influence=((0.5, 0.0, 0.25),) * 4,
+)
+SCORE = ScoreSummary(
+    nats=8.3,
+    bits_per_dim=1.0,
+    per_colour_bits=(1.0,),
+    height=4,
+    width=3,
+    quantised_pixels=0,
+    uniform_bits=1.0,
+    pixel=BELIEF,
+)
+BITS = bytes(4 * 4 * 3)
+
+
+@pytest.fixture
+def site(browser: Any, redis_url: str) -> Iterator[Site]:
+    with moved_by_hand(browser, redis_url) as opened:
+        opened.service.worker.announce(*COMPILING, version=VERSION)
+        yield opened
+
+
+@pytest.fixture
+def worker(site: Any) -> HandWorker:
+    return site.service.worker
+
+
+class Tab:
+    """A view in a tab of its own, whose clock is turned by hand, and what it sent."""
+
+    def __init__(self, site: Site, view: str) -> None:
+        self.sent: list[str] = []
+        self.answers = 0
+        self.page = site.context.new_page()
+        self.page.clock.install()
+        self.page.on("request", self._see)
+        self.page.on("response", self._count)
+        with self.page.expect_response("**/models"):
+            self.page.goto(f"{site.service.url}/#{view}")
+
+    def _see(self, request: Any) -> None:
+        if request.method == "POST":
+            self.sent.append(request.url.rpartition("/")[2])
+
+    def _count(self, answer: Any) -> None:
+        self.answers += answer.request.method == "POST"
+
+    def look(self, seconds: int = 5) -> None:
+        """Until it has asked for the models once more."""
+        with self.page.expect_response("**/models"):
+            self.page.clock.fast_forward(1000 * seconds)
+
+    def wait_until_sent(self, *paths: str) -> None:
+        """And the server has them."""
+
+        def is_sent() -> bool:
+            self.page.clock.fast_forward(100)
+            return sorted(self.sent) == sorted(paths) and self.answers == len(paths)
+
+        _eventually(self.page, is_sent)
+
+
+def _status(site: Site, job_id: str) -> str:
+    return httpx.get(f"{site.service.url}/jobs/{job_id}").json()["status"]
+
+
+def _asked(page: Any) -> list[str]:
+    """The ids of what a page asks from now on."""
+    ids: list[str] = []
+    page.on(
+        "response",
+        lambda answer: (
+            ids.append(answer.json()["id"]) if answer.request.method == "POST" and answer.status == 202 else 0
+        ),
+    )
+    return ids
+
+
+def _eventually(page: Any, is_so: Any) -> None:
+    for _ in range(200):
+        if is_so():
+            return
+        page.wait_for_timeout(50)
+    assert is_so()
+
+
+def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(site: Site, worker: HandWorker) -> None:
+    """Three tabs, sixty looks each: no job is in the queue but those of the views that are open."""
+    tabs = [Tab(site, view) for view in ("watch", "sight", "sample")]
+    for _ in range(60):
+        worker.announce(*COMPILING, version=VERSION)
+        for tab in tabs:
+            tab.look(seconds=1)
+    assert [tab.sent for tab in tabs] == [[], [], []]
+    worker.announce(CNN, ROW, version=VERSION)
+    for tab in tabs:
+        tab.look(seconds=1)
+    watch, sight, sample = tabs
+    watch.wait_until_sent("sample")
+    sight.wait_until_sent("score", "score")
+    for tab in tabs:
+        for _ in range(5):
+            worker.announce(CNN, ROW, version=VERSION)
+            tab.look()
+    assert [sorted(tab.sent) for tab in tabs] == [["sample"], ["score", "score"], []]
+    assert sample.page.locator("#view-sample .card").count() == 2
+
+
+def test_first_visit_moves_and_says_what_is_happening(site: Site) -> None:
+    """A recorded picture plays within a second, and the page says that it is recorded, and for how long."""
+    site.page.goto("/")
+    site.view.get_by_text("Recorded earlier").filter(has_text="0 of 2 are ready").wait_for()
+    assert "about a minute" in site.view.locator(".recorded").inner_text()
+    at = int(site.view.get_by_label("Pixel", exact=True).input_value())
+    site.page.wait_for_function("at => document.querySelector('.place input').value > at", arg=at)
+    assert site.view.locator(".futures canvas").count() == 3
+    for name in ("Roll again from here", "Draw another", "Finish mine"):
+        button = site.view.get_by_role("button", name=name)
+        assert button.is_disabled() == (name != "Finish mine"), name
+
+
+def test_slow_answer_is_shown(site: Site, worker: HandWorker) -> None:
+    """The page looks at the fleet many times meanwhile, and asks once."""
+    worker.announce(CNN, ROW, version=VERSION)
+    tab = Tab(site, "sight")
+    tab.wait_until_sent("score", "score")
+    for _ in range(6):
+        worker.announce(CNN, ROW, version=VERSION)
+        tab.look()
+    tab.page.get_by_text("Waiting: next in the queue").first.wait_for()
+    for _ in range(2):
+        worker.settle_score(worker.take(), SCORE, BITS, b"")
+    tab.page.get_by_text("White with 75.0%; it sees").nth(1).wait_for()
+    assert tab.sent == ["score", "score"]
+
+
+def test_fleet_that_leaves_is_missed_only_until_it_returns(site: Site, worker: HandWorker) -> None:
+    """Also where something was shown already; and what was asked for before is answered."""
+    worker.announce(CNN, ROW, version=VERSION)
+    watch, sight = Tab(site, "watch"), Tab(site, "sight")
+    watch.wait_until_sent("sample")
+    sight.wait_until_sent("score", "score")
+    worker.leave()
+    for tab in (watch, sight):
+        tab.look()
+        tab.page.get_by_text("No running worker").and_(tab.page.locator(":visible")).wait_for()
+    worker.announce(CNN, ROW, version=VERSION)
+    for tab in (watch, sight):
+        tab.look()
+        tab.page.locator("section:not([hidden])").get_by_text("No running worker").wait_for(state="hidden")
+    assert (watch.sent, sight.sent) == (["sample"], ["score", "score"])
+
+
+def test_question_that_is_given_up_is_taken_back(site: Site, worker: HandWorker) -> None:
+    """By another one, by leaving the view, and by leaving the page; the next one waits behind none of them."""
+    worker.announce(CNN, ROW, version=VERSION)
+    ids = _asked(site.page)
+    site.open("sight")
+    _eventually(site.page, lambda: len(ids) == 2)
+    site.view.locator(".sight canvas").first.click(position={"x": 1, "y": 1})
+    _eventually(site.page, lambda: len(ids) == 4)
+    _eventually(site.page, lambda: [_status(site, one) for one in ids[:2]] == ["canceled"] * 2)
+    site.page.goto("/#history")
+    _eventually(site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 4)
+    site.page.goto("/#sight")
+    _eventually(site.page, lambda: len(ids) == 6)
+    site.page.goto("about:blank")
+    _eventually(site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 6)
