@@ -18,13 +18,13 @@ from make_colour_pictures import completes_in_colour
 from make_pictures import Picture, side_by_side
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from readme_table import data_name
 
 from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
 from model_core.config import PRESETS
 from model_core.data.pixels import values_to_pixels
 from model_core.models_directory import CARD
-from model_core.results.readme import data_name
 from model_core.results.report import describe_model, score_of
 
 SEED = 2016

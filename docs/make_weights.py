@@ -30,6 +30,7 @@ import make_models
 import make_page_pictures
 import make_pictures
 import typer
+from readme_table import renew_readme
 
 from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
@@ -37,7 +38,6 @@ from model_core.data.datasets import read_dataset
 from model_core.errors import DataError, PixelRNNError
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
-from model_core.results.readme import renew_readme
 from model_core.results.report import reported, write_report
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model

@@ -1,5 +1,8 @@
 """Stand-ins for parts that are slow or need a network; each keeps the interface of the real one."""
 
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +10,10 @@ from numpy.typing import NDArray
 
 from model_core.image_request import ImageRequest
 from worker.contract.cards import ModelCard
+from worker.contract.events import RowDrawn, row_entry
+from worker.orders.claims import Outcome
+from worker.orders.images import NewRow
+from worker.orders.usage import Usage
 
 HEIGHT, WIDTH, CHANNELS, VALUES = 4, 3, 1, 256
 
@@ -54,7 +61,7 @@ class _Image:
 
 
 class FakeEngine:
-    """model_core.sampling.engine.Engine without a network: one pixel an image and step, given rows at once."""
+    """model_core.sampling.model_engine.Engine without a network: one pixel an image and step, given rows at once."""
 
     def __init__(self, slots: int = 4, fail_at_step: int | None = None) -> None:
         self._slots = slots
@@ -119,3 +126,59 @@ class FakeEngine:
         else:
             image.values[:, image.y, image.x] = fake_value(request.seed, request.sample, image.y, image.x)
         image.x += 1
+
+
+class Outlet:
+    """worker.engine.runner.Outlet that keeps what the runner hands on."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[RowDrawn]] = {}
+        self.ends: dict[str, list[Outcome]] = {}
+        self.order: list[str] = []
+        self.shares: dict[str, list[float]] = {}
+        self.usage: dict[str, Usage] = {}
+        self.cards: list[ModelCard] = []
+        self.changed = threading.Condition()
+
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        with self.changed:
+            for token, entries in rows.items():
+                self.rows.setdefault(token, []).extend(
+                    RowDrawn.model_validate_json(row_entry(*entry)) for entry in entries
+                )
+            self.changed.notify_all()
+
+    def progress(self, token: str, share: float) -> None:
+        with self.changed:
+            self.shares.setdefault(token, []).append(share)
+
+    def end(self, token: str, outcome: Outcome) -> None:
+        with self.changed:
+            self.ends.setdefault(token, []).append(outcome)
+            self.order.append(token)
+            self.changed.notify_all()
+
+    def compiled(self, model: str) -> None:
+        """Nobody here compiles."""
+
+    def send(self) -> None:
+        """It hears everything at once."""
+
+    def used(self, usage: Mapping[str, Usage]) -> None:
+        with self.changed:
+            self.usage = copy.deepcopy(dict(usage))
+            self.changed.notify_all()
+
+    def brought(self, card: ModelCard) -> None:
+        with self.changed:
+            self.cards.append(card)
+            self.changed.notify_all()
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=timeout_s)
+
+    def pixels(self, token: str, sample: int) -> bytes:
+        rows = [row for row in self.rows[token] if row.sample == sample]
+        assert [row.y for row in rows] == list(range(HEIGHT - len(rows), HEIGHT))
+        return b"".join(row.pixel_bytes() for row in rows)

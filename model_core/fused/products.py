@@ -42,11 +42,6 @@ def bounds_of(conv: MaskedConv2d) -> Bounds:
     return tuple((outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups)
 
 
-def everything(inputs: int, outputs: int) -> Bounds:
-    """Of a product that no mask thins out."""
-    return ((0, outputs, inputs),)
-
-
 @lru_cache(maxsize=256)
 def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
     """Spans of the inputs, `pair` of them a word, that each panel of outputs reads."""

@@ -54,11 +54,3 @@ def _uniform(seed: int, sample: int, stage: int, height: int, width: int, channe
     noise = np.empty((height, width, channels))
     fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)
     return noise
-
-
-def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:
-    """The same for one row, by NumPy, which is the definition: (W, 4), one column a colour, the fourth spare."""
-    counter = np.array([0, y, int(of_small), 0], np.uint64)
-    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=counter)
-    words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
-    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
 
+MapKind = Literal["mean", "entropy"]
+"""What a map of marginals shows."""
 Picture = bytes | str | PathLike[str]
 """An image file: its bytes, or where it is."""
 

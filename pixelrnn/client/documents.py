@@ -1,14 +1,22 @@
 """The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
 
-openapi.json says what each field means; a test holds the two to each other.
+Written by docs/make_documents.py from openapi.json, which says what each field means.
 """
 
 from typing import Literal, NotRequired, TypedDict
 
+
+class JobError(TypedDict):
+    """Why a job failed, in the words of problem+json."""
+
+    type: str
+    title: str
+    detail: str
+
+
 JobKind = Literal["sample", "complete", "upsample", "score", "verify", "encode", "decode"]
-Method = Literal["posterior", "clamp"]
-MapKind = Literal["mean", "entropy"]
-Stage = Literal["small", "final"]
+
+
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 
@@ -18,29 +26,32 @@ class Links(TypedDict):
     image: str
 
 
-class SignedLinks(TypedDict):
-    """Addresses that work without a key until `expires_at`."""
+Method = Literal["posterior", "clamp"]
 
-    expires_at: str
-    events: str
-    image: str
+
+class EncodeResult(TypedDict):
+    """What the pictures have become, and where the file is."""
+
+    pictures: int
+    bytes: int
+    bits_per_dim: float
+    member: str
+    digest: str
+    type: Literal["encoding"]
     images: list[str]
-
-
-class JobError(TypedDict):
-    type: str
-    title: str
-    detail: str
+    blob: str
 
 
 class RankedImage(TypedDict):
+    """A completion and how likely the model finds the whole image, given pixels included."""
+
     sample: int
     nats: float
     image: str
 
 
 class Receipt(TypedDict):
-    """How good the images of a completion by `posterior` are."""
+    """How good the draws of a completion by `posterior` are."""
 
     exact: bool
     member: str
@@ -52,7 +63,7 @@ class Receipt(TypedDict):
 
 
 class JobResult(TypedDict):
-    """Of a job that draws."""
+    """What was drawn, and where to see it."""
 
     type: Literal["images"]
     images: list[str]
@@ -62,6 +73,9 @@ class JobResult(TypedDict):
 
 
 class ColourBelief(TypedDict):
+    """What the model expected of one colour of a pixel, knowing everything before it: pixels above and to the left,
+    and the colours before this one."""
+
     probabilities: list[float]
     value: int
     bits: float
@@ -69,6 +83,8 @@ class ColourBelief(TypedDict):
 
 
 class PixelBelief(TypedDict):
+    """What the model expected at one pixel."""
+
     x: int
     y: int
     colours: list[ColourBelief]
@@ -76,9 +92,8 @@ class PixelBelief(TypedDict):
 
 
 class ScoreResult(TypedDict):
-    """Of a score."""
+    """What the model says of the picture, and where to see it."""
 
-    type: Literal["score"]
     nats: float
     bits_per_dim: float
     per_colour_bits: list[float]
@@ -92,52 +107,44 @@ class ScoreResult(TypedDict):
     pixel: NotRequired[PixelBelief | None]
     member: NotRequired[str | None]
     member_nats: NotRequired[float | None]
+    type: Literal["score"]
     images: list[str]
     map: str
 
 
 class Pixel(TypedDict):
+    """A place in the image."""
+
     x: int
     y: int
 
 
 class VerifyResult(TypedDict):
-    """Of a verification."""
+    """Whether the model drew the picture, and the picture itself."""
 
-    type: Literal["verification"]
     verified: bool
     sample: int
     changed_pixels: int
     changed: NotRequired[list[Pixel]]
+    type: Literal["verification"]
     images: list[str]
-
-
-class EncodeResult(TypedDict):
-    """Of an encoding."""
-
-    type: Literal["encoding"]
-    pictures: int
-    bytes: int
-    bits_per_dim: float
-    member: str
-    digest: str
-    images: list[str]
-    blob: str
 
 
 Result = ScoreResult | VerifyResult | EncodeResult | JobResult
-"""`type` says which."""
+
+
+WebhookStatus = Literal["waiting", "delivered", "given-up"]
 
 
 class Webhook(TypedDict):
     """Whether somebody was told of a job's end."""
 
-    status: Literal["waiting", "delivered", "given-up"]
+    status: WebhookStatus
     tries: int
 
 
 class Job(TypedDict):
-    """A job as it was when the service was asked. Times are in ISO 8601."""
+    """A request and what became of it."""
 
     id: str
     kind: JobKind
@@ -174,39 +181,23 @@ class Job(TypedDict):
 
 
 class JobList(TypedDict):
+    """Newest first."""
+
     jobs: list[Job]
     next_cursor: str | None
 
 
-class ScoreMap(TypedDict):
-    """`bits`: H rows of W pixels of C numbers."""
-
-    height: int
-    width: int
-    channels: int
-    bits: list[list[list[float]]]
-
-
-class MarginalMap(TypedDict):
-    """`map`: H rows of W pixels of C numbers."""
-
-    of: MapKind
-    height: int
-    width: int
-    channels: int
-    values: int
-    draws: int
-    ancestors: int
-    map: list[list[list[float]]]
-
-
 class WorkerPlace(TypedDict):
+    """A live worker that holds a model."""
+
     name: str
     device: str
     slots: int
 
 
 class Model(TypedDict):
+    """A model that at least one live worker holds."""
+
     name: str
     network: str
     height: int
@@ -229,13 +220,48 @@ class Model(TypedDict):
     loaded_on: list[WorkerPlace]
 
 
+Stage = Literal["small", "final"]
+
+
+class ScoreMap(TypedDict):
+    """Bits of every variable given those before it; of a Multi-Scale model the small image's are added where its
+    pixels were taken. Their sum, times ln 2, is the score's nats."""
+
+    height: int
+    width: int
+    channels: int
+    bits: list[list[list[float]]]
+
+
+class MarginalMap(TypedDict):
+    """What a completion by `posterior` expects of each colour of each pixel, given everything that is given."""
+
+    of: Literal["mean", "entropy"]
+    height: int
+    width: int
+    channels: int
+    values: int
+    draws: int
+    ancestors: int
+    map: list[list[list[float]]]
+
+
+class SignedLinks(TypedDict):
+    """Addresses that work without a key, for GET and HEAD."""
+
+    expires_at: str
+    events: str
+    image: str
+    images: list[str]
+
+
 class FieldError(TypedDict):
     pointer: str
     detail: str
 
 
 class Problem(TypedDict):
-    """A refusal (RFC 9457)."""
+    """RFC 9457."""
 
     type: str
     title: str

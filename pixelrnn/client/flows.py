@@ -16,7 +16,7 @@ import httpx
 
 from pixelrnn.client import calls, documents
 from pixelrnn.client.answers import check_type, document, picture
-from pixelrnn.client.calls import Call
+from pixelrnn.client.calls import Call, MapKind
 from pixelrnn.client.errors import ApiError, JobEndedError
 from pixelrnn.client.patience import Patience
 from pixelrnn.client.settings import Habits
@@ -132,7 +132,7 @@ class Flows:
         check_type(answer, "application/vnd.pixelrnn")
         return answer.content
 
-    def marginals(self, job_id: str, of: documents.MapKind) -> Flow[documents.MarginalMap]:
+    def marginals(self, job_id: str, of: MapKind) -> Flow[documents.MarginalMap]:
         call = replace(calls.get(f"/jobs/{job_id}/marginals", of=of), headers={"Accept": "application/json"})
         return (yield from self._document(call))
 

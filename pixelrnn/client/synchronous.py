@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import httpx
 
 from pixelrnn.client import documents
-from pixelrnn.client.calls import Call, Showing
+from pixelrnn.client.calls import Call, MapKind, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import JobCalls
@@ -75,7 +75,7 @@ class Job(JobView[R]):
         """Of a finished score: the bits of every variable."""
         return self._client.run(self._flows.score_map(self.id))
 
-    def marginals(self, of: documents.MapKind = "mean") -> documents.MarginalMap:
+    def marginals(self, of: MapKind = "mean") -> documents.MarginalMap:
         """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
         return self._client.run(self._flows.marginals(self.id, of))
 

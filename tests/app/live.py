@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +31,20 @@ def serving(settings: Settings) -> Iterator[tuple[str, Server]]:
         running.handle_exit(15, None)
         thread.join(20)
         assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def process_serving(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process, and its address."""
+    script = "from app.serve import run; from app.settings import Settings; run(Settings())"
+    environment = {**os.environ, "PIXELRNN_REDIS_URL": redis_url, "PIXELRNN_PORT": "0"}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        yield process, next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from model_core.codec.container import Header
+from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker
 from tests.app.pictures import animated, bomb, encoded, grey, grey16, png
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 from worker.contract.coded_file import MEDIA_TYPE
 from worker.contract.kinds import JobKind

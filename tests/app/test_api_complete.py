@@ -6,9 +6,9 @@ from PIL import Image
 
 from app.imaging.decode import decode
 from tests.app import pictures
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 
 IMAGE = grey([0, 10, 20], [30, 40, 50], [60, 70, 80], [90, 100, 110])

@@ -7,19 +7,10 @@ import httpx
 import pytest
 
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import serving
 from worker.contract.jobs import JobKind
-
-
-def is_problem(answer: httpx.Response, status: int) -> dict:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert {"type", "title", "status", "detail"} <= set(body) <= {"type", "title", "status", "detail", "errors"}
-    assert body["status"] == status
-    assert body["type"].startswith("urn:pixelrnn:problem:")
-    return body
 
 
 @pytest.mark.parametrize(

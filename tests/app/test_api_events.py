@@ -1,20 +1,15 @@
 """The event stream: complete, in order, once, and closed properly."""
 
-import contextlib
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker, eventually, row_bytes
-from tests.app.live import Event, events_of, serving
+from tests.app.live import Event, events_of, process_serving, serving
 from worker.contract import keys, scripts
 from worker.contract.events import RowDrawn, row_entry
 
@@ -166,20 +161,6 @@ def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, wo
         drawing.join()
     assert names.count("row") == 4
     assert names[-1] == "done"
-
-
-@contextlib.contextmanager
-def process_serving(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process, and its address."""
-    script = "from app.serve import run; from app.settings import Settings; run(Settings())"
-    environment = {**os.environ, "PIXELRNN_REDIS_URL": redis_url, "PIXELRNN_PORT": "0"}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        yield process, next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: HandWorker) -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from app.imaging import archive, render
 from app.imaging.render import MAX_SIDE
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually, image_bytes
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 from worker.contract.jobs import JobSpec
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"

@@ -10,10 +10,10 @@ from app.main import create_app
 from app.routes import waiting
 from app.settings import Settings
 from app.wire.packing import takes_gzip
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.live import serving
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 
 SAMPLE = {"model": "grey", "seed": 3}
 PATHS = [path for path, calls in create_app(Settings()).openapi()["paths"].items() if "get" in calls]

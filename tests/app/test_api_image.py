@@ -10,8 +10,8 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, HandWorker, image_bytes, row_bytes
-from tests.app.test_api_errors import is_problem
 
 
 def submit(client: httpx.Client, model: str = "grey", n: int = 1) -> str:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from app.queue_entry import queue_key, rq_job_key
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 
 

@@ -14,10 +14,10 @@ from app.main import create_app
 from app.schema.request_bodies import CompleteForm, ScoreForm, UpsampleForm, VerifyForm
 from app.settings import Settings
 from tests.app import pictures
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
 from tests.app.live import serving
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 from worker.contract.kinds import JobKind
 

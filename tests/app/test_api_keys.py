@@ -10,17 +10,10 @@ from typer.testing import CliRunner
 
 from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
 from tests.app.live import serving
-from tests.app.test_api_errors import is_problem
-
-SAMPLE = {"model": "grey"}
-KEYS = parse_keys(f"alice:{digest_of('alice-key')},bob:{digest_of('bob-key')}")
-ALICE, BOB = {"Authorization": "Bearer alice-key"}, {"X-API-Key": "bob-key"}
-
-
-def settings(redis_url: str, **more: object) -> Settings:
-    return Settings(**{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, "api_keys": KEYS, **more})
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from app.access.link_signatures import LinkSignatures
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, BOB, SAMPLE, settings
 from tests.app.live import events_of, serving
-from tests.app.test_api_errors import is_problem
-from tests.app.test_api_keys import ALICE, BOB, SAMPLE, settings
 
 SECRET = "0123456789abcdef" * 2
 

@@ -5,9 +5,9 @@ import time
 import httpx
 import pytest
 
+from tests.app.answers import is_problem
 from tests.app.hand_worker import SCORER, HandWorker
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 
 

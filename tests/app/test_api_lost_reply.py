@@ -8,9 +8,9 @@ import httpx
 
 from app.queue_entry import queue_key, rq_job_key
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
-from tests.app.test_api_errors import is_problem
 from tests.proxy import losing_replies_to
 from worker.contract import scripts
 

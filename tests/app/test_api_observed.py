@@ -5,18 +5,12 @@ import re
 
 import httpx
 import structlog
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.app.answers import metric
 from tests.app.hand_worker import HandWorker
 from worker.contract.jobs import JobSpec
 
 SAMPLE = {"model": "grey"}
-
-
-def metric(client: httpx.Client, name: str, **labels: str) -> float:
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
 
 def test_request_id_comes_back_when_given(client: httpx.Client, worker: HandWorker) -> None:

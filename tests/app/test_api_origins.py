@@ -10,11 +10,11 @@ from app.access.link_signatures import LinkSignatures
 from app.errors import ForeignHostError
 from app.settings import Settings
 from app.wire.cross_origin import EXPOSED
+from tests.app.answers import is_problem
+from tests.app.connections import HALF_JSON, all_of, connected
 from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, settings
 from tests.app.live import serving
-from tests.app.test_api_errors import is_problem
-from tests.app.test_api_keys import ALICE, settings
-from tests.app.test_api_receiving import HALF_JSON, all_of, connected
 
 PAGE = "https://pixels.example"
 SAMPLE = {"model": "grey"}

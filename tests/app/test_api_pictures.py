@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.app import pictures
+from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, SCORER, HandWorker, image_bytes
 from tests.app.live import events_of
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 from worker.contract.events import Stage
 from worker.contract.jobs import JobKind, JobSpec, Pixel

@@ -14,8 +14,8 @@ from app.imaging.given import GivenPixels, Shape
 from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion
 from model_core.posterior.plan import best_member, given_behind
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, HandWorker
-from tests.app.test_api_errors import is_problem
 from worker.contract import jobs, keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import JobSpec

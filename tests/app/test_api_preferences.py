@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from app.queue_entry import queue_key
+from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker, eventually
 from tests.app.live import events_of
 from tests.app.pictures import grey, png
-from tests.app.test_api_errors import is_problem
 
 SAMPLE = {"model": "grey", "seed": 3}
 

@@ -10,10 +10,9 @@ import pytest
 
 from app.queue_entry import queue_key
 from app.settings import Settings
+from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import serving
-from tests.app.test_api_errors import is_problem
-from tests.app.test_api_observed import metric
 from worker.contract import keys
 
 SAMPLE = {"model": "grey"}

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from contextlib import ExitStack
 
@@ -11,28 +10,12 @@ import pytest
 
 from app.settings import Settings
 from app.wire import receiving
+from tests.app.connections import HALF_JSON, all_of, connected
 from tests.app.hand_worker import HandWorker, eventually
-from tests.app.live import serving
-from tests.app.test_api_events import process_serving
+from tests.app.live import process_serving, serving
 
 HALF_HEADERS = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "
-HALF_JSON = (
-    b'POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"model": '
-)
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def connected(url: str) -> socket.socket:
-    host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
-
-
-def all_of(connection: socket.socket) -> bytes:
-    """What comes until the other end hangs up."""
-    parts = []
-    while part := connection.recv(4096):
-        parts.append(part)
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
-from tests.app.test_api_errors import is_problem
 
 
 @pytest.fixture(scope="module")

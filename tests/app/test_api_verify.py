@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import encoded, grey, png, text_bomb
-from tests.app.test_api_errors import is_problem
 from worker.contract import keys
 from worker.contract.kinds import JobKind
 from worker.contract.scores import Pixel, VerifySummary

@@ -8,9 +8,8 @@ import pytest
 from app.errors import NoWorkerError
 from app.services.fleet import Fleet
 from app.store import Load, ServerState
+from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import GREY, HandWorker
-from tests.app.test_api_errors import is_problem
-from tests.app.test_api_observed import metric
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import VERSION, JobKind, JobSpec

@@ -26,12 +26,11 @@ from app.main import create_app
 from app.services.webhooks import DELAYS_S
 from app.settings import Settings
 from app.webhooks.addresses import Place
+from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving
 from tests.app.pictures import grey, png
 from tests.app.receiver import Message, Receiver, make_certificate
-from tests.app.test_api_errors import is_problem
-from tests.app.test_api_observed import metric
 from worker.contract import keys
 
 KEY = b"k" * 32

@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,3 +164,23 @@ class Site:
             }""",
             [transfer, event, field],
         )
+
+
+class Held:
+    """The first request to an address that fits is held back until `let_go`; later ones pass."""
+
+    def __init__(self, page: Any, pattern: Any) -> None:
+        self._route: Any = None
+        page.route(pattern, self._take)
+
+    def _take(self, route: Any) -> None:
+        if self._route is None:
+            self._route = route
+        else:
+            route.continue_()
+
+    def let_go(self) -> None:
+        from playwright.sync_api import Error
+
+        with suppress(Error):  # the page may have given it up
+            self._route.continue_()

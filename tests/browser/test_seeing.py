@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from tests.browser.site import Site
-from tests.browser.test_truth import Held
+from tests.browser.site import Held, Site
 
 SIZE = (5, 6)
 """Of the pictures of tiny-cnn and tiny-diagonal."""

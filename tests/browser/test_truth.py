@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.app.pictures import raw_png
-from tests.browser.site import Site
+from tests.browser.site import Held, Site
 from tests.house.running import Up
 
 SIZE = (5, 6)
@@ -19,26 +18,6 @@ BLOCKED = """for (const name of ["localStorage", "sessionStorage"]) {
   Object.defineProperty(window, name, {get() { throw new DOMException("blocked", "SecurityError"); }});
 }"""
 FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
-
-
-class Held:
-    """The first request to an address that fits is held back until `let_go`; later ones pass."""
-
-    def __init__(self, page: Any, pattern: Any) -> None:
-        self._route: Any = None
-        page.route(pattern, self._take)
-
-    def _take(self, route: Any) -> None:
-        if self._route is None:
-            self._route = route
-        else:
-            route.continue_()
-
-    def let_go(self) -> None:
-        from playwright.sync_api import Error
-
-        with suppress(Error):  # the page may have given it up
-            self._route.continue_()
 
 
 def _inspect(site: Site, example: str) -> None:

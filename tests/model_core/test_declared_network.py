@@ -1,7 +1,6 @@
 """A network declared in this file alone: one record, one layer, one stepper. Everything else takes it as it is."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,15 +35,14 @@ from model_core.training.batches import Batches
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Learner
-from worker.contract.events import RowDrawn, row_entry
+from tests.fakes import Outlet
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.runner import Runner
 from worker.engine.scoring import passed
-from worker.orders.claims import SUCCEEDED, Claim, Outcome
-from worker.orders.images import NewRow, PlannedImage
+from worker.orders.claims import SUCCEEDED, Claim
+from worker.orders.images import PlannedImage
 from worker.orders.orders import DrawOrder
-from worker.orders.usage import Usage
 
 NAME = "three-by-three"
 
@@ -180,38 +178,6 @@ def test_a_declared_network_is_kept_and_described(model: Model, tmp_path: Path) 
     assert describe_network(again.config).startswith("Three by three, 2 layers, h = ")
 
 
-class Outlet:
-    """Keeps the rows that the runner publishes, and waits for the end."""
-
-    def __init__(self) -> None:
-        self.rows: list[RowDrawn] = []
-        self.outcome: Outcome | None = None
-        self.ended = threading.Event()
-
-    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        entries = [row_entry(*row) for new in rows.values() for row in new]
-        self.rows += [RowDrawn.model_validate_json(entry) for entry in entries]
-
-    def end(self, token: str, outcome: Outcome) -> None:
-        self.outcome = outcome
-        self.ended.set()
-
-    def progress(self, token: str, share: float) -> None:
-        """Rows tell enough."""
-
-    def brought(self, card: object) -> None:
-        """Nothing is exchanged here."""
-
-    def compiled(self, model: str) -> None:
-        """Nobody here compiles."""
-
-    def send(self) -> None:
-        """It hears everything at once."""
-
-    def used(self, usage: Mapping[str, Usage]) -> None:
-        pass
-
-
 @pytest.fixture
 def outlet() -> Outlet:
     return Outlet()
@@ -232,11 +198,11 @@ def test_a_declared_network_is_served(model: Model, runner: Runner, outlet: Outl
     """The worker's own pool, cohorts and runner, in this process: the rows are those of `sample`."""
     images = [PlannedImage(ImageRequest(seed=9, sample=i), 0) for i in range(3)]
     runner.submit(DrawOrder(Claim("job", "token", last_seq=0), "declared", 4, images))
-    assert outlet.ended.wait(60)
-    assert outlet.outcome == SUCCEEDED
+    outlet.wait(lambda: "token" in outlet.ends, timeout_s=60)
+    assert outlet.ends["token"] == [SUCCEEDED]
     C, H, W = model.config.channels, 6, 9
     drawn = np.zeros((3, H, W, C), np.uint8)
-    for row in outlet.rows:
+    for row in outlet.rows["token"]:
         drawn[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)
     assert np.array_equal(drawn // 85, sample(model, 3, seed=9).permute(0, 2, 3, 1).numpy())
     assert slot_bytes(model) > C * H * W * 8

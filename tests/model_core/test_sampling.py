@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from model_core import log_likelihood, sample, untrained
 from model_core.distribution import Categorical
@@ -11,7 +12,7 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.noise import image_noise, row_noise
+from model_core.sampling.noise import WORDS, image_noise
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
 
@@ -152,6 +153,14 @@ def test_known_without_keep_or_of_another_shape_is_refused() -> None:
         sample(model, 1, 0, known=torch.zeros(1, 6, 5))
     with pytest.raises(DataError, match=r"must be \(1, 6, 5\)"):
         sample(model, 1, 0, known=torch.zeros(1, 4, 4), keep=torch.zeros(4, 4, dtype=torch.bool))
+
+
+def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:
+    """The noise of one row by NumPy, which defines it: (W, 4), a column for each colour, the fourth spare."""
+    counter = np.array([0, y, int(of_small), 0], np.uint64)
+    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=counter)
+    words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def test_noise_is_a_function_of_seed_sample_row_column_and_colour() -> None:

@@ -1,8 +1,10 @@
 """A data set of stripes and a recipe that trains on it in a second."""
 
 import gzip
+import importlib
 import struct
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -57,3 +59,10 @@ def recipe_file(tmp_path: Path, stripes: Path) -> Path:
 def recipe(recipe_file: Path) -> Recipe:
     """The same, read."""
     return Recipe.load(recipe_file)
+
+
+@pytest.fixture
+def readme_table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The maker of the README's table, imported as its neighbours import it."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs"))
+    return importlib.import_module("readme_table")

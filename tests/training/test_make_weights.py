@@ -17,7 +17,6 @@ from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
 from model_core.models_directory import CARD, models_in
-from model_core.results.readme import models_table
 from model_core.results.report import render, reported
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -26,9 +25,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def make_models(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The maker of docs/models.md, imported as its neighbours import it."""
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+def make_models(readme_table: ModuleType) -> ModuleType:
+    """The maker of docs/models.md, beside that of the table."""
     return importlib.import_module("make_models")
 
 
@@ -55,7 +53,13 @@ def ship(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_new_model_and_then_better_weights_for_it_are_shipped(
-    checkout: Path, recipe: Recipe, recipe_file: Path, stripes: Path, tmp_path: Path, make_models: ModuleType
+    checkout: Path,
+    recipe: Recipe,
+    recipe_file: Path,
+    stripes: Path,
+    tmp_path: Path,
+    make_models: ModuleType,
+    readme_table: ModuleType,
 ) -> None:
     """The name is new, then one that is there: card, score, pin, pictures, pages and README each time."""
     longer = Recipe.load(recipe_file, ["training.epochs=4"])
@@ -68,7 +72,7 @@ def test_a_new_model_and_then_better_weights_for_it_are_shipped(
         card = load_model(checkout / "models" / "tiny").card
         assert (card.name, card.scores["images"], card.scores["split"]) == ("tiny", 7, "test")
         (row,) = [line for line in (checkout / "README.md").read_text().splitlines() if line.startswith("| `")][:1]
-        assert row == models_table([card])[0]
+        assert row == readme_table.models_table([card])[0]
         assert (checkout / "docs/results.md").read_text() == render([card])
         assert (checkout / "docs/models.md").read_text() == make_models.render([card], {})
         assert make_models.drawn_by(make_models.picture_of("tiny", checkout)) == card.sha256
@@ -107,7 +111,7 @@ def test_nothing_is_renewed_when_the_data_cannot_be_read(checkout: Path, models_
     assert {path: path.read_bytes() for path in checkout.rglob("*") if path.is_file()} == before
 
 
-def test_the_paper_stands_beside_what_was_trained_as_its_networks_were() -> None:
+def test_the_paper_stands_beside_what_was_trained_as_its_networks_were(readme_table: ModuleType) -> None:
     """Not beside a mixture, weights that were trained on images drawn anew, or a model of other data."""
     config = preset("mnist-diagonal-bilstm")
     two = (CardMember("none", "a.safetensors"), CardMember("transpose", "b.safetensors"))
@@ -122,8 +126,8 @@ def test_the_paper_stands_beside_what_was_trained_as_its_networks_were() -> None
         name="a",
         training={"images": 5, "epochs": 1, "hours": 0.1, "history": [{"images": 5, "hours": 0.1, "drawn_anew": True}]},
     )
-    assert models_table([other, mixture]) == [f"{mixed} – |", own]
-    lines = models_table([same, anew])
+    assert readme_table.models_table([other, mixture]) == [f"{mixed} – |", own]
+    lines = readme_table.models_table([same, anew])
     assert sorted(line.split(" | ")[-1] for line in lines) == ["79.20 |", "– |"]
     page = render([same, anew])
     assert "| Diagonal BiLSTM (7 layers, h = 16) | 79.20² | 79.00 | [p](#p) |" in page
@@ -154,13 +158,13 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
     assert "enlarges pictures of 8 x 8\n" in make_models.render([unscored], {})
 
 
-def test_the_pages_are_those_of_the_shipped_cards(make_models: ModuleType) -> None:
+def test_the_pages_are_those_of_the_shipped_cards(make_models: ModuleType, readme_table: ModuleType) -> None:
     """docs/results.md, docs/models.md, its pictures and the README's table are of the models that are there: `make
     weights` was not forgotten."""
     directory, names = models_in(ROOT / "models")
     cards = [Card.read(directory / name / CARD) for name in names]
     assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(reported(directory))
-    assert "\n".join(models_table(reported(directory))) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(readme_table.models_table(reported(directory))) in (ROOT / "README.md").read_text(encoding="utf-8")
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     assert page == make_models.render(cards, make_models.read_speeds(ROOT))
     assert [path for path in re.findall(r"\]\(([^)#]+)", page) if not (ROOT / "docs" / path).exists()] == []

@@ -1,6 +1,7 @@
 """Training on binary images that are drawn anew from their grey originals."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from model_core.data.originals import draw_pixels, originals_of
 from model_core.errors import ConfigError, DataError
 from model_core.mixing import mix
 from model_core.models import load_model
-from model_core.results.readme import models_table
 from model_core.results.report import render
 from model_core.training.batches import Batches
 from model_core.training.recipe import Recipe
@@ -89,7 +89,9 @@ def test_a_run_on_originals_of_black_and_white_is_that_on_their_images(recipe_fi
     assert ours.card.data == theirs.card.data
 
 
-def test_the_card_and_the_results_remember_it_in_later_sittings(recipe_file: Path, tmp_path: Path) -> None:
+def test_the_card_and_the_results_remember_it_in_later_sittings(
+    recipe_file: Path, tmp_path: Path, readme_table: ModuleType
+) -> None:
     """Weights that were once trained so stay marked, alone and in a mixture."""
     models = tmp_path / "models"
     recipe = Recipe.load(recipe_file)
@@ -111,7 +113,7 @@ def test_the_card_and_the_results_remember_it_in_later_sittings(recipe_file: Pat
     assert "- train with `pixelrnn train first`, on images drawn anew\n" in page
     assert "- sitting 1: `pixelrnn train first`; 96 images, drawn anew, 0.00 hours\n" in page
     assert "- sitting 2: `pixelrnn train second`; 96 images, 0.00 hours\n" in page
-    assert [", drawn anew |" in line for line in models_table(cards)] == [True, True, True]
+    assert [", drawn anew |" in line for line in readme_table.models_table(cards)] == [True, True, True]
 
 
 def test_originals_need_a_binary_network(recipe_file: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.house.processes import eventually
-from tests.house.test_up import READY_LIMIT_S, Up
+from tests.house.running import READY_LIMIT_S, Up
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "train-your-own.md"

@@ -1,7 +1,7 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
-// openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
+// tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type { JobKind as Kind, JobStatus as Status } from "./openapi";
+import type { JobKind as Kind, JobStatus as Status } from "../../../tests/browser/openapi";
 
 export type {
   ColourBelief,
@@ -14,8 +14,13 @@ export type {
   RowEvent,
   ScoreMap,
   ScoreResult,
-} from "./openapi";
-export type { JobKind as Kind, JobStatus as Status, Problem as ProblemBody, Stage } from "./openapi";
+} from "../../../tests/browser/openapi";
+export type {
+  JobKind as Kind,
+  JobStatus as Status,
+  Problem as ProblemBody,
+  Stage,
+} from "../../../tests/browser/openapi";
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {

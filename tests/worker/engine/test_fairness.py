@@ -9,6 +9,7 @@ from model_core import untrained
 from model_core.image_request import ImageRequest
 from model_core.sampling.engine import DrawnRow
 from model_core.sampling.model_engine import Engine
+from tests.fakes import Outlet
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobKind, JobStatus, Priority
@@ -19,7 +20,6 @@ from worker.orders.claims import Claim, Outcome
 from worker.orders.images import NewRow, PlannedImage
 from worker.orders.orders import DrawOrder
 from worker.orders.priorities import priority_of
-from worker.orders.usage import Usage
 from worker.settings import Settings
 
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default
@@ -42,10 +42,11 @@ class CountingEngine(Engine):
         return super().step()
 
 
-class Steps:
+class Steps(Outlet):
     """An outlet that notes at which step each job had its first row and its end."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.first: dict[str, int] = {}
         self.ended: dict[str, int] = {}
         self.now = 0
@@ -54,21 +55,9 @@ class Steps:
         for token in rows:
             self.first.setdefault(token, self.now)
 
-    def progress(self, token: str, share: float) -> None:
-        pass
-
     def end(self, token: str, outcome: Outcome) -> None:
         assert outcome.status is JobStatus.SUCCEEDED
         self.ended[token] = self.now
-
-    def compiled(self, model: str) -> None:
-        """Nobody here compiles."""
-
-    def send(self) -> None:
-        """It hears everything at once."""
-
-    def used(self, usage: Mapping[str, Usage]) -> None:
-        pass
 
 
 def order(token: str, n: int, priority: Priority = Priority.BULK) -> DrawOrder:

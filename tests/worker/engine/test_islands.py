@@ -12,8 +12,9 @@ from model_core.posterior.completion import IslandsRun, Receipt, plan
 from model_core.posterior.island import ImpossibleError
 from model_core.posterior.marginals import Marginals
 from model_core.sampling.model_engine import Engine
+from tests.fakes import Outlet
 from tests.worker.harness import wait_for
-from worker.contract.events import RowDrawn, row_entry
+from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
 from worker.engine.assessment import Assessment, Found
 from worker.engine.cohort import Cohort
@@ -23,7 +24,6 @@ from worker.engine.scoring import assessed
 from worker.orders.claims import Claim, Outcome
 from worker.orders.images import Given, NewRow, PlannedImage
 from worker.orders.orders import DrawOrder, Hole, ParticleOrder, ScoreOrder
-from worker.orders.usage import Usage
 
 HEIGHT, WIDTH = 8, 6
 MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
@@ -32,37 +32,21 @@ KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
 HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0)
 
 
-class Heard:
-    """An outlet that keeps everything, and at which step of an island it came."""
+class Heard(Outlet):
+    """Notes at which step of an island a job's first rows came, and which came together."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.steps = 0
-        self.rows: dict[str, list[list[RowDrawn]]] = {}
         self.first: dict[str, int] = {}
-        self.shares: dict[str, list[float]] = {}
-        self.ends: dict[str, Outcome] = {}
+        self.images: dict[str, list[list[RowDrawn]]] = {}
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        for token, entries in rows.items():
+        for token in rows:
             self.first.setdefault(token, self.steps)
-            self.rows.setdefault(token, []).append(
-                [RowDrawn.model_validate_json(row_entry(*entry)) for entry in entries]
-            )
-
-    def progress(self, token: str, share: float) -> None:
-        self.shares.setdefault(token, []).append(share)
-
-    def end(self, token: str, outcome: Outcome) -> None:
-        self.ends[token] = outcome
-
-    def compiled(self, model: str) -> None:
-        """Nobody here compiles."""
-
-    def send(self) -> None:
-        """It hears everything at once."""
-
-    def used(self, usage: Mapping[str, Usage]) -> None:
-        pass
+            before = len(self.rows.get(token, ()))
+            super().publish({token: rows[token]})
+            self.images.setdefault(token, []).append(self.rows[token][before:])
 
 
 def order(token: str, *published: int, particles: int = 8) -> ParticleOrder:
@@ -129,7 +113,7 @@ def test_first_row_of_a_sample_comes_early_when_islands_are_drawn(
     wait_for(lambda: len(heard.ends) == 2, "both ends")
     assert heard.first["late"] - arrives_at <= 0.25 * heard.steps
     assert heard.steps > 100
-    assert [end.status for end in heard.ends.values()] == [JobStatus.SUCCEEDED] * 2
+    assert [end.status for (end,) in heard.ends.values()] == [JobStatus.SUCCEEDED] * 2
 
 
 def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
@@ -138,9 +122,9 @@ def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
     """One image does not wait behind forty, and has the bytes that it has alone."""
     start(lambda asked: CountedRun(asked, heard, {}), order("large", *[0] * 40), order("small", 0))
     wait_for(lambda: "small" in heard.ends, "the small job")
-    assert len(heard.rows.get("large", [])) < 5
+    assert len(heard.images.get("large", [])) < 5
     alone = CountedRun(order("small", 0), Heard(), {}).draw(0)
-    (rows,) = heard.rows["small"]
+    (rows,) = heard.images["small"]
     assert [(row.sample, row.y) for row in rows] == [(0, y) for y in range(HEIGHT)]
     assert b"".join(row.pixel_bytes() for row in rows) == (255 * alone[0]).astype(np.uint8).tobytes()
 
@@ -152,7 +136,7 @@ def test_published_images_are_not_published_again_when_a_job_is_resumed(
     others. Progress rises to the end."""
     start(lambda asked: CountedRun(asked, heard, {}), order("again", HEIGHT, 3, 0), order("first", 0, 0, 0))
     wait_for(lambda: len(heard.ends) == 2, "both ends")
-    assert [[(row.sample, row.y) for row in rows] for rows in heard.rows["again"]] == [
+    assert [[(row.sample, row.y) for row in rows] for rows in heard.images["again"]] == [
         [(1, y) for y in range(3, HEIGHT)],
         [(2, y) for y in range(HEIGHT)],
     ]
@@ -194,11 +178,11 @@ def test_one_job_fails_when_it_cannot_be_drawn(
     )
     runner.withdraw("unwanted")
     wait_for(lambda: len(heard.ends) == 2, "both ends")
-    failure = heard.ends["bad"].error
+    failure = heard.ends["bad"][0].error
     assert failure is not None
     assert failure.type == kind
     assert str(error) in failure.detail
-    assert heard.ends["good"].status is JobStatus.SUCCEEDED
+    assert heard.ends["good"][0].status is JobStatus.SUCCEEDED
     assert "unwanted" not in heard.ends
 
 

@@ -1,80 +1,19 @@
 """The engine thread, with a fake engine and a list for an outlet."""
 
-import copy
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from model_core.image_request import ImageRequest
-from tests.fakes import HEIGHT, VALUES, FakeEngine, fake_row
-from worker.contract.cards import ModelCard
-from worker.contract.events import RowDrawn, row_entry
+from tests.fakes import HEIGHT, VALUES, FakeEngine, Outlet, fake_row
 from worker.contract.jobs import JobStatus
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
-from worker.orders.images import NewRow, PlannedImage
+from worker.orders.images import PlannedImage
 from worker.orders.orders import DrawOrder, ScoreOrder
-from worker.orders.usage import Usage
-
-
-class Outlet:
-    """Keeps what the runner hands on."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[RowDrawn]] = {}
-        self.ends: dict[str, list[Outcome]] = {}
-        self.order: list[str] = []
-        self.shares: dict[str, list[float]] = {}
-        self.usage: dict[str, Usage] = {}
-        self.cards: list[ModelCard] = []
-        self.changed = threading.Condition()
-
-    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        with self.changed:
-            for token, entries in rows.items():
-                self.rows.setdefault(token, []).extend(
-                    RowDrawn.model_validate_json(row_entry(*entry)) for entry in entries
-                )
-            self.changed.notify_all()
-
-    def progress(self, token: str, share: float) -> None:
-        with self.changed:
-            self.shares.setdefault(token, []).append(share)
-
-    def end(self, token: str, outcome: Outcome) -> None:
-        with self.changed:
-            self.ends.setdefault(token, []).append(outcome)
-            self.order.append(token)
-            self.changed.notify_all()
-
-    def compiled(self, model: str) -> None:
-        """Nobody here compiles."""
-
-    def send(self) -> None:
-        """It hears everything at once."""
-
-    def used(self, usage: Mapping[str, Usage]) -> None:
-        with self.changed:
-            self.usage = copy.deepcopy(dict(usage))
-            self.changed.notify_all()
-
-    def brought(self, card: ModelCard) -> None:
-        with self.changed:
-            self.cards.append(card)
-            self.changed.notify_all()
-
-    def wait(self, condition: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(condition, timeout=10)
-
-    def pixels(self, token: str, sample: int) -> bytes:
-        rows = [row for row in self.rows[token] if row.sample == sample]
-        assert [row.y for row in rows] == list(range(HEIGHT - len(rows), HEIGHT))
-        return b"".join(row.pixel_bytes() for row in rows)
 
 
 def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:

@@ -1,0 +1,88 @@
+"""Write pixelrnn/client/documents.py: the documents of openapi.json that the client reads, as types of Python.
+
+python docs/make_documents.py
+"""
+
+import json
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "pixelrnn" / "client" / "documents.py"
+READ = ("Job", "JobList", "Model", "Stage", "ScoreMap", "MarginalMap", "SignedLinks", "Problem")
+"""What the client's calls answer with; what these refer to is written before them."""
+HEAD = '''"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
+
+Written by docs/make_documents.py from openapi.json, which says what each field means.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+'''
+_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+Schema = dict[str, Any]
+
+
+def text(schemas: dict[str, Schema]) -> str:
+    """The module, from the schemas of openapi.json."""
+    written: dict[str, str] = {}
+    for name in READ:
+        _write(name, schemas, written)
+    return HEAD + "".join(f"\n\n{part}" for part in written.values())
+
+
+def _write(name: str, schemas: dict[str, Schema], written: dict[str, str]) -> None:
+    for other in sorted(_referred(schemas[name]) - written.keys()):
+        _write(other, schemas, written)
+    if name not in written:
+        written[name] = (_class if "properties" in schemas[name] else _alias)(name, schemas)
+
+
+def _referred(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return {name for item in node for name in _referred(item)}
+    if not isinstance(node, dict):
+        return set()
+    own = {_name(node)} if "$ref" in node else set()
+    return own | _referred([*node.get("properties", {}).values(), node.get("items"), *node.get("anyOf", ())])
+
+
+def _name(reference: Schema) -> str:
+    return reference["$ref"].rpartition("/")[2]
+
+
+def _alias(name: str, schemas: dict[str, Schema]) -> str:
+    """The name without null, which `_type` adds wherever the name is used."""
+    return f"{name} = {_type(schemas[name], schemas).removesuffix(' | None')}\n"
+
+
+def _class(name: str, schemas: dict[str, Schema]) -> str:
+    schema = schemas[name]
+    told = schema.get("description")
+    lines = [fill(f'"""{told}"""', 116, initial_indent="    ", subsequent_indent="    "), ""] if told else []
+    for field, of in schema["properties"].items():
+        kind = _type(of, schemas)
+        lines.append(f"    {field}: " + (kind if field in schema.get("required", ()) else f"NotRequired[{kind}]"))
+    return f"class {name}(TypedDict):\n" + "\n".join(lines) + "\n"
+
+
+def _type(schema: Schema, schemas: dict[str, Schema]) -> str:
+    if "$ref" in schema:
+        optional = {"type": "null"} in schemas[_name(schema)].get("anyOf", ())
+        return f"{_name(schema)} | None" if optional else _name(schema)
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return " | ".join(_type(choice, schemas) for choice in choices)
+    if words := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
+        return f"Literal[{', '.join(map(json.dumps, words))}]"
+    if schema["type"] == "array":
+        return f"list[{_type(schema['items'], schemas)}]"
+    return _PLAIN[schema["type"]]
+
+
+def main() -> None:
+    schemas = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+    PAGE.write_text(text(schemas), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
