@@ -134,6 +134,7 @@ class Outlet:
     def __init__(self) -> None:
         self.rows: dict[str, list[RowDrawn]] = {}
         self.ends: dict[str, list[Outcome]] = {}
+        self.out_of_memory: list[str] = []
         self.order: list[str] = []
         self.shares: dict[str, list[float]] = {}
         self.usage: dict[str, Usage] = {}
@@ -156,6 +157,11 @@ class Outlet:
         with self.changed:
             self.ends.setdefault(token, []).append(outcome)
             self.order.append(token)
+            self.changed.notify_all()
+
+    def exhausted(self, token: str) -> None:
+        with self.changed:
+            self.out_of_memory.append(token)
             self.changed.notify_all()
 
     def compiled(self, model: str) -> None:

@@ -37,7 +37,8 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model, as it said last."""
+    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `exhausted`: tokens of those
+    whose work met a lack of memory, with which the process ended."""
 
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
@@ -52,6 +53,7 @@ class EngineLink:
         self._one_at_a_time = threading.Lock()
         self._stopping = False
         self.usage: dict[str, Usage] = {}
+        self.exhausted: set[str] = set()
 
     def catalogue(self) -> Catalogue:
         """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
@@ -76,15 +78,22 @@ class EngineLink:
         end: Callable[[str, Outcome], None],
         brought: Callable[[ModelCard], None],
         compiled: Callable[[str], None],
+        exhausted: Callable[[], None],
     ) -> None:
         """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, how much of a job
-        is done, the tokens of what is drawn, the models that it was told to bring, and those that have become ready."""
+        is done, the tokens of what is drawn, the models that it was told to bring, those that have become ready, and
+        that it has ended for want of memory."""
         from worker.contract.events import row_entry
 
         def encoded(rows: Mapping[str, Sequence[NewRow]]) -> None:
             publish({token: [row_entry(*row) for row in new] for token, new in rows.items()})
 
+        def note_exhausted(token: str) -> None:
+            self.exhausted.add(token)
+            exhausted()
+
         words: dict[str, Callable[..., None]] = {
+            "exhausted": note_exhausted,
             "publish": encoded,
             "progress": progress,
             "end": end,
@@ -134,7 +143,7 @@ class EngineLink:
                 for word, *arguments in self._connection.recv():
                     words[word](*arguments)
         except (EOFError, OSError):
-            if not self._stopping:
+            if not self._stopping and not self.exhausted:
                 raise EngineLostError(self._farewell()) from None
 
     def _farewell(self) -> str:

@@ -101,11 +101,18 @@ class Worker:
             self._rq.carry_out(self)
         finally:
             stop_metrics()
-        return self._rq.stopping
+        return self._rq.stopping and not self._engine.exhausted
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(self._publisher.publish, self._publisher.progress, self._end, self._brought, self._compiled)
+        self._engine.start(
+            self._publisher.publish,
+            self._publisher.progress,
+            self._end,
+            self._brought,
+            self._compiled,
+            self._exhausted,
+        )
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
@@ -130,11 +137,11 @@ class Worker:
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
         self._heartbeat.stop(STOP_S)
-        self._ending.give_all_back()
+        self._ending.give_all_back(but=self._engine.exhausted)
 
     def _wait_for_jobs(self) -> None:
         deadline = time.monotonic() + self._settings.drain_grace_s
-        while len(self._held) and time.monotonic() < deadline:
+        while len(self._held) and not self._engine.exhausted and time.monotonic() < deadline:
             if self._rq.force_stop.wait(0.05):
                 break
 
@@ -145,6 +152,11 @@ class Worker:
     def _compiled(self, model: str) -> None:
         self._admission.compiled(model)
         self._announcement.compiled(model, self._heart)
+
+    def _exhausted(self) -> None:
+        """The engine starts anew with another worker; what this one holds goes back."""
+        structlog.get_logger("worker").critical("engine_out_of_memory")
+        self._rq.stop_soon()
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
         self._finisher.put(claim, outcome)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
-import structlog
 import torch
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from model_core.models import Model
 from worker.contract.jobs import JobStatus
 from worker.contract.scores import EncodeSummary
 from worker.orders.claims import SUCCEEDED, Outcome, StoredResult, failed
-from worker.orders.faults import coding_failed, not_decodable, not_encodable
+from worker.orders.faults import not_decodable, not_encodable
 from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
 
 TURN_S = 0.005
@@ -65,6 +64,8 @@ class Turn:
     """The sample (C, H, W), once it is decoded."""
     outcome: Outcome | None = None
     """What becomes of the job, once that is known."""
+    error: Exception | None = None
+    """What nobody expected, and the end of the work."""
 
 
 class Coding:
@@ -105,9 +106,8 @@ class Coding:
             reason = not_encodable(f"{error}") if isinstance(order, EncodeOrder) else not_decodable(error)
             outcome = failed(reason)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
-            log = structlog.get_logger("coding")
-            log.error("coding_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
-            outcome = failed(coding_failed(error))
+            self.forget(order.claim.token)
+            return Turn(order, error=error)
         else:
             return Turn(order, self._images - 1, image)
         self.forget(order.claim.token)

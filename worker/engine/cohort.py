@@ -109,8 +109,8 @@ class Cohort:
         return rows
 
     def renew(self) -> set[str]:
-        """Start again with a fresh engine, as after an error. Returns the jobs that lost images."""
+        """Start again after an error, with a fresh engine once one is wanted. Returns the jobs that lost images."""
         tokens = {seat.token for seat in self._seats.values()}
         self._seats.clear()
-        self._engine = self._new_engine()
+        del self._engine
         return tokens

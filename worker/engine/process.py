@@ -59,6 +59,7 @@ class _Worker:
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
         self._said: list[tuple[Any, ...]] = []
+        self._is_exhausted = False
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         self._said.append(("publish", rows))
@@ -68,6 +69,10 @@ class _Worker:
 
     def end(self, token: str, outcome: Outcome) -> None:
         self._said.append(("end", token, outcome))
+
+    def exhausted(self, token: str) -> None:
+        self._said.append(("exhausted", token))
+        self._is_exhausted = True
 
     def brought(self, card: ModelCard) -> None:
         self._said.append(("brought", card))
@@ -86,6 +91,8 @@ class _Worker:
             self._connection.send_bytes(pickle.dumps(said))
         except OSError:
             _end_alone()
+        if self._is_exhausted:  # what lacked memory may have left anything half done
+            os._exit(crash.EXIT_CRASHED)
 
 
 def main(usable: Collection[int]) -> None:

@@ -109,7 +109,7 @@ class Runner:
 
     def _follow_orders(self) -> None:
         """Carry out what is in the inbox; with nothing to do, wait for it."""
-        idle = self._is_idle
+        idle = not any(activity.busy() for activity in self._activities)
         if idle:
             self._usage.tell()
             self._outlet.send()
@@ -120,14 +120,10 @@ class Runner:
             if message is not None:
                 word, *arguments = message
                 self._words[word](*arguments)
-                idle = self._is_idle
+                idle = False  # what it may have said goes out
             elif not idle:
                 break
         self._outlet.send()
-
-    @property
-    def _is_idle(self) -> bool:
-        return not any(activity.busy() for activity in self._activities)
 
     def _pause(self) -> None:
         if self._step_delay_s:

@@ -1,6 +1,6 @@
 """Tells RQ how executions ended, or gives their jobs back to the queue."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from redis.exceptions import RedisError
@@ -78,12 +78,13 @@ class Ending:
                 rq.cleanup_execution(job, pipeline=pipeline, execution=execution)
             pipeline.execute()
 
-    def give_all_back(self) -> None:
+    def give_all_back(self, but: Collection[str] = ()) -> None:
         """Put the unfinished jobs at the front of the queue, in their order, with their retries unspent, and take this
-        worker's record away."""
+        worker's record away. `but`: tokens of those that it dies of; their leases lapse, which counts as a death."""
         try:
             for execution in reversed(self._held.all()):
-                self._give_back(execution)
+                if execution.id not in but:
+                    self._give_back(execution)
             self._rq.register_death()
         except RedisError as error:  # not tried again, to end in time: leases lapse, and the recovery finds the jobs
             self._log.warning("left_to_recovery", jobs=len(self._held), error=str(error))

@@ -99,6 +99,10 @@ class RqWorker(SimpleWorker):
     def stopping(self) -> bool:
         return self._stop_requested
 
+    def stop_soon(self) -> None:
+        """Take no more, as after a first signal."""
+        self._stop_requested = True
+
     @property
     def dequeue_timeout(self) -> int:
         return BLOCK_S
@@ -187,7 +191,7 @@ class RqWorker(SimpleWorker):
 
     def _shutdown(self) -> None:
         """First signal: take no more. RQ would raise from inside the signal handler, and strand a job just taken."""
-        self._stop_requested = True
+        self.stop_soon()
 
     def teardown(self) -> None:
         self._duties.stop()

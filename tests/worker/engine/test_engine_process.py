@@ -1,13 +1,16 @@
 """A worker and the process that draws for it: neither outlives the other, and no job is lost when one of them dies."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
 import numpy as np
 
+from model_core.posterior.plan import given_behind
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract.jobs import JobStatus
+from worker.contract.kinds import JobKind, Method
 from worker.process.crash import EXIT_CRASHED
 
 VERY_SLOW = 1.0
@@ -39,6 +42,32 @@ def test_job_goes_on_elsewhere_when_the_engine_is_killed(client: Client, start_w
     client.wait_end(again.id)
     np.testing.assert_array_equal(client.images(spec), client.images(again))
     client.wait_idle()
+
+
+def test_no_job_fails_when_the_engine_lacks_memory(client: Client, start_worker: StartWorker) -> None:
+    """It ends, the worker gives its jobs back and ends too, and another goes on with them.
+
+    A death is counted only against those whose work met the lack."""
+    doomed = start_worker(slots=4)
+    mapped = int(Path(f"/proc/{doomed.engine()}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(doomed.engine(), resource.RLIMIT_AS, (mapped, mapped))
+    keep = np.ones((6, 5), np.uint8)
+    keep[1:3] = 0
+    spec = client.submit(
+        bytes(30),
+        keep.tobytes(),
+        kind=JobKind.COMPLETE,
+        method=Method.POSTERIOR,
+        version=2,
+        filled_pixels=10,
+        given_behind=given_behind(keep.astype(bool)),
+        particles=256,
+    )
+    assert doomed.wait() == EXIT_CRASHED
+    start_worker()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert client.attempts(spec.id) == 2
+    assert "engine_out_of_memory" in [event["event"] for event in doomed.events()]
 
 
 def test_engine_ends_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:

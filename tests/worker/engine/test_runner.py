@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from model_core.image_request import ImageRequest
-from tests.fakes import HEIGHT, VALUES, FakeEngine, Outlet, fake_row
+from tests.fakes import HEIGHT, VALUES, FakeEngine, FakeRow, Outlet, fake_row
 from worker.contract.jobs import JobStatus
+from worker.engine.assessment import Pass
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
@@ -35,6 +37,13 @@ def image_bytes(seed: int, sample: int) -> bytes:
     return b"".join(fake_row(seed, sample, y) for y in range(HEIGHT))
 
 
+def stopped(runner: Runner) -> None:
+    """At once, also where it has nothing to do."""
+    runner.stop()
+    runner.join(5)
+    assert not runner._thread.is_alive()
+
+
 @pytest.fixture
 def outlet() -> Outlet:
     return Outlet()
@@ -52,8 +61,7 @@ def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
 
     yield start
     for runner in runners:
-        runner.stop()
-        runner.join(5)
+        stopped(runner)
 
 
 def test_every_row_is_published_in_order_when_a_job_has_more_images_than_slots(
@@ -168,6 +176,48 @@ def test_one_score_fails_when_the_model_gives_nonsense(start: Callable[..., Runn
     assert end.error is not None
     assert end.error.type == "scoring-failed"
     assert outlet.ends["good"][0].status is JobStatus.SUCCEEDED
+
+
+def numpy_error() -> Exception:
+    try:
+        np.empty(2**62, np.uint8)
+    except MemoryError as error:
+        return error
+    raise AssertionError("there is no such memory")
+
+
+LACKS = [
+    MemoryError(),
+    numpy_error(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    RuntimeError("could not create a primitive"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("error", LACKS, ids=lambda error: f"{type(error).__name__} {error}"[:40])
+def test_no_job_fails_for_want_of_memory(error: Exception, outlet: Outlet) -> None:
+    """Its claim is named instead, whatever kind of work met the lack; the others are drawn on."""
+
+    def no_score(task: Pass) -> Outcome:
+        raise error
+
+    class NoStep(FakeEngine):
+        def step(self) -> list[FakeRow]:
+            raise error
+
+    engines = iter([NoStep(2), FakeEngine(2)])
+    runner = Runner({"fake": Cohort(lambda: next(engines))}, outlet, no_score)
+    runner.start()
+    runner.submit(score_order("score"))
+    runner.submit(order("drawn", n=2))
+    outlet.wait(lambda: len(outlet.out_of_memory) == 2)
+    runner.submit(order("next"))
+    outlet.wait(lambda: "next" in outlet.ends)
+    stopped(runner)
+    assert sorted(outlet.out_of_memory) == ["drawn", "score"]
+    assert outlet.ends == {"next": [SUCCEEDED]}
 
 
 def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], outlet: Outlet) -> None:

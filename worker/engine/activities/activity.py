@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Protocol
 import structlog
 
 from worker.contract.cards import ModelCard
+from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
+from worker.engine.memory import is_out_of_memory
 from worker.engine.usage_told import UsageTold
-from worker.orders.claims import Outcome
+from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 
@@ -20,12 +22,25 @@ class Outlet(Protocol):
     def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None: ...
     def progress(self, token: str, share: float, /) -> None: ...
     def end(self, token: str, outcome: Outcome, /) -> None: ...
+    def exhausted(self, token: str, /) -> None:
+        """Its work met a lack of memory. Nothing more is done here."""
+        ...
+
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def brought(self, card: ModelCard, /) -> None: ...
     def compiled(self, model: str, /) -> None: ...
     def send(self) -> None:
         """Send what was said so far."""
         ...
+
+
+class Broken(Protocol):
+    """An order whose work broke off."""
+
+    @property
+    def claim(self) -> Claim: ...
+    @property
+    def model(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,14 @@ class Surroundings:
     usage: UsageTold
     pause: Callable[[], None]
     log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
+
+    def broke_off(self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]) -> None:
+        """The work of a job raised something that nobody expected: it fails, unless only memory was lacking."""
+        self.log.error(fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error)
+        if is_out_of_memory(error):
+            self.outlet.exhausted(order.claim.token)
+        else:
+            self.outlet.end(order.claim.token, failed(fault(error)))
 
 
 class Activity(Protocol):

@@ -5,6 +5,7 @@ from typing import ClassVar
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.whole_image import hand_on_image
 from worker.engine.coding import Coding
+from worker.orders.faults import coding_failed
 from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
 
 CODING = "files of coded images"
@@ -37,5 +38,7 @@ class Files:
         if turn.image is not None:
             assert isinstance(order, DecodeOrder)
             hand_on_image(self._around, order, turn.sample, turn.image)
-        if turn.outcome is not None:
+        if turn.error is not None:
+            self._around.broke_off(order, turn.error, coding_failed)
+        elif turn.outcome is not None:
             self._around.outlet.end(order.claim.token, turn.outcome)

@@ -65,5 +65,4 @@ class ByParticles:
         if isinstance(error, ImpossibleError):
             self._around.outlet.end(order.claim.token, failed(impossible_picture(error)))
             return
-        self._around.log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
-        self._around.outlet.end(order.claim.token, failed(drawing_failed(error)))
+        self._around.broke_off(order, error, drawing_failed)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from worker.engine.activities.activity import Surroundings
 from worker.engine.assessment import Assessment, Pass, kind_of
-from worker.orders.claims import Outcome, failed
+from worker.orders.claims import Outcome
 from worker.orders.faults import scoring_failed
 from worker.orders.orders import ScoreOrder, VerifyOrder
 
@@ -41,8 +41,8 @@ class Passes:
         try:
             outcome = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
-            self._around.log.error("scoring_failed", model=task.model, job_id=task.claim.job_id, exc_info=error)
-            outcome = failed(scoring_failed(error))
+            self._around.broke_off(task, error, scoring_failed)
+            return
         if outcome is None:
             self._waiting[token] = task  # behind the others that wait
         else:

@@ -9,7 +9,7 @@ from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.drawings import Drawing, Drawings
 from worker.engine.scheduler import Scheduler
-from worker.orders.claims import SUCCEEDED, failed
+from worker.orders.claims import SUCCEEDED
 from worker.orders.faults import drawing_failed
 from worker.orders.images import PlannedImage
 from worker.orders.orders import DrawOrder
@@ -105,6 +105,5 @@ class Slots:
 
     def _fail(self, token: str, error: Exception) -> None:
         order = self._drawings.order_of(token)
-        self._around.log.error("drawing_failed", model=order.model, job_id=order.claim.job_id, exc_info=error)
         self.forget(token)
-        self._around.outlet.end(token, failed(drawing_failed(error)))
+        self._around.broke_off(order, error, drawing_failed)
