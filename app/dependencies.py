@@ -1,4 +1,4 @@
-"""What handlers get from FastAPI. All are `async`, because FastAPI would run others in a thread."""
+"""The parts that FastAPI hands to handlers. All are `async`, because FastAPI would run others in a thread."""
 
 import re
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ class Entry:
 
 
 def entries_of(raw: Any) -> list[Entry]:
-    """From the answer to XRANGE, or one stream's part of the answer to XREAD."""
+    """Read the answer to XRANGE, or one stream's part of the answer to XREAD."""
     return [_entry(entry_id, fields) for entry_id, fields in raw or []]
 
 

@@ -166,7 +166,7 @@ class TooManyOpenJobsError(RefusedError):
 
 
 class QueueFullError(RefusedError):
-    """As many jobs wait as may."""
+    """The queue holds as many jobs as it may."""
 
 
 class StoreFullError(RefusedError):
@@ -178,7 +178,7 @@ class NoWorkerError(RefusedError):
 
 
 class TooManyStreamsError(RefusedError):
-    """As many connections are open as this process holds."""
+    """This process holds as many open connections as it may."""
 
 
 class OtherVersionJobError(RefusedError):
@@ -198,7 +198,7 @@ class HeadTooLargeError(RefusedError):
 
 
 class MalformedRequestError(RefusedError):
-    """What came is no HTTP/1.1, or can be read in two ways."""
+    """The bytes are no HTTP/1.1, or can be read in two ways."""
 
 
 class UnknownCodingError(RefusedError):

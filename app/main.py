@@ -41,7 +41,8 @@ Every request that draws becomes a job. The same model digest, seed and temperat
 is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
 _IMAGING_THREADS = 2
 PART_OF_DRAIN = 0.75
-"""Of it, requests that are still open may use: what has no answer by then gets one, where uvicorn would drop it."""
+"""The part of the drain time that open requests may use. After it they are answered with 503; uvicorn would drop
+them."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -91,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _look_at_redis(services: Services) -> None:
-    """So that the log says at the start how it may lose jobs; where it does not answer yet, with the first request."""
+    """Log at the start how this Redis may lose jobs, or with the first request if Redis does not answer yet."""
     with contextlib.suppress(*STORE_TROUBLE):
         await services.fleet.now()
 

@@ -1,4 +1,4 @@
-"""What the API counts, in Prometheus's format. Each application has a registry of its own."""
+"""Counters and gauges of the API, in Prometheus's format. Each application has a registry of its own."""
 
 from collections.abc import Callable, Iterator
 
@@ -68,7 +68,7 @@ class Metrics:
 
 
 class _FleetCollector:
-    """What Redis says of all workers and jobs: the same from every API process."""
+    """Figures of all workers and jobs, read from Redis: the same from every API process."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet

@@ -1,4 +1,4 @@
-"""What each refusal is called over HTTP: one table from exceptions to problem documents (RFC 9457)."""
+"""The name of each refusal over HTTP: one table from exceptions to problem documents (RFC 9457)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ def problem_of(error: RefusedError) -> Problem:
 
 
 def headers_of(error: RefusedError) -> dict[str, str]:
-    """What the response says beside the document."""
+    """Headers of the response that carries the document."""
     kind = kind_of(error)
     retry_s = kind.retry_after_s if error.retry_after_s is None else error.retry_after_s
     said = {**kind.headers, **rate_limit_headers(error.quotas)}

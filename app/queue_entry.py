@@ -45,7 +45,8 @@ def rq_job_key(job_id: str) -> str:
 
 
 def enqueue_commands(job_id: str, queue: str = keys.QUEUE, high: bool = False) -> str:
-    """What RQ sends to enqueue this job: a JSON list of Redis commands, each a list of words. High ones go first."""
+    """The commands by which RQ enqueues this job: a JSON list of Redis commands, each a list of words. High ones go
+    first."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
     return _template(queue, high).replace(_ID, job_id).replace(_TIME, now)
 

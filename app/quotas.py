@@ -16,4 +16,4 @@ class Quota:
     back_in_s: int | None = None
     """Seconds until all of it is there again."""
     unit: str | None = None
-    """What is counted, if it is not requests."""
+    """Unit of the count, if it is not requests."""

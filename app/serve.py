@@ -41,8 +41,8 @@ class Server(uvicorn.Server):
 
 
 def _give_up_on_silent_peers(descriptor: int) -> None:
-    """What is sent to a reader that vanished, or reads nothing, is dropped with its connection after a while; accepted
-    sockets take the limit from the listener. The kernel's own patience is a quarter of an hour."""
+    """Limit how long the kernel keeps what a vanished or silent reader does not take; it drops the connection then.
+    Accepted sockets take the limit from the listener. The kernel's own patience is a quarter of an hour."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         with socket.socket(fileno=os.dup(descriptor)) as listener:
             if listener.family in (socket.AF_INET, socket.AF_INET6):

@@ -1,4 +1,4 @@
-"""What an operator may set, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
+"""Settings for operators, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
 
 import re
 from ipaddress import ip_network
@@ -51,7 +51,8 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
 
 
 def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
-    """What uvicorn would take for a name that no client has, if it were misspelt."""
+    """The same proxies. Raises ValueError for a misspelt one, which uvicorn would take for a name that no client
+    has."""
     for proxy in proxies:
         if proxy == "*" and len(proxies) > 1:
             raise ValueError("expected * alone, because it is any")
@@ -80,20 +81,20 @@ class Settings(RedisSettings):
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas; * =
     all."""
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
-    """Without keys: names under which this server is reached, such as pixels.example, separated by commas, beside the
-    one that it listens on. Addresses and names without a dot need not be named. Others get 403."""
+    """Host names that clients may use for this server while it has no API keys, such as pixels.example, separated by
+    commas, besides the one it listens on. Addresses and names without a dot are always accepted. Others get 403."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. What they say of whom they
     speak for (X-Forwarded-For) counts as the client's address, which allowances and wrong keys are counted by."""
     link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
-    """With what `POST /jobs/{id}/links` signs addresses that work without a key: 32 characters or more, such as
-    `openssl rand -hex 32` prints, the same for all APIs. None: no such addresses. With another one, those that were
-    given before are void."""
+    """Secret that signs the links of `POST /jobs/{id}/links`, which work without a key: 32 characters or more, such as
+    `openssl rand -hex 32` prints, the same for all APIs. Unset: no links. Changing it voids the links given out
+    before."""
     webhook_hosts: Annotated[tuple[Place, ...], NoDecode, BeforeValidator(_places)] = ()
     """Hosts that this API may call when a job has ended, such as hooks.example or hooks.example:8443, separated by
     commas; without a port it is 443. None: a request with `webhook` is refused."""
     webhook_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)] = None
-    """With what webhooks are signed: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
+    """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1)
@@ -103,18 +104,18 @@ class Settings(RedisSettings):
     queue_work: int = Field(default=500_000_000, ge=1)
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
-    """What accepted jobs will write is reserved: nothing is accepted that, with all of it, would need more than this
-    part of Redis's maxmemory, or of its machine's memory where it has none."""
+    """Part of Redis's maxmemory that may be used, or of its machine's memory if it has none. Memory for what accepted
+    jobs will write is reserved; a job that would need more than this part is refused."""
     fleet_age_s: float = Field(default=0.5, ge=0)
     """How old the view of workers and queue may be that requests are judged by."""
     max_streams: int = Field(default=4096, ge=1)
     """Open event streams, followed pictures and long polls of this process."""
     max_upload_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
-    """Of one uploaded file."""
+    """Size of one uploaded file, at most."""
     redis_budget_s: float = Field(default=3.0, gt=0)
-    """After this long without an answer from Redis a request gets 503."""
+    """Seconds after which a request that waits for Redis gets 503."""
     ping_s: float = Field(default=15.0, gt=0)
-    """Between comments on an event stream where nothing happens, so that proxies keep it open."""
+    """Seconds between comments on an event stream on which nothing happens, so that proxies keep it open."""
     receive_s: float = Field(default=60.0, gt=0)
     """How long a client may take to send a request, with its pictures; its headers must be there in ten seconds."""
     stall_s: float = Field(default=30.0, gt=0)

@@ -64,7 +64,7 @@ class JobRead:
     """The id was accepted once, though the job may be gone."""
     now: float
     unreadable: Unreadable | None = None
-    """In place of the record, where it is there and this version cannot read it."""
+    """The job, if it is there and this version cannot read its record."""
 
     @property
     def is_gone(self) -> bool:
@@ -72,7 +72,7 @@ class JobRead:
 
     @classmethod
     def of(cls, fields: Any, waiting_before: int | None, existed: bool, now: float) -> "JobRead":
-        """From the job's hash, or what Redis said instead of it."""
+        """Read the job's hash, or what Redis said instead of it."""
         if not fields:
             return cls(None, waiting_before, existed, now)
         if isinstance(fields, redis_errors.ResponseError):  # not a hash
@@ -204,7 +204,7 @@ class Store:
                 await self._redis.zrem(keys.listed(owner), *job_ids)
 
     async def cancel(self, job_id: str) -> str:
-        """What the CANCEL script returns; a job that still waited leaves the queue at once."""
+        """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
         arguments = [keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, secrets.token_hex(8)]
         async with self._within_budget():
             result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
@@ -241,7 +241,7 @@ class Store:
         return next(iter(entries_of(found)), None)
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of the jobs that have ended or are gone."""
+        """The jobs among these that have ended or are gone."""
         found: list[Any] = []
         for i in range(0, len(job_ids), BATCH):
             async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:

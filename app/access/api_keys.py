@@ -68,7 +68,7 @@ class Keyring:
 
 
 class RecentFailures:
-    """Which addresses brought wrong keys lately, and how often."""
+    """Addresses that brought wrong keys lately, and how often each did."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

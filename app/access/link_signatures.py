@@ -28,7 +28,7 @@ class LinkSignatures:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def check(self, job_id: str, expires: str, signature: str) -> None:
-        """What an address says of itself. Raises BadLinkError for one that was changed, has expired, or was signed with
+        """Check what an address says of itself. Raises BadLinkError if it was changed, has expired, or was signed with
         another secret."""
         if self._secret is None:
             raise BadLinkError("this server signs no addresses, and takes none")

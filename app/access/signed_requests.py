@@ -12,7 +12,7 @@ _EXPIRES, _SIGNATURE = b"expires=", b"signature="
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What an address says of itself: nothing of it is checked."""
+    """The claims of a signed address; none of them is checked here."""
 
     job_id: str
     expires: str

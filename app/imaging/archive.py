@@ -11,7 +11,7 @@ from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.render import MAX_SIDE, Canvas, sample_file
 
 MAX_PIXELS = 4 * MAX_SIDE**2
-"""Of all pictures together."""
+"""Limit for all pictures together."""
 
 
 class Archive:

@@ -10,7 +10,8 @@ _NO_FILTER = b"\0"
 
 
 class ProgressivePng:
-    """Of `height` rows of `width` pixels, each pixel a square of `scale`; 8 bits a colour, one colour or three."""
+    """A PNG that grows: `height` rows of `width` pixels, each pixel a square of `scale`; 8 bits a colour, one colour or
+    three."""
 
     def __init__(self, height: int, width: int, channels: int, scale: int) -> None:
         self._size = (width * scale, height * scale)

@@ -20,7 +20,7 @@ from worker.contract.scores import ScoreSummary
 MAX_SIDE = 4096
 _GAP = 1
 _GAP_GREY = 128
-"""As between those that the command draws (model_core.data.images.tile)."""
+"""Grey of the lines between images, the same as in the command's grids (model_core.data.images.tile)."""
 
 
 class PictureFormat(StrEnum):
@@ -70,7 +70,7 @@ class Canvas:
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
-        """What was given: the small image that every sample of an upsampling begins with, the whole of the final
+        """The given picture: the small image that every sample of an upsampling begins with, the whole of the final
         one, or all of an encoding's pictures."""
         height, width = _size(spec, stage)
         size = height * width * spec.channels
@@ -133,7 +133,7 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
-    """What it takes to draw the same picture again; worker.contract.recipe reads it."""
+    """Everything that is needed to draw the same picture again; worker.contract.recipe reads it."""
     origin = {
         "kind": spec.kind.value,
         "model": spec.model,

@@ -68,7 +68,7 @@ def _too_many(limit: int) -> str:
 
 
 def _checked_type(request: Request, expected: Sequence[str]) -> str:
-    """Which of the expected types is sent; the first where nothing is."""
+    """The one of the expected types that is sent; the first if nothing is sent."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMediaTypeError("compressed bodies are not taken; send it without Content-Encoding")
     sent = request.headers.get("content-type")

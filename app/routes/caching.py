@@ -1,4 +1,4 @@
-"""What a reader may keep, and what it need not be sent again."""
+"""Caching by readers: how long they may keep an answer, and when it need not be sent again."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ def kept_when_ended(record: JobRecord, which: str, *, packed: bool = False) -> d
 
 
 def has_seen(if_none_match: str | None, tag: str | None) -> bool:
-    """Whether a reader names this tag among those that it has, compared weakly (RFC 9110, section 8.8.3.2)."""
+    """True if a reader names this tag among those that it has, compared weakly (RFC 9110, section 8.8.3.2)."""
     if if_none_match is None or tag is None:
         return False
     return tag.removeprefix("W/") in _TAGS.findall(if_none_match)
@@ -36,8 +36,8 @@ def has_whatever_is_there(if_none_match: str | None) -> bool:
 async def unless_seen(
     if_none_match: str | None, headers: Mapping[str, str], make: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """What `make` makes, or 304 where the reader has it already. `*` stands for whatever there is: it must be made to
-    see that there is anything."""
+    """The response that `make` makes, or 304 if the reader has it already. `*` stands for whatever there is: it must be
+    made to see that there is anything."""
     unchanged = Response(status_code=304, headers=headers)
     if has_seen(if_none_match, headers.get("ETag")):
         return unchanged

@@ -85,7 +85,7 @@ async def info(services: ServicesDep) -> Info:
     },
 )
 async def metrics(services: ServicesDep) -> Response:
-    """In the text format of Prometheus."""
+    """Metrics in the text format of Prometheus."""
     fleet = None
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()

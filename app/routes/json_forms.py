@@ -51,7 +51,7 @@ def _fields(body: bytes) -> Any:
 
 
 def _uploads(role: str, texts: object, file_bytes: int) -> UploadFile | list[UploadFile]:
-    """Of a list one file for each of its texts; where one file is expected, the model refuses a list."""
+    """One file, or one for each text of a list; if one file is expected, the model refuses a list."""
     if isinstance(texts, list):
         return [_upload(role, text, file_bytes) for text in texts]
     return _upload(role, texts, file_bytes)

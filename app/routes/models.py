@@ -11,7 +11,7 @@ router = APIRouter(tags=["models"])
 
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep) -> ModelList:
-    """What live workers hold, by name; empty while there is no worker."""
+    """The models that live workers hold, by name; empty while there is no worker."""
     return ModelList(models=await services.models.all())
 
 

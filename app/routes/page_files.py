@@ -78,7 +78,7 @@ def _preloads(names: Iterable[str]) -> bytes:
 
 
 def _pictures(names: Iterable[str]) -> bytes:
-    """Of which models there are pictures, so that none is asked for that is not there."""
+    """Names of the models that have a picture, so that the page asks for no other."""
     models = (name.removeprefix("img/model-").removesuffix(".webp") for name in names if name.startswith("img/model-"))
     return f'data-pictures="{" ".join(models)}"'.encode()
 

@@ -9,7 +9,7 @@ from worker.contract.events import Stage
 
 
 def name_of(job_id: str, stage: Stage, sample: int | None) -> str:
-    """Of one of a job's pictures, without its ending; None = all samples in a grid."""
+    """File name of one of a job's pictures, without its ending; sample None = all samples in a grid."""
     which = "grid" if sample is None else str(sample)
     return f"{job_id}-{which}" if stage is Stage.FINAL else f"{job_id}-{stage.value}-{which}"
 
@@ -20,7 +20,7 @@ def shown_as(name: str) -> dict[str, str]:
 
 
 class PngResponse(Response):
-    """As what the schema has a picture that is asked for in no other way."""
+    """A picture as the schema describes it where no other format can be asked for."""
 
     media_type = PictureFormat.PNG.media_type
 

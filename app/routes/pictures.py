@@ -1,5 +1,5 @@
-"""What there is to see of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the
-numbers of a score; /marginals, what a completion expects of each pixel; /blob, the file of an encoding."""
+"""Pictures of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the numbers of a
+score; /marginals, what a completion expects of each pixel; /blob, the file of an encoding."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -54,7 +54,7 @@ class _CodedFile(Response):
 
 
 def _kept_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """What a call for a picture or file that may be kept answers, and `content` beside it."""
+    """Responses of a call for a picture or file that may be kept, with `content` for its 200."""
     kept = {200: {"description": description, "content": content or {}}, 304: {"description": "Unchanged"}}
     return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
 
@@ -162,8 +162,8 @@ async def get_given(
     caller: CallerDep,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """What was handed in with the request, as the job has it: whoever has its address sees how it began. 404 where
-    nothing was."""
+    """The picture or mask that was handed in with the request, as the job has it: whoever has its address sees how it
+    began. 404 if nothing was handed in."""
     record = await services.jobs.record(job_id, caller.owner)
     headers = kept_when_ended(record, f"given.{query.of}")
 
@@ -223,7 +223,10 @@ async def get_marginals(
     request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """What a completion by `posterior` expects of each pixel, averaged over all its weighted draws.
+    """The expectation of each pixel by a completion by `posterior`, averaged over all its weighted draws. As a picture:
+    a mean as the pixel that it would be; an entropy from black (0: certain, or given) to white (log2 of the number of
+    values). As JSON: the numbers, and from how many draws they come. 409 until the job has ended, 404 if there are
+    none.
 
     As a picture: a mean as the pixel that it would be; an entropy from black (0: certain, or given) to white (log2 of
     the number of values). As JSON the numbers, and from how many draws they come. 409 until the job has ended, 404

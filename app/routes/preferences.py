@@ -33,7 +33,7 @@ class Preferences:
 
     @property
     def keep_the_connection(self) -> bool:
-        """Whether the answer takes as long as the job."""
+        """True if the answer takes as long as the job."""
         return self.wait_s > 0 or self.media is Media.EVENTS
 
 

@@ -15,7 +15,7 @@ NOT_KEPT = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class Source(Protocol):
-    """Of a body's chunks."""
+    """Produces a body's chunks."""
 
     def end(self) -> None:
         """The reader has left: there need not be any more."""

@@ -132,7 +132,7 @@ async def decode(
 
 
 async def accept(kind: JobKind, body: JobRequest, request: Request) -> Response:
-    """From a checked body to the answer. Raises TooLargeError for pictures of too many bytes."""
+    """Answer a checked body. Raises TooLargeError for pictures of too many bytes."""
     services: Services = request.app.state.services
     return await _accept(kind, body, await _files_of(body, services.settings.max_upload_bytes), request)
 
@@ -165,7 +165,8 @@ async def _submit(
 
 
 async def _asked(kind: JobKind, body: JobRequest, files: Files, models: Models) -> tuple[Model, JobOptions]:
-    """Of which model, and what of it; a picture that is to be verified says both, and so does a coded file."""
+    """The model and the options that are asked for; a picture that is to be verified names both, and so does a coded
+    file."""
     if isinstance(body, DecodeRequest):
         return await _asked_by_file(files["file"][0], models)
     if not isinstance(body, VerifyForm):

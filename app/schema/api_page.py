@@ -192,7 +192,7 @@ def _media(answer: Node) -> str:
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    """Of each row the first cell is text, the others are HTML."""
+    """A table; the first cell of each row is text, the others are HTML."""
     lines = "".join(f"<tr><th scope=row><code>{escape(a)}</code></th><td>{b}</td><td>{c}</td></tr>" for a, b, c in rows)
     return (f"<h4>{title}</h4>" if title else "") + f"<table>{lines}</table>"
 

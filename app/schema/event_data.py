@@ -1,4 +1,4 @@
-"""What the events of a job's stream carry. Each says of which type it is, for readers that get only the data."""
+"""Data of the events in a job's stream. Each says of which type it is, for readers that get only the data."""
 
 from typing import Annotated, Literal
 
@@ -27,9 +27,9 @@ class RowEvent(_Data):
     type: Literal["row"]
     """The event's name."""
     sample: int
-    """Of which of the `n` images, counted from 0."""
+    """Number of the image among the `n`, counted from 0."""
     y: int
-    """Which row, counted from 0 at the top."""
+    """Number of the row, counted from 0 at the top."""
     pixels: str
     """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
     stage: Stage = Field(
@@ -58,7 +58,7 @@ class StoppingEvent(_Data):
 
 
 class GoneEvent(_Data):
-    """With the event `error` when there is no such job any more: the Problem of a request for it."""
+    """The data of `error` when there is no such job any more: the Problem that a request for it gets."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.GONE]})
     type: Literal[
@@ -66,13 +66,13 @@ class GoneEvent(_Data):
         "urn:pixelrnn:problem:unknown-job",
         "urn:pixelrnn:problem:other-version",
     ]
-    """Which problem it is."""
+    """The problem's type."""
     title: str
-    """As of a Problem."""
+    """The problem's title."""
     status: int
-    """As of a Problem."""
+    """The problem's status."""
     detail: str
-    """As of a Problem."""
+    """The problem's detail."""
 
 
 _Any = JobEvent | RowEvent | ProgressEvent | StoppingEvent | GoneEvent

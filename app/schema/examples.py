@@ -1,4 +1,4 @@
-"""What the schema shows as examples; a test holds them to the models."""
+"""The schema's examples; a test holds them to the models."""
 
 import json
 from typing import Any
@@ -84,4 +84,4 @@ EVENTS = (
     + _event("progress", {"rows_done": 29, "rows_total": 112, "progress": 0.26})
     + _event("done", _ENDED, 113)
 )
-"""As a reader gets them that has seen 28 rows."""
+"""The events that a reader gets who has seen 28 rows."""

@@ -1,1 +1,1 @@
-"""What the API does, without HTTP."""
+"""The work of the API, without HTTP."""

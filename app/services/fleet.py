@@ -1,4 +1,4 @@
-"""What is known of all workers and of the queue. Requests are judged by it, so it is read ahead of them, and seldom."""
+"""The state of all workers and of the queue. Requests are judged by it, so it is read ahead of them, and seldom."""
 
 import asyncio
 import time
@@ -46,7 +46,8 @@ class Estimates:
         return round(before_it / rate + alone, 3)
 
     def _running_eta_s(self, record: JobRecord, now: float) -> float | None:
-        """At its own speed so far; before there is anything, at that of the jobs before it."""
+        """Seconds until the job ends at its own speed so far; before it has any, judged by how long earlier jobs of its
+        model took."""
         spent = max(now - (record.started_at or now), 0.0)
         if record.progress:
             return round(spent / record.progress * (1 - record.progress), 3)
@@ -76,14 +77,15 @@ class Fleet:
         return Estimates(self.load)
 
     def queue_for(self, spec: JobSpec) -> str:
-        """That of the workers which can do the job; of several the one where fewest wait. Raises NoWorkerError."""
+        """The queue of the workers that can do the job; if there are several, the one where fewest wait. Raises
+        NoWorkerError."""
         queues = dict.fromkeys(worker.queue for worker in self.workers if worker.takes(spec))
         if not queues:
             raise NoWorkerError(self._nobody_for(spec))
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
 
     def waits_for(self, record: JobRecord) -> str | None:
-        """What a queued job waits for, where it is more than its turn."""
+        """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
         if record.status is not JobStatus.QUEUED or any(worker.takes(spec) for worker in self.workers):
             return None
@@ -111,7 +113,7 @@ class FleetWatch:
         self._seen_at = 0.0
 
     async def now(self) -> Fleet:
-        """As it was at most `age_s` ago."""
+        """The fleet as it was at most `age_s` ago."""
         age_s = time.monotonic() - self._seen_at
         if self._seen is None or age_s > self._age_s:
             return await asyncio.shield(self._begin())
@@ -120,7 +122,7 @@ class FleetWatch:
         return self._seen
 
     async def fresh(self) -> Fleet:
-        """As it is."""
+        """The fleet as it is."""
         return await self._read()
 
     def _begin(self) -> "asyncio.Task[Fleet]":

@@ -50,6 +50,6 @@ class FollowedPicture:
         raise UnfinishedPictureError
 
     def _rows(self, batch: list[Entry]) -> list[RowDrawn]:
-        """Those of this picture; they come from the top down."""
+        """The rows of this picture, which come from the top down."""
         rows = (RowDrawn.model_validate_json(entry.data) for entry in batch if entry.type is EventType.ROW)
         return [row for row in rows if row.sample == self._sample and row.stage is self._stage]

@@ -14,7 +14,7 @@ class SigningLinks:
         self._jobs = jobs
 
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
-        """Those that work for so many seconds. Raises NoLinksError, and as `Jobs.view`."""
+        """Addresses that work for so many seconds. Raises NoLinksError, and what `Jobs.view` raises."""
         expires = int(time.time()) + seconds
         signed = f"expires={expires}&signature={self._signatures.of(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)

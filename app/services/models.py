@@ -1,4 +1,4 @@
-"""Which models there are: those that live workers announce, and no others."""
+"""The models there are: those that live workers announce, and no others."""
 
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schema.answers import Model, WorkerPlace
@@ -14,7 +14,8 @@ class Models:
         self._merged: dict[str, Model] = {}
 
     async def all(self) -> list[Model]:
-        """By name. Where two workers hold different weights under one name, the latest started one is believed."""
+        """All models by name. If two workers hold different weights under one name, the latest started one is
+        believed."""
         workers = (await self._fleet.fresh()).workers
         names = sorted({card.name for worker in workers for card in worker.models})
         return [_merged(name, workers) for name in names]
@@ -36,7 +37,7 @@ class Models:
         return self._merged[name]
 
     async def find_for(self, kind: JobKind, name: str) -> Model:
-        """As `find`; raises BadParameterError for a model that does not do this kind of work."""
+        """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
         model = await self.find(name)
         if kind not in model.can:
             detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"

@@ -1,4 +1,4 @@
-"""What there is to see of a job: its samples as far as they are drawn, or where a score's bits are."""
+"""The pictures of a job: its samples as far as they are drawn, or where a score's bits are."""
 
 from typing import Literal
 
@@ -64,7 +64,8 @@ class Pictures:
         return Canvas.of(spec, rows, stage, record.numerics)
 
     async def given_png(self, spec: JobSpec, of: Literal["image", "mask"]) -> bytes:
-        """What the job began with; of several pictures the grid. Raises NoGivenError for a job that had none."""
+        """The picture or mask that the job began with; the grid if there are several. Raises NoGivenError if it had
+        none."""
         raw = await self._store.picture(spec.id, "pixels" if of == "image" else "keep")
         if not raw or KINDS[spec.kind].input is Input.CODED_FILE:
             raise NoGivenError(f"no {of} was handed in with this job")
@@ -92,7 +93,8 @@ class Pictures:
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=_rows(spec, raw))
 
     async def marginals(self, record: JobRecord, of: Literal["mean", "entropy"]) -> MarginalMap:
-        """What a completion by `posterior` expects of each pixel. Raises NoMarginalsYetError, NoMarginalsError."""
+        """The expectation of each pixel by a completion by `posterior`. Raises NoMarginalsYetError,
+        NoMarginalsError."""
         spec = record.spec
         if spec.method is not Method.POSTERIOR:
             raise NoMarginalsError("only a completion by `posterior` has marginals")

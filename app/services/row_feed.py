@@ -1,4 +1,4 @@
-"""What happens to a job, event by event: the rows drawn so far, then the others as they come.
+"""Events of a job, one by one: the rows drawn so far, then the others as they come.
 
     snapshot            the Job
     row                 {sample, y, pixels}, of a small first image also stage; it is an entry of the job's stream
@@ -47,8 +47,8 @@ class RowFeed:
         return self._reader.follow(job.id, after)
 
     async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
-        """What the follower gets, batch by batch; an empty one where nothing came for `ping_s` seconds. Ends behind
-        the last event, or when the follower is ended. Raises RefusedError when the job is gone."""
+        """Batches of what the follower gets; an empty one if nothing came for `ping_s` seconds. Ends behind the last
+        event, or when the follower is ended. Raises RefusedError when the job is gone."""
         yield [_event(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, follower):
@@ -125,7 +125,8 @@ def _end(job: Job, seq: int) -> FeedEvent:
 
 
 def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
-    """With its name in the data, a JSON object: put in as text, because there is one for each row of each reader."""
+    """An event whose data, a JSON object, repeats its name: put in as text, because there is one for each row of each
+    reader."""
     separator = "" if data == "{}" else ","
     return FeedEvent(name, f'{{"type":"{name}"{separator}{data[1:]}', seq)
 

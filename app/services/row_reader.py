@@ -42,7 +42,7 @@ class Pause(Enum):
     """Why `next` returns though no entry came."""
 
     QUIET = auto()
-    """For as long as was asked."""
+    """Nothing came for as long as was asked."""
     DOUBT = auto()
     """The job has ended or is gone, and perhaps without a last entry that would come."""
     ENDED = auto()
@@ -68,7 +68,7 @@ class Follower:
         self._news.set()
 
     def offer(self, entries: list[Entry]) -> None:
-        """From the shard. What does not fit is dropped: it is still in the stream."""
+        """Take entries from the shard. Those that do not fit are dropped: they are still in the stream."""
         if len(self._pending) + len(entries) > _PENDING:
             self._pending.clear()
             self._behind = True
@@ -87,7 +87,7 @@ class Follower:
         self.fall_behind()
 
     async def has_more(self) -> bool:
-        """Whether there are entries behind the last one that it took. Raises what the store raises."""
+        """True if there are entries behind the last one that it took. Raises what the store raises."""
         self.fall_behind()
         return bool(await self._reader.store.entries_after(self._job_id, self.last))
 

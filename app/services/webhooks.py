@@ -21,8 +21,8 @@ from app.webhooks.calls import WebhookCallError, WebhookCalls
 from worker.contract.record import UnreadableError
 
 DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
-"""Until the second try, the third, and so on; the last is repeated while results are kept. The first is longer than a
-call may take."""
+"""Seconds until the second try, the third, and so on; the last is repeated while results are kept. The first is longer
+than a call may take."""
 _AT_ONCE = 16
 _LOOK_S = 0.5
 _AFTER_A_BUG_S = 10.0
@@ -49,8 +49,8 @@ class Webhooks:
         self._count = count
 
     def expected(self, text: str | None) -> str:
-        """What a request gives as its webhook; empty for none. Raises BadParameterError for one that would never be
-        called."""
+        """The address that a request gives as its webhook; empty if it gives none. Raises BadParameterError for one
+        that would never be called."""
         if text is None:
             return ""
         if self._calls is None:
@@ -88,7 +88,7 @@ class Webhooks:
             await self._calls.close()
 
     async def _due(self, most: int) -> list[DueWebhook]:
-        """What is due, as far as Redis can be asked."""
+        """The webhooks that are due, as far as Redis can be asked."""
         try:
             return await self._store.due_webhooks(most, DELAYS_S)
         except STORE_TROUBLE:  # every request tells of it

@@ -1,4 +1,4 @@
-"""Where a webhook may go: to hosts that the operator names, and to no machine behind them that is not theirs.
+"""Addresses that a webhook may call: hosts that the operator names, and no machine behind them that is not theirs.
 
 An operator who names `hooks.example` means what the internet knows by this name. Whoever holds that name can let it
 lead to this machine or its neighbours, so such addresses are refused, unless the operator named the address itself.
@@ -52,7 +52,7 @@ class Place:
         return host if self.port == _HTTPS_PORT else f"{host}:{self.port}"
 
     def may_lead_to(self, address: Address) -> bool:
-        """Whether a connection to this host may go there."""
+        """True if a connection to this host may go to the address."""
         if self.host == LOCALHOST:
             return address.is_loopback
         return _literal(self.host) is not None or _is_public(address)
@@ -86,7 +86,8 @@ def _literal(host: str) -> Address | None:
 
 
 def _is_public(address: Address) -> bool:
-    """Whether it is somebody's on the internet; of an IPv6 address that stands for an IPv4 one, that one."""
+    """True if the address is somebody's on the internet; an IPv6 address that stands for an IPv4 one is judged as that
+    one."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
         if address in _TRANSLATED:

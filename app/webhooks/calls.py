@@ -14,7 +14,7 @@ from app.webhooks.addresses import Address, Place, WebhookAddress
 from app.webhooks.signatures import signed
 
 LIMIT_S = 10.0
-"""From the look-up of the name to the status of the answer."""
+"""Seconds from the look-up of the name to the status of the answer."""
 _MOST_ADDRESSES = 4
 _HEADERS = {
     "Content-Type": "application/json",
@@ -78,7 +78,7 @@ class WebhookCalls:
         return await self._post_to(last, address, message_id, body)
 
     async def _places(self, place: Place) -> list[Address]:
-        """Where the host is: all of it must be where it may be."""
+        """The host's addresses; each of them must be one that may be called."""
         found = [ip_address(text) for text in dict.fromkeys(await self._resolve(place.host, place.port))]
         if not found or not all(map(place.may_lead_to, found)):
             raise WebhookCallError("the host is at an address that is not public")

@@ -38,8 +38,8 @@ class CrossOrigin:
         return bool(self._origins)
 
     def headers(self, origin: str | None) -> dict[str, str]:
-        """Of every answer, whatever it says. A cache must keep those for different origins apart, also the one for a
-        request that named none."""
+        """Headers of every answer, so that caches keep answers to different origins apart, also those to requests that
+        named none."""
         if not self._origins:
             return {}
         if origin is None or not self._allows(origin):

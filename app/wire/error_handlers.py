@@ -31,12 +31,12 @@ def install(app: FastAPI) -> None:
 
 
 def response_to(error: RefusedError) -> JSONResponse:
-    """For code that runs outside FastAPI's own handling, such as a middleware."""
+    """The response to a refusal, for code outside FastAPI's own handling, such as a middleware."""
     return _response(problems.problem_of(error), problems.headers_of(error))
 
 
 def response_to_bug(error: Exception, path: str) -> JSONResponse:
-    """What nobody foresaw, logged."""
+    """The response to an error that nobody foresaw, which is logged."""
     _log.error("request failed", path=path, exc_info=error)
     said = "this is a fault of the server, and was logged"
     return _response(problems.problem(500, "internal-error", "Internal error", said))
@@ -58,7 +58,8 @@ async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
 
 
 def _said_of(error: Exception) -> str:
-    """What an operator can mend is named; the server's own words may tell more than a client should know."""
+    """A sentence for the client. Troubles that an operator can mend are named; the server's own words may tell more
+    than a client should know."""
     if why := locked_out(error):
         return f"Redis does not let this service in: {why} (see REDIS_URL)"
     if isinstance(error, StoreRefusesError):
@@ -86,7 +87,7 @@ def _pointer(loc: Sequence[Any]) -> str:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI itself refuses: no such path, wrong method, a body that cannot be taken apart."""
+    """Answer FastAPI's own refusals: no such path, wrong method, a body that cannot be taken apart."""
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     headers = dict(error.headers or {})

@@ -8,10 +8,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.errors import HeadTooLargeError, MalformedRequestError, RefusedError, UnknownCodingError
 
 MOST_HEAD_BYTES = 65536
-"""Of a request's line and its fields; as much of what frames its body: a chunk's extensions, the fields behind it."""
+"""Limit of a request's line and its fields together, and again of what frames its body: a chunk's extensions, the
+fields behind it."""
 
 MOST_FIELDS = 128
-"""In a request's head, and behind its body."""
+"""Limit of the fields in a request's head, and of those behind its body."""
 
 MOST_PIPELINED = 32
 """Requests of one connection that may wait for those before them."""
@@ -66,7 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._fields, self._is_in_head = 0, True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """What comes behind a body is counted, and not kept: its request has been judged by its head."""
+        """Count what comes behind a body, and keep none of it: its request has been judged by its head."""
         self._fields += 1
         if self._fields > MOST_FIELDS:
             raise _too_large()
@@ -89,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def head_bytes(self) -> int:
-        """Of the head that came last."""
+        """Length of the head that came last."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _judge_head(self) -> None:

@@ -20,7 +20,7 @@ from app.wire.cross_origin import CrossOrigin
 from app.wire.http_protocol import HttpProtocol
 
 HEADERS_S = 10.0
-"""From the connection, or from the first byte of a later request, to the end of its headers."""
+"""Seconds from the connection, or from the first byte of a later request, to the end of its headers."""
 
 LINGER_S = 1.0
 MOST_UNREAD_BYTES = 2**20
@@ -28,7 +28,7 @@ MOST_UNREAD_BYTES = 2**20
 connection, and not why."""
 
 MOST_HEADS_BYTES = 16 * 2**20
-"""Of the heads of all requests that arrive or are being answered."""
+"""Limit for the heads of all requests that arrive or are being answered."""
 
 MOST_WAITING = 1024
 MOST_DESCRIPTORS = 65536
@@ -67,7 +67,8 @@ class WaitingRoom:
         self._waiting.pop(connection, None)
 
     def hold(self, connection: "PromptProtocol", head_bytes: int) -> None:
-        """So much is kept of its heads. Where it is too much for all together, the largest have to leave."""
+        """Note how much is kept of a connection's heads. If it is too much for all together, the largest have to
+        leave."""
         self._heads_bytes += head_bytes - self._heads.pop(connection, 0)
         if head_bytes:
             self._heads[connection] = head_bytes
@@ -106,7 +107,7 @@ class PromptProtocol(HttpProtocol):
 
     @property
     def has_headers(self) -> bool:
-        """Of a request whose body is still to come."""
+        """True if the headers are there and the body is still to come."""
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -203,7 +204,7 @@ class PromptProtocol(HttpProtocol):
         self.transport.write(_answer(error, self._room.cross_origin.headers(self._origin())))
 
     def _origin(self) -> str | None:
-        """Of the page that sends the request, where it has said so."""
+        """Origin of the page that sends the request, if it has named one."""
         found = dict(self.cycle.scope["headers"]).get(b"origin") if self.has_headers else None
         return None if found is None else found.decode("latin-1")
 
