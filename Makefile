@@ -7,7 +7,9 @@
 
 BIN := .venv/bin
 PORT ?= 8000
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# At a terminal pip shows how far it is; elsewhere it says nothing that is not wrong.
+QUIET := $(shell [ -t 2 ] || echo --quiet)
+PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
 TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import redis
 
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
-from pixelrnn.progress import Progress
+from pixelrnn.progress import Readiness, Voice
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 from worker.contract.environment import checked_url, with_password
 from worker.process import processors
@@ -53,7 +53,7 @@ class UpOptions:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def up(options: UpOptions, say: Callable[[str], None]) -> None:
+def up(options: UpOptions, voice: Voice) -> None:
     """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
     _expect_models(options.models_dir)
     _expect_settings(options)
@@ -62,7 +62,7 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
     _make_directory(logs)
     engines = _processors_of_engines(len(options.devices))
     processors.keep_off([processor for each in engines for processor in each])  # this process, and its children
-    supervisor = Supervisor(say)
+    supervisor = Supervisor(voice.say)
     with supervisor.signals():
         try:
             if options.redis_url is None:
@@ -71,20 +71,31 @@ def up(options: UpOptions, say: Callable[[str], None]) -> None:
                 url = _expect_redis(supervisor, options.redis_url)
             for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
                 supervisor.start(child)
-            progress = Progress(url, say)
-            supervisor.wait_until(lambda: _is_ready_with(progress, options.url))
-            say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
-            supervisor.wait_until(lambda: progress.look() == 0)
+            readiness = Readiness(url, voice)
+            supervisor.wait_until(lambda: _is_open(readiness, options.url))
+            if not is_ready(options.url):
+                voice.say(f"{options.url} is open; jobs are taken while models become ready, and wait")
+            supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
+            voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
+            supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
         except StopRequested:
-            say("stopping")
+            voice.hush()
+            voice.say("stopping")
         finally:
+            voice.hush()
             supervisor.stop_all()
 
 
-def _is_ready_with(progress: Progress, url: str) -> bool:
+def _is_open(readiness: Readiness, url: str) -> bool:
+    """The page can be had, and it is worth saying, or everything is ready already."""
+    readiness.look()
+    return (readiness.is_slow and answers(url, "/healthz")) or is_ready(url)
+
+
+def _is_ready_with(readiness: Readiness, url: str) -> bool:
     """As is_ready; what is worth telling meanwhile is told."""
-    progress.look()
+    readiness.look()
     return is_ready(url)
 
 
@@ -147,10 +158,15 @@ class _Worker:
 
 def is_ready(url: str) -> bool:
     """Whether `/readyz` answers 200."""
+    return answers(url, "/readyz")
+
+
+def answers(url: str, path: str) -> bool:
+    """Whether a GET of this path is answered with 200."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -75,12 +75,13 @@ def up(
 ) -> None:
     """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
     expect("api", "worker", *(() if redis_url else ("embedded",)))
+    from pixelrnn.progress import Voice
     from pixelrnn.up import UpOptions
     from pixelrnn.up import up as run
 
     models = models_dir or default_models_dir()
     options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]), redis_memory_mib)
-    run(options, say=lambda line: typer.echo(line, err=True))
+    run(options, Voice())
 
 
 def commands() -> Iterator[CommandInfo]:

@@ -43,7 +43,7 @@ async def readyz(services: ServicesDep) -> Ready:
         raise NoWorkerError("no worker has announced itself yet")
     workers = [worker for worker in fleet.workers if worker.ready]
     if not workers:
-        raise NoWorkerError("the workers are still compiling their models")
+        raise NoWorkerError("the workers are still loading or compiling their models")
     names = sorted({name for worker in workers for name in worker.ready})
     weaknesses = list(fleet.redis.weaknesses)
     return Ready(workers=len(workers), models=names, durable=not weaknesses, weaknesses=weaknesses)

@@ -298,8 +298,11 @@ class Model(_Answer):
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
     can: list[JobKind]
     """Which calls take it."""
+    state: Literal["loading", "compiling", "ready"]
+    """`loading`: nobody can draw from it yet, and its jobs are accepted, and wait. `compiling`: the same, for longer,
+    because its loops are made for this kind of processor first, once. `ready`: it is drawn from."""
     compiling: bool
-    """Nobody can draw from it yet, because its loops are being compiled: its jobs are accepted, and wait."""
+    """It is not `ready`."""
     loaded_on: list[WorkerPlace]
     """Who draws from it."""
 

@@ -88,5 +88,13 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
         "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),
         "members": max((card.members for card in cards), key=len),
         "compiling": all(card.compiling for card in cards),
+        "state": _state(cards),
     }
     return Model(**{**cards[0].model_dump(), **merged}, loaded_on=places)
+
+
+def _state(cards: list[ModelCard]) -> str:
+    """That of the worker which is furthest."""
+    if not all(card.compiling for card in cards):
+        return "ready"
+    return "compiling" if all(card.cold for card in cards) else "loading"

@@ -216,6 +216,7 @@ class Model(TypedDict):
     methods: list[Method]
     max_particles: int
     can: list[JobKind]
+    state: Literal["loading", "compiling", "ready"]
     compiling: bool
     loaded_on: list[WorkerPlace]
 

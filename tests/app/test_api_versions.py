@@ -90,13 +90,16 @@ def test_list_leaves_out_a_job_when_it_cannot_be_read(
 
 def test_job_is_accepted_when_its_model_is_compiled(client: httpx.Client, worker: HandWorker, redis_url: str) -> None:
     """The card says so, unless another worker can draw from it; nobody is ready until one model is."""
-    worker.announce(GREY.model_copy(update={"compiling": True}))
-    assert client.get("/models/grey").json()["compiling"] is True
+    for cold, state in ((True, "compiling"), (False, "loading")):
+        worker.announce(GREY.model_copy(update={"compiling": True, "cold": cold}))
+        found = client.get("/models/grey").json()
+        assert (found["state"], found["compiling"]) == (state, True)
     assert "compiling" in is_problem(client.get("/readyz"), 503)["detail"]
     assert client.get(f"/jobs/{submit(client)}").json()["status"] == "queued"
     other = HandWorker(redis_url, "w2")
     other.announce(GREY)
     assert client.get("/models/grey").json()["compiling"] is False
+    assert client.get("/models/grey").json()["state"] == "ready"
     assert client.get("/readyz").json()["workers"] == 1
     other.leave()
     other.redis.close()

@@ -13,6 +13,7 @@ import pytest
 
 from pixelrnn.embedded import EmbeddedRedis, connect
 from pixelrnn.errors import StartError
+from pixelrnn.progress import Voice
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
 from tests.house.processes import eventually, is_alive
@@ -165,5 +166,5 @@ def test_up_says_why_when_redis_does_not_let_it_in(
     """At once, and without the password: starting a server would not help."""
     options = UpOptions("127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change))
     with pytest.raises(StartError, match=why) as refused:
-        start_everything(options, print)
+        start_everything(options, Voice())
     assert "wrong@" not in str(refused.value)

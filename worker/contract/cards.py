@@ -55,6 +55,8 @@ class ModelCard(Record):
     """How many particles of one image it has room for; 0 where it has no `posterior`."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
+    cold: bool = False
+    """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
 
     def does(self, spec: JobSpec) -> bool:
         """Is it the job's model, and does it do such work?"""
@@ -127,7 +129,8 @@ class WorkerInfo(Record):
 
     def with_compiled(self, model: str) -> "WorkerInfo":
         """The same worker, with one more model that is ready."""
-        models = (card.model_copy(update={"compiling": False}) if card.name == model else card for card in self.models)
+        ready = {"compiling": False, "cold": False}
+        models = (card.model_copy(update=ready) if card.name == model else card for card in self.models)
         return self.model_copy(update={"models": tuple(models)})
 
     def entry(self) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from model_core import load_model
-from model_core.compiled import KEEP, is_kept, note_kept
+from model_core.compiled import KEEP, note_kept
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.process import processors
 
@@ -34,8 +34,8 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
     """Warm up every model, and `tell` its name: those first whose loops are on disk, then those with the smallest
     images. usable: the processors on which missing loops are compiled; any when empty."""
     log = structlog.get_logger("models")
-    names = sorted(pool.names(), key=lambda name: (not _is_kept(pool, name), pool.values_of(name), name))
-    missing = {pool.loops(name): name for name in reversed(names) if KEEP and not _is_kept(pool, name)}
+    names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), pool.values_of(name), name))
+    missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
     if not missing:
         for name in names:
             _warm_up(pool, name, tell)
@@ -47,12 +47,6 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
         for name in names:
             _wait(compiled.get(pool.loops(name), ()))
             _warm_up(pool, name, tell)
-
-
-def _is_kept(pool: ModelPool, name: str) -> bool:
-    """Whether nothing has to be compiled for this model."""
-    loops = pool.loops(name)
-    return loops is None or is_kept(loops)
 
 
 def _warm_up(pool: ModelPool, name: str, tell: Callable[[str], None]) -> None:

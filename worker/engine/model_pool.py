@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model_core import load_model, model_names
 from model_core.codec.codec import has_codec
+from model_core.compiled import is_kept
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
@@ -86,7 +87,7 @@ class ModelPool:
         """One more model, whose weights were exchanged, under the name that `kept_name` gives it. ModelError when it
         does not fit."""
         card = _card(model.card.name, model, _fitted(model.card.name, model, self._plan, self._share))
-        card = card.model_copy(update={"compiling": False})  # its jobs have waited for long
+        card = card.model_copy(update={"compiling": False, "cold": False})  # its jobs have waited for long
         name = kept_name(card)
         self._models[name] = model
         self.plans[name] = _fitted(name, model, self._plan, self._share)
@@ -117,6 +118,10 @@ class ModelPool:
     def loops(self, name: str) -> str | None:
         """What is compiled before the model first draws; None when nothing is."""
         return compiled_loops(self._models[name])
+
+    def is_cold(self, name: str) -> bool:
+        """Whether something has to be compiled for this model."""
+        return _is_cold(self._models[name])
 
     def values_of(self, name: str) -> int:
         """How many values an image of the model has."""
@@ -223,6 +228,11 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
     return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
 
 
+def _is_cold(model: Model) -> bool:
+    loops = compiled_loops(model)
+    return loops is not None and not is_kept(loops)
+
+
 def _can(kind: Kind, model: Model) -> bool:
     return (model.config.multi_scale or not kind.needs_scales) and (has_codec(model) or not kind.needs_codec)
 
@@ -251,4 +261,5 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
         max_particles=plan.particles,
         compiling=True,
+        cold=_is_cold(model),
     )

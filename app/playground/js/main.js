@@ -109,9 +109,9 @@ async function look() {
     if (JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
     world.isOnline.value = true;
     if (!world.info.value) learnLimits();
-    const ready = models.filter((model) => !model.compiling).length;
+    const ready = models.filter((model) => model.state === "ready").length;
     if (ready < models.length) again = LOOK_AGAIN_MS;
-    state.textContent = fleet(ready, models.length);
+    state.textContent = fleet(ready, models);
     state.dataset.state = ready ? "ready" : "waiting";
     state.title = models.length ? t("Held by running workers") : t("Nothing can be drawn until a worker runs");
   } catch (error) {
@@ -123,10 +123,13 @@ async function look() {
   setTimeout(look, again);
 }
 
-/** @param {number} ready @param {number} all */
-function fleet(ready, all) {
+/** @param {number} ready @param {Model[]} models */
+function fleet(ready, models) {
+  const all = models.length;
   if (!all) return t("No worker");
-  if (ready < all) return t("Compiling: {ready} of {all} models ready", { ready: say(ready), all: say(all) });
+  const counts = { ready: say(ready), all: say(all) };
+  if (models.some((model) => model.state === "compiling")) return t("Compiling: {ready} of {all} models ready", counts);
+  if (ready < all) return t("Loading: {ready} of {all} models ready", counts);
   return all === 1 ? t("1 model") : t("{count} models", { count: say(all) });
 }
 

@@ -34,7 +34,8 @@ export function modelFacts(model) {
 
 /** @param {Model} model */
 export function modelScore(model) {
-  if (model.compiling) return t("compiling for this processor: its jobs wait");
+  if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
+  if (model.state === "loading") return t("loading: its jobs wait");
   if (model.test_bits_per_dim === null) return t("not measured");
   const bits = `${fixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
   return model.values === 2 && model.test_nats !== null ? `${fixed(model.test_nats, 2)} nats · ${bits}` : bits;

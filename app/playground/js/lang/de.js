@@ -318,6 +318,8 @@ export default {
   "in {count} orientations": "in {count} Richtungen",
   "not measured": "nicht gemessen",
   "compiling for this processor: its jobs wait": "wird für diesen Prozessor übersetzt: seine Aufträge warten",
+  "loading: its jobs wait": "wird geladen: seine Aufträge warten",
+  "Loading: {ready} of {all} models ready": "Wird geladen: {ready} von {all} Modellen bereit",
   "Compiling: {ready} of {all} models ready": "Wird übersetzt: {ready} von {all} Modellen bereit",
   "{count} weights, trained on {data}": "{count} Gewichte, gelernt an {data}",
   waiting: "wartet",
