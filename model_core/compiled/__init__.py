@@ -3,6 +3,7 @@
     vector_code.py   a few rows times a few vectors of columns: products and activations in registers, as LLVM vectors
     map_products.py  training: whole maps times weights, forward and for gradients, in float32 or of bf16 numbers
     convolutions.py  training: a block of PixelCNN, a few rows of its maps after the other
+    ways.py          training: from a layer to the residual stream and the skip sums
     lstm_cell.py     training: one LSTM cell of four images, forward and backward, as numba intrinsics
     scans.py         training: a whole batch of such cells, row by row
     head_nats.py     training: the last 1x1 of the head with the softmax behind it

@@ -10,42 +10,12 @@ is float32. batch is a multiple of 4, h of 16.
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
 from model_core.compiled import KEEP
-from model_core.compiled.map_products import CHUNK, add_weight_gradient, affine, affine_back, stores
-from model_core.compiled.products import address
-from model_core.compiled.vector_code import INDEX, LANES, VECTOR_BYTES, Builder, load, relu
-
-
-@intrinsic
-def _convert(_typing, like, source, rectifies, vectors, out):
-    """out = source, or max(source, 0), as numbers of the type of the array `like`."""
-    keep, kept_bytes = stores(like)
-
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        _, source, rectifies, vectors, out = arguments
-        asked = b.icmp_signed("!=", rectifies, INDEX(0))
-        with cgutils.for_range(b, vectors) as loop:
-            x = load(b, b.add(source, b.mul(loop.index, INDEX(VECTOR_BYTES))))
-            keep(b, b.select(asked, relu(b, x), x), b.add(out, b.mul(loop.index, INDEX(kept_bytes))))
-        return context.get_dummy_value()
-
-    return types.void(like, *[types.intp] * 4), emit
-
-
-@njit(nogil=True)
-def _convert_rows(source, rectifies, out, first, last):
-    """Some rows of a float32 map as numbers of the type of out."""
-    vectors = (last - first) * source.shape[1] // LANES
-    at, at_out = address(source) + first * source.strides[0], address(out) + first * out.strides[0]
-    _convert(out, at, rectifies, vectors, at_out)
+from model_core.compiled.map_products import CHUNK, add_weight_gradient, affine, affine_back
+from model_core.compiled.ways import add_own_gradient, convert_rows, go_back_by_ways, go_on
 
 
 @njit(nogil=True)
@@ -64,17 +34,14 @@ def forward_block(stream, skips, added, wide, narrow, hidden, down, spread, up, 
     (5,): how many rows of a map on each tap of the 3x3 reads, the first the furthest back.
     """
     here, nothing, reach = np.zeros(1, np.int64), np.empty((0, 1), np.float32), -steps[0]
-    start = stream if residual else nothing
     hidden[:reach] = 0
     for first in range(0, len(stream), CHUNK):
         last = min(first + CHUNK, len(stream))
-        _convert_rows(stream, 1, wide, first, last)
+        convert_rows(stream, 1, wide, first, last)
         affine(wide, here, down.weights, down.spans, down.bias, nothing, narrow, first, last, 1)
         _clear_outside(narrow, row, batch, first, last)
         affine(narrow, steps, spread.weights, spread.spans, spread.bias, added, hidden, max(first, reach), last, 1)
-        affine(hidden, here, up.weights, up.spans, up.bias, start, stream, first, last, 0)
-        if len(skips):
-            affine(hidden, here, skip.weights, skip.spans, skip.bias, skips, skips, first, last, 0)
+        go_on(hidden, stream, stream, skips, up, skip, first, last, residual)
 
 
 @njit(nogil=True, cache=KEEP)
@@ -92,30 +59,17 @@ def backward_block(d_stream, near, d_skips, d_spread, wide, narrow, hidden, down
         if first < M:
             last = min(first + CHUNK, M)
             if rounds:
-                _convert_rows(d_stream, 0, near, first, last)
+                convert_rows(d_stream, 0, near, first, last)
             d_out, own = d_spread[first:last], hidden[first:last]
-            _back_by_ways(near[first:last], d_skips[first:last], d_hidden[: last - first], d_out, own, up, skip)
+            go_back_by_ways(near[first:last], d_skips[first:last], d_hidden[: last - first], d_out, own, own, up, skip)
             begin = max(first, -steps[0])
             add_weight_gradient(narrow, steps, d_spread, spread.own_spans, spread.d_weights, spread.d_bias, begin, last)
         if first >= behind:
             begin, end = first - behind, min(first - behind + CHUNK, M)
             d_own, own, read = d_narrow[: end - begin], narrow[begin:end], wide[begin:end]
             _go_back(d_spread[begin:], -steps, spread, own, d_own, 0)
-            _add_own_gradient(read, d_own, down)
+            add_own_gradient(read, d_own, down)
             _go_back(d_own, np.zeros(1, np.int64), down, read, d_stream[begin:end], residual)
-
-
-@njit(nogil=True)
-def _back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, up, skip):
-    """What some rows of the layer, which gave `hidden`, receive by its ways on, and what these receive."""
-    here, nothing = np.zeros(1, np.int64), np.zeros((1, hidden.shape[1]), np.float32)
-    _add_own_gradient(hidden, d_up, up)
-    if len(d_skip):
-        affine_back(d_up, here, up.weights, up.spans, nothing, hidden[:0], d_hidden, 0, len(d_hidden), 0)
-        affine_back(d_skip, here, skip.weights, skip.spans, d_hidden, hidden, d_out, 0, len(d_out), 0)
-        _add_own_gradient(hidden, d_skip, skip)
-    else:
-        _go_back(d_up, here, up, hidden, d_out, 0)
 
 
 @njit(nogil=True)
@@ -123,10 +77,3 @@ def _go_back(d_out, steps, product, gate, target, adds):
     """target, or what is added to it: the gradient of what a product read, where the gate is open."""
     nothing = np.zeros((1, target.shape[1]), np.float32)
     affine_back(d_out, steps, product.weights, product.spans, nothing, gate, target, 0, len(target), adds)
-
-
-@njit(nogil=True)
-def _add_own_gradient(x, d_out, product):
-    """What the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
-    here = np.zeros(1, np.int64)
-    add_weight_gradient(x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x))

@@ -1,33 +1,41 @@
-"""The Diagonal BiLSTM's layer on a canvas: one compiled scan for each direction."""
+"""The Diagonal BiLSTM's block on a canvas: one compiled scan for each direction."""
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 from model_core.fused.canvas import Canvas
-from model_core.fused.lstm import scan, trunk_of, whole_tiles, with_condition, with_condition_map
+from model_core.fused.lstm import recurrent_block, whole_tiles
 from model_core.fused.network import FusedNetwork
-from model_core.fused.scan import Walk
-from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
+from model_core.fused.scan import Scan, Walk
+from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
 
 
-def _layer(layer: DiagonalBiLSTM, stream: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
-    stream = with_condition_map(stream, condition)
+def _scans(layer: DiagonalBiLSTM, canvas: Canvas) -> list[Scan]:
     B, H, W, row = canvas.batch, canvas.height, canvas.width, canvas.row
-    from_left = scan(layer.left, _inputs(layer.left), Walk(B, H, W, 1, (0,), (-row, -1), -1), stream, canvas)
     # Nothing reads the right-to-left map of the last row: its scan leaves it out.
-    from_right = scan(layer.right, _inputs(layer.right), Walk(B, H - 1, W, -1, (0,), (-row, 1), 1), stream, canvas)
-    return _add_shifted_down(from_left, from_right, canvas)
+    return [
+        Scan(layer.left, Walk(B, H, W, 1, (0,), (-row, -1), -1)),
+        Scan(layer.right, Walk(B, H - 1, W, -1, (0,), (-row, 1), 1)),
+    ]
 
 
-def _inputs(lstm: DiagonalLSTM) -> list[Tensor]:
-    return [with_condition(lstm, lstm.input_to_state.matrix())]
+def _joined(hidden: list[Tensor], canvas: Canvas) -> Tensor:
+    left, right = hidden
+    return _add_shifted_down(left, right, canvas)
 
 
 def _add_shifted_down(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
     """left + right one row further down, on canvases whose first row lies outside the image."""
-    row = canvas.row * canvas.batch
-    seen = right[row : canvas.height * row]  # all but the last row of the image, which nothing may see
-    return left + functional.pad(seen, (0, 0, 2 * row, 0))
+    row, out = canvas.row * canvas.batch, torch.empty_like(left)
+    out[: 2 * row] = left[: 2 * row]
+    # All but the last row of the image, which nothing may see.
+    torch.add(left[2 * row :], right[row : canvas.height * row], out=out[2 * row :])
+    return out
 
 
-FUSED = FusedNetwork(trunk_of(_layer), fits=whole_tiles)
+def _parted(d_hidden: Tensor, canvas: Canvas) -> list[Tensor]:
+    """The gradient of a cell of the right-to-left map stands one row further down; that scan has no last row."""
+    return [d_hidden, d_hidden[canvas.row * canvas.batch :]]
+
+
+FUSED = FusedNetwork(recurrent_block(_scans, _joined, _parted), fits=whole_tiles)

@@ -1,4 +1,4 @@
-"""What the two recurrent layers share on a canvas."""
+"""What the two recurrent networks share on a canvas: their block, of one scan or two that are added."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,16 @@ import torch
 from torch import Tensor
 
 from model_core.compiled.vector_code import LANES
+from model_core.compiled.ways import backward_ways, forward_ways
 from model_core.fused.canvas import Canvas
-from model_core.fused.products import Outputs, bounds_of
-from model_core.fused.scan import Scan, Walk
-from model_core.layers.lstm import LSTMParameters
-from model_core.networks.pixel_network import PixelNetwork
+from model_core.fused.panels import bits
+from model_core.fused.products import Gradients, ahead, back, gradients_of
+from model_core.fused.scan import Scan, clear_first_column
+from model_core.fused.trunk import FusedBlock, Kept, Maps
+from model_core.networks.pixel_network import Block, PixelNetwork
+
+STATES = 3
+"""Maps that a scan leaves: gates, cell, hidden."""
 
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
@@ -19,37 +24,56 @@ def whole_tiles(network: PixelNetwork, _images: int) -> bool:
     return network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
 
 
-def scan(lstm: LSTMParameters, from_inputs: list[Tensor], walk: Walk, stream: Tensor, canvas: Canvas) -> Tensor:
-    """from_inputs: (4h, F) weights for each input step of the walk; those of the states are the layer's taps."""
-    matrix = torch.cat([*from_inputs, *lstm.state_to_state], 1)
-    bias = lstm.input_to_state.bias
-    return Scan.apply(stream, matrix, bias, lstm.initial_hidden, lstm.initial_cell, walk, canvas.dtype)  # type: ignore[no-any-return]
+def recurrent_block(
+    scans: Callable[[Any, Canvas], list[Scan]],
+    joined: Callable[[list[Tensor], Canvas], Tensor],
+    parted: Callable[[Tensor, Canvas], list[Tensor]],
+) -> FusedBlock:
+    """scans of a layer; joined: the layer's map (M, h) from their hidden states; parted: undo it, for gradients."""
+
+    def forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
+        walks, inputs = scans(block.layer, maps.canvas), _inputs(maps)
+        if walks[0].walk.reads_beside:
+            clear_first_column(inputs, walks[0].walk)
+        states = []
+        for k, each in enumerate(walks):
+            room = None if before is None else before[2 + STATES * k :][:STATES]
+            states.append(each.forward(inputs, room, maps.keeps))
+        hidden, out = joined([state[-1] for state in states], maps.canvas), maps.stream
+        if maps.keeps and inputs is maps.stream:
+            out = torch.empty_like(out)
+        products = [ahead(each, hidden.dtype) for each in (block.up, block.skip)]
+        ways = [bits(each) for each in (hidden, maps.stream, out, maps.skips)]
+        forward_ways(*ways, *products, int(maps.residual))  # pyright: ignore[reportCallIssue]
+        maps.stream = out
+        return [inputs, hidden, *(tensor for state in states for tensor in state)]
+
+    def backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients) -> None:
+        inputs, hidden, *states = kept
+        d_hidden = torch.empty(hidden.shape)
+        near = d.stream if hidden.dtype == torch.float32 else torch.empty(d.stream.shape, dtype=hidden.dtype)
+        ways = block.up, block.skip
+        products = [back(each, hidden.dtype) for each in ways]
+        backward_ways(*(bits(each) for each in (d.stream, near, d.skips, d_hidden, hidden)), *products)
+        for conv, product in zip(ways, products, strict=True):
+            gradients |= gradients_of(conv, product)
+        if not d.residual:
+            d.stream.zero_()
+        d_inputs = d.stream if d.condition is None else torch.zeros(inputs.shape)
+        walks = scans(block.layer, d.canvas)
+        for k, (each, d_part) in enumerate(zip(walks, parted(d_hidden, d.canvas), strict=True)):
+            gradients |= each.backward(inputs, states[STATES * k :][:STATES], d_part, d_inputs)
+        if walks[0].walk.reads_beside:
+            clear_first_column(d_inputs, walks[0].walk)
+        if d.condition is not None:
+            width = d.stream.shape[1]
+            d.stream += d_inputs[:, :width]
+            d.condition += d_inputs[:, width:]
+
+    return FusedBlock(forward, backward)
 
 
-def with_condition(lstm: LSTMParameters, weights: Tensor) -> Tensor:
-    """(4h, F) weights of a cell's own input -> (4h, F + c), the conditioning map's after them."""
-    return weights if lstm.condition is None else torch.cat([weights, lstm.condition.weight[:, :, 0, 0]], 1)
-
-
-def with_condition_map(stream: Tensor, condition: Tensor | None) -> Tensor:
-    """(M, F) and (M, c) -> (M, F + c): the condition is more of what a cell reads at its own pixel."""
-    return stream if condition is None else torch.cat([stream, condition], 1)
-
-
-def trunk_of(layer: Callable[[Any, Tensor, Tensor | None, Canvas], Tensor]) -> Callable[..., Tensor]:
-    """layer(module, map (M, 2h), condition (M, c) or None, canvas) -> (M, h), of canvas.dtype."""
-
-    def trunk(network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
-        stream, skips = canvas.of(x.float()), None
-        upsampled = None if condition is None else canvas.of(condition.float())  # (M, c)
-        for block in network.blocks:
-            hidden = layer(block.layer, stream, upsampled, canvas)  # (M, h)
-            ways = [block.up.matrix(), block.up.bias, stream if network.config.residual else None]
-            if block.skip is None:
-                (stream,) = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
-            else:
-                ways += [block.skip.matrix(), block.skip.bias, skips]
-                stream, skips = Outputs.apply(hidden, bounds_of(block.up), *ways)  # type: ignore[misc]
-        return (stream if skips is None else stream + skips).relu()
-
-    return trunk
+def _inputs(maps: Maps) -> Tensor:
+    """(M, 2h), or (M, 2h + c): the condition is more of what a cell reads at its own pixel. Of canvas.dtype."""
+    read = maps.stream if maps.condition is None else torch.cat([maps.stream, maps.condition], 1)
+    return read.to(maps.canvas.dtype)

@@ -15,6 +15,7 @@ from model_core.compiled.vector_code import HAS_BF16, ROWS
 from model_core.fused.canvas import Canvas
 from model_core.fused.nats import nats_of_head, takes
 from model_core.fused.products import masked_linear
+from model_core.fused.trunk import FusedBlock, trunk
 from model_core.networks.pixel_network import PixelNetwork
 
 PART_BYTES = 2**23
@@ -23,13 +24,12 @@ PART_BYTES = 2**23
 
 @dataclass(frozen=True)
 class FusedNetwork:
-    """A FusedPass for one kind of layer.
+    """A FusedPass for one kind of network: how its blocks go.
 
-    trunk(network, x (B, 2h, H, W), condition (B, c, H, W) or None, canvas) -> the top map (M, 2h), rectified, whose
-    features outside the image mean nothing. fits: can the layer of this network take so many images, and does it pay?
+    fits: can the layer of this network take so many images, and does it pay?
     """
 
-    trunk: Callable[[PixelNetwork, Tensor, Tensor | None, Canvas], Tensor]
+    block: FusedBlock
     fits: Callable[[PixelNetwork, int], bool]
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
@@ -67,7 +67,7 @@ class FusedNetwork:
 
     def _wide(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
         """The trunk and all of the head but its last 1x1: (B, 2h, H, W) and (B, c, H, W) -> (M, head)."""
-        top = self.trunk(network, x, condition, canvas)  # (M, 2h)
+        top = trunk(self.block, network, x, condition, canvas)  # (M, 2h)
         wide = masked_linear(top, network.head.first, canvas.dtype, rectify=True)
         return masked_linear(wide, network.head.second, canvas.dtype, rectify=True)
 

@@ -1,6 +1,5 @@
 """PixelCNN's block on a canvas: one compiled pass each way (compiled/convolutions.py)."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from model_core.fused.canvas import Canvas
 from model_core.fused.network import FusedNetwork
 from model_core.fused.panels import bits, panels, whole
 from model_core.fused.products import NOTHING, Gradients, ahead, back, gradients_of
-from model_core.fused.trunk import FusedBlock, Kept, Maps, trunk
+from model_core.fused.trunk import FusedBlock, Kept, Maps
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.layers.pixel_cnn import PixelCNNLayer
 from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
@@ -94,4 +93,4 @@ def _fits(network: PixelNetwork, images: int) -> bool:
     return network.config.hidden % LANES == 0 and images >= 3
 
 
-FUSED = FusedNetwork(partial(trunk, FusedBlock(_forward, _backward)), fits=_fits)
+FUSED = FusedNetwork(FusedBlock(_forward, _backward), fits=_fits)

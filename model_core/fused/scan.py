@@ -1,4 +1,4 @@
-"""An LSTM scan as one differentiable operation on a CPU: compiled forward pass, hand-written backward pass."""
+"""An LSTM's scan of a canvas, forward and back (compiled/scans.py)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,8 @@ from torch import Tensor
 from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
-from model_core.layers.lstm import GATES
+from model_core.fused.products import Gradients
+from model_core.layers.lstm import GATES, LSTMParameters
 
 
 @dataclass(frozen=True)
@@ -51,74 +52,91 @@ def _unpacked(matrix: Tensor) -> Tensor:
     return matrix.reshape(-1, GATES, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
 
 
-class Scan(torch.autograd.Function):
-    """canvas (M, F), weights (4h, K) of the inputs and then of the states, bias (4h,), initial states (h,) -> hidden
-    states (M, h).
+@dataclass(frozen=True)
+class Scan:
+    """One LSTM and how it walks over a canvas."""
 
-    Products, and the hidden states, are of numbers of dtype, float32 or bfloat16. What lies outside the image, and
-    below the rows of the walk, is the initial state.
-    """
+    lstm: LSTMParameters
+    walk: Walk
 
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any,
-        canvas: Tensor,
-        matrix: Tensor,
-        bias: Tensor,
-        initial_hidden: Tensor,
-        initial_cell: Tensor,
-        walk: Walk,
-        dtype: torch.dtype,
-    ) -> Tensor:
-        M, h = len(canvas), initial_hidden.numel()
-        canvas = canvas.to(dtype, copy=walk.reads_beside)
-        if walk.reads_beside:
-            _clear_first_column(canvas, walk)
-        weights = _packed(matrix).t()  # (K, 4h)
-        above = len(walk.input_steps) * canvas.shape[1] + walk.states_above * h
-        keeps_gates = any(ctx.needs_input_grad)
-        gates = torch.empty(M if keeps_gates else walk.width * walk.batch, GATES * h)
-        hidden, cell = canvas.new_empty(M, h), torch.empty(M, h)
-        for state, initial in ((hidden, initial_hidden), (cell, initial_cell)):
-            _fill_outside(state, initial, walk)
+    def forward(self, inputs: Tensor, states: list[Tensor] | None, keeps: bool) -> list[Tensor]:
+        """inputs (M, F), the conditioning map behind the features -> gates, cell and hidden (M, h).
+
+        Products, and the hidden states, are of numbers of inputs' type, float32 or bfloat16. What lies outside the
+        image, and below the rows of the walk, is the initial state. states: those of another scan, to be written over.
+        keeps: a backward pass wants all gates (M, 4h), and not those of one row only.
+        """
+        lstm, walk, M, h = self.lstm, self.walk, len(inputs), self.lstm.hidden
+        if states is None:
+            gates = torch.empty(M if keeps else walk.width * walk.batch, GATES * h)
+            states = [gates, torch.empty(M, h), inputs.new_empty(M, h)]
+        gates, cell, hidden = states
+        for state, initial in ((hidden, lstm.initial_hidden), (cell, lstm.initial_cell)):
+            _fill_outside(state, initial.detach(), walk)
+        weights = _packed(self._matrix()).t()  # (K, 4h)
+        above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
         forward_scan(
-            bits(canvas),
-            panels(weights[:above], canvas.dtype),
-            panels(weights[above:], canvas.dtype, GATES * LANES),
-            _packed(bias).detach().numpy(),
+            bits(inputs),
+            panels(weights[:above], inputs.dtype),
+            panels(weights[above:], inputs.dtype, GATES * LANES),
+            bits(_packed(lstm.input_to_state.bias)),
             *(bits(t) for t in (gates, cell, hidden)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
-        ctx.save_for_backward(canvas, matrix, gates, hidden, cell)
-        ctx.walk = walk
-        return hidden
+        return states
 
-    @staticmethod
-    def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        canvas, matrix, gates, hidden, cell = ctx.saved_tensors
-        walk, h, F = ctx.walk, hidden.shape[1], canvas.shape[1]
-        d_hidden, d_cell = torch.zeros_like(cell), torch.zeros_like(cell)
-        d_canvas = torch.zeros(canvas.shape)
+    def backward(self, inputs: Tensor, states: list[Tensor], d_hidden: Tensor, d_inputs: Tensor) -> Gradients:
+        """Add to d_inputs (M, F), float32, and say the gradients of the parameters, from d_hidden (M, h), float32."""
+        lstm, walk, (gates, cell, hidden) = self.lstm, self.walk, states
+        n, F, h, matrix = len(walk.input_steps), inputs.shape[1], lstm.hidden, _packed(self._matrix())
+        d_states, d_cell = torch.zeros_like(cell), torch.zeros_like(cell)
         d_weights, d_bias = torch.zeros(matrix.t().shape), torch.zeros(len(matrix))
-        inputs, states = _packed(matrix).split([len(walk.input_steps) * F, len(walk.state_steps) * h], 1)
-        transposed = [
-            part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in ((inputs, F), (states, h))
-        ]
+        parts = zip(matrix.split([n * F, len(walk.state_steps) * h], 1), (F, h), strict=True)
+        transposed = [part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in parts]
         backward_scan(
-            *(bits(t) for t in (canvas, hidden, gates, cell)),
-            *(panels(each, canvas.dtype) for each in transposed),
-            *(bits(t) for t in (d_output.float().contiguous(), d_hidden, d_cell, d_canvas, d_weights, d_bias)),
+            *(bits(t) for t in (inputs, hidden, gates, cell)),
+            *(panels(each, inputs.dtype) for each in transposed),
+            *(bits(t) for t in (d_hidden, d_states, d_cell, d_inputs, d_weights, d_bias)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
-        if walk.reads_beside:
-            _clear_first_column(d_canvas, walk)
-        d_states = _sum_outside(d_hidden, walk), _sum_outside(d_cell, walk)
-        return d_canvas, _unpacked(d_weights.t()), _unpacked(d_bias), *d_states, None, None
+        outside = {lstm.initial_hidden: _sum_outside(d_states, walk), lstm.initial_cell: _sum_outside(d_cell, walk)}
+        bias = {lstm.input_to_state.bias: _unpacked(d_bias)}
+        return outside | bias | self._gradients(_unpacked(d_weights.t()), F)
+
+    def _matrix(self) -> Tensor:
+        """(4h, K): the weights of the inputs of each step, and behind those of the last the conditioning map's; then
+        those of the states."""
+        lstm = self.lstm
+        *before, own = self._taps(lstm.input_to_state.weight.detach())
+        states = lstm.state_to_state.detach()
+        if lstm.condition is None:
+            return torch.cat([*before, own, *states], 1)
+        condition = lstm.condition.weight.detach()[:, :, 0, 0]
+        before = [part for tap in before for part in (tap, torch.zeros_like(condition))]
+        return torch.cat([*before, own, condition, *states], 1)
+
+    def _gradients(self, d_matrix: Tensor, width: int) -> Gradients:
+        """Undo `_matrix`, of inputs of that width."""
+        lstm, n = self.lstm, len(self.walk.input_steps)
+        d_weight, features = torch.zeros_like(lstm.input_to_state.weight), lstm.input_to_state.weight.shape[1]
+        d_inputs = d_matrix[:, : n * width].unflatten(1, (n, width))
+        for tap, d_tap in zip(self._taps(d_weight), d_inputs.unbind(1), strict=True):
+            tap.copy_(d_tap[:, :features])
+        d_states = d_matrix[:, n * width :].unflatten(1, (-1, lstm.hidden)).transpose(0, 1)
+        gradients: Gradients = {lstm.input_to_state.weight: d_weight.mul_(lstm.input_to_state.mask)}
+        gradients[lstm.state_to_state] = d_states
+        if lstm.condition is not None:
+            gradients[lstm.condition.weight] = d_inputs[:, -1, features:, None, None]
+        return gradients
+
+    def _taps(self, weight: Tensor) -> tuple[Tensor, ...]:
+        """(4h, F) for each input step: the taps that the mask leaves come first."""
+        return weight[:, :, 0, : len(self.walk.input_steps)].unbind(-1)
 
 
-def _clear_first_column(canvas: Tensor, walk: Walk) -> Tensor:
+def clear_first_column(canvas: Tensor, walk: Walk) -> None:
+    """Zeros for what lies outside the image to the left of a row."""
     _first_column(canvas, walk).zero_()
-    return canvas
 
 
 def _first_column(canvas: Tensor, walk: Walk) -> Tensor:

@@ -26,6 +26,8 @@ class Maps:
 
     canvas: Canvas
     residual: bool
+    keeps: bool
+    """Will there be a backward pass?"""
     stream: Tensor
     skips: Tensor
     """Without rows for a network without skip connections."""
@@ -37,7 +39,7 @@ class FusedBlock:
     """One block of one kind of network.
 
     forward(block, maps, before) -> kept: advances maps.stream and maps.skips. before is what the block before it kept
-    and nobody needs any more, to be written over; None where it must stay.
+    and nobody needs any more, to be written over; None where it must stay, or there is none.
 
     backward(block, kept, back, condition, gradients): takes back.stream from the gradient of the stream after the block
     to that of the stream before it, adds to back.condition, and says the gradient of each parameter of the block.
@@ -72,7 +74,7 @@ class _Trunk(torch.autograd.Function):
         stream = canvas.of(x.float())  # (M, 2h)
         skips = stream.new_zeros(len(stream) if network.config.skip else 0, stream.shape[1])
         seen = None if condition is None else canvas.of(condition.float())  # (M, c)
-        maps = Maps(canvas, network.config.residual, stream, skips, seen)
+        maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen)
         kept: list[Kept] = []
         for block in network.blocks:
             kept.append(way.forward(block, maps, kept[-1] if kept and not keeps else None))
@@ -95,7 +97,7 @@ class _Trunk(torch.autograd.Function):
         d_stream = torch.ops.aten.threshold_backward(d_top, top, 0)
         d_skips = d_stream.to(canvas.dtype, copy=True) if network.config.skip else d_stream[:0].to(canvas.dtype)
         d_seen = None if seen is None else torch.zeros_like(seen)
-        back = Maps(canvas, network.config.residual, d_stream, d_skips, d_seen)
+        back = Maps(canvas, network.config.residual, True, d_stream, d_skips, d_seen)
         gradients: Gradients = {}
         for block in reversed(network.blocks):
             kept = [tensors.pop() for _ in range(each)][::-1]

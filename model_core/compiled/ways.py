@@ -1,0 +1,102 @@
+"""Both ways on from a layer, over a whole batch: its hidden features to the residual stream and to the skip sums.
+
+Maps are canvases, as scans.py draws them. Both products of some rows follow each other, so that the second one finds
+what the first one read in the cache.
+"""
+# pyright: reportCallIssue=false
+# numba passes an intrinsic's first parameter itself
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from model_core.compiled import KEEP
+from model_core.compiled.map_products import CHUNK, add_weight_gradient, affine, affine_back, stores
+from model_core.compiled.products import address
+from model_core.compiled.vector_code import INDEX, LANES, VECTOR_BYTES, Builder, load, relu
+
+
+@intrinsic
+def _convert(_typing, like, source, rectifies, vectors, out):
+    """out = source, or max(source, 0), as numbers of the type of the array `like`."""
+    keep, kept_bytes = stores(like)
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        _, source, rectifies, vectors, out = arguments
+        asked = b.icmp_signed("!=", rectifies, INDEX(0))
+        with cgutils.for_range(b, vectors) as loop:
+            x = load(b, b.add(source, b.mul(loop.index, INDEX(VECTOR_BYTES))))
+            keep(b, b.select(asked, relu(b, x), x), b.add(out, b.mul(loop.index, INDEX(kept_bytes))))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 4), emit
+
+
+@njit(nogil=True)
+def convert_rows(source, rectifies, out, first, last):
+    """Rows first <= m < last of a float32 map, rectified if asked, as numbers of the type of out."""
+    vectors = (last - first) * source.shape[1] // LANES
+    at, at_out = address(source) + first * source.strides[0], address(out) + first * out.strides[0]
+    _convert(out, at, rectifies, vectors, at_out)
+
+
+@njit(nogil=True)
+def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
+    """Rows first <= m < last of out = stream + up(hidden), or up(hidden), and of skips += skip(hidden).
+
+    stream and out (M, 2h) may be one map; skips (M, 2h), without rows for none. up and skip: Ahead.
+    """
+    here, nothing = np.zeros(1, np.int64), np.empty((0, 1), np.float32)
+    start = stream if residual else nothing
+    affine(hidden, here, up.weights, up.spans, up.bias, start, out, first, last, 0)
+    if len(skips):
+        affine(hidden, here, skip.weights, skip.spans, skip.bias, skips, skips, first, last, 0)
+
+
+@njit(nogil=True)
+def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
+    """d_out, where the gate is open: the gradient of `hidden`, some rows of it, from those of both ways on.
+
+    d_up (n, 2h), and d_skip, without rows for none, are numbers of hidden's type; d_hidden (n, h), float32, is room.
+    gate is hidden, or no rows. up and skip: Back, whose gradients are added to.
+    """
+    here, nothing = np.zeros(1, np.int64), np.zeros((1, hidden.shape[1]), np.float32)
+    add_own_gradient(hidden, d_up, up)
+    if len(d_skip):
+        affine_back(d_up, here, up.weights, up.spans, nothing, hidden[:0], d_hidden, 0, len(d_hidden), 0)
+        affine_back(d_skip, here, skip.weights, skip.spans, d_hidden, gate, d_out, 0, len(d_out), 0)
+        add_own_gradient(hidden, d_skip, skip)
+    else:
+        affine_back(d_up, here, up.weights, up.spans, nothing, gate, d_out, 0, len(d_out), 0)
+
+
+@njit(nogil=True)
+def add_own_gradient(x, d_out, product):
+    """What the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
+    here = np.zeros(1, np.int64)
+    add_weight_gradient(x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x))
+
+
+@njit(nogil=True, cache=KEEP)
+def forward_ways(hidden, stream, out, skips, up, skip, residual):
+    """`go_on` of all rows."""
+    for first in range(0, len(hidden), CHUNK):
+        go_on(hidden, stream, out, skips, up, skip, first, min(first + CHUNK, len(hidden)), residual)
+
+
+@njit(nogil=True, cache=KEEP)
+def backward_ways(d_stream, near, d_skips, d_hidden, hidden, up, skip):
+    """Fill d_hidden (M, h), float32: `go_back_by_ways` of all rows.
+
+    near is d_stream (M, 2h), or room for its numbers as hidden's type.
+    """
+    for first in range(0, len(hidden), CHUNK):
+        last = min(first + CHUNK, len(hidden))
+        if near.itemsize != d_stream.itemsize:
+            convert_rows(d_stream, 0, near, first, last)
+        target, own = d_hidden[first:last], hidden[first:last]
+        go_back_by_ways(near[first:last], d_skips[first:last], target, target, own, own[:0], up, skip)
