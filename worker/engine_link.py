@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worker.orders.orders import Order
 
 START_LIMIT_S = 120.0
-"""Until the process has begun to load the models; from then on it says itself what it needs."""
+"""Seconds until the process has begun to load the models; from then on it says itself what it needs."""
 LOOK_S = 1.0
 
 

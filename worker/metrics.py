@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus, on a port of its own; read when it is asked for, so drawing pays nothing."""
+"""Figures that a worker tells Prometheus, on a port of its own; read when it is asked for, so drawing pays nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -14,7 +14,7 @@ class MetricsPortError(Exception):
 
 
 class UsageCollector:
-    """Of each model: its steps, what they drew, and its slots; and how many jobs the worker holds."""
+    """Figures of each model: its steps, what they drew, and its slots; and how many jobs the worker holds."""
 
     def __init__(self, usage: Mapping[str, Usage], slots: Mapping[str, int], jobs: Callable[[], int]) -> None:
         self._usage = usage

@@ -1,4 +1,4 @@
-"""What a worker is told by its environment. Read once, in the composition root."""
+"""Settings of a worker, from its environment. Read once, in the composition root."""
 
 import re
 import socket
@@ -18,23 +18,23 @@ class Settings(RedisSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>; the Redis address may also be REDIS_URL."""
 
     models_dir: Path | None = None
-    """Where the models are; the shipped ones when not given."""
+    """Directory of the models; the shipped ones when not given."""
     models: CommaList[str] = ()
-    """Which of them to load, by name and separated by commas; all when empty."""
+    """Names of the models to load, separated by commas; all when empty."""
     kept_dir: Path | None = None
-    """Where it keeps a copy of the weights that it was started with, for jobs that are still open when they are
+    """Directory for a copy of the weights that it was started with, for jobs that are still open when they are
     exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
     device: str = "cpu"
-    """Where it draws: cpu, cuda:0, cuda:1, ..."""
+    """Device that draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=16, ge=1, le=1024)
     """Images of one model that are drawn at once."""
     express_slots: int = Field(default=4, ge=0, le=64)
     """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
     while a large one fills all other slots. With `slots` a multiple of four at best: images are drawn by fours."""
     slot_memory_mib: int = Field(default=2048, ge=1)
-    """What the images that are drawn may take in memory, for all models together. Each model has an equal share, of
-    which the particles of completions may have a quarter; where the rest holds fewer images than `slots` and
-    `express_slots`, fewer are drawn at once. Weights are not counted."""
+    """Memory for the images that are drawn, for all models together. Each model has an equal share, of which the
+    particles of completions may have a quarter; if the rest holds fewer images than `slots` and `express_slots`, fewer
+    are drawn at once. Weights are not counted."""
     max_jobs: int = Field(default=32, ge=1, le=4096)
     """Jobs a worker holds that are not drawn yet: a few more than slots, so that a freed slot is filled without asking
     Redis. Of those whose last rows are being written there may be as many again."""
@@ -46,16 +46,16 @@ class Settings(RedisSettings):
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    """Where it takes jobs from. All workers of one queue must hold the same models: those with others, such as GPUs
-    with the large ones, need a queue of their own."""
+    """Queue that it takes jobs from. All workers of one queue must hold the same models: those with others, such as
+    GPUs with the large ones, need a queue of their own."""
     drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    """Where GET /metrics is answered, to anybody who can reach it; 0 = nowhere."""
+    """Port for GET /metrics, answered to anybody who can reach it; 0 = none."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
-    """What is logged at the least: debug, info, warning or error."""
+    """Lowest level that is logged: debug, info, warning or error."""
     step_delay_s: float = Field(default=0.0, ge=0, le=10)
-    """For tests only: sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed."""
+    """Sleep before new rows are handed on, so that a tiny job lasts long enough to be disturbed; for tests only."""
 
     @field_validator("device")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a model is, as workers announce it and the API shows it."""
+"""The card of a model, as workers announce it and the API shows it."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from worker.contract.record import Record
 
 
 def _known_kinds(words: Any) -> Any:
-    """Without the kinds of jobs that this version has never heard of."""
+    """The kinds of jobs that this version knows; others are left out."""
     return [word for word in words if word in tuple(JobKind)] if isinstance(words, list | tuple) else words
 
 
@@ -37,16 +37,17 @@ class ModelCard(Record):
     """How many values a colour takes: 256, or 2 for binary images."""
     parameters: int
     data: str
-    """What it was trained on."""
+    """The data it was trained on."""
     test_nats: float | None = None
     """Negative log-likelihood of a test image, natural logarithm, as measured by `pixelrnn evaluate`."""
     test_bits_per_dim: float | None = None
     digest: str
     """sha256 of the weights file."""
     can: Annotated[tuple[JobKind, ...], BeforeValidator(_known_kinds)] = (JobKind.SAMPLE, JobKind.COMPLETE)
-    """Which jobs it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left out."""
+    """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
+    out."""
     title: str = ""
-    """What people call the network: its name in the paper."""
+    """The network's name in the paper."""
     members: tuple[str, ...] = ("none",)
     """The orientations of its networks: of a mixture several (model_core.orientation), else that of the image."""
     methods: Annotated[tuple[Method, ...], BeforeValidator(_known_methods)] = (Method.CLAMP,)
@@ -64,14 +65,14 @@ class ModelCard(Record):
         return same and spec.kind in self.can and self.completes(spec)
 
     def completes(self, spec: JobSpec) -> bool:
-        """By the job's method, and with its number of particles; true of every other kind of job."""
+        """True if the model takes the job's method and its number of particles; true of every kind but completions."""
         if spec.method is Method.CLAMP:
             return True
         return spec.method in self.methods and (not spec.given_behind or spec.particles <= self.max_particles)
 
 
 def _readable_cards(cards: Any) -> Any:
-    """Without the cards that this version cannot read."""
+    """The cards that this version can read; others are left out."""
     return [card for card in cards if _is_card(card)] if isinstance(cards, list | tuple) else cards
 
 
@@ -91,7 +92,7 @@ class WorkerInfo(Record):
     slots: int
     """How many images it draws at once, per model."""
     models: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)]
-    """Those whose cards the reader can read."""
+    """The models whose cards the reader can read."""
     started_at: float
     queue: str = keys.QUEUE
     """The one it takes jobs from."""
@@ -134,12 +135,13 @@ class WorkerInfo(Record):
         return self.model_copy(update={"models": tuple(models)})
 
     def entry(self) -> str:
-        """As it is announced: without what is as usual, so that an API of an earlier version can read it."""
+        """The announcement, without what is as usual, so that an API of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """Those of the announcements that this version can read, in their order: who they are, and a model at the least."""
+    """The announcements that this version can read, in their order. It must be able to read who announces, and one
+    model."""
     found = []
     for text in texts:
         try:

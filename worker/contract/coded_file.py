@@ -1,4 +1,4 @@
-"""What a file of coded images says of itself, as far as it can be told without the model: docs/codec.md has the whole.
+"""The head of a file of coded images, as far as it can be read without the model: docs/codec.md has the whole.
 
 model_core/codec/container.py writes and reads all of it; a test holds the two to each other.
 """

@@ -1,4 +1,4 @@
-"""Whether a Redis server keeps what it has acknowledged, whatever happens to it: jobs are in no other place."""
+"""Checks that a Redis server keeps what it has acknowledged, whatever happens to it: jobs are in no other place."""
 
 from collections.abc import Mapping
 from typing import Any

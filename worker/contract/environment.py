@@ -48,7 +48,7 @@ def _url_of_everybody() -> str:
 
 
 class RedisSettings(BaseSettings):
-    """Where Redis is, and what opens it."""
+    """The address of Redis, and what opens it."""
 
     model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
 

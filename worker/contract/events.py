@@ -1,4 +1,4 @@
-"""What a job's stream says. Each entry has the fields `type` and `data` (JSON); ids: 1-0, 2-0, ... without a gap."""
+"""Entries of a job's stream. Each has the fields `type` and `data` (JSON); ids: 1-0, 2-0, ... without a gap."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from worker.contract.record import Record
 
 
 class Stage(StrEnum):
-    """Which image of a Multi-Scale model a row is of; other models have the final one only."""
+    """The image of a Multi-Scale model that a row belongs to; other models have the final one only."""
 
     SMALL = "small"
     FINAL = "final"

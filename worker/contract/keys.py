@@ -5,10 +5,10 @@ QUEUE = "pixelrnn"
 non-atomically and a crash loses the job. All workers of one queue hold the same models."""
 
 RQ_QUEUE = "rq:queue:"
-"""What RQ puts before the name of a queue to get the key of its list of waiting ids."""
+"""RQ's prefix: with a queue's name behind it, the key of the list of waiting ids."""
 
 RQ_JOB = "rq:job:"
-"""What RQ puts before a job's id to get the key of its own record."""
+"""RQ's prefix: with a job's id behind it, the key of RQ's own record."""
 
 JOB_FUNCTION = "worker.tasks.draw"
 """The only function a worker runs, whatever a queue entry names."""

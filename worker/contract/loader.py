@@ -30,7 +30,7 @@ def expand(text: str, package: str = _CONTRACT) -> str:
 
 @lru_cache
 def digest_of(script: str) -> str:
-    """By which the server knows the script once it has been loaded."""
+    """The digest by which the server knows the script once it has been loaded."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a picture of ours says of how it was drawn: the text in its PNG, read back. Knows no picture's format."""
+"""The text in the PNG of a drawn picture that says how it was drawn, read back. Knows no picture's format."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -17,7 +17,7 @@ class RecipeError(ValueError):
 
 
 class Recipe(Record):
-    """What it takes to draw a sample again, or a grid of the samples 0 to n - 1."""
+    """Everything that is needed to draw a sample again, or a grid of the samples 0 to n - 1."""
 
     model: str = Field(min_length=1, max_length=64)
     digest: str = Field(max_length=64)
@@ -29,11 +29,11 @@ class Recipe(Record):
     samples: int = Field(default=1, ge=1, lt=_MANY)
     """How many are shown."""
     numerics: str = ""
-    """With which arithmetic it was drawn, or those that took turns; empty where the picture does not say."""
+    """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
-        """From a PNG's keywords and texts; RecipeError when it is no sample of ours."""
+        """Read a PNG's keywords and texts. Raises RecipeError if it is no sample of ours."""
         kind = text.get("kind")
         if kind == JobKind.COMPLETE:
             raise RecipeError(

@@ -1,4 +1,4 @@
-"""What every record between the processes has in common: an earlier and a later version can read each other's.
+"""The rule for every record between the processes: an earlier and a later version can read each other's.
 
 A rolling upgrade runs both for a while, so a field that one side does not know is passed over and never refused. What a
 field means does not change; a job that an earlier worker would get wrong says so by its `version` (jobs.py).

@@ -13,7 +13,8 @@ from worker.contract.room import room_of, rows_room
 
 
 class SubmissionTerms(BaseModel):
-    """What a request is checked against. Jobs are counted; work is counted in values, as in `JobSpec.work`."""
+    """The limits that a request is checked against. Jobs are counted; work is counted in values, as in
+    `JobSpec.work`."""
 
     model_config = ConfigDict(frozen=True)
     client: str = Field(min_length=1)
@@ -84,7 +85,7 @@ def arguments(
 
 
 class _JobFacts(BaseModel):
-    """What the script needs to know of the job beside its text."""
+    """Facts of the job that the script needs beside its text."""
 
     id: str
     kind: str

@@ -25,14 +25,14 @@ Attributes = Mapping[str, str | int | float]
 
 
 def trace_id(traceparent: str) -> str:
-    """Of the trace that a `traceparent` header names; empty where it names none."""
+    """Id of the trace that a `traceparent` header names; empty if it names none."""
     found = _TRACEPARENT.fullmatch(traceparent)
     return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Span:
-    """What is under way. `traceparent`: how it is named to whoever does a part of it; empty outside of any trace."""
+    """A piece of work under way. `traceparent` names it to whoever does a part of it; empty outside of any trace."""
 
     traceparent: str = ""
     span: Any = None

@@ -1,4 +1,4 @@
-"""Which of Redis's errors are its own trouble, and no fault of what it was told."""
+"""Tells Redis's own troubles from faults in what it was told."""
 
 _WORDS = (
     "OOM",
@@ -12,8 +12,8 @@ _WORDS = (
     "MASTERDOWN",
     "ACL failure",
 )
-"""With which such an answer begins: it is full, a replica, cannot write its file, is held up by a script, lacks
-replicas, or lacks a right that an operator can give."""
+"""First words of Redis errors that pass, or that an operator can mend: out of memory, read-only replica, cannot write
+its file, held up by a script, too few replicas, a right is missing."""
 
 _NAMES = (
     "OutOfMemoryError",
@@ -24,11 +24,11 @@ _NAMES = (
     "MasterDownError",
     "ExecAbortError",
 )
-"""What redis-py makes of some of them; it takes the word away."""
+"""Exceptions that redis-py makes of some of them; it takes the word away."""
 
 
 def is_store_trouble(error: Exception) -> bool:
-    """Whether the same command may succeed later, or as soon as an operator has mended the server."""
+    """True if the same command may succeed later, or as soon as an operator has mended the server."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return not names.isdisjoint(_NAMES) or str(error).startswith(_WORDS)
 

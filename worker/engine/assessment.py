@@ -1,4 +1,4 @@
-"""What is said of a job's images once they are drawn: state of the engine's thread, one step of it at a time."""
+"""The assessment of a job's images once they are drawn: state of the engine's thread, one step of it at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,12 +31,12 @@ class Assessment:
     values: int | None = None
     """How many values a colour takes, where there are maps."""
     nats: list[float] = field(default_factory=list)
-    """Of the first images."""
+    """Nats of the first images."""
     receipt_steps: Iterator[Found | None] | None = None
 
     @property
     def wants_receipt(self) -> bool:
-        """Of exact draws; those by particles bring theirs."""
+        """True for exact draws that have no receipt yet; draws by particles bring theirs."""
         return self.hole is not None and self.found is None
 
     @property
@@ -45,7 +45,7 @@ class Assessment:
 
 
 Pass = ScoreOrder | VerifyOrder | Assessment
-"""What a model makes passes for, between the steps of what is drawn."""
+"""Work that a model does in passes, between the steps of what is drawn."""
 
 
 def kind_of(task: Pass) -> str:

@@ -29,8 +29,8 @@ job."""
 
 
 def coded(order: CodeOrder, model: Model) -> CodingSteps:
-    """What an order asks for. Raises PixelRNNError when it cannot be done, FloatingPointError when the network gives
-    logits that are not finite."""
+    """Begin what an order asks for. Raises PixelRNNError when it cannot be done, FloatingPointError when the network
+    gives logits that are not finite."""
     return _encoded(order, model) if isinstance(order, EncodeOrder) else _decoded(order, model)
 
 
@@ -56,16 +56,16 @@ def _decoded(order: DecodeOrder, model: Model) -> CodingSteps:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a turn of a job brought."""
+    """The result of one turn of a job."""
 
     order: CodeOrder
     sample: int = 0
     image: NDArray[np.uint8] | None = None
     """The sample (C, H, W), once it is decoded."""
     outcome: Outcome | None = None
-    """What becomes of the job, once that is known."""
+    """The job's end, once it is known."""
     error: Exception | None = None
-    """What nobody expected, and the end of the work."""
+    """The exception that nobody expected; it ends the work."""
 
 
 class Coding:
@@ -75,9 +75,9 @@ class Coding:
         self._start = start
         self._orders: dict[str, CodeOrder] = {}
         self._steps: CodingSteps | None = None
-        """Of the first order, once it is begun."""
+        """Steps of the first order, once it is begun."""
         self._images = 0
-        """Of that order, so many are decoded."""
+        """How many images of that order are decoded."""
 
     def add(self, order: CodeOrder) -> None:
         """The token must be new."""

@@ -21,10 +21,10 @@ from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.process import processors
 
 PARTS = (ModelPool.draw_rows, ModelPool.take_given_rows)
-"""What a kind of network compiles, in parts that take about as long as each other."""
+"""The parts of what a kind of network compiles; they take about as long as each other."""
 
 LIMIT_S = 900.0
-"""For a part; as long as a model may take to load."""
+"""Seconds for a part; as long as a model may take to load."""
 
 BACKGROUND = 10
 """How nice the compilers are once a model is ready: the engine goes first."""
@@ -66,8 +66,8 @@ def _submit(compilers: ProcessPoolExecutor, models_dir: Path | None, name: str, 
 
 
 def _wait(parts: Iterable["Future[None]"]) -> None:
-    """Where a compiler failed, killed for want of memory for example, or hangs, the engine's process compiles for
-    itself."""
+    """Wait for each part. If its compiler failed, killed for want of memory for example, or hangs, the engine's process
+    compiles for itself."""
     for part in parts:
         try:
             error = part.exception(LIMIT_S)
@@ -82,7 +82,8 @@ def _warn(error: BaseException) -> None:
 
 
 def _begin(usable: Collection[int]) -> None:
-    """In each compiler: Ctrl-C is the worker's matter, and without the engine's process there is nothing to do."""
+    """Prepare a compiler's process: Ctrl-C is the worker's matter, and without the engine's process there is nothing to
+    do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     processors.keep_to(usable)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -1,4 +1,5 @@
-"""By when the engine's thread will be back from what it does next. Past that, and a lease's time, it counts as hung.
+"""Deadlines of the engine's thread: when it will be back from what it does next. Past that, and a lease's time, it
+counts as hung.
 
 A turn may take ten times what such turns took. The first of its kind may compile, so it has minutes, and so has each
 model that is loaded.
@@ -9,13 +10,13 @@ from collections.abc import Callable
 
 PATIENCE = 10
 LEAST_S = 2.0
-"""Of a turn: a machine may be busy with something else for a moment."""
+"""Least time for a turn: a machine may be busy with something else for a moment."""
 FIRST_S = 300.0
 LOADING_S = 900.0
 OPENING_S = 60.0
-"""For images that take their seats before a turn."""
+"""Time for images that take their seats before a turn."""
 IDLE_S = 1.0
-"""So often a thread without work says that it is there."""
+"""A thread without work says as often as this that it is there."""
 
 FADES = 0.01
 """How much of a slow turn is forgotten with each faster one."""
@@ -47,7 +48,7 @@ class Deadlines:
         self._turn = kind, max(1, size), time.monotonic()
 
     def end(self) -> None:
-        """What was begun is done; nothing when nothing was."""
+        """End the turn that was begun, if there is one."""
         if self._turn is None:
             return
         (kind, size, began), self._turn = self._turn, None

@@ -22,7 +22,7 @@ class Drawing:
     order: DrawOrder
     images_left: int
     pixel_of_value: bytes
-    """For bytes.translate."""
+    """Table for bytes.translate: the pixel of each value."""
     images: NDArray[np.integer] | None
     """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
 
@@ -33,7 +33,7 @@ class Drawing:
 
 
 class Drawings:
-    """By their claim's token. scheduler: where their images wait, and are counted as seated."""
+    """Images under way, by their claim's token. scheduler: where their images wait, and are counted as seated."""
 
     def __init__(self, scheduler: Scheduler[PlannedImage], publish: Publish) -> None:
         self._scheduler = scheduler

@@ -1,4 +1,4 @@
-"""What the engine's thread is asked for: by the worker, over a connection, and by threads of its own process.
+"""Messages to the engine's thread: from the worker, over a connection, and from threads of its own process.
 
 That thread looks between two turns. One that listened on its behalf would want the interpreter for each message, mostly
 when a step has just returned, and a step is as short as a message.
@@ -30,7 +30,7 @@ class Inbox:
             self._poll.register(descriptor, select.POLLIN)
 
     def put(self, *message: Any) -> None:
-        """From any thread of this process."""
+        """Leave a message, from any thread of this process."""
         self._own.put(message)
         os.write(self._ring, b"\0")
 

@@ -29,7 +29,7 @@ class Run(Protocol):
 class _Job:
     order: ParticleOrder
     run: Run | None = None
-    """From its first island on."""
+    """The run, from its first island on."""
     images: list[NDArray[np.int64]] = field(default_factory=list)
     told: float = 0.0
 
@@ -42,7 +42,7 @@ class _Island:
 
 @dataclass(frozen=True)
 class Stepped:
-    """What a step of a job brought."""
+    """The result of one step of a job."""
 
     order: ParticleOrder
     share: float | None = None
@@ -91,11 +91,11 @@ class Islands:
 
     @property
     def models(self) -> list[str]:
-        """Those with work."""
+        """The models that have work."""
         return sorted({job.order.model for job in self._jobs.values()})
 
     def particles(self, model: str) -> int:
-        """Of the image that the next step is of."""
+        """Number of particles of the image that the next step is of."""
         return self._jobs[self._island(model).token].order.particles
 
     def step(self, model: str) -> Stepped:

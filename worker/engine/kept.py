@@ -18,7 +18,7 @@ KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
 
 
 def usual_directory() -> Path:
-    """In the user's cache."""
+    """The usual place in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn" / "weights"
 
 
@@ -72,7 +72,7 @@ class KeptWeights:
 
 
 def _plain(word: str) -> str:
-    """As the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
+    """The word as the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in word)[:128] or "_"
 
 

@@ -13,7 +13,7 @@ _WORDS = (
     "could not create a primitive",
     "could not create a memory",
 )
-"""What torch, its allocators, oneDNN and cuBLAS say in a RuntimeError."""
+"""Words of torch, its allocators, oneDNN and cuBLAS in a RuntimeError."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -35,7 +35,7 @@ WARM_UP_ROWS = 2
 
 MIB = 2**20
 KEPT_STATES = 4
-"""Of pictures that are completed: more completions of one of them begin after its given rows."""
+"""States that are kept of completed pictures: more completions of one of them begin after its given rows."""
 
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
@@ -46,13 +46,13 @@ class SlotPlan:
     """How many images of one model are drawn at once."""
 
     slots: int
-    """Of any job."""
+    """Slots for images of any job."""
     express: int
     """Further ones, of jobs that have no other: see Settings.express_slots."""
     slot_memory_mib: int
-    """For all models together."""
+    """Memory for the slots of all models together."""
     particles: int = 0
-    """Of one image, beside the slots."""
+    """Particles of one image, beside the slots."""
     kept: int = 0
     """States after given rows, in what the slots leave."""
 
@@ -61,8 +61,9 @@ class SlotPlan:
         return self.slot_memory_mib * MIB // models
 
     def fitted(self, slot_bytes: int, share: int, particle_bytes: int | None = None) -> "SlotPlan":
-        """As many particles as a quarter of the share holds, and as many slots as the rest does; the express ones give
-        way last. particle_bytes: None for a model that has no particles. There is place for one slot."""
+        """The plan with as many particles as a quarter of the share holds, and as many slots as the rest does; the
+        express ones give way last. particle_bytes: None for a model that has no particles. There is place for one
+        slot."""
         particles = min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes) if particle_bytes else 0
         rest = max(slot_bytes, share - particles * (particle_bytes or 0))
         room = rest // slot_bytes
@@ -81,7 +82,7 @@ class ModelPool:
         self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
         self._stages: dict[str, _Stage] = {}
         self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
-        """With which arithmetic they are drawn from: one, as they are all on one device."""
+        """The arithmetic that draws all of them: one, as they are all on one device."""
 
     def add(self, model: Model) -> ModelCard:
         """One more model, whose weights were exchanged, under the name that `kept_name` gives it. ModelError when it
@@ -103,8 +104,8 @@ class ModelPool:
         return Engine(self._models[name], plan.slots + plan.express, plan.kept)
 
     def islands(self, order: ParticleOrder) -> IslandsRun:
-        """What draws the images of a completion by particles. All such runs of a model share one stage: only one may be
-        in the midst of an island."""
+        """Begin the images of a completion by particles. All such runs of a model share one stage: only one may be in
+        the midst of an island."""
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
@@ -116,7 +117,7 @@ class ModelPool:
         return self._models[name]
 
     def loops(self, name: str) -> str | None:
-        """What is compiled before the model first draws; None when nothing is."""
+        """Name of the loops that are compiled before the model first draws; None if it needs none."""
         return compiled_loops(self._models[name])
 
     def is_cold(self, name: str) -> bool:
@@ -155,7 +156,7 @@ class ModelPool:
         return np.zeros((config.channels, config.height, config.width), np.uint8)
 
     def _begin_island(self, name: str) -> None:
-        """Of two particles, the first rows of an image in which only the first pixel is missing."""
+        """Draw two particles of the first rows of an image in which only the first pixel is missing."""
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False

@@ -143,7 +143,7 @@ def main(usable: Collection[int]) -> None:
 def _draw(
     pool: ModelPool, outlet: _Worker, inbox: Inbox, settings: Settings, deadlines: Deadlines, kept: KeptWeights
 ) -> None:
-    """Until the worker says stop."""
+    """Draw until the worker says stop."""
     runner = Runner(
         _cohorts(pool),
         outlet,
@@ -184,8 +184,8 @@ def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: s
 
 
 def _end_with(connection: "Connection[Any, Any]") -> None:
-    """From the beginning, so that a worker which is killed while the models are loaded, or in a long turn, leaves
-    nothing behind."""
+    """End this process with its worker. It listens from the beginning, so that a worker which is killed while the
+    models are loaded, or in a long turn, leaves nothing behind."""
     watch = select.poll()
     watch.register(connection.fileno(), 0)  # that the other end is closed is always told
     watch.poll()

@@ -86,7 +86,7 @@ class Runner:
         self._inbox.put("withdraw", token)
 
     def stop(self) -> None:
-        """After the step that is being made; rows drawn so far have been handed on."""
+        """End after the step that is being made; rows drawn so far have been handed on."""
         self._inbox.put("stop")
 
     def _run(self) -> None:
@@ -133,7 +133,8 @@ class Runner:
         next(activity for activity in self._activities if isinstance(order, activity.orders)).accept(order)
 
     def _fetch(self, name: str, digest: str) -> None:
-        """What is drawn meanwhile waits: it takes a moment, and happens once after an exchange."""
+        """Bring weights that were exchanged, while all drawing waits: it takes a moment, and happens once after an
+        exchange."""
         self._deadlines.loading()
         if (brought := self._bring(name, digest)) is not None:
             card, cohort = brought

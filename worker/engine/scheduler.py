@@ -1,4 +1,4 @@
-"""Which waiting image sits down next. Pure bookkeeping: no torch, no Redis, no clock, one thread.
+"""Decides which waiting image sits down next. Pure bookkeeping: no torch, no Redis, no clock, one thread.
 
 Interactive and bulk jobs of a model take turns by their weights, and the jobs of each kind among themselves, image
 by image. A job of one image does not wait behind a job of sixty-four, and no stream of small jobs stops a large one.
@@ -59,7 +59,7 @@ class _Lane(Generic[Image]):
 
 
 class _Lanes(Generic[Image]):
-    """Those of one model."""
+    """The two lanes of one model."""
 
     def __init__(self) -> None:
         self._of = {priority: _Lane[Image]() for priority in Priority}

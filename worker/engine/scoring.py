@@ -1,4 +1,5 @@
-"""What is said of pictures, as it is stored: passes of the model, made in the engine's thread between two steps."""
+"""Scores and other findings about pictures, as they are stored: passes of the model, made in the engine's thread
+between two steps."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -24,9 +25,9 @@ from worker.orders.faults import not_verifiable
 from worker.orders.orders import Hole, ScoreOrder, VerifyOrder
 
 SLOPE_DIGITS = 4
-"""Of an influence: as many as anybody reads."""
+"""Digits of an influence: as many as anybody reads."""
 NAMED_PIXELS = 16
-"""Of a verification: so many changed ones are named."""
+"""Changed pixels of a verification that are named, at most."""
 
 
 def passed(task: Pass, model: Model) -> Outcome | None:
@@ -45,7 +46,7 @@ def passed(task: Pass, model: Model) -> Outcome | None:
 
 
 def assessed(task: Assessment) -> Outcome | None:
-    """What becomes of the job; None while something is still to be found."""
+    """The job's end; None while something is still to be found."""
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)

@@ -9,8 +9,8 @@ from worker.process import processors
 
 
 def main() -> None:
-    """On the engine's processor from the beginning, and without a look for garbage, of which torch and numba leave none
-    when they are imported: it would take a quarter of the time."""
+    """Pin the process to the engine's processor and switch garbage collection off before torch and numba are imported:
+    they leave no garbage then, and collection would take a quarter of the time."""
     gc.disable()
     own = {int(number) for number in re.findall(r"\d+", os.environ.get("PIXELRNN_ENGINE_CPUS", ""))}
     usable = {*processors.usable(), *own}

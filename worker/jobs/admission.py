@@ -1,4 +1,5 @@
-"""From a job id to what the engine thread shall do: claim, read, check, hand over to the publisher and the runner."""
+"""Turns a job id into what the engine thread shall do: claim, read, check, hand over to the publisher and the
+runner."""
 
 import threading
 import time
@@ -25,7 +26,7 @@ from worker.orders.faults import JobRefusedError, malformed_spec, model_changed
 from worker.orders.orders import Order
 
 ASK_AGAIN_S = 30.0
-"""For weights that were not there."""
+"""Seconds until weights that were not there are asked for again."""
 
 
 class Admission:
@@ -63,15 +64,15 @@ class Admission:
 
     @property
     def is_compiling(self) -> bool:
-        """Whether jobs may be parked here for a model that will be ready in a moment."""
+        """True if jobs may be parked here for a model that will be ready in a moment."""
         return len(self._info.ready) < len(self._info.models)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
-        """Whether there is a model that can be drawn from, now or within so many seconds."""
+        """True if there is a model that can be drawn from, now or within so many seconds."""
         return self._has_ready.wait(timeout_s)
 
     def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        """As `is_ours`, of several jobs by their ids. RedisError."""
+        """Decide for several jobs by their ids, like `is_ours`. Raises RedisError."""
         return [self.is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
 
     def is_ours(self, spec: bytes | None) -> bool:
@@ -157,7 +158,7 @@ class Admission:
             self._log.error("job_record_unreadable", job_id=name.decode(errors="replace"), error=str(error))
 
     def _order(self, opened: Opened, spec: JobSpec) -> Order:
-        """What is to be drawn or scored. JobRefusedError when this worker cannot."""
+        """The order to draw or score. Raises JobRefusedError if this worker cannot do it."""
         info = self._info
         card = info.card_of(spec)
         if card is None:
@@ -166,7 +167,7 @@ class Admission:
         return replace(order, model=kept_name(card)) if card in info.kept else order
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
-        """What earlier attempts published."""
+        """Rows that earlier attempts published."""
         try:
             return self._ledger.rows(claim)
         except (KeyError, ValueError) as error:

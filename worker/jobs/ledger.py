@@ -29,7 +29,7 @@ class Unclaimed(Enum):
 
 
 class Answer(Enum):
-    """What the script says about rows that were handed in."""
+    """The script's answer to rows that were handed in."""
 
     OK = "ok"
     CANCELING = "canceling"
@@ -41,13 +41,13 @@ class Answer(Enum):
 
 
 class Settled(Enum):
-    """What the script says about a job that shall end."""
+    """The script's answer about a job that shall end."""
 
     ENDED = "ended"
     NOT_OURS = "not-ours"
     """It had ended already, is unknown, or belongs to another claim."""
     BEHIND = "behind"
-    """As in Answer."""
+    """The same as in Answer."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Ledger:
         return self.opened(job_id, token, pipeline.execute())
 
     def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
-        """As `open`, as part of a pipeline; `opened` is told the answers."""
+        """Do what `open` does as part of a pipeline; `opened` is told the answers."""
         job = scripts.of(job_id)
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         pipeline.eval(scripts.CLAIM, len(job), *job, token, *lifetimes, self._numerics)
@@ -100,7 +100,7 @@ class Ledger:
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
     def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
-        """What the answers to `ask_to_open` say. Raises RedisError when one of them is an error."""
+        """Read the answers to `ask_to_open`. Raises RedisError when one of them is an error."""
         for error in answers:
             if isinstance(error, RedisError):
                 raise error
@@ -162,7 +162,7 @@ class Ledger:
         return bool(self._run(scripts.RELEASE, claim.job_id, claim.token))
 
     def has_ended(self, job_id: str) -> bool:
-        """Whether the job is in a final state, or gone."""
+        """True if the job is in a final state, or gone."""
         status = self._redis.hget(keys.job(job_id), "status")
         return status not in OPEN
 
@@ -176,7 +176,7 @@ class Ledger:
         ]
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of the jobs that someone asked to cancel."""
+        """The jobs among these that someone asked to cancel."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hexists(keys.job(job_id), "cancel_requested")

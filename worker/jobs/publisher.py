@@ -29,11 +29,12 @@ ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST = 20
 """A job that was begun so often and still lacks rows when all are drawn will lack them the next time too."""
 
 PACE_S = 0.01
-"""From one round trip to the next, at the least, while anything is drawn. What comes after a pause goes out at once."""
+"""Seconds from one round trip to the next, at the least, while anything is drawn. Rows that come after a pause go out
+at once."""
 
 
 class LedgerPort(Protocol):
-    """What is asked of worker.jobs.ledger.Ledger here."""
+    """The part of worker.jobs.ledger.Ledger that is used here."""
 
     def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
     def progress(self, shares: Sequence[tuple[Claim, float]], /) -> list[Answer | RedisError]: ...
@@ -55,7 +56,7 @@ class _Outbox:
         return bool(self.rows) or self.share is not None or self.outcome is not None
 
     def batch(self) -> Batch:
-        """What goes out next of the rows, and with the last ones the end, unless it is to be told as a failure."""
+        """The rows that go out next, and with the last ones the end, unless it is to be told as a failure."""
         rows = tuple(self.rows[:MAX_ROWS_PER_BATCH])
         is_end = len(rows) == len(self.rows) and self.outcome is not None and self.outcome.status is JobStatus.SUCCEEDED
         return Batch(self.claim, self.next_seq, rows, self.outcome if is_end else None)
@@ -228,7 +229,7 @@ class Publisher:
             self._close(outbox.claim.token, self._settle(outbox.claim, outbox.outcome))
 
     def _settle(self, claim: Claim, outcome: Outcome) -> Outcome:
-        """What became of the claim."""
+        """Settle the claim; returns what became of it."""
         settled = self._ledger.settle(claim.job_id, claim.token, outcome)
         if settled is Settled.BEHIND and claim.attempts <= ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST:
             return ROWS_GONE

@@ -6,7 +6,7 @@ from worker.orders.claims import Claim, Outcome
 
 
 class JobSpans:
-    """Those that are under way. Called from several threads."""
+    """Spans of the jobs that are under way. Called from several threads."""
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans

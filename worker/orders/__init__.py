@@ -1,1 +1,1 @@
-"""What the worker and its engine say to each other: orders, claims, outcomes, usage. No Redis, no queue, no torch."""
+"""Words between the worker and its engine: orders, claims, outcomes, usage. No Redis, no queue, no torch."""

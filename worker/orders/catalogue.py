@@ -1,4 +1,4 @@
-"""What a worker has to draw from."""
+"""The models that a worker has to draw from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Catalogue:
     slots: Mapping[str, int]
     """Images of a model that can be drawn at once."""
     numerics: str
-    """With which arithmetic they are drawn from (model_core.sampling.stages.numerics_of)."""
+    """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
 
 
 def kept_name(card: ModelCard) -> str:
-    """What a model is called in the engine whose weights were exchanged: its own name is that of the new ones."""
+    """Name in the engine of a model whose weights were exchanged: its own name is that of the new ones."""
     return f"{card.name}@{card.digest}"

@@ -19,8 +19,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """What is kept of a finished job beside its rows: a summary in JSON (worker.contract.scores), and pictures by their
-    fields in `keys.image`."""
+    """Everything that is kept of a finished job beside its rows: a summary in JSON (worker.contract.scores), and
+    pictures by their fields in `keys.image`."""
 
     summary: str
     pictures: Mapping[str, bytes] = field(default_factory=dict)
@@ -28,13 +28,13 @@ class StoredResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the job. `status` None: the claim is over and the job is not: someone else owns it now."""
+    """The end of a job. `status` None: the claim is over and the job is not: someone else owns it now."""
 
     status: JobStatus | None
     error: JobError | None = None
     result: StoredResult | None = None
     goes_on: bool = False
-    """Of a claim that is over: the job is still ours, and goes back to the queue."""
+    """True if the claim is over and the job is still ours, and goes back to the queue."""
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)

@@ -1,4 +1,4 @@
-"""From a job's description to the images the engine draws: given pixels, and rows that are drawn already.
+"""Turns a job's description into the images that the engine draws: given pixels, and rows that are drawn already.
 
 A row that was published is a given row from then on: noise is a pure function of (seed, sample, y, x, colour), so what
 is drawn after it is the same as if nothing had happened, in both images of a Multi-Scale model. Arrays only: no Redis,
@@ -42,7 +42,7 @@ class PlannedImage:
 
 @dataclass(frozen=True)
 class Given:
-    """What the client sent, as values: of a completion (C, H, W) with keep (H, W), True = given; of an upsampling the
+    """The client's pixels as values: for a completion (C, H, W) with keep (H, W), True = given; for an upsampling the
     small image (C, s, s)."""
 
     values: NDArray[np.integer] | None = None
@@ -117,7 +117,7 @@ def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[n
 
 @dataclass(frozen=True)
 class Drawer:
-    """Which member of a model draws an image, and whether the rows that it has published are a checkpoint."""
+    """The member of a model that draws an image. Says, too, whether the rows that it has published are a checkpoint."""
 
     member: int | None = None
     """None: the image's noise decides."""
@@ -129,8 +129,8 @@ UPRIGHT = Drawer()
 
 
 def drawer_for(spec: JobSpec, members: Sequence[str]) -> Drawer:
-    """Of all jobs but completions by `posterior`; members: the orientations of the model's networks. Given pixels are
-    put into the order of the first."""
+    """The drawer for all jobs but completions by `posterior`; members: the orientations of the model's networks. Given
+    pixels are put into the order of the first."""
     if KINDS[spec.kind].input is Input.PICTURE_AND_KEEP:
         return Drawer(0, resumes=members[0] == "none")
     return Drawer(resumes=set(members) == {"none"})
@@ -249,5 +249,5 @@ def row_pixels(row: NDArray[np.integer], values: int) -> bytes:
 
 @lru_cache
 def pixel_of_value(levels: int) -> bytes:
-    """For bytes.translate, a tenth of the time of an array operation on a short row."""
+    """Table for bytes.translate, which takes a tenth of the time of an array operation on a short row."""
     return values_to_pixels(np.arange(levels), levels).tobytes().ljust(256, b"\0")

@@ -1,4 +1,4 @@
-"""What the worker asks of the engine. Plain values that nobody changes: no Redis, no queue."""
+"""Orders of the worker to its engine. Plain values that nobody changes: no Redis, no queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class DrawOrder:
     images: Sequence[PlannedImage]
     priority: Priority = Priority.INTERACTIVE
     drawn: NDArray[np.integer] | None = None
-    """Of a job whose images are looked at once they are drawn: all of them as values (n, C, H, W), as far as earlier
-    attempts came."""
+    """All images of a job that looks at them once they are drawn: values (n, C, H, W), as far as earlier attempts
+    came."""
     rank: bool = False
     """They are scored."""
     hole: "Hole | None" = None
@@ -32,7 +32,7 @@ class DrawOrder:
 
 @dataclass(frozen=True)
 class Hole:
-    """What is completed by `posterior`: all that is given, and at which temperature the rest is drawn."""
+    """The hole that `posterior` completes: all that is given, and at which temperature the rest is drawn."""
 
     given: Given
     temperature: float
@@ -51,8 +51,8 @@ class ParticleOrder:
     particles: int
     sweeps: int
     published: tuple[int, ...]
-    """Of each image, how many rows earlier attempts published. Also an image that is all there is drawn again, because
-    the receipt speaks of the particles of all."""
+    """Rows of each image that earlier attempts published. Complete images are drawn again too, because the receipt
+    speaks of the particles of all."""
     priority: Priority = Priority.INTERACTIVE
     rank: bool = False
 
@@ -69,7 +69,7 @@ class ScoreOrder:
     pixel: Pixel | None = None
     """Whose expected values are wanted too."""
     influence: bool = False
-    """And how much each earlier pixel mattered for them."""
+    """Measures, too, how much each earlier pixel mattered for them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class VerifyOrder:
     sample: int
     temperature: float
     drawn_with: str
-    """With which arithmetic the picture says that it was drawn; empty when it does not say."""
+    """The arithmetic that the picture says it was drawn with; empty when it does not say."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class DecodeOrder:
     """How many values a colour takes."""
     data: bytes
     published: tuple[int, ...]
-    """Of each image, how many rows earlier attempts published."""
+    """Rows of each image that earlier attempts published."""
 
 
 CodeOrder = EncodeOrder | DecodeOrder

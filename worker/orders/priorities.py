@@ -6,10 +6,11 @@ INTERACTIVE_IMAGES = 4
 """A job of at most this many images has someone waiting for it, unless it says otherwise."""
 
 WEIGHTS = {Priority.INTERACTIVE: 4, Priority.BULK: 1}
-"""Where both wait, so many interactive images sit down for each bulk one: those wait longer, and still go on."""
+"""When both kinds wait, this many interactive images are seated for each bulk one: bulk jobs are slower, but they go
+on."""
 
 
 def priority_of(spec: JobSpec) -> Priority:
-    """What was asked for, else by size."""
+    """The priority that was asked for, else by size."""
     by_size = Priority.INTERACTIVE if spec.n <= INTERACTIVE_IMAGES else Priority.BULK
     return spec.priority or by_size

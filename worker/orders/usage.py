@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Usage:
-    """Of the steps so far: `image_s` adds up, for each image, the seconds of the steps that drew it."""
+    """Sums over the steps so far: `image_s` adds up, for each image, the seconds of the steps that drew it."""
 
     steps: int = 0
     seconds: float = 0.0

@@ -10,7 +10,7 @@ EXIT_CRASHED = 70
 
 
 def end_with_any_thread() -> None:
-    """From now on, in this process."""
+    """Let an error in any thread end this process, from now on."""
     threading.excepthook = _crash
 
 

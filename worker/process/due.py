@@ -1,4 +1,4 @@
-"""By when another process of this machine says that it will be back: one number in memory that both see.
+"""The time at which another process of this machine says that it will be back: one number in memory that both see.
 
 A step of the engine may take a millisecond, so this costs less than one: no message, no lock.
 """
@@ -24,7 +24,7 @@ class Due:
         _TIME.pack_into(self._memory, 0, time.monotonic() + seconds)
 
     def is_over(self) -> bool:
-        """Whether the time has passed."""
+        """True if the time has passed."""
         return time.monotonic() > _TIME.unpack_from(self._memory, 0)[0]
 
 

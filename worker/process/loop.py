@@ -23,7 +23,7 @@ class Loop:
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.0) -> None:
-        """After the turn that is under way, which is waited for no longer than this."""
+        """Stop after the turn that is under way, which is waited for no longer than this."""
         self._stopped = True
         self._woken.set()
         self.join(timeout_s)

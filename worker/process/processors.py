@@ -1,5 +1,5 @@
-"""Which processors run what. The engine's thread is the only one that is always busy, and whatever takes its processor
-for a moment takes the contents of its caches too."""
+"""Decides which processors run what. The engine's thread is the only one that is always busy, and whatever takes its
+processor for a moment takes the contents of its caches too."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ class NoProcessorError(Exception):
 
 
 def usable() -> list[int]:
-    """Those that this process may run on, those first that were interrupted longest so far, by a disk for example; none
-    where a system does not tell."""
+    """Processors this process may use, those first that were interrupted longest so far, by a disk for example; empty
+    if the system does not tell."""
     if sys.platform != "linux":
         return []
     interrupted = _interrupted(Path("/proc/stat").read_text())
@@ -54,7 +54,7 @@ def keep_to(processors: Collection[int]) -> None:
 
 
 def keep_off(processors: Collection[int]) -> None:
-    """On any but these, if there are others."""
+    """Keep this process off these processors, if there are others."""
     keep_to(set(usable()) - set(processors))
 
 

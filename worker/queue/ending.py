@@ -20,7 +20,7 @@ SUCCESSES: Mapping[JobStatus | None, str] = {
 
 
 class JobFailedError(Exception):
-    """What RQ's failed registry shows as the reason."""
+    """The reason that RQ's failed registry shows."""
 
 
 class Ending:
@@ -59,8 +59,8 @@ class Ending:
             rq._finalize_failure(job, rq.queue, execution, (JobFailedError, JobFailedError(detail), None))
 
     def _succeed(self, ended: Sequence[tuple[Execution, str]]) -> None:
-        """What RQ does at such an end, less what our jobs do not have: callbacks, dependents, repeats, rate limits. For
-        these RQ asks Redis three times before it writes."""
+        """Write what RQ writes at such an end, less what our jobs do not have: callbacks, dependents, repeats, rate
+        limits. For these RQ asks Redis three times before it writes."""
         if not ended:
             return
         rq = self._rq

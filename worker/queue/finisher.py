@@ -37,7 +37,7 @@ class Finisher:
         self._loop.stop()
 
     def _turn(self) -> float | None:
-        """What has been closed; the same again, later each time, until Redis has taken it."""
+        """Write what has been closed; the same again, later each time, until Redis has taken it."""
         self._fetch()
         if not self._at_hand:
             return None

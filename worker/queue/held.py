@@ -18,8 +18,8 @@ LOOK_S = 0.2
 
 
 class Held:
-    """By token, in the order in which they were begun. max_jobs: how many may be under way that are not drawn yet.
-    is_late: the engine should be back by now, so that nothing more is begun."""
+    """Claims by token, oldest first. max_jobs: limit of jobs that are not drawn yet. is_late(): the engine should be
+    back by now, so that nothing more is begun."""
 
     def __init__(self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False) -> None:
         self._rq = rq
@@ -39,7 +39,7 @@ class Held:
         return self._executions.get(token)
 
     def wait_for_room(self) -> int:
-        """For how many more jobs there is room, as soon as there is for one, or in a moment."""
+        """Wait until there is room for a job, or a moment has passed; returns for how many more there is room."""
         with self._room:
             return self._room.wait_for(self._room_left, timeout=LOOK_S)
 

@@ -38,7 +38,8 @@ class DrawJob(Job):
             raise JobRefusedError(malformed_entry("Its only argument must be its own id."))
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
-        """What a job of ours may say. The rest could name code, another queue, or a lifetime that Redis refuses."""
+        """Read what a job of ours may say. The rest could name code, another queue, or a lifetime that Redis
+        refuses."""
         super().restore({name: value for name, value in raw_data.items() if name in _READ})
 
     @property

@@ -53,7 +53,7 @@ class Taken:
 
 
 class Duties(Protocol):
-    """What happens in RQ's loop, in its thread."""
+    """Called by RQ's loop, in its thread."""
 
     def registered(self) -> None:
         """The worker has its name, and takes its first job next."""
@@ -132,7 +132,7 @@ class RqWorker(SimpleWorker):
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)
 
     def _registered(self) -> bool:
-        """Whether Redis took our name. After a lost reply it has it already, from us. Raises NameTakenError."""
+        """True if Redis took our name. After a lost reply it has it already, from us. Raises NameTakenError."""
         try:
             if not self._is_ours():
                 self.register_birth()

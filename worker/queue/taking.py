@@ -62,7 +62,7 @@ class Taking:
         return None
 
     def put_back(self) -> None:
-        """What was taken and will not be begun goes back to the front of the queue. Raises RedisError."""
+        """Put what was taken and will not be begun back to the front of the queue. Raises RedisError."""
         if self._at_hand:
             self._rq.put_back([taken.job.id for taken in self._at_hand])
             self._at_hand.clear()
@@ -75,7 +75,7 @@ class Taking:
             self._take_queued(room)
 
     def _take_queued(self, room: int) -> None:
-        """Where jobs wait, one round trip takes several; where none does, the first one that comes ends the wait."""
+        """Take jobs: several in one round trip if some wait; otherwise the first one that comes ends the wait."""
         if self._move(room):
             return
         queue = self._rq.queue
@@ -137,7 +137,7 @@ class Taking:
         return LOOK_S if self._admission.is_compiling else BLOCK_S
 
     def _is_suspended(self) -> bool:
-        """Whether an operator told all workers to pause; asked once a second, and not before every job."""
+        """True if an operator told all workers to pause; asked once a second, and not before every job."""
         if time.monotonic() >= self._look_at_suspension_at:
             self._suspended = bool(is_suspended(self._rq.connection))
             self._look_at_suspension_at = time.monotonic() + BLOCK_S

@@ -45,7 +45,7 @@ class Broken(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all activities are given. pause(): sleep, in tests."""
+    """The things that all activities are given. pause(): sleep, in tests."""
 
     outlet: Outlet
     deadlines: Deadlines

@@ -9,7 +9,7 @@ from worker.orders.faults import coding_failed
 from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
 
 CODING = "files of coded images"
-"""What encoding and decoding are called among those that take turns; no model has this name."""
+"""Name of encoding and decoding among those that take turns; no model has this name."""
 
 
 class Files:

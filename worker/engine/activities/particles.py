@@ -14,7 +14,7 @@ from worker.orders.faults import drawing_failed, impossible_picture
 from worker.orders.orders import ParticleOrder
 
 PARTICLES_OF = "particles of "
-"""Before the name of a model, among those that take turns."""
+"""Stands before the name of a model, among those that take turns."""
 
 
 class ByParticles:

@@ -10,7 +10,7 @@ from worker.orders.faults import scoring_failed
 from worker.orders.orders import ScoreOrder, VerifyOrder
 
 SCORING = ""
-"""What scoring is called among those that take turns; no model has this name."""
+"""Name of scoring among those that take turns; no model has this name."""
 
 
 class Passes:
