@@ -19,7 +19,7 @@ _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
 
 
 class _Section(BaseModel):
-    """What readers of a card rely on; whatever else it says is kept too."""
+    """The fields that readers of a card rely on; whatever else it says is kept too."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -72,13 +72,13 @@ class CardMember:
     weights: str
     """The file in the model's directory."""
     sha256: str = ""
-    """Of that file."""
+    """Digest of that file."""
     images: int = 0
     """How many training images it saw, over all epochs."""
     valid_nats: float | None = None
     test_nats: float | None = None
     training: dict[str, Any] = field(default_factory=dict)
-    """As in a card, of a network that is one of several."""
+    """Training of one network of several, as a card tells it."""
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any], config: NetworkConfig) -> Self:
@@ -114,10 +114,10 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
-    """Of the weights; of a model with members, of the list of their orientations and digests."""
+    """Digest of the weights; for a model with members, of the list of their orientations and digests."""
     members: tuple[CardMember, ...] = ()
     validation: Validation | None = None
-    """Of these weights; `pixelrnn calibrate` measures it."""
+    """Validation scores of these weights; `pixelrnn calibrate` measures them."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -148,7 +148,7 @@ class Card:
 
     @property
     def drawn_anew(self) -> bool:
-        """Whether some of its weights were trained on images drawn anew from their grey originals."""
+        """True if some of its weights were trained on images drawn anew from their grey originals."""
         sittings = [sitting for part in (self, *self.members) for sitting in part.training.get("history", ())]
         return any(sitting.get("drawn_anew") for sitting in sittings)
 
@@ -157,7 +157,7 @@ class Card:
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The card as JSON takes it."""
         facts = asdict(self)
         if not self.members:
             del facts["members"]

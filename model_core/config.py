@@ -1,4 +1,4 @@
-"""What a network is made of: one frozen description, and the presets of the paper's section 4."""
+"""The description of a network, frozen, and the presets of the paper's section 4."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""What a network says of one variable: the distribution over its V values, from V logits (the softmax of section 4).
+"""The distribution of one variable over its V values, from V logits (the softmax of section 4).
 
 Everything that turns logits into probabilities, nats or values asks here. compiled/categorical.py has the one twin of
 `draw`, for the compiled loop.
@@ -23,7 +23,7 @@ class Categorical:
 
     @property
     def uniform_bits(self) -> float:
-        """What a variable costs under a uniform guess."""
+        """Bits that a variable costs under a uniform guess."""
         return math.log2(self.values)
 
     def nats(self, logits: Tensor, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What can be wrong with what a person gave us. Everything else is a bug and raises what it raises."""
+"""Errors in what a person gave us. Everything else is a bug and raises what it raises."""
 
 from pydantic import ValidationError
 

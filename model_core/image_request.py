@@ -1,4 +1,4 @@
-"""What one image is drawn from, in words that need no torch: a process that only plans images stays small."""
+"""A request for one image, in words that need no torch: a process that only plans images stays small."""
 
 from dataclasses import dataclass
 

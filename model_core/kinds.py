@@ -22,7 +22,7 @@ Part = Any
 
 @dataclass(frozen=True)
 class Kind:
-    """What the rest of the code must know of one kind of network."""
+    """Everything that the rest of the code must know of one kind of network."""
 
     title: str
     """Its name in the paper."""
@@ -50,12 +50,12 @@ def part(named: Part) -> Any:
 
 
 def input_lag(width: int) -> int:
-    """For layers that see no further to the right in the row above than the input convolution."""
+    """The lag of layers that see no further to the right in the row above than the input convolution."""
     return min(INPUT_REACH + 1, width)
 
 
 def whole_row(width: int) -> int:
-    """For layers that see the row above to its end."""
+    """The lag of layers that see the row above to its end."""
     return width
 
 
@@ -88,4 +88,4 @@ KINDS: dict[str, Kind] = {
         compiled="model_core.sampling.compiled.diagonal_bilstm:COMPILED",
     ),
 }
-"""By the name that recipes and cards give."""
+"""All kinds, by the name that recipes and cards give."""

@@ -1,4 +1,4 @@
-"""Where models are and what they are called; knows no torch, so that listing them is quick."""
+"""Directories of models, and the models' names; knows no torch, so that listing them is quick."""
 
 import os
 import re
@@ -19,7 +19,7 @@ def default_models_dir() -> Path:
 
 
 def own_models_dir() -> Path:
-    """Where models are written when no directory is named; ConfigError where that would be in an installed package."""
+    """Directory for new models when none is named. Raises ConfigError if that would be in an installed package."""
     directory = default_models_dir()
     if shipped.IS_INSTALLED and directory == shipped.MODELS:
         raise ConfigError("name a directory for your own models: --models-dir, or PIXELRNN_MODELS_DIR")

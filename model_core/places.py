@@ -1,4 +1,4 @@
-"""Where a result is to be written, looked at before it is worked out. Needs nothing but the standard library."""
+"""Places to write a result to, looked at before it is worked out. Needs nothing but the standard library."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Where the models and recipes are that come with the project: in this package when installed, else in the checkout."""
+"""Directories of the models and recipes that come with the project: in this package when installed, else in the
+checkout."""
 
 from pathlib import Path
 

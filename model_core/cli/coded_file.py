@@ -1,4 +1,4 @@
-"""From picture files to a file of coded images and back: what `pixelrnn encode` and `pixelrnn decode` do."""
+"""Picture files to a file of coded images, and back: the work of `pixelrnn encode` and `pixelrnn decode`."""
 
 import os
 import time

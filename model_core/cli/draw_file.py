@@ -1,4 +1,4 @@
-"""From a request on the command line to a PNG: what `pixelrnn sample`, `complete` and `upsample` do."""
+"""A request on the command line to a PNG: the work of `pixelrnn sample`, `complete` and `upsample`."""
 
 import time
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from model_core.sampling.stages import numerics_of
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """What to draw and where to: new images, or with a `small` one its upsampling."""
+    """A request to draw into a file: new images, or with a `small` one its upsampling."""
 
     model: str
     models_dir: Path | None
@@ -33,7 +33,7 @@ class DrawRequest:
     scale: int = 1
     small: Path | None = None
     resize: bool = False
-    """Whether pictures of another size than the model's are stretched to it."""
+    """Stretches pictures of another size than the model's to it."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ class CompleteRequest:
     particles: int
     sweeps: int
     rank: bool = False
-    """Whether the completions are scored as whole images."""
+    """Scores the completions as whole images."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What came of it."""
+    """The result of a request."""
 
     facts: dict[str, Any]
-    """What was done, of a posterior its receipt, and the ranking."""
+    """Facts for the user: what was done, the receipt of a posterior, the ranking."""
     picture: Image.Image
-    """That which was written."""
+    """The picture that was written."""
 
 
 def complete_file(request: CompleteRequest, work: Work) -> Drawn:

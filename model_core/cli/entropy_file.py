@@ -1,4 +1,4 @@
-"""From a data set to its bits an image under a model, and the plot of how they settle: what `pixelrnn entropy` does."""
+"""A data set to its bits an image under a model, and the plot of how they settle: the work of `pixelrnn entropy`."""
 
 import math
 from html import escape

@@ -10,7 +10,8 @@ from model_core.models_directory import CARD, models_in
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
-    """What every card says, by name; ModelError for a damaged one, and where there is none.
+    """Facts of every card, by name. Raises ModelError for a damaged card, and if there is none. None: the models that
+    ship with the project.
 
     None: the models that ship with the project.
     """

@@ -1,4 +1,4 @@
-"""What the verbs share: options that mean the same everywhere, and the two ways to speak."""
+"""Options that mean the same in all verbs, and their two ways to speak."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ SEED_LIMIT = 2**53
 
 
 def _names_beginning(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete a name for the shell."""
     from model_core.models_directory import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]

@@ -228,7 +228,7 @@ def score(
 
 
 def _most_influential(influence: list[list[float]]) -> str:
-    """Which pixel mattered most, in words."""
+    """The pixel that mattered most, in words."""
     slope, x, y = max(((slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)), key=_strength)
     if not slope:
         return "no earlier pixel mattered there"

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees while a verb works: what is being done, and how much of it is done.
+"""Progress at the terminal while a verb works: what is being done, and how much of it is done.
 
 On stderr, because results are stdout's, and gone when it is over; nothing at all where stderr is no terminal. Loads
 neither torch nor numpy, so that it is there while they are loaded.
@@ -22,7 +22,7 @@ class Work:
         self._task = progress.add_task("starting", total=None)
 
     def begin(self, doing: str) -> OnShare:
-        """What is done from now on; the bar only moves to and fro until the returned function is told a share."""
+        """Say what is done from now on; the bar only moves to and fro until the returned function is told a share."""
         self._progress.reset(self._task, total=None, description=doing)
         return lambda share: self._progress.update(self._task, total=1.0, completed=share)
 

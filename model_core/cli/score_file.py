@@ -1,4 +1,4 @@
-"""From a picture file to its score: what `pixelrnn score` does."""
+"""A picture file to its score: the work of `pixelrnn score`."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from model_core.models import Model, load_model
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Which picture to score with which model, and where its heat map goes."""
+    """A picture to score, the model, and a place for the heat map."""
 
     model: str
     image: Path
@@ -32,7 +32,7 @@ class ScoreRequest:
     pixel: tuple[int, int] | None = None
     """(x, y) of one of which is also said what was expected."""
     influence: bool = False
-    """And how much each earlier pixel mattered for that."""
+    """Measures, too, how much each earlier pixel mattered for that."""
 
 
 def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
@@ -68,7 +68,7 @@ def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
 def _pixel(
     model: Model, values: NDArray[np.integer], request: ScoreRequest, place: tuple[int, int], score: PictureScore
 ) -> dict[str, Any]:
-    """What was expected of a pixel, of each colour; DataError for one that the picture does not have."""
+    """Expectation of each colour of a pixel. Raises DataError for a pixel that the picture does not have."""
     (x, y), (_, H, W) = place, values.shape
     if not (x < W and y < H):
         raise DataError(f"there is no pixel ({x}, {y}): the model's pictures are {W}x{H}")

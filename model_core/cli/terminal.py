@@ -20,7 +20,7 @@ _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 _PATIENCE_S = 0.3
 _CHUNK = 4096
 _SIXEL = 4
-"""Of a terminal's features (DA1)."""
+"""Code for sixels among a terminal's features (DA1)."""
 _USUAL_COLUMNS = 80
 _LEAST_WIDTH = 320
 """Pixels: smaller pictures are enlarged where a terminal shows real pixels."""
@@ -60,7 +60,7 @@ def _line(upper: list[Colour], lower: list[Colour] | None) -> str:
 
 
 def kitty(picture: Image.Image) -> str:
-    """As a PNG, by the protocol of kitty, which several others speak."""
+    """The picture as a PNG, by the protocol of kitty, which several others speak."""
     data = BytesIO()
     picture.save(data, "PNG")
     text = base64.b64encode(data.getvalue()).decode()
@@ -73,7 +73,7 @@ def kitty(picture: Image.Image) -> str:
 
 
 def sixel(picture: Image.Image) -> str:
-    """In bands of six rows, of up to 256 colours, each colour's columns as one run-length coded line."""
+    """The picture in bands of six rows, of up to 256 colours, each colour's columns as one run-length coded line."""
     reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     palette, indices = reduced.getpalette() or [], np.asarray(reduced)
     head = f'\x1bPq"1;1;{reduced.width};{reduced.height}'
@@ -108,7 +108,7 @@ def _way_of(terminal: int) -> Callable[[Image.Image], str] | None:
 
 
 def _asked(terminal: int) -> bytes:
-    """What the terminal answers, read without its echo; nothing where this process may not ask."""
+    """The terminal's answer, read without its echo; empty if this process may not ask."""
     import termios
     import tty
 

@@ -257,7 +257,8 @@ def _by_colour(bits: list[float]) -> str:
 
 
 def _train_command(config: Path, changes: list[str], processes: int) -> str:
-    """What a card says of how to train it again; where the data lay, and what was printed, is nobody else's matter."""
+    """The command that trains it again, for its card; where the data lay, and what was printed, is nobody else's
+    matter."""
     kept = [change for change in changes if not change.startswith(("data.path", "output."))]
     kept = [re.sub(r"^(data\.originals) *=.*?([^/]+)/*$", r"\1=data/\2", change) for change in kept]
     options = [word for change in kept for word in ("--set", change)]

@@ -103,7 +103,7 @@ def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
 
 
 _NO_DIGEST = "0" * 64
-"""Of a model that was never saved."""
+"""Stands for the digest of a model that was never saved."""
 
 
 def _decoded(coder: LaneCoder, header: Header, stripe: Stripe) -> Steps[Values]:
@@ -120,7 +120,7 @@ def _lanes(part: Values) -> int:
 
 
 def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
-    """What codes the images of a member in so many lanes, and this machine's canary."""
+    """The coder of a member's images in so many lanes, and this machine's canary."""
     network = model.members[k].network
     assert isinstance(network, PixelNetwork)
     stage = CompiledStage(network, lanes)

@@ -19,7 +19,7 @@ from model_core.orientation import ORIENTATIONS, Orientation
 
 MAGIC, VERSION = b"PXRN", 1
 NUMERICS = ("cpu-compiled",)
-"""By their number in the file."""
+"""Names by their number in the file."""
 MAX_LANES = 16
 CANARY_BYTES = 8
 _HEADER = struct.Struct(f">4sBBBI32s{CANARY_BYTES}s")
@@ -30,7 +30,7 @@ _LONGEST_NUMBER = 5
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself: of which model's member its images are, and how many."""
+    """Head of a file: the model and member that its images are coded with, and how many there are."""
 
     sha256: str
     """The model's digest."""
@@ -47,7 +47,8 @@ class Header:
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """From the beginning of a file; DataError when it is none of ours, of a later version, or damaged."""
+        """Read the head at the beginning of a file. Raises DataError if it is none of ours, of a later version, or
+        damaged."""
         if not data.startswith(MAGIC):
             raise DataError("this is no file of coded images: it does not begin with PXRN")
         if len(data) < HEADER_BYTES:
@@ -119,7 +120,7 @@ def pack(header: Header, stripes: list[Stripe]) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
-    """What a file holds, all checksums found right; DataError when it is none of ours, cut off or damaged."""
+    """Read a file and check all its sums. Raises DataError if it is none of ours, cut off or damaged."""
     header, at, stripes, found = Header.unpack(data), HEADER_BYTES, list[Stripe](), 0
     while found < header.images:
         stripe, at = Stripe.unpack(data, at)

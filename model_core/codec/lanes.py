@@ -33,7 +33,7 @@ class EncodingLane:
         self._code = bytearray()
 
     def before_image(self) -> Coder:
-        """What the next image is encoded with."""
+        """The state that the next image is encoded with."""
         return Coder(self._registers, np.zeros(0, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
@@ -65,7 +65,7 @@ class DecodingLane:
         self._at = _FIRST_BYTES
 
     def before_image(self) -> Coder:
-        """What the next image is decoded with."""
+        """The state that the next image is decoded with."""
         following = self._code[self._at : self._at + self._most].ljust(self._most, b"\0")
         return Coder(self._registers, np.frombuffer(following, np.uint8))
 
@@ -141,7 +141,7 @@ class LaneCoder:
 
 
 def finished(steps: Steps[T], on_images: Callable[[int], None] = lambda count: None) -> T:
-    """What a computation ends in, made without a pause. on_images hears of the images that are done."""
+    """Run a computation to its end without a pause; returns its result. on_images hears of the images that are done."""
     while True:
         try:
             on_images(next(steps))

@@ -91,7 +91,8 @@ def _begin_rows(real, work, shared, state, layers):
 
 @njit(inline="always")
 def _find_right(count, work, shared, layers):
-    """Where the right-to-left map has what these pixels see of the row above: shifted down, the first row sees none."""
+    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above; pixels of the first row get the
+    cell of zeros."""
     nothing = layers.right.shape[1] - 1
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
@@ -100,7 +101,7 @@ def _find_right(count, work, shared, layers):
 
 @njit(inline="always")
 def _gates(i, colour, count, shared, state, places, layers):
-    """What the left-to-right gates of one colour see of the rows above and of the input."""
+    """Sum what the left-to-right gates of one colour see of the rows above and of the input."""
     above, gates = spot(layers.above, i, places.stream, 0, 0), spot(layers.gates, i, places.order, 0, 0)
     stream, weights = spot(state.streams, i, places.stream, 0, 0), of_colour(LEFT_GATES, i, colour, shared)
     add_input(colour, count, stream, weights, above, gates, shared)
@@ -165,7 +166,7 @@ def _end_rows(finished, real, shared, state, layers):
 
 @njit(inline="always")
 def _scan(i, rows, shared, layers, gates):
-    """From the last column to the first: add what the right neighbour says, and continue its cell."""
+    """Go from the last column to the first: add what the right neighbour says, and continue its cell."""
     hiddens, cells = layers.lists[3], layers.lists[4]
     hidden, cell = spot(layers.right, i, hiddens, 0, 0), spot(layers.right_cell, i, cells, 0, 0)
     next_hidden, next_cell = spot(layers.right, i, hiddens, 1, 0), spot(layers.right_cell, i, cells, 1, 0)

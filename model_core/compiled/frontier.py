@@ -1,4 +1,4 @@
-"""Which pixels can be drawn now: the wavefront (all functions numba's).
+"""The wavefront: which pixels can be drawn now (all functions numba's).
 
 Row y may draw its pixel x as soon as the row above has drawn `lag` columns more: three for the right half of the 7 x 7
 kernel and one for the pixel itself make 4, and the 3 x 3 and 3 x 1 kernels of the layers need fewer. A Diagonal BiLSTM
@@ -14,7 +14,7 @@ from numba import njit
 from model_core.compiled import LEAN
 
 COLUMNS_AHEAD = 3
-"""For how many columns from the one to be drawn on there is room for what they read of the row above."""
+"""Columns, counted from the one to be drawn, that have room for what they read of the row above."""
 
 
 @njit(**LEAN)

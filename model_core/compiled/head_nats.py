@@ -113,7 +113,7 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
 
 @njit(nogil=True, cache=KEEP)
 def head_gradients(wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_weights, d_bias):
-    """From d_nats (M, C): d_wide (M, I) is filled, d_weights (1, I, C * count) and d_bias (C * count,) are added to.
+    """Fill d_wide (M, I) from d_nats (M, C), and add to d_weights (1, I, C * count) and d_bias (C * count,).
 
     weights_t: the transposed weights, from logits to inputs; spans_t are theirs, spans those of d_weights.
     """

@@ -1,4 +1,4 @@
-"""Where compiled code is kept on disk, and what happens where it cannot be: it is compiled anew, in memory if it must.
+"""The place of compiled code on disk, and what happens if it cannot be kept: it is compiled anew, in memory if it must.
 
 A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
 """
@@ -36,15 +36,15 @@ def _is_ours(directory: Path) -> bool:
 
 directory = _cache_directory()
 KEEP = _is_ours(directory)
-"""Whether compiled code is kept on disk; if not, each process compiles for itself."""
+"""True if compiled code is kept on disk; if not, each process compiles for itself."""
 
 _log = logging.getLogger(__name__)
 _noted: set[str] = set()
-"""What went wrong in this process; each is logged once."""
+"""Troubles of this process; each is logged once."""
 
 
 def is_kept(loops: str) -> bool:
-    """Whether an earlier process left these compiled loops on disk, as `note_kept` was told."""
+    """True if an earlier process left these compiled loops on disk, as `note_kept` was told."""
     return KEEP and (directory / f"{loops}.kept").exists()
 
 

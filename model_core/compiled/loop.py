@@ -20,7 +20,7 @@ from model_core.compiled.records import SIDE
 from model_core.compiled.shared import head, input_from_before, input_from_own, to_skips, to_stream
 
 IN_ORDER, IN_RING, BY_COLUMN = range(3)
-"""Where a pixel's streams lie: in the order of the work list, in the ring, or by column and slot."""
+"""Places of a pixel's streams: in the order of the work list, in the ring, or by column and slot."""
 
 PARTS = (
     "work list, 7 x 7 convolution",
@@ -82,12 +82,12 @@ def no_clock(part, clock):
 
 @njit(inline="always")
 def nothing_ahead(slots, front, shared, state, places, layers):
-    """For layers that sum what they read of the row above in another way."""
+    """Stands for no work ahead: such layers sum what they read of the row above in another way."""
 
 
 @njit(inline="always")
 def no_row_ends(rows, front, shared, state, layers):
-    """For layers that have nothing to do when a row is drawn to its end."""
+    """Stands for no work at the end of a row."""
 
 
 @njit(inline="always")

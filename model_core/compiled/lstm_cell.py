@@ -97,7 +97,7 @@ def backward_cell(
 def _cell_gradients(
     b: Builder, gates: tuple[ir.Value, ...], cell: ir.Value, before: ir.Value, dh: ir.Value, dc: ir.Value
 ) -> tuple[tuple[ir.Value, ...], ir.Value]:
-    """Of the sums of o, f, i, g, and of the cell before; dc is what the cells after this one say of it."""
+    """Gradients of the sums of o, f, i, g, and of the cell before; dc is what the cells after this one say of it."""
     o, f, i, g = gates
     one, squashed = constant(1.0), tanh(b, cell)
     dc = multiply_add(b, b.fmul(dh, o), b.fsub(one, b.fmul(squashed, squashed)), dc)

@@ -26,7 +26,7 @@ SMALLEST = 4
 
 @njit(**LEAN)
 def address(array):
-    """Where an array begins, as int64: numba's own is unsigned, and signed and unsigned make a float."""
+    """Address of an array's beginning, as int64: numba's own is unsigned, and signed and unsigned make a float."""
     return np.int64(array.ctypes.data)
 
 
@@ -63,7 +63,8 @@ def everywhere(vector, cells):
 
 @njit(**LEAN)
 def columns(weights, layer, vector, row):
-    """From vector of columns `vector` and input `row` on; weights ([layers,] vectors, inputs, 16)."""
+    """Address of the weights from vector of columns `vector` on, their stride, and the offset of input `row`; weights
+    ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
     return address(weights) + layer * weights.strides[0] + vector * stride, stride, row * VECTOR_BYTES
 

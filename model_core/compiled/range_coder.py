@@ -40,7 +40,7 @@ class Coder(NamedTuple):
     registers: NDArray[np.uint64]
     """(REGISTERS,)"""
     code: NDArray[np.uint8]
-    """What is taken in next, or was put out: up to BYTES_A_VALUE for each value of an image."""
+    """Bytes that are taken in next, or were put out: up to BYTES_A_VALUE for each value of an image."""
 
 
 @njit(**LEAN)
@@ -88,7 +88,7 @@ def _narrow(start, end, registers):
 
 @njit(inline="always")
 def _leading_byte_is_settled(registers):
-    """Whether both ends agree on it; they are made to where the interval is narrow."""
+    """True if both ends agree on the leading byte; in a narrow interval they are made to."""
     low, length = registers[LOW], registers[RANGE]
     if (low ^ (low + length)) >> _TOP == np.uint64(0):
         return True

@@ -1,4 +1,4 @@
-"""What a compiled loop is handed: the records of arrays, and the names of the products in them.
+"""Records that a compiled loop is handed: arrays, and the names of the products in them.
 
 slots    images that are drawn side by side, and one scratch slot, whose pixels are computed and thrown away
 S        slots, the scratch slot among them      M    pixels of one step
@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 
 
 class Shared(NamedTuple):
-    """What every network has: its sizes, and the weights around its layers."""
+    """Parts of every network: its sizes, and the weights around its layers."""
 
     channels: int
     values: int
@@ -42,7 +42,7 @@ class Shared(NamedTuple):
     hidden: Integers
     gates: Integers
     wide: Integers
-    """Of the head's two inner maps."""
+    """Rows of the head's two inner maps."""
     outputs: Integers
     feature_vectors: Integers
     """(C + 1,) where each colour begins in weights whose outputs are such a map, in vectors of 16; so for the rest."""
@@ -51,7 +51,7 @@ class Shared(NamedTuple):
     wide_vectors: Integers
     output_vectors: Integers
     zeros: Floats
-    """As long as the widest cell."""
+    """Zeros, as many as the widest cell is long."""
     before_w: Floats
     """(vectors, inputs, 16) of the input convolution, for the pixels before: three rows of seven cells, then three."""
     before_b: Floats
@@ -70,7 +70,7 @@ class Shared(NamedTuple):
 
 
 class State(NamedTuple):
-    """What changes while images are drawn, whatever the layers are."""
+    """State that changes while images are drawn, whatever the layers are."""
 
     images: Integers
     """(S, C, H, W) values."""
@@ -128,7 +128,7 @@ class Front(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where the pixels of the work list lie: for each pixel its cell in each map, all (M,)."""
+    """Places of the pixels of the work list: for each pixel its cell in each map, all (M,)."""
 
     order: Integers
     """0, 1, 2, ...: maps that hold only the pixels of one step."""
@@ -140,7 +140,7 @@ class Places(NamedTuple):
     above: Integers
     """The ring's cell up and to the left."""
     sums: Integers
-    """Where the sum of what it reads of the row above is kept."""
+    """The cell that keeps the sum of what it reads of the row above."""
     wanted: Integers
     """The pixels that need logits, by their order."""
     top: Integers

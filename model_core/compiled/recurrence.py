@@ -1,4 +1,5 @@
-"""What the recurrent networks share when they draw: the gates are summed in memory, then comes the cell (equation 3).
+"""Shared parts of the recurrent networks when they draw: the gates are summed in memory, then comes the cell (equation
+3).
 
 The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one after the other without padding.
 """

@@ -194,7 +194,7 @@ def _hand_back(d_gates, row, count, weights, target, at):
 
 @njit(nogil=True)
 def _add_weight_gradients(inputs, hidden, d_gates, pairs, first, batch, input_steps, state_steps, d_weights):
-    """What the gates of one row of the image, which begins at row `first` of the maps, say of their weights."""
+    """Add what the gates of one row of the image, which begins at row `first` of the maps, say of their weights."""
     n, columns = len(input_steps), d_weights.shape[1]
     count, right, right_bytes = len(d_gates), address(d_gates), d_gates.strides[0]
     is_paired = hidden.itemsize != FLOAT_BYTES

@@ -1,4 +1,4 @@
-"""What every network does around its layers: the input convolution, the ways on from a layer, the head.
+"""Work that every network does around its layers: the input convolution, the ways on from a layer, the head.
 
 Before the colours, everything that the pixels left and above say is summed for all colours and layers. Then colour by
 colour: colour c reads, at its own pixel, the features of the colours up to its own, which are a prefix of the map.
@@ -24,7 +24,7 @@ def of_colour(product, layer, colour, shared):
 
 @njit(inline="always")
 def input_from_before(count, shared, state, places):
-    """What the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
+    """Gather what the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
     C, ring = shared.channels, shared.width + 2 * SIDE
     out, vectors = spot(state.streams, 0, places.stream, 0, 0), shared.before_w.shape[0]
     bias, start = address(shared.before_b), everywhere(shared.zeros, places.order)
@@ -38,7 +38,7 @@ def input_from_before(count, shared, state, places):
 
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):
-    """What the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
+    """Gather what the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
     read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
     weights, zeros, vectors = of_colour(INPUT, 0, colour, shared), address(shared.zeros), shared.feature_vectors
     one_colour(colour, shared.features, vectors, count, read, colour, weights, zeros, out, out, 0)
@@ -46,7 +46,7 @@ def input_from_own(colour, count, shared, state, places):
 
 @njit(inline="always")
 def to_stream(layer, colour, count, hidden, shared, state, places):
-    """From a layer's hidden features, at the spot `hidden`, to the next stream, of one colour."""
+    """Go from a layer's hidden features, at the spot `hidden`, to the next stream, of one colour."""
     start = everywhere(shared.zeros, places.order)
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
@@ -58,7 +58,7 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def to_skips(layer, colour, count, hidden, shared, state, places):
-    """From a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
+    """Go from a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
     if shared.skip:
         sums, weights = spot(state.skips, 0, places.order, 0, 0), of_colour(SKIP, layer, colour, shared)
         known, zeros, bounds = shared.hidden[colour + 1], address(shared.zeros), shared.features

@@ -121,7 +121,7 @@ def product_tile(
 
 
 def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> Any:
-    """What an intrinsic (count, vectors, *spots, *numbers) returns: `operation` on 16 floats at each spot, for all."""
+    """Make an intrinsic (count, vectors, *spots, *numbers) that does `operation` on 16 floats at each spot, for all."""
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
         count, vectors, *rest = arguments

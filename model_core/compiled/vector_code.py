@@ -15,13 +15,13 @@ from numba.core import config as numba_config
 
 
 def has_feature(name: str) -> bool:
-    """Whether the processor that is compiled for has it: this one, or that of NUMBA_CPU_FEATURES."""
+    """True if the processor that is compiled for has the feature: this one, or that of NUMBA_CPU_FEATURES."""
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
     return binding.get_host_cpu_features().get(name, False) if named is None else f"+{name}" in named.split(",")
 
 
 HAS_BF16 = has_feature("avx512bf16")
-"""Whether there are products of bf16 numbers, summed in float32. Processors with AMX have them too."""
+"""True if there are products of bf16 numbers, summed in float32. Processors with AMX have them too."""
 
 LANES = 16
 """Floats in a vector."""

@@ -76,7 +76,7 @@ def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
 
 @njit(nogil=True)
 def add_own_gradient(x, d_out, product):
-    """What the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
+    """Add what the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
     here = np.zeros(1, np.int64)
     add_weight_gradient(x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x))
 

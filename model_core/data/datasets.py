@@ -1,4 +1,4 @@
-"""Which data set a path holds, and its images as values of the network's kind. Knows no training."""
+"""Data sets at a path: which one it is, and its images as values of the network's kind. Knows no training."""
 
 from pathlib import Path
 from typing import Protocol, get_args
@@ -31,7 +31,7 @@ class Dataset(Protocol):
 
     @property
     def description(self) -> str:
-        """What goes into a model's card: the name, and how pixels became values."""
+        """The data's line in a model's card: the name, and how pixels became values."""
         ...
 
     def read(self, split: Split, config: NetworkConfig) -> Values:

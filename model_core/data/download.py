@@ -18,7 +18,7 @@ from model_core.errors import DataError
 _TIMEOUT_S = 30.0
 _CHUNK = 2**20
 NOTE = "SOURCE.json"
-"""In a fetched directory: what it holds, where that is from, and on what terms."""
+"""File in a fetched directory that says what it holds, where that is from, and on what terms."""
 
 
 def download(directory: Path) -> None:

@@ -33,7 +33,7 @@ class PictureFolder:
         )
 
     def conversion(self, config: NetworkConfig) -> str | None:
-        """What would have to be done to its pictures for a network of this kind, as a sentence; None: nothing."""
+        """A sentence on what would have to be done to its pictures for a network of this kind; None: nothing."""
         names = find_pictures(self.path)
         converted = converted_pictures(self.path, names, config)
         if not converted:

@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pillow's modes of pictures that can be taken as they are."""
 _CUT = 128
-"""From here on a mask is white, and a picture is opaque."""
+"""Least grey that is white in a mask, and least opacity of a pixel that is kept."""
 
 STDOUT = Path("-")
 _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -63,8 +63,7 @@ def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
-    """What a PNG says of itself, by keyword, and its pixels (H', W', C), one colour or three; DataError for another
-    file."""
+    """A PNG's texts by keyword, and its pixels (H', W', C), one colour or three. Raises DataError for another file."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
@@ -187,7 +186,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _on_black(image: Image.Image, mode: str) -> Image.Image:
-    """Without transparency, in another mode."""
+    """The picture without transparency, in another mode."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
@@ -195,7 +194,7 @@ def _on_black(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _fit(image: Image.Image, path: Path, config: NetworkConfig, resize: bool) -> Image.Image:
-    """Of the network's size."""
+    """The picture in the network's size."""
     size = config.width, config.height
     if image.size != size and not resize:
         found, expected = f"{image.width}x{image.height}", f"{config.width}x{config.height}"

@@ -15,11 +15,12 @@ from model_core.errors import DataError
 _AT_ONCE = 2000
 """Images, and originals, that are compared at once: little memory, and products of matrices that are large enough."""
 _IMPOSSIBLE = 1e-4
-"""What a pixel counts for that its original rules out: enough to lose, and the logarithm stays finite."""
+"""Chance that is counted for a pixel that its original rules out: small enough to lose, and the logarithm stays
+finite."""
 
 
 def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
-    """For each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
+    """Find for each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
 
     held_out, (K, C, H, W) of 0 and 1, are the images that choose weights, so nothing is drawn of an original that one
     of them was most likely drawn from: an image that fits the same original stays as it is, its ones as bytes of 255.

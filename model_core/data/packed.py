@@ -47,7 +47,7 @@ class PackedFile:
 
 
 def _holds_bits(path: Path) -> bool:
-    """Whether another .npz has arrays of this kind: 98 bytes an image, where the pixels of images have more axes."""
+    """True if another .npz has arrays of this kind: 98 bytes an image, where the pixels of images have more axes."""
     if path.suffix != ".npz":
         return False
     shapes = [StoredArray(path, key).shape for key in archive_keys(path) if key in get_args(Split)]

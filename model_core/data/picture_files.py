@@ -133,7 +133,7 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
 def _decoded(
     root: Path, names: Sequence[str], look: Callable[[Image.Image], Found], report: bool = True
 ) -> Iterator[list[Found]]:
-    """What `look` makes of each file that can be read, in order, some at a time. report: say which cannot."""
+    """Yield what `look` makes of each file that can be read, in order, some at a time. report: say which cannot."""
     unreadable: list[str] = []
     console = Console(stderr=True)
 

@@ -78,7 +78,8 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain_pickle(path: Path) -> Any:
-    """What a pickle holds: arrays as PickledArray, and the strings of Python 2 as bytes.
+    """Read a pickle: arrays as PickledArray, and the strings of Python 2 as bytes. Raises DataError when it is damaged,
+    or asks for anything but lists, dicts, strings, numbers and arrays of bytes.
 
     Raises DataError when it is damaged, or asks for anything but lists, dicts, strings, numbers and arrays of bytes.
     """

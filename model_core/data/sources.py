@@ -45,7 +45,8 @@ Sources = dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], Source]
 
 
 def read_sources(path: Path | None = None) -> Sources:
-    """Those of a file, of PIXELRNN_DATA_SOURCES, or those that are known here. Raises ConfigError for a wrong file."""
+    """Sources from `path`, else from PIXELRNN_DATA_SOURCES, else the shipped list. Raises ConfigError for a wrong
+    file."""
     path = path or Path(os.environ.get("PIXELRNN_DATA_SOURCES") or _SHIPPED)
     try:
         return TypeAdapter(Sources).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""What the two recurrent networks share on a canvas: their block, of one scan or two that are added."""
+"""Shared parts of the two recurrent networks on a canvas: their block, of one scan or two that are added."""
 
 from collections.abc import Callable
 from typing import Any

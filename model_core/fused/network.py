@@ -19,7 +19,7 @@ from model_core.fused.trunk import FusedBlock, trunk
 from model_core.networks.pixel_network import PixelNetwork
 
 PART_BYTES = 2**23
-"""Without gradients, so many images go through the network at once as a map of this size holds: it bounds memory."""
+"""Limit of a map, in bytes: without gradients, images are passed in chunks whose maps are at most this large."""
 
 
 @dataclass(frozen=True)

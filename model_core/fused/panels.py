@@ -1,4 +1,4 @@
-"""What the compiled products take: maps as NumPy sees them, and weights in panels (compiled/map_products.py)."""
+"""Operands of the compiled products: maps as NumPy sees them, and weights in panels (compiled/map_products.py)."""
 
 from functools import lru_cache
 from typing import Any

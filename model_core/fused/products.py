@@ -1,4 +1,4 @@
-"""What lies between the scans on canvases (canvas.py): 1 x 1 and 3 x 3 convolutions as compiled products.
+"""Convolutions, 1 x 1 and 3 x 3, between the scans on canvases (canvas.py), as compiled products.
 
 The features of a position lie side by side, so that a 3 x 3 is a product for each of the five neighbours that its mask
 leaves; and a colour group is a range of columns, so that what a mask hides is left out as far as whole panels of
@@ -31,13 +31,13 @@ _NO_PANELS = {
 _NO_SPANS = np.empty((0, 2), np.int64)
 
 Gradients = dict[Tensor, Tensor]
-"""Of each parameter, in its shape."""
+"""Gradient of each parameter, in its shape."""
 Bounds = tuple[tuple[int, int, int], ...]
-"""For each colour: its first output and the one after its last, and how many inputs these read."""
+"""Each colour's first output and the one after its last, and how many inputs these read."""
 
 
 def bounds_of(conv: MaskedConv2d) -> Bounds:
-    """Those of a 1 x 1."""
+    """Bounds of a 1 x 1."""
     assert conv.kernel == 1
     return tuple((outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups)
 
@@ -83,7 +83,7 @@ def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
 
 
 def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
-    """Those of a 1 x 1, where its mask lets them through."""
+    """Gradients of a 1 x 1, where its mask lets them through."""
     if conv is None:
         return {}
     O, I = conv.weight.shape[:2]  # noqa: E741

@@ -16,7 +16,7 @@ from model_core.layers.lstm import GATES, LSTMParameters
 
 @dataclass(frozen=True)
 class Walk:
-    """Which cells a scan visits and what each reads, as distances on a canvas (compiled/scans.py)."""
+    """The cells that a scan visits, and what each reads, as distances on a canvas (compiled/scans.py)."""
 
     batch: int
     rows: int
@@ -37,7 +37,7 @@ class Walk:
         return sum(abs(step) > 1 for step in self.state_steps)
 
     def arguments(self) -> tuple[Any, ...]:
-        """As the compiled scans take it."""
+        """The walk as the compiled scans take it."""
         steps = np.array(self.input_steps, np.int64), np.array(self.state_steps, np.int64)
         return self.batch, self.rows, self.width, self.step, *steps, self.cell_step
 

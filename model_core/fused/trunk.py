@@ -17,7 +17,7 @@ from model_core.fused.products import Gradients
 from model_core.networks.pixel_network import Block, PixelNetwork
 
 Kept = list[Tensor]
-"""What a block keeps of its forward pass for its backward pass."""
+"""Tensors that a block keeps of its forward pass for its backward pass."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Maps:
     """Will there be a backward pass?"""
     stream: Tensor
     skips: Tensor
-    """Without rows for a network without skip connections."""
+    """The skip sum; without rows for a network without skip connections."""
     condition: Tensor | None
 
 

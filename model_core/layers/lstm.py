@@ -1,4 +1,4 @@
-"""What the two recurrent layers share: the parameters of an LSTM over pixels, and its cell (equation 3)."""
+"""Shared parts of the two recurrent layers: the parameters of an LSTM over pixels, and its cell (equation 3)."""
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class LSTMParameters(nn.Module):
             self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
 
     def from_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """What the gates see of the layer's input, the whole map at once: (B, 2h, H, W) -> (B, 4h, H, W)."""
+        """The gates' share from the layer's input, the whole map at once: (B, 2h, H, W) -> (B, 4h, H, W)."""
         seen = self.input_to_state(x)
         return seen if self.condition is None else seen + self.condition(condition)
 

@@ -74,7 +74,7 @@ class MaskedConv2d(nn.Module):
 
 
 def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice], ...]:
-    """For each colour its outputs, and the inputs up to its own colour's, where both lie colour by colour."""
+    """Each colour's outputs, and the inputs up to its own colour's, if both lie colour by colour."""
     colours = range(int(out_colour.max()) + 1)
     ends = [0, *(int((out_colour <= colour).sum()) for colour in colours)]
     return tuple(

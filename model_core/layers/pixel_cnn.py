@@ -31,7 +31,7 @@ class PixelCNNLayer(nn.Module):
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """With each 3 x 3 the field grows by a pixel to the left or up, and to the right only together with one up."""
+    """The field grows with each 3 x 3 by a pixel to the left or up, and to the right only together with one up."""
     up, right = distances(config)
     reach = config.layers + INPUT_REACH
     near = (up <= reach) & (-right <= reach) & (right <= (up - 1).clamp(max=config.layers) + INPUT_REACH)

@@ -47,7 +47,7 @@ class RowLSTM(LSTMParameters):
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """With every row up the field grows by a pixel to each side (k = 3); with every layer, by one to the left."""
+    """The field grows with every row up by a pixel to each side (k = 3); with every layer, by one to the left."""
     up, right = distances(config)
     near = (-right <= up + config.layers + INPUT_REACH) & (right <= up - 1 + INPUT_REACH)
     return seen(config, near)

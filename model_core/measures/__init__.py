@@ -1,1 +1,1 @@
-"""What is measured of a network: likelihood, what it believes, what it sees, how fast it draws."""
+"""Measurements of a network: likelihood, what it believes, what it sees, how fast it draws."""

@@ -1,4 +1,4 @@
-"""Which variables a logit can see: measured by changing every variable in turn, and predicted from the paper.
+"""The variables that a logit can see: measured by changing every variable in turn, and predicted from the paper.
 
 Both are bool maps (C, H, W, C, H, W), [changed variable, variable whose logits are watched].
 
@@ -23,7 +23,7 @@ from model_core.networks import MultiScaleNetwork, Network, build_network
 
 @dataclass(frozen=True)
 class Causality:
-    """What changing every variable of an image showed. Pairs are (changed variable, variable whose logits moved)."""
+    """The result of changing every variable of an image. Pairs are (changed variable, variable whose logits moved)."""
 
     variables: int
     pairs: int

@@ -30,8 +30,9 @@ class Entropy:
 
 
 def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
-    """From ln p of each image (N,): after 16, 32, 64, ... images, and last of all. The order is shuffled: a folder may
-    be sorted. The interval is that of a mean of independent images (normal; of very few images it is too narrow).
+    """Entropies from ln p of each image (N,): after 16, 32, 64, ... images, and last of all. The order is shuffled: a
+    folder may be sorted. The interval is that of a mean of independent images (normal; of very few images it is too
+    narrow).
 
     Raises DataError for fewer than two images.
     """

@@ -1,4 +1,4 @@
-"""Whether a network, with the weights it has, sees what it must not: measured before its score is believed.
+"""Shows if a network, with the weights it has, sees what it must not: measured before its score is believed.
 
 A small image is cut at each of its variables, in the order of drawing (row by row, left to right, R, G, B). All values
 from the cut on change at random; then no logit up to the cut, those of the cut's own variable included, may move by a
@@ -82,7 +82,7 @@ def _images(channels: int, values: int) -> Iterator[Tensor]:
 
 
 def _find_leak(forward: _Forward, image: Tensor, values: int) -> str | None:
-    """Which logits moved when which value changed, in words; None when none did. image is (C, H, W)."""
+    """The logits that moved and the value that moved them, in words; None if none did. image is (C, H, W)."""
     N = image.numel()
     base = _in_order(image[None])[0]  # (N,)
     step = torch.randint(1, values, (N,), generator=torch.Generator().manual_seed(2))
@@ -108,7 +108,7 @@ def _find_leak(forward: _Forward, image: Tensor, values: int) -> str | None:
 
 
 def _logits(forward: _Forward, ordered: Tensor, image: Tensor) -> Tensor:
-    """Of images in the order of drawing (B, N): logits (B, N, V) in that order.
+    """Logits of images in the order of drawing (B, N): (B, N, V) in that order.
 
     Always as one batch of the same size, because rounding may depend on the place in a batch, and on nothing else.
     """

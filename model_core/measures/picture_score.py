@@ -29,7 +29,7 @@ class PictureScore:
     colour_bits: list[float]
     """Mean bits of each colour."""
     uniform_bits: float
-    """What a uniform guess costs for a pixel: C * log2 V."""
+    """Bits of a pixel under a uniform guess: C * log2 V."""
 
     @property
     def heat(self) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What a model expects of one pixel: of each colour the probability of every value, given all before it."""
+"""The expectation of one pixel by a model: of each colour the probability of every value, given all before it."""
 
 from dataclasses import dataclass
 
@@ -24,13 +24,13 @@ class ColourBelief:
 
     @property
     def entropy_bits(self) -> float:
-        """What the colour costs on average if the model is right."""
+        """Bits that the colour costs on average if the model is right."""
         p = self.probabilities[self.probabilities > 0]
         return float(-(p * np.log2(p)).sum()) + 0.0
 
     @property
     def bits(self) -> float:
-        """What its true value costs."""
+        """Bits that its true value costs."""
         return float(-np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))) + 0.0
 
 
@@ -59,7 +59,7 @@ def member_for(model: Model, orientation: Orientation | None) -> Member:
 
 
 def place_of(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
-    """Where the pixel (y, x) of an image of this shape (C, H, W) lies once it is turned for a member."""
+    """Place of the pixel (y, x) of an image of this shape (C, H, W) once it is turned for a member."""
     places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(places, member.orientation) == places[y, x])[0]
     return int(row), int(column)

@@ -32,7 +32,7 @@ MEETING_LIMIT_S = 3600.0
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured, and on what."""
+    """A measurement: what is measured, and on what."""
 
     preset: str
     batch: int
@@ -42,7 +42,7 @@ class Setting:
 
 @dataclass
 class Timings:
-    """What one process measured: seconds of each run in every round, and until the first row of every image drawn."""
+    """Times of one process: seconds of each run in every round, and until the first row of every image drawn."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     first_rows: list[float] = field(default_factory=list)
@@ -214,7 +214,7 @@ def _product(device: torch.device) -> Callable[[], object]:
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Until the device is done; what was asked of it before does not count."""
+    """Seconds until the device is done; what was asked of it before does not count."""
     _wait_for(device)
     start = time.perf_counter()
     run()

@@ -36,7 +36,7 @@ class Standing:
 
     @classmethod
     def of(cls, values: NDArray[np.integer], nats: float, levels: int, validation: Validation | None) -> Self:
-        """Of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`."""
+        """The standing of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`."""
         over = nats / math.log(2) - png_bits(values, levels)
         if validation is None:
             return cls(over, None, None)
@@ -45,14 +45,14 @@ class Standing:
 
 
 def p_value(nats: float, validation: Validation) -> float:
-    """From the quantiles, between which it is interpolated; at least 1 / images, as little can be known."""
+    """The p-value, interpolated between the quantiles; at least 1 / images, as little can be known."""
     quantiles = validation.nats_quantiles
     below = float(np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1))
     return max(1 - below, 1 / validation.images)
 
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
-    """What a card keeps of validation images' ln p (N,). Raises DataError when they are too few to say anything."""
+    """A card's record of validation images' ln p (N,). Raises DataError when they are too few to say anything."""
     if len(log_p) < LEAST:
         raise DataError(f"a p-value needs at least {LEAST} validation images, and there are {len(log_p)}")
     quantiles = np.quantile(-log_p, np.linspace(0, 1, STEPS + 1))

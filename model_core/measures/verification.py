@@ -14,7 +14,7 @@ from model_core.sampling.offline import draw
 def changed_pixels(
     model: Model, pixels: NDArray[np.uint8], samples: Sequence[int], seed: int, temperature: float
 ) -> NDArray[np.bool_]:
-    """Where pictures (n, C, H, W) are not what the model draws as these samples of a seed: (n, H, W).
+    """Mark where pictures (n, C, H, W) are not what the model draws as these samples of a seed: (n, H, W).
 
     A pixel that was changed afterwards is one True. A picture of another seed has many. Only pictures that were drawn
     with this model's numerics can be told.

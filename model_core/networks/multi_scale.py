@@ -33,7 +33,7 @@ class MultiScaleNetwork(nn.Module):
 
     @property
     def distribution(self) -> Categorical:
-        """What the logits of both networks describe."""
+        """The distribution that the logits of both networks describe."""
         return self.large.distribution
 
     def forward(self, values: Tensor) -> Tensor:

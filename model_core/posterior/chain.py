@@ -39,11 +39,11 @@ class Way:
 
     orientation: Orientation
     hole: Hole
-    """In that orientation."""
+    """The hole, in that orientation."""
     particles: Callable[[], Particles]
-    """What draws them; nobody else's until a sweep is finished."""
+    """Makes what draws the particles; it is nobody else's until a sweep is finished."""
     within_rows: bool = True
-    """Whether particles may be compared in the midst of a row."""
+    """Particles may be compared in the midst of a row."""
 
     def log_p(self, image: Image) -> float:
         """ln p_T of a whole image (C, H, W), the right way up, as this member's steps compute it."""
@@ -73,11 +73,11 @@ class Chain:
         self.log_p = 0.0
         """ln p_k of the last image, all of it."""
         self.least_ess = float(size)
-        """On the way, of all sweeps."""
+        """Smallest effective sample size on the way, of all sweeps."""
         self.distinct = size
-        """From how many of its first particles the last ones of the last sweep descend."""
+        """Number of first particles from which the last ones of the last sweep descend."""
         self.last: Weighted | None = None
-        """Of the last sweep, which is of p_k."""
+        """Weighted images of the last sweep, which is of p_k."""
 
     def steps(self) -> Iterator[float]:
         """Draw the image: after each step, how much of all is done, 0 to 1."""
@@ -108,7 +108,7 @@ class Chain:
         self.last = Weighted(sweep.images, sweep.island.weights)
 
     def _is_taken(self, drawn: Image, number: int) -> bool:
-        """Whether an image that another member's sweep has drawn takes the place of the one there is."""
+        """True if an image that another member's sweep has drawn takes the place of the one there is."""
         assert self.image is not None
         if np.array_equal(drawn, self.image):
             return True

@@ -39,16 +39,16 @@ class Receipt:
     """How good the images of a completion are."""
 
     exact: bool
-    """Whether each is a draw from the model's own p(hole | everything given). A draw of one member of a mixture is not:
-    that member's p_k(hole | everything given) is another distribution, also where it needs no particles."""
+    """Each is a draw from the model's own p(hole | everything given). A draw of one member of a mixture is not: that
+    member's p_k(hole | everything given) is another distribution, also where it needs no particles."""
     member: Orientation
     """The member k of the model in whose order the hole was drawn."""
     particles: int = 0
-    """Of each image; 0 when none were needed."""
+    """Particles of each image; 0 when none were needed."""
     ess: float | None = None
     """The smallest effective sample size on the way, of any image's particles."""
     distinct: int | None = None
-    """From how many of its first particles an image's last ones descend: the smallest."""
+    """Number of its first particles from which an image's last ones descend: the smallest over the images."""
     evidence_nats: float | None = None
     """-ln of the estimate of p_k(given); exact when nothing given lies behind the hole. Where a completion proves that
     the estimate is too high, since p_k(given) is at least p_k(completed), what it proves."""
@@ -56,7 +56,7 @@ class Receipt:
     """The standard deviation of the images' own estimates, in nats; None for one image."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The receipt as JSON takes it."""
         return asdict(self)
 
 
@@ -99,7 +99,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which member of a model completes a picture, and what is given, in that member's orientation."""
+    """The member of a model that completes a picture, and what is given, in that member's orientation."""
 
     k: int
     """The member's number."""
@@ -110,13 +110,13 @@ class Plan:
     """(H, W), True = given."""
     temperature: float
     alone: bool
-    """Whether the model has no other member."""
+    """The model has no other member."""
     contrary: "Plan | None" = None
     """The same for the member that comes to the hole most nearly the other way round, if there is another."""
 
     @property
     def needs_particles(self) -> bool:
-        """Whether anything given lies behind the hole's first pixel. Else one draw is exact, of this member."""
+        """True if anything given lies behind the hole's first pixel. Else one draw is exact, of this member."""
         return given_behind(self.keep) > 0
 
     @property
@@ -174,7 +174,7 @@ def complete(
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
-    """For what tells each row as it becomes final."""
+    """Make a function that is told each row as it becomes final, and tells the share of the rows."""
     numbers = count(1)
     return lambda *_: on_share(next(numbers) / rows)
 
@@ -196,7 +196,7 @@ def _plan_of(model: Model, k: int, known: NDArray[np.integer], keep: NDArray[np.
 
 
 def drawn_receipt(planned: Plan, values: NDArray[np.integer]) -> tuple[Receipt, Marginals]:
-    """What there is to say of exact draws (n, C, H, W): a teacher-forced pass over them, and one over what is given."""
+    """The receipt of exact draws (n, C, H, W): a teacher-forced pass over them, and one over what is given."""
     *_, found = drawn_receipt_steps(planned, values)
     assert found is not None
     return found
@@ -270,7 +270,7 @@ class IslandsRun:
         self._proven = min(self._proven, -chain.log_p)
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Of all images that were drawn, at least one."""
+        """The receipt of all images that were drawn, at least one."""
         planned, nats = self._planned, np.array(self._nats) + self._planned.nats_before_hole
         receipt = Receipt(
             exact=False,

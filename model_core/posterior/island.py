@@ -62,7 +62,7 @@ class Island:
 
     @property
     def is_poor(self) -> bool:
-        """Whether the particles should be resampled: fewer than half of them count."""
+        """True if the particles should be resampled: fewer than half of them count."""
         return self.ess < self.size / 2
 
     def resample(self, uniforms: NDArray[np.float64]) -> Parents:
@@ -95,7 +95,8 @@ class Island:
         return self._in_place(counts)
 
     def _in_place(self, counts: NDArray[np.int64]) -> Parents:
-        """Those that live on stay where they are; further copies of them take the places of those that do not."""
+        """Parents in an order that leaves those that live on where they are; further copies of them take the places of
+        the others."""
         parents = np.arange(self.size)
         parents[counts == 0] = np.repeat(np.arange(self.size), np.maximum(counts - 1, 0))
         return parents

@@ -1,4 +1,4 @@
-"""What is expected of each pixel of a hole: its mean value and how uncertain it is, from weighted draws.
+"""Marginals: the expectation of each pixel of a hole, its mean value and how uncertain it is, from weighted draws.
 
 A pixel behind which nothing is given has p(value | everything given) = E[p(value | the pixels before it)], over draws
 of what comes before: the distributions that the network predicts along the draws are averaged, which says more than the
@@ -62,7 +62,7 @@ class MarginalSum:
         self._known = images[0]
 
     def result(self) -> Marginals:
-        """Of everything taken in so far, which is at least one island."""
+        """The marginals of everything taken in so far, which is at least one island."""
         assert self._drawn is not None
         predicted = self._predicted / self._islands
         weighed = (self._drawn + predicted) / (self._islands + 1)

@@ -1,4 +1,5 @@
-"""What an island asks of whatever draws its particles: pixels up to a stop, ln p of what is given, and copies."""
+"""The words between an island and whatever draws its particles: pixels up to a stop, ln p of what is given, and
+copies."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,7 +55,7 @@ class StageParticles:
         self._log_p = np.zeros(size)
 
     def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
-        """As Particles has it."""
+        """See Particles.begin."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.close(slot)
@@ -76,12 +77,12 @@ class StageParticles:
                 self._stage.open(slot, drawing)
 
     def _go_on(self) -> None:
-        """Until every image is held or ended."""
+        """Step until every image is held or ended."""
         while self._stage.step():
             pass
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """As Particles has it."""
+        """See Particles.advance."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.hold(slot, stop.y, stop.x)
@@ -91,14 +92,14 @@ class StageParticles:
         return passed
 
     def copy(self, parents: Parents) -> None:
-        """As Particles has it."""
+        """See Particles.copy."""
         with torch.inference_mode():
             for slot in self._slots:
                 if parents[slot] != slot:
                     self._stage.copy(int(parents[slot]), slot)
 
     def images(self) -> NDArray[np.int64]:
-        """As Particles has it."""
+        """See Particles.images."""
         return np.stack([self._stage.image(slot).numpy() for slot in self._slots])
 
 

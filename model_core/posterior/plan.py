@@ -1,4 +1,4 @@
-"""What a hole asks for: which member's order suits it best, and where particles are compared. Knows only masks."""
+"""Plans for a hole: which member's order suits it best, and where particles are compared. Knows only masks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model_core.orientation import Orientation, turn, turn_back
 
 COLUMNS_BETWEEN_STOPS = 4
-"""Where hole and given pixels alternate in a row, particles are compared about this often."""
+"""Columns between two comparisons of particles, about, if hole and given pixels alternate in a row."""
 
 
 class Stop(NamedTuple):
@@ -37,7 +37,8 @@ def best_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) ->
 
 
 def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation], k: int) -> int | None:
-    """Of the others, the member in whose order the pixels of the hole come most nearly the other way round.
+    """The other member in whose order the pixels of the hole come most nearly the other way round; the first of equals,
+    None when k is the only member. keep (H, W), True = given.
 
     Of equals the first one; None when k is the only member. keep (H, W), True = given.
     """
@@ -49,7 +50,7 @@ def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
-    """Where particles are compared, in raster order; keep (H, W), True = given.
+    """The stops at which particles are compared, in raster order; keep (H, W), True = given.
 
     After a row that has given pixels behind the hole's beginning. And, if it may be, within_rows: where a hole pixel
     comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and hole pixels. Weights

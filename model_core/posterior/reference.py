@@ -19,7 +19,7 @@ class ReferenceParticles:
         self._network = network
 
     def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
-        """As Particles has it."""
+        """See Particles.begin."""
         self._noise = torch.from_numpy(np.stack([particle.noise for particle in particles]))
         self._known = torch.from_numpy(np.stack([particle.known for particle in particles]))
         self._keep = torch.from_numpy(np.stack([particle.keep for particle in particles]))
@@ -29,7 +29,7 @@ class ReferenceParticles:
         self._at = 0
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """As Particles has it."""
+        """See Particles.advance."""
         log_p = torch.zeros(len(self._values), dtype=torch.float64)
         for y, x in self._places_until(stop):
             for c in range(self._values.shape[1]):
@@ -50,9 +50,9 @@ class ReferenceParticles:
         self._at = end
 
     def copy(self, parents: Parents) -> None:
-        """As Particles has it."""
+        """See Particles.copy."""
         self._values = self._values[torch.from_numpy(parents)]
 
     def images(self) -> NDArray[np.int64]:
-        """As Particles has it."""
+        """See Particles.images."""
         return self._values.numpy()

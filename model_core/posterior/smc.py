@@ -20,8 +20,8 @@ from model_core.sampling.noise import choice_noise, particle_noise
 
 @dataclass(frozen=True)
 class Hole:
-    """What one image is completed from, in a member's orientation: known (C, H, W) values where keep (H, W) is True,
-    and the noise of (seed, sample)."""
+    """The hole of one image, in a member's orientation: known (C, H, W) values where keep (H, W) is True, and the noise
+    of (seed, sample)."""
 
     known: NDArray[np.int64]
     keep: NDArray[np.bool_]
@@ -78,7 +78,7 @@ class Sweep:
 
     @property
     def finished(self) -> bool:
-        """Whether the image is there."""
+        """True if the image is there."""
         return self.image is not None
 
     @property
@@ -104,7 +104,7 @@ class Sweep:
             self._particles.copy(self.island.resample(uniforms))
 
     def _hole_is_over(self, stop: Stop) -> bool:
-        """Whether all that is left is given: the weights then choose, and copies would only lose particles."""
+        """True if all that is left is given: the weights then choose, and copies would only lose particles."""
         keep = self._hole.keep
         return bool(keep.ravel()[stop.y * keep.shape[1] + stop.x :].all())
 

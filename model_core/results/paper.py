@@ -17,7 +17,7 @@ WHERE_READ = {
     SUMMARY: "a public summary of section 5, whose address was not kept",
     MEMORY: "quoted from memory: nobody here has read it anywhere",
 }
-"""Where a number of the paper was read, by the mark that it bears. What we have of the paper has no tables."""
+"""Sources of the paper's numbers, by the mark that each number bears. What we have of the paper has no tables."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PaperScore:
     network: str = ""
 
     def is_of(self, config: NetworkConfig) -> bool:
-        """Whether a network of this config is the one that this line scores."""
+        """True if a network of this config is the one that this line scores."""
         return config == self.config if self.config is not None else config.network == self.network
 
 
@@ -54,7 +54,7 @@ class PaperTable:
     """Splits of our scores that compare with it."""
     scores: tuple[PaperScore, ...] = field(default=())
     takes_others: bool = False
-    """Whether models of ours at other sizes are listed below the paper's."""
+    """Lists models of ours at other sizes below the paper's."""
 
 
 _CIFAR_ROW = preset("cifar10-row-lstm")

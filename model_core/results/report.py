@@ -121,7 +121,7 @@ def _anew(card: Card) -> str:
 
 
 def _validation(card: Card) -> float:
-    """What models are chosen by; those whose card does not say it come last."""
+    """The score by which models are chosen; those whose card has none come last."""
     nats = card.training.get("valid_nats")
     return float("inf") if nats is None else nats
 
@@ -184,7 +184,7 @@ def _history(training: dict[str, Any]) -> Iterator[str]:
 
 
 def _validated(training: dict[str, Any]) -> Iterator[str]:
-    """What the weights were chosen by, out of all epochs."""
+    """The score by which the weights were chosen, out of all epochs."""
     if (nats := training.get("valid_nats")) is not None:
         images = training.get("valid_images")
         yield f"validation: {nats:,.2f} nats" + (f" on {images:,} images" if images else "")

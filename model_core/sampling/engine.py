@@ -32,7 +32,7 @@ class DrawnRow(NamedTuple):
     values: NDArray[np.uint8]
     of_small: bool = False
     is_last: bool = False
-    """Of the whole image."""
+    """It is the last row of the whole image."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class NetworkEngine:
     def _with_small_rows(
         self, rows: NDArray[np.integer], known: Tensor | None, keep: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """What is given of the small image, (C, s, s) and (s, s), and its first rows (C, k, s) too."""
+        """The given pixels of the small image, (C, s, s) and (s, s), with its first rows (C, k, s)."""
         small = self._network.config.small
         shape = small.channels, small.height, small.width
         known = torch.zeros(shape, dtype=torch.int64) if known is None else known.clone()

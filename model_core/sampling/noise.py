@@ -31,7 +31,7 @@ def image_noise(
 
 
 def chosen_member(seed: int, sample: int, members: int) -> int:
-    """Which of so many members draws an image: each equally often."""
+    """The member, of so many, that draws an image: each equally often."""
     if members == 1:
         return 0
     return int(_uniform(seed, sample, MEMBER_STAGE, 1, 1, 1)[0, 0, 0] * members)

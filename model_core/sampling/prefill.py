@@ -60,7 +60,7 @@ class SharedPrefill:
         return self._stage.image(slot)
 
     def step(self) -> list[SlotRow]:
-        """As the stage's own; the given rows of those that waited come all at once."""
+        """Rows of the stage's next step; the given rows of those that waited come all at once."""
         rows = self._rows + self._stage.step()
         self._rows = []
         for row in list(rows):
@@ -90,7 +90,7 @@ class SharedPrefill:
         self._kept[key] = place
 
     def _released(self, leader: int) -> list[tuple[int, Drawing]]:
-        """Those that waited for it; it leads no more."""
+        """Release those that waited for it; it leads no more."""
         if (leading := self._leaders.pop(leader, None)) is not None:
             del self._leader_of[leading[0]]
         return self._followers.pop(leader, [])

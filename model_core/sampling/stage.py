@@ -19,7 +19,8 @@ from model_core.networks.pixel_network import PixelNetwork
 
 @dataclass(frozen=True)
 class Drawing:
-    """What one image is drawn from: noise (H, W, C); known (C, H, W) values where keep (H, W); condition (H, W, c)."""
+    """Everything that one image is drawn from: noise (H, W, C); known (C, H, W) values where keep (H, W); condition (H,
+    W, c)."""
 
     noise: Tensor
     temperature: float
@@ -54,10 +55,10 @@ class Stage(Protocol):
     """One network with `slots` slots. What it draws in a slot depends on the drawing and the weights alone."""
 
     stops_within_rows: ClassVar[bool]
-    """Whether an image can be held in the midst of a row."""
+    """An image can be held in the midst of a row."""
 
     keeps_closed: ClassVar[bool]
-    """Whether a slot stays as it is once it is closed, so that others can be forked from it."""
+    """A slot stays as it is once it is closed, so that others can be forked from it."""
 
     def __init__(self, network: PixelNetwork, slots: int) -> None: ...
 
@@ -68,12 +69,12 @@ class Stage(Protocol):
 
     @staticmethod
     def numerics(device: torch.device) -> str:
-        """With which arithmetic it draws there: `cpu-compiled`, `cuda-torch`, ..."""
+        """Name of the arithmetic with which it draws there: `cpu-compiled`, `cuda-torch`, ..."""
         ...
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """What each further slot adds to its arrays."""
+        """Bytes that each further slot adds to its arrays."""
         ...
 
     def open(self, slot: int, drawing: Drawing) -> None:

@@ -1,4 +1,4 @@
-"""Which stage draws from a model: the first of a list that can."""
+"""The stage that draws from a model: the first of a list that can."""
 
 import torch
 
@@ -13,7 +13,7 @@ STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
 
 
 def networks_of(network: Network) -> list[PixelNetwork]:
-    """In the order in which an image passes them."""
+    """Networks in the order in which an image passes them."""
     return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]
 
 
@@ -23,7 +23,8 @@ def stage_for(network: Network) -> type[Stage]:
 
 
 def numerics_of(model: Model) -> str:
-    """With which arithmetic a model is drawn from: `cpu-compiled`, `cpu-torch` or `cuda-torch`.
+    """Name of the arithmetic that draws from a model: `cpu-compiled`, `cpu-torch` or `cuda-torch`. `cpu-compiled`,
+    `cpu-torch` or `cuda-torch`.
 
     All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
     last digits of the logits differ, which turns a draw now and then.
@@ -33,13 +34,13 @@ def numerics_of(model: Model) -> str:
 
 
 def compiled_loops(model: Model) -> str | None:
-    """What is compiled before the first image of a model is drawn: the loops of its kind of network; None where it is
-    drawn from in plain torch."""
+    """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
+    network; None if it is drawn from in plain torch."""
     return model.config.network if _first_for(_all_of(model)) is CompiledStage else None
 
 
 def slot_bytes(model: Model) -> int:
-    """What each further slot adds to the arrays of an engine on this model."""
+    """Bytes that each further slot adds to the arrays of an engine on this model."""
     networks = _all_of(model)
     stage = _first_for(networks)
     return sum(stage.slot_bytes(network) for network in networks)

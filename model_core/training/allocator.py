@@ -10,7 +10,8 @@ _LARGEST = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Whether the C library could be told to; it is glibc's mallopt, elsewhere nothing happens.
+    """Tell the C library to keep freed memory; True if it could be told. It is glibc's mallopt, elsewhere nothing
+    happens.
 
     A step allocates the same few hundred megabytes each time. By default they go back to the system and come again as
     page faults, a quarter of the step of a small recurrent network (benchmarks/training.py measures with and without).

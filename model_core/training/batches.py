@@ -1,4 +1,4 @@
-"""Which images an update sees: a pure function of (seed, iteration), so that a resumed run sees the same ones."""
+"""The images of an update: a pure function of (seed, iteration), so that a resumed run sees the same ones."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 

@@ -23,7 +23,7 @@ _FORMAT = "1"
 
 
 class _Facts(BaseModel):
-    """What the readers of a checkpoint rely on, older ones filled up; whatever else it says is kept too."""
+    """Facts that the readers of a checkpoint rely on, older ones filled up; whatever else it says is kept too."""
 
     model_config = ConfigDict(extra="allow")
 

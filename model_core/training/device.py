@@ -1,4 +1,4 @@
-"""Which device this process trains on, in which precision, and what that machine is called."""
+"""The device that this process trains on, its precision, and the machine's name."""
 
 import os
 import platform
@@ -53,7 +53,7 @@ def _gpu(device: torch.device, training: TrainingSection) -> str:
 
 
 def describe_hardware(device: str, processes: int) -> str:
-    """What a card says of the machine: `2 x AMD EPYC 9R14, 1 thread each`."""
+    """The machine's line in a card: `2 x AMD EPYC 9R14, 1 thread each`."""
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
     else:

@@ -12,7 +12,7 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class DiskError(PixelRNNError):
-    """What a run leaves behind cannot be written; the last checkpoint is still good."""
+    """The files of a run cannot be written; the last checkpoint is still good."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: a progress bar, or plain lines where there is no terminal."""
+"""Progress for the person at the terminal: a bar, or plain lines if there is no terminal."""
 
 from typing import Self
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Display:
-    """Where a run reports to: stderr, because results are stdout's. Processes that do not lead say nothing."""
+    """Reports of a run, on stderr, because results are stdout's. Processes that do not lead say nothing."""
 
     def __init__(self, leads: bool, iteration: int, total: int) -> None:
         console = Console(stderr=True, quiet=not leads)
@@ -34,13 +34,13 @@ class Display:
             self._progress.stop()
 
     def advance(self, iteration: int, nats: float) -> None:
-        """After every update. The nats shown are smoothed, because those of 16 images jump."""
+        """Report an update. The nats shown are smoothed, because those of 16 images jump."""
         if not self._progress.disable:
             self._nats = nats if self._nats is None else self._nats + 0.02 * (nats - self._nats)
             self._progress.update(self._task, completed=iteration, nats=self._nats)
 
     def speed(self, images_per_s: float) -> None:
-        """After every log line."""
+        """Report the speed, after every log line."""
         self._progress.update(self._task, speed=images_per_s)
 
     def say(self, text: str) -> None:

@@ -29,19 +29,19 @@ class Score:
     nats: float
     bits_per_dim: float
     standard_error: float
-    """Of nats."""
+    """Standard error of nats."""
     bits_standard_error: float
-    """Of bits_per_dim."""
+    """Standard error of bits_per_dim."""
     colour_bits: list[float]
     """bits_per_dim of each colour's own variables: grey, or red, green given red, blue given both. A mixture of colour
     networks has none."""
     images: int
     images_per_s: float
     member_nats: dict[str, float] = field(default_factory=dict)
-    """Of a mixture: the mean nats of each member, by its orientation."""
+    """Mean nats of each member of a mixture, by its orientation."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON and a card take it."""
+        """The score as JSON and a card take it."""
         facts = asdict(self)
         if not self.member_nats:
             del facts["member_nats"]

@@ -36,13 +36,13 @@ class RunImages:
 
     @property
     def description(self) -> str:
-        """What a card says of the data."""
+        """The data's line in a card."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
         return f"{self._data.title}: {dataset.description}" if self._data.title else dataset.description
 
     @property
     def drawn(self) -> bool:
-        """Whether the training images are greys, of which every batch draws binary images anew."""
+        """True if the training images are greys, of which every batch draws binary images anew."""
         return self._data.originals is not None
 
     def train(self) -> Values | Pixels:

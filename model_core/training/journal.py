@@ -1,4 +1,4 @@
-"""What a run leaves to be read later: one JSON object a line, and the same numbers for TensorBoard."""
+"""The journal of a run, to be read later: one JSON object a line, and the same numbers for TensorBoard."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model that can be served: the averaged weights where there are any, and a card."""
+"""A checkpoint to a model that can be served: the averaged weights if there are any, and a card."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace

@@ -22,7 +22,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks to the user."""
+        """True if this process writes files and speaks to the user."""
         return self.rank == 0
 
     def mean_(self, tensor: Tensor) -> None:
@@ -40,7 +40,7 @@ class Ranks:
         return tensor.tolist()
 
     def any(self, flag: bool) -> bool:
-        """Whether it is true in any process."""
+        """True if the flag is true in any process."""
         return self.sum(float(flag))[0] > 0
 
 

@@ -42,11 +42,11 @@ class NetworkSection(_Section):
 
 
 class DataSection(_Section):
-    """Where the images are. Limits take images spread evenly over a split; 0 takes all."""
+    """The images' place. Limits take images spread evenly over a split; 0 takes all."""
 
     path: Path
     title: str = ""
-    """What the model's card calls the data, before the name of the file and how it was read."""
+    """Name of the data in the model's card, before the name of the file and how it was read."""
     train_images: int = Field(default=0, ge=0)
     valid_images: int = Field(default=0, ge=0)
     resize: Resize = "lanczos"
@@ -54,8 +54,8 @@ class DataSection(_Section):
     orientation: Orientation = "none"
     """How the images are turned before the network sees them: one of Pillow's transposes."""
     originals: Path | None = None
-    """Of a binary data set: the grey pictures that its images are draws of. Training then draws each image anew each
-    time it sees it, a pixel white with the probability of its grey."""
+    """Grey pictures that the images of a binary data set are draws of. Training then draws each image anew each time it
+    sees it, a pixel white with the probability of its grey."""
     download: bool = False
     """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
 
@@ -67,7 +67,7 @@ class TrainingSection(_Section):
     start: str = ""
     """A model to train on from, by name or by path; its network must be the recipe's. Empty: random weights."""
     start_turned: bool = False
-    """Whether the start may have been trained in another orientation than the recipe's."""
+    """Allows a start that was trained in another orientation than the recipe's."""
     batch: int = Field(default=16, ge=1)
     """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
     seed: int = Field(default=0, ge=0)
@@ -94,13 +94,13 @@ class TrainingSection(_Section):
     """bf16: products of bf16 numbers, on a CUDA device (autocast) or a processor with AVX512-BF16; weights, sums of
     gradients and every evaluation stay in float32."""
     compile: bool = False
-    """Whether torch.compile makes the update's code, on a CUDA device."""
+    """Lets torch.compile make the update's code, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)
     """Images of a process's share that are in memory at once; 0 takes all. The curve is the same."""
 
 
 class OutputSection(_Section):
-    """What a run writes, and how often."""
+    """The files that a run writes, and how often."""
 
     log_every: int = Field(default=100, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)

@@ -31,14 +31,14 @@ from model_core.training.stop import stop_on_signals
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the command line asks for, in a form that can be sent to another process."""
+    """The command line's request, in a form that can be sent to another process."""
 
     recipe: Recipe
     directory: Path
     resume: bool = False
     publish_to: Path | None = None
     command: str = ""
-    """What a person types to repeat the run; the model's card says it."""
+    """Command that repeats the run, as a person types it; the model's card says it."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class RunResult:
     best_nats: float | None
     best_epoch: int
     leads: bool = True
-    """Whether this process is the one, of several, that tells the user."""
+    """This process is the one, of several, that tells the user."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The request as JSON takes it."""
         facts = {**asdict(self), "directory": str(self.directory)}
         del facts["leads"]
         return facts

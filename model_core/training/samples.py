@@ -1,4 +1,4 @@
-"""What the network draws so far, as a picture beside the log."""
+"""Pictures beside the log of what the network draws so far."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 
 
 def _options(model: Model) -> ReadOptions:
-    """As it was trained."""
+    """Options to read the data as it was read for training."""
     return ReadOptions(resize=model.card.training.get("resize", "lanczos"))
 
 
@@ -81,7 +81,7 @@ def _progress() -> Progress:
 
 
 def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
-    """Where a model that load_model finds is kept; ModelError when no score can be written there."""
+    """Directory of a model that load_model finds. Raises ModelError when no score can be written there."""
     kept = models_dir or default_models_dir()
     directory = kept / name_or_path if name_or_path in model_names(kept) else Path(name_or_path)
     if not os.access(directory, os.W_OK):

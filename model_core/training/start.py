@@ -52,7 +52,7 @@ def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
 
 
 def origin_of(name_or_path: str, model: Model) -> Start:
-    """What a run remembers of the model that it began with, which its recipe calls so."""
+    """A run's record of the model that it began with, by the name in its recipe."""
     history = model.card.training.get("history")
     return Start(name_or_path, model.card.sha256, [Sitting(**sitting) for sitting in history or _whole(model.card)])
 

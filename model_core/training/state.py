@@ -36,7 +36,7 @@ class Sitting:
     hours: float
     """Wall time, validation included."""
     drawn_anew: bool = False
-    """Whether each image was drawn anew from its grey original whenever it was seen."""
+    """Each image was drawn anew from its grey original whenever it was seen."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Start:
     """The model that a run's first weights are from."""
 
     model: str
-    """As the recipe names it."""
+    """Its name in the recipe."""
     sha256: str
-    """Of its weights."""
+    """Digest of its weights."""
     history: list[Sitting] = field(default_factory=list)
     """How those were trained, oldest first."""
 
@@ -71,7 +71,7 @@ class TrainState:
     start: Start | None = None
     """None: the first weights were random."""
     sittings: list[Sitting] = field(default_factory=list)
-    """Those of this run that have ended."""
+    """Sittings of this run that have ended."""
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
@@ -84,7 +84,7 @@ class TrainState:
         return TypeAdapter(cls).validate_python(facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The state as JSON takes it."""
         return asdict(self)
 
     def history(self, facts: dict[str, Any]) -> list[Sitting]:
@@ -93,7 +93,7 @@ class TrainState:
         return [*(self.start.history if self.start else []), *self.sittings, self._sitting(facts)]
 
     def end_sitting(self, facts: dict[str, Any]) -> None:
-        """What was done since the last sitting ended was done as these facts say; another one goes on."""
+        """End a sitting, which did what these facts say; another one goes on."""
         self.sittings.append(self._sitting(facts))
 
     def _sitting(self, facts: dict[str, Any]) -> Sitting:

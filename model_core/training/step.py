@@ -23,15 +23,15 @@ class DivergedError(PixelRNNError):
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one update saw, over all processes."""
+    """Figures of one update, over all processes."""
 
     nats: float
     """Per image, before the update."""
     gradient_norm: float
-    """Of nats per dimension, before clipping."""
+    """Norm of the gradient of nats per dimension, before clipping."""
     rate: float
     stop: bool
-    """Whether any process was asked to stop."""
+    """Set if any process was asked to stop."""
 
 
 class Learner:

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the user, or the system, wants the run to end."""
+    """The wish of the user, or the system, that the run should end."""
 
     def __init__(self) -> None:
         self.made = False

@@ -48,7 +48,7 @@ class Product:
 
 
 class LayerProducts(Protocol):
-    """What one kind's layers compute colour by colour (kind.CompiledKind)."""
+    """Products that one kind's layers compute colour by colour (kind.CompiledKind)."""
 
     @property
     def products(self) -> Callable[[Block, Maps], list[Product]]: ...
@@ -90,7 +90,7 @@ def _input_own(convolution: MaskedConv2d, maps: Maps) -> Product:
 
 
 def _to_sums(block: Block, maps: Maps) -> list[Product]:
-    """From a layer to the next stream, and to the skip sum."""
+    """Products from a layer to the next stream, and to the skip sum."""
     ways = [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
     return [Product(name, way.matrix(), maps.features, maps.hidden.ends) for name, way in ways]
 

@@ -1,4 +1,4 @@
-"""What the compiled stage must know of one kind of network, beside what all networks share."""
+"""Everything that the compiled stage must know of one kind of network, beside what all networks share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class CompiledKind:
 
     code: Any
     weights: Callable[[PixelNetwork, Maps], dict[str, Any]]
-    """Those fields of the record that hold weights, but for what is applied colour by colour."""
+    """Fields of the record that hold weights, but for what is applied colour by colour."""
     state: Callable[[PixelNetwork, Maps, Sizes], dict[str, Any]]
     """The other fields of the record."""
     kept: tuple[str, ...]
@@ -84,8 +84,8 @@ class CompiledKind:
     stream_cells: Callable[[Sizes], int]
     """How many cells a stream needs."""
     products: Callable[[Block, Maps], list[Product]]
-    """What a layer computes colour by colour at a pixel, in order."""
+    """Products that a layer computes colour by colour at a pixel, in order."""
     by_column: tuple[str, ...] = ()
     """Fields (L, W * slots, width), of each column the cells of all slots, that are written once for a whole row."""
     row_products: Callable[[Block, Maps], list[Product]] = nothing
-    """What it computes so once a row is drawn to its end."""
+    """Products that it computes so once a row is drawn to its end."""

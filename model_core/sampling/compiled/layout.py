@@ -34,12 +34,12 @@ class Layout:
 
     @property
     def vectors(self) -> NDArray[np.int64]:
-        """Where the colours begin, in vectors, in weights whose outputs this map is."""
+        """First vector of each colour, in weights whose outputs this map is."""
         return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
 
     @property
     def ends(self) -> list[int]:
-        """What colour c may read of this map at its own pixel: its first ends[c] features."""
+        """Ends of what each colour may read of this map at its own pixel: colour c its first ends[c] features."""
         return self.bounds[1:].tolist()
 
     @property

@@ -11,17 +11,17 @@ from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.compiled.weights import shared_weights
 
 _Written = tuple[tuple[int, int], ...]
-"""Where each parameter lies, and how often it was written to."""
+"""Address of each parameter, and how often it was written to."""
 
 
 class Prepared(NamedTuple):
-    """What all stages of a network share, and only read."""
+    """Arrays that all stages of a network share, and only read."""
 
     kind: CompiledKind
     maps: Maps
     shared: Shared
     weights: dict[str, Any]
-    """Those fields of the kind's record `Layers` that hold weights."""
+    """Fields of the kind's record `Layers` that hold weights."""
 
 
 _kept: WeakKeyDictionary[PixelNetwork, tuple[_Written, Prepared]] = WeakKeyDictionary()

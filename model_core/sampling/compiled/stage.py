@@ -72,7 +72,7 @@ class CompiledStage:
             kept[:, self._cells(kept[0], slot)] = outside
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """As Stage has it."""
+        """See Stage.fork."""
         self._take_up(target, drawing, drawing.given_rows)
         self._copy_kept(source, target)
 
@@ -110,7 +110,7 @@ class CompiledStage:
         return Coder(self._state.coders[slot].copy(), self._state.codes[slot])
 
     def kept(self, slot: int) -> list[Floats]:
-        """What the network keeps of an image for the pixels to come, at its end as at any time."""
+        """Everything that the network keeps of an image for the pixels to come, at its end as at any time."""
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, source: int, target: int) -> None:
@@ -127,7 +127,7 @@ class CompiledStage:
         self._copy_kept(source, target)
 
     def _copy_row(self, source: int, target: int) -> None:
-        """What the rest of a row that is begun reads of its beginning."""
+        """Copy what the rest of a row that is begun reads of its beginning."""
         by_column = [getattr(self._layers, name) for name in self._by_column]
         if self._streams == BY_COLUMN:
             by_column.append(self._state.streams)
@@ -145,7 +145,7 @@ class CompiledStage:
             kept[:, self._cells(kept[0], target)] = kept[:, self._cells(kept[0], source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
-        """Which cells of a map (cells, width) belong to a slot."""
+        """The cells of a map (cells, width) that belong to a slot."""
         cells = len(part) // self._slots
         return slice(slot * cells, (slot + 1) * cells)
 

@@ -1,4 +1,4 @@
-"""From a network's modules to the arrays that the compiled steps read (model_core/compiled)."""
+"""A network's modules to the arrays that the compiled steps read (model_core/compiled)."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ turn. Smaller weights stay in the processor's second cache, and those that serve
 
 
 def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Shared:
-    """What every network has, and all that is computed colour by colour."""
+    """Weights that every network has, and all that is computed colour by colour."""
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
     skip_b = np.stack([pad_vector(skip.bias, maps.features) for skip in skips or [blocks[0].up]])
@@ -55,7 +55,7 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 
 def few_pixels(above_w: Floats) -> int:
-    """Where at most so many pixels wait, the row above is summed ahead of their turn (compiled/frontier.py)."""
+    """Most waiting pixels for which the row above is summed ahead of their turn (compiled/frontier.py)."""
     return _FEW if above_w.nbytes > _LARGE else 0
 
 

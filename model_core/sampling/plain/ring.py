@@ -14,7 +14,7 @@ from model_core.sampling.plain.positions import Positions
 
 
 class KeptMaps(Protocol):
-    """What is kept of each slot from one step to the next."""
+    """Maps that are kept of each slot from one step to the next."""
 
     @property
     def slot_bytes(self) -> int: ...
@@ -37,7 +37,7 @@ def taps_on(device: torch.device, taps: list[Tap]) -> Tensor:
 
 
 class Ring:
-    """Where pixels and their neighbours lie: flat indices, shared by all maps of one shape."""
+    """Places of pixels and their neighbours: flat indices, shared by all maps of one shape."""
 
     def __init__(self, slots: int, rows: int, width: int, reach: int) -> None:
         self.slots = slots

@@ -1,4 +1,4 @@
-"""Which pixel each place works at: tensor arithmetic on the device, so that a captured step needs no word of the host.
+"""Schedule of the pixels: tensor arithmetic on the device, so that a captured step needs no word of the host.
 
 An image has R places, and place p draws its rows p, p + R, p + 2R, ...; row y is at column x in tick lag * y + x after
 the first. With lag 4, R = 3 and 10 columns:
@@ -38,7 +38,7 @@ class Schedule:
 
     @property
     def slot_bytes(self) -> int:
-        """What each further slot adds: its places, and where it is."""
+        """Bytes that each further slot adds: its places, and where it is."""
         places = sum(self.rows_at_once * part.element_size() for part in (self._slot, self._place))
         return places + sum(part[0].nbytes for part in (self._tick, self._first, self._end))
 

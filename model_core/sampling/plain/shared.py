@@ -1,4 +1,4 @@
-"""What the steppers of all networks share: the first convolution, the ways on from a layer, the head.
+"""Shared parts of the steppers of all networks: the first convolution, the ways on from a layer, the head.
 
 Work lists are Positions: M pixels, each of its own image at its own place. Colours are asked for in order, each after
 the values of the colours before it were placed. Everything multiplies the same weights as the teacher-forced pass.
@@ -88,10 +88,11 @@ class Streams:
 
     @property
     def place_bytes(self) -> int:
-        """What one pixel takes."""
+        """Bytes of one pixel."""
         return sum(part[..., 0, :].nbytes for part in (self.stream, self.hidden, self.skips))
 
     def clear(self) -> None:
-        """For the next step. What a mask hides is multiplied by zero, and must be a number for that to be nothing."""
+        """Make ready for the next step. What a mask hides is multiplied by zero, and must be a number for that to be
+        nothing."""
         for part in (self.stream, self.hidden, self.skips):
             part.zero_()

@@ -58,7 +58,7 @@ class PlainStage:
         self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """As Stage has it."""
+        """See Stage.fork."""
         self._take_up(target, drawing)
         self._step.stepper.fork(source, target)
         self._begin(target, drawing.given_rows, self._height)
@@ -86,7 +86,7 @@ class PlainStage:
         step.weighed[slot] = False if weighed is None else weighed
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """As Stage has it, at the ends of rows only; of an image that is held, or whose next rows are not begun."""
+        """See Stage.hold; at the ends of rows only, of an image that is held, or whose next rows are not begun."""
         assert x == self._row_shape[2], "a step is several columns or a row"
         self._stops[slot] = y + 1
         if slot in self._held:
@@ -97,14 +97,14 @@ class PlainStage:
             self._begin(slot, rows.first, rows.end)
 
     def copy(self, source: int, target: int) -> None:
-        """As Stage has it."""
+        """See Stage.copy."""
         assert self._held[source] == self._held[target]
         y = self._held[source]
         self._step.stepper.fork(source, target)
         self._step.values[target, :, :y] = self._step.values[source, :, :y]
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """As Stage has it."""
+        """See Stage.log_p."""
         return self._step.log_p[slot].cpu().numpy().copy()
 
     def _begin(self, slot: int, first: int, end: int) -> None:
@@ -142,7 +142,7 @@ class PlainStage:
         return rows
 
     def _ended_row(self, slot: int) -> int | None:
-        """Which row of this slot the step just done completed, if it did; what comes after it is begun."""
+        """The row of this slot that the step just done completed, if it did; what comes after it is begun."""
         rows = self._passes[slot]
         rows.steps += 1
         y = rows.first + rows.steps - self._step.schedule.rows_at_once

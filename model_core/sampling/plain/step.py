@@ -29,14 +29,15 @@ class StaticStep:
         self.noise = torch.zeros(*shape, C, dtype=torch.float64, device=device)
         self.temperature = torch.ones(slots + SCRATCH, dtype=torch.float64, device=device)
         self.weighs = False
-        """Whether ln p of given pixels is asked for, of any slot."""
+        """Set when ln p of given pixels is asked for, of any slot."""
         self.weighed = torch.zeros(shape, dtype=torch.bool, device=device)
         self.log_p = torch.zeros(slots + SCRATCH, H, dtype=torch.float64, device=device)
         self._report = torch.zeros(1 + slots * C * W, dtype=torch.uint8, device=device)
 
     @property
     def slot_bytes(self) -> int:
-        """What each further slot adds to all that is kept from step to step, and to the maps of the pixels of one."""
+        """Bytes that each further slot adds to all that is kept from step to step, and to the maps of the pixels of
+        one."""
         images = self.values, self.keep, self.noise, self.temperature, self.weighed, self.log_p
         row = self.values[0, :, 0].numel()  # a byte a value in the report
         own = sum(part[0].nbytes for part in images) + self._slots.element_size() + row

@@ -41,7 +41,7 @@ class Stepper(ABC):
         self._conditions[target] = self._conditions[source]
 
     def slot_bytes(self, places: int) -> int:
-        """What each further slot adds, with so many places of its own."""
+        """Bytes that each further slot adds, with so many places of its own."""
         kept = sum(maps.slot_bytes for maps in (self.ends, *self._kept()))
         return kept + self._conditions[0].nbytes + places * self._now.place_bytes
 
@@ -65,7 +65,7 @@ class Stepper(ABC):
 
     @abstractmethod
     def _kept(self) -> Sequence[KeptMaps]:
-        """What the layers keep of the rows above and of the pixels to the left."""
+        """Maps that the layers keep of the rows above and of the pixels to the left."""
 
     @abstractmethod
     def _look(self, where: Positions) -> None:

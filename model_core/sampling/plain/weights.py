@@ -16,7 +16,7 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 @dataclass(frozen=True)
 class Packed:
-    """For each colour: the columns it owns, and (I, O_c) weights and (O_c,) biases that make them."""
+    """Each colour's columns, and (I, O_c) weights and (O_c,) biases that make them."""
 
     columns: list[slice]
     weights: list[Tensor]
@@ -28,7 +28,7 @@ class Packed:
 
 
 def colour_slices(features: int, colours: int) -> list[slice]:
-    """Where each colour's features lie in a map of `features`."""
+    """Places of each colour's features in a map of `features`."""
     owner = colour_of(features, colours)
     starts = [int((owner < c).sum()) for c in range(colours + 1)]
     return [slice(starts[c], starts[c + 1]) for c in range(colours)]
