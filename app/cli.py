@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli_keys import keys
+
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 by default.")] = None,
@@ -40,3 +42,4 @@ def register(root: typer.Typer) -> None:
     """Add these commands to the `pixelrnn` program."""
     root.command()(api)
     root.command()(key)
+    root.add_typer(keys)

@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,  # app.routes.page has one that needs no other site
+        openapi_url=None,  # and this, which is built beside the loop
         redoc_url=None,
         telemetry={
             "tracing": False,

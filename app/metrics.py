@@ -12,6 +12,7 @@ from worker.contract.kinds import JobKind
 _NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in JobKind for status in JobStatus if status.is_terminal}
 """Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
 
+_DEFECT = 500
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
@@ -30,6 +31,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._errors = Counter(
+            "pixelrnn_server_errors", "Requests answered with 500: defects of the server.", registry=self.registry
+        )  # without labels it is there from the beginning, so that the first one is seen to be more than none
         self._rejects = Counter(
             "pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",), registry=self.registry
         )
@@ -42,6 +46,8 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
         self._requests.labels(method, route, status).inc()
+        if status == _DEFECT:
+            self._errors.inc()
         if seconds is not None:
             self._seconds.labels(method, route).observe(seconds)
 

@@ -2,12 +2,14 @@
 
 import re
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from app.access.api_keys import KeyEntry, parse_keys
+from app.access.key_file import read_keys
 from app.access.origins import checked_origins
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
@@ -63,6 +65,12 @@ def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
     return proxies
 
 
+def _readable(path: Path | None) -> Path | None:
+    if path is not None:
+        read_keys(path)
+    return path
+
+
 class Settings(RedisSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>."""
 
@@ -73,6 +81,9 @@ class Settings(RedisSettings):
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_keys)] = ()
     """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
     everybody who can reach it."""
+    keys_file: Annotated[Path | None, BeforeValidator(_none_if_empty), AfterValidator(_readable)] = None
+    """A file with further keys, which may change while the server runs: `pixelrnn keys` adds, lists and revokes them,
+    each with an end and allowances of its own. The same for all APIs."""
     insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
@@ -125,11 +136,17 @@ class Settings(RedisSettings):
     access_log: bool = True
     """One line for each request."""
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether calls need a key."""
+        return bool(self.api_keys) or self.keys_file is not None
+
     @field_validator("insecure", mode="after")
     @classmethod
     def _is_not_open_to_all_by_accident(cls, insecure: bool, others: ValidationInfo) -> bool:
         host = others.data.get("host")
-        if not insecure and host not in LOOPBACK and not others.data.get("api_keys", True):
+        has_keys = others.data.get("api_keys", True) or others.data.get("keys_file", True)
+        if not insecure and host not in LOOPBACK and not has_keys:
             raise ValueError(
                 f"host {host} is open to other machines: set PIXELRNN_API_KEYS (`pixelrnn key NAME` makes a key), or "
                 "PIXELRNN_INSECURE=true to serve everybody"

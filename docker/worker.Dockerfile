@@ -21,8 +21,9 @@ WORKDIR /home/pixelrnn
 # NUMBA_CACHE_DIR: code compiled for this host's processor, kept on a volume so that a restart starts warm.
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 ENV NUMBA_CACHE_DIR=/cache PIXELRNN_KEPT_DIR=/cache/weights
+ENV PIXELRNN_HEALTH_FILE=/tmp/pixelrnn-healthy
 VOLUME /cache
 # The first start on a volume compiles every network's loops: minutes, where the processor is busy with other things too.
 HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --start-interval=2s --retries=3 \
-    CMD ["pixelrnn", "health"]
+    CMD test -n "$(find "$PIXELRNN_HEALTH_FILE" -mmin -0.25)"
 CMD ["pixelrnn", "worker"]

@@ -31,7 +31,7 @@ NEEDED = {
 """By verb. `up` says itself what it needs."""
 REMOTE = "remote_"
 """How the verbs of `pixelrnn remote` begin, which all need the same."""
-NEED_NOTHING = ("up", "key", "health", "report", "models", "list_")
+NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "report", "models", "list_")
 
 
 class MissingExtraError(PixelRNNError):

@@ -68,7 +68,7 @@ class Worker:
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
         ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), catalogue.numerics)
         info = _info(settings, catalogue)
-        self._announcement = Announcement(info)
+        self._announcement = Announcement(info, settings.health_file)
 
         self._rq = RqWorker(settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name)
         self._held = Held(self._rq, settings.max_jobs, engine.is_late)

@@ -52,6 +52,9 @@ class Settings(RedisSettings):
     """How long running jobs may go on after SIGTERM before they are handed back."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port for GET /metrics, answered to anybody who can reach it; 0 = none."""
+    health_file: Path | None = None
+    """A file that is renewed twice a second while a model is ready and Redis hears of it, for probes that cost nothing:
+    `test -n "$(find FILE -mmin -0.25)"`. None: there is no such file."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Lowest level that is logged: debug, info, warning or error."""
     step_delay_s: float = Field(default=0.0, ge=0, le=10)

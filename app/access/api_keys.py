@@ -6,24 +6,47 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from app.access.callers import ANYONE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"^[0-9a-f]{64}$")
 MOST_FAILURES = 10
 FAILURES_WITHIN_S = 60.0
 _ADDRESSES = 10_000
 
 
-@dataclass(frozen=True)
-class KeyEntry:
+class KeyFileError(ValueError):
+    """A file of keys cannot be read or written, or is none."""
+
+
+class KeyEntry(BaseModel):
     """One configured key."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    digest: str
-    """sha256 of the key, in hexadecimal."""
+    sha256: str = Field(pattern=_DIGEST.pattern)
+    """Of the key, in hexadecimal."""
+    until: AwareDatetime | None = None
+    """From then on it is none; None = it has no end."""
+    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Jobs a second that its holder may hand in; None = as everybody."""
+    jobs: int | None = Field(default=None, ge=1)
+    """Jobs of its holder that may be open; None = as everybody."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name) or name == ANYONE:
+            raise ValueError("expected letters, digits, dots, dashes and underscores")
+        return name
+
+    @property
+    def has_ended(self) -> bool:
+        return self.until is not None and datetime.now(UTC) >= self.until
 
 
 def parse_keys(text: str) -> tuple[KeyEntry, ...]:
@@ -33,7 +56,7 @@ def parse_keys(text: str) -> tuple[KeyEntry, ...]:
         name, _, digest = part.rpartition(":")
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest) or name == ANYONE:
             raise ValueError("expected NAME:SHA256 pairs, separated by commas; `pixelrnn key NAME` makes one")
-        entries.append(KeyEntry(name, digest))
+        entries.append(KeyEntry(name=name, sha256=digest))
     if len({entry.name for entry in entries}) < len(entries):
         raise ValueError("expected each name once")
     return tuple(entries)
@@ -50,21 +73,24 @@ def digest_of(key: str) -> str:
 
 
 class Keyring:
-    """The configured keys. A look-up takes the same time whether the key is there or not."""
+    """The configured keys, and those that `more` says now. A look-up takes the same time whether the key is there or
+    not."""
 
-    def __init__(self, entries: Sequence[KeyEntry]) -> None:
+    def __init__(self, entries: Sequence[KeyEntry], more: Callable[[], Sequence[KeyEntry]] | None = None) -> None:
         self._entries = tuple(entries)
+        self._more = more
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        """Whether a key is asked for: also where there may be some later."""
+        return bool(self._entries) or self._more is not None
 
-    def holder(self, key: str) -> str | None:
-        """Name of the key's holder, or None."""
+    def holder(self, key: str) -> KeyEntry | None:
+        """The entry of a key that has not ended, or None."""
         digest, found = digest_of(key), None
-        for entry in self._entries:
-            if hmac.compare_digest(entry.digest, digest):
-                found = entry.name
-        return found
+        for entry in (*self._entries, *(self._more() if self._more else ())):
+            if hmac.compare_digest(entry.sha256, digest):
+                found = entry
+        return None if found is None or found.has_ended else found
 
 
 class RecentFailures:

@@ -14,3 +14,7 @@ class Caller:
     """Whose jobs these are: the key's name, or `anyone`."""
     account: str
     """Whose allowance is used: the key's name, or the address."""
+    rate: float | None = None
+    """Jobs a second that it may hand in, where its key says so."""
+    jobs: int | None = None
+    """Jobs that it may have open, where its key says so."""

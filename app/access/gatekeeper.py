@@ -80,15 +80,16 @@ class Gatekeeper:
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not key:
             raise WrongKeyError("expected a key: Authorization: Bearer KEY, or X-API-Key: KEY")
-        if (name := self._keys.holder(key)) is not None:
-            return Caller(name, name)  # whatever others sent: behind a proxy all come from one address
+        if (entry := self._keys.holder(key)) is not None:
+            # whatever others sent: behind a proxy all come from one address
+            return Caller(entry.name, entry.name, entry.rate, entry.jobs)
         if wait_s := self._failures.wait_s(address):
             quota = Quota("wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1)
             raise TooManyRequestsError(
                 "too many wrong keys from this address", retry_after_s=int(wait_s) + 1, quotas=(quota,)
             )
         self._failures.note(address)
-        raise WrongKeyError("this key is not one of ours")
+        raise WrongKeyError("this key is not one of ours, or no longer")
 
     def _expect_own_host(self, host: str) -> None:
         """A client that names none is no browser."""

@@ -72,7 +72,7 @@ async def info(services: ServicesDep) -> Info:
         queue_jobs=settings.queue_jobs,
         queue_values=settings.queue_work,
     )
-    return Info(version=version("pixelrnn"), python=python_version(), needs_key=bool(settings.api_keys), limits=limits)
+    return Info(version=version("pixelrnn"), python=python_version(), needs_key=settings.needs_key, limits=limits)
 
 
 @router.get(

@@ -1,8 +1,10 @@
 """GET / and /playground/...: the page and its files. And GET /docs. Neither page loads anything from another server."""
 
+import json
 from types import MappingProxyType
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
@@ -45,7 +47,14 @@ async def page_file(path: str, if_none_match: IfNoneMatch = None, accept_encodin
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Every call, to read."""
-    return HTMLResponse(api_page.page(request.app.openapi()), headers={"Content-Security-Policy": api_page.POLICY})
+    page = await run_sync(lambda: api_page.page(request.app.openapi()))
+    return HTMLResponse(page, headers={"Content-Security-Policy": api_page.POLICY})
+
+
+@router.get("/openapi.json")
+async def schema(request: Request) -> Response:
+    """The same for programs. It is built when it is first asked for, beside the loop that answers everybody else."""
+    return Response(await run_sync(lambda: json.dumps(request.app.openapi())), media_type="application/json")
 
 
 def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:

@@ -1,5 +1,6 @@
 """The schema as it is served: what FastAPI writes, corrected where clients would stumble."""
 
+import threading
 from typing import Any
 
 from fastapi import FastAPI
@@ -101,9 +102,15 @@ def coded_file_body() -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Serve the corrected schema."""
+    """`app.openapi()` is the corrected schema, for whichever thread asks."""
+
+    building = threading.Lock()
 
     def openapi() -> dict[str, Any]:
+        with building:
+            return built()
+
+    def built() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _corrected(
                 get_openapi(

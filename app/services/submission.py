@@ -68,6 +68,31 @@ def with_key(
     return replace(identity, key=_sha256(key), body=_sha256(text))
 
 
+@dataclass(frozen=True)
+class _Allowance:
+    """What one client may hand in."""
+
+    rate: float
+    """Jobs a second, on average."""
+    jobs: int
+    """That may be open."""
+
+    @property
+    def burst(self) -> int:
+        """How many at once."""
+        return max(1, int(2 * self.rate))
+
+
+def _quotas(allowance: _Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
+    """tokens: how many jobs the client may hand in now."""
+    rate, burst, most = allowance.rate, allowance.burst, allowance.jobs
+    window_s, back_in_s = math.ceil(burst / rate), max(0, math.ceil((burst - tokens) / rate))
+    return (
+        Quota("jobs", burst, min(burst, int(tokens)), window_s, back_in_s),
+        Quota("open-jobs", most, max(0, most - int(open_jobs)), unit="concurrent-requests"),
+    )
+
+
 class Submission:
     """`rejected` is told why a request is not taken: it counts."""
 
@@ -116,34 +141,25 @@ class Submission:
             self._terms(identity, queue, fleet, options.webhook), spec, given, queue, high
         )
         if answer is SubmissionAnswer.ACCEPTED:
-            quotas = self._quotas(*map(_number, facts[3:5])) if len(facts) > 3 else ()
+            quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
             return Submitted(await self._shown(spec, identity, facts, high), quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
-        raise await self._refusal(answer, facts, spec.work)
+        raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
 
-    @property
-    def _burst(self) -> int:
-        """How many jobs a client may hand in at once."""
-        return max(1, int(2 * self._settings.client_rate))
-
-    def _quotas(self, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
-        """tokens: how many jobs the client may hand in now."""
-        rate, burst, most = self._settings.client_rate, self._burst, self._settings.client_jobs
-        window_s, back_in_s = math.ceil(burst / rate), math.ceil((burst - tokens) / rate)
-        return (
-            Quota("jobs", burst, int(tokens), window_s, back_in_s),
-            Quota("open-jobs", most, most - int(open_jobs), unit="concurrent-requests"),
-        )
+    def _allowance(self, identity: RequestIdentity) -> "_Allowance":
+        """What its key says, else what everybody has."""
+        caller, usual = identity.caller, self._settings
+        return _Allowance(caller.rate or usual.client_rate, caller.jobs or usual.client_jobs)
 
     def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, webhook: str) -> SubmissionTerms:
-        settings = self._settings
+        settings, allowance = self._settings, self._allowance(identity)
         return SubmissionTerms(
             client=identity.caller.account,
             owner=identity.caller.owner,
-            rate=settings.client_rate,
-            burst=self._burst,
-            client_jobs=settings.client_jobs,
+            rate=allowance.rate,
+            burst=allowance.burst,
+            client_jobs=allowance.jobs,
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
@@ -161,7 +177,9 @@ class Submission:
         waiting_before = 0 if high else max(0, waiting - 1)
         return await self._jobs.shown(JobRead(record, waiting_before, existed=False, now=created_at))
 
-    async def _refusal(self, answer: SubmissionAnswer, facts: list[bytes | int], work: int) -> RefusedError:
+    async def _refusal(
+        self, answer: SubmissionAnswer, facts: list[bytes | int], work: int, allowance: "_Allowance"
+    ) -> RefusedError:
         if answer is SubmissionAnswer.NO_MEMORY:
             return self._no_memory()
         self._rejected(answer.value)
@@ -169,15 +187,15 @@ class Submission:
             return _reused()
         if answer is SubmissionAnswer.TOO_FAST:
             seconds, tokens, open_jobs = map(_number, facts)
-            detail = f"this client may hand in {self._settings.client_rate:g} jobs a second"
-            quotas = self._quotas(tokens, open_jobs)
+            detail = f"this client may hand in {allowance.rate:g} jobs a second"
+            quotas = _quotas(allowance, tokens, open_jobs)
             return TooManyRequestsError(detail, retry_after_s=max(1, math.ceil(seconds)), quotas=quotas)
         if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
             open_jobs, tokens = map(_number, facts)
-            detail = f"this client has {open_jobs:g} open jobs; it may have {self._settings.client_jobs}"
+            detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.jobs}"
             retry_s = fleet.estimates.retry_s(_mean_work(fleet.load))
-            return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=self._quotas(tokens, open_jobs))
+            return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=_quotas(allowance, tokens, open_jobs))
         return await self._full(work)
 
     def _no_memory(self) -> StoreFullError:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.api_keys import Keyring
 from app.access.gatekeeper import Gatekeeper
+from app.access.key_file import KeyFile
 from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
@@ -38,7 +39,7 @@ class RequestMiddleware:
     ) -> None:
         self._app = app
         self._gatekeeper = Gatekeeper(
-            Keyring(settings.api_keys),
+            Keyring(settings.api_keys, settings.keys_file and KeyFile(settings.keys_file).entries),
             links,
             hosts=(settings.host, *settings.hosts),
             origins=settings.origins,

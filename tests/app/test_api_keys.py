@@ -1,6 +1,7 @@
 """Who is let in, and whose jobs are whose."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from app.access.api_keys import digest_of, parse_keys
+from app.cli_keys import keys
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
@@ -164,5 +166,88 @@ def test_key_is_made_when_asked() -> None:
 
     key, entry = CliRunner().invoke(root, ["key", "erin"]).stdout.split()
     assert parse_keys(entry)[0].name == "erin"
-    assert parse_keys(entry)[0].digest == digest_of(key)
+    assert parse_keys(entry)[0].sha256 == digest_of(key)
     assert json.dumps(key)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Looked at with each call; nobody is in it yet."""
+    monkeypatch.setattr("app.access.key_file._LOOK_S", 0.0)
+    path = tmp_path / "keys.json"
+    path.write_text('{"keys": []}')
+    return path
+
+
+def pixelrnn_keys(*words: object) -> str:
+    """What a verb prints."""
+    result = CliRunner().invoke(keys, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.output.strip()
+
+
+def test_keys_come_and_go_while_the_server_runs(redis_url: str, worker: HandWorker, key_file: Path) -> None:
+    """Added, listed, exchanged, revoked; those of the environment stay. A damaged file changes nothing."""
+    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url) as client:
+
+        def status(key: str) -> int:
+            return client.get("/models", headers={"X-API-Key": key}).status_code
+
+        first = pixelrnn_keys("add", "carol", "--file", key_file, "--days", 1)
+        assert (status(first), status("alice-key"), status("wrong")) == (200, 200, 401)
+        assert client.get("/info").json()["needs_key"] is True
+        listed = pixelrnn_keys("list", "--file", key_file)
+        assert listed.startswith("carol: until ")
+        assert first not in key_file.read_text()
+        second = pixelrnn_keys("add", "carol", "--file", key_file)
+        assert (status(first), status(second)) == (401, 200)
+        good = key_file.read_text()
+        key_file.write_text(good[:-9])
+        assert status(second) == 200
+        key_file.unlink()
+        assert status(second) == 200
+        key_file.write_text(good)
+        pixelrnn_keys("revoke", "carol", "--file", key_file)
+        assert (status(second), status("alice-key")) == (401, 200)
+
+
+def test_key_in_a_file_has_an_end_and_allowances(redis_url: str, worker: HandWorker, key_file: Path) -> None:
+    """One that has ended is none; a job that is too many is refused by the key's own number."""
+    ended, small = (pixelrnn_keys("add", name, "--file", key_file, "--jobs", 1, "--rate", 2) for name in ("old", "new"))
+    facts = json.loads(key_file.read_text())
+    facts["keys"][0]["until"] = "2026-01-01T00:00:00Z"
+    key_file.write_text(json.dumps(facts))
+    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url) as client:
+        is_problem(client.get("/models", headers={"X-API-Key": ended}), 401)
+        accepted = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
+        assert accepted.headers["ratelimit-policy"] == '"jobs";q=4;w=2, "open-jobs";q=1;qu="concurrent-requests"'
+        refused = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
+        assert "it may have 1" in is_problem(refused, 429)["detail"]
+        assert client.post("/sample", json=SAMPLE, headers=ALICE).status_code == 202
+
+
+def _file(*entries: dict[str, object]) -> str:
+    return json.dumps({"keys": entries})
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("secret", "no file of keys"),
+        (_file({"name": "a", "sha256": "secret"}), "keys.0.sha256"),
+        (_file({"name": "a b", "sha256": "0" * 64}), "keys.0.name"),
+        (_file({"name": "a", "sha256": "0" * 64, "quota": 3}), "keys.0.quota"),
+        (_file({"name": "a", "sha256": "0" * 64}, {"name": "a", "sha256": "1" * 64}), "twice"),
+        (None, "No such file"),
+    ],
+)
+def test_start_is_refused_when_the_file_is_none_of_keys(tmp_path: Path, text: str | None, complaint: str) -> None:
+    """In words that repeat nothing which may be a key; a server that is open to others may have such a file alone."""
+    path = tmp_path / "keys.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValidationError, match=complaint) as refused:
+        Settings(keys_file=path)
+    assert "secret" not in str(refused.value)
+    path.write_text('{"keys": []}')
+    assert Settings(host="0.0.0.0", keys_file=path).needs_key

@@ -1,6 +1,7 @@
 """The worker's announcement: which models it holds, for as long as it says so."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -11,10 +12,12 @@ from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
 
 
 class Announcement:
-    """Written by each heartbeat from the first on; gone when ended, or a while after the worker died."""
+    """Written by each heartbeat from the first on; gone when ended, or a while after the worker died. health_file:
+    renewed with it once a model is ready."""
 
-    def __init__(self, info: WorkerInfo) -> None:
+    def __init__(self, info: WorkerInfo, health_file: Path | None = None) -> None:
         self._info = info
+        self._health_file = health_file
         self._ended = False
 
     def compiled(self, model: str, redis: Redis) -> None:
@@ -31,6 +34,8 @@ class Announcement:
             pipeline.set(keys.worker(self._info.name), self._info.entry(), ex=keys.ANNOUNCE_TTL_S)
             pipeline.sadd(keys.WORKERS, self._info.name)
             pipeline.execute()
+        if self._health_file is not None and self._info.ready:
+            self._health_file.touch()
 
     def brought(self, card: ModelCard) -> None:
         """It holds weights that were exchanged; said with the next beat."""
@@ -39,6 +44,8 @@ class Announcement:
     def end(self, redis: Redis) -> None:
         """Take it back: the worker accepts nothing more. Raises RedisError."""
         self._ended = True
+        if self._health_file is not None:
+            self._health_file.unlink(missing_ok=True)
         withdraw(redis, self._info.name)
 
 
