@@ -1,5 +1,5 @@
-"""What one API process takes: jobs accepted and refused a second, and event streams kept fed. No network draws here:
-rows are written by hand, as a worker's would be.
+"""The load that one API process takes: jobs accepted and refused a second, and event streams kept fed. No network draws
+here: rows are written by hand, as a worker's would be.
 
     python benchmarks/api.py
     python benchmarks/api.py --part streams --streams 2000 --rows-per-s 1000 --seconds 20
@@ -105,7 +105,7 @@ def rejects(url: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _posts(api: Api, options: argparse.Namespace, expected: int) -> dict[str, Any]:
-    """In turns with GET /healthz, which asks nobody: `times_healthz` is the cost on any machine."""
+    """Post jobs in turns with GET /healthz, which asks nobody: `times_healthz` is the cost on any machine."""
     answers, yardstick, cpu_s, yardstick_cpu_s = Answers(), Answers(), 0.0, 0.0
     asyncio.run(ask_for(api.port, sample_request(BODY), options.connections, 0.5))
     for _ in range(_TURNS):

@@ -1,4 +1,4 @@
-"""What strangers can do to the API with heads alone: its memory, and whether it answers meanwhile.
+"""The harm that strangers can do to the API with heads alone: its memory, and whether it answers meanwhile.
 
 python benchmarks/attack.py [SECONDS]
 

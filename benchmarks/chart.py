@@ -69,7 +69,7 @@ def _panel(panel: Panel, left: float, colours: Mapping[str, str]) -> str:
 
 
 def _y_axis(values: Sequence[float]) -> _Axis:
-    """From below the smallest value to above the largest; ticks at 1, 2 and 5 times powers of ten."""
+    """An axis from below the smallest value to above the largest; ticks at 1, 2 and 5 times powers of ten."""
     nice = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5)]
     low = max(tick for tick in nice if tick <= min(values))
     high = min(tick for tick in nice if tick > max(values))

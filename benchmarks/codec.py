@@ -51,7 +51,7 @@ DAMAGED_FILES = 10_000
 PROCESSORS = {
     "AVX2 (haswell)": ("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+f16c"),
 }
-"""By NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
+"""NUMBA_CPU_NAME and NUMBA_CPU_FEATURES of each processor."""
 
 Values = NDArray[np.uint8]
 Facts = dict[str, Any]
@@ -136,7 +136,7 @@ def _others(pixels: Values) -> Iterator[tuple[str, Facts]]:
 
 
 def _shows(opened: NDArray[Any], image: Values) -> bool:
-    """Whether a picture as Pillow gives it, one-bit as booleans and grey perhaps as RGB, is an image (C, H, W)."""
+    """True if a picture as Pillow gives it, one-bit as booleans and grey perhaps as RGB, is an image (C, H, W)."""
     picture = np.atleast_3d(opened.astype(np.uint8) * 255 if opened.dtype == np.bool_ else opened)
     return bool((picture == image.transpose(1, 2, 0)).all())
 
@@ -245,7 +245,7 @@ _LINES = {"mnist": _size_lines, "cifar": _size_lines, "processors": _processor_l
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What comes of the work, and how many seconds of processor time it took."""
+    """The result of the work, and how many seconds of processor time it took."""
     started = time.process_time()
     found = work()
     return found, time.process_time() - started

@@ -37,7 +37,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def forged(data: bytes) -> bytes:
-    """With right checksums of the header, and of one stripe that reaches to the file's end."""
+    """The file with right checksums of the header, and of one stripe that reaches to the file's end."""
     header, rest = data[: HEADER_BYTES - 4], data[HEADER_BYTES:-4]
     return b"".join([header, zlib.crc32(header).to_bytes(4, "big"), rest, zlib.crc32(rest).to_bytes(4, "big")])
 

@@ -47,7 +47,7 @@ def write(model: Model, stem: Path) -> bool:
 
 
 def read(model: Model, stem: Path) -> bool:
-    """Whether all is as it was written."""
+    """True if all is as it was written."""
     data, began = stem.with_suffix(".pxrn").read_bytes(), time.perf_counter()
     try:
         values = decode(model, data)

@@ -41,7 +41,7 @@ FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
 PLOT = PAGE.parent / "img" / "completion-calibration.svg"
 USUAL = "32, 2 sweeps"
-"""What is done when nothing is asked for."""
+"""Name of the setting that is taken when nothing is asked for."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "clamp": {"method": "clamp"},
     USUAL: {"particles": 32, "sweeps": 2},
@@ -101,7 +101,7 @@ def real_images(model: Model, arguments: argparse.Namespace) -> Tensor:
 
 
 def own_images(model: Model, arguments: argparse.Namespace) -> list[Tensor]:
-    """As many images (N, C, H, W) that each member drew by itself."""
+    """Images (N, C, H, W) that each member drew by itself, as many as are asked for."""
     alone = [Model((member,), model.card, model.device) for member in model.members]
     return [sample(each, arguments.images, seed=2016) for each in alone]
 
@@ -136,7 +136,7 @@ def _stroke_box(image: NDArray[np.int64]) -> Keep:
 
 
 def gaps(model: Model, images: list[Tensor], arguments: argparse.Namespace) -> Facts:
-    """For each family and setting: mean nats of the completed image minus those of the original, paired, under the
+    """Gaps of each family and setting: mean nats of the completed image minus those of the original, paired, under the
     member that drew; images (N, C, H, W) for each member."""
     found: Facts = {}
     orientations: list[Orientation] = [member.orientation for member in model.members]

@@ -36,7 +36,7 @@ NAME = "cifar10-pixelcnn"
 TINY = {"network.layers": 1, "network.hidden": 6, "network.head": 6, "training.epochs": 1, "training.warmup": 1}
 PYTHON = (sys.executable, "-u")
 TO_STOP_S = 60
-"""What a run may take to write its checkpoint after it was asked to end."""
+"""Seconds that a run may take to write its checkpoint after it was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Sitting:
         self.outcomes: dict[str, dict[str, Any]] = json.loads(self._file.read_text()) if self._file.exists() else {}
 
     def is_done(self, part: Part) -> bool:
-        """Whether it ended well."""
+        """True if it ended well."""
         return self.outcomes.get(part.name, {}).get("rc") == 0
 
     def run(self, part: Part) -> bool:

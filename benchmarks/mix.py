@@ -36,7 +36,7 @@ def jobs(seed: int, upsampling: bool) -> Iterator[Job]:
 
 
 class Mix:
-    """What the jobs ask of one model: completions of the lower half of a picture, upsamplings of a small one."""
+    """Jobs of one model: completions of the lower half of a picture, upsamplings of a small one."""
 
     def __init__(self, name: str, config: NetworkConfig) -> None:
         self.model = name

@@ -27,7 +27,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """So many significant digits, and never an exponent."""
+    """The value with so many significant digits, and never an exponent."""
     decimals = max(0, digits - len(str(int(abs(value))))) if abs(value) >= 1 else digits + _zeros(value)
     return f"{value:.{decimals}f}"
 
@@ -43,7 +43,7 @@ def weights_of(name: str, sha256: str) -> str:
 
 
 def machine() -> str:
-    """What the figures were measured on, and when."""
+    """The machine that the figures were measured on, and the day."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numba", "numpy"))
     return f"{processor()}, {_cores()} cores; Python {platform.python_version()}, {versions}; {date.today()}"
 

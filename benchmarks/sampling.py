@@ -38,7 +38,7 @@ HEADER = (
 
 Facts = dict[str, Any]
 Figures = dict[str, dict[str, Facts]]
-"""By processor, then by cell."""
+"""Figures by processor, then by cell."""
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def publish(figures: Figures) -> None:
 
 
 def _published(name: str, facts: list[Facts]) -> list[str]:
-    """What the page says of one processor; draws its plot."""
+    """The page's part on one processor; draws its plot."""
     measured = [each for each in facts if "skipped" not in each]
     long = sorted(
         {

@@ -55,11 +55,11 @@ LOADING_S = 8.0
 
 @dataclass
 class Served:
-    """What became of one load."""
+    """The result of one load."""
 
     offered: float
     seconds: float
-    """Until the rows were counted, which is a little after the last job was sent."""
+    """Seconds until the rows were counted, which is a little after the last job was sent."""
     images: float = 0
     """Rows that were drawn in the time, divided by the rows of an image."""
     refused: int = 0
@@ -238,7 +238,7 @@ def _post(sender: Sender, url: str, mix: Mix, job: Job) -> tuple[str, float] | N
 
 
 def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> float:
-    """What the engine alone draws of the same mix, always so many images side by side."""
+    """Images a second that the engine alone draws of the same mix, always so many images side by side."""
     engine = Engine(model, together, KEPT_STATES)
     images = ((request, mix.rows(job) / job.n) for job in jobs(SEED, mix.can_upsample) for request in mix.requests(job))
     rows_an_image: dict[int, float] = {}
@@ -252,9 +252,9 @@ def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> 
 
 
 def bare_beside_load(mix: Mix, jobs_per_s: float, together: int, seconds: float) -> float:
-    """What the bare engine draws on the engine's processor while the other one is as busy as a served load makes it,
-    with a service whose engine is there too. Processors share caches, memory, and on a rented machine more than that:
-    this is the part of the difference that no program can do away with."""
+    """Images a second that the bare engine draws on the engine's processor while the other one is as busy as a served
+    load makes it, with a service whose engine is there too. Processors share caches, memory, and on a rented machine
+    more than that: this is the part of the difference that no program can do away with."""
     ours = processors.usable()
     own = processors.of_engines(ours, engines=1, threads=1)[0]
     others = ",".join(str(processor) for processor in ours if processor not in own)

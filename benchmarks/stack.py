@@ -65,7 +65,7 @@ class Stack:
         return sum(int(count or 0) for count in pipeline.execute())
 
     def first_rows(self, job_ids: list[str], block_ms: int) -> list[str]:
-        """Those of the jobs that have a first row; waits a little for one."""
+        """The jobs that have a first row; waits a little for one."""
         streams = {keys.events(job_id): "0-0" for job_id in job_ids}
         found = self.redis.xread(streams, count=1, block=block_ms) if streams else []
         ids = {keys.events(job_id).encode(): job_id for job_id in job_ids}

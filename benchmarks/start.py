@@ -69,7 +69,7 @@ def start(place: Path) -> dict[str, float]:
 
 
 def ask(url: str, body: object = None) -> Any:
-    """What is answered; None while nothing is, or a refusal."""
+    """The answer; None while there is none, or a refusal."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
         url, data, {"Content-Type": "application/json", "Prefer": "wait=30"} if data else {}
@@ -83,7 +83,7 @@ def ask(url: str, body: object = None) -> Any:
 
 
 def draw(url: str) -> bool:
-    """Whether a digit was drawn."""
+    """True if a digit was drawn."""
     job = ask(f"{url}/sample", {"model": MODEL, "seed": 7})
     return job is not None and job["status"] == "succeeded"
 

@@ -1,4 +1,4 @@
-"""Where the time of drawing goes, part by part, in the plain torch stage and in compiled code: writes its section of
+"""The time of drawing, part by part, in the plain torch stage and in compiled code: writes its section of
 docs/internals/performance.md.
 
     python benchmarks/step_profile.py                                  the presets and batches of the page

@@ -63,7 +63,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured."""
+    """The network that is measured, and on what."""
 
     name: str
     config: NetworkConfig
@@ -190,7 +190,8 @@ def _facts(subject: Subject, eval_batch: int, operations: int, medians: Facts) -
 
 
 def seconds(run: Callable[[], object], device: str) -> float:
-    """Of this process's processor on a CPU; of the clock for a GPU, whose time is known when it has come to an end."""
+    """Seconds of this process's processor on a CPU; of the clock for a GPU, whose time is known when it has come to an
+    end."""
     if device == "cpu":
         start = time.process_time()
         run()

@@ -58,7 +58,7 @@ def _coloured(image: torch.Tensor, keep: torch.Tensor | None = None) -> Picture:
 
 
 def _framed(picture: Picture) -> Picture:
-    """With a line to the right and below."""
+    """The picture with a line to the right and below."""
     H, W, _ = picture.shape
     framed = np.full((H + GAP, W + GAP, 3), BACK, np.uint8)
     framed[:H, :W] = picture

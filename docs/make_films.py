@@ -25,7 +25,7 @@ FILMS = {"digit": ("mnist-diagonal-bilstm", 5), "character": ("characters", 31)}
 """The model and the seed of each."""
 ENDINGS, SHOWN, EVERY = 64, 3, 2
 UNITS = 4096
-"""In a bit; two bytes hold 16 of them, and no pixel of a film costs as much."""
+"""Units in a bit; two bytes hold 16 of them, and no pixel of a film costs as much."""
 
 Squares = list[NDArray[np.uint8]]
 

@@ -29,7 +29,7 @@ from model_core.results.report import describe_model, score_of
 
 SEED = 2016
 WEIGHTS = "Weights"
-"""What the digest is called in a picture's file."""
+"""Name of the digest in a picture's file."""
 Speeds = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """benchmarks/sampling.json: processor, then preset/images/threads, then what was measured."""
 TIMED = "16/1"
@@ -64,7 +64,7 @@ def renew(root: Path) -> None:
 
 
 def read_speeds(root: Path) -> Speeds:
-    """What `benchmarks/sampling.py` measured, or nothing."""
+    """Figures of `benchmarks/sampling.py`; empty if there are none."""
     figures = root / "benchmarks" / "sampling.json"
     return json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
 
@@ -117,7 +117,7 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
 
 
 def _speeds(card: Card, speeds: Speeds) -> Iterator[str]:
-    """For each processor on which a network of these very sizes was timed; mixtures were not."""
+    """A line for each processor on which a network of these very sizes was timed; mixtures were not."""
     names = [name for name, config in PRESETS.items() if config == card.config and len(card.members) <= 1]
     for processor, figures in speeds.items():
         for name in names:

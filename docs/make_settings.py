@@ -55,7 +55,7 @@ def _default(value: Any) -> str:
 
 
 def _attribute_docstrings(settings: type[BaseSettings]) -> dict[str, str]:
-    """What the source says under each attribute."""
+    """Docstring of each attribute, from the source."""
     (body,) = (
         node.body for node in ast.walk(ast.parse(dedent(inspect.getsource(settings)))) if isinstance(node, ast.ClassDef)
     )

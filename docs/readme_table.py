@@ -46,7 +46,7 @@ def _table_of(card: Card) -> PaperTable | None:
 
 
 def data_name(card: Card) -> str:
-    """What the model was trained on, without splits and sizes: `binarized MNIST`."""
+    """Name of the data that the model was trained on, without splits and sizes: `binarized MNIST`."""
     return card.data.partition(" (")[0].partition(",")[0]
 
 

@@ -90,7 +90,7 @@ class EmbeddedRedis:
         return self.process
 
     def answers(self) -> bool:
-        """Whether the server accepts commands: not while it reads its append-only file."""
+        """True if the server accepts commands: it does not while it reads its append-only file."""
         return answers(self.url)
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ def connect(url: str) -> redis.Redis:
 
 
 def answers(url: str) -> bool:
-    """Whether the server at this URL accepts commands now."""
+    """True if the server at this URL accepts commands now."""
     with connect(url) as client:
         try:
             return bool(client.ping())
@@ -152,7 +152,8 @@ def _arguments(directory: Path, socket: Path, limit: int) -> list[str]:
 
 
 def _socket_path(directory: Path) -> Path:
-    """In the data directory; if that path is too long, in a private directory of this user under the temporary one."""
+    """A path in the data directory; if that path is too long, in a private directory of this user under the temporary
+    one."""
     path = directory / "socket"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path

@@ -1,4 +1,4 @@
-"""What a verb needs beyond what every installation has: an extra of pyproject.toml, looked for before the verb runs."""
+"""Extras of pyproject.toml that verbs need beyond what every installation has, looked for before the verb runs."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ NEEDED = {
     "bench_sampling": _DRAWS,
     "fetch": _DRAWS,
 }
-"""By verb. `up` says itself what it needs."""
+"""Packages that each verb needs. `up` says itself what it needs."""
 REMOTE = "remote_"
 """How the verbs of `pixelrnn remote` begin, which all need the same."""
 NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "report", "models", "list_")

@@ -22,7 +22,8 @@ def usable(groups: Path = _GROUPS, own: Path = Path("/proc/self/cgroup")) -> int
 
 
 def _allowed(groups: Path, own: Path) -> Iterator[int]:
-    """What each group that this process is in allows; of the unified hierarchy (cgroup v2) and of the older one."""
+    """Yield what each group that this process is in allows; of the unified hierarchy (cgroup v2) and of the older
+    one."""
     try:
         lines = own.read_text(encoding="ascii").splitlines()
     except OSError:  # not on Linux
@@ -37,7 +38,7 @@ def _allowed(groups: Path, own: Path) -> Iterator[int]:
 
 
 def _number(path: Path) -> Iterator[int]:
-    """That of the file; none where there is no file, or no limit ("max")."""
+    """Yield the file's number; none if there is no file, or no limit ("max")."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,5 @@
-"""Where `app` and `worker` are: beside this package in a checkout, inside of it in an installed copy.
+"""Places of `app` and `worker`: beside this package in a checkout, inside of it in an installed copy. There a user's
+own modules of these names must not be hidden, so they are on no path but that of our own processes.
 
 There a user's own modules of these names must not be hidden, so they are on no path but that of our own processes.
 """

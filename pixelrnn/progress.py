@@ -1,4 +1,5 @@
-"""What a person hears while models become ready: nothing on a usual start, how far it is on one that takes longer."""
+"""Progress while models become ready: a person hears nothing on a usual start, and how far it is on one that takes
+longer."""
 
 import time
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ class Voice:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, doing: str, done: int, of: int | None) -> None:
-        """What goes on, and how much of it is done; nothing where nobody looks. of: None while that is not known."""
+        """Say what goes on, and how much of it is done; nothing if nobody looks. of: None while that is not known."""
         if not self.is_heard_by_a_person:
             return
         if self._bar is None:
@@ -108,6 +109,6 @@ class Readiness:
 
 
 def _next(waiting: Iterable[ModelCard]) -> str:
-    """What the worker does now: it begins with loops that are on disk, and with small images."""
+    """The worker's work now: it begins with loops that are on disk, and with small images."""
     card = min(waiting, key=lambda card: (card.cold, card.height * card.width * card.channels, card.name))
     return f"{'compiling' if card.cold else 'loading'} {card.name}"

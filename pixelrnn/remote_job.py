@@ -1,4 +1,5 @@
-"""What the verbs of `pixelrnn remote` share: a client of the service, a job followed to its end, its picture kept."""
+"""Shared parts of the verbs of `pixelrnn remote`: a client of the service, a job followed to its end, its picture
+kept."""
 
 import io
 import sys
@@ -35,7 +36,7 @@ class RemoteError(PixelRNNError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the service is, and who asks."""
+    """The service's place, and who asks."""
 
     url: str
     key: str | None
@@ -43,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Kept:
-    """What becomes of a job's picture."""
+    """The place of a job's picture, once it is kept."""
 
     out: Path
     scale: int
@@ -109,7 +110,7 @@ def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
 
 
 def show_picture(data: bytes) -> None:
-    """In the terminal, or say why not."""
+    """Show it in the terminal, or say why not."""
     from PIL import Image
 
     from model_core.cli.terminal import show
@@ -120,7 +121,7 @@ def show_picture(data: bytes) -> None:
 
 
 def report(state: dict[str, Any], out: Path, json_: bool) -> None:
-    """What a job has drawn, in a sentence or as its document."""
+    """Tell what a job has drawn, in a sentence or as its document."""
     say(f"wrote {out}: {state['n']} from seed {state['seed']}, job {state['id']}")
     if json_:
         print_json(state)

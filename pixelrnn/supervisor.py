@@ -15,7 +15,7 @@ from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
 TICK_S = 0.05
 
 EXIT_BAD_SETTINGS = 2
-"""What a child exits with when it was told to do what it cannot: starting it again would not help."""
+"""Exit status of a child that was told to do what it cannot: starting it again would not help."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -117,7 +117,7 @@ class Supervisor:
         child.restart_at = time.monotonic() + delay_s
 
     def _stop(self, process: subprocess.Popen[bytes], grace_s: float) -> None:
-        """As processes.stop, but a second signal cuts the grace short."""
+        """Stop a child as processes.stop does, but a second signal cuts the grace short."""
         process.terminate()
         deadline = time.monotonic() + grace_s
         while process.poll() is None and time.monotonic() < deadline and not self._stop_requested:

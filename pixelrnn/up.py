@@ -34,7 +34,7 @@ REDIS_LIMIT_S = 5.0
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What to start, and where."""
+    """Options of `pixelrnn up`: what to start, and where."""
 
     host: str
     port: int
@@ -45,7 +45,7 @@ class UpOptions:
     devices: tuple[str, ...] = ("cpu",)
     """One worker for each."""
     redis_memory_mib: int | None = None
-    """What the embedded server may use; None: a quarter of this machine's."""
+    """Memory that the embedded server may use; None: a quarter of this machine's."""
 
     @property
     def url(self) -> str:
@@ -94,7 +94,7 @@ def _is_open(readiness: Readiness, url: str) -> bool:
 
 
 def _is_ready_with(readiness: Readiness, url: str) -> bool:
-    """As is_ready; what is worth telling meanwhile is told."""
+    """Ask like is_ready; what is worth telling meanwhile is told."""
     readiness.look()
     return is_ready(url)
 
@@ -157,12 +157,12 @@ class _Worker:
 
 
 def is_ready(url: str) -> bool:
-    """Whether `/readyz` answers 200."""
+    """True if `/readyz` answers 200."""
     return answers(url, "/readyz")
 
 
 def answers(url: str, path: str) -> bool:
-    """Whether a GET of this path is answered with 200."""
+    """True if a GET of this path is answered with 200."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
     try:

@@ -54,7 +54,7 @@ def drawn(client: Client, model: str, glyphs: Glyphs, codes: NDArray[np.int64], 
 
 
 def completed(client: Client, model: str, glyph: Glyphs, n: int = 6) -> list[Glyphs]:
-    """What was given, n completions, where the service expects ink (0 to 1), and the truth."""
+    """The given part, n completions, where the service expects ink (0 to 1), and the truth."""
     hole = np.ones_like(glyph)
     hole[:, :GIVEN] = 0
     given = glyph * (1 - hole)

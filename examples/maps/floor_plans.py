@@ -54,7 +54,7 @@ def _open_door(wall: Plan, rng: Generator) -> None:
 
 
 def different_plans(count: int, seed: int) -> Plan:
-    """So many plans (N, 32, 32), no two of which are the same."""
+    """Plans (N, 32, 32), so many, no two of which are the same."""
     rng = np.random.default_rng(seed)
     plans: dict[bytes, Plan] = {}
     while len(plans) < count:

@@ -22,7 +22,7 @@ SURE = 0.99
 
 
 def foretold(model: Model, plan: Plan, seen: Seen, seed: int, particles: int) -> tuple[Map, Map, float]:
-    """What the posterior says, what clamp says, and the posterior's seconds."""
+    """Expectations of the posterior and of clamp, and the posterior's seconds."""
     known, keep = torch.from_numpy(plan * seen).long()[None], torch.from_numpy(seen)
     started = time.process_time()
     posterior = complete(model, known, keep, n=4, seed=seed, particles=particles)

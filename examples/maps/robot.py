@@ -1,4 +1,4 @@
-"""What a robot sees of a plan on its way: a path to somewhere, and rays in all directions from each of its cells."""
+"""A robot's view of a plan on its way: a path to somewhere, and rays in all directions from each of its cells."""
 
 from collections import deque
 
@@ -50,6 +50,6 @@ def walk(plan: Plan, rng: Generator) -> list[Cell]:
 
 
 def observe(plan: Plan, rng: Generator) -> tuple[Seen, list[Cell]]:
-    """What is known after a walk, and the walk."""
+    """The cells that are known after a walk, and the walk."""
     path = walk(plan, rng)
     return np.logical_or.reduce([visible(plan, cell) for cell in path]), path

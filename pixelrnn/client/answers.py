@@ -1,4 +1,4 @@
-"""What a good answer holds; whatever else came is an UnexpectedAnswerError."""
+"""Checks of a good answer; whatever else came is an UnexpectedAnswerError."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ class AsyncJob(JobView[R]):
         return await self._client.run(self._flows.end(self, on_progress=on_progress))
 
     async def result(self, on_progress: OnProgress | None = None) -> R:
-        """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
+        """The job's result: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
         await self.wait(on_progress)
         return self.result_of_success()
@@ -75,15 +75,15 @@ class AsyncJob(JobView[R]):
         await asyncio.to_thread(Path(path).write_bytes, await self.image(**options))
 
     async def score_map(self) -> documents.ScoreMap:
-        """Of a finished score: the bits of every variable."""
+        """The bits of every variable, of a finished score."""
         return await self._client.run(self._flows.score_map(self.id))
 
     async def marginals(self, of: MapKind = "mean") -> documents.MarginalMap:
-        """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
+        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`."""
         return await self._client.run(self._flows.marginals(self.id, of))
 
     async def blob(self) -> bytes:
-        """Of an encoding: the file. Waits, and raises, as `wait` does."""
+        """The file of an encoding. Waits, and raises, as `wait` does."""
         await self.wait()
         return await self._client.run(self._flows.blob(self.id))
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 from pixelrnn.client.documents import Stage
 
 MapKind = Literal["mean", "entropy"]
-"""What a map of marginals shows."""
+"""The kinds of map that marginals are shown as."""
 Picture = bytes | str | PathLike[str]
 """An image file: its bytes, or where it is."""
 
@@ -49,7 +49,7 @@ class Completing(DrawingFrom, total=False):
 
 
 class Showing(TypedDict, total=False):
-    """Which picture of a job, and how it is shown: `Job.image` says it."""
+    """The picture of a job to show, and how: `Job.image` says it."""
 
     sample: int
     scale: int

@@ -1,4 +1,4 @@
-"""What can go wrong between here and the service."""
+"""Errors between here and the service."""
 
 from pixelrnn.client import documents
 

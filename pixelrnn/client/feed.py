@@ -15,7 +15,7 @@ from pixelrnn.client.settings import Habits
 
 _EVENTS = "text/event-stream"
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
-"""And nothing else: httpx ends lines wherever Unicode does, also within what is told."""
+"""The ends of lines of a stream, and nothing else: httpx ends lines wherever Unicode does, also within what is told."""
 _ENDS = frozenset({"done", "error", "canceled"})
 
 
@@ -31,7 +31,7 @@ class Row:
 
 
 class Feed:
-    """What has arrived of one job's stream."""
+    """The part of one job's stream that has arrived."""
 
     def __init__(self) -> None:
         self.state: documents.Job | None = None
@@ -42,14 +42,14 @@ class Feed:
         self._begun = ""
 
     def headers(self) -> dict[str, str]:
-        """Of the request that goes on where this feed is."""
+        """Headers of the request that goes on where this feed is."""
         self._fields, self._begun = {}, ""
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
         return {"Accept": _EVENTS, **resume}
 
     def take(self, text: str) -> list[Row | None]:
-        """What came next: the events that it completes, each as its row, if it is one. Raises ApiError when the job is
-        gone, UnexpectedAnswerError for what is no event of a job."""
+        """Take what came next: the events that it completes, each as its row, if it is one. Raises ApiError when the
+        job is gone, UnexpectedAnswerError for what is no event of a job."""
         *lines, self._begun = _END_OF_LINE.split(self._begun + text)
         if self._begun == "" and text.endswith("\r"):  # perhaps the first half of an end
             self._begun = lines.pop() + "\r"
@@ -91,8 +91,8 @@ class Reading:
         self._patience = Patience(habits)
 
     def opened(self, response: httpx.Response) -> bool:
-        """Whether events follow; a refusal must have been read in full. Raises ApiError when trying again is of no
-        use, UnexpectedAnswerError where something else than events is answered."""
+        """True if events follow; a refusal must have been read in full. Raises ApiError when trying again is of no use,
+        UnexpectedAnswerError if something else than events is answered."""
         pause_s = self._patience.after_answer(response)
         self.pause_s = pause_s or 0.0
         if pause_s is None:
@@ -100,8 +100,8 @@ class Reading:
         return pause_s is None
 
     def take(self, text: str) -> list[Row]:
-        """What came next, and the rows that it completes. A row is progress; any other event says at least that the
-        service is there, so a job that waits is waited for."""
+        """Take what came next; returns the rows that it completes. A row is progress; any other event says at least
+        that the service is there, so a job that waits is waited for."""
         events = self.feed.take(text)
         rows = [row for row in events if row is not None]
         if rows:

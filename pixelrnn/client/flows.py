@@ -1,4 +1,4 @@
-"""What the client does, without doing it: each operation is a generator that says what to send and how long to pause.
+"""The client's operations, without their doing: each is a generator that says what to send and how long to pause.
 
     flow yields Call(...)        the client sends it, and hands back the response or the error of the connection
     flow yields Pause(seconds)   the client waits

@@ -15,8 +15,8 @@ Encoded = TypeVar("Encoded", covariant=True)
 
 
 class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
-    """What a call returns at once, by the result of its job: a Job, or one to await. Pictures are bytes, or paths of
-    image files."""
+    """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await. Pictures are bytes,
+    or paths of image files."""
 
     @abstractmethod
     def start(self, call: Call) -> Any:
@@ -68,7 +68,7 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
     def verify(self, image: Picture, **options: Unpack[calls.Telling]) -> Verified:
-        """Whether a sample, as the service wrote it, is what the model draws with the seed that it names."""
+        """Check that a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}, **options))
 
     def encode(self, model: str, images: Iterable[Picture], **options: Unpack[calls.Telling]) -> Encoded:

@@ -1,4 +1,4 @@
-"""When to try again, and when to give up."""
+"""Decides when to try again, and when to give up."""
 
 import random
 import time

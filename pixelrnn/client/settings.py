@@ -1,4 +1,4 @@
-"""What both clients tell httpx, and how patient they are."""
+"""Settings that both clients give to httpx, and how patient they are."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ class Habits:
 
     tries: int = TRIES
     timeout_s: float | None = None
-    """After so many seconds without an answer a call is given up, however many tries are left."""
+    """Seconds without an answer after which a call is given up, however many tries are left."""
     has_answered: bool = False
     """The service has answered before: an address that never has is given up sooner."""
 

@@ -42,7 +42,7 @@ class Job(JobView[R]):
         return self._client.run(self._flows.end(self, timeout_s, on_progress))
 
     def result(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> R:
-        """What it came to: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
+        """The job's result: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
         self.wait(timeout_s, on_progress)
         return self.result_of_success()
@@ -72,15 +72,15 @@ class Job(JobView[R]):
         Path(path).write_bytes(self.image(**options))
 
     def score_map(self) -> documents.ScoreMap:
-        """Of a finished score: the bits of every variable."""
+        """The bits of every variable, of a finished score."""
         return self._client.run(self._flows.score_map(self.id))
 
     def marginals(self, of: MapKind = "mean") -> documents.MarginalMap:
-        """Of a finished completion by `posterior`: what is expected of each pixel, or how uncertain it is."""
+        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`."""
         return self._client.run(self._flows.marginals(self.id, of))
 
     def blob(self, timeout_s: float | None = None) -> bytes:
-        """Of an encoding: the file. Waits, and raises, as `wait` does."""
+        """The file of an encoding. Waits, and raises, as `wait` does."""
         self.wait(timeout_s)
         return self._client.run(self._flows.blob(self.id))
 
