@@ -13,7 +13,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
-from worker.contract.trouble import is_store_trouble
+from worker.contract.durability import CLUSTER
+from worker.contract.trouble import is_of_cluster, is_store_trouble
 
 Pool = TypeVar("Pool", bound=ConnectionPool)
 
@@ -32,6 +33,8 @@ _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
 
 def trouble_of(error: redis_errors.ResponseError) -> redis_errors.RedisError:
     """The same error, as one of STORE_TROUBLE where it is the server's own."""
+    if is_of_cluster(error):
+        return StoreRefusesError(CLUSTER)
     return StoreRefusesError(str(error)) if is_store_trouble(error) else error
 
 

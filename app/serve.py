@@ -2,19 +2,25 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
 import uvicorn
+from redis import Redis
+from redis.exceptions import RedisError
 
 from app.main import create_app
 from app.settings import Settings
 from app.wire.cross_origin import CrossOrigin
 from app.wire.receiving import PromptProtocol, WaitingRoom
 from worker.contract import logs
+from worker.contract.durability import CLUSTER, is_cluster
 
 _SILENCE_MS = 60_000
+EXIT_BAD_SETTINGS = 2
 
 
 class Server(uvicorn.Server):
@@ -69,7 +75,17 @@ def server(settings: Settings) -> Server:
     return Server(config, room, app.state.services.stopping.begin)
 
 
+def _is_cluster(redis_url: str) -> bool:
+    """Where it does not answer yet, requests say it later."""
+    with suppress(RedisError), Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as client:
+        return is_cluster(client.info("cluster"))  # type: ignore[arg-type]
+    return False
+
+
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; open streams get their closing event."""
     logs.configure(quiet=("httpx",))  # it tells whole addresses, and a webhook's may be a secret
+    if _is_cluster(settings.redis_url):
+        print(f"pixelrnn api: {CLUSTER}; see REDIS_URL", file=sys.stderr)
+        sys.exit(EXIT_BAD_SETTINGS)
     server(settings).run()

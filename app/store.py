@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from app.imaging.given import GivenPixels
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
-from worker.contract.durability import weaknesses
+from worker.contract.durability import CLUSTER, is_cluster, weaknesses
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
@@ -250,10 +250,14 @@ class Store:
                 found += _but_for_trouble(await pipe.execute(raise_on_error=False))
         return [job_id for job_id, status in zip(job_ids, found, strict=True) if status not in _OPEN]
 
-    async def due_webhooks(self, most: int, delays_s: Sequence[int]) -> list[DueWebhook]:
-        """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on."""
+    async def due_webhooks(
+        self, most: int, delays_s: Sequence[int], calls: Mapping[str, int], most_of_host: int
+    ) -> list[DueWebhook]:
+        """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on.
+
+        calls: how many are under way to each host; most_of_host: how many may be."""
         async with self._within_budget():
-            found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s)])
+            found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s), json.dumps(calls), most_of_host])
         return [DueWebhook(job_id.decode(), url.decode(), attempt) for job_id, url, attempt in found]
 
     async def webhook_over(self, job_id: str, outcome: str = "") -> None:
@@ -305,17 +309,29 @@ class Store:
             totals={name: int(count) for name, count in totals.items()},
         )
 
+    async def refusal(self) -> str:
+        """Why the server takes no writes, in its own words; empty where it takes them."""
+        try:
+            async with self._within_budget():
+                await self._redis.set(keys.PROBE, 1, ex=keys.ANNOUNCE_TTL_S)
+        except redis_connections.StoreRefusesError as error:
+            return str(error)
+        return ""
+
     async def server(self) -> ServerState:
         """How Redis itself is."""
         async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
             pipe.info("memory")
             pipe.info("persistence")
+            pipe.info("cluster")
             pipe.config_get("appendfsync")
             *found, setting = await pipe.execute(raise_on_error=False)
-        for answer in found:
-            if isinstance(answer, redis_errors.RedisError):
-                raise answer
-        memory, persistence = found
+            for answer in found:
+                if isinstance(answer, redis_errors.RedisError):
+                    raise answer
+        memory, persistence, cluster = found
+        if is_cluster(cluster):
+            raise redis_connections.StoreRefusesError(CLUSTER)
         appendfsync = setting.get("appendfsync") if isinstance(setting, dict) else None  # some hosts forbid CONFIG
         return ServerState(
             used=int(memory.get("used_memory", 0)),

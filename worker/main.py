@@ -40,6 +40,7 @@ from worker.process.redis_clients import (
     COMMAND_TIMEOUT_S,
     HEARTBEAT_TIMEOUT_S,
     connect,
+    unusable,
     weaknesses_of,
 )
 from worker.queue.beginning import Beginning
@@ -211,6 +212,8 @@ def run(settings: Settings, engine: EngineLink) -> int:
     try:
         catalogue = engine.catalogue()
         redis = connect(settings.redis_url, COMMAND_TIMEOUT_S)
+        if why := once_redis_answers(lambda: unusable(redis)):
+            raise RefusedError(f"{why}; see REDIS_URL")
         for weakness in once_redis_answers(lambda: weaknesses_of(redis)):
             log.warning("redis_may_lose_jobs", reason=weakness)
         stopped = once_redis_answers(lambda: Worker(settings, engine, catalogue)).run()

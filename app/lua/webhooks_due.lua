@@ -1,8 +1,16 @@
 --!include names clock
 -- What is to be sent now. Each is due again after a while that grows with the tries, so that it is sent again should whoever
--- took it die. ARGV: how many at most, and a JSON list of the seconds until the next try; the last is repeated.
--- Returns a list of job id, address and number of this try.
+-- took it die. ARGV: how many at most, a JSON list of the seconds until the next try (the last is repeated), a JSON object
+-- of how many calls of each host are under way, and how many may be.
+-- Returns a list of job id, address and number of this try. What is for a busy host is left, and due again in a moment.
 local at, delays, due = tonumber(now()), cjson.decode(ARGV[2]), {}
+local calls, most = cjson.decode(ARGV[3]), tonumber(ARGV[4])
+
+local function is_busy(url)
+  local host = string.lower(string.match(url, '^%a+://([^/?#]*)') or '')
+  calls[host] = (calls[host] or 0) + 1
+  return calls[host] > most
+end
 
 local function look_again(id, in_s) redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', at + in_s), id) end
 
@@ -13,6 +21,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.WEBHOOKS, '-inf', at, 'LIMI
     redis.call('ZREM', keys.WEBHOOKS, id)  -- deleted, or no longer kept
   elseif not event_of[status] then
     look_again(id, keys.WEBHOOK_LOOK_S)
+  elseif is_busy(url) then
+    look_again(id, 0.1)
   else
     local try = redis.call('HINCRBY', keys.JOB .. id, 'webhook_tries', 1)
     look_again(id, delays[math.min(try, #delays)])

@@ -37,7 +37,10 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def readyz(services: ServicesDep) -> Ready:
-    """Redis answers and at least one worker has a model that is ready."""
+    """Redis answers and at least one worker has a model that is ready.
+
+    Also where Redis takes no writes: what is there can be read, and no new job is accepted (`accepts`).
+    """
     fleet = await services.fleet.fresh()
     if not fleet.workers:
         raise NoWorkerError("no worker has announced itself yet")
@@ -46,7 +49,15 @@ async def readyz(services: ServicesDep) -> Ready:
         raise NoWorkerError("the workers are still loading or compiling their models")
     names = sorted({name for worker in workers for name in worker.ready})
     weaknesses = list(fleet.redis.weaknesses)
-    return Ready(workers=len(workers), models=names, durable=not weaknesses, weaknesses=weaknesses)
+    refusal = await services.store.refusal()
+    return Ready(
+        workers=len(workers),
+        models=names,
+        durable=not weaknesses,
+        weaknesses=weaknesses,
+        accepts=not refusal,
+        refusal=refusal or None,
+    )
 
 
 @router.get("/info", operation_id="get_info", responses=refusals(403))

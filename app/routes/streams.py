@@ -8,6 +8,8 @@ from typing import Protocol
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from app.errors import RefusedError
+from app.redis_connections import STORE_TROUBLE
 from app.services.followed_picture import UnfinishedPictureError
 from app.services.seats import Seats
 
@@ -50,7 +52,7 @@ class StreamedResponse(Response):
             leaving.add_done_callback(lambda _: source.end())
             try:
                 await self._send_all(chunks, send)
-            except (TimeoutError, UnfinishedPictureError):
+            except (TimeoutError, UnfinishedPictureError, RefusedError, *STORE_TROUBLE):
                 return  # in the middle of a body: the server closes the connection, so that the reader sees it
             finally:
                 leaving.cancel()

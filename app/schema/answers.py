@@ -328,6 +328,10 @@ class Ready(_Answer):
     """Whether Redis keeps all that it has acknowledged, whatever happens to it."""
     weaknesses: list[str]
     """How it may lose accepted jobs, a sentence each."""
+    accepts: bool
+    """Whether Redis takes writes, without which no job is accepted."""
+    refusal: str | None
+    """What Redis says where it takes none: it is full, a replica, or cannot write its file."""
 
 
 class Limits(_Answer):

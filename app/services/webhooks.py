@@ -6,7 +6,8 @@ matter: only an answer ends it, or the end of the job's results.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 import structlog
@@ -24,6 +25,8 @@ DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
 """Seconds until the second try, the third, and so on; the last is repeated while results are kept. The first is longer
 than a call may take."""
 _AT_ONCE = 16
+_MOST_OF_HOST = 4
+"""Of them to one host: a receiver that stalls must not hold up the others."""
 _LOOK_S = 0.5
 _AFTER_A_BUG_S = 10.0
 _GONE = 410
@@ -69,16 +72,17 @@ class Webhooks:
         """Send what is due, until canceled; what is being sent then is due again soon."""
         if self._calls is None:
             return
-        tries: set[asyncio.Task[None]] = set()
+        tries: dict[asyncio.Task[None], str] = {}
         try:
             while True:
-                due = await self._due(_AT_ONCE - len(tries))
-                tries |= {asyncio.create_task(self._try(one, self._calls)) for one in due}
-                if len(tries) < _AT_ONCE:
-                    await asyncio.sleep(_LOOK_S)
+                for one in await self._due(_AT_ONCE - len(tries), Counter(tries.values())):
+                    tries[asyncio.create_task(self._try(one, self._calls))] = urlsplit(one.url).netloc.lower()
+                if tries:
+                    patience = _LOOK_S if len(tries) < _AT_ONCE else None
+                    await asyncio.wait(tries, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 else:
-                    await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
-                tries = {one for one in tries if not one.done()}
+                    await asyncio.sleep(_LOOK_S)
+                tries = {one: host for one, host in tries.items() if not one.done()}
         finally:
             for one in tries:
                 one.cancel()
@@ -87,10 +91,10 @@ class Webhooks:
         if self._calls is not None:
             await self._calls.close()
 
-    async def _due(self, most: int) -> list[DueWebhook]:
-        """The webhooks that are due, as far as Redis can be asked."""
+    async def _due(self, most: int, calls: Mapping[str, int]) -> list[DueWebhook]:
+        """The webhooks that are due, as far as Redis can be asked. calls: those under way, by host."""
         try:
-            return await self._store.due_webhooks(most, DELAYS_S)
+            return await self._store.due_webhooks(most, DELAYS_S, calls, _MOST_OF_HOST)
         except STORE_TROUBLE:  # every request tells of it
             return []
         except Exception as error:  # nobody waits for this either

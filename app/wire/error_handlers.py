@@ -15,6 +15,7 @@ from app import problems
 from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
 from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
+from worker.contract.durability import CLUSTER
 from worker.contract.trouble import locked_out
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -62,6 +63,8 @@ def _said_of(error: Exception) -> str:
     than a client should know."""
     if why := locked_out(error):
         return f"Redis does not let this service in: {why} (see REDIS_URL)"
+    if str(error) == CLUSTER:
+        return f"{CLUSTER} (see REDIS_URL)"
     if isinstance(error, StoreRefusesError):
         return "Redis refuses: it is full, read-only or cannot write its file, or a right is missing; try again soon"
     return "Redis did not answer in time; try again soon"

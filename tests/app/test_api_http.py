@@ -150,3 +150,21 @@ def test_every_answer_is_what_it_says_it_is(client: httpx.Client, worker: HandWo
     link = drawn(client, worker)
     for path in ("/", "/docs", "/healthz", "/nowhere", link, f"{link}/events", f"{link}/image"):
         assert client.get(path).headers["x-content-type-options"] == "nosniff", path
+
+
+def test_followed_picture_is_cut_off_when_its_job_goes(
+    redis_url: str, worker: HandWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a store that came back without it: the reader sees that the picture is not whole, and no bug is logged."""
+    settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, ping_s=0.2)
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+        link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+        with client.stream("GET", f"{link}/image?follow=1") as response:
+            worker.rows(worker.take(), (0, 0))
+            parts = response.iter_bytes()
+            assert next(parts).startswith(b"\x89PNG")
+            worker.redis.flushall()
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(parts)
+        assert client.get("/healthz").status_code == 200
+    assert "Exception in ASGI application" not in caplog.text

@@ -116,6 +116,7 @@ def test_answer_is_503_when_redis_will_not_write(troubled: Any, own_server: str,
     with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url) as client:
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         with TROUBLES[trouble](troubled):
+            assert client.get("/metrics").status_code == 200
             for answer in (client.post("/sample", json={"model": "grey"}), client.post(f"{link}/cancel")):
                 assert is_problem(answer, 503)["type"].rpartition(":")[2] in ("store-down", "store-full")
                 assert int(answer.headers["retry-after"]) > 0

@@ -385,6 +385,30 @@ def test_many_are_told_though_one_receiver_hangs(redis_url: str, worker: HandWor
         released.set()
 
 
+def test_stalled_receiver_has_four_calls_at_most(
+    redis_url: str, worker: HandWorker, receiver: Receiver, certificate: Path
+) -> None:
+    """Others are told meanwhile, and it is told the rest when it is well again."""
+    released = threading.Event()
+    receiver.before_answer = lambda _: released.wait()  # type: ignore[func-returns-value]
+    other = Receiver(certificate)
+    hosts = f"localhost:{receiver.port},localhost:{other.port}"
+    with api(redis_url, receiver, webhook_hosts=hosts) as client:
+        for _ in range(20):
+            asked(client, receiver)
+            worker.draw()
+        eventually(lambda: len(receiver.messages) == 4)
+        for _ in range(20):
+            asked(client, other)
+            worker.draw()
+        eventually(lambda: len(other.messages) == 20)
+        assert len(receiver.messages) == 4
+        released.set()
+        eventually(lambda: len(receiver.messages) == 20)
+        eventually(lambda: is_done(worker))
+    other.close()
+
+
 def test_settings_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts with and without ports; a secret as the specification writes it, which is not repeated."""
     monkeypatch.setenv("PIXELRNN_WEBHOOK_HOSTS", " Hooks.Example, hooks.example:8443,[::1]:9, ")

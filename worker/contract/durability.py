@@ -1,7 +1,15 @@
-"""Checks that a Redis server keeps what it has acknowledged, whatever happens to it: jobs are in no other place."""
+"""Checks that a Redis server can be used, and keeps what it has acknowledged, whatever happens to it: jobs are in no other
+place."""
 
 from collections.abc import Mapping
 from typing import Any
+
+CLUSTER = "Redis runs in cluster mode, in which one job's keys lie on several servers: give a server that is no cluster"
+
+
+def is_cluster(cluster: Mapping[str, Any]) -> bool:
+    """Is it one of a cluster? cluster: what INFO says of that."""
+    return bool(int(cluster.get("cluster_enabled", 0)))
 
 
 def weaknesses(memory: Mapping[str, Any], persistence: Mapping[str, Any], appendfsync: str | None) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ CANCEL_CHANNEL = "px:cancel"
 WORKERS = "px:workers"
 """Set of worker names that announced themselves; each has a `worker(name)` key while it lives."""
 
+PROBE = "px:probe"
+"""Written to see whether the server takes writes."""
+
 ACTIVE_TTL_S = 7 * 24 * 3600
 """A job that nobody finishes in a week is forgotten: every key has a lifetime."""
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from worker.contract.durability import weaknesses
+from worker.contract.durability import CLUSTER, is_cluster, weaknesses
 
 BLOCK_S = 1
 """How long a blocking command waits on the server before it answers "nothing"."""
@@ -26,6 +26,12 @@ def connect(url: str, timeout_s: float) -> Redis:
     return Redis.from_url(
         url, socket_timeout=timeout_s, socket_connect_timeout=min(2.0, timeout_s), retry=Retry(NoBackoff(), 0)
     )
+
+
+def unusable(redis: Redis) -> str:
+    """Why no job could be kept in this server, a sentence; empty where it can. Raises RedisError."""
+    client: Any = redis
+    return CLUSTER if is_cluster(client.info("cluster")) else ""
 
 
 def weaknesses_of(redis: Redis) -> tuple[str, ...]:
