@@ -155,7 +155,7 @@ def test_every_answer_is_what_it_says_it_is(client: httpx.Client, worker: HandWo
 def test_followed_picture_is_cut_off_when_its_job_goes(
     redis_url: str, worker: HandWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As with a store that came back without it: the reader sees that the picture is not whole, and no bug is logged."""
+    """The reader sees that the picture is not whole, and no bug is logged."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, ping_s=0.2)
     with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]

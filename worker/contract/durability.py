@@ -1,5 +1,4 @@
-"""Checks that a Redis server can be used, and keeps what it has acknowledged, whatever happens to it: jobs are in no other
-place."""
+"""Checks that a Redis server can be used and keeps what it has acknowledged: jobs are in no other place."""
 
 from collections.abc import Mapping
 from typing import Any
