@@ -19,7 +19,7 @@ KeysFile = Annotated[
 
 @contextmanager
 def _in_one_line() -> Iterator[None]:
-    """What is wrong with the file, or with a name, as a person is told it."""
+    """Tell a person in one line what is wrong with the file, or with a name."""
     from pydantic import ValidationError
 
     from app.access.api_keys import KeyFileError

@@ -138,7 +138,7 @@ class Settings(RedisSettings):
 
     @property
     def needs_key(self) -> bool:
-        """Whether calls need a key."""
+        """True if calls need a key."""
         return bool(self.api_keys) or self.keys_file is not None
 
     @field_validator("insecure", mode="after")

@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Kept:
-    """The place of a job's picture, once it is kept."""
+    """The way a job's picture is kept: file, scale, and whether the terminal shows it."""
 
     out: Path
     scale: int

@@ -29,9 +29,9 @@ class KeyEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     sha256: str = Field(pattern=_DIGEST.pattern)
-    """Of the key, in hexadecimal."""
+    """Digest of the key, in hexadecimal."""
     until: AwareDatetime | None = None
-    """From then on it is none; None = it has no end."""
+    """End of the key's time; None = it has no end."""
     rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Jobs a second that its holder may hand in; None = as everybody."""
     jobs: int | None = Field(default=None, ge=1)
@@ -81,7 +81,7 @@ class Keyring:
         self._more = more
 
     def __bool__(self) -> bool:
-        """Whether a key is asked for: also where there may be some later."""
+        """True if a key is asked for: also if there may be some later."""
         return bool(self._entries) or self._more is not None
 
     def holder(self, key: str) -> KeyEntry | None:

@@ -11,9 +11,9 @@ class Caller:
     """Somebody who was let in."""
 
     owner: str
-    """Whose jobs these are: the key's name, or `anyone`."""
+    """The owner of its jobs: the key's name, or `anyone`."""
     account: str
-    """Whose allowance is used: the key's name, or the address."""
+    """The account whose allowance is used: the key's name, or the address."""
     rate: float | None = None
     """Jobs a second that it may hand in, where its key says so."""
     jobs: int | None = None

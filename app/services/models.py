@@ -94,7 +94,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
 
 
 def _state(cards: list[ModelCard]) -> str:
-    """That of the worker which is furthest."""
+    """State of the worker which is furthest."""
     if not all(card.compiling for card in cards):
         return "ready"
     return "compiling" if all(card.cold for card in cards) else "loading"

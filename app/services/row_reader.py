@@ -252,7 +252,7 @@ class _Shard:
             self._poker = asyncio.create_task(self._poke_until_read())
 
     def _note_bug(self, task: asyncio.Task[None]) -> None:
-        """Whoever waits for this shard would wait for ever: they end, and come back."""
+        """End all who wait for this shard, where they would wait for ever: they come back."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("reader failed", exc_info=error)
             for watch in self._watches.values():

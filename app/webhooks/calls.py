@@ -37,7 +37,7 @@ async def resolved(host: str, port: int) -> list[str]:
 
 
 class WebhookCalls:
-    """Whom to trust is OpenSSL's to say: SSL_CERT_FILE names another list of authorities.
+    """Calls over TLS, with the authorities that OpenSSL trusts: SSL_CERT_FILE names another list of them.
 
     A connection is made for each call and closed after it: one that was made for a host is not used for another at the
     same address. Nothing is asked of the environment, such as a proxy, which would look up names by itself.

@@ -18,7 +18,7 @@ class SubmissionTerms(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     client: str = Field(min_length=1)
-    """Whose allowance it is."""
+    """The account whose allowance it is."""
     owner: str = Field(min_length=1)
     """Who may list and see the job."""
     rate: float = Field(gt=0)

@@ -91,7 +91,7 @@ class Coding:
 
     @property
     def current(self) -> CodeOrder | None:
-        """Whose turn the next one is; None where nobody waits."""
+        """The order that has the next turn; None if nobody waits."""
         return next(iter(self._orders.values()), None)
 
     def turn(self) -> Turn:

@@ -121,7 +121,7 @@ class ModelPool:
         return compiled_loops(self._models[name])
 
     def is_cold(self, name: str) -> bool:
-        """Whether something has to be compiled for this model."""
+        """True if something has to be compiled for this model."""
         return _is_cold(self._models[name])
 
     def values_of(self, name: str) -> int:

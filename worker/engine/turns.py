@@ -1,4 +1,4 @@
-"""Whose turn it is, when several share one thing: the one that has had the least of it. Pure bookkeeping, no clock.
+"""Turns of several that share one thing: the next is the one that has had the least of it. Pure bookkeeping, no clock.
 
 Self-clocked fair queueing: what the last one has had by now is the clock, and whoever comes starts from there.
 """

@@ -67,7 +67,7 @@ class ScoreOrder:
     quantised_pixels: int
     """How many of its pixels are not quite those that were sent."""
     pixel: Pixel | None = None
-    """Whose expected values are wanted too."""
+    """The pixel whose expected values are wanted too."""
     influence: bool = False
     """Measures, too, how much each earlier pixel mattered for them."""
 

@@ -49,7 +49,7 @@ class Beginning:
             self._drop(job, JobRefusedError(malformed_entry(f"It cannot be begun: {type(error).__name__}.")))
 
     def _drop(self, job: DrawJob, refusal: JobRefusedError) -> None:
-        """Whatever it is that nobody foresaw, it leaves the queue and its job ends."""
+        """Take the job off the queue and end it, whatever it is that nobody foresaw."""
         try:
             for execution in [held for held in self._held.all() if held.job_id == job.id] or [self._held.take(job)[0]]:
                 self._refuse(job, execution, refusal)

@@ -111,7 +111,7 @@ class Taking:
         return job
 
     def _drop(self, name: bytes, error: Exception) -> None:
-        """Whatever is wrong with an entry, it leaves the queue, and its job ends where there is one."""
+        """Take an entry off the queue, whatever is wrong with it, and end its job if there is one."""
         self._log.error("entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error))
         self._admission.drop(name, failed(malformed_entry("Its record in the queue cannot be read.")))
         self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, name)  # type: ignore[arg-type]
