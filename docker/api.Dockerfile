@@ -2,13 +2,13 @@
 #   docker build -f docker/api.Dockerfile -t pixelrnn-api .
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/pixelrnn
+RUN python -m venv /opt/pixelrnn && python -m venv /opt/build
 WORKDIR /src
-# The libraries are a layer of their own, made again only when pyproject.toml changes.
-COPY pyproject.toml README.md LICENSE ./
-RUN mkdir app worker model_core pixelrnn models configs && /opt/pixelrnn/bin/pip install '.[api]' && /opt/pixelrnn/bin/pip uninstall -y pixelrnn
+# The libraries, by their hashes (deploy/lock.py), are a layer of their own, made again only when the locks change.
+COPY docker/api.lock docker/build.lock ./
+RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r api.lock
 COPY . .
-RUN /opt/pixelrnn/bin/pip install --no-deps .
+RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip install --no-deps /wheel/*.whl
 
 FROM python:3.11-slim
 COPY --from=build /opt/pixelrnn /opt/pixelrnn

@@ -2,16 +2,18 @@
 #   docker build -f docker/worker.Dockerfile -t pixelrnn-worker .
 FROM python:3.11-slim AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_VERSION=2.13.0
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/pixelrnn
+RUN python -m venv /opt/pixelrnn && python -m venv /opt/build
 WORKDIR /src
 # Torch, then the other libraries, then our code: each layer is made again only when its own input changes.
-# Torch is asked of its index alone: beside another one the newest version would win, whatever it was built for.
-RUN /opt/pixelrnn/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} 'torch>=2.6'
-COPY pyproject.toml README.md LICENSE ./
-RUN mkdir app worker model_core pixelrnn models configs && /opt/pixelrnn/bin/pip install '.[worker]' && /opt/pixelrnn/bin/pip uninstall -y pixelrnn
+# Torch is asked of its index alone: beside another one the newest version would win, whatever it was built for. It has no
+# hash, because each of its builds, for processors and for CUDA, has other files under one version.
+RUN /opt/pixelrnn/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==$TORCH_VERSION"
+COPY docker/worker.lock docker/build.lock ./
+RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r worker.lock
 COPY . .
-RUN /opt/pixelrnn/bin/pip install --no-deps .
+RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip install --no-deps /wheel/*.whl
 
 FROM python:3.11-slim
 COPY --from=build /opt/pixelrnn /opt/pixelrnn

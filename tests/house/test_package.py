@@ -33,8 +33,8 @@ SOURCE = (
 )
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
-    ".Dockerfile .css .gif .gitignore .go .html .ipynb .java .js .json .lua .md .png .py .safetensors .svg .toml .ts",
-    ".typed .webp .yaml .yml",
+    ".Dockerfile .css .gif .gitignore .go .html .ipynb .java .js .json .lock .lua .md .png .py .safetensors .svg .toml",
+    ".ts .typed .webp .yaml .yml",
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"
