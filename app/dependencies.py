@@ -18,6 +18,7 @@ from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
+from app.services.share_cards import ShareCards
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
@@ -43,6 +44,7 @@ class Services:
     pictures: Pictures
     row_reader: RowReader
     row_feed: RowFeed
+    cards: ShareCards
     seats: Seats
     stopping: Stopping
     imaging: CapacityLimiter

@@ -12,7 +12,7 @@ from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
-from app.routes import events, health, jobs, models, page, pictures, submit
+from app.routes import events, health, jobs, models, page, pictures, share, submit
 from app.routes import links as link_routes
 from app.schema import openapi
 from app.services.fleet import FleetWatch
@@ -23,6 +23,7 @@ from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
+from app.services.share_cards import ShareCards
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
     )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, link_routes, models, health, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, health, share, page):
         app.include_router(module.router)
     return app
 
@@ -112,19 +113,23 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
     metrics.count_streams(lambda: seats.taken)
+    models, pictures = Models(fleet), Pictures(store, imaging)
+    submission = Submission(settings, store, jobs, fleet, metrics.rejected)
+    row_feed = RowFeed(row_reader, jobs, settings.ping_s)
     return Services(
         settings=settings,
         store=store,
         fleet=fleet,
         metrics=metrics,
-        models=Models(fleet),
+        models=models,
         jobs=jobs,
         links=SigningLinks(links, jobs),
-        submission=Submission(settings, store, jobs, fleet, metrics.rejected),
+        submission=submission,
         webhooks=Webhooks(settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook),
-        pictures=Pictures(store, imaging),
+        pictures=pictures,
+        cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),
         row_reader=row_reader,
-        row_feed=RowFeed(row_reader, jobs, settings.ping_s),
+        row_feed=row_feed,
         seats=seats,
         stopping=Stopping(PART_OF_DRAIN * settings.drain_s),
         imaging=imaging,

@@ -16,6 +16,7 @@ from app.webhooks.signatures import key_of
 from worker.contract.environment import CommaList, RedisSettings
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 _SECRET_LENGTH = 32
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -40,6 +41,12 @@ def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
         if not _HOST_NAME.fullmatch(host):
             raise ValueError("expected names of hosts, such as pixels.example, without scheme, port or path")
     return tuple(host.lower() for host in hosts)
+
+
+def _web_address(url: str) -> str:
+    if url and not _WEB_ADDRESS.fullmatch(url):
+        raise ValueError("expected an address such as https://pixels.example, or https://pixels.example/path")
+    return url.rstrip("/")
 
 
 def _none_if_empty(value: object) -> object:
@@ -94,6 +101,9 @@ class Settings(RedisSettings):
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
     """Host names that clients may use for this server while it has no API keys, such as pixels.example, separated by
     commas, besides the one it listens on. Addresses and names without a dot are always accepted. Others get 403."""
+    public_url: Annotated[str, AfterValidator(_web_address)] = ""
+    """Address of this server as others write it, such as https://pixels.example: that of pictures that shared links
+    show. Empty: the one that a request was sent to."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. What they say of whom they
     speak for (X-Forwarded-For) counts as the client's address, which allowances and wrong keys are counted by."""

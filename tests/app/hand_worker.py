@@ -11,7 +11,7 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind
-from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
+from worker.contract.scores import CompletionSummary, EncodeSummary, Receipt, ScoreSummary, VerifySummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -79,6 +79,12 @@ class HandWorker:
     def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
         lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = CompletionSummary(sample_nats=sample_nats).model_dump_json()
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+
+    def settle_completed(self, spec: JobSpec, receipt: Receipt) -> int:
+        """Of a completion by `posterior`, without its maps."""
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        text = CompletionSummary(posterior=receipt).model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
 
     def settle_verified(self, spec: JobSpec, found: VerifySummary) -> int:

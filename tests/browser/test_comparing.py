@@ -33,6 +33,13 @@ def test_models_are_compared_on_the_same_seeds(site: Site, tmp_path: Path) -> No
     download.value.save_as(tmp_path / "both.png")
     with Image.open(tmp_path / "both.png") as picture:
         assert picture.width >= 2 * 5 * 8
+    before = [site.pixels(i) for i in range(4)]
+    site.page.reload()
+    site.view.get_by_role("button", name="Save as one picture").wait_for()
+    assert [site.pixels(i) for i in range(4)] == before
+    site.page.get_by_role("link", name="History").click()
+    site.view.get_by_text("Compare").first.wait_for()
+    assert site.view.locator("li").count() <= 2  # one line for all rows
 
 
 def test_one_model_is_compared_at_several_temperatures(site: Site) -> None:

@@ -1,10 +1,12 @@
 """Links that draw the same images anywhere, and archives of all images."""
 
+import html
 import io
 import re
 import zipfile
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -27,6 +29,10 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, browser: Any, s
     site.view.get_by_role("button", name="Copied.").wait_for()
     link = site.page.evaluate("navigator.clipboard.readText()")
     assert site.job_id not in link
+    if view == "sample":
+        face = re.search('og:image" content="([^"]+)"', httpx.get(link).text)
+        card = httpx.get(html.unescape(face[1]), timeout=30)  # pyright: ignore[reportOptionalSubscript]
+        assert (card.headers["content-type"], card.headers["cache-control"]) == ("image/png", "public, max-age=86400")
     context = browser.new_context(base_url=service.url)
     other = Site(context, service)
     other.page.goto(link)

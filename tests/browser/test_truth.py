@@ -167,6 +167,25 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path:
         assert seen == 255 * (shade % 2)
 
 
+def test_picture_of_colours_names_the_model_that_keeps_them(site: Site, tmp_path: Path) -> None:
+    """A photo on a model of black and white becomes a blob: said, with the way out."""
+    own = tmp_path / "own.png"
+    Image.new("RGB", (40, 40), (220, 30, 60)).save(own)
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.locator(".example").first.wait_for()
+    site.drop("#view-complete .stage", own)
+    said = site.view.get_by_text("This is a picture of colours")
+    said.wait_for()
+    said.get_by_role("button").click()
+    said.wait_for(state="hidden")
+    assert site.view.locator(".example:has(:checked)[title='Your picture']").is_visible()
+    site.choose_model("tiny-cnn")
+    said.wait_for()
+    site.view.get_by_label("Digit 8").check()
+    said.wait_for(state="hidden")
+
+
 def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -> None:
     """A good file after a bad one, and a server that is back."""
     wrong, right = tmp_path / "wrong.png", tmp_path / "right.png"
@@ -243,6 +262,7 @@ def test_canvas_is_seen_at_400_percent(site: Site) -> None:
     site.page.set_viewport_size({"width": 320, "height": 225})
     site.open("complete")
     canvas = site.view.locator(".mask-editor canvas")
+    site.view.locator("[data-count]", has_text=re.compile("of (30|20|24)")).wait_for()  # it has its picture
     canvas.evaluate("node => node.scrollIntoView({block: 'start'})")
     seen = canvas.evaluate(
         """node => Array.from({length: innerHeight}, (_, y) => document.elementFromPoint(innerWidth / 2, y))

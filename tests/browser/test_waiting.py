@@ -10,8 +10,8 @@ import pytest
 from tests.app.hand_worker import GREY, HandWorker
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
-from worker.contract.kinds import JobKind
-from worker.contract.scores import ColourBelief, PixelBelief, ScoreSummary
+from worker.contract.kinds import JobKind, Method
+from worker.contract.scores import ColourBelief, PixelBelief, Receipt, ScoreSummary
 
 ABLE = (JobKind.SAMPLE, JobKind.COMPLETE, JobKind.SCORE)
 CNN = GREY.model_copy(update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5})
@@ -191,3 +191,41 @@ def test_question_that_is_given_up_is_taken_back(site: Site, worker: HandWorker)
     _eventually(site.page, lambda: len(ids) == 6)
     site.page.goto("about:blank")
     _eventually(site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 6)
+
+
+def test_job_whose_worker_is_gone_has_no_estimate(site: Site, worker: HandWorker) -> None:
+    """Until one is back."""
+    worker.announce(CNN, version=VERSION)
+    site.page.clock.install()
+    site.open("sample")
+    site.submit()
+    site.wait_for_standing("Waiting")
+    spec = worker.take()
+    worker.rows(spec, (0, 0))
+    site.wait_for_standing("Drawing")
+    worker.leave()
+    site.page.clock.fast_forward(5000)
+    site.wait_for_standing("No worker has this model now")
+    worker.announce(CNN, version=VERSION)
+    site.page.clock.fast_forward(5000)
+    site.wait_for_standing("Drawing")
+
+
+def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWorker) -> None:
+    """With four times the particles, as far as the model has room for them: the picture and its hole stay."""
+    able = {"methods": (Method.POSTERIOR, Method.CLAMP), "max_particles": 64}
+    worker.announce(CNN.model_copy(update=able), version=VERSION)
+    site.open("complete")
+    site.fill("n", "1")
+    site.submit()
+    site.wait_for_standing("Waiting")
+    spec = worker.take()
+    worker.rows(spec, *((0, y) for y in range(4)))
+    receipt = Receipt(exact=False, member="none", particles=32, ess=4.2, distinct=3, evidence_nats=9, evidence_sd=1)
+    worker.settle_completed(spec, receipt)
+    site.wait_for_standing("rough: of 32 tries for each image about 4 counted")
+    with site.page.expect_response("**/complete") as asked:
+        site.view.get_by_role("button", name="Try harder").click()
+    assert asked.value.json()["particles"] == 64
+    site.wait_for_standing("Waiting")
+    assert not site.view.get_by_role("button", name="Try harder").is_visible()

@@ -5,6 +5,7 @@ import { DrawFields } from "./draw_fields.js";
 import { follow } from "./events.js";
 import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "./fields.js";
 import { remembered } from "./history.js";
+import { kindOf, rankOf, titleOf } from "./kinds.js";
 import { say, t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { FieldTrouble } from "./problems.js";
@@ -45,7 +46,11 @@ export class CompareView {
     this.#rows = el("div", { class: "comparison" });
     this.#save = el("button", { type: "button", class: "quiet", hidden: true }, t("Save as one picture"));
     this.#save.addEventListener("click", () => this.#saveAll());
-    find(element, ".stage").append(this.#save, this.#rows);
+    this.#state = el("p", { class: "standing", role: "status" });
+    this.#cancel = el("button", { type: "button", class: "quiet", hidden: true }, t("Cancel"));
+    this.#cancel.addEventListener("click", () => this.#stop());
+    const head = el("div", { class: "board-head" }, this.#state, this.#cancel, this.#save);
+    find(element, ".stage").append(head, this.#rows);
     shared.models.watch((models) => models && this.#offer(models));
   }
 
@@ -58,12 +63,52 @@ export class CompareView {
   #models;
   #rows;
   #save;
+  #state;
+  #cancel;
+  /** What is shown, as it stands in the address. */
+  #shown = "";
   #asking = new Latest();
   #offered = "";
+  /** @type {Map<string, string>} */
+  #titles = new Map();
   /** @type {Row[]} */
   #drawn = [];
 
-  open() {}
+  /** What an address says is drawn again, here or elsewhere. @param {string} place */
+  async open(place) {
+    if (!place || place === this.#shown) return;
+    this.#shown = place;
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    if (this.#shown === place && this.#restore(new URLSearchParams(place))) this.#compare();
+  }
+
+  /** @param {URLSearchParams} query @returns {boolean} whether it says what is to be drawn */
+  #restore(query) {
+    const [n, seed, temperature] = ["n", "seed", "temperature"].map((name) => Number(query.get(name)));
+    const names = query.get("models")?.split(",") ?? [];
+    if (!names.length || !Number.isInteger(n) || !Number.isSafeInteger(seed) || !(temperature > 0)) return false;
+    this.#by.value = query.get("by") === "temperatures" ? "temperatures" : "models";
+    this.#by.dispatchEvent(new Event("change"));
+    this.#fields.set({ n, seed, temperature });
+    this.#model.value = names[0];
+    for (const box of this.#models.querySelectorAll("input")) box.checked = names.includes(box.value);
+    return true;
+  }
+
+  /** Every number of it, so that it can be told to others. @param {string[]} models */
+  #placeOf(models) {
+    const { n, seed, temperature } = this.#fields.read();
+    const values = { by: this.#by.value, models: models.join(","), n, seed, temperature };
+    return String(new URLSearchParams(Object.entries(values).map(([name, value]) => [name, String(value)])));
+  }
+
+  /** Rows that nobody waits for. */
+  #stop() {
+    this.#asking.ask();
+    this.#cancel.hidden = true;
+    this.#state.textContent = t("Canceled.");
+    for (const { job } of this.#drawn) this.#shared.api.cancel(job.id).catch(() => {});
+  }
 
   /** Either several models, or one at several temperatures. @param {HTMLElement} one */
   #choose(one) {
@@ -79,14 +124,16 @@ export class CompareView {
     const key = able.map(({ name }) => name).join(" ");
     if (key === this.#offered) return;
     this.#offered = key;
-    const plain = able.filter(({ values, members }) => values === 2 && members.length === 1);
-    const first = plain.length > 1 ? plain : able;
+    this.#titles = new Map(able.map((model) => [model.name, titleOf(model)]));
+    const [best] = [...able].sort((a, b) => rankOf(a) - rankOf(b));
+    const first = able.filter((model) => kindOf(model) === kindOf(best) && model.members.length === 1);
     this.#models.querySelectorAll(".check").forEach((node) => node.remove());
-    for (const { name } of able) {
-      const box = el("input", { type: "checkbox", value: name, checked: first.some((one) => one.name === name) });
-      find(this.#models, ".trouble").before(el("label", { class: "check" }, box, name));
+    for (const model of [...able].sort((a, b) => rankOf(a) - rankOf(b))) {
+      const box = el("input", { type: "checkbox", value: model.name, checked: first.includes(model) });
+      const text = el("span", {}, titleOf(model), " ", el("small", {}, model.name));
+      find(this.#models, ".trouble").before(el("label", { class: "check" }, box, text));
     }
-    this.#model.replaceChildren(...able.map(({ name }) => new Option(name)));
+    this.#model.replaceChildren(...able.map((model) => new Option(titleOf(model), model.name)));
   }
 
   /** What each row is drawn with. Throws FieldTrouble. */
@@ -102,29 +149,55 @@ export class CompareView {
     }
     const chosen = [.../** @type {NodeListOf<HTMLInputElement>} */ (this.#models.querySelectorAll("input:checked"))];
     if (!chosen.length) throw new FieldTrouble("models", t("Choose the models that are to be compared."));
-    return chosen.map(({ value: model }) => ({ label: model, wish: { model, n, seed, temperature } }));
+    return chosen.map(({ value: model }) => ({
+      label: this.#titles.get(model) ?? model,
+      wish: { model, n, seed, temperature },
+    }));
   }
 
   /** @param {Event} event */
-  async #submit(event) {
+  #submit(event) {
     event.preventDefault();
+    this.#compare();
+  }
+
+  async #compare() {
     clearTrouble(this.#form);
     try {
       const variants = this.#variants();
       const signal = this.#asking.ask();
+      const place = this.#placeOf([...new Set(variants.map(({ wish }) => wish.model))]);
+      this.#shown = place;
+      this.#shared.onJob(place);
       this.#fields.used();
       this.#element.dataset.used = "";
       this.#rows.replaceChildren();
       this.#save.hidden = true;
       this.#drawn = [];
+      this.#count(variants.length);
       const jobs = await Promise.all(variants.map(({ wish }) => this.#shared.api.submit("/sample", wish, 0, signal)));
       if (signal.aborted) return;
       this.#drawn = await Promise.all(jobs.map((job, i) => this.#lay(variants[i].label, job)));
-      await Promise.all(this.#drawn.map((row) => this.#draw(row, signal)));
-      this.#save.hidden = signal.aborted;
+      this.#cancel.hidden = false;
+      await Promise.all(this.#drawn.map((row) => this.#draw(row, signal).then(() => this.#count(variants.length))));
+      if (signal.aborted) return;
+      this.#save.hidden = false;
+      this.#cancel.hidden = true;
+      const [{ job }] = this.#drawn;
+      const canvases = this.#drawn.map(({ tiles }) => tiles.paintings[0].canvas);
+      this.#shared.history.keep({ ...remembered({ ...job, status: "succeeded" }, {}, thumbnailOf(canvases)), place });
     } catch (error) {
+      this.#state.textContent = "";
+      this.#cancel.hidden = true;
       showTrouble(this.#form, error);
     }
+  }
+
+  /** How many rows are there. @param {number} all */
+  #count(all) {
+    const done = this.#drawn.filter(({ tiles }) => tiles.isWhole).length;
+    const counts = { done: say(done), all: say(all) };
+    this.#state.textContent = done < all ? t("Drawing: {done} of {all} rows are there", counts) : "";
   }
 
   /** An empty row. @param {string} label @param {Job} job @returns {Promise<Row>} */
@@ -146,8 +219,6 @@ export class CompareView {
       if (event.name === "error") throw new FieldTrouble("form", event.data.error?.detail ?? event.data.detail);
       if (event.name !== "done") continue;
       tiles.rest();
-      const canvases = tiles.paintings.map(({ canvas }) => canvas);
-      this.#shared.history.keep(remembered(event.data, {}, thumbnailOf(canvases)));
     }
   }
 

@@ -21,7 +21,7 @@ export function completeView(element, shared) {
     t("No running worker has a model that can complete images."),
     shared.models,
   );
-  const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "9" }));
+  const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "2" }));
   const editor = new MaskEditor();
   const hole = group("mask", t("Hole"), editor.element);
   const fields = new DrawFields(8, shared.info);

@@ -1,5 +1,6 @@
 /** What the views that draw have in common: a form on the left, the job on the right. */
 
+import { receiptOf } from "./api.js";
 import { find } from "./dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "./fields.js";
 import { remembered } from "./history.js";
@@ -38,6 +39,8 @@ import { FieldTrouble } from "./problems.js";
  * @property {Given} given
  */
 
+const HARDER = 4;
+
 export class DrawingView {
   /**
    * @param {HTMLElement} element
@@ -64,9 +67,11 @@ export class DrawingView {
     if (pictures) {
       models.onChange = (model) => pictures.suit(model);
       pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
+      pictures.offerOthers(models);
     }
     this.#board = new JobBoard(shared);
     this.#board.onFound = (job, given) => this.#found(job, given);
+    this.#board.onHarder = (job, given) => this.#drawHarder(job, given);
     find(element, ".stage").append(this.#board.element);
   }
 
@@ -120,6 +125,13 @@ export class DrawingView {
     if (job.id === this.#asked) return;
     this.#asked = job.id;
     this.restore(job, given);
+  }
+
+  /** The same with more particles, as many as the model has room for. @param {Job} job @param {Given} given */
+  async #drawHarder(job, given) {
+    const most = this.#shared.models.value?.find(({ name }) => name === job.model)?.max_particles ?? 0;
+    const particles = Math.min(HARDER * (receiptOf(job)?.particles ?? 1), most);
+    if (await this.restore({ ...job, method: "posterior", particles }, given)) await this.#draw(null);
   }
 
   /**

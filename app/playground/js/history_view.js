@@ -92,12 +92,12 @@ export class HistoryView {
     forget.setAttribute("aria-label", t("Forget this job of {when}", { when }));
     const link = el(
       "a",
-      { href: `#${VIEWS[job.kind] ?? "sample"}/${job.id}` },
+      { href: job.place ? `#compare/${job.place}` : `#${VIEWS[job.kind] ?? "sample"}/${job.id}` },
       picture,
       el(
         "span",
         { class: "job-text" },
-        el("strong", {}, VERBS[job.kind] ?? job.kind),
+        el("strong", {}, job.place ? t("Compare") : (VERBS[job.kind] ?? job.kind)),
         el("span", {}, `${job.model}${facts}`),
         el("span", { class: "when" }, `${when} · ${STATES[job.status]}`),
       ),

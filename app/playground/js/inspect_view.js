@@ -40,6 +40,7 @@ export class InspectView {
     this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")));
     this.#form.addEventListener("submit", (event) => this.#submit(event));
     forgetTrouble(this.#form, shared.isOnline);
+    this.#pictures.offerOthers(this.#models);
     this.#models.onChange = (model) => this.#pictures.suit(model);
     this.#pictures.onTrouble = (error) =>
       error ? showTrouble(this.#form, error) : clearTrouble(this.#pictures.element);

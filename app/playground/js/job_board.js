@@ -8,10 +8,10 @@ import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
 import { dataUrlOfFile, pixelsOf, pngOf, save } from "./raster.js";
-import { fingerprint, linkTo } from "./share.js";
+import { fingerprint, linkTo, withFace } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { drawnFrom, quality, standing } from "./words.js";
+import { drawnFrom, quality, qualityOf, standing } from "./words.js";
 import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
@@ -30,16 +30,18 @@ export class JobBoard {
     this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
     this.#origin = el("p", { class: "hint origin" });
     this.#cancel = quietButton(t("Cancel"), () => this.#stop());
+    this.#harder = quietButton(t("Try harder"), () => this.#job && this.onHarder(this.#job, this.#given));
     const replay = quietButton(t("Replay"), () => this.#tiles.replay());
     const all = quietButton(t("Save all"), () => this.#save());
     const zip = quietButton(t("Zip"), () => this.#saveZip());
     this.#link = quietButton(t("Copy link"), () => this.#copyLink());
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => this.#open(sample);
+    shared.models.watch(() => this.#job && !this.#job.finished_at && this.#tell(this.#job));
     this.element = el(
       "div",
       { class: "board" },
-      el("div", { class: "board-head" }, this.#status, this.#cancel, this.#afterwards),
+      el("div", { class: "board-head" }, this.#status, this.#harder, this.#cancel, this.#afterwards),
       this.#bar,
       this.#origin,
       this.#tiles.element,
@@ -48,6 +50,8 @@ export class JobBoard {
 
   /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: Given) => void} */
   onFound = () => {};
+  /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: Given) => void} */
+  onHarder = () => {};
 
   #shared;
   #api;
@@ -56,6 +60,7 @@ export class JobBoard {
   #status;
   #bar;
   #cancel;
+  #harder;
   #afterwards;
   #tiles = new Tiles();
   /** @type {Job | null} */
@@ -86,6 +91,7 @@ export class JobBoard {
     this.#job = null;
     this.#bar.value = 0;
     this.#cancel.hidden = true;
+    this.#harder.hidden = true;
     this.#afterwards.hidden = true;
     this.#link.textContent = t("Copy link");
     this.#origin.textContent = "";
@@ -129,7 +135,8 @@ export class JobBoard {
       this.onFound(job, this.#given);
       this.#look();
     }
-    this.#say(job.finished_at ? t("Loading…") : standing(job), "busy");
+    if (job.finished_at) this.#say(t("Loading…"), "busy");
+    else this.#tell(job);
     this.#cancel.hidden = Boolean(job.finished_at);
     this.#progress(job.progress);
   }
@@ -155,7 +162,7 @@ export class JobBoard {
     if (this.#job && share > 0 && !this.#job.finished_at) {
       this.#job.progress = Math.max(share, this.#job.progress);
       this.#job.status = "running";
-      this.#status.textContent = standing(this.#job);
+      this.#tell(this.#job);
     }
   }
 
@@ -169,7 +176,7 @@ export class JobBoard {
         const seen = await this.#api.job(this.#job.id);
         if (signal.aborted || this.#job.finished_at || seen.finished_at) continue;
         this.#job = { ...seen, progress: Math.max(seen.progress, this.#bar.value) };
-        this.#status.textContent = standing(this.#job);
+        this.#tell(this.#job);
       } catch {
         // the stream says when the connection is lost, and when the job is gone
       }
@@ -179,7 +186,14 @@ export class JobBoard {
   /** @param {boolean} isBack */
   #connection(isBack) {
     if (!isBack) this.#say(t("The connection is lost. Trying again; nothing that is drawn gets lost…"), "waiting");
-    else if (this.#job) this.#say(standing(this.#job), "busy");
+    else if (this.#job) this.#tell(this.#job);
+  }
+
+  /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
+  #tell(job) {
+    const models = this.#shared.models.value;
+    if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
+    else this.#say(t("No worker has this model now. Nothing is lost: it goes on when one is back."), "waiting");
   }
 
   /** @param {Job} job */
@@ -201,6 +215,7 @@ export class JobBoard {
   /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
   async #vouch(job, receipt) {
     this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
+    this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
     const { signal } = this.#leave;
     try {
       const url = URL.createObjectURL(await this.#api.entropy(job.id));
@@ -243,14 +258,14 @@ export class JobBoard {
     this.#expected = null;
     const { signal } = this.#leave;
     const found = await fingerprint(this.#tiles.paintings);
-    if (found && !signal.aborted) this.#origin.textContent += ` · ${verdict(found, job, expected)}`;
+    if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));
   }
 
   async #copyLink() {
     if (!this.#job) return;
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
     try {
-      await navigator.clipboard.writeText(`${location.origin}${location.pathname}#${link}`);
+      await navigator.clipboard.writeText(new URL(this.#api.hasKey ? `#${link}` : withFace(link), location.href).href);
       this.#link.textContent = t("Copied.");
     } catch {
       location.hash = link; // then it can be copied from the address

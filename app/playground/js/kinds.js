@@ -17,6 +17,14 @@ export function kindOf({ name, data }) {
   return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
 }
 
+/** What tells it from others of its kind. @param {Model} model */
+export function titleOf(model) {
+  const kind = kindOf(model);
+  if (kind === model.name) return kind;
+  const orders = model.members.length > 1 ? t("in {count} orientations", { count: model.members.length }) : "";
+  return [`${kind} · ${model.small_width ? "Multi-Scale " : ""}${model.title}`, orders].filter(Boolean).join(" ");
+}
+
 /** @param {Model} model where its word stands among others: black and white before colours, then as in the list */
 export function rankOf(model) {
   const place = KINDS.findIndex(([, word]) => word === kindOf(model));

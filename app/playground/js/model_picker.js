@@ -56,6 +56,11 @@ export class ModelPicker {
     this.choose(able.some((model) => model.name === wanted) ? wanted : (able[0]?.name ?? ""));
   }
 
+  /** All that can be chosen. */
+  get offered() {
+    return this.#models;
+  }
+
   get model() {
     const checked = /** @type {HTMLInputElement | null} */ (this.#list.querySelector("input:checked"));
     return this.#models.find((model) => model.name === checked?.value) ?? null;

@@ -36,10 +36,17 @@ export function onward(shared, result, here = "") {
   const buttons = VIEWS.filter(([view, kind]) => view !== here && models.some(({ can }) => can.includes(kind))).map(
     ([view, , text]) => button(text, go(view, "final", result.model)),
   );
+  if (!models.some(({ channels, can }) => can.includes("upsample") && channels === channelsOf(models, result)))
+    return buttons;
   const { model, stage, reason } = enlargerOf(models, result);
   const text = stage === "small" ? t("Upsample its first stage") : t("Upsample it");
   const enlarge = button(text, model ? go("upsample", stage, model.name) : null);
   return [...buttons, enlarge, ...(reason ? [el("span", { class: "hint" }, reason)] : [])];
+}
+
+/** Black and white is never enlarged to colours: nothing is said of it. @param {Model[]} models @param {Result} result */
+function channelsOf(models, { model }) {
+  return models.find(({ name }) => name === model)?.channels;
 }
 
 /** @param {string} text @param {(() => void) | null} act null = it cannot be pressed */

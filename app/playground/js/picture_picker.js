@@ -4,13 +4,19 @@ import { el, uniqueId } from "./dom.js";
 import { examplesFor } from "./examples.js";
 import { group } from "./fields.js";
 import { icon } from "./icons.js";
+import { kindOf } from "./kinds.js";
 import { t } from "./lang.js";
 import { decoded } from "./picture_file.js";
 import { FieldTrouble } from "./problems.js";
 import { asSeenBy, canvasOf, fitted, load } from "./raster.js";
 import { Latest } from "./signal.js";
 
+/** @import {ModelPicker} from "./model_picker.js" */
 /** @import {Model, Size} from "./types" */
+
+/** Between the brightest and the darkest colour of a pixel, in the mean. */
+const COLOURFUL = 16;
+const LOOKED_AT = { width: 16, height: 16 };
 
 const OWN = t("Your picture");
 
@@ -33,7 +39,8 @@ export class PicturePicker {
       icon("picture"),
       t("Choose, drop or paste a picture"),
     );
-    this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label));
+    this.#other = el("p", { class: "hint other", role: "status", hidden: true });
+    this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label), this.#other);
     this.element.addEventListener("dragover", (event) => this.#hover(event, true));
     this.element.addEventListener("dragleave", (event) => this.#hover(event, false));
     this.element.addEventListener("drop", (event) => this.#drop(event));
@@ -53,6 +60,9 @@ export class PicturePicker {
 
   #sizeFor;
   #strip;
+  #other;
+  /** @type {ModelPicker | null} */
+  #models = null;
   #file;
   #name;
   #suiting = Promise.resolve();
@@ -67,6 +77,22 @@ export class PicturePicker {
   /** Pictures as this model takes them. @param {Model} model */
   suit(model) {
     this.#suiting = this.#suit(model);
+  }
+
+  /** Where a picture of colours has none for the model, another one of these is named. @param {ModelPicker} models */
+  offerOthers(models) {
+    this.#models = models;
+  }
+
+  /** Whether the own picture loses its colours here, and what would keep them. */
+  #suggest() {
+    const fit = this.#models?.offered.find(({ channels }) => channels === 3);
+    const isLost = this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own);
+    this.#other.hidden = !isLost;
+    if (!isLost) return;
+    const use = el("button", { type: "button", class: "quiet" }, t("Use {model}", { model: kindOf(fit) }));
+    use.addEventListener("click", () => this.#models?.choose(fit.name));
+    this.#other.replaceChildren(t("This is a picture of colours, and the model knows none."), " ", use);
   }
 
   /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
@@ -99,6 +125,7 @@ export class PicturePicker {
     const radio = el("input", { type: "radio", name: this.#name, "aria-label": name });
     radio.addEventListener("change", () => {
       this.#chosen = name;
+      this.#suggest();
       this.picture = picture;
       this.onChange(picture);
     });
@@ -159,4 +186,15 @@ export class PicturePicker {
     this.#hover(event, false);
     this.take(event.dataTransfer?.files[0]);
   }
+}
+
+/** @param {ImageBitmap} bitmap */
+function isColourful(bitmap) {
+  const { data } = fitted(bitmap, LOOKED_AT);
+  let spread = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const colours = [data[i], data[i + 1], data[i + 2]];
+    spread += Math.max(...colours) - Math.min(...colours);
+  }
+  return spread / (data.length / 4) > COLOURFUL;
 }

@@ -5,6 +5,7 @@
 
 const PNG = "data:image/png;base64,";
 const MOST_LENGTH = 2048;
+const FACED = "sample?";
 const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete", upsample: "upsample" });
 
 /**
@@ -24,6 +25,11 @@ export async function linkTo(job, paintings, given) {
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
   const isWhole = kind === "sample" || given.image;
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
+}
+
+/** A recipe that needs no given pixels has a page of its own, which shows its picture where the link is pasted. @param {string} link */
+export function withFace(link) {
+  return link.startsWith(FACED) ? `/s?${link.slice(FACED.length)}` : `#${link}`;
 }
 
 /** @param {string} view @param {string} text @returns {Recipe | null} null for what is none */

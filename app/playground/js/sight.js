@@ -17,7 +17,7 @@ const DARKER = [79, 140, 255];
 /** Of white: colours stand out from it. */
 const DIMMED = 0.62;
 /** Slopes range over many powers of ten; this lets the small ones be seen. */
-const GAMMA = 0.5;
+const GAMMA = 0.7;
 
 /** @type {Record<string, string>} */
 const FIELDS = {

@@ -82,6 +82,11 @@ export class Tiles {
     this.#frame = 0;
   }
 
+  /** Every row of every image has come. */
+  get isWhole() {
+    return this.paintings.length > 0 && this.paintings.every((painting) => painting.whole("final"));
+  }
+
   clear() {
     this.element.replaceChildren();
   }

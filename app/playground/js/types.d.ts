@@ -56,6 +56,8 @@ export interface Remembered {
   at: number;
   given: Given;
   thumbnail: string;
+  /** Of a comparison: what stands behind #compare/. */
+  place?: string;
 }
 
 /** What a link says: how to draw, from what, with which weights, and the SHA-256 of what comes out; "" = not known. */

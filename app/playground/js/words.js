@@ -93,10 +93,30 @@ export function drawnFrom({ model, seed, temperature }) {
   return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) });
 }
 
+const QUALITIES = /** @type {Record<string, string>} */ ({
+  exact: t("exact"),
+  good: t("good"),
+  rough: t("rough"),
+  poor: t("poor"),
+});
+const GOOD_SHARE = 0.3;
+const ROUGH_SHARE = 0.1;
+
+/** How far a completion is to be trusted; a server of an earlier version leaves that to its reader. @param {Receipt} receipt @returns {string} exact, good, rough or poor */
+export function qualityOf(receipt) {
+  const said = /** @type {any} */ (receipt).quality;
+  if (said in QUALITIES) return said;
+  const share = (receipt.ess ?? 1) / Math.max(1, receipt.particles);
+  if (receipt.exact) return "exact";
+  return share >= GOOD_SHARE ? "good" : share >= ROUGH_SHARE ? "rough" : "poor";
+}
+
 /** @param {Receipt} receipt */
-export function quality({ exact, particles, ess }) {
-  if (exact) return t("exact");
-  return t("{particles} particles, {ess} effective", { particles: particles ?? 0, ess: Math.round(ess ?? 1) });
+export function quality(receipt) {
+  const word = QUALITIES[qualityOf(receipt)];
+  if (!receipt.particles) return word;
+  const counts = { particles: receipt.particles, ess: Math.max(1, Math.round(receipt.ess ?? 1)) };
+  return t("{word}: of {particles} tries for each image about {ess} counted", { word, ...counts });
 }
 
 /** @param {Job} job */

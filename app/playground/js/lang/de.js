@@ -339,7 +339,6 @@ export default {
   "the reason was not recorded": "der Grund ist nicht bekannt",
   "{model} · seed {seed} · temperature {temperature}": "{model} · Startwert {seed} · Temperatur {temperature}",
   exact: "genau",
-  "{particles} particles, {ess} effective": "{particles} Partikel, {ess} wirksam",
   "in {time}": "in {time}",
   "Once more": "Noch einmal",
   "Go on": "Weiter",
@@ -375,4 +374,16 @@ export default {
   "Three endings that are as likely as the network believes":
     "Drei Fortsetzungen, so wahrscheinlich, wie das Netz glaubt",
   "What is drawn": "Was gezeichnet wird",
+  "{word}: of {particles} tries for each image about {ess} counted":
+    "{word}: von {particles} Versuchen je Bild zählten etwa {ess}",
+  good: "gut",
+  rough: "grob",
+  poor: "schlecht",
+  "Try harder": "Mehr Mühe geben",
+  "No worker has this model now. Nothing is lost: it goes on when one is back.":
+    "Kein Worker hat dieses Modell gerade. Nichts geht verloren: Es geht weiter, wenn einer zurück ist.",
+  "Use {model}": "{model} nehmen",
+  "This is a picture of colours, and the model knows none.": "Dieses Bild hat Farben, und das Modell kennt keine.",
+  "Canceled.": "Abgebrochen.",
+  "Drawing: {done} of {all} rows are there": "Zeichne: {done} von {all} Zeilen sind da",
 };

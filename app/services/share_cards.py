@@ -1,0 +1,91 @@
+"""The pictures of shared links: each drawn once, one at a time, behind all other work."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from app.errors import RefusedError
+from app.imaging.render import PictureFormat
+from app.imaging.share_card import card_of
+from app.schema.answers import Job, Model
+from app.schema.job_options import JobOptions
+from app.services.jobs import Jobs
+from app.services.models import Models
+from app.services.pictures import Pictures
+from app.services.row_feed import RowFeed
+from app.services.submission import RequestIdentity, Submission, with_key
+from worker.contract.events import Stage
+from worker.contract.jobs import JobStatus, Priority
+from worker.contract.kinds import JobKind
+
+PATIENCE_S = 10.0
+"""Whoever looks for a preview does not wait longer."""
+_KEPT = 256
+
+
+class ShareCards:
+    """`imaging` bounds how many pictures are made at once. Cards are kept as long as the process lives, the newest."""
+
+    def __init__(
+        self,
+        models: Models,
+        submission: Submission,
+        jobs: Jobs,
+        rows: RowFeed,
+        pictures: Pictures,
+        imaging: CapacityLimiter,
+        patience_s: Callable[[], float] = lambda: PATIENCE_S,
+    ) -> None:
+        self._models = models
+        self._submission = submission
+        self._jobs = jobs
+        self._rows = rows
+        self._pictures = pictures
+        self._imaging = imaging
+        self._patience_s = patience_s
+        self._kept: OrderedDict[tuple[str, int, float], bytes] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def card(self, identity: RequestIdentity, name: str, seed: int, temperature: float) -> bytes | None:
+        """A PNG; None where it cannot be drawn in time, or at all."""
+        try:
+            async with asyncio.timeout(self._patience_s()):
+                model = await self._models.find_for(JobKind.SAMPLE, name)
+                recipe = (model.digest, seed, temperature)
+                async with self._turn:
+                    if recipe not in self._kept:
+                        self._keep(recipe, await self._drawn(identity, model, seed, temperature))
+                    return self._kept[recipe]
+        except (RefusedError, TimeoutError):
+            return None
+
+    def _keep(self, recipe: tuple[str, int, float], card: bytes) -> None:
+        self._kept[recipe] = card
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+    async def _drawn(self, identity: RequestIdentity, model: Model, seed: int, temperature: float) -> bytes:
+        options = JobOptions(seed=seed, temperature=temperature, priority=Priority.BULK)
+        job = await self._asked(identity, model, options)
+        while not job.status.is_terminal:
+            await self._rows.wait(job, self._patience_s())
+            job = await self._jobs.view(job.id)
+        if job.status is not JobStatus.SUCCEEDED:
+            raise TimeoutError
+        record = await self._jobs.record(job.id)
+        picture = await self._pictures.picture(record, Stage.FINAL, 0, 1, PictureFormat.PNG)
+        return await run_sync(card_of, picture, limiter=self._imaging)
+
+    async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
+        """Whoever comes again while it is drawn waits for the same job."""
+        fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature}
+        named = with_key(replace(identity), str(fields), JobKind.SAMPLE, fields, ())
+        known = await self._submission.known(named)
+        if known is None:
+            await self._submission.expect_room()
+            known = await self._submission.submit(named, JobKind.SAMPLE, model, options, None)
+        return known.job
