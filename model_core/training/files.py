@@ -1,8 +1,11 @@
 """The directory of one run: recipe.json, log.jsonl, tensorboard/, samples/, last.safetensors and best.safetensors."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
@@ -105,5 +108,22 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
     except (KeyError, RuntimeError) as error:
         raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
     state = TrainState.from_dict(facts["state"])
+    _agree_on_best(paths, state, tensors, facts)
     state.end_sitting(facts)
     return state
+
+
+def _agree_on_best(paths: RunPaths, state: TrainState, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
+    """The state names the best checkpoint that is there. A run may have ended between writing that and the last one,
+    and earlier versions wrote the last one first."""
+    best = TrainState.from_dict(read_checkpoint(paths.best)[1]["state"]) if paths.best.exists() else None
+    if best is None and state.best_epoch == 0:
+        return
+    if best is not None and (best.best_nats, best.best_epoch) == (state.best_nats, state.best_epoch):
+        return
+    if state.best_epoch == state.epochs and state.iteration == state.epochs * facts["per_epoch"]:
+        write_checkpoint(paths.best, tensors, facts)  # the weights of the best epoch are these
+    elif best is not None:
+        state.best_nats, state.best_epoch = best.best_nats, best.best_epoch
+    else:
+        state.best_nats, state.best_epoch = None, 0

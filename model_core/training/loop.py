@@ -103,6 +103,7 @@ class Loop:
         is_best = math.isfinite(nats) and (self.state.best_nats is None or nats < self.state.best_nats)
         if is_best:
             self.state.best_nats, self.state.best_epoch = nats, self.state.epochs
+            self._keep_best()
         self._save()
         if self._files is not None:
             self._report_epoch(train_nats, scores, is_best, display)
@@ -127,9 +128,13 @@ class Loop:
         self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
         shown = ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items())
         display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}")
-        if is_best:
-            self._files.keep_best(self._learner, self.state)
         self._files.draw_samples(self.state)
+
+    def _keep_best(self) -> None:
+        """It is written before the last one: what the run says of its best epoch must be there."""
+        self.state.seconds = self._clock()
+        if self._files is not None:
+            self._files.keep_best(self._learner, self.state)
 
     def _save(self) -> None:
         self.state.seconds = self._clock()

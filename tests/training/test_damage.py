@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from model_core.card import Card
@@ -20,8 +21,11 @@ from model_core.models import load_model
 from model_core.results.report import render
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.publish import publish
+from model_core.training.files import RunFiles
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from model_core.training.state import TrainState
+from model_core.training.step import Learner
 
 SEED = 2016
 CHANGES = 150
@@ -84,6 +88,29 @@ def test_the_last_checkpoint_stands_when_the_disk_fills(run: Path) -> None:
     assert said.endswith("last.safetensors is the last good checkpoint; make room, and use --resume")
     assert not list(run.rglob("*.draft"))
     assert run_with_room_for(10 * len(before), run, *words)[0] == 0
+
+
+@pytest.mark.parametrize("left_out", ["save", "keep_best"])
+def test_best_checkpoint_is_the_one_that_is_named_when_a_run_died_between_two(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_out: str
+) -> None:
+    """Behind the best and before the last one, or as an earlier version wrote them, the other way round."""
+    recipe = Recipe.load(run / "recipe.toml", ["output.checkpoint_every=1"])
+    whole = train(RunRequest(recipe, tmp_path / "whole"))
+    write = getattr(RunFiles, left_out)
+
+    def dies(files: RunFiles, learner: Learner, state: TrainState) -> None:
+        """What was to be written when the epoch ended is not."""
+        if state.epochs == 0:
+            write(files, learner, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFiles, left_out, dies)
+        train(RunRequest(recipe, tmp_path / "cut"))
+    again = train(RunRequest(recipe, tmp_path / "cut", resume=True))
+    assert (again.finished, again.best_epoch, again.best_nats) == (True, 1, whole.best_nats)
+    expected, found = (load_file(tmp_path / name / "best.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_a_run_says_so_when_not_even_its_first_checkpoint_can_be_written(run: Path) -> None:
