@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from model_core.config import NetworkConfig
+from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.places import check_place
@@ -52,10 +53,13 @@ def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8
     values, moved = nearest_values(pixels, config.values)
     if moved:
         raise DataError(f"{path} has {moved} pixels of other colours than the model's {config.values} values")
-    with Image.open(path) as image:
-        one_frame = getattr(image, "n_frames", 1) == 1
-        shown = pixels.transpose(1, 2, 0).squeeze()
-        exact = image.mode in _EIGHT_BITS and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+    try:
+        with Image.open(path) as image:
+            one_frame = getattr(image, "n_frames", 1) == 1
+            shown = pixels.transpose(1, 2, 0).squeeze()
+            exact = image.mode in _EIGHT_BITS and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+    except PICTURE_ERRORS as error:  # behind its first frame
+        raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
     if not (exact and one_frame):
         colours = "one grey picture" if config.channels == 1 else "one RGB picture"
         raise DataError(f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent")
@@ -70,7 +74,7 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
             text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a PNG") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except PICTURE_ERRORS as error:
         raise DataError(f"cannot read the image {path}: {error}") from None
     return text, np.atleast_3d(pixels)
 
@@ -181,8 +185,8 @@ def _open(path: Path) -> Image.Image:
             return image
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
-    except (OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read the image {path}: {error}") from None
+    except PICTURE_ERRORS as error:
+        raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
 
 
 def _on_black(image: Image.Image, mode: str) -> Image.Image:

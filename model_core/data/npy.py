@@ -1,7 +1,6 @@
 """Arrays of images in .npy files, or inside .npz archives, read a block at a time and never unpickled."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
+from model_core.data.damaged import ARRAY_ERRORS
 from model_core.errors import DataError
 
 _BLOCK_BYTES = 16 * 2**20
-_BROKEN = (OSError, EOFError, ValueError, KeyError, NotImplementedError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class StoredArray:
             else:
                 with ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
                     yield file
-        except _BROKEN as error:
-            raise DataError(f"cannot read {self}: {error}") from None
+        except ARRAY_ERRORS as error:
+            raise DataError(f"cannot read {self}: {error or type(error).__name__}") from None
 
     def __str__(self) -> str:
         return str(self.path) if self.key is None else f"{self.path} ({self.key})"
@@ -74,5 +73,5 @@ def archive_keys(path: Path) -> list[str]:
     try:
         with ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except (OSError, BadZipFile):
+    except (OSError, ValueError, NotImplementedError, BadZipFile):
         return []

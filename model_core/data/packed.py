@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 
 from model_core.config import NetworkConfig
+from model_core.data.damaged import ARRAY_ERRORS
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.options import ReadOptions
 from model_core.data.splits import BINARIZED_MNIST, Split, Values
@@ -39,8 +39,8 @@ class PackedFile:
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 packed = arrays[split]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"cannot read the {split} split of {self.path}: {error}") from None
+        except ARRAY_ERRORS as error:
+            raise DataError(f"cannot read the {split} split of {self.path}: {error or type(error).__name__}") from None
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != _WIDTH:
             raise DataError(f"{self.path} is not binarized MNIST: expected {split} of (N, {_WIDTH}) bytes")
         return np.unpackbits(packed, axis=1).reshape(-1, 1, _SIDE, _SIDE)

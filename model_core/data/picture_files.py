@@ -2,8 +2,6 @@
 
 import logging
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +14,15 @@ from rich.progress import track
 
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached, cached_splits
+from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.options import ReadOptions, Resize
 from model_core.data.pixels import nearest_values
 from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
 from model_core.errors import DataError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 Found = TypeVar("Found")
 
@@ -29,17 +30,6 @@ _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
 _NAMED = 10
-# What Pillow's decoders raise on damaged files, beside OSError.
-_BROKEN = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 def find_pictures(root: Path) -> list[str]:
@@ -141,7 +131,7 @@ def _decoded(
         try:
             with Image.open(root / name) as image:
                 return look(image)
-        except _BROKEN:
+        except PICTURE_ERRORS:
             unreadable.append(name)
             return None
 

@@ -35,6 +35,7 @@ class PickledArray:
             not isinstance(kind, _ByteType)
             or is_fortran
             or not isinstance(data, bytes)
+            or not all(type(length) is int and length >= 0 for length in shape)
             or math.prod(shape) != len(data)
         ):
             raise pickle.UnpicklingError("it holds an array that is not one of bytes in C order")

@@ -1,7 +1,6 @@
 """The directory of one run: recipe.json, log.jsonl, tensorboard/, samples/, last.safetensors and best.safetensors."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,7 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
     return state
 
 
-def _agree_on_best(paths: RunPaths, state: TrainState, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
+def _agree_on_best(paths: RunPaths, state: TrainState, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """The state names the best checkpoint that is there. A run may have ended between writing that and the last one,
     and earlier versions wrote the last one first."""
     best = TrainState.from_dict(read_checkpoint(paths.best)[1]["state"]) if paths.best.exists() else None

@@ -20,8 +20,8 @@ from model_core.errors import PixelRNNError
 from model_core.models import load_model
 from model_core.results.report import render
 from model_core.training.checkpoint import read_checkpoint
-from model_core.training.publish import publish
 from model_core.training.files import RunFiles
+from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.state import TrainState

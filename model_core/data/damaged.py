@@ -1,0 +1,21 @@
+"""The exceptions that readers raise where a file is damaged, or made to mislead: none promises only OSError."""
+
+import lzma
+import struct
+import tokenize
+import zlib
+from zipfile import BadZipFile
+
+from PIL import Image
+
+PICTURE_ERRORS = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, IndexError, KeyError, MemoryError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""Of Pillow's decoders."""
+
+ARRAY_ERRORS = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, LookupError, MemoryError, RecursionError),
+    *(NotImplementedError, RuntimeError, struct.error, BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
+"""Of numpy and zipfile; RuntimeError is what an archive with a password raises."""
