@@ -1,5 +1,4 @@
-"""Places of `app` and `worker`: beside this package in a checkout, inside of it in an installed copy. There a user's
-own modules of these names must not be hidden, so they are on no path but that of our own processes.
+"""Places of `app` and `worker`: beside this package in a checkout, inside of it in an installed copy.
 
 There a user's own modules of these names must not be hidden, so they are on no path but that of our own processes.
 """

@@ -39,7 +39,7 @@ async def healthz() -> Alive:
 async def readyz(services: ServicesDep) -> Ready:
     """Redis answers and at least one worker has a model that is ready.
 
-    Also where Redis takes no writes: what is there can be read, and no new job is accepted (`accepts`).
+    It is ready even if Redis takes no writes: what is there can be read, and no new job is accepted (`accepts`).
     """
     fleet = await services.fleet.fresh()
     if not fleet.workers:
@@ -91,7 +91,7 @@ async def info(services: ServicesDep) -> Info:
     operation_id="get_metrics",
     response_class=PlainTextResponse,
     responses={
-        200: {"description": "Of this process and, while Redis answers, of the fleet"},
+        200: {"description": "Figures of this process and, while Redis answers, of the fleet"},
         **refusals(401),
     },
 )

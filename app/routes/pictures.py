@@ -64,7 +64,7 @@ def _kept_responses(description: str, content: dict[str, Any] | None = None) -> 
     operation_id="get_image",
     response_class=PngResponse,
     responses=_kept_responses(
-        "PNG; seed, model and digest are in its text chunks. Or another format, where it is liked better",
+        "The picture: a PNG with seed, model and digest in its text chunks, or another format if the client likes it better",
         {Media.WEBP: {}, Media.JPEG: {}, _ZIP: {}},
     ),
 )
@@ -183,7 +183,7 @@ async def get_given(
 async def get_blob(
     job_id: JobId, services: ServicesDep, caller: CallerDep, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """The file of `POST /encode`. 409 until the pictures are encoded, 404 where none were."""
+    """The file of `POST /encode`. 409 until the pictures are encoded, 404 if none were."""
     record = await services.jobs.record(job_id, caller.owner)
     headers = kept_when_ended(record, "blob")
     named = {**headers, "Content-Disposition": f'attachment; filename="{job_id}{ENDING}"'}
@@ -196,7 +196,7 @@ async def get_blob(
 
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))
 async def get_score_map(job_id: JobId, services: ServicesDep, caller: CallerDep) -> ScoreMap:
-    """The bits of every variable of a scored picture. 409 until it is scored, 404 where nothing was."""
+    """The bits of every variable of a scored picture. 409 until it is scored, 404 if the job scores nothing."""
     record = await services.jobs.record(job_id, caller.owner)
     return await services.pictures.score_map(record)
 
@@ -223,14 +223,11 @@ async def get_marginals(
     request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The expectation of each pixel by a completion by `posterior`, averaged over all its weighted draws. As a picture:
-    a mean as the pixel that it would be; an entropy from black (0: certain, or given) to white (log2 of the number of
-    values). As JSON: the numbers, and from how many draws they come. 409 until the job has ended, 404 if there are
-    none.
+    """The mean of each pixel of a completion by `posterior`, or how uncertain it is, over all its weighted draws.
 
-    As a picture: a mean as the pixel that it would be; an entropy from black (0: certain, or given) to white (log2 of
-    the number of values). As JSON the numbers, and from how many draws they come. 409 until the job has ended, 404
-    where there are none.
+    A picture shows a mean as the pixel that it would be, and an entropy from black (0: certain, or given) to white
+    (log2 of the number of values). JSON has the numbers, and how many draws they come from. 409 until the job has
+    ended, 404 if there are none.
     """
     record = await services.jobs.record(job_id, caller.owner)
     media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))

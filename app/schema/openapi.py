@@ -20,32 +20,32 @@ _JSON_BODY = "x-json-body"
 _BINARY = {"type": "string", "format": "binary"}
 _COME_BACK = (409, 429, 503)
 _KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "Where the server has keys: `GET /info` says."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, if the server has keys: `GET /info` says."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 _SERVERS = [
-    {"url": "/", "description": "Where this document was served"},
+    {"url": "/", "description": "The server of this document"},
     {"url": "http://127.0.0.1:8000", "description": "`pixelrnn up` on this machine"},
 ]
 _TAGS = [
     {"name": "draw", "description": "Calls that make a job. All are answered at once, unless the client asks to wait."},
-    {"name": "jobs", "description": "What became of a job: its state, its rows as they are drawn, its pictures."},
-    {"name": "models", "description": "What can be drawn from."},
-    {"name": "server", "description": "Whether it works, and how much may be asked of it."},
+    {"name": "jobs", "description": "A job's state, its rows as they are drawn, its pictures."},
+    {"name": "models", "description": "Models that draw."},
+    {"name": "server", "description": "The server's health, and how much may be asked of it."},
 ]
 _DESCRIPTIONS = {
-    400: "Cannot be read",
+    400: "The body cannot be read",
     401: "A key is needed",
     403: "A page of another site, another name than this server's, or a signed address that was changed or has expired",
-    404: "Unknown",
-    409: "Not yet",
-    410: "No longer kept",
-    413: "Too large",
-    415: "Wrong content type",
-    422: "Not as expected",
+    404: "There is nothing under this name or id for this caller",
+    409: "Too early: it is not there yet, or the job has not ended",
+    410: "The job is no longer kept",
+    413: "The body is too large",
+    415: "The body has another type than this call takes",
+    422: "The request is not as expected",
     429: "Too fast, or too much at once; `Retry-After` says when to come back",
-    501: "Not set up on this server",
+    501: "The operator has not set this up",
     503: "Redis, a worker or room is missing; `Retry-After` says when to come back",
 }
 
@@ -85,9 +85,9 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
     return {
         200: {
-            "description": "With `Prefer: wait`: the job, ended; with `Accept: image/png`, `image/webp` or "
-            "`image/jpeg` its picture (of several "
-            "samples the grid). With `Accept: text/event-stream`: its events, as of `GET /jobs/{id}/events`",
+            "description": "`Prefer: wait` asks for the job, ended, and with `Accept: image/png`, `image/webp` or "
+            "`image/jpeg` for its picture (a grid of several samples). `Accept: text/event-stream` asks for its events, "
+            "as `GET /jobs/{id}/events` gives them",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },

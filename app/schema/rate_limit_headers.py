@@ -7,13 +7,13 @@ from app.quotas import Quota
 
 DESCRIBED = {
     "RateLimit-Policy": {
-        "description": "What the caller may hand in: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a "
-        "time. Of a wrong key: `wrong-keys` of an address",
+        "description": "The caller's allowances: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a time. "
+        "After wrong keys: `wrong-keys`, the allowance of an address",
         "schema": {"type": "string"},
         "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
     },
     "RateLimit": {
-        "description": "What is left of each: `r`; in `t` seconds all of it is there again",
+        "description": "The rest of each allowance: `r`; in `t` seconds all of it is there again",
         "schema": {"type": "string"},
         "example": '"jobs";r=99;t=1, "open-jobs";r=511',
     },

@@ -10,8 +10,7 @@ from model_core.models_directory import CARD, models_in
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
-    """Facts of every card, by name. Raises ModelError for a damaged card, and if there is none. None: the models that
-    ship with the project.
+    """Facts of every card, by name. Raises ModelError for a damaged card, and if there is none.
 
     None: the models that ship with the project.
     """

@@ -48,8 +48,7 @@ def _from_above(i, count, out, shared, places, layers):
 
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """Sum what the gates of layer i see of the pixels before, all colours. summed: what they see of the row above is in
-    layers.above.
+    """Sum what the gates of layer i see of the pixels before, all colours.
 
     summed: what they see of the row above is in layers.above.
     """

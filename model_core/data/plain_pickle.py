@@ -79,8 +79,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain_pickle(path: Path) -> Any:
-    """Read a pickle: arrays as PickledArray, and the strings of Python 2 as bytes. Raises DataError when it is damaged,
-    or asks for anything but lists, dicts, strings, numbers and arrays of bytes.
+    """Read a pickle: arrays as PickledArray, and the strings of Python 2 as bytes.
 
     Raises DataError when it is damaged, or asks for anything but lists, dicts, strings, numbers and arrays of bytes.
     """

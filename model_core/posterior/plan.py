@@ -37,10 +37,9 @@ def best_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) ->
 
 
 def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation], k: int) -> int | None:
-    """The other member in whose order the pixels of the hole come most nearly the other way round; the first of equals,
-    None when k is the only member. keep (H, W), True = given.
+    """The other member in whose order the pixels of the hole come most nearly the other way round.
 
-    Of equals the first one; None when k is the only member. keep (H, W), True = given.
+    The first of equals; None when k is the only member. keep (H, W), True = given.
     """
     places = np.arange(keep.size, dtype=np.float64).reshape(keep.shape)
     when = [turn_back(places, orientation)[~keep] for orientation in orientations]
@@ -52,9 +51,9 @@ def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
     """The stops at which particles are compared, in raster order; keep (H, W), True = given.
 
-    After a row that has given pixels behind the hole's beginning. And, if it may be, within_rows: where a hole pixel
-    comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and hole pixels. Weights
-    that grow over a whole row of scattered pixels would leave one particle alive.
+    A stop follows each row that has given pixels behind the hole's first pixel. With within_rows there is one, too,
+    wherever a hole pixel comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and
+    hole pixels: weights that grow over a whole row of scattered pixels would leave one particle alive.
     """
     H, W = keep.shape
     first = first_hole(keep)
