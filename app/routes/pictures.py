@@ -64,7 +64,7 @@ def _kept_responses(description: str, content: dict[str, Any] | None = None) -> 
     operation_id="get_image",
     response_class=PngResponse,
     responses=_kept_responses(
-        "The picture: a PNG with seed, model and digest in its text chunks, or another format if the client likes it better",
+        "The picture: a PNG with seed, model and digest in its text chunks, or another format that the client prefers",
         {Media.WEBP: {}, Media.JPEG: {}, _ZIP: {}},
     ),
 )

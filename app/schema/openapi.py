@@ -86,8 +86,8 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     return {
         200: {
             "description": "`Prefer: wait` asks for the job, ended, and with `Accept: image/png`, `image/webp` or "
-            "`image/jpeg` for its picture (a grid of several samples). `Accept: text/event-stream` asks for its events, "
-            "as `GET /jobs/{id}/events` gives them",
+            "`image/jpeg` for its picture (a grid of several samples). `Accept: text/event-stream` asks for its "
+            "events, as `GET /jobs/{id}/events` gives them",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },
