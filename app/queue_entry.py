@@ -16,8 +16,6 @@ from rq import Queue, Retry
 
 from worker.contract import keys
 
-_RESULT_TTL_S = 3600
-_FAILURE_TTL_S = 24 * 3600
 _ID = "PLACE-OF-THE-ID"
 _TIME = "PLACE-OF-THE-TIME"
 _SERVER = (7, 2, 0)
@@ -60,8 +58,8 @@ def _template(name: str, high: bool) -> str:
         keys.JOB_FUNCTION,
         args=[_ID],
         timeout=-1,
-        result_ttl=_RESULT_TTL_S,
-        failure_ttl=_FAILURE_TTL_S,
+        result_ttl=keys.RQ_KEPT_S,
+        failure_ttl=keys.RQ_KEPT_S,
         description="draw",  # the default repeats the call with its arguments in logs
         job_id=_ID,
         at_front=high,

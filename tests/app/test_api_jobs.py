@@ -185,3 +185,13 @@ def test_every_key_has_a_lifetime_when_jobs_come_and_go(client: httpx.Client, wo
 def test_rows_total_is_n_times_height_when_submitted(client: httpx.Client, worker: HandWorker, n: int) -> None:
     """Progress is over all samples."""
     assert submit(client, n=n)["rows_total"] == 4 * n
+
+
+def test_deleted_job_leaves_its_tombstone_alone(client: httpx.Client, worker: HandWorker) -> None:
+    """No other key of the service's has its id, in its name or among what it holds."""
+    job = submit(client)
+    worker.draw()
+    assert client.delete(job["links"]["self"]).status_code == 204
+    assert [key.decode() for key in worker.redis.keys(f"px:*{job['id']}*")] == [keys.tombstone(job["id"])]
+    sets = [key for key in worker.redis.keys("px:*") if worker.redis.type(key) == b"zset"]
+    assert all(job["id"].encode() not in b"".join(worker.redis.zrange(key, 0, -1)) for key in sets)

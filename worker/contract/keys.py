@@ -13,6 +13,9 @@ RQ_JOB = "rq:job:"
 JOB_FUNCTION = "worker.tasks.draw"
 """The only function a worker runs, whatever a queue entry names."""
 
+RQ_KEPT_S = 60
+"""How long RQ keeps what it notes of a job that another worker than ours ended, or whose workers died."""
+
 CANCEL_CHANNEL = "px:cancel"
 """Carries the id of each running job that someone asked to cancel."""
 
@@ -82,7 +85,8 @@ ANNOUNCE_TTL_S = 15
 
 JOB = "px:job:"
 PARKED = "px:parked:"
-"""The beginnings of the keys below, for scripts that find the job or the queue themselves."""
+LISTED = "px:jobs:"
+"""The beginnings of the keys below, for scripts that find the job, the queue or the client themselves."""
 
 
 def job(job_id: str) -> str:
@@ -148,7 +152,7 @@ def worker(name: str) -> str:
 
 def listed(client: str) -> str:
     """Sorted set of the ids that this client may list, by time of acceptance."""
-    return f"px:jobs:{client}"
+    return f"{LISTED}{client}"
 
 
 def idempotency(client: str, digest: str) -> str:

@@ -16,7 +16,7 @@ from worker.queue.ending import Ending
 from worker.queue.held import Held
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker, Taken
-from worker.queue.scripts import PARK
+from worker.queue.scripts import DROP_DUPLICATE, PARK
 
 
 class Beginning:
@@ -94,9 +94,7 @@ class Beginning:
         self._rq.connection.eval(PARK, len(places), *places, job.id)
 
     def _drop_duplicate(self, job: DrawJob) -> None:
-        """The job is under way. Its status is set right again: a crash would lose a job that is not called started."""
+        """The job is under way."""
         self._log.warning("duplicate_entry_dropped", job_id=job.id)
-        with self._rq.connection.pipeline() as pipeline:
-            pipeline.lrem(self._rq.queue.intermediate_queue_key, 1, job.id)
-            pipeline.hset(job.key, "status", "started")
-            pipeline.execute()
+        places = [self._rq.queue.intermediate_queue_key, job.key]
+        self._rq.connection.eval(DROP_DUPLICATE, len(places), *places, job.id)

@@ -1,6 +1,6 @@
 """Tells RQ how executions ended, or gives their jobs back to the queue."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 from redis.exceptions import RedisError
@@ -13,15 +13,6 @@ from worker.orders.claims import Claim, Outcome
 from worker.queue.held import Held
 from worker.queue.rq_worker import RqWorker
 
-SUCCESSES: Mapping[JobStatus | None, str] = {
-    status: status.value for status in (JobStatus.SUCCEEDED, JobStatus.CANCELED)
-}
-"""Ends that RQ calls a success, and the result that it keeps: it has no word for what was canceled while it ran."""
-
-
-class JobFailedError(Exception):
-    """The reason that RQ's failed registry shows."""
-
 
 class Ending:
     """release(claim) hands the job's own record back; False when it is not ours any more."""
@@ -33,49 +24,43 @@ class Ending:
         self._log = structlog.get_logger("intake")
 
     def finish(self, ended: Sequence[tuple[Claim, Outcome]]) -> None:
-        """Tell RQ how executions ended, and make room for other jobs: those that went well in one round trip. Raises
-        RedisError; may be repeated."""
+        """Tell RQ that executions are over, and make room for other jobs: those whose jobs ended in one round trip.
+        Raises RedisError; may be repeated."""
         known = [(execution, outcome) for claim, outcome in ended if (execution := self._held.get(claim.token))]
-        went_well = [(execution, word) for execution, outcome in known if (word := SUCCESSES.get(outcome.status))]
-        self._succeed(went_well)
-        for execution, _ in went_well:
+        over = [(execution, outcome.status) for execution, outcome in known if outcome.status is not None]
+        self._close(over)
+        for execution, _ in over:
             self._held.forget(execution)
         for execution, outcome in known:
-            if outcome.status not in SUCCESSES:
-                self._fail(execution, outcome)
+            if outcome.status is None:
+                self._leave(execution, outcome)
                 self._held.forget(execution)
 
-    def _fail(self, execution: Execution, outcome: Outcome) -> None:
-        job, rq = _job(execution), self._rq
+    def _leave(self, execution: Execution, outcome: Outcome) -> None:
+        """Its job has not ended: it goes back, or runs elsewhere, and only the record of ours goes."""
         if outcome.goes_on:
             self._give_back(execution)
-        elif outcome.status is None:
-            with rq.connection.pipeline() as pipeline:
-                execution.delete(job=job, pipeline=pipeline)  # its job runs elsewhere: only the record of ours goes
-                pipeline.execute()
         else:
-            job.retries_left = 0  # it would fail again
-            detail = outcome.error.detail if outcome.error else ""
-            rq._finalize_failure(job, rq.queue, execution, (JobFailedError, JobFailedError(detail), None))
+            with self._rq.connection.pipeline() as pipeline:
+                execution.delete(job=_job(execution), pipeline=pipeline)
+                pipeline.execute()
 
-    def _succeed(self, ended: Sequence[tuple[Execution, str]]) -> None:
-        """Write what RQ writes at such an end, less what our jobs do not have: callbacks, dependents, repeats, rate
-        limits. For these RQ asks Redis three times before it writes."""
+    def _close(self, ended: Sequence[tuple[Execution, JobStatus]]) -> None:
+        """RQ counts them and keeps nothing: all that is known of a job that has ended stands in the job's own record,
+        and RQ would keep three times as much for an hour."""
         if not ended:
             return
         rq = self._rq
         with rq.connection.pipeline() as pipeline:
-            for execution, result in ended:
+            for execution, status in ended:
                 job = _job(execution)
-                job.ended_at = now()
-                job._result = result
-                rq.increment_successful_job_count(pipeline=pipeline)
-                rq.increment_total_working_time(job.ended_at - (job.started_at or job.ended_at), pipeline)
-                kept_s = job.get_result_ttl(rq.default_result_ttl)
-                times = {"execution_started_at": execution.created_at, "execution_ended_at": job.ended_at}
-                job._handle_success(kept_s, pipeline, worker_name=rq.name, execution_id=execution.id, **times)
-                job.cleanup(kept_s, pipeline=pipeline, remove_from_queue=False)
-                rq.cleanup_execution(job, pipeline=pipeline, execution=execution)
+                if status is JobStatus.FAILED:
+                    rq.increment_failed_job_count(pipeline)
+                else:
+                    rq.increment_successful_job_count(pipeline=pipeline)
+                rq.increment_total_working_time(now() - (job.started_at or now()), pipeline)
+                execution.delete(job=job, pipeline=pipeline)
+                pipeline.delete(job.key, job.dependents_key, job.dependencies_key)
             pipeline.execute()
 
     def give_all_back(self, but: Collection[str] = ()) -> None:

@@ -41,6 +41,7 @@ class DrawJob(Job):
         """Read what a job of ours may say. The rest could name code, another queue, or a lifetime that Redis
         refuses."""
         super().restore({name: value for name, value in raw_data.items() if name in _READ})
+        self.result_ttl = self.failure_ttl = keys.RQ_KEPT_S
 
     @property
     def func(self) -> Callable[..., Any]:

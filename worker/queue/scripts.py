@@ -9,7 +9,7 @@ Jobs that a worker took and cannot do, set aside for one that can. A later API m
 do, and for a while both share a queue; every worker looks at what is parked once a second and takes what it can do:
     PARK, UNPARK
 Moves ids from the queue to the worker that takes them, and reads what it wants to see of them:
-    TAKE
+    TAKE; and DROP_DUPLICATE, of a job that is under way
 """
 
 from worker.contract.loader import load
@@ -24,3 +24,4 @@ SWEEP_STRAYS = load("worker.queue", "sweep_strays")
 PARK = load("worker.queue", "park")
 UNPARK = load("worker.queue", "unpark")
 TAKE = load("worker.queue", "take")
+DROP_DUPLICATE = load("worker.queue", "drop_duplicate")

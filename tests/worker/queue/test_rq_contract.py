@@ -44,28 +44,14 @@ def test_overrides_are_still_what_rq_calls_when_it_works() -> None:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (BaseWorker._finalize_success, ["self", "job", "queue", "execution", "return_value"]),  # beside ours, in a test
         (BaseWorker.increment_successful_job_count, ["self", "pipeline"]),
         (BaseWorker.increment_total_working_time, ["self", "job_execution_time", "pipeline"]),
-        (BaseWorker._finalize_failure, ["self", "job", "queue", "execution", "exc_info"]),
+        (BaseWorker.increment_failed_job_count, ["self", "pipeline"]),
         (BaseWorker.cleanup_execution, ["self", "job", "pipeline", "execution"]),
         (BaseWorker.serialize, ["self"]),
         (Execution.create, ["job", "ttl", "pipeline", "worker_name"]),
         (Execution.heartbeat, ["self", "started_job_registry", "ttl", "pipeline"]),
         (Execution.delete, ["self", "job", "pipeline"]),
-        (
-            Job._handle_success,
-            [
-                "self",
-                "result_ttl",
-                "pipeline",
-                "worker_name",
-                "execution_id",
-                "execution_started_at",
-                "execution_ended_at",
-            ],
-        ),
-        (Job.cleanup, ["self", "ttl", "pipeline", "remove_from_queue"]),
         (Job.restore, ["self", "raw_data"]),
         (Job.prepare_for_execution, ["self", "worker_name", "pipeline"]),
         (Job.retry, ["self", "queue", "pipeline"]),
