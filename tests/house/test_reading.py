@@ -1,0 +1,48 @@
+"""docs/reading.md: a path that newcomers walk must be there."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+STOPS = [line.split(" | ") for line in TEXT.splitlines() if re.match(r"\| \d+ \|", line)]
+
+
+def lines_of(name: str, paths: list[Path]) -> int:
+    """How many lines a function, class or `Class.method` has in the one of these files that defines it."""
+    (found,) = [node for path in paths if path.suffix == ".py" for node in [definition(name, path)] if node]
+    assert found.end_lineno is not None
+    return found.end_lineno - found.lineno + 1
+
+
+def definition(name: str, path: Path) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
+    body: list[ast.stmt] = ast.parse(path.read_text(encoding="utf-8")).body
+    node = None
+    for part in name.split("."):
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        node = next((each for each in body if isinstance(each, kinds) and each.name == part), None)
+        body = node.body if node else []
+    return node
+
+
+def test_each_stop_is_there() -> None:
+    """Ten stops; each file and each name exists, and what is to be read is about as long as the page says."""
+    lines = 0
+    for _, files, names, *_ in STOPS:
+        paths = [(ROOT / "docs" / path).resolve() for path in re.findall(r"\]\(([^)]+)\)", files)]
+        named = re.findall(r"`([\w.]+)`", names)
+        lines += sum(lines_of(name, paths) for name in named)
+        lines += 0 if named else sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
+    assert len(STOPS) == 10
+    assert 600 < lines < 850, lines
+
+
+def test_the_drawing_names_files() -> None:
+    """Each of its names is the end of one path."""
+    (drawing,) = re.findall(r"```\n(.*?)```", TEXT, flags=re.DOTALL)
+    names = re.findall(r"[\w/]+\.(?:py|lua)", drawing)
+    files = [path for room in ("app", "worker", "model_core") for path in (ROOT / room).rglob("*.*")]
+    for name in names:
+        assert len([path for path in files if path.as_posix().endswith(f"/{name}")]) == 1, name
+    assert len(names) > 12
