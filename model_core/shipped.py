@@ -10,3 +10,5 @@ _PLACE = _INSTALLED if IS_INSTALLED else _PACKAGE.parent
 
 MODELS = _PLACE / "models"
 RECIPES = _PLACE / "configs"
+ENGINE = _PLACE / "engine"
+"""The engine in JavaScript, and the drawing loops that it runs."""

@@ -18,6 +18,7 @@ NEEDED = {
     "evaluate": _DRAWS,
     "calibrate": _DRAWS,
     "entropy": _DRAWS,
+    "export": _DRAWS,
     "sample": _DRAWS,
     "complete": _DRAWS,
     "upsample": _DRAWS,

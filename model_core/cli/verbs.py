@@ -4,6 +4,7 @@ Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. 
 """
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -13,13 +14,14 @@ import typer
 
 from model_core.cli.options import Convert, DataPath, Device, Json, ModelName, ModelsDir, print_json, say
 from model_core.cli.pictures import complete, sample
+from model_core.portable.target import ENVIRONMENT
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, sample, complete, models):
+    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, sample, complete, models, export):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -100,6 +102,28 @@ def mix(
     models = [load_model(member, models_dir=models_dir) for member in members]
     card = write([*models, *turned(models[0], also or [])], directory)
     typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)
+
+
+def export(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="[default: all that can be exported]")
+    ] = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Write a folder that draws in any browser: a page, the engine and models, for any web server."""
+    os.environ.update(ENVIRONMENT)  # before numba is imported: weights are laid out for it
+    from model_core.models import load_model
+    from model_core.models_directory import models_in
+    from model_core.portable.folder import export as write
+    from model_core.portable.packed import unportable
+
+    loaded = [load_model(name, models_dir=models_dir) for name in models or models_in(models_dir)[1]]
+    refused = [reason for model in loaded if not models and (reason := unportable(model))]
+    write([model for model in loaded if models or not unportable(model)], directory, say)
+    for reason in refused:
+        say(f"left out: {reason}")
+    say(f"wrote {directory}; try it: python -m http.server --directory {shlex.quote(str(directory))}")
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from tests.browser.site import Site
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "app" / "playground"
+ENGINE = HERE.parents[1] / "engine"
 COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
 FORMATTER = HERE / "node_modules" / "prettier" / "bin" / "prettier.cjs"
 GENERATOR = HERE / "node_modules" / ".bin" / "openapi-typescript"
@@ -61,8 +62,8 @@ def test_every_text_has_a_translation() -> None:
 
 @needs_npm
 def test_modules_and_styles_are_formatted() -> None:
-    """One look for all of the page's code."""
-    command = ["node", FORMATTER, "--check", "--print-width", "120", PAGE / "js", PAGE / "css"]
+    """One look for all code of the page and of the engine."""
+    command = ["node", FORMATTER, "--check", "--print-width", "120", PAGE / "js", PAGE / "css", ENGINE]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
 

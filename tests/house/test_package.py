@@ -25,16 +25,17 @@ PLACES = {
     "worker": "pixelrnn/_parts/worker",
     "models": "model_core/_shipped/models",
     "configs": "model_core/_shipped/configs",
+    "engine": "model_core/_shipped/engine",
 }
 SOURCE = (
     ".dockerignore .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE Makefile PKG-INFO README.md SECURITY.md",
     "docker-compose.yml openapi.json pyproject.toml",
-    "app benchmarks configs deploy docker docs examples model_core models pixelrnn tests worker",
+    "app benchmarks configs deploy docker docs engine examples model_core models pixelrnn tests worker",
 )
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
-    ".Dockerfile .css .gif .gitignore .go .html .ipynb .java .js .json .lock .lua .md .png .py .safetensors .svg .toml",
-    ".ts .typed .webp .yaml .yml",
+    ".Dockerfile .css .gif .gitignore .go .gz .html .ipynb .java .js .json .lock .lua .md .mjs .png .py",
+    ".safetensors .svg .toml .ts .typed .webp .yaml .yml",
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"

@@ -3,7 +3,7 @@
 float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from model_core.sampling.compiled.weights import zeros
 from model_core.sampling.stage import Drawing, SlotRow
 
 assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
+
+HANDED = ("slots", "front", "shared", "state", "places", "layers")
+"""The parameters of a kind's `advance`."""
 
 
 class CompiledStage:
@@ -178,10 +181,15 @@ class CompiledStage:
 
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
         front = self._front
-        count = self._advance(np.array(slots), front, self._shared, self._state, self._places, self._layers)
+        count = self._advance(*self.handed(slots).values())
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
         return self._rows(front.finished[:count, 0], front.finished[:count, 1])
+
+    def handed(self, slots: list[int]) -> dict[str, Any]:
+        """What the loop is handed to draw in these slots, by the names of its parameters."""
+        records = self._front, self._shared, self._state, self._places, self._layers
+        return dict(zip(HANDED, (np.array(slots), *records), strict=True))
 
     def _rows(self, slots: NDArray[np.int64], ys: NDArray[np.int64]) -> list[SlotRow]:
         """All at once: small images are done in thousands of rows a second."""

@@ -1,0 +1,90 @@
+/** A model that draws in a Web Worker, so that the page stays quick: the same calls as those of `load`. */
+
+/** @import {Portable} from "./types" */
+
+import { EngineError, folderAt } from "./index.js";
+
+/** @typedef {{resolve: (value: any) => void, reject: (error: Error) => void, onRow?: Function}} Caller */
+
+/** @type {{createScriptURL: (url: string) => any}} */
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixelrnn-engine", {
+  createScriptURL: (/** @type {string} */ url) => url,
+}) ?? { createScriptURL: (url) => url };
+
+/**
+ * @param {string | URL} url - of the model's folder
+ * @returns {Promise<Portable & {close: () => void}>}
+ */
+export async function loadInWorker(url) {
+  const worker = new Worker(policy.createScriptURL(new URL("worker.js", import.meta.url).href), { type: "module" });
+  const calls = new Calls(worker);
+  const facts = await calls.call("load", folderAt(url).href).catch((error) => {
+    worker.terminate();
+    throw error;
+  });
+  return {
+    ...facts,
+    sample: (options) => calls.draw("sample", options),
+    complete: (options) => calls.draw("complete", options),
+    score: (values) => calls.call("score", values),
+    close: () => worker.terminate(),
+  };
+}
+
+class Calls {
+  #next = 0;
+  /** @type {Map<number, Caller>} */
+  #callers = new Map();
+
+  /** @param {Worker} worker */
+  constructor(worker) {
+    this.worker = worker;
+    worker.addEventListener("message", ({ data }) => this.#hear(data));
+    worker.addEventListener("error", () => this.#fail(new EngineError("the engine's worker cannot be started")));
+  }
+
+  /**
+   * @param {string} call
+   * @param {any} argument
+   * @param {Function} [onRow]
+   * @returns {Promise<any>}
+   */
+  call(call, argument, onRow) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#callers.set(id, { resolve, reject, onRow });
+      this.worker.postMessage({ id, call, argument });
+    });
+  }
+
+  /**
+   * @param {string} call
+   * @param {any} options
+   */
+  draw(call, { onRow, signal, ...argument }) {
+    signal?.throwIfAborted();
+    const id = this.#next;
+    signal?.addEventListener("abort", () => this.worker.postMessage({ id, call: "abort" }), { once: true });
+    return this.call(call, argument, onRow);
+  }
+
+  /** @param {any} message */
+  #hear({ id, row, result, error }) {
+    const caller = this.#callers.get(id);
+    if (!caller) return;
+    if (row) return caller.onRow?.(...row);
+    this.#callers.delete(id);
+    if (!error) return caller.resolve(result);
+    caller.reject(
+      Object.assign(error.name === "EngineError" ? new EngineError(error.message) : new Error(error.message), {
+        name: error.name,
+      }),
+    );
+  }
+
+  /** @param {Error} error */
+  #fail(error) {
+    for (const caller of this.#callers.values()) caller.reject(error);
+    this.#callers.clear();
+  }
+}

@@ -1,0 +1,123 @@
+/** The page of an exported folder: choose a model and a seed, watch the rows come. */
+
+/** @import {Picture, Portable} from "../types" */
+
+import { loadInWorker } from "../in_worker.js";
+
+/** @typedef {Portable & {close: () => void}} Loaded */
+/** @typedef {{name: string, about: string}} Listed */
+
+const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const form = /** @type {HTMLFormElement} */ (element("form"));
+const field = (/** @type {string} */ name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+
+/** @type {Map<string, Promise<Loaded>>} */
+const loaded = new Map();
+let stop = new AbortController();
+/** @type {Listed[]} */
+let models = [];
+
+/** @param {string} name */
+function model(name) {
+  let found = loaded.get(name);
+  if (!found) {
+    found = loadInWorker(`models/${name}/`);
+    loaded.set(name, found);
+    found.catch(() => loaded.delete(name));
+  }
+  return found;
+}
+
+/**
+ * @param {string} text
+ * @param {boolean} [isTrouble]
+ */
+function say(text, isTrouble = false) {
+  element("standing").textContent = text;
+  element("standing").classList.toggle("trouble", isTrouble);
+}
+
+/**
+ * Canvases for n pictures; returns what paints a row of one.
+ *
+ * @param {Portable} of
+ * @param {number} n
+ */
+function easel({ width, height, channels, values }, n) {
+  const canvases = Array.from({ length: n }, () => Object.assign(document.createElement("canvas"), { width, height }));
+  element("pictures").replaceChildren(...canvases);
+  return (/** @type {number} */ index, /** @type {number} */ y, /** @type {Uint8Array} */ row) => {
+    const pixels = new ImageData(width, 1);
+    for (let x = 0; x < width; x++) {
+      for (let c = 0; c < 3; c++) {
+        pixels.data[4 * x + c] = Math.round((row[(c % channels) * width + x] * 255) / (values - 1));
+      }
+      pixels.data[4 * x + 3] = 255;
+    }
+    canvases[index].getContext("2d")?.putImageData(pixels, 0, y);
+  };
+}
+
+async function draw() {
+  stop.abort();
+  const { signal } = (stop = new AbortController());
+  const [name, seed, n] = [field("model").value, BigInt(field("seed").value), Number(field("n").value)];
+  const temperature = Number(field("temperature").value);
+  history.replaceState(
+    null,
+    "",
+    `#${new URLSearchParams({ model: name, seed: `${seed}`, n: `${n}`, temperature: `${temperature}` })}`,
+  );
+  element("about").textContent = models.find((each) => each.name === name)?.about ?? "";
+  element("same").hidden = true;
+  say("Loading the model");
+  try {
+    const drawer = await model(name);
+    signal.throwIfAborted();
+    say("Drawing");
+    const since = performance.now();
+    const images = await drawer.sample({ n, seed, temperature, onRow: easel(drawer, n), signal });
+    if (signal.aborted) return;
+    say(`Drawn in this browser in ${Math.round(performance.now() - since)} ms: the same bytes as the service.`);
+    const command = `pixelrnn sample ${name} --n ${n} --seed ${seed} --temperature ${temperature} --out pictures.png`;
+    /** @type {HTMLElement} */ (element("same").querySelector("code")).textContent = command;
+    element("same").hidden = false;
+    document.body.dataset.drawn = hexOf(images);
+  } catch (error) {
+    if (!signal.aborted) say(/** @type {Error} */ (error).message, true);
+  }
+}
+
+/** @param {Picture[]} images */
+const hexOf = (images) =>
+  images.map(({ values }) => Array.from(values, (v) => v.toString(16).padStart(2, "0")).join("")).join(" ");
+
+/** Fill the form as the page's address says. */
+function take() {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+    if (["model", "seed", "n", "temperature"].includes(name)) field(name).value = value;
+  }
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void draw();
+});
+field("model").addEventListener("change", () => void draw());
+field("another").addEventListener("click", () => {
+  field("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
+  void draw();
+});
+addEventListener("hashchange", () => {
+  take();
+  void draw();
+});
+
+try {
+  models = await (await fetch("models/index.json")).json();
+  field("model").replaceChildren(...models.map(({ name }) => new Option(name)));
+  take();
+  if (form.reportValidity()) await draw();
+} catch (error) {
+  say(`The list of models cannot be read: ${/** @type {Error} */ (error).message}`, true);
+}

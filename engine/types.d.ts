@@ -1,0 +1,107 @@
+/** What the modules of the engine hand each other; portable.json is described in model_core/portable/table.py. */
+
+export type Orientation =
+  | "none"
+  | "flip_left_right"
+  | "flip_top_bottom"
+  | "rotate_90"
+  | "rotate_180"
+  | "rotate_270"
+  | "transpose"
+  | "transverse";
+
+export type Size = number | [number, number];
+
+export interface Entry {
+  name: string;
+  value?: number;
+  dtype?: "bool" | "float32" | "float64" | "int64" | "uint8" | "uint64";
+  shape?: Size[];
+  at?: number;
+  fill?: "zeros" | "count" | "outside" | "drawer";
+  last?: "zero";
+  kept?: boolean;
+}
+
+export interface WeightsFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Description {
+  format: number;
+  name: string;
+  sha256: string;
+  data: string;
+  kind: string;
+  sources: string;
+  image: { channels: number; height: number; width: number; values: number };
+  members: { orientation: Orientation; weights: WeightsFile }[];
+  table: Entry[];
+}
+
+export interface Picture {
+  /** Whole numbers below the model's `values`, colour after colour, each row by row. */
+  values: Uint8Array;
+  width: number;
+  height: number;
+  channels: number;
+}
+
+/** A row that is final: of which image, which row, and its values, colour after colour. */
+export type OnRow = (image: number, y: number, values: Uint8Array) => void;
+
+export interface SampleOptions {
+  n?: number;
+  /** A whole number from 0 to 2^63 - 1; a bigint where it has more than 53 bits. */
+  seed: number | bigint;
+  temperature?: number;
+  /** The number of the first image of the seed. */
+  first?: number;
+  label?: never;
+  onRow?: OnRow;
+  signal?: AbortSignal;
+}
+
+export interface CompleteOptions extends SampleOptions {
+  /** Values as a picture has them; read where `keep` is 1. */
+  known: ArrayLike<number>;
+  /** Of each pixel, row by row, whether it is given. */
+  keep: ArrayLike<number | boolean>;
+  /** "posterior": by the member in whose order nothing given lies behind the hole. "clamp": by the first member. */
+  method?: "posterior" | "clamp";
+}
+
+export interface Completion {
+  images: Picture[];
+  exact: boolean;
+  member: Orientation;
+}
+
+export interface Drawing {
+  seed: bigint;
+  sample: number;
+  temperature: number;
+  known?: Uint8Array;
+  keep?: Uint8Array;
+  weighed?: boolean;
+}
+
+export interface Program {
+  module: WebAssembly.Module;
+  kind: string;
+}
+
+/** What `load` and `loadInWorker` give alike. */
+export interface Portable {
+  name: string;
+  width: number;
+  height: number;
+  channels: number;
+  values: number;
+  orientations: Orientation[];
+  sample(options: SampleOptions): Promise<Picture[]>;
+  complete(options: CompleteOptions): Promise<Completion>;
+  score(values: ArrayLike<number>): Promise<number>;
+}

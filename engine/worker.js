@@ -1,0 +1,53 @@
+/** The engine in a Web Worker: carries out calls one after the other, and tells rows as they come. */
+
+import { load } from "./index.js";
+
+/** @type {Promise<import("./model.js").Model> | undefined} */
+let model;
+/** @type {Map<number, AbortController>} */
+const running = new Map();
+let last = Promise.resolve();
+
+addEventListener("message", ({ data: { id, call, argument } }) => {
+  if (call === "abort") return running.get(id)?.abort();
+  running.set(id, new AbortController());
+  last = last.then(() => answer(id, call, argument));
+});
+
+/**
+ * @param {number} id
+ * @param {string} call
+ * @param {any} argument
+ */
+async function answer(id, call, argument) {
+  const { signal } = /** @type {AbortController} */ (running.get(id));
+  try {
+    signal.throwIfAborted();
+    postMessage({ id, result: await carriedOut(id, call, argument, signal) });
+  } catch (error) {
+    const { name, message } = /** @type {Error} */ (error);
+    postMessage({ id, error: { name, message } });
+  } finally {
+    running.delete(id);
+  }
+}
+
+/**
+ * @param {number} id
+ * @param {string} call
+ * @param {any} argument
+ * @param {AbortSignal} signal
+ */
+async function carriedOut(id, call, argument, signal) {
+  if (call === "load") {
+    model = load(argument);
+    const { name, width, height, channels, values, orientations } = await model;
+    return { name, width, height, channels, values, orientations };
+  }
+  const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
+  if (call === "score") return loaded.score(argument);
+  const onRow = (/** @type {any[]} */ ...row) => postMessage({ id, row });
+  return call === "complete"
+    ? loaded.complete({ ...argument, onRow, signal })
+    : loaded.sample({ ...argument, onRow, signal });
+}

@@ -1,0 +1,14 @@
+"""The drawing loops built ahead of time, for machines that compile nothing: browsers and Node.
+
+build.py       the command that makes the modules in engine/
+loops.py       what a module holds
+program.py     a function of numba's with an entry that takes the address of one table
+table.py       what that table holds, described once for Python and JavaScript
+exact_fma.py   the one instruction that WebAssembly lacks
+wasm.py        from programs to a module
+target.py      for what is compiled
+sources.py     of which sources a module was made
+modules.py     the modules that there are
+packed.py      a model as the engine reads it
+folder.py      a folder for any web server: page, engine, models
+"""

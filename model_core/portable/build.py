@@ -1,0 +1,56 @@
+"""`python -m model_core.portable.build`: make engine's WebAssembly modules from the drawing loops, in a minute.
+
+Needs wasm-ld (Debian: lld). What is made depends on the sources and on the versions of numba and llvmlite alone, not
+on the processor.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from model_core import shipped
+from model_core.errors import PixelRNNError
+from model_core.portable.target import ENVIRONMENT
+
+
+def main() -> None:
+    """Build every kind, in a process that was told of the target before it imported numba."""
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        os.execve(sys.executable, [sys.executable, "-m", "model_core.portable.build"], os.environ | ENVIRONMENT)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["NUMBA_CACHE_DIR"] = cache  # made anew: what was kept may have been made by other tools
+        try:
+            write_modules(shipped.ENGINE)
+        except PixelRNNError as error:
+            sys.exit(str(error))
+
+
+def write_modules(folder: Path) -> None:
+    """Write each kind's module, packed, and modules.json."""
+    from model_core.kinds import KINDS
+    from model_core.portable.modules import MODULES
+
+    described = {name: _write(name, folder) for name, kind in KINDS.items() if kind.compiled is not None}
+    (folder / MODULES.name).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+
+
+def _write(kind: str, folder: Path) -> dict[str, Any]:
+    from model_core.kinds import KINDS, part
+    from model_core.portable.loops import loop_module
+    from model_core.portable.sources import sources_digest
+
+    module = loop_module(kind)
+    file = f"{kind}.wasm.gz"
+    (folder / file).write_bytes(gzip.compress(module, 9, mtime=0))
+    print(f"{file}: {len(module):,} bytes, {(folder / file).stat().st_size:,} packed", flush=True)
+    sources = sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
+    return {"file": file, "bytes": len(module), "sha256": hashlib.sha256(module).hexdigest(), "sources": sources}
+
+
+if __name__ == "__main__":
+    main()

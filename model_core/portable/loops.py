@@ -1,0 +1,28 @@
+"""What a module holds: the loop of one kind of network, and the noise."""
+
+import torch
+from numba import typeof, types
+
+from model_core.compiled.philox import fill_uniform
+from model_core.config import NetworkConfig
+from model_core.kinds import part
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.portable.program import Program
+from model_core.portable.wasm import wasm_module
+from model_core.sampling.compiled.stage import CompiledStage
+
+_NOISE = types.uint64, types.uint64, types.uint64, types.Array(types.float64, 3, "C")
+
+
+def loop_module(kind: str) -> bytes:
+    """The WebAssembly module of a kind: `draw` is its `advance`, `uniform` the noise (compiled/philox.py)."""
+    return wasm_module([_loop(kind), Program.of("uniform", fill_uniform, _NOISE)])
+
+
+def _loop(kind: str) -> Program:
+    """The types of what it is handed do not depend on the network's size, so the smallest one gives them."""
+    smallest = NetworkConfig(kind, height=8, width=8, channels=1, values=2, layers=1, hidden=4, head=4)
+    with torch.random.fork_rng(devices=[]):
+        network = PixelNetwork(smallest)
+    handed = CompiledStage(network.eval().requires_grad_(False), 1).handed([0])
+    return Program.of("draw", part(smallest.kind.compiled).code.advance, [typeof(each) for each in handed.values()])

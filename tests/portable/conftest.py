@@ -1,0 +1,56 @@
+"""The engine in JavaScript, asked in Node about models small enough to draw in milliseconds."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_core import save_model, shipped, untrained
+from model_core.mixing import mix, turned
+from model_core.models import load_model
+from tests.portable.exporting import Ask, export
+
+SMALL = {"layers": 2, "hidden": 5, "head": 8}
+
+
+@pytest.fixture(scope="session")
+def ask() -> Ask:
+    """ask(script, **given): what a function body of JavaScript returns; it sees the engine's `parts`, `at` (the URL
+    of a folder) and `given`."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+
+    def asked(script: str, engine: Path = shipped.ENGINE, **given: Any) -> Any:
+        question = json.dumps({"engine": str(engine), "script": script, "given": given})
+        command = [node, str(Path(__file__).with_name("asked.mjs"))]
+        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All kinds of network, grey and in colour, H != W, and a mixture of two members."""
+    directory = tmp_path_factory.mktemp("portable") / "models"
+    shutil.copytree(models_dir, directory)
+    rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
+    save_model(untrained("mnist-row-lstm", seed=5, **rgb, **SMALL), directory / "tiny-row-rgb")
+    save_model(untrained("mnist-diagonal-bilstm", seed=6, **rgb, **SMALL), directory / "tiny-diagonal-rgb")
+    one = load_model("tiny-diagonal", models_dir=directory)
+    mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def exported(portable_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `pixelrnn export` wrote."""
+    folder = tmp_path_factory.mktemp("exported") / "site"
+    done = export(folder, "--models-dir", portable_models_dir)
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,0 +1,205 @@
+"""The engine in JavaScript draws the bytes that the compiled loop draws here."""
+
+import gzip
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import load_model, sample
+from model_core.image_request import ImageRequest
+from model_core.measures.likelihood import log_likelihood
+from model_core.posterior.completion import complete
+from model_core.sampling.offline import draw
+from tests.portable.exporting import Ask, export
+
+MODELS = ("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-row-rgb", "tiny-diagonal-rgb", "tiny-mixture")
+SEED = 2**53 + 2017
+"""One that is no exact number in JavaScript."""
+DRAW = """
+const drawn = {};
+for (const name of given.models) {
+  const model = await parts.load(at(`${given.folder}/models/${name}`));
+  const rows = [];
+  const onRow = (image, y, values) => rows.push([image, y, values]);
+  const images = await model.sample({...given.options, seed: BigInt(given.seed), onRow});
+  drawn[name] = {values: images.map(({values}) => values), rows};
+}
+return drawn;
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(ask: Ask, exported: Path) -> dict:
+    """Of each model: images 3 to 13, more than are drawn side by side, and their rows as they came."""
+    options = {"n": 11, "first": 3, "temperature": 0.7}
+    return ask(DRAW, folder=str(exported), models=MODELS, seed=str(SEED), options=options)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_values_are_those_of_the_compiled_loop_when_drawn_in_javascript(
+    drawn: dict, portable_models_dir: Path, name: str
+) -> None:
+    """Every kind of network, grey and in colour, a mixture, any temperature and image of a seed: no value differs."""
+    model = load_model(name, models_dir=portable_models_dir)
+    expected = draw(model, [ImageRequest(SEED, 3 + i, 0.7) for i in range(11)])
+    assert np.array_equal(np.array(drawn[name]["values"]).reshape(expected.shape), expected.numpy())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_come_from_the_top_down_when_drawn_in_javascript(drawn: dict, name: str) -> None:
+    """Each row of each image is told once, with the image's values."""
+    values = drawn[name]["values"]
+    shapes = {"tiny-cnn": (1, 6, 5), "tiny-diagonal": (1, 6, 5), "tiny-mixture": (1, 6, 5)}
+    images = np.array(values).reshape(len(values), *shapes.get(name, (3, 5, 4)))
+    told: dict[int, list[int]] = {i: [] for i in range(len(values))}
+    for image, y, row in drawn[name]["rows"]:
+        told[image].append(y)
+        assert np.array_equal(np.array(row), images[image, :, y].ravel())
+    assert all(ys == list(range(images.shape[2])) for ys in told.values())
+
+
+def test_shipped_models_draw_the_same_when_drawn_in_javascript(ask: Ask, tmp_path: Path) -> None:
+    """A trained network's bytes, too."""
+    done = export(tmp_path / "site", "characters")
+    assert done.returncode == 0, done.stderr
+    script = DRAW.replace("BigInt(given.seed)", "2016")
+    (values,) = ask(script, folder=str(tmp_path / "site"), models=["characters"], seed="0", options={"n": 4}).values()
+    assert np.array_equal(np.array(values["values"]).ravel(), sample(load_model("characters"), 4, 2016).numpy().ravel())
+
+
+def test_a_changed_weight_changes_the_picture(ask: Ask, exported: Path, tmp_path: Path) -> None:
+    """One bit of one weight, with a digest that agrees: the comparison above would not pass it."""
+    folder = tmp_path / "site"
+    shutil.copytree(exported, folder)
+    described = folder / "models" / "tiny-cnn" / "portable.json"
+    facts = json.loads(described.read_text())
+    weights = described.with_name(facts["members"][0]["weights"]["file"])
+    content = bytearray(gzip.decompress(weights.read_bytes()))
+    bias = next(entry["at"] for entry in facts["table"] if entry["name"] == "shared.output_b")
+    content[bias + 3] ^= 0x40  # an exponent's highest bit
+    weights.write_bytes(gzip.compress(content))
+    facts["members"][0]["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
+    described.write_text(json.dumps(facts))
+    options = {"n": 11, "first": 3, "temperature": 0.7}
+    asked = {"models": ["tiny-cnn"], "seed": str(SEED), "options": options}
+    (before,), (after,) = (ask(DRAW, folder=str(at), **asked).values() for at in (exported, folder))
+    assert before["values"] != after["values"]
+
+
+COMPLETE = """
+const model = await parts.load(at(given.folder));
+const {images, exact, member} = await model.complete({...given.options, seed: 5, n: 3});
+return {values: images.map(({values}) => values), exact, member};
+"""
+
+
+@pytest.mark.parametrize(("method", "above"), [("clamp", True), ("posterior", True), ("posterior", False)])
+def test_completions_are_those_of_python_when_no_particles_are_needed(
+    ask: Ask, exported: Path, portable_models_dir: Path, method: str, above: bool
+) -> None:
+    """By the first member, or by the one that comes to the hole last: of a mixture both halves can be given."""
+    model = load_model("tiny-mixture", models_dir=portable_models_dir)
+    known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 5)))
+    keep = torch.zeros(6, 5, dtype=torch.bool)
+    keep[:3] = above
+    keep[3:] = not above
+    expected = complete(model, known, keep, 3, seed=5, method=method)
+    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": method}
+    found = ask(COMPLETE, folder=str(exported / "models" / "tiny-mixture"), options=options)
+    assert np.array_equal(np.array(found["values"]).reshape(3, 1, 6, 5), expected.values.numpy())
+    assert (found["exact"], found["member"]) == (expected.exact, expected.member)
+
+
+def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+    """-ln p, of a mixture's members together: within the last digits of float32 logits."""
+    for name in ("tiny-mixture", "tiny-rgb"):
+        model = load_model(name, models_dir=portable_models_dir)
+        values = sample(model, 1, seed=1)
+        script = "return (await parts.load(at(given.folder))).score(given.values);"
+        found = ask(script, folder=str(exported / "models" / name), values=values.ravel().tolist())
+        assert math.isclose(found, -float(log_likelihood(model, values)), rel_tol=1e-5)
+
+
+REFUSED = """
+const model = await parts.load(at(given.folder));
+const calls = {
+  seed: () => model.sample({seed: 2 ** 60}),
+  n: () => model.sample({seed: 1, n: 0}),
+  temperature: () => model.sample({seed: 1, temperature: 0}),
+  label: () => model.sample({seed: 1, label: 3}),
+  size: () => model.score([1, 2, 3]),
+  value: () => model.score(new Array(30).fill(2)),
+  particles: () => model.complete({seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]}),
+};
+const said = {};
+for (const [name, call] of Object.entries(calls)) {
+  said[name] = await call().then(() => "nothing", (error) => `${error.name}: ${error.message}`);
+}
+return said;
+"""
+
+
+def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> None:
+    """What was expected, and what came."""
+    said = ask(REFUSED, folder=str(exported / "models" / "tiny-diagonal"))
+    expected = {
+        "seed": "EngineError: seed must be a whole number",
+        "n": "EngineError: n must be a whole number from 1 on, not 0",
+        "temperature": "EngineError: temperature must be above 0, not 0",
+        "label": "EngineError: this engine draws no labels yet",
+        "size": "EngineError: a picture must have 30 values, not 3",
+        "value": "EngineError: a picture's values must be whole numbers from 0 to 1, not 2",
+        "particles": "EngineError: given pixels lie behind the hole in every member's order",
+    }
+    assert {name: text[: len(expected[name])] for name, text in said.items()} == expected
+
+
+LOAD = "return parts.load(at(given.folder)).then(() => 'loaded', (error) => `${error.name}: ${error.message}`);"
+
+
+def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
+    folder = tmp_path / damage
+    shutil.copytree(exported / "models" / "tiny-cnn", folder)
+    description = folder / "portable.json"
+    (weights,) = folder.glob("weights-*.bin.gz")
+    if damage == "bit":
+        content = bytearray(gzip.decompress(weights.read_bytes()))
+        content[100] ^= 1
+        weights.write_bytes(gzip.compress(content))
+    elif damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:-20])
+    elif damage == "gone":
+        weights.unlink()
+    elif damage == "foreign":
+        description.write_text("[1, 2]")
+    elif damage == "text":
+        description.write_text("<!doctype html>")
+    else:
+        description.write_text(json.dumps(json.loads(description.read_text()) | {"sources": "another"}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        ("bit", "is damaged: its sha256 is"),
+        ("cut", "is damaged: it cannot be unpacked"),
+        ("gone", "cannot read"),
+        ("foreign", "has format undefined: this engine reads 1"),
+        ("text", "is not JSON"),
+        ("older", "tiny-cnn was packed for another version of the engine: export it again"),
+    ],
+)
+def test_damaged_and_foreign_files_are_refused_in_a_sentence(
+    ask: Ask, exported: Path, tmp_path: Path, damage: str, sentence: str
+) -> None:
+    """Nothing is drawn from weights that are not those of the card."""
+    said = ask(LOAD, folder=str(_damaged(exported, tmp_path, damage)))
+    assert said.startswith("EngineError: ")
+    assert sentence in said

@@ -1,0 +1,153 @@
+"""Parts of the engine, and of what makes it, each against its definition."""
+
+import gzip
+import hashlib
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core import shipped
+from model_core.errors import ConfigError, ModelError
+from model_core.kinds import KINDS, part
+from model_core.models import load_model
+from model_core.orientation import ORIENTATIONS, turn, turn_back
+from model_core.portable.folder import export as write
+from model_core.portable.modules import modules
+from model_core.portable.sources import sources_digest
+from tests.portable.exporting import Ask, export
+
+COMPILED = Path(__file__).parents[2] / "model_core" / "compiled"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modules_are_made_of_these_sources(kind: str) -> None:
+    """If this fails, a drawing loop was changed: run `python -m model_core.portable.build`, which wants wasm-ld."""
+    facts = modules()[kind]
+    assert facts["sources"] == sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
+    module = gzip.decompress((shipped.ENGINE / facts["file"]).read_bytes())
+    assert hashlib.sha256(module).hexdigest() == facts["sha256"]
+
+
+def test_modules_are_small() -> None:
+    """They lie in the repository: 150 kB packed each, 400 kB together."""
+    sizes = [(shipped.ENGINE / facts["file"]).stat().st_size for facts in modules().values()]
+    assert max(sizes) < 150_000
+    assert sum(sizes) < 400_000
+
+
+def test_only_one_place_multiplies_and_adds() -> None:
+    """WebAssembly has no such instruction: what takes its place is put in for vector_code.multiply_add alone."""
+    users = [file.name for file in COMPILED.glob("*.py") if '"fma"' in file.read_text(encoding="utf-8")]
+    assert users == ["vector_code.py"]
+    assert not any("fastmath" in file.read_text(encoding="utf-8") for file in COMPILED.glob("*.py"))
+
+
+EXPORTS = """
+const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
+const module = new WebAssembly.Module(gunzipSync(readFileSync(given.file)));
+return [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module).map(({name}) => name)];
+"""
+
+
+def test_modules_ask_for_one_function(ask: Ask) -> None:
+    """`log`, which whoever weighs given pixels wants; nothing of a page or a system."""
+    for facts in modules().values():
+        imported, exported = ask(EXPORTS, file=str(shipped.ENGINE / facts["file"]))
+        assert imported == [{"module": "env", "name": "log", "kind": "function"}]
+        assert {"draw", "uniform", "memory", "__heap_base"} <= set(exported)
+
+
+def _rounded_once(x: np.float32, y: np.float32, z: np.float32) -> np.float32:
+    """x * y + z by fractions, rounded to the nearest float32, of two equally near ones to the even."""
+    exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+    if exact == 0:
+        return np.float32(float(x) * float(y) + float(z))  # for the sign of zero
+    near = np.float32(float(exact)) if abs(exact) < 2**128 else np.float32(np.inf if exact > 0 else -np.inf)
+    around = [near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))]
+    finite = [each for each in around if np.isfinite(each)]
+    limit = Fraction(2) ** 128 - Fraction(2) ** 103
+    if abs(exact) >= limit:
+        return np.float32(np.inf if exact > 0 else -np.inf)
+    return min(finite, key=lambda each: (abs(Fraction(float(each)) - exact), int(each.view(np.uint32)) & 1))
+
+
+def _hard_cases() -> np.ndarray:
+    """(n, 3) float32: ordinary numbers; sums so near the midst of two numbers, normal and subnormal, that float64
+    cannot tell; the smallest and the largest."""
+    rng, n = np.random.default_rng(7), (400, 1)
+    sign, other = (rng.choice([-1.0, 1.0], n) for _ in range(2))
+    near = 2.0 ** -rng.integers(16, 24, n)
+    below_one = np.hstack([sign * (1 + near), 1 - near])  # their product is 1 - near^2
+    cases = [
+        rng.standard_normal((400, 3)) * np.exp2(rng.integers(-30, 30, (400, 3))),
+        np.hstack([below_one * [2.0**-24, 1], 1 + rng.integers(0, 99, n) * 2.0**-23]),
+        np.hstack([below_one * [2.0**-75, 2.0**-75], other * (2.0**-127 + rng.integers(0, 99, n) * 2.0**-149)]),
+        np.hstack([2.0 ** rng.integers(-75, -60, (400, 2)), rng.integers(-9, 9, n) * 2.0**-149]),
+        np.hstack([2.0 ** rng.integers(60, 66, (400, 2)), sign * 2.0 ** rng.integers(100, 127, n)]),
+    ]
+    return np.vstack(cases).astype(np.float32)
+
+
+SUMS = """
+const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
+const module = new WebAssembly.Module(gunzipSync(readFileSync(given.file)));
+const {exports} = new WebAssembly.Instance(module, {env: {log: Math.log}});
+const at = exports.__heap_base.value + 64;
+exports.memory.grow(1);
+const floats = new Float32Array(exports.memory.buffer, at, 64), bits = new Uint32Array(exports.memory.buffer, at, 64);
+return given.cases.map((lanes) => { bits.set(lanes); exports.multiply_add(at); return Array.from(bits.slice(48)); });
+"""
+
+
+def test_multiply_add_rounds_once(ask: Ask) -> None:
+    """By way of float64, and yet every bit is that of the exact sum rounded once: also in the midst of two numbers and
+    below the smallest normal one."""
+    cases = _hard_cases()
+    lanes = cases.reshape(-1, 16, 3).transpose(0, 2, 1).reshape(-1, 48).view(np.uint32)
+    file = shipped.ENGINE / modules()["pixel-cnn"]["file"]
+    found = np.array(ask(SUMS, file=str(file), cases=lanes.tolist()), np.uint32).ravel()
+    with np.errstate(over="ignore", under="ignore"):
+        expected = np.array([_rounded_once(*case) for case in cases], np.float32).view(np.uint32)
+        twice = (cases[:, 0].astype("f8") * cases[:, 1] + cases[:, 2]).astype(np.float32).view(np.uint32)
+    assert np.array_equal(found, expected)
+    assert (twice != expected).sum() > 200, "the cases must be hard for a sum that is rounded twice"
+
+
+def test_orientations_are_those_of_python(ask: Ask) -> None:
+    """All eight, there and back."""
+    maps = np.arange(2 * 5 * 5, dtype=np.uint8).reshape(2, 5, 5)
+    script = "return given.names.map((name) => [parts.turn, parts.turnBack].map((f) => f(given.maps, 5, 5, name)));"
+    found = ask(script, names=ORIENTATIONS, maps=maps.ravel().tolist())
+    for name, (there, back) in zip(ORIENTATIONS, found, strict=True):
+        assert there == turn(maps, name).ravel().tolist()
+        assert back == turn_back(maps, name).ravel().tolist()
+
+
+def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
+    """Of every length around a block's end."""
+    script = "return given.lengths.map((n) => parts.sha256Here(Uint8Array.from({length: n}, (_, i) => i * 7)));"
+    lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000]
+    for length, digest in zip(lengths, ask(script, lengths=lengths), strict=True):
+        assert bytes(digest) == hashlib.sha256(bytes(i * 7 % 256 for i in range(length))).digest()
+
+
+def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -> None:
+    """A Multi-Scale model is left out, or refused where it is named; somebody else's folder is left alone."""
+    folder = tmp_path / "site"
+    done = export(folder, "--models-dir", all_models_dir)
+    assert done.returncode == 0, done.stderr
+    assert "left out: tiny-scales is a Multi-Scale model" in done.stderr
+    assert [each["name"] for each in json.loads((folder / "models" / "index.json").read_text())] == [
+        "tiny-cnn",
+        "tiny-diagonal",
+        "tiny-rgb",
+    ]
+    with pytest.raises(ModelError, match="tiny-scales is a Multi-Scale model"):
+        write([load_model("tiny-scales", models_dir=all_models_dir)], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="has other files in it"):
+        write([load_model("tiny-cnn", models_dir=all_models_dir)], tmp_path)
