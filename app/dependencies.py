@@ -14,6 +14,7 @@ from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
+from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
@@ -41,6 +42,7 @@ class Services:
     links: SigningLinks
     submission: Submission
     webhooks: Webhooks
+    packing: EntryPacking
     pictures: Pictures
     row_reader: RowReader
     row_feed: RowFeed

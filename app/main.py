@@ -19,6 +19,7 @@ from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
+from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        works = (_end_streams(services), _look_at_redis(services), services.webhooks.run())
+        works = (_end_streams(services), _look_at_redis(services), services.webhooks.run(), services.packing.run())
         tasks = [asyncio.create_task(work) for work in works]
         yield
         for task in tasks:
@@ -126,6 +127,7 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
         links=SigningLinks(links, jobs),
         submission=submission,
         webhooks=Webhooks(settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook),
+        packing=EntryPacking(store, settings.pack_after_s),
         pictures=pictures,
         cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),
         row_reader=row_reader,

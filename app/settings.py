@@ -133,6 +133,9 @@ class Settings(RedisSettings):
     """Open event streams, followed pictures and long polls of this process."""
     max_upload_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     """Size of one uploaded file, at most."""
+    pack_after_s: float = Field(default=600.0, ge=0)
+    """Seconds after a job's end until the entries of its rows are packed into one small value; 0 = never. An API of a
+    version that cannot read packed entries shows such a job without rows."""
     redis_budget_s: float = Field(default=3.0, gt=0)
     """Seconds after which a request that waits for Redis gets 503."""
     ping_s: float = Field(default=15.0, gt=0)

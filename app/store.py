@@ -19,7 +19,9 @@ from redis import exceptions as redis_errors
 
 from app import redis_connections
 from app.entries import Entry, entries_of
+from app.errors import OtherVersionJobError
 from app.imaging.given import GivenPixels
+from app.packed import UnpackableError, unpacked
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
@@ -40,6 +42,8 @@ _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
 _FORGET = load("app", "forget")
 _FLEET = load("app", "fleet")
+_PACKING_DUE = load("app", "packing_due")
+_PACK = load("app", "pack")
 _WEBHOOKS_DUE = load("app", "webhooks_due")
 _WEBHOOK_OVER = load("app", "webhook_over")
 
@@ -215,19 +219,17 @@ class Store:
     async def delete(self, job_id: str) -> bool:
         """Forget a job that has ended; its tombstone stays. False for one that has not."""
         async with self._within_budget():
-            return bool(await self._eval(_FORGET, [keys.job(job_id), keys.events(job_id), keys.image(job_id)], []))
+            names = [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.packed(job_id)]
+            return bool(await self._eval(_FORGET, names, []))
 
     async def entries(self, job_id: str) -> list[Entry]:
         """All that the job's stream says so far."""
-        async with self._within_budget():
-            return entries_of(await self._redis.execute_command("XRANGE", keys.events(job_id), "-", "+"))
+        return await self._entries(job_id, "XRANGE", "-", "+")
 
     async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
-        """The next entries that are there, BATCH at most."""
-        async with self._within_budget():
-            return entries_of(
-                await self._redis.execute_command("XRANGE", keys.events(job_id), f"({seq}-0", "+", "COUNT", BATCH)
-            )
+        """The next entries that are there: BATCH at most, or where they are packed all."""
+        found = await self._entries(job_id, "XRANGE", f"({seq}-0", "+", "COUNT", BATCH)
+        return [entry for entry in found if entry.seq > seq]
 
     async def picture(self, job_id: str, field: str) -> bytes | None:
         """One of the job's pictures that are not drawn row by row: see `keys.image`."""
@@ -236,9 +238,31 @@ class Store:
 
     async def newest(self, job_id: str) -> Entry | None:
         """The last of the job's entries so far."""
+        found = await self._entries(job_id, "XREVRANGE", "+", "-", "COUNT", 1)
+        return found[-1] if found else None
+
+    async def _entries(self, job_id: str, command: str, *words: str | int) -> list[Entry]:
+        """What the command finds in the job's stream; all entries where they are packed."""
         async with self._within_budget():
-            found = await self._redis.execute_command("XREVRANGE", keys.events(job_id), "+", "-", "COUNT", 1)
-        return next(iter(entries_of(found)), None)
+            if found := await self._redis.execute_command(command, keys.events(job_id), *words):
+                return entries_of(found)
+            value = await self._redis.execute_command("GET", keys.packed(job_id))
+        try:
+            return unpacked(value) if value else []
+        except UnpackableError as error:
+            _log.warning("entries_unreadable", job_id=job_id, reason=str(error))
+            raise OtherVersionJobError("a later version of this service packed the job's rows; ask that one") from error
+
+    async def due_for_packing(self, most: int, after_s: float) -> list[str]:
+        """Take ids of jobs that ended so long ago and whose entries are not packed. They are due again in a minute."""
+        async with self._within_budget():
+            return [job_id.decode() for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])]
+
+    async def pack(self, job_id: str, seq: int, value: bytes) -> None:
+        """Put the packed entries in the stream's place, if `seq` is its last entry; empty: the stream stays."""
+        async with self._within_budget():
+            names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id)]
+            await self._eval(_PACK, names, [job_id, seq, value])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
         """The jobs among these that have ended or are gone."""

@@ -64,6 +64,9 @@ TOOK = "px:took"
 TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
 
+UNPACKED = "px:unpacked"
+"""Sorted set of the ids of jobs that have ended and whose entries are not packed yet, by the time of their end."""
+
 WEBHOOKS = "px:webhooks"
 """Sorted set of the ids of jobs whose end is still to be told to an address, by the time when that is due next. A job
 is in it from its acceptance on; the script that ends it makes it due."""
@@ -103,6 +106,11 @@ def job(job_id: str) -> str:
 def events(job_id: str) -> str:
     """Stream with the ids 1-0, 2-0, ...: one entry for each row, then exactly one terminal entry."""
     return f"px:ev:{job_id}"
+
+
+def packed(job_id: str) -> str:
+    """The same entries as one value, in place of the stream, of a job that ended a while ago: see app.packed."""
+    return f"px:pk:{job_id}"
 
 
 def image(job_id: str) -> str:

@@ -13,6 +13,9 @@ local function settle(status, error, result_ttl, tombstone_ttl, result)
   if redis.call('HEXISTS', KEYS[1], 'webhook') == 1 then
     redis.call('ZADD', keys.WEBHOOKS, at, string.sub(KEYS[1], #keys.JOB + 1))
   end
+  redis.call('ZADD', keys.UNPACKED, at, string.sub(KEYS[1], #keys.JOB + 1))
+  redis.call('ZREMRANGEBYSCORE', keys.UNPACKED, '-inf', string.format('%.6f', tonumber(at) - keys.RESULT_TTL_S))
+  redis.call('EXPIRE', keys.UNPACKED, keys.RESULT_TTL_S)
   close_books(KEYS[1], status, tonumber(at))
   redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end

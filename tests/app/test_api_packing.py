@@ -1,0 +1,163 @@
+"""Entries of jobs that have ended are packed into one value: every answer is as before."""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from app.entries import Entry
+from app.packed import UnpackableError, packed, unpacked
+from app.settings import Settings
+from tests.app.answers import is_problem
+from tests.app.hand_worker import HandWorker, eventually
+from tests.app.live import events_of, serving
+from worker.contract import keys
+from worker.contract.events import EventType, row_entry
+
+
+def entries_of(rows: list[tuple[int, int, bytes, bool]], end: EventType = EventType.DONE) -> list[Entry]:
+    drawn = [Entry(seq, EventType.ROW, row_entry(*row)) for seq, row in enumerate(rows, start=1)]
+    return [*drawn, Entry(len(rows) + 1, end, "{}")]
+
+
+def rows(n: int, height: int, width: int, values: bytes, small: int = 0) -> list[tuple[int, int, bytes, bool]]:
+    """In an order as a busy engine hands them out: each image from the top down, images in turns of any length."""
+    choose = random.Random(n * height)
+    left = [[(s, y, bytes(choose.choices(values, k=width)), False) for y in range(height)] for s in range(n)]
+    first = [[(s, y, bytes(choose.choices(values, k=small)), True) for y in range(2)] for s in range(n if small else 0)]
+    left = [a + b for a, b in zip(first, left, strict=True)] if small else left
+    found = []
+    while any(left):
+        image = choose.choice([image for image in left if image])
+        found.append(image.pop(0))
+    return found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        rows(4, 28, 28, b"\0\xff"),
+        rows(3, 5, 7, b"\0\xff"),
+        rows(2, 8, 24, bytes(range(256)), small=12),
+        rows(64, 2, 3, b"\x07"),
+        [],
+        rows(2, 4, 9, b"\0\xff")[:5],
+    ],
+    ids=["digits", "odd", "colour", "many", "none", "part"],
+)
+@pytest.mark.parametrize("end", [EventType.DONE, EventType.ERROR, EventType.CANCELED])
+def test_entries_come_back_as_they_were(given: list[tuple[int, int, bytes, bool]], end: EventType) -> None:
+    """Also of a job that was canceled before its last row."""
+    entries = entries_of(given, end)
+    assert unpacked(packed(entries)) == entries
+
+
+def test_packed_digits_are_small_and_colour_is_no_larger_than_its_pixels() -> None:
+    """Bits for two values; the order of the rows costs little."""
+    assert len(packed(entries_of(rows(4, 28, 28, b"\0\xff")))) < 4 * 28 * 28 / 8 + 130
+    assert len(packed(entries_of(rows(4, 32, 96, bytes(range(256)))))) < 4 * 32 * 96 + 200
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda entries: entries[:-1],
+        lambda entries: entries[1:],
+        lambda entries: [*entries[:2], Entry(3, EventType.ROW, entries[1].data), *entries[3:]],
+        lambda entries: [Entry(1, EventType.ROW, '{"sample":0,"y":1,"pixels":"AAA="}'), *entries[1:]],
+        lambda entries: [Entry(1, EventType.ROW, '{"sample":200,"y":0,"pixels":"AAA="}'), *entries[1:]],
+        lambda entries: [Entry(1, EventType.ROW, entries[0].data.replace("{", "{ ")), *entries[1:]],
+    ],
+)
+def test_entries_that_would_not_come_back_are_left(spoil: Callable[[list[Entry]], list[Entry]]) -> None:
+    """With what is missing, twice there, out of order, or written in another way."""
+    with pytest.raises((UnpackableError, ValueError)):
+        packed(spoil(entries_of([(0, y, bytes(2), False) for y in range(4)])))
+
+
+def test_later_format_is_refused() -> None:
+    """It is not taken for an empty job."""
+    value = packed(entries_of([]))
+    with pytest.raises(UnpackableError, match="format 9"):
+        unpacked(b"\x09" + value[1:])
+
+
+@contextlib.contextmanager
+def api(redis_url: str, pack_after_s: float) -> Iterator[httpx.Client]:
+    settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, pack_after_s=pack_after_s)
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+        yield client
+
+
+def answers(client: httpx.Client, link: str) -> list[object]:
+    """All that is said of a job's rows, in every way."""
+    pictures = [f"{link}/image{query}" for query in ("", "?sample=1", "?format=zip", "?follow=1&sample=1")]
+    said: list[object] = [client.get(path).content for path in pictures]
+    for after in (None, "0-0", "3-0", "8-0", "9-0", "77-0"):
+        with client.stream("GET", f"{link}/events", headers={"Last-Event-ID": after} if after else {}) as response:
+            said.append(list(events_of(response)))
+    return [*said, client.get(link).json(), client.get("/jobs").json()]
+
+
+def test_answers_are_the_same_when_entries_are_packed(redis_url: str, worker: HandWorker) -> None:
+    """Of a job that succeeded and one that was canceled with some rows; and their streams are gone."""
+    with api(redis_url, 0) as client:
+        done = client.post("/sample", json={"model": "grey", "n": 2, "seed": 3}).json()
+        worker.draw()
+        part = client.post("/sample", json={"model": "grey", "n": 2, "seed": 4}).json()
+        spec = worker.take()
+        worker.rows(spec, (0, 0), (1, 0), (1, 1))
+        client.post(f"{part['links']['self']}/cancel")
+        worker.settle(spec, "canceled")
+        before = [answers(client, job["links"]["self"]) for job in (done, part)]
+    with api(redis_url, 0.01) as client:
+        streams = [keys.events(job["id"]) for job in (done, part)]
+        eventually(lambda: not worker.redis.exists(*streams))
+        assert not worker.redis.exists(keys.UNPACKED)
+        assert 0 < worker.redis.ttl(keys.packed(done["id"])) <= keys.RESULT_TTL_S
+        assert [answers(client, job["links"]["self"]) for job in (done, part)] == before
+        assert client.delete(done["links"]["self"]).status_code == 204
+        assert not worker.redis.exists(keys.packed(done["id"]))
+
+
+def test_only_ended_jobs_are_packed_and_damage_is_told(
+    redis_url: str, worker: HandWorker, client: httpx.Client
+) -> None:
+    """A running job keeps its stream, whatever the set says; rows that make no sense stay as they are."""
+    running = client.post("/sample", json={"model": "grey", "seed": 3}).json()
+    spec = worker.take()
+    worker.rows(spec, (0, 0))
+    odd = client.post("/sample", json={"model": "grey", "seed": 4}).json()
+    worker.draw()
+    worker.redis.xtrim(keys.events(odd["id"]), maxlen=2, approximate=False)
+    worker.redis.zadd(keys.UNPACKED, {running["id"]: 1, odd["id"]: 1, "nobody": 1})
+    with api(redis_url, 0.01):
+        eventually(lambda: not worker.redis.exists(keys.UNPACKED))
+    assert worker.redis.xlen(keys.events(running["id"])) == 1
+    assert worker.redis.xlen(keys.events(odd["id"])) == 2
+
+
+def test_rows_that_a_later_version_packed_are_not_shown_as_none(redis_url: str, worker: HandWorker) -> None:
+    """Another API may show them: ask again."""
+    with api(redis_url, 0) as client:
+        job = client.post("/sample", json={"model": "grey", "seed": 3}).json()
+        worker.draw()
+        worker.redis.delete(keys.events(job["id"]))
+        worker.redis.set(keys.packed(job["id"]), b"\x09" + bytes(50))
+        assert is_problem(client.get(job["links"]["image"]), 503)["type"].endswith("other-version")
+
+
+def test_reader_goes_on_when_entries_are_packed_under_it(redis_url: str, worker: HandWorker) -> None:
+    """One that came back just before, with an id in the middle."""
+    with api(redis_url, 0.01) as client:
+        link = client.post("/sample", json={"model": "grey", "n": 2, "seed": 3}).json()["links"]["self"]
+        with client.stream("GET", f"{link}/events") as response:
+            events = events_of(response)
+            assert next(events).name == "snapshot"
+            worker.draw()
+            eventually(lambda: not worker.redis.exists(keys.events(link.rpartition("/")[2])))
+            found = list(events)
+    assert [event.id for event in found if event.name == "row"] == [f"{i}-0" for i in range(1, 9)]
+    assert found[-1].name == "done"
