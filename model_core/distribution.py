@@ -19,7 +19,12 @@ class Categorical:
     """p(value = v) = exp(logit v) / sum of all exp(logits), for v = 0..V-1."""
 
     values: int
-    """V, also how many outputs of the network describe one variable."""
+    """V."""
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the network that describe one variable: here one, the logit, for each value."""
+        return self.values
 
     @property
     def uniform_bits(self) -> float:
@@ -34,9 +39,13 @@ class Categorical:
         nats = functional.cross_entropy(rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none")
         return nats.view(rows.shape[:-1]).permute(2, 3, 0, 1)
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """(V, ...) logits -> (V, ...) float64, which add up to 1."""
-        return torch.softmax(logits.double(), dim=0)
+    def probabilities(self, logits: Tensor, temperature: float = 1.0, dim: int = 0) -> Tensor:
+        """logits, V of them along `dim` -> float64 of the same shape, which add up to 1 along `dim`."""
+        return torch.softmax(logits.double() / temperature, dim)
+
+    def log_probabilities(self, logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+        """ln of the probabilities: logits (M, V, ...) -> (M, V, ...) float64."""
+        return torch.log_softmax(logits.double() / temperature, 1)
 
     def draw(self, logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
         """logits (M, V), noise (M,) in [0, 1), temperature (M,) > 0 -> values (M,), int64.
@@ -53,8 +62,7 @@ class Categorical:
 
     def log_p(self, logits: Tensor, values: Tensor, temperature: Tensor) -> Tensor:
         """ln p of one value a row: logits (M, V), values (M,) int64, temperature (M,) > 0 -> (M,) float64."""
-        scaled = logits.double() / temperature[:, None]
-        return torch.log_softmax(scaled, 1).gather(1, values[:, None])[:, 0]
+        return self.log_probabilities(logits, temperature[:, None]).gather(1, values[:, None])[:, 0]
 
 
 def check_finite(logits: Tensor) -> None:

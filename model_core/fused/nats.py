@@ -14,7 +14,7 @@ from model_core.layers.head import Head
 
 def takes(head: Head) -> bool:
     """Does each variable have a whole number of vectors of logits?"""
-    return head.values % LANES == 0
+    return head.outputs % LANES == 0
 
 
 def nats_of_head(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -46,7 +46,7 @@ class FusedNetwork:
         with torch.autocast("cpu", enabled=False):
             wide = self._wide(network, x, condition, canvas)
             logits = masked_linear(wide, head.output, canvas.dtype, rectify=False)  # (M, C * V)
-            return canvas.maps(logits, len(x)).unflatten(1, (head.colours, head.values)).transpose(1, 2)
+            return canvas.maps(logits, len(x)).unflatten(1, (head.colours, head.outputs)).transpose(1, 2)
 
     def nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
         """-ln p of every variable: (B, 2h, H, W), (B, c, H, W) and values (B, C, H, W) -> (B, C, H, W)."""

@@ -7,19 +7,19 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 
 class Head(nn.Module):
-    """(B, 2h, H, W) -> logits (B, V, C, H, W); every 1x1 is mask B."""
+    """(B, 2h, H, W) -> logits (B, V, C, H, W); every 1x1 is mask B. outputs: a variable's, its V logits."""
 
-    def __init__(self, features: int, head: int, colours: int, values: int) -> None:
+    def __init__(self, features: int, head: int, colours: int, outputs: int) -> None:
         super().__init__()
-        self.colours, self.values = colours, values
+        self.colours, self.outputs = colours, outputs
         wide = colour_of(head, colours)
         self.first = MaskedConv2d(colour_of(features, colours), wide)
         self.second = MaskedConv2d(wide, wide)
-        self.output = MaskedConv2d(wide, colour_of(colours * values, colours))
+        self.output = MaskedConv2d(wide, colour_of(colours * outputs, colours))
 
     def forward(self, top: Tensor) -> Tensor:
         x = self.first(top.relu())  # (B, head, H, W)
         x = self.second(x.relu())  # (B, head, H, W)
         x = self.output(x.relu())  # (B, C * V, H, W)
         B, _, H, W = x.shape
-        return x.view(B, self.colours, self.values, H, W).transpose(1, 2)
+        return x.view(B, self.colours, self.outputs, H, W).transpose(1, 2)

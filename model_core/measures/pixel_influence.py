@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.distribution import Categorical
 from model_core.layers.conditioning import subsample
 from model_core.measures.pixel_belief import member_for, place_of
 from model_core.models import Model
@@ -33,7 +34,7 @@ def pixel_influence(
         image = torch.from_numpy(values.astype(np.float64))[None].to(model.device)
         image = turn(image, member.orientation).contiguous().requires_grad_()
         logits = _logits_at(member.network, image, row, column)
-        pull, size = _pull(logits.detach())
+        pull, size = _pull(logits.detach(), member.network.distribution)
         (slope,) = torch.autograd.grad(logits, image, pull)
     slope[..., row, column] = 0  # of several colours, the earlier ones of the pixel itself
     influence = turn_back(slope[0].sum(0), member.orientation).cpu().numpy() * size * brightest
@@ -42,11 +43,11 @@ def pixel_influence(
     return influence
 
 
-def _pull(logits: Tensor) -> tuple[Tensor, float]:
+def _pull(logits: Tensor, distribution: Categorical) -> tuple[Tensor, float]:
     """How the expected brightness changes with each of the logits (V, C), as a direction and its size: where the
     network is all but sure, the product would be too small for single precision on its way back."""
     V, C = logits.shape
-    shares = torch.softmax(logits.double(), 0)
+    shares = distribution.probabilities(logits)
     brightness = torch.linspace(0, 1, V, dtype=torch.float64, device=logits.device)[:, None]
     pull = shares * (brightness - (shares * brightness).sum(0)) / C
     size = float(pull.abs().max())

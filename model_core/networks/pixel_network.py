@@ -66,7 +66,7 @@ class PixelNetwork(nn.Module):
         self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
         self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)))
         self.distribution = Categorical(config.values)
-        self.head = Head(config.features, config.head, colours, config.values)
+        self.head = Head(config.features, config.head, colours, self.distribution.outputs)
         self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -130,7 +130,8 @@ class Plan:
         before = torch.from_numpy(np.arange(self.keep.size).reshape(self.keep.shape) < first_hole(self.keep))
         known = torch.from_numpy(self.known)[None].to(self.network.input.bias.device)
         with torch.inference_mode():
-            log_p = torch.log_softmax(self.network(known).double().cpu() / self.temperature, 1)  # (1, V, C, H, W)
+            logits = self.network(known).cpu()  # (1, V, C, H, W)
+            log_p = self.network.distribution.log_probabilities(logits, self.temperature)
         given = log_p.gather(1, known.cpu()[:, None])[0, 0]  # (C, H, W)
         return -float(given[:, before].sum())
 

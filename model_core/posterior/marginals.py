@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from model_core.networks.pixel_network import PixelNetwork
 
@@ -94,9 +93,5 @@ def _predicted_shares(
     """(V, C, H, W): what the network predicts along the draws, averaged by their weights."""
     given = torch.from_numpy(images).to(network.input.bias.device)
     with torch.inference_mode():
-        return torch.tensordot(torch.from_numpy(weights), _shares(network(given), temperature), 1).numpy()
-
-
-def _shares(logits: Tensor, temperature: float) -> Tensor:
-    """Logits (M, V, C, H, W) -> probabilities at a temperature, float64, on the CPU."""
-    return torch.softmax(logits.double().cpu() / temperature, 1)
+        shares = network.distribution.probabilities(network(given).cpu(), temperature, dim=1)  # (M, V, C, H, W)
+        return torch.tensordot(torch.from_numpy(weights), shares, 1).numpy()

@@ -1,5 +1,6 @@
 """The arrows between packages hold, and nothing heavy is imported before it is needed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,11 @@ def test_contract_knows_only_pydantic() -> None:
         "import worker.contract.scripts, worker.contract.jobs, worker.contract.events, worker.contract.cards"
     )
     assert third_party.isdisjoint({"redis", "rq", "fastapi", "numpy", "PIL", *HEAVY})
+
+
+def test_softmax_is_taken_in_one_place() -> None:
+    """Logits become probabilities, nats and draws in model_core/distribution.py; compiled code has its own twin."""
+    taking = re.compile(r"\b(?:log_)?softmax\(|\bcross_entropy\(|\bSoftmax\b|\bCrossEntropyLoss\b")
+    rooms = [path for room in ("app", "worker", "model_core", "pixelrnn") for path in (ROOT / room).rglob("*.py")]
+    takers = {path.relative_to(ROOT).as_posix() for path in rooms if taking.search(path.read_text(encoding="utf-8"))}
+    assert takers == {"model_core/distribution.py"}

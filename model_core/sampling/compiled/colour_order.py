@@ -33,7 +33,7 @@ class Maps:
         self.gates = gate_layout(self.hidden)
         self.gate_order = gate_order(self.hidden)
         self.wide = layout(config.head, config.channels)
-        self.outputs = layout(config.values * config.channels, config.channels)
+        self.outputs = layout(network.head.outputs * config.channels, config.channels)
 
 
 @dataclass(frozen=True)

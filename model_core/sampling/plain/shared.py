@@ -26,7 +26,8 @@ class InputAndHead:
         self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, self.colours))
         self._head = [pack_pointwise(c, self.colours) for c in (network.head.first, network.head.second)]
         output = network.head.output
-        columns = [slice(c * config.values, (c + 1) * config.values) for c in range(self.colours)]
+        count = network.head.outputs
+        columns = [slice(c * count, (c + 1) * count) for c in range(self.colours)]
         self._output = pack(output.matrix(), output.bias, columns)
 
     @property
