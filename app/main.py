@@ -32,9 +32,9 @@ from app.store import Store
 from app.webhooks.calls import WebhookCalls
 from app.webhooks.signatures import key_of
 from app.wire import error_handlers
+from app.wire.compression import Compression
 from app.wire.head_requests import HeadRequests
 from app.wire.middleware import RequestMiddleware
-from app.wire.packing import Packing
 from app.wire.stopping import Stopping
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.services = services
     error_handlers.install(app)
-    app.add_middleware(Packing)
+    app.add_middleware(Compression)
     app.add_middleware(HeadRequests)
     app.add_middleware(
         RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping

@@ -1,4 +1,5 @@
-"""Several published networks as one model: their even mixture."""
+"""Writes several published networks as one model: their even mixture. measures/likelihood.py has its ln p, and
+sampling/model_engine.py draws from it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

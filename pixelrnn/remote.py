@@ -28,7 +28,7 @@ from model_core.cli.options import (
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
 from pixelrnn import remote_files
-from pixelrnn.remote_job import HERE, Kept, Key, Model, Place, Url, calling, follow, keep_picture, report
+from pixelrnn.remote_job import HERE, Kept, Key, Model, Service, Url, calling, follow, keep_picture, report
 
 if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 @remote.command("models")
 def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None:
     """List the models that live workers hold."""
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         cards = client.models()
     if json_:
         print_json({"models": cards})
@@ -74,7 +74,7 @@ def remote_sample(
 ) -> None:
     """Draw new images."""
     kept = Kept(out, scale, show)
-    _draw(Place(url, key), kept, json_, lambda client: client.sample(model, n, seed, temperature=temperature))
+    _draw(Service(url, key), kept, json_, lambda client: client.sample(model, n, seed, temperature=temperature))
 
 
 @remote.command("complete")
@@ -102,7 +102,7 @@ def remote_complete(
     """Fill the masked part of an image, given all the rest of it."""
     how: dict[str, Any] = {"temperature": temperature, "fit": fit, "rank": rank}
     state = _draw(
-        Place(url, key),
+        Service(url, key),
         Kept(out, scale, show),
         json_,
         lambda client: client.complete(model, image, mask, n, seed, method, particles, sweeps, **how),
@@ -129,7 +129,7 @@ def remote_upsample(
     """Draw large images from a small one; needs a Multi-Scale model."""
     how: dict[str, Any] = {"temperature": temperature, "fit": fit}
     kept = Kept(out, scale, show)
-    _draw(Place(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
+    _draw(Service(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
 
 
 @remote.command("score")
@@ -142,7 +142,7 @@ def remote_score(
     json_: Json = False,
 ) -> None:
     """How likely the model finds a picture."""
-    with calling(Place(url, key)) as client, working() as work:
+    with calling(Service(url, key)) as client, working() as work:
         work.begin(f"scoring with {model}")
         job = client.score(model, image, fit=fit)
         result = job.result()
@@ -162,7 +162,7 @@ def remote_jobs(
     json_: Json = False,
 ) -> None:
     """List your jobs, newest first."""
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         states = [job.state for job in islice(client.jobs(status), limit)]
     if json_:
         print_json({"jobs": states})
@@ -191,7 +191,7 @@ def remote_job(
     json_: Json = False,
 ) -> None:
     """Say how a job is."""
-    with calling(Place(url, key)) as client, working() as work:
+    with calling(Service(url, key)) as client, working() as work:
         job = client.job(job_id)
         if wait:
             work.begin(f"{job.state['model']}: {job.state['status']}")
@@ -212,7 +212,7 @@ def remote_image(
     """Fetch what a job has drawn, or the map of a score."""
     kept = Kept(out, scale, show)
     kept.check()
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         is_one = sample is not None or client.job(job_id).state["kind"] == "score"
         keep_picture(client, job_id, kept, **({"sample": sample} if is_one else {"grid": True}))
     say(f"wrote {out}")
@@ -221,7 +221,7 @@ def remote_image(
 @remote.command("cancel")
 def remote_cancel(job_id: JobId, url: Url = HERE, key: Key = None, json_: Json = False) -> None:
     """Ask a job to stop. One that has ended stays as it is; nothing is deleted."""
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         state = client.job(job_id).cancel()
     _say_state(state, json_)
 
@@ -229,12 +229,12 @@ def remote_cancel(job_id: JobId, url: Url = HERE, key: Key = None, json_: Json =
 @remote.command("delete")
 def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> None:
     """Delete what a job left; one that has not ended is to be canceled first."""
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         client.job(job_id).delete()
     say(f"{job_id}: deleted")
 
 
-def _draw(place: Place, kept: Kept, json_: bool, start: "Callable[[Client], Job[Any]]") -> dict[str, Any]:
+def _draw(place: Service, kept: Kept, json_: bool, start: "Callable[[Client], Job[Any]]") -> dict[str, Any]:
     """Start a job, follow it, keep its pictures, and say so; its document."""
     expect_one_result(kept.out, json_)
     kept.check()

@@ -8,7 +8,7 @@ import typer
 from model_core.cli.options import Json, print_json, say
 from model_core.cli.progress import working
 from model_core.places import check_folder, check_place
-from pixelrnn.remote_job import HERE, Key, Model, Place, Url, calling, follow, picture_of
+from pixelrnn.remote_job import HERE, Key, Model, Service, Url, calling, follow, picture_of
 from pixelrnn.verify import EXIT_NOT_VERIFIED
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def remote_encode(
 ) -> None:
     """Pack pictures into one small file, without loss; `decode` brings them back, here or there."""
     check_place(out)
-    with calling(Place(url, key)) as client, working() as work:
+    with calling(Service(url, key)) as client, working() as work:
         work.begin(f"encoding with {model}")
         job = client.encode(model, images)
         result = job.result()
@@ -54,7 +54,7 @@ def remote_decode(
 ) -> None:
     """Unpack the pictures of a file that `encode` wrote, 0.png and on, in the order in which they were encoded."""
     check_folder(out)
-    with calling(Place(url, key)) as client:
+    with calling(Service(url, key)) as client:
         with working() as work:
             state = follow(client.decode(file), work)
         digits = len(str(state["n"] - 1))
@@ -73,7 +73,7 @@ def remote_verify(
     json_: Json = False,
 ) -> None:
     """Did a model of the service draw this picture? It draws it again; exit code 1 and the pixels where they differ."""
-    with calling(Place(url, key)) as client, working() as work:
+    with calling(Service(url, key)) as client, working() as work:
         work.begin(f"verifying {picture}")
         job = client.verify(picture)
         result = job.result()

@@ -35,7 +35,7 @@ class RemoteError(PixelRNNError):
 
 
 @dataclass(frozen=True)
-class Place:
+class Service:
     """The service's place, and who asks."""
 
     url: str
@@ -64,7 +64,7 @@ class Kept:
 
 
 @contextmanager
-def calling(place: Place) -> Iterator["Client"]:
+def calling(place: Service) -> Iterator["Client"]:
     """A client; whatever goes wrong with it or with files is a RemoteError."""
     from pixelrnn.client import Client, ServiceError, UnreachableError
 

@@ -33,7 +33,6 @@ from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Claim, Outcome
 from worker.process import crash, processors
 from worker.process.crash import EXIT_CRASHED
-from worker.process.loop import Loop
 from worker.process.patience import Patience
 from worker.process.redis_clients import (
     BLOCKING_TIMEOUT_S,
@@ -43,6 +42,7 @@ from worker.process.redis_clients import (
     unusable,
     weaknesses_of,
 )
+from worker.process.turn_thread import TurnThread
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
 from worker.queue.finisher import Finisher
@@ -89,9 +89,9 @@ class Worker:
         cancels = connect(settings.redis_url, BLOCKING_TIMEOUT_S)
         cancellation = Cancellation(cancels, self._publisher.open_jobs, self._publisher.cancel)
         recovery = Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue)
-        self._heartbeat = Loop("heartbeat", heartbeat.turn)
-        self._cancellation = Loop("cancellation", cancellation.turn)
-        self._recovery = Loop("recovery", recovery.turn)
+        self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
+        self._cancellation = TurnThread("cancellation", cancellation.turn)
+        self._recovery = TurnThread("recovery", recovery.turn)
         self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held))
 
     def run(self) -> bool:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from app.routes import page_files
 from app.routes.caching import IfNoneMatch, has_seen, has_whatever_is_there
 from app.schema import api_page
-from app.wire.packing import takes_gzip
+from app.wire.compression import takes_gzip
 
 router = APIRouter(include_in_schema=False)
 

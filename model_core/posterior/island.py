@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo (Gordon, Salmond and Smith, 1993): weighted particles, resampled as they go. Knows no image.
+"""Resampling of weighted particles: sequential Monte Carlo (Gordon, Salmond and Smith, 1993). Knows no image.
 
 An island's particles share their fate; islands are independent of each other. Weights are kept as logarithms in
 float64. The product over resamplings of the mean weight is an unbiased estimate of p(given) (Del Moral, 2004).

@@ -18,12 +18,12 @@ from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
 from model_core.training.display import Display
 from model_core.training.files import RunFiles, RunPaths, resume
+from model_core.training.first_weights import origin_of, starting_model
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
-from model_core.training.start import origin_of, starting_model
 from model_core.training.state import TrainState
 from model_core.training.step import DivergedError, Learner
 from model_core.training.stop import stop_on_signals

@@ -11,10 +11,10 @@ from model_core.measures.likelihood import nats_per_image
 from model_core.networks import Network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
+from model_core.training.learning_rate import learning_rate
 from model_core.training.optimiser import Average, Optimiser
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
-from model_core.training.schedule import learning_rate
 
 
 class DivergedError(PixelRNNError):

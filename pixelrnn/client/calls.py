@@ -21,13 +21,13 @@ class Telling(TypedDict, total=False):
     webhook: str
 
 
-class Reading(TypedDict, total=False):
+class Fitting(TypedDict, total=False):
     """How a picture of another size than the model's is taken."""
 
     fit: Literal["strict", "resize"]
 
 
-class Scoring(Reading, Telling, total=False):
+class Scoring(Fitting, Telling, total=False):
     """How a picture is scored."""
 
 
@@ -38,7 +38,7 @@ class Drawing(Telling, total=False):
     priority: Literal["interactive", "bulk"]
 
 
-class DrawingFrom(Drawing, Reading, total=False):
+class DrawingFrom(Drawing, Fitting, total=False):
     """How a job draws that begins with a picture."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.main import create_app
 from app.routes import waiting
 from app.settings import Settings
-from app.wire.packing import takes_gzip
+from app.wire.compression import takes_gzip
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.live import serving

@@ -15,9 +15,9 @@ from model_core.measures.likelihood import nats_per_image
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
+from model_core.training.learning_rate import learning_rate
 from model_core.training.optimiser import Average, Optimiser
 from model_core.training.recipe import TrainingSection
-from model_core.training.schedule import learning_rate
 
 CONFIG = preset("mnist-diagonal-bilstm").with_overrides(height=4, width=3, layers=2, hidden=3, head=4)
 

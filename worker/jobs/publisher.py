@@ -19,8 +19,8 @@ from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Answer, Batch, Settled
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
 from worker.orders.faults import rows_lost
-from worker.process.loop import Loop
 from worker.process.patience import Patience
+from worker.process.turn_thread import TurnThread
 
 MAX_ROWS_PER_BATCH = 256
 """Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
@@ -80,7 +80,7 @@ class Publisher:
         self._changed = threading.Condition()
         self._closing = False
         self._patience = Patience()
-        self._loop = Loop("publisher", self._turn)
+        self._loop = TurnThread("publisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("publisher")
 

@@ -7,8 +7,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.orders.claims import Claim, Outcome
-from worker.process.loop import Loop
 from worker.process.patience import Patience
+from worker.process.turn_thread import TurnThread
 
 AT_ONCE = 16
 """Ends that are told together."""
@@ -23,7 +23,7 @@ class Finisher:
         self._at_hand: list[tuple[Claim, Outcome]] = []
         self._stops = False
         self._patience = Patience()
-        self._loop = Loop("finisher", self._turn)
+        self._loop = TurnThread("finisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("finisher")
 

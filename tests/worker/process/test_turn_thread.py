@@ -2,7 +2,7 @@
 
 import threading
 
-from worker.process.loop import Loop
+from worker.process.turn_thread import TurnThread
 
 PATIENCE_S = 20.0
 
@@ -10,7 +10,7 @@ PATIENCE_S = 20.0
 def test_turns_follow_each_other_until_one_says_that_it_was_the_last() -> None:
     """None ends the thread; nobody has to stop it."""
     waits = [0.0, 0.0, None]
-    loop = Loop("test", lambda: waits.pop(0))
+    loop = TurnThread("test", lambda: waits.pop(0))
     loop.start()
     loop.join(PATIENCE_S)
     assert waits == []
@@ -25,7 +25,7 @@ def test_loop_ends_when_it_is_stopped_while_it_waits() -> None:
         turned.set()
         return 3600.0
 
-    loop = Loop("test", turn)
+    loop = TurnThread("test", turn)
     loop.start()
     assert turned.wait(PATIENCE_S)
     loop.stop(PATIENCE_S)
@@ -42,7 +42,7 @@ def test_stop_returns_when_a_turn_does_not_end_in_time() -> None:
         go_on.wait(PATIENCE_S)
         return 0.0
 
-    loop = Loop("test", turn)
+    loop = TurnThread("test", turn)
     loop.start()
     assert turned.wait(PATIENCE_S)
     loop.stop()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 
-class Loop:
+class TurnThread:
     """Calls `turn()`, waits as many seconds as it returns unless it is hurried, and calls it again; None ends the
     thread."""
 

@@ -16,7 +16,7 @@ def takes_gzip(accept_encoding: str) -> bool:
     return "gzip" in accept_encoding and not _NO_GZIP.search(accept_encoding)
 
 
-class Packing:
+class Compression:
     """ASGI middleware."""
 
     def __init__(self, app: ASGIApp) -> None:
