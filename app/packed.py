@@ -53,7 +53,8 @@ def packed(entries: Sequence[Entry]) -> bytes:
 
 
 def unpacked(value: bytes) -> list[Entry]:
-    """What was packed; the last entry says nothing but how the job ended. Raises UnpackableError for another format."""
+    """Undo the packing; the last entry says nothing but how the job ended. Raises UnpackableError for another
+    format."""
     version, small, final, count, end, is_bits = _HEAD.unpack_from(value)
     if version != _FORMAT:
         raise UnpackableError(f"packed in format {version}, which this version cannot read")

@@ -76,7 +76,7 @@ def server(settings: Settings) -> Server:
 
 
 def _is_cluster(redis_url: str) -> bool:
-    """Where it does not answer yet, requests say it later."""
+    """True if the server says that it runs in cluster mode; if it does not answer yet, requests say it later."""
     with suppress(RedisError), Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as client:
         return is_cluster(client.info("cluster"))  # type: ignore[arg-type]
     return False

@@ -242,7 +242,7 @@ class Store:
         return found[-1] if found else None
 
     async def _entries(self, job_id: str, command: str, *words: str | int) -> list[Entry]:
-        """What the command finds in the job's stream; all entries where they are packed."""
+        """The entries that the command finds in the job's stream; all of them if they are packed."""
         async with self._within_budget():
             if found := await self._redis.execute_command(command, keys.events(job_id), *words):
                 return entries_of(found)

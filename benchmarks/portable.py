@@ -1,4 +1,4 @@
-"""Whether the engine in JavaScript draws the bytes of the compiled loop, and how fast: writes docs/anywhere.md.
+"""Shows that the engine in JavaScript draws the bytes of the compiled loop, and how fast: writes docs/anywhere.md.
 
     python benchmarks/portable.py                         1,000 seeds of every shipped model of one scale, in Node
     python benchmarks/portable.py --seeds 100 MODEL...    fewer, of some models; the others' figures stay as they are

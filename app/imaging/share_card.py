@@ -22,7 +22,7 @@ def card_of(picture: bytes) -> bytes:
 
 
 def plain_card() -> bytes:
-    """What is shown where nothing could be drawn in time."""
+    """The picture that is shown if nothing could be drawn in time."""
     glyph = Image.new("RGB", (len(_GLYPH[0]), len(_GLYPH)), _BLUE)
     for y, row in enumerate(_GLYPH):
         for x, bit in enumerate(row):

@@ -46,7 +46,7 @@ _PAGE = """<!doctype html>
 
 
 class Recipe(BaseModel):
-    """What the page's links say; more than the picture needs, so that the page can tell whether it is the same."""
+    """The fields of the page's links: more than the picture needs, so that the page can tell whether it is the same."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = Field(min_length=1, max_length=128)

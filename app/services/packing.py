@@ -13,7 +13,7 @@ from app.store import Store
 _AT_ONCE = 16
 _LOOK_S = 1.0
 _PAUSE_S = 0.005
-"""Between two jobs: whoever waits for this process goes first."""
+"""Pause between two jobs: whoever waits for this process goes first."""
 _AFTER_A_BUG_S = 10.0
 _log = structlog.get_logger("pixelrnn.api")
 

@@ -23,7 +23,7 @@ from worker.contract.jobs import JobStatus, Priority
 from worker.contract.kinds import JobKind
 
 PATIENCE_S = 10.0
-"""Whoever looks for a preview does not wait longer."""
+"""Seconds that a look for a preview waits, at most."""
 _KEPT = 256
 
 
@@ -81,7 +81,7 @@ class ShareCards:
         return await run_sync(card_of, picture, limiter=self._imaging)
 
     async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
-        """Whoever comes again while it is drawn waits for the same job."""
+        """The job that draws the picture; whoever comes again while it is drawn waits for the same one."""
         fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature}
         named = with_key(replace(identity), str(fields), JobKind.SAMPLE, fields, ())
         known = await self._submission.known(named)

@@ -26,7 +26,7 @@ DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
 than a call may take."""
 _AT_ONCE = 16
 _MOST_OF_HOST = 4
-"""Of them to one host: a receiver that stalls must not hold up the others."""
+"""Calls to one host at a time, at most: a receiver that stalls must not hold up the others."""
 _LOOK_S = 0.5
 _AFTER_A_BUG_S = 10.0
 _GONE = 410

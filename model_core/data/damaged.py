@@ -12,10 +12,10 @@ PICTURE_ERRORS = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, IndexError, KeyError, MemoryError),
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
-"""Of Pillow's decoders."""
+"""Exceptions of Pillow's decoders."""
 
 ARRAY_ERRORS = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, LookupError, MemoryError, RecursionError),
     *(NotImplementedError, RuntimeError, struct.error, BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
 )
-"""Of numpy and zipfile; RuntimeError is what an archive with a password raises."""
+"""Exceptions of numpy and zipfile; RuntimeError is what an archive with a password raises."""

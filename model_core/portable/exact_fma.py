@@ -146,4 +146,4 @@ define internal {_V} @{NAME}_slowly({_V} %a, {_V} %b, {_V} %c) noinline cold {{
 }}
 {_OF_ONE}
 """
-"""In the place of the intrinsic llvm.fma.v16f32."""
+"""Stands in the place of the intrinsic llvm.fma.v16f32."""

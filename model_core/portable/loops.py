@@ -1,4 +1,4 @@
-"""What a module holds: the loop of one kind of network, and the noise."""
+"""The contents of a module: the loop of one kind of network, and the noise."""
 
 import torch
 from numba import typeof, types

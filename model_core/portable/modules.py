@@ -9,5 +9,6 @@ MODULES = shipped.ENGINE / "modules.json"
 
 
 def modules() -> dict[str, Any]:
-    """By kind of network: `file`, its `bytes` unpacked and their `sha256`, and `sources`, of what it was made."""
+    """The module of each kind of network: `file`, its `bytes` unpacked and their `sha256`, and `sources`, of what it
+    was made."""
     return json.loads(MODULES.read_text(encoding="utf-8"))

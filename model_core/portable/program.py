@@ -69,7 +69,7 @@ class _Table:
         self._names = 0
 
     def arguments(self, kind: Any) -> Iterator[str]:
-        """What numba passes for a parameter of this type."""
+        """The values that numba passes for a parameter of this type."""
         if isinstance(kind, types.BaseNamedTuple | types.BaseTuple):
             for part in kind:
                 yield from self.arguments(part)

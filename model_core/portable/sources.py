@@ -1,4 +1,4 @@
-"""Of which sources a module was made: a digest that comments, docstrings and line breaks do not change."""
+"""The sources of a module: a digest that comments, docstrings and line breaks do not change."""
 
 import ast
 import hashlib
@@ -13,7 +13,8 @@ _IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER
 
 
 def sources_digest(module: str) -> str:
-    """Of a drawing loop's module in model_core/compiled, of all modules there that it imports, and of these tools."""
+    """The digest of a drawing loop's module in model_core/compiled, of all modules there that it imports, and of these
+    tools."""
     files = [*sorted(_reached(module) | _reached("philox")), *_OURS]
     return hashlib.sha256("\n".join(_essence(file) for file in files).encode()).hexdigest()
 
@@ -51,5 +52,5 @@ def _essence(file: Path) -> str:
 
 
 def _is_text(line: str) -> bool:
-    """Whether a line is nothing but a string."""
+    """True if a line is nothing but a string."""
     return line[:1] in ('"', "'") and line[-1:] in ('"', "'")

@@ -1,4 +1,4 @@
-"""What a drawing loop reads and writes: one table, described once for Python and JavaScript.
+"""The table that a drawing loop reads and writes, described once for Python and JavaScript.
 
 A loop is handed records of numbers and arrays (compiled/records.py). In memory that is a table of words of eight bytes:
 a number is one word, an array is its address and its shape. The description is a list in the order of the table; an
@@ -32,7 +32,7 @@ Entry = dict[str, Any]
 ALIGNMENT = 64
 """Bytes: a cache line."""
 DRAWER = {"slots", "front.done", "front.stop", "state.keep", "state.temperature"}
-"""What the stage fills before it draws, in Python (CompiledStage) and in JavaScript (engine/stage.js)."""
+"""Fields that the stage fills before it draws, in Python (CompiledStage) and in JavaScript (engine/stage.js)."""
 
 
 class Weights:

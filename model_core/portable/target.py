@@ -1,4 +1,5 @@
-"""For what a module is compiled: what numba and the layout of weights must be told before they are imported."""
+"""The target that a module is compiled for: numba and the layout of weights must be told it before they are
+imported."""
 
 ENVIRONMENT = {
     "NUMBA_CPU_NAME": "x86-64-v3",

@@ -18,7 +18,7 @@ from model_core.portable.program import Program, linked
 
 TRIPLE = "wasm32-unknown-unknown"
 FEATURES = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext,-relaxed-simd"
-"""Of WebAssembly 2, which browsers have. relaxed-simd would leave rounding to the machine."""
+"""Features of WebAssembly 2, which browsers have. relaxed-simd would leave rounding to the machine."""
 STACK_BYTES = 1 << 18
 IMPORTED = ("log",)
 """The only function that is asked for: of whoever weighs given pixels."""
@@ -36,7 +36,7 @@ define void @multiply_add(ptr %table) {{
   ret void
 }}
 """
-"""For tests: 16 sums of the 48 floats at an address, stored behind them."""
+"""Store 16 sums of the 48 floats at an address behind them, for tests."""
 TESTED = "multiply_add"
 
 

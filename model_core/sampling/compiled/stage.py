@@ -187,7 +187,7 @@ class CompiledStage:
         return self._rows(front.finished[:count, 0], front.finished[:count, 1])
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
-        """What the loop is handed to draw in these slots, by the names of its parameters."""
+        """The arguments that the loop needs to draw in these slots, by the names of its parameters."""
         records = self._front, self._shared, self._state, self._places, self._layers
         return dict(zip(HANDED, (np.array(slots), *records), strict=True))
 
