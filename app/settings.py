@@ -105,8 +105,8 @@ class Settings(RedisSettings):
     """Address of this server as others write it, such as https://pixels.example: that of pictures that shared links
     show. Empty: the one that a request was sent to."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
-    """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. What they say of whom they
-    speak for (X-Forwarded-For) counts as the client's address, which allowances and wrong keys are counted by."""
+    """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
+    that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""
     link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
     """Secret that signs the links of `POST /jobs/{id}/links`, which work without a key: 32 characters or more, such as
     `openssl rand -hex 32` prints, the same for all APIs. Unset: no links. Changing it voids the links given out

@@ -30,14 +30,15 @@ class Settings(RedisSettings):
     """Images of one model that are drawn at once."""
     express_slots: int = Field(default=4, ge=0, le=64)
     """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
-    while a large one fills all other slots. With `slots` a multiple of four at best: images are drawn by fours."""
+    while a large one fills all other slots. `slots` and these together are best a multiple of four, because images are
+    drawn by fours."""
     slot_memory_mib: int = Field(default=2048, ge=1)
     """Memory for the images that are drawn, for all models together. Each model has an equal share, of which the
     particles of completions may have a quarter; if the rest holds fewer images than `slots` and `express_slots`, fewer
     are drawn at once. Weights are not counted."""
     max_jobs: int = Field(default=32, ge=1, le=4096)
     """Jobs a worker holds that are not drawn yet: a few more than slots, so that a freed slot is filled without asking
-    Redis. Of those whose last rows are being written there may be as many again."""
+    Redis. It may hold as many again whose last rows are being written."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
     engine_cpus: CommaList[int] = ()
