@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from worker.orders.catalogue import Catalogue
     from worker.orders.claims import Outcome
     from worker.orders.images import NewRow
-    from worker.orders.orders import Order
+    from worker.orders.order import Order
 
 START_LIMIT_S = 120.0
 """Seconds until the process has begun to load the models; from then on it says itself what it needs."""

@@ -5,14 +5,15 @@ Transparency is composited on black, in images and in masks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image, ImageChops
 
 from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
 from app.imaging.decode import Role, decode, has_more_bits
 from app.schema.answers import Model
-from worker.contract.kinds import Input
+from worker.contract.kind import Input
 
 Files = Mapping[str, Sequence[bytes]]
 """The files of a request, by field: none where an optional one was left out, several where a call takes them."""
@@ -27,19 +28,8 @@ class GivenPixels:
 
     pixels: bytes
     keep: bytes = b""
-
-    @property
-    def filled(self) -> int | None:
-        """How many pixels are to be filled; None where the whole picture is given."""
-        return self.keep.count(0) or None
-
-    def behind(self, shape: "Shape", members: Iterable[str]) -> int:
-        """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest, of a
-        model whose members have these orientations."""
-        keep = Image.frombytes("L", shape.size, self.keep)
-        known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
-        turned = (keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known)
-        return min((_behind(each.tobytes()) for each in turned), default=_behind(self.keep))
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the job that the pictures decide."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,15 @@ class Shape:
         return self.width, self.height
 
 
-def _behind(keep: bytes) -> int:
+def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
+    """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest, of a model
+    whose members have these orientations."""
+    known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
+    turned = [keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known]
+    return min(_given_after_the_first(each.tobytes()) for each in turned or [keep])
+
+
+def _given_after_the_first(keep: bytes) -> int:
     """How many are given after the first that is not."""
     first = keep.find(0)
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
@@ -77,7 +75,7 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> Given
     if wanted is Input.PICTURES:
         return GivenPixels(b"".join(_exact(shape, images[i], i).tobytes() for i in range(len(images))))
     if wanted is Input.PICTURE_AND_KEEP:
-        return _with_a_hole(image, next(iter(files["mask"]), None), shape, resize)
+        return _with_a_hole(image, next(iter(files["mask"]), None), shape, resize, model.members)
     if wanted is Input.SMALL_PICTURE:
         shape = Shape(model.small_height, model.small_width, model.channels)
     if wanted is Input.DRAWN_PICTURE:
@@ -121,16 +119,19 @@ def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
     return small
 
 
-def _with_a_hole(image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool) -> GivenPixels:
+def _with_a_hole(
+    image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool, members: Iterable[str]
+) -> GivenPixels:
     image = decode(image_file, "image")
     hole = _hole_of_alpha(image) if mask_file is None else _on_black(decode(mask_file, "mask"), "L")
     image = _in_colours_of(shape, image, resize)
     hole = _fit(hole, "image" if mask_file is None else "mask", shape, resize)
     keep = hole.point([1] * _CUT + [0] * (256 - _CUT))
-    given = GivenPixels(image.tobytes(), keep.tobytes())
-    if given.filled is None:
+    filled = keep.tobytes().count(0)
+    if not filled:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
-    return given
+    found = {"filled_pixels": filled, "given_behind": given_behind_hole(keep, members)}
+    return GivenPixels(image.tobytes(), keep.tobytes(), found)
 
 
 def _in_colours_of(shape: Shape, image: Image.Image, resize: bool) -> Image.Image:

@@ -14,8 +14,6 @@ from app.errors import BadParameterError, NoRowsYetError
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import Method
-from worker.contract.scores import ScoreSummary
 
 MAX_SIDE = 4096
 _GAP = 1
@@ -84,7 +82,7 @@ class Canvas:
         return cls(1, spec.height, spec.width, 1, {0: bytes(255 * (1 - given) for given in keep)}, origin_of(spec))
 
     @classmethod
-    def of_score(cls, spec: JobSpec, score: ScoreSummary, heat: bytes) -> "Canvas":
+    def of_score(cls, spec: JobSpec, score: Any, heat: bytes) -> "Canvas":
         """A heat map of H*W*3 bytes, with its scale."""
         scale = f"bits per pixel: black 0, white {score.uniform_bits:g} (a uniform guess) and above"
         origin = {"model": spec.model, "digest": spec.digest, "nats": repr(score.nats), "scale": scale}
@@ -135,14 +133,13 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
     """Everything that is needed to draw the same picture again; worker.contract.recipe reads it."""
     origin = {
-        "kind": spec.kind.value,
+        "kind": spec.kind,
         "model": spec.model,
         "digest": spec.digest,
         "seed": str(spec.seed),
         "temperature": repr(spec.temperature),
     }
-    if spec.method is Method.POSTERIOR:
-        origin |= {"method": spec.method.value, "particles": str(spec.particles), "sweeps": str(spec.sweeps)}
+    origin |= spec.options.origin()
     return origin if numerics is None else {**origin, "numerics": numerics}
 
 

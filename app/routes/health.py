@@ -16,15 +16,9 @@ from app.schema.answers import Alive, Info, Limits, Ready
 from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S
 from app.schema.request_bodies import MAX_IMAGES
-from worker.contract.jobs import (
-    MAX_PARTICLES,
-    MAX_PARTICLES_OF_JOB,
-    MAX_SEED,
-    MAX_SWEEPS,
-    MAX_TEMPERATURE,
-    MIN_TEMPERATURE,
-)
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import RESULT_TTL_S
+from worker.contract.kinds.complete import MAX_PARTICLES, MAX_PARTICLES_OF_JOB, MAX_SWEEPS
 
 router = APIRouter(tags=["server"])
 

@@ -7,11 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.routes.waiting import applied, preferred_wait_s, waited_for
-from app.schema.answers import Job, JobList
+from app.schema.answers import Job, JobKind, JobList
 from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S, PREFER
 from worker.contract.jobs import JobStatus
-from worker.contract.kinds import JobKind
 
 router = APIRouter(tags=["jobs"])
 

@@ -1,16 +1,16 @@
-"""What the API answers with. app.schema.request_bodies has what it takes."""
+"""Bodies of the API's answers; app.schema.request_bodies has those of requests."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypeAliasType
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.schema import examples
+from app.schema.results import Result
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kinds import JobKind, Method
-from worker.contract.scores import EncodeSummary, Receipt, ScoreSummary, VerifySummary
+from worker.contract.kind import Method
+from worker.contract.kinds import KINDS
 
 PROBLEM_TYPE = "application/problem+json"
 """The media type of a Problem."""
@@ -44,70 +44,6 @@ class SignedLinks(_Answer):
     """Its first picture; whatever else `GET /jobs/{id}/image` takes may be added, such as `&grid=1`."""
     images: list[str]
     """Each of its pictures, in order."""
-
-
-class RankedImage(_Answer):
-    """A completion and how likely the model finds the whole image, given pixels included."""
-
-    sample: int
-    """Which of the `n`, counted from 0."""
-    nats: float = Field(description="-ln p(image); less is likelier.")
-    image: str
-    """Where it is."""
-
-
-class JobResult(_Answer):
-    """What was drawn, and where to see it."""
-
-    type: Literal["images"]
-    """Which of the four results this is."""
-    images: list[str]
-    """Where each sample is, in order."""
-    ranking: list[RankedImage] | None = None
-    """Of a completion with `rank`: likeliest first."""
-    posterior: Receipt | None = None
-    """Of a completion by `posterior`: how good its images are."""
-    marginals: str | None = None
-    """Of a completion by `posterior`: where the map is of what was expected of each pixel."""
-
-
-class ScoreResult(ScoreSummary):
-    """What the model says of the picture, and where to see it."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-    type: Literal["score"]
-    """Which of the four results this is."""
-    images: list[str]
-    """The heat map."""
-    map: str
-    """The bits of every variable."""
-
-
-class VerifyResult(VerifySummary):
-    """Whether the model drew the picture, and the picture itself."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-    type: Literal["verification"]
-    """Which of the four results this is."""
-    images: list[str]
-    """The picture that was handed in."""
-
-
-class EncodeResult(EncodeSummary):
-    """What the pictures have become, and where the file is."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-    type: Literal["encoding"]
-    """Which of the four results this is."""
-    images: list[str]
-    """The pictures that were handed in."""
-    blob: str
-    """The file."""
-
-
-Result = TypeAliasType("Result", ScoreResult | VerifyResult | EncodeResult | JobResult | None)
-"""What a job has come to, if it has. It has a name in the schema too: of a union without one generated clients make up
-the name, which may be another's, and some forget that it may be null."""
 
 
 class ScoreMap(_Answer):
@@ -160,10 +96,19 @@ class Webhook(_Answer):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-class Job(_Answer):
-    """A request and what became of it."""
+_OPTIONS = [kind.shown for kind in KINDS.values() if kind.shown]
+NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
+"""The fields of a Job that tell of its options, where its kind has others."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
+if TYPE_CHECKING:
+    JobKind = str
+else:
+    JobKind = StrEnum("JobKind", {word.upper(): word for word in KINDS})
+
+
+class _Asked(_Answer):
+    """The request."""
+
     id: str
     """Part of all its addresses; nobody can guess it."""
     kind: JobKind
@@ -190,14 +135,18 @@ class Job(_Answer):
     """Of the first image of a Multi-Scale model; 0 for others."""
     small_width: int
     """Of the first image of a Multi-Scale model; 0 for others."""
-    filled_pixels: int | None
-    """How many pixels of a completion are drawn; the others are kept."""
-    method: Method | None
-    """How a completion is drawn; null for other jobs."""
-    particles: int | None
-    """Of a completion by `posterior`: of each image, where it cannot be drawn exactly; else null."""
-    sweeps: int | None
-    """Of a completion by `posterior`: how often each image is drawn anew; else null."""
+
+
+if TYPE_CHECKING:
+    _Shown = _Asked
+else:
+    _Shown = create_model("_Shown", __base__=(*_OPTIONS, _Asked))
+
+
+class Job(_Shown):
+    """A request and what became of it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
     created_at: datetime
     """When it was accepted, by Redis's clock, as all times here."""
     started_at: datetime | None
@@ -280,7 +229,7 @@ class Model(_Answer):
     parameters: Int64
     """How many numbers were learnt."""
     data: str
-    """What it was trained on."""
+    """The data it was trained on."""
     test_nats: float | None
     """Negative log-likelihood of a test image, natural logarithm: less is better."""
     test_bits_per_dim: float | None
@@ -288,7 +237,7 @@ class Model(_Answer):
     digest: str
     """sha256 of the weights."""
     title: str
-    """What people call the network: its name in the paper."""
+    """The network's name in the paper."""
     members: list[str]
     """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
     with one of them."""

@@ -3,29 +3,28 @@
 import base64
 import binascii
 import struct
-from collections.abc import Sequence
 from datetime import UTC, datetime
+
+from pydantic import BaseModel
 
 from app.access.callers import ANYONE
 from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
 from app.schema.answers import (
-    EncodeResult,
+    NOT_SHOWN,
     Job,
+    JobKind,
     JobList,
-    JobResult,
     Links,
-    RankedImage,
-    ScoreResult,
-    VerifyResult,
     Webhook,
     WebhookStatus,
 )
+from app.schema.results import RESULTS
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
-from worker.contract.kinds import KINDS, JobKind, Method
+from worker.contract.kind import Input
+from worker.contract.kinds import KINDS
 from worker.contract.record import OtherVersionError
-from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, VerifySummary
 
 _LOOK_AT_A_TIME = 100
 _LOOK_AT_MOST = 1000
@@ -71,7 +70,7 @@ class Jobs:
             raise ActiveJobError("the job has not ended: cancel it first, with POST to its address and /cancel")
 
     async def page(
-        self, owner: str, status: JobStatus | None, kind: JobKind | None, limit: int, cursor: str | None
+        self, owner: str, status: JobStatus | None, kind: str | None, limit: int, cursor: str | None
     ) -> JobList:
         """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
         place = None if cursor is None else _place(cursor)
@@ -123,16 +122,13 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
     queued = record.status is JobStatus.QUEUED
     return Job(
         id=spec.id,
-        kind=spec.kind,
+        kind=JobKind(spec.kind),
         model=spec.model,
         digest=spec.digest,
         seed=spec.seed,
         n=spec.n,
         temperature=spec.temperature,
-        filled_pixels=spec.filled_pixels,
-        method=spec.method if KINDS[spec.kind].result is CompletionSummary else None,
-        particles=spec.particles if spec.method is Method.POSTERIOR else None,
-        sweeps=spec.sweeps if spec.method is Method.POSTERIOR else None,
+        **NOT_SHOWN | spec.options.shown(),
         height=spec.height,
         width=spec.width,
         channels=spec.channels,
@@ -163,7 +159,7 @@ def _webhook(record: JobRecord) -> Webhook | None:
     return Webhook(status=WebhookStatus(record.webhook_over or WebhookStatus.WAITING), tries=record.webhook_tries)
 
 
-def _matches(record: JobRecord | None, status: JobStatus | None, kind: JobKind | None) -> bool:
+def _matches(record: JobRecord | None, status: JobStatus | None, kind: str | None) -> bool:
     return record is not None and status in (None, record.status) and kind in (None, record.spec.kind)
 
 
@@ -175,30 +171,15 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _result(record: JobRecord) -> ScoreResult | VerifyResult | EncodeResult | JobResult:
-    link = f"/jobs/{record.spec.id}"
-    if isinstance(record.result, ScoreSummary):
-        numbers = record.result.model_dump()
-        return ScoreResult(**numbers, type="score", images=[f"{link}/image"], map=f"{link}/score-map")
-    if isinstance(record.result, VerifySummary):
-        return VerifyResult(**record.result.model_dump(), type="verification", images=[f"{link}/image"])
-    images = [f"{link}/image?sample={sample}" for sample in range(record.spec.n)]
-    if isinstance(record.result, EncodeSummary):
-        return EncodeResult(**record.result.model_dump(), type="encoding", images=images, blob=f"{link}/blob")
-    found = record.result or CompletionSummary()
-    return JobResult(
-        type="images",
-        images=images,
-        ranking=None if found.sample_nats is None else _ranking(found.sample_nats, images),
-        posterior=found.posterior,
-        marginals=None if found.posterior is None else f"{link}/marginals",
-    )
-
-
-def _ranking(sample_nats: Sequence[float], images: list[str]) -> list[RankedImage]:
-    """Likeliest first; of equals the one drawn first."""
-    order = sorted(range(len(images)), key=sample_nats.__getitem__)
-    return [RankedImage(sample=i, nats=sample_nats[i], image=images[i]) for i in order]
+def _result(record: JobRecord) -> BaseModel:
+    """The result of a job that has succeeded. A job without rows has one picture, unless it took several."""
+    spec, kind = record.spec, KINDS[record.spec.kind]
+    link = f"/jobs/{spec.id}"
+    images = [f"{link}/image"]
+    if kind.draws_rows or kind.input is Input.PICTURES:
+        images = [f"{link}/image?sample={sample}" for sample in range(spec.n)]
+    told = {} if record.result is None else record.result.told(images, link)
+    return RESULTS[kind.word](**told, type=kind.result_type, images=images)
 
 
 def _cursor(place: tuple[float, str]) -> str:

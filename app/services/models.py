@@ -4,7 +4,8 @@ from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schema.answers import Model, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.kinds import JobKind, Method
+from worker.contract.kind import Method
+from worker.contract.kinds import KINDS
 
 
 class Models:
@@ -36,15 +37,11 @@ class Models:
             self._merged[name] = _merged(name, workers)
         return self._merged[name]
 
-    async def find_for(self, kind: JobKind, name: str) -> Model:
+    async def find_for(self, kind: str, name: str) -> Model:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
-        model = await self.find(name)
-        if kind not in model.can:
-            detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
-            raise BadParameterError(detail, field="model")
-        return model
+        return _doing(kind, await self.find(name))
 
-    async def find_by_digest(self, kind: JobKind, digest: str) -> Model:
+    async def find_by_digest(self, kind: str, digest: str) -> Model:
         """The model of these weights. Raises NoWorkerError, UnknownModelError when nobody holds them, BadParameterError
         for a model that does not do this kind of work."""
         models = await self.all()
@@ -60,7 +57,7 @@ def _nobody() -> NoWorkerError:
     return NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
 
 
-def _doing(kind: JobKind, model: Model) -> Model:
+def _doing(kind: str, model: Model) -> Model:
     if kind not in model.can:
         detail = f"this model cannot {kind}; it can: {', '.join(model.can)}"
         raise BadParameterError(detail, field="model")
@@ -82,7 +79,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
     can = {kind for card in cards for kind in card.can}
     methods = {method for card in cards for method in card.methods}
     merged = {
-        "can": [kind for kind in JobKind if kind in can],
+        "can": [kind for kind in KINDS if kind in can],
         "title": next((card.title for card in cards if card.title), cards[0].network),
         "methods": [method for method in Method if method in methods],
         "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),

@@ -1,6 +1,6 @@
 """The pictures of a job: its samples as far as they are drawn, or where a score's bits are."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -21,8 +21,9 @@ from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec
-from worker.contract.kinds import KINDS, Input, Method
-from worker.contract.scores import CompletionSummary, EncodeSummary, ScoreSummary, unpack_map
+from worker.contract.kind import Input, Shows
+from worker.contract.kinds import KINDS
+from worker.contract.maps import unpack_map
 
 
 class Pictures:
@@ -55,9 +56,9 @@ class Pictures:
         kind = KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
-        if kind.result is ScoreSummary:
+        if kind.shows is Shows.HEAT:
             return Canvas.of_score(spec, *await self._scored(record, "heat"))
-        if kind.input in ((Input.SMALL_PICTURE,) if stage is Stage.SMALL else (Input.DRAWN_PICTURE, Input.PICTURES)):
+        if kind.input is Input.SMALL_PICTURE if stage is Stage.SMALL else kind.shows is Shows.GIVEN:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
@@ -77,7 +78,7 @@ class Pictures:
 
     async def blob(self, record: JobRecord) -> bytes:
         """The file of an encoding. Raises NoBlobYetError, NoBlobError."""
-        if KINDS[record.spec.kind].result is not EncodeSummary:
+        if "blob" not in record.spec.options.keeps:
             raise NoBlobError("only a job of POST /encode has a file")
         if not record.status.is_terminal:
             raise NoBlobYetError("the pictures are not encoded yet")
@@ -96,12 +97,13 @@ class Pictures:
         """The expectation of each pixel by a completion by `posterior`. Raises NoMarginalsYetError,
         NoMarginalsError."""
         spec = record.spec
-        if spec.method is not Method.POSTERIOR:
+        if "mean" not in spec.options.keeps:
             raise NoMarginalsError("only a completion by `posterior` has marginals")
         if not record.status.is_terminal:
             raise NoMarginalsYetError("the completion is not drawn yet")
-        found, raw = record.result, await self._store.picture(spec.id, of)
-        if not isinstance(found, CompletionSummary) or found.posterior is None or not found.values or raw is None:
+        found: Any = record.result
+        raw = await self._store.picture(spec.id, of)
+        if found is None or found.posterior is None or not found.values or raw is None:
             raise NoMarginalsError("the job ended without a completion; its status and error say why")
         receipt = found.posterior
         return MarginalMap(
@@ -123,13 +125,13 @@ class Pictures:
         canvas = Canvas.of_marginals(spec, found)
         return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
-    async def _scored(self, record: JobRecord, field: str) -> tuple[ScoreSummary, bytes]:
-        if KINDS[record.spec.kind].result is not ScoreSummary:
+    async def _scored(self, record: JobRecord, field: str) -> tuple[Any, bytes]:
+        if field not in record.spec.options.keeps:
             raise NoScoreError("only a job of POST /score has a score")
         if not record.status.is_terminal:
             raise NoScoreYetError("the picture is not scored yet")
         picture = await self._store.picture(record.spec.id, field)
-        if not isinstance(record.result, ScoreSummary) or picture is None:
+        if record.result is None or picture is None:
             raise NoScoreError("the job ended without a score; its status and error say why")
         return record.result, picture
 

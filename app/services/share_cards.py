@@ -20,7 +20,7 @@ from app.services.row_feed import RowFeed
 from app.services.submission import RequestIdentity, Submission, with_key
 from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus, Priority
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import sample
 
 PATIENCE_S = 10.0
 """Seconds that a look for a preview waits, at most."""
@@ -54,7 +54,7 @@ class ShareCards:
         """A PNG; None where it cannot be drawn in time, or at all."""
         try:
             async with asyncio.timeout(self._patience_s()):
-                model = await self._models.find_for(JobKind.SAMPLE, name)
+                model = await self._models.find_for(sample.KIND.word, name)
                 recipe = (model.digest, seed, temperature)
                 async with self._turn:
                     if recipe not in self._kept:
@@ -69,7 +69,7 @@ class ShareCards:
             self._kept.popitem(last=False)
 
     async def _drawn(self, identity: RequestIdentity, model: Model, seed: int, temperature: float) -> bytes:
-        options = JobOptions(seed=seed, temperature=temperature, priority=Priority.BULK)
+        options = JobOptions(sample.SampleOptions(), seed, temperature=temperature, priority=Priority.BULK)
         job = await self._asked(identity, model, options)
         while not job.status.is_terminal:
             await self._rows.wait(job, self._patience_s())
@@ -83,9 +83,9 @@ class ShareCards:
     async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
         """The job that draws the picture; whoever comes again while it is drawn waits for the same one."""
         fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature}
-        named = with_key(replace(identity), str(fields), JobKind.SAMPLE, fields, ())
+        named = with_key(replace(identity), str(fields), sample.KIND.word, fields, ())
         known = await self._submission.known(named)
         if known is None:
             await self._submission.expect_room()
-            known = await self._submission.submit(named, JobKind.SAMPLE, model, options, None)
+            known = await self._submission.submit(named, sample.KIND.word, model, options, None)
         return known.job

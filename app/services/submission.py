@@ -18,7 +18,7 @@ from app.errors import (
     TooManyOpenJobsError,
     TooManyRequestsError,
 )
-from app.imaging.given import GivenPixels, Shape
+from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.quotas import Quota
 from app.schema.answers import Job, Model
@@ -28,7 +28,6 @@ from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Priority
-from worker.contract.kinds import JobKind, Method
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 
 _ID_BYTES = 16
@@ -59,7 +58,7 @@ class Submitted:
 
 
 def with_key(
-    identity: RequestIdentity, key: str | None, kind: JobKind, fields: Mapping[str, Any], files: Iterable[bytes]
+    identity: RequestIdentity, key: str | None, kind: str, fields: Mapping[str, Any], files: Iterable[bytes]
 ) -> RequestIdentity:
     """`key`: the `Idempotency-Key`, if there is one; `fields` and `files`: what the request says."""
     if key is None:
@@ -126,7 +125,7 @@ class Submission:
             raise await self._full(0)
 
     async def submit(
-        self, identity: RequestIdentity, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None
+        self, identity: RequestIdentity, kind: str, model: Model, options: JobOptions, given: GivenPixels | None
     ) -> Submitted:
         """Accept and queue the job. The model must do this kind of work: `Models.find_for`.
 
@@ -234,20 +233,12 @@ def _text(fact: bytes | int) -> str:
     return fact.decode() if isinstance(fact, bytes) else str(fact)
 
 
-def _version(options: JobOptions) -> int:
-    """The first that can do it: an earlier worker would clamp, or leave the influence out."""
-    if options.influence:
-        return 3
-    return 2 if options.method is Method.POSTERIOR else 1
-
-
 def _spec(
-    identity: RequestIdentity, kind: JobKind, model: Model, options: JobOptions, given: GivenPixels | None
+    identity: RequestIdentity, kind: str, model: Model, options: JobOptions, given: GivenPixels | None
 ) -> JobSpec:
-    by_posterior = options.method is Method.POSTERIOR
-    behind = given.behind(Shape.of(model), model.members) if by_posterior and given is not None else 0
+    own = options.own if given is None else options.own.model_copy(update=given.found)
     return JobSpec(
-        version=_version(options),
+        version=own.version,
         id=secrets.token_urlsafe(_ID_BYTES),
         kind=kind,
         model=model.name,
@@ -263,15 +254,5 @@ def _spec(
         request_id=identity.request_id,
         traceparent=identity.traceparent,
         priority=options.priority,
-        filled_pixels=None if given is None else given.filled,
-        rank=options.rank,
-        method=options.method,
-        particles=options.particles,
-        sweeps=options.sweeps,
-        given_behind=behind,
-        pixel=options.pixel,
-        influence=options.influence,
-        sample=options.sample,
-        drawn_with=options.drawn_with,
-        members=options.members,
+        options=own,
     )

@@ -1,7 +1,7 @@
 """`AsyncClient`: the client of synchronous.py, for asyncio. It carries out the same flows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -12,7 +12,7 @@ from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, MapKind, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
-from pixelrnn.client.job_calls import JobCalls
+from pixelrnn.client.job_calls import AsyncCalls
 from pixelrnn.client.pictures import array_of, pictures_of
 from pixelrnn.client.settings import TRIES, Habits, http_options
 
@@ -101,14 +101,7 @@ class AsyncJob(JobView[R]):
         await self._client.run(self._flows.delete(self.id))
 
 
-class AsyncClient(
-    JobCalls[
-        Awaitable[AsyncJob[documents.JobResult]],
-        Awaitable[AsyncJob[documents.ScoreResult]],
-        Awaitable[AsyncJob[documents.VerifyResult]],
-        Awaitable[AsyncJob[documents.EncodeResult]],
-    ]
-):
+class AsyncClient(AsyncCalls):
     """The service at `url`. `key`: an API key, where keys are asked for. `timeout`: seconds without an answer after
     which a call is given up; without it, after `tries` tries, or sooner where nobody has ever answered. Every call may
     raise ServiceError; AddressError at once where `url` is none."""

@@ -30,7 +30,7 @@ Method = Literal["posterior", "clamp"]
 
 
 class EncodeResult(TypedDict):
-    """What the pictures have become, and where the file is."""
+    """The file that the pictures have become."""
 
     pictures: int
     bytes: int
@@ -63,7 +63,7 @@ class Receipt(TypedDict):
 
 
 class JobResult(TypedDict):
-    """What was drawn, and where to see it."""
+    """The images that were drawn, and where to see them."""
 
     type: Literal["images"]
     images: list[str]
@@ -73,8 +73,8 @@ class JobResult(TypedDict):
 
 
 class ColourBelief(TypedDict):
-    """What the model expected of one colour of a pixel, knowing everything before it: pixels above and to the left,
-    and the colours before this one."""
+    """Expectation of one colour of a pixel by a model that knows everything before it: pixels above and to the
+    left, and the colours before this one."""
 
     probabilities: list[float]
     value: int
@@ -83,7 +83,7 @@ class ColourBelief(TypedDict):
 
 
 class PixelBelief(TypedDict):
-    """What the model expected at one pixel."""
+    """Expectation of the model at one pixel."""
 
     x: int
     y: int
@@ -92,7 +92,7 @@ class PixelBelief(TypedDict):
 
 
 class ScoreResult(TypedDict):
-    """What the model says of the picture, and where to see it."""
+    """The likelihood of the picture, and where to see it."""
 
     nats: float
     bits_per_dim: float
@@ -120,7 +120,7 @@ class Pixel(TypedDict):
 
 
 class VerifyResult(TypedDict):
-    """Whether the model drew the picture, and the picture itself."""
+    """Does the model draw the picture again, byte by byte, from the seed that the picture names?"""
 
     verified: bool
     sample: int

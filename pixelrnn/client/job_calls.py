@@ -2,11 +2,18 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from pixelrnn.client import calls
 from pixelrnn.client.calls import Call, Picture
 from pixelrnn.client.documents import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from pixelrnn.client import documents
+    from pixelrnn.client.asynchronous import AsyncJob
+    from pixelrnn.client.synchronous import Job
 
 Drawn = TypeVar("Drawn", covariant=True)
 Scored = TypeVar("Scored", covariant=True)
@@ -79,3 +86,20 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
     def decode(self, file: Picture, **options: Unpack[calls.Telling]) -> Drawn:
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
         return self.start(calls.decode(file, **options))
+
+
+if TYPE_CHECKING:
+    Calls = JobCalls[
+        Job[documents.JobResult],
+        Job[documents.ScoreResult],
+        Job[documents.VerifyResult],
+        Job[documents.EncodeResult],
+    ]
+    AsyncCalls = JobCalls[
+        Awaitable[AsyncJob[documents.JobResult]],
+        Awaitable[AsyncJob[documents.ScoreResult]],
+        Awaitable[AsyncJob[documents.VerifyResult]],
+        Awaitable[AsyncJob[documents.EncodeResult]],
+    ]
+else:
+    Calls = AsyncCalls = JobCalls

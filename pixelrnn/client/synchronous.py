@@ -12,7 +12,7 @@ from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, MapKind, Showing
 from pixelrnn.client.feed import Feed, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
-from pixelrnn.client.job_calls import JobCalls
+from pixelrnn.client.job_calls import Calls
 from pixelrnn.client.pictures import array_of, pictures_of
 from pixelrnn.client.settings import TRIES, Habits, http_options
 
@@ -98,14 +98,7 @@ class Job(JobView[R]):
         self._client.run(self._flows.delete(self.id))
 
 
-class Client(
-    JobCalls[
-        Job[documents.JobResult],
-        Job[documents.ScoreResult],
-        Job[documents.VerifyResult],
-        Job[documents.EncodeResult],
-    ]
-):
+class Client(Calls):
     """The service at `url`. `key`: an API key, where keys are asked for. `timeout`: seconds without an answer after
     which a call is given up; without it, after `tries` tries, or sooner where nobody has ever answered. Every call may
     raise ServiceError; AddressError at once where `url` is none."""

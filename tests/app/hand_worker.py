@@ -9,9 +9,12 @@ from app.queue_entry import queue_key
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import Stage, row_entry
-from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind
-from worker.contract.scores import CompletionSummary, EncodeSummary, Receipt, ScoreSummary, VerifySummary
+from worker.contract.jobs import VERSION, JobSpec
+from worker.contract.kinds import KINDS
+from worker.contract.kinds.complete import CompletionSummary, Receipt
+from worker.contract.kinds.encode import EncodeSummary
+from worker.contract.kinds.score import ScoreSummary
+from worker.contract.kinds.verify import VerifySummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -20,8 +23,8 @@ GREY = ModelCard(name="grey", digest="a" * 64, **_GREY_SHAPE, **_TOY)
 COLOUR = ModelCard(name="colour", digest="b" * 64, **_COLOUR_SHAPE, **_TOY)
 SCALES = ModelCard(
     name="scales", digest="c" * 64, height=4, width=6, channels=3, small_height=2, small_width=3, values=256, **_TOY
-).model_copy(update={"can": tuple(JobKind)})
-SCORER = GREY.model_copy(update={"name": "scorer", "can": (JobKind.SAMPLE, JobKind.SCORE)})
+).model_copy(update={"can": tuple(KINDS)})
+SCORER = GREY.model_copy(update={"name": "scorer", "can": ("sample", "score")})
 
 
 class HandWorker:
@@ -31,7 +34,7 @@ class HandWorker:
         self.queue = queue
         self.token = f"{name}-token"
 
-    def announce(self, *cards: ModelCard, started_at: float = 1.0, version: int = 1) -> None:
+    def announce(self, *cards: ModelCard, started_at: float = 1.0, version: int = VERSION) -> None:
         info = WorkerInfo(
             name=self.name,
             device="cpu",

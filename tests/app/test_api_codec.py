@@ -15,10 +15,9 @@ from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker
 from tests.app.pictures import animated, bomb, encoded, grey, grey16, png
 from worker.contract import keys
 from worker.contract.coded_file import MEDIA_TYPE
-from worker.contract.kinds import JobKind
-from worker.contract.scores import EncodeSummary
+from worker.contract.kinds.encode import EncodeSummary
 
-CODING = (JobKind.SAMPLE, JobKind.ENCODE, JobKind.DECODE)
+CODING = ("sample", "encode", "decode")
 ABLE = GREY.model_copy(update={"can": CODING})
 TURNED = COLOUR.model_copy(update={"can": CODING, "members": ("none", "rotate_180")})
 PICTURES = [grey([0, 255, 10 * i], [30, 40, 50], [60, 70, 80], [90, 100, 110]) for i in range(3)]
@@ -28,7 +27,7 @@ SUMMARY = EncodeSummary(pictures=3, bytes=70, bits_per_dim=15.5, member="none", 
 
 @pytest.fixture(autouse=True)
 def models(worker: HandWorker) -> None:
-    worker.announce(ABLE, TURNED, SCALES.model_copy(update={"can": (JobKind.SAMPLE,)}))
+    worker.announce(ABLE, TURNED, SCALES.model_copy(update={"can": ("sample",)}))
 
 
 def encode(client: httpx.Client, *pictures: bytes, model: str = "grey", **fields: str) -> httpx.Response:
@@ -50,7 +49,7 @@ def test_pictures_reach_the_worker_and_their_file_the_client(client: httpx.Clien
     problem = is_problem(client.get(blob), 409)
     assert problem["type"].endswith("no-blob-yet")
     spec = worker.take()
-    assert (spec.kind, spec.n, spec.digest, spec.work) == (JobKind.ENCODE, 3, GREY.digest, 3 * 4 * 3)
+    assert (spec.kind, spec.n, spec.digest, spec.work) == ("encode", 3, GREY.digest, 3 * 4 * 3)
     pixels = b"".join(picture.tobytes() for picture in PICTURES)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
     worker.settle_encoded(spec, SUMMARY, FILE)
@@ -76,7 +75,7 @@ def test_every_member_that_tries_is_counted(client: httpx.Client, worker: HandWo
     """A mixture encodes once with each of its networks: the queue's limits and the estimates know that."""
     assert encode(client, png(Image.new("RGB", (2, 3))), model="colour").status_code == 202
     spec = worker.take()
-    assert (spec.members, spec.work) == (2, 2 * 3 * 2 * 3)
+    assert (spec.options.members, spec.work) == (2, 2 * 3 * 2 * 3)
 
 
 @pytest.mark.parametrize("media", [MEDIA_TYPE, "application/octet-stream", f"{MEDIA_TYPE}; v=1"])
@@ -88,7 +87,7 @@ def test_file_reaches_the_worker_and_its_pictures_the_client(
     assert (job["kind"], job["model"], job["n"], job["rows_total"]) == ("decode", "grey", 3, 12)
     assert worker.redis.hget(keys.image(job["id"]), "pixels") == FILE
     spec = worker.draw()
-    assert (spec.id, spec.kind, spec.work) == (job["id"], JobKind.DECODE, 36)
+    assert (spec.id, spec.kind, spec.work) == (job["id"], "decode", 36)
     result = client.get(job["links"]["self"]).json()["result"]
     assert (result["type"], len(result["images"])) == ("images", 3)
     assert client.get(result["images"][2]).headers["content-type"] == "image/png"

@@ -34,7 +34,7 @@ def test_white_is_filled_when_a_mask_is_given(client: httpx.Client, worker: Hand
     assert stored(worker, answer) == (IMAGE.tobytes(), KEPT)
     job = answer.json()
     assert (job["kind"], job["filled_pixels"], job["n"], job["seed"], job["temperature"]) == ("complete", 7, 2, 5, 0.5)
-    assert worker.take().filled_pixels == 7
+    assert worker.take().options.filled_pixels == 7
 
 
 def test_transparent_is_filled_when_there_is_no_mask(client: httpx.Client, worker: HandWorker) -> None:

@@ -10,7 +10,6 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import serving
-from worker.contract.jobs import JobKind
 
 
 @pytest.mark.parametrize(
@@ -162,7 +161,7 @@ def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(client: htt
 def test_answer_is_422_when_the_model_cannot_do_it(client: httpx.Client, redis_url: str) -> None:
     """A model that only completes is not asked to sample; what it can do is said."""
     worker = HandWorker(redis_url)
-    worker.announce(GREY.model_copy(update={"can": (JobKind.COMPLETE,)}))
+    worker.announce(GREY.model_copy(update={"can": ("complete",)}))
     problem = is_problem(client.post("/sample", json={"model": "grey"}), 422)
     assert problem["detail"] == "this model cannot sample; it can: complete"
     assert problem["errors"][0]["pointer"] == "#/model"

@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from app.main import create_app
-from app.schema.request_bodies import CompleteForm, ScoreForm, UpsampleForm, VerifyForm
+from app.schema.request_bodies import FORMS
 from app.settings import Settings
 from tests.app import pictures
 from tests.app.answers import is_problem
@@ -19,7 +19,7 @@ from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
 from tests.app.live import serving
 from tests.app.pictures import grey, png
 from worker.contract import keys
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import KINDS
 
 IMAGE = grey([0, 10, 20], [30, 40, 50], [60, 70, 80], [90, 100, 110])
 MASK = grey([0, 0, 0], [0, 127, 128], [255, 255, 255], [255, 255, 255])
@@ -34,7 +34,7 @@ COMPLETE = {"model": "grey", "image": text(png(IMAGE)), "mask": text(png(MASK))}
 
 @pytest.fixture(autouse=True)
 def models(worker: HandWorker) -> None:
-    every = GREY.model_copy(update={"can": tuple(JobKind)})
+    every = GREY.model_copy(update={"can": tuple(KINDS)})
     worker.announce(every, SCALES, SCORER)
 
 
@@ -220,7 +220,7 @@ def test_two_files_of_the_largest_size_fit_into_a_body(client: httpx.Client, wor
 
 @pytest.mark.parametrize(
     ("path", "form"),
-    [("/complete", CompleteForm), ("/upsample", UpsampleForm), ("/score", ScoreForm), ("/verify", VerifyForm)],
+    [(f"/{kind}", FORMS[kind]) for kind in ("complete", "upsample", "score", "verify")],
 )
 def test_schema_tells_both_ways_from_one_model(path: str, form: type[BaseModel]) -> None:
     """The same fields, and files as bytes or as base64. JSON stands beside the types of the body, not among them."""

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.imaging.given import GivenPixels, Shape
+from app.imaging.given import given_behind_hole
 from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion
 from model_core.posterior.plan import best_member, given_behind
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, HandWorker
-from worker.contract import jobs, keys, scripts
+from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.jobs import JobSpec
-from worker.contract.kinds import Method
-from worker.contract.scores import CompletionSummary, Receipt
+from worker.contract.jobs import VERSION, JobSpec
+from worker.contract.kind import Method
+from worker.contract.kinds import complete
+from worker.contract.kinds.complete import CompletionSummary, Receipt
 
 FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
 POSTERIOR = GREY.model_copy(
@@ -49,7 +50,7 @@ def posterior(worker: HandWorker) -> HandWorker:
     return worker
 
 
-def announce(worker: HandWorker, *cards: ModelCard, version: int = 2) -> None:
+def announce(worker: HandWorker, *cards: ModelCard, version: int = VERSION) -> None:
     info = WorkerInfo(name=worker.name, device="cpu", slots=4, models=cards, started_at=1.0, version=version)
     worker.redis.set(keys.worker(worker.name), info.entry())
 
@@ -70,14 +71,15 @@ def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, pos
     job = post(client).json()
     assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 2)
     spec = posterior.take()
-    assert (spec.version, spec.method, spec.given_behind, spec.filled_pixels) == (2, Method.POSTERIOR, 4, 1)
+    assert (spec.version, spec.options.method) == (4, Method.POSTERIOR)
+    assert (spec.options.given_behind, spec.options.filled_pixels) == (4, 1)
     assert spec.work == 96
     for fields in ({"model": "grey"}, {"method": "clamp"}):
         job = post(client, **fields).json()
         assert (job["method"], job["particles"], job["sweeps"]) == ("clamp", None, None)
         spec = posterior.take()
-        assert (spec.version, spec.method, spec.work) == (1, Method.CLAMP, 1)
-        assert "method" not in spec.entry()
+        assert (spec.version, spec.options.method, spec.work) == (4, Method.CLAMP, 1)
+        assert "particles" not in spec.entry()
 
 
 def test_particles_are_as_many_as_there_is_room_for_when_not_asked(client: httpx.Client, posterior: HandWorker) -> None:
@@ -125,7 +127,7 @@ def test_hole_may_cover_everything_and_two_thousand_particles_are_enough(
 ) -> None:
     """Nothing is given, so nothing lies behind; 64 x 32 = 2048."""
     assert post(client, np.zeros((4, 3), np.uint8), n=64).status_code == 202
-    assert (posterior.take().given_behind, posterior.redis.llen("rq:queue:pixelrnn")) == (0, 0)
+    assert (posterior.take().options.given_behind, posterior.redis.llen("rq:queue:pixelrnn")) == (0, 0)
 
 
 @pytest.mark.parametrize("members", [("none",), FOUR, ORIENTATIONS])
@@ -136,22 +138,24 @@ def test_given_pixels_behind_a_hole_are_counted_as_the_worker_does(members: tupl
         keep = (random.random((5, 5)) < random.random()).astype(np.uint8)
         known = [name for name in ORIENTATIONS if name in members]
         expected = given_behind(turn(keep.astype(bool), known[best_member(keep.astype(bool), known)]))
-        assert GivenPixels(b"", keep.tobytes()).behind(Shape(5, 5, 1), [*known, "of a later version"]) == expected
+        assert given_behind_hole(Image.fromarray(keep), [*known, "of a later version"]) == expected
 
 
 def test_limits_are_the_library_s() -> None:
     """Two packages that do not know each other say the same."""
-    assert jobs.PARTICLES == completion.PARTICLES
-    assert jobs.MAX_PARTICLES == completion.MAX_PARTICLES
-    assert jobs.SWEEPS == completion.SWEEPS
-    assert jobs.MAX_SWEEPS == completion.MAX_SWEEPS
+    assert complete.PARTICLES == completion.PARTICLES
+    assert complete.MAX_PARTICLES == completion.MAX_PARTICLES
+    assert complete.CompleteOptions().sweeps == completion.SWEEPS
+    assert complete.MAX_SWEEPS == completion.MAX_SWEEPS
 
 
 def test_earlier_workers_do_not_get_it_when_they_hold_the_model(client: httpx.Client, posterior: HandWorker) -> None:
-    """They would clamp: nobody is there, and the client is told so."""
-    announce(posterior, POSTERIOR, version=1)
-    is_problem(post(client), 503)
-    assert post(client, method="clamp").status_code == 202
+    """They cannot read what is said of a completion: nobody is there, and the client is told so. Where nothing is said
+    that only one kind says, they are as good as any."""
+    announce(posterior, POSTERIOR, version=3)
+    for method in Method:
+        assert "earlier version" in is_problem(post(client, method=method.value), 503)["detail"]
+    assert client.post("/sample", json={"model": "posterior"}).status_code == 202
 
 
 def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, posterior: HandWorker) -> None:
@@ -236,7 +240,7 @@ def test_picture_says_by_what_it_was_drawn(client: httpx.Client, posterior: Hand
     spec = posterior.draw()
     text = Image.open(io.BytesIO(client.get(f"/jobs/{spec.id}/image").content)).info
     assert (text["method"], text["particles"], text["sweeps"]) == ("posterior", "8", "2")
-    assert json.loads(spec.entry())["sweeps"] == 2
+    assert json.loads(spec.entry())["options"]["sweeps"] == 2
 
 
 def test_card_says_what_all_holders_have_room_for_when_workers_differ(
@@ -244,7 +248,7 @@ def test_card_says_what_all_holders_have_room_for_when_workers_differ(
 ) -> None:
     """The method is offered when anyone has it, with as many particles as every such worker takes."""
     others = [
-        WorkerInfo(name=f"other-{room}", device="cpu", slots=4, models=(card,), started_at=2.0, version=2)
+        WorkerInfo(name=f"other-{room}", device="cpu", slots=4, models=(card,), started_at=2.0, version=VERSION)
         for room in (0, 20)
         for card in [POSTERIOR.model_copy(update={"max_particles": room, "methods": POSTERIOR.methods[room == 0 :]})]
     ]

@@ -192,7 +192,7 @@ def test_completions_are_ranked_when_asked(client: httpx.Client, worker: HandWor
     files = {"image": png(grey(*[[0] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
     job = client.post("/complete", data={"model": "grey", "n": 3, "rank": "true"}, files=files).json()
     spec = worker.take()
-    assert spec.rank
+    assert spec.options.rank
     worker.rows(spec, *((s, y) for y in range(4) for s in range(3)))
     worker.settle_ranked(spec, 7.5, 2.25, 9.0)
     ranking = client.get(job["links"]["self"]).json()["result"]["ranking"]

@@ -11,10 +11,10 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import encoded, grey, png, text_bomb
 from worker.contract import keys
-from worker.contract.kinds import JobKind
-from worker.contract.scores import Pixel, VerifySummary
+from worker.contract.kind import Pixel
+from worker.contract.kinds.verify import VerifySummary
 
-ABLE = GREY.model_copy(update={"can": (JobKind.SAMPLE, JobKind.COMPLETE, JobKind.VERIFY)})
+ABLE = GREY.model_copy(update={"can": ("sample", "complete", "verify")})
 PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
 RECIPE = {"kind": "sample", "model": "grey", "digest": GREY.digest, "seed": "5", "temperature": "0.5", "sample": "3"}
 
@@ -54,8 +54,8 @@ def test_picture_that_we_wrote_reaches_the_worker(
     assert (verification["n"], verification["rows_total"], verification["result"]) == (1, 0, None)
     spec = worker.take()
     sample = 0 if grid else 2
-    assert (spec.kind, spec.seed, spec.sample, spec.temperature) == (JobKind.VERIFY, 5, sample, 0.5)
-    assert (spec.digest, spec.drawn_with) == (GREY.digest, "by-hand")
+    assert (spec.kind, spec.seed, spec.options.sample, spec.temperature) == ("verify", 5, sample, 0.5)
+    assert (spec.digest, spec.options.drawn_with) == (GREY.digest, "by-hand")
     pixels = image_bytes(drawn, sample)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
     worker.settle_verified(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))

@@ -12,7 +12,7 @@ from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import VERSION, JobKind, JobSpec
+from worker.contract.jobs import VERSION, JobSpec
 
 SAMPLE = {"model": "grey"}
 SERVER = ServerState(used=0, limit=0, weaknesses=())
@@ -65,7 +65,7 @@ def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worke
 
 def test_model_can_what_any_holder_does_when_versions_differ(client: httpx.Client, worker: HandWorker) -> None:
     """The worker that started last may be the older version."""
-    both = GREY.model_copy(update={"can": (JobKind.SAMPLE, JobKind.SCORE)})
+    both = GREY.model_copy(update={"can": ("sample", "score")})
     text = WorkerInfo(name="newer", device="cpu", slots=4, models=(both,), started_at=0.5).entry()
     announce_text(worker, "newer", text)
     assert client.get("/models/grey").json()["can"] == ["sample", "complete", "score"]

@@ -10,15 +10,15 @@ import pytest
 from tests.app.hand_worker import GREY, HandWorker
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
-from worker.contract.kinds import JobKind, Method
-from worker.contract.scores import ColourBelief, PixelBelief, Receipt, ScoreSummary
+from worker.contract.jobs import VERSION
+from worker.contract.kind import Method
+from worker.contract.kinds.complete import Receipt
+from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 
-ABLE = (JobKind.SAMPLE, JobKind.COMPLETE, JobKind.SCORE)
+ABLE = ("sample", "complete", "score")
 CNN = GREY.model_copy(update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5})
 ROW = CNN.model_copy(update={"name": "row", "network": "row-lstm", "title": "Row LSTM", "digest": "d" * 64})
 COMPILING = [card.model_copy(update={"compiling": True}) for card in (CNN, ROW)]
-VERSION = 3
-"""Of a worker that knows what mattered for a pixel."""
 BELIEF = PixelBelief(
     x=1,
     y=2,

@@ -23,7 +23,6 @@ from tests.life.faults import CLOCK, Fault, Line, Server
 from worker.contract import keys, scripts
 from worker.contract.events import TERMINAL_EVENT, row_entry
 from worker.contract.jobs import JobSpec, JobStatus
-from worker.contract.kinds import JobKind
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import OPEN, Answer, Batch, Ledger, Opened, Settled, Unclaimed
 from worker.jobs.publisher import Publisher
@@ -267,15 +266,15 @@ class World:
     def submit(self, kind: str, key: bool, fault: str = "", after: int = 0) -> None:
         if len(self._ids) < MAX_JOBS:
             self._ids.append(f"job{len(self._ids) + 1}")
-            self._move(self._api, lambda: self._submit(self._ids[-1], JobKind(kind), key), fault, after)
+            self._move(self._api, lambda: self._submit(self._ids[-1], kind, key), fault, after)
 
-    def _submit(self, job_id: str, kind: JobKind, key: bool) -> None:
+    def _submit(self, job_id: str, kind: str, key: bool) -> None:
         terms = SubmissionTerms(
             client="c", owner="c", rate=1e6, burst=10**6, client_jobs=100, queue=queue_key(), queue_jobs=100,
             queue_work=10**9, idempotency="key" if key else "", body="body", webhook="https://hooks.example/",
         )  # fmt: skip
         spec = JobSpec(id=job_id, kind=kind, **_SIZE, **_SHAPE)
-        given = GivenPixels(bytes(2 * ROWS)) if kind is JobKind.SCORE else None
+        given = GivenPixels(bytes(2 * ROWS)) if kind == "score" else None
         known = self.known
         answer, words = self._runner.run(self._store.submit(terms, spec, given, keys.QUEUE, False))
         promise(answer in (SubmissionAnswer.ACCEPTED, SubmissionAnswer.AGAIN), "a job is accepted")

@@ -36,13 +36,13 @@ from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Learner
 from tests.fakes import Outlet
+from worker.engine.assessment import passed
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.runner import Runner
-from worker.engine.scoring import passed
 from worker.orders.claims import SUCCEEDED, Claim
+from worker.orders.drawing import DrawOrder
 from worker.orders.images import PlannedImage
-from worker.orders.orders import DrawOrder
 
 NAME = "three-by-three"
 

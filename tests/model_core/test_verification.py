@@ -15,7 +15,6 @@ from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.verbs import root
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind
 
 
 def run(*arguments: object) -> Result:
@@ -68,7 +67,7 @@ def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_p
     pixels = values_to_pixels(sample(model, 3, seed=9).numpy(), 4).transpose(0, 2, 3, 1)
     shape = {"height": 5, "width": 4, "channels": 3}
     how = {"model": "tiny-rgb", "digest": model.card.sha256, "seed": 9, "n": 3, "temperature": 1.0}
-    spec = JobSpec.model_validate({"id": "a", "kind": JobKind.SAMPLE, **how, **shape})
+    spec = JobSpec.model_validate({"id": "a", "kind": "sample", **how, **shape})
     for numerics in (None, "cpu-compiled"):
         images = {i: image.tobytes() for i, image in enumerate(pixels)}
         canvas = Canvas(3, 5, 4, 3, images, origin_of(spec, numerics))

@@ -20,7 +20,7 @@ from rq import Queue, Retry
 from tests.acceptance import ACCEPT
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobKind, JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 60.0
 COLD_START_S = 300.0
@@ -54,7 +54,7 @@ class Client:
         self._count += 1
         fields: dict[str, Any] = {
             "id": f"job-{self._count}",
-            "kind": JobKind.SAMPLE,
+            "kind": "sample",
             "model": model,
             "digest": card["sha256"],
             "seed": 7,

@@ -12,8 +12,8 @@ from tests.worker.harness import Client, StartWorker
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.events import row_entry
-from worker.contract.jobs import JobKind, JobSpec, JobStatus
-from worker.contract.scores import EncodeSummary
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds.encode import EncodeSummary
 
 CODED = ("tiny-cnn", "tiny-diagonal", "tiny-rgb")
 
@@ -27,11 +27,11 @@ def pictures_of(models_dir, name: str, count: int = 5) -> tuple[torch.Tensor, np
 
 
 def encoded(client: Client, name: str, pixels: np.ndarray) -> JobSpec:
-    return client.submit(pixels.tobytes(), b"", kind=JobKind.ENCODE, model=name, n=len(pixels), seed=0)
+    return client.submit(pixels.tobytes(), b"", kind="encode", model=name, n=len(pixels), seed=0)
 
 
 def decoded(client: Client, name: str, data: bytes, n: int) -> JobSpec:
-    return client.submit(data, b"", kind=JobKind.DECODE, model=name, n=n, seed=0)
+    return client.submit(data, b"", kind="decode", model=name, n=n, seed=0)
 
 
 def test_pictures_become_the_librarys_file_and_come_back(client: Client, start_worker: StartWorker, models_dir) -> None:
@@ -59,7 +59,7 @@ def test_decoding_goes_on_behind_the_rows_that_are_out(client: Client, start_wor
     """A job that another worker had begun: each row is there once, and all of them are right."""
     values, pixels = pictures_of(models_dir, "tiny-cnn")
     data = encode(load_model("tiny-cnn", models_dir=models_dir), values)
-    spec = client.spec(kind=JobKind.DECODE, n=5, seed=0)
+    spec = client.spec(kind="decode", n=5, seed=0)
     client.accept(spec, data, b"")
     for i, (picture, y) in enumerate((picture, y) for picture in range(2) for y in range(6) if picture == 0 or y < 3):
         entry = row_entry(picture, y, pixels[picture, y].tobytes())
@@ -112,7 +112,7 @@ def test_codec_is_offered_by_the_models_that_have_one(client: Client, start_work
     """Not by a Multi-Scale model, whose numbers are not the same everywhere."""
     worker = start_worker()
     info = WorkerInfo.model_validate_json(client.redis.get(keys.worker(worker.name)))
-    for kind in (JobKind.ENCODE, JobKind.DECODE):
+    for kind in ("encode", "decode"):
         assert {card.name for card in info.models if kind in card.can} == set(CODED)
 
 

@@ -14,18 +14,14 @@ from app.queue_entry import queue_key
 from app.store import Store
 from worker.contract import keys
 from worker.contract.events import row_entry
-from worker.contract.jobs import JobSpec, JobStatus, Pixel
-from worker.contract.kinds import KINDS, Input, JobKind, Method
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kind import Input, Method, Pixel
+from worker.contract.kinds import KINDS
+from worker.contract.kinds.complete import CompletionSummary, Receipt
+from worker.contract.kinds.encode import EncodeSummary
+from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
+from worker.contract.kinds.verify import VerifySummary
 from worker.contract.room import room_of
-from worker.contract.scores import (
-    ColourBelief,
-    CompletionSummary,
-    EncodeSummary,
-    PixelBelief,
-    Receipt,
-    ScoreSummary,
-    VerifySummary,
-)
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
 from worker.orders.claims import Outcome, StoredResult
@@ -59,11 +55,7 @@ def specs() -> Iterator[JobSpec]:
         shape = [(6, 5, 1), (28, 28, 1), (32, 32, 3)][i % 3]
         height, width, channels = shape
         common = SIZE | {"id": name, "height": height, "width": width, "channels": channels}
-        yield (
-            JobSpec(kind=JobKind.SCORE, n=1, **common)
-            if i % 4 == 3
-            else JobSpec(kind=JobKind.SAMPLE, n=1 + i % 5, **common)
-        )
+        yield (JobSpec(kind="score", n=1, **common) if i % 4 == 3 else JobSpec(kind="sample", n=1 + i % 5, **common))
 
 
 async def accept_all(url: str) -> list[JobSpec]:
@@ -77,7 +69,7 @@ async def accept_all(url: str) -> list[JobSpec]:
     try:
         for spec in specs():
             pixels = bytes(spec.height * spec.width * spec.channels)
-            given = GivenPixels(pixels, b"") if spec.kind is JobKind.SCORE else None
+            given = GivenPixels(pixels, b"") if spec.kind == "score" else None
             answer, _ = await store.submit(terms, spec, given, keys.QUEUE, False)
             if answer is not SubmissionAnswer.ACCEPTED:
                 assert answer is SubmissionAnswer.NO_MEMORY
@@ -152,33 +144,33 @@ def test_room_comes_back_when_a_job_is_canceled(small_server: str) -> None:
 CIFAR: dict[str, Any] = SIZE | {"height": 32, "width": 32, "channels": 3}
 LARGE: dict[str, Any] = CIFAR | {"height": 200, "channels": 1}
 SCALES: dict[str, Any] = CIFAR | {"small_height": 8, "small_width": 8}
-POSTERIOR: dict[str, Any] = CIFAR | {"kind": JobKind.COMPLETE, "filled_pixels": 100, "method": Method.POSTERIOR}
+POSTERIOR: dict[str, Any] = CIFAR | {"kind": "complete", "filled_pixels": 100, "method": Method.POSTERIOR}
 OF_EACH_KIND = {
-    "sample": JobSpec(id="a", kind=JobKind.SAMPLE, n=2, **CIFAR),
-    "sample at two scales": JobSpec(id="b", kind=JobKind.SAMPLE, n=64, **SCALES),
-    "complete by clamp": JobSpec(id="c", kind=JobKind.COMPLETE, n=64, filled_pixels=9, rank=True, **SCALES),
+    "sample": JobSpec(id="a", kind="sample", n=2, **CIFAR),
+    "sample at two scales": JobSpec(id="b", kind="sample", n=64, **SCALES),
+    "complete by clamp": JobSpec(id="c", kind="complete", n=64, filled_pixels=9, rank=True, **SCALES),
     "complete exactly": JobSpec(id="d", n=16, **POSTERIOR),
     "complete by particles": JobSpec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
-    "upsample": JobSpec(id="f", kind=JobKind.UPSAMPLE, n=2, **SCALES),
-    "score": JobSpec(id="g", kind=JobKind.SCORE, n=1, pixel=Pixel(x=1, y=2), **CIFAR),
+    "upsample": JobSpec(id="f", kind="upsample", n=2, **SCALES),
+    "score": JobSpec(id="g", kind="score", n=1, options={"x": 1, "y": 2}, **CIFAR),
     "score with an influence": JobSpec(
-        id="k", kind=JobKind.SCORE, n=1, version=3, pixel=Pixel(x=1, y=2), influence=True, **LARGE
+        id="k", kind="score", n=1, version=4, options={"x": 1, "y": 2, "influence": True}, **LARGE
     ),
-    "score of a large grey picture": JobSpec(id="h", kind=JobKind.SCORE, n=1, **LARGE),
-    "verify": JobSpec(id="i", kind=JobKind.VERIFY, n=1, drawn_with="numba-float32-1", **SCALES),
-    "encode": JobSpec(id="j", kind=JobKind.ENCODE, n=64, **CIFAR),
-    "encode one": JobSpec(id="k", kind=JobKind.ENCODE, n=1, **CIFAR),
-    "decode": JobSpec(id="l", kind=JobKind.DECODE, n=64, **CIFAR),
+    "score of a large grey picture": JobSpec(id="h", kind="score", n=1, **LARGE),
+    "verify": JobSpec(id="i", kind="verify", n=1, drawn_with="numba-float32-1", **SCALES),
+    "encode": JobSpec(id="j", kind="encode", n=64, **CIFAR),
+    "encode one": JobSpec(id="k", kind="encode", n=1, **CIFAR),
+    "decode": JobSpec(id="l", kind="decode", n=64, **CIFAR),
 }
 
 
 def largest_result(spec: JobSpec) -> StoredResult | None:
     """As the engine would store it, with the longest numbers."""
     long, variables = -1.2345678901234567e-05, spec.height * spec.width * spec.channels
-    if spec.kind is JobKind.SCORE:
+    if spec.kind == "score":
         colour = ColourBelief(probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long)
-        slopes = ((-1.234e-300,) * spec.width,) * spec.height if spec.influence else None
-        pixel = spec.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
+        slopes = ((-1.234e-300,) * spec.width,) * spec.height if spec.options.influence else None
+        pixel = spec.options.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
         size: dict[str, Any] = {"height": spec.height, "width": spec.width, "quantised_pixels": variables}
         numbers: dict[str, Any] = {
             "nats": long,
@@ -189,24 +181,24 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
         score = ScoreSummary(**size, **numbers, pixel=pixel, member="rotate_180", member_nats=long)
         maps = {"bits": bytes(4 * variables), "heat": bytes(3 * spec.height * spec.width)}
         return StoredResult(score.model_dump_json(exclude_none=True), maps)
-    if spec.kind is JobKind.VERIFY:
+    if spec.kind == "verify":
         places = (Pixel(x=31, y=31),) * 16
         verdict = VerifySummary(verified=False, sample=10**6, changed_pixels=variables, changed=places)
         return StoredResult(verdict.model_dump_json())
-    if spec.kind is JobKind.ENCODE:
+    if spec.kind == "encode":
         file = bytes(3 * spec.n * variables + 100)
         facts = EncodeSummary(
             pictures=spec.n, bytes=len(file), bits_per_dim=-long, member="rotate_180", digest="a" * 64
         )
         return StoredResult(facts.model_dump_json(), {"blob": file})
-    if spec.kind is not JobKind.COMPLETE:
+    if spec.kind != "complete":
         return None
     receipt = Receipt(
         exact=False, member="rotate_180", particles=256, ess=-long, distinct=256, evidence_nats=long, evidence_sd=-long
     )
-    by_posterior = spec.method is Method.POSTERIOR
+    by_posterior = spec.options.method == Method.POSTERIOR
     summary = CompletionSummary(
-        sample_nats=(long,) * spec.n if spec.rank else None,
+        sample_nats=(long,) * spec.n if spec.options.rank else None,
         posterior=receipt if by_posterior else None,
         values=256 if by_posterior else None,
     )

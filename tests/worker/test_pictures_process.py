@@ -13,8 +13,9 @@ from model_core.models import Model
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.events import Stage
-from worker.contract.jobs import JobKind, JobSpec, JobStatus, Pixel
-from worker.contract.scores import ScoreSummary, unpack_map
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds.score import ScoreSummary
+from worker.contract.maps import unpack_map
 
 SLOW = 0.2
 
@@ -29,7 +30,7 @@ def pixels_of(values: torch.Tensor, levels: int) -> np.ndarray:
     return values_to_pixels(values.numpy(), levels).transpose(0, 2, 3, 1)
 
 
-def submit(client: Client, kind: JobKind = JobKind.SAMPLE, *image: bytes, **changes: object) -> JobSpec:
+def submit(client: Client, kind: str = "sample", *image: bytes, **changes: object) -> JobSpec:
     return client.submit(*image, kind=kind, model="tiny-scales", **changes)
 
 
@@ -74,7 +75,7 @@ def test_upsampling_begins_from_the_given_image_when_asked(
     """Rows of the final image only, also after the worker was killed in the middle."""
     small = torch.randint(0, 4, (3, 4, 2), generator=torch.Generator().manual_seed(1))
     doomed = start_worker(step_delay_s=SLOW)
-    spec = submit(client, JobKind.UPSAMPLE, pixels_of(small[None], 4).tobytes(), b"", n=2, seed=5)
+    spec = submit(client, "upsample", pixels_of(small[None], 4).tobytes(), b"", n=2, seed=5)
     client.wait_rows(spec.id, 3)
     doomed.kill()
     start_worker()
@@ -91,7 +92,7 @@ def test_completion_fills_both_stages_when_the_model_has_two_scales(
     keep = torch.rand(8, 4, generator=torch.Generator().manual_seed(3)) < 0.5
     start_worker()
     image = pixels_of(values[None], 4)
-    spec = submit(client, JobKind.COMPLETE, image.tobytes(), keep.numpy().astype(np.uint8).tobytes(), n=2)
+    spec = submit(client, "complete", image.tobytes(), keep.numpy().astype(np.uint8).tobytes(), n=2)
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     drawn = sample(scales, 2, seed=7, known=values, keep=keep)
     np.testing.assert_array_equal(client.images(spec), pixels_of(drawn, 4))
@@ -110,7 +111,7 @@ def test_score_is_the_likelihood_when_a_picture_is_given(
     start_worker()
     pixels = pixels_of(values[None], config.values).copy()
     pixels[0, 1, 2, 0] ^= 1  # still nearest to the same value
-    spec = client.submit(pixels.tobytes(), b"", kind=JobKind.SCORE, model=name)
+    spec = client.submit(pixels.tobytes(), b"", kind="score", model=name)
     record = client.wait_end(spec.id)
     assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
     result = record.result
@@ -140,7 +141,7 @@ def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
     values = torch.randint(0, config.values, (config.channels, config.height, config.width))
     start_worker()
     pixels = pixels_of(values[None], config.values).tobytes()
-    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model=name, pixel=Pixel(x=2, y=1))
+    spec = client.submit(pixels, b"", kind="score", model=name, options={"x": 2, "y": 1})
     result = client.wait_end(spec.id).result
     assert isinstance(result, ScoreSummary)
     assert result.pixel is not None
@@ -164,7 +165,7 @@ def test_score_says_how_much_each_pixel_mattered_when_asked(
     values = torch.randint(0, config.values, (config.channels, config.height, config.width))
     start_worker()
     pixels = pixels_of(values[None], config.values).tobytes()
-    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model=name, version=3, pixel=Pixel(x=2, y=3), influence=True)
+    spec = client.submit(pixels, b"", kind="score", model=name, version=4, options={"x": 2, "y": 3, "influence": True})
     result = client.wait_end(spec.id).result
     assert isinstance(result, ScoreSummary)
     assert result.pixel is not None
@@ -179,7 +180,7 @@ def test_score_says_how_much_each_pixel_mattered_when_asked(
 def test_score_is_made_by_the_next_worker_when_the_first_is_killed(client: Client, start_worker: StartWorker) -> None:
     """It has no rows to go on from: it is made again."""
     doomed = start_worker(step_delay_s=3)
-    spec = client.submit(bytes(30), b"", kind=JobKind.SCORE)
+    spec = client.submit(bytes(30), b"", kind="score")
     wait_for(lambda: client.attempts(spec.id) == 1, "the claim")
     doomed.kill()
     start_worker()
@@ -190,7 +191,7 @@ def test_score_is_made_by_the_next_worker_when_the_first_is_killed(client: Clien
 def test_waiting_score_ends_as_canceled_when_asked(client: Client, start_worker: StartWorker) -> None:
     """It leaves no result."""
     start_worker(step_delay_s=1)
-    specs = [client.submit(bytes(30), b"", kind=JobKind.SCORE) for _ in range(2)]
+    specs = [client.submit(bytes(30), b"", kind="score") for _ in range(2)]
     wait_for(lambda: client.attempts(specs[1].id) == 1, "the claim")
     assert client.cancel(specs[1].id) == "canceling"
     record = client.wait_end(specs[1].id)
@@ -203,11 +204,11 @@ def test_job_fails_clearly_when_its_picture_or_model_does_not_fit(client: Client
     """No picture, one of another size, upsampling with one scale, another first size."""
     start_worker()
     specs = [
-        client.submit(kind=JobKind.SCORE),
-        client.submit(bytes(7), b"", kind=JobKind.SCORE),
-        client.submit(bytes(30), b"", kind=JobKind.UPSAMPLE),
-        client.submit(bytes(30), b"", kind=JobKind.SCORE, pixel=Pixel(x=5, y=0)),
-        submit(client, JobKind.UPSAMPLE, bytes(8 * 4 * 3), b""),
+        client.submit(kind="score"),
+        client.submit(bytes(7), b"", kind="score"),
+        client.submit(bytes(30), b"", kind="upsample"),
+        client.submit(bytes(30), b"", kind="score", options={"x": 5, "y": 0}),
+        submit(client, "upsample", bytes(8 * 4 * 3), b""),
         submit(client, small_height=2),
     ]
     for spec in specs:

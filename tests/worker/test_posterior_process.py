@@ -18,9 +18,11 @@ from model_core.orientation import Orientation, turn
 from model_core.posterior.plan import best_member, given_behind
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
-from worker.contract.jobs import JobRecord, JobSpec, JobStatus, Pixel
-from worker.contract.kinds import JobKind, Method
-from worker.contract.scores import CompletionSummary, ScoreSummary, unpack_map
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.kind import Method
+from worker.contract.kinds.complete import CompletionSummary
+from worker.contract.kinds.score import ScoreSummary
+from worker.contract.maps import unpack_map
 
 SIDE = 6
 SLOW = 0.03
@@ -75,7 +77,7 @@ class Case:
         behind = given_behind(turn(keep, orientations[best_member(keep, orientations)]))
         pixels = values_to_pixels(self.values, self.model.config.values).transpose(1, 2, 0)
         fields = {
-            "kind": JobKind.COMPLETE,
+            "kind": "complete",
             "model": self.model.card.name,
             "method": Method.POSTERIOR,
             "version": 2,
@@ -91,7 +93,8 @@ class Case:
         assert record.status is JobStatus.SUCCEEDED, record.error
         assert record.rows_done == spec.rows_total
         known, keep = torch.from_numpy(self.values), torch.from_numpy(self.keep).bool()
-        expected = complete(self.model, known, keep, spec.n, spec.seed, particles=spec.particles, sweeps=spec.sweeps)
+        particles = {"particles": spec.options.particles, "sweeps": spec.options.sweeps}
+        expected = complete(self.model, known, keep, spec.n, spec.seed, **particles)
         levels = self.model.config.values
         drawn = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), levels)
         np.testing.assert_array_equal(drawn, expected.values.numpy())
@@ -206,8 +209,11 @@ def test_a_description_without_a_method_is_clamped(client: Client, start_worker:
     """As an earlier API wrote it: the first member draws, and nothing is said of the posterior."""
     start_worker()
     case = Case(four, "centre")
-    old = case.submit(client, method=Method.CLAMP, version=1, particles=32, given_behind=0)
-    assert not {"method", "particles", "sweeps", "version", "given_behind"} & json.loads(old.entry()).keys()
+    old = client.spec(kind="complete", model="tiny-four", filled_pixels=4)
+    text = json.dumps(old.model_dump(mode="json", exclude={"options"}, exclude_defaults=True) | {"filled_pixels": 4})
+    pixels = values_to_pixels(case.values, 2).transpose(1, 2, 0)
+    client.accept(old, pixels.tobytes(), case.keep.tobytes(), spec_json=text)
+    client.enqueue(old.id)
     record = client.wait_end(old.id)
     assert (record.status, record.result) == (JobStatus.SUCCEEDED, None)
     known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
@@ -220,7 +226,7 @@ def test_a_score_of_a_mixture_says_whose_map_it_is(client: Client, start_worker:
     start_worker()
     values = Case(four, "all").values
     pixels = values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
-    spec = client.submit(pixels, b"", kind=JobKind.SCORE, model="tiny-four", pixel=Pixel(x=2, y=1))
+    spec = client.submit(pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1})
     result = client.wait_end(spec.id).result
     expected = score_picture(four, values)
     assert isinstance(result, ScoreSummary)

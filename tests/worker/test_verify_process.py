@@ -5,8 +5,9 @@ import numpy as np
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
 from tests.worker.harness import Client, StartWorker
-from worker.contract.jobs import JobKind, JobStatus, Pixel
-from worker.contract.scores import VerifySummary
+from worker.contract.jobs import JobStatus
+from worker.contract.kind import Pixel
+from worker.contract.kinds.verify import VerifySummary
 
 
 def pixels_of(models_dir, name: str) -> np.ndarray:
@@ -25,7 +26,7 @@ def test_picture_is_verified_only_as_it_was_drawn(client: Client, start_worker: 
 
         def found(name: str, picture: np.ndarray, **how: object) -> VerifySummary:
             fields = {"model": name, "sample": 3, **how}
-            spec = client.submit(picture.tobytes(), b"", kind=JobKind.VERIFY, **fields)
+            spec = client.submit(picture.tobytes(), b"", kind="verify", **fields)
             record = client.wait_end(spec.id)
             assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
             assert isinstance(record.result, VerifySummary)
@@ -46,11 +47,11 @@ def test_picture_of_other_numerics_cannot_be_told(client: Client, start_worker: 
     """The job fails, and says why, instead of calling an honest picture a forgery."""
     start_worker()
     for drawn_with in ("cuda-torch", "cpu-torch, cuda-torch"):
-        spec = client.submit(bytes(30), b"", kind=JobKind.VERIFY, drawn_with=drawn_with)
+        spec = client.submit(bytes(30), b"", kind="verify", drawn_with=drawn_with)
         record = client.wait_end(spec.id)
         assert record.status is JobStatus.FAILED
         assert record.error is not None
         assert record.error.type == "not-verifiable"
         assert f"drawn with {drawn_with} numerics and would be drawn here with cpu-compiled" in record.error.detail
-    assert client.wait_end(client.submit(bytes(7), b"", kind=JobKind.VERIFY).id).status is JobStatus.FAILED
+    assert client.wait_end(client.submit(bytes(7), b"", kind="verify").id).status is JobStatus.FAILED
     client.wait_idle()

@@ -12,16 +12,16 @@ from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
 from worker.contract.events import RowDrawn, row_entry
-from worker.contract.jobs import VERSION, JobKind, JobRecord, JobSpec, JobStatus
-from worker.contract.kinds import Method
+from worker.contract.jobs import VERSION, JobRecord, JobSpec, JobStatus
+from worker.contract.kind import Method
+from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.record import OtherVersionError, UnreadableError
-from worker.contract.scores import CompletionSummary
 from worker.queue.recovery import Recovery
 
 CARD = fake_card()
 SPEC = JobSpec(
     id="a",
-    kind=JobKind.SAMPLE,
+    kind="sample",
     model="fake",
     digest=CARD.digest,
     seed=1,
@@ -75,7 +75,7 @@ def test_record_is_read_when_it_has_a_field_that_is_not_known(record: Any, text:
 def test_card_is_read_when_the_model_can_do_more_than_is_known() -> None:
     """The kinds of job that this version knows are left."""
     text = as_later(CARD.model_dump_json(), can=["sample", "dream", "score", []])
-    assert ModelCard.model_validate_json(text).can == (JobKind.SAMPLE, JobKind.SCORE)
+    assert ModelCard.model_validate_json(text).can == ("sample", "score")
 
 
 def test_announcements_are_read_when_some_cannot_be() -> None:
@@ -105,7 +105,7 @@ def test_job_is_of_another_version_when_it_says_so() -> None:
         {b"spec": b"{"},
         {b"status": b"paused"},
         {b"created_at": b"x"},
-        {b"spec": SPEC.model_copy(update={"kind": JobKind.SCORE}).entry().encode(), b"result": b'{"new": 1}'},
+        {b"spec": SPEC.model_copy(update={"kind": "score"}).entry().encode(), b"result": b'{"new": 1}'},
         {b"error": b"\xff"},
     ],
 )
@@ -120,22 +120,26 @@ def test_one_error_is_raised_when_a_job_cannot_be_read(changes: dict[bytes, byte
 def test_worker_takes_what_it_can_when_asked() -> None:
     """Its version, the weights, the kind of work."""
     assert INFO.takes(SPEC)
-    for changes in ({"version": 2}, {"model": "x"}, {"digest": "x"}, {"kind": JobKind.SCORE}):
+    for changes in ({"version": 2}, {"model": "x"}, {"digest": "x"}, {"kind": "score"}):
         assert not INFO.takes(SPEC.model_copy(update=changes))
     assert INFO.model_copy(update={"version": 3}).takes(SPEC.model_copy(update={"version": 2}))
 
 
+def completion(**options: Any) -> JobSpec:
+    asked = {"kind": "complete", "version": 2, "options": options}
+    return JobSpec.model_validate(SPEC.model_dump() | asked)
+
+
 def test_posterior_is_for_workers_that_offer_it() -> None:
     """By the method, and with room for the particles where there are any; an earlier worker is of version 1."""
-    asked = {"kind": JobKind.COMPLETE, "version": 2, "method": "posterior"}
-    exact = SPEC.model_copy(update=JobSpec.model_validate(SPEC.model_dump() | asked).model_dump())
-    by_particles = exact.model_copy(update={"given_behind": 3, "particles": 8})
+    exact = completion(method="posterior")
+    by_particles = completion(method="posterior", given_behind=3, particles=8)
     offers = CARD.model_copy(update={"methods": tuple(Method), "max_particles": 8})
     newer = INFO.model_copy(update={"version": 2, "models": (offers,)})
     assert newer.takes(exact)
     assert newer.takes(by_particles)
-    assert not newer.takes(by_particles.model_copy(update={"particles": 9}))
-    assert newer.takes(exact.model_copy(update={"particles": 9}))
+    assert not newer.takes(completion(method="posterior", given_behind=3, particles=9))
+    assert newer.takes(completion(method="posterior", particles=9))
     assert not INFO.takes(exact)
     assert not INFO.model_copy(update={"version": 2}).takes(exact)
 
@@ -150,9 +154,9 @@ def test_card_is_read_when_it_says_less_or_more_of_completion() -> None:
 
 def test_completion_is_clamped_when_its_description_says_no_method() -> None:
     """It was accepted when there was no other."""
-    text = SPEC.model_copy(update={"kind": JobKind.COMPLETE}).entry()
+    text = SPEC.model_copy(update={"kind": "complete"}).entry()
     assert "method" not in text
-    assert (JobSpec.read(text).method, JobSpec.read(text).version) == (Method.CLAMP, 1)
+    assert (JobSpec.read(text).options.method, JobSpec.read(text).version) == (Method.CLAMP, 1)
 
 
 def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:

@@ -13,7 +13,7 @@ from model_core import save_model, untrained
 from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import JobKind, JobSpec, JobStatus
+from worker.contract.jobs import JobSpec, JobStatus
 from worker.process.crash import EXIT_CRASHED
 
 SLOW = 0.1
@@ -84,7 +84,7 @@ def test_given_pixels_stay_when_an_image_is_completed(client: Client, start_work
     keep = np.zeros((6, 5), np.uint8)
     keep[:3] = 1
     keep[4, 2] = 1
-    spec = client.submit(pixels.tobytes(), keep.tobytes(), kind=JobKind.COMPLETE, n=2)
+    spec = client.submit(pixels.tobytes(), keep.tobytes(), kind="complete", n=2)
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     for image in client.images(spec):
         np.testing.assert_array_equal(image[keep == 1], pixels[keep == 1])
@@ -195,12 +195,12 @@ def test_completion_goes_on_when_its_worker_is_killed(client: Client, start_work
     pixels = np.random.default_rng(1).integers(0, 2, (6, 5, 1), np.uint8) * 255
     keep = (np.arange(30).reshape(6, 5) % 3 == 0).astype(np.uint8)
     image = (pixels.tobytes(), keep.tobytes())
-    spec = client.submit(*image, kind=JobKind.COMPLETE, n=2)
+    spec = client.submit(*image, kind="complete", n=2)
     client.wait_rows(spec.id, 4)
     doomed.kill()
     start_worker()
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
-    again = client.submit(*image, kind=JobKind.COMPLETE, n=2)
+    again = client.submit(*image, kind="complete", n=2)
     client.wait_end(again.id)
     np.testing.assert_array_equal(client.images(spec), client.images(again))
 
@@ -272,7 +272,7 @@ def test_job_fails_clearly_when_it_cannot_be_drawn(client: Client, start_worker:
             (client.spec(), '{"id": "x"}'),
             (client.spec(), "not json"),
             (client.spec(height=7), None),
-            (client.spec(kind=JobKind.COMPLETE), None),
+            (client.spec(kind="complete"), None),
         ],
     }
     for specs in cases.values():

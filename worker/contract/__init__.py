@@ -7,10 +7,10 @@ never pickle.
     environment.py   settings that both read alike
     logs.py      log lines that both write alike
     keys.py      every queue name, key, channel and lifetime
-    kinds.py     the kinds of job, one record for each, and how to add one
+    kinds/       the kinds of job, one file for each
     jobs.py      what a client asked for, and what became of it
     events.py    what a job's stream says
-    scores.py    how likely a model finds a picture, and how good a completion is
+    maps.py      numbers of each variable, such as the bits of a score
     cards.py     what a model is, and which worker holds it
     scripts.py   the life of a job as atomic scripts: submit, claim, append, progress, settle, cancel, release
     submission.py   the checks before the queue: what `submit` is told, and what it answers

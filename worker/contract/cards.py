@@ -7,13 +7,14 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind, Method
+from worker.contract.kind import Method
+from worker.contract.kinds import KINDS
 from worker.contract.record import Record
 
 
 def _known_kinds(words: Any) -> Any:
     """The kinds of jobs that this version knows; others are left out."""
-    return [word for word in words if word in tuple(JobKind)] if isinstance(words, list | tuple) else words
+    return [word for word in words if word in tuple(KINDS)] if isinstance(words, list | tuple) else words
 
 
 def _known_methods(words: Any) -> Any:
@@ -43,7 +44,7 @@ class ModelCard(Record):
     test_bits_per_dim: float | None = None
     digest: str
     """sha256 of the weights file."""
-    can: Annotated[tuple[JobKind, ...], BeforeValidator(_known_kinds)] = (JobKind.SAMPLE, JobKind.COMPLETE)
+    can: Annotated[tuple[str, ...], BeforeValidator(_known_kinds)] = ("sample", "complete")
     """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
     out."""
     title: str = ""
@@ -62,13 +63,7 @@ class ModelCard(Record):
     def does(self, spec: JobSpec) -> bool:
         """Is it the job's model, and does it do such work?"""
         same = (self.name, self.digest) == (spec.model, spec.digest)
-        return same and spec.kind in self.can and self.completes(spec)
-
-    def completes(self, spec: JobSpec) -> bool:
-        """True if the model takes the job's method and its number of particles; true of every kind but completions."""
-        if spec.method is Method.CLAMP:
-            return True
-        return spec.method in self.methods and (not spec.given_behind or spec.particles <= self.max_particles)
+        return same and spec.kind in self.can and spec.options.fits(self)
 
 
 def _readable_cards(cards: Any) -> Any:

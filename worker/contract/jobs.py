@@ -1,37 +1,38 @@
-"""What a client asked for (`JobSpec`), and what became of it (`JobRecord`)."""
+"""The description of a job (`JobSpec`), and its record (`JobRecord`)."""
 
 import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from worker.contract.kinds import KINDS, JobKind, Method
+from worker.contract.kind import Options, Summary, options_version
+from worker.contract.kinds import KINDS
 from worker.contract.record import OtherVersionError, Record, UnreadableError
-from worker.contract.scores import CompletionSummary, EncodeSummary, Pixel, ScoreSummary, VerifySummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-VERSION = 3
+VERSION = max(options_version(kind.options) for kind in KINDS.values())
 """The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
 version; one that changes what is drawn does, and so does a new value of a field that it knows.
 
 2: completions by `posterior`
 3: scores with `influence`
+4: what only one kind of job says stands in `options`; what comes there later says itself since when (`Since`)
 """
 
 MAX_TEMPERATURE = 100.0
 MIN_TEMPERATURE = 0.01
-
-PARTICLES = 32
-MAX_PARTICLES = 256
-"""Of one image; a model's card may say less."""
-MAX_PARTICLES_OF_JOB = 2048
-SWEEPS = 2
-"""What a request that says nothing of them asks for; a stored description without them has none."""
-MAX_SWEEPS = 16
 
 
 class Priority(StrEnum):
@@ -66,7 +67,7 @@ class JobError(Record):
 
 
 class _Envelope(Record):
-    """What tells whether the rest of a job's description is for this version."""
+    """The part of a description that tells whether the rest is for this version."""
 
     version: int = 1
     kind: Any = None
@@ -76,9 +77,10 @@ class JobSpec(Record):
     """One request: `n` images of one model. Sample i of n draws with the noise of (seed, i), whatever n is."""
 
     version: int = Field(default=1, ge=1)
-    """What a worker must be able to do: see VERSION."""
+    """The version that a worker must know: see VERSION."""
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    kind: JobKind
+    kind: str
+    """A word of KINDS."""
     model: str
     digest: str
     """sha256 of the weights the client was shown; a worker with others refuses the job."""
@@ -96,29 +98,33 @@ class JobSpec(Record):
     """The request, as part of a trace (tracing.py); empty outside of any."""
     priority: Priority | None = None
     """None: a job of few images is interactive, one of many is bulk."""
-    filled_pixels: int | None = Field(default=None, ge=1)
-    """Of a completion: how many pixels of each image are drawn; the others are given."""
-    rank: bool = False
-    """Of a completion: its images are scored once they are drawn, and the result says how likely each is."""
-    method: Method = Method.CLAMP
-    """Of a completion; a description that does not say it is of a time when there was no other."""
-    particles: int = Field(default=PARTICLES, ge=1, le=MAX_PARTICLES)
-    """Of a completion by `posterior`: of each image, where it cannot be drawn exactly."""
-    sweeps: int = Field(default=0, ge=0, le=MAX_SWEEPS)
-    """And how often each is drawn anew, given the last one, to come closer."""
-    given_behind: int = Field(default=0, ge=0)
-    """Of a completion by `posterior`: how many given pixels lie behind the hole's first one, in the order of the member
-    that has the fewest. With none, images are drawn exactly, without particles."""
-    pixel: Pixel | None = None
-    """Of a score: the pixel whose expected values the result lists."""
-    influence: bool = False
-    """Of a score with a pixel: also how much each earlier pixel mattered there."""
-    sample: int = Field(default=0, ge=0)
-    """Of a verification: the number of the sample that is drawn again."""
-    drawn_with: str = ""
-    """Of a verification: with which arithmetic the picture says that it was drawn; empty when it does not say."""
-    members: int = Field(default=1, ge=1)
-    """Of an encoding: how many networks of a mixture try, each by itself."""
+    options: SerializeAsAny[Options]
+    """Everything that only jobs of this kind say."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_options(cls, fields: Any) -> Any:
+        """Reads descriptions of an earlier version too."""
+        is_older = isinstance(fields, dict) and "options" not in fields
+        return {**fields, "options": _options_before_4(fields)} if is_older else fields
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _of_its_kind(cls, options: Any, found: ValidationInfo) -> Options:
+        if "kind" not in found.data:  # which is wrong, and said to be
+            return Options()
+        try:
+            return KINDS[found.data["kind"]].options.model_validate(options)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ValueError(f"{'/'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, word: str) -> str:
+        if word not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}")
+        return word
 
     @property
     def draws_small(self) -> bool:
@@ -128,36 +134,41 @@ class JobSpec(Record):
     @property
     def rows_total(self) -> int:
         """Rows of all samples and stages; 0 for a kind that draws none."""
-        return KINDS[self.kind].rows(self)
+        return self.options.rows(self)
 
     @property
     def work(self) -> int:
         """Values that are computed one after the other: what a job costs."""
-        return KINDS[self.kind].work(self)
-
-    @property
-    def passes_over_hole(self) -> int:
-        """How often each pixel of a hole is drawn for one image."""
-        by_particles = self.method is Method.POSTERIOR and self.given_behind > 0
-        return self.particles * (1 + self.sweeps) if by_particles else 1
+        return self.options.work(self)
 
     def entry(self) -> str:
-        """As it is stored: without what is as usual, so that workers of an earlier version can read it."""
-        return self.model_dump_json(exclude_defaults=True)
+        """The stored form, without what is as usual, so that workers of an earlier version can read it."""
+        said = self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
+        options = self.options.said()
+        return json.dumps(said | {"options": options} if options else said, separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """From its stored JSON. OtherVersionError for a job of a later version or of a kind that is not known here;
+        """Read the stored JSON. OtherVersionError for a job of a later version or of a kind that is not known here;
         ValidationError for one that nobody could do."""
         envelope = _Envelope.model_validate_json(text)
         if envelope.version > VERSION:
             raise OtherVersionError(f"it is of version {envelope.version}, and this is version {VERSION}")
-        if isinstance(envelope.kind, str) and envelope.kind not in tuple(JobKind):
+        if isinstance(envelope.kind, str) and envelope.kind not in KINDS:
             raise OtherVersionError(f"{envelope.kind[:64]!r} is a kind of job that this version does not know")
         return cls.model_validate_json(text)
 
 
-Result = ScoreSummary | CompletionSummary | VerifySummary | EncodeSummary
+_OF_COMPLETIONS = "filled_pixels", "rank", "method", "particles", "sweeps", "given_behind"
+_BESIDE = *_OF_COMPLETIONS, "influence", "sample", "drawn_with", "members"
+
+
+def _options_before_4(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in a description of version 1 to 3, in which those of all kinds stood beside the rest. What was not
+    said of a completion is of a time when there was only `clamp`, and no sweeps; a pixel was one field."""
+    said = {name: value for name, value in fields.items() if name in _BESIDE}
+    usual = {"method": "clamp", "sweeps": 0} if fields.get("kind") == "complete" else {}
+    return {**usual, **said, **(fields.get("pixel") or {})}
 
 
 class JobRecord(Record):
@@ -173,10 +184,10 @@ class JobRecord(Record):
     error: JobError | None = None
     share: float = Field(default=0.0, ge=0, le=1)
     """How much of the work is done, where rows alone do not tell: of a job that is drawn by particles."""
-    result: Result | None = None
-    """Of a job that has succeeded, where its kind has one."""
+    result: SerializeAsAny[Summary] | None = None
+    """The summary of a job that has succeeded, if its kind has one."""
     numerics: str | None = None
-    """With which arithmetic it was drawn; several, in their order, when a worker of another kind took it over."""
+    """The arithmetic that drew it; several, in their order, when a worker of another kind took it over."""
     client: str = ""
     """Who handed it in."""
     ahead: int | None = None
@@ -220,7 +231,7 @@ class JobRecord(Record):
                 "rows_done": text.get("rows_done", 0),
                 "share": text.get("share", 0),
                 "error": json.loads(text["error"]) if text.get("error") else None,
-                "result": _result(spec, text["result"]) if text.get("result") else None,
+                "result": _summary(spec, text["result"]) if text.get("result") else None,
                 "numerics": text.get("numerics"),
                 "client": text.get("client", ""),
                 "ahead": text.get("ahead"),
@@ -231,6 +242,6 @@ class JobRecord(Record):
         )
 
 
-def _result(spec: JobSpec, text: str) -> Result | None:
-    summary = KINDS[spec.kind].result
+def _summary(spec: JobSpec, text: str) -> Summary | None:
+    summary = KINDS[spec.kind].summary
     return None if summary is None else summary.model_validate_json(text)

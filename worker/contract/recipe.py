@@ -6,7 +6,8 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.kinds import JobKind
+from worker.contract.kind import NO_RECIPE
+from worker.contract.kinds import KINDS
 from worker.contract.record import Record
 
 _MANY = 1 << 20
@@ -34,22 +35,9 @@ class Recipe(Record):
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
         """Read a PNG's keywords and texts. Raises RecipeError if it is no sample of ours."""
-        kind = text.get("kind")
-        if kind == JobKind.COMPLETE:
-            raise RecipeError(
-                "this is a completion, and only samples can be verified: it depends on the pixels that were given, and "
-                "a picture does not say which they were"
-            )
-        if kind == JobKind.UPSAMPLE:
-            raise RecipeError(
-                "this is an upsampling, and only samples can be verified: it depends on the small image that was "
-                "given, which the picture does not hold"
-            )
-        if kind != JobKind.SAMPLE:
-            raise RecipeError(
-                "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as "
-                "another program saved it again"
-            )
+        kind = KINDS.get(text.get("kind", ""))
+        if why_not := NO_RECIPE if kind is None else kind.why_no_recipe:
+            raise RecipeError(why_not)
         try:
             return cls.model_validate({name: value for name, value in text.items() if name in cls.model_fields})
         except ValidationError as error:

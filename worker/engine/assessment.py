@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.posterior.completion import Receipt
+from model_core.measures.picture_score import score_picture
+from model_core.models import Model
+from model_core.posterior.completion import Receipt, drawn_receipt_steps, plan
 from model_core.posterior.marginals import Marginals
-from worker.orders.claims import Claim
-from worker.orders.orders import Hole, ScoreOrder, VerifyOrder
+from worker.contract.kinds import KINDS
+from worker.contract.kinds.complete import CompletionSummary
+from worker.contract.kinds.complete import Receipt as ToldReceipt
+from worker.engine.stored import stored, succeeded
+from worker.orders.claims import Claim, Outcome
+from worker.orders.drawing import Hole
+from worker.orders.order import part
+from worker.orders.pictures import PictureOrder
 
 Found = tuple[Receipt, Marginals]
 """How good the images of a completion by `posterior` are, and what is expected of each pixel."""
@@ -44,12 +52,47 @@ class Assessment:
         return self.rank and len(self.nats) < len(self.images)
 
 
-Pass = ScoreOrder | VerifyOrder | Assessment
+Pass = PictureOrder | Assessment
 """Work that a model does in passes, between the steps of what is drawn."""
 
 
-def kind_of(task: Pass) -> str:
-    """Passes of one kind take about as long."""
-    if isinstance(task, Assessment) and task.wants_receipt:
-        return "receipt"
-    return "influence" if isinstance(task, ScoreOrder) and task.influence else "score"
+def passed(task: Pass, model: Model) -> Outcome | None:
+    """One pass; None while it needs more. FloatingPointError when the network gives numbers that are not finite."""
+    if isinstance(task, PictureOrder):
+        return part(KINDS[task.job.kind].carried_out)(task, model)
+    if task.wants_receipt:
+        assert task.hole is not None
+        task.receipt_steps = task.receipt_steps or _receipt_steps(task.hole, task.images, model)
+        task.found = next(task.receipt_steps)
+    elif task.wants_scores:
+        task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
+    return assessed(task)
+
+
+def assessed(task: Assessment) -> Outcome | None:
+    """The job's end; None while something is still to be found."""
+    if task.wants_receipt or task.wants_scores:
+        return None
+    receipt, maps = task.found or (None, None)
+    summary = CompletionSummary(
+        sample_nats=tuple(task.nats) if task.rank else None,
+        posterior=None if receipt is None else ToldReceipt(**receipt.to_dict()),
+        values=None if maps is None else task.values,
+    )
+    if maps is None:
+        return succeeded(summary)
+    return succeeded(summary, mean=stored(maps.mean), entropy=stored(maps.entropy_bits))
+
+
+def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Iterator[Found | None]:
+    given = hole.given
+    assert given.values is not None
+    assert given.keep is not None
+    return drawn_receipt_steps(plan(model, given.values, given.keep, hole.temperature), images)
+
+
+def pace_of(task: Pass) -> str:
+    """Passes of one pace take about as long."""
+    if isinstance(task, PictureOrder):
+        return task.job.options.pace or task.job.kind
+    return "receipt" if task.wants_receipt else "score"

@@ -7,18 +7,13 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from model_core.codec.codec import decoding, encoding
-from model_core.codec.container import Header
-from model_core.errors import PixelRNNError
 from model_core.models import Model
-from worker.contract.jobs import JobStatus
-from worker.contract.scores import EncodeSummary
-from worker.orders.claims import SUCCEEDED, Outcome, StoredResult, failed
-from worker.orders.faults import not_decodable, not_encodable
-from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
+from worker.contract.kinds import KINDS
+from worker.orders.claims import Outcome
+from worker.orders.files import FileOrder
+from worker.orders.order import part
 
 TURN_S = 0.005
 """A turn of rows that take less than that has several."""
@@ -28,37 +23,16 @@ CodingSteps = Generator[int | NDArray[np.uint8], None, Outcome]
 job."""
 
 
-def coded(order: CodeOrder, model: Model) -> CodingSteps:
-    """Begin what an order asks for. Raises PixelRNNError when it cannot be done, FloatingPointError when the network
-    gives logits that are not finite."""
-    return _encoded(order, model) if isinstance(order, EncodeOrder) else _decoded(order, model)
-
-
-def _encoded(order: EncodeOrder, model: Model) -> CodingSteps:
-    data = yield from encoding(model, torch.from_numpy(order.images))
-    header = Header.unpack(data)
-    summary = EncodeSummary(
-        pictures=header.images,
-        bytes=len(data),
-        bits_per_dim=8 * len(data) / order.images.size,
-        member=header.member,
-        digest=header.sha256,
-    )
-    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json(), {"blob": data}))
-
-
-def _decoded(order: DecodeOrder, model: Model) -> CodingSteps:
-    for steps in decoding(model, order.data):
-        images = yield from steps
-        yield from images
-    return SUCCEEDED
+def coded(order: FileOrder, model: Model) -> CodingSteps:
+    """Do what an order asks for. Raises FloatingPointError when the network gives logits that are not finite."""
+    return part(KINDS[order.kind].carried_out)(order, model)
 
 
 @dataclass(frozen=True)
 class Turn:
     """The result of one turn of a job."""
 
-    order: CodeOrder
+    order: FileOrder
     sample: int = 0
     image: NDArray[np.uint8] | None = None
     """The sample (C, H, W), once it is decoded."""
@@ -71,15 +45,15 @@ class Turn:
 class Coding:
     """start(order): the steps of a job."""
 
-    def __init__(self, start: Callable[[CodeOrder], CodingSteps] | None = None) -> None:
+    def __init__(self, start: Callable[[FileOrder], CodingSteps] | None = None) -> None:
         self._start = start
-        self._orders: dict[str, CodeOrder] = {}
+        self._orders: dict[str, FileOrder] = {}
         self._steps: CodingSteps | None = None
         """Steps of the first order, once it is begun."""
         self._images = 0
         """How many images of that order are decoded."""
 
-    def add(self, order: CodeOrder) -> None:
+    def add(self, order: FileOrder) -> None:
         """The token must be new."""
         self._orders[order.claim.token] = order
 
@@ -90,7 +64,7 @@ class Coding:
         self._orders.pop(token, None)
 
     @property
-    def current(self) -> CodeOrder | None:
+    def current(self) -> FileOrder | None:
         """The order that has the next turn; None if nobody waits."""
         return next(iter(self._orders.values()), None)
 
@@ -102,9 +76,6 @@ class Coding:
             image = self._advance(order)
         except StopIteration as end:
             outcome = end.value
-        except PixelRNNError as error:
-            reason = not_encodable(f"{error}") if isinstance(order, EncodeOrder) else not_decodable(error)
-            outcome = failed(reason)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
             self.forget(order.claim.token)
             return Turn(order, error=error)
@@ -113,7 +84,7 @@ class Coding:
         self.forget(order.claim.token)
         return Turn(order, outcome=outcome)
 
-    def _advance(self, order: CodeOrder) -> NDArray[np.uint8] | None:
+    def _advance(self, order: FileOrder) -> NDArray[np.uint8] | None:
         """The next image, if it is decoded before the turn is over."""
         assert self._start is not None, "nothing here makes or reads files"
         self._steps = self._steps or self._start(order)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from worker.engine.cohort import CohortRow
 from worker.engine.scheduler import Scheduler
+from worker.orders.drawing import DrawOrder
 from worker.orders.images import NewRow, PlannedImage, pixel_of_value
-from worker.orders.orders import DrawOrder
 
 Publish = Callable[[Mapping[str, Sequence[NewRow]]], None]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worker.engine.assessment import Found
 from worker.engine.scheduler import Scheduler
-from worker.orders.orders import ParticleOrder
+from worker.orders.kinds.complete import ParticleOrder
 
 SHARE_TOLD = 0.01
 """How much more of a job's work must be done before it is told again."""

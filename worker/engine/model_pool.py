@@ -25,10 +25,11 @@ from model_core.posterior.particles import StageParticles
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import compiled_loops, numerics_of, slot_bytes
 from worker.contract.cards import ModelCard
-from worker.contract.jobs import MAX_PARTICLES
-from worker.contract.kinds import KINDS, JobKind, Kind, Method
+from worker.contract.kind import Kind, Method
+from worker.contract.kinds import KINDS
+from worker.contract.kinds.complete import MAX_PARTICLES
 from worker.orders.catalogue import kept_name
-from worker.orders.orders import ParticleOrder
+from worker.orders.kinds.complete import ParticleOrder
 
 WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
@@ -256,7 +257,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         test_nats=scores.get("nats"),
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
-        can=tuple(kind for kind in JobKind if _can(KINDS[kind], model)),
+        can=tuple(word for word, kind in KINDS.items() if _can(kind, model)),
         title=NETWORKS[config.network].title,
         members=tuple(member.orientation for member in model.members),
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),

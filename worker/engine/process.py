@@ -29,6 +29,7 @@ from model_core.models import load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
+from worker.engine.assessment import passed
 from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
@@ -38,7 +39,6 @@ from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
 from worker.engine.runner import Brought, Runner
-from worker.engine.scoring import passed
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
 from worker.orders.images import NewRow

@@ -23,7 +23,7 @@ from worker.engine.turns import Turns
 from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Outcome
-from worker.orders.orders import Order
+from worker.orders.order import Order
 
 Brought = tuple[ModelCard, Cohort]
 """A model whose weights were exchanged, and its cohort."""

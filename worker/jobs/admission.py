@@ -19,11 +19,11 @@ from worker.contract.tracing import trace_id
 from worker.contract.trouble import is_store_trouble
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
-from worker.orders.build import Material, build
+from worker.orders.build import build
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_spec, model_changed
-from worker.orders.orders import Order
+from worker.orders.order import Material, Order
 
 ASK_AGAIN_S = 30.0
 """Seconds until weights that were not there are asked for again."""
@@ -139,7 +139,7 @@ class Admission:
             job_id=job_id,
             request_id=spec.request_id,
             trace_id=trace_id(spec.traceparent) or None,
-            kind=spec.kind.value,
+            kind=spec.kind,
             model=order.model,
             images=spec.n,
             attempt=claim.attempts,

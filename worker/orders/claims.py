@@ -19,7 +19,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """Everything that is kept of a finished job beside its rows: a summary in JSON (worker.contract.scores), and
+    """Everything that is kept of a finished job beside its rows: a summary in JSON (worker.contract.kinds), and
     pictures by their fields in `keys.image`."""
 
     summary: str

@@ -13,21 +13,18 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
+from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.image_request import ImageRequest
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.posterior.plan import best_member, given_behind
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import KINDS, Input
 from worker.orders.faults import (
     JobRefusedError,
     kind_refused,
     malformed_spec,
-    method_refused,
     model_changed,
-    not_encodable,
     shape_mismatch,
 )
 
@@ -58,8 +55,6 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
         raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))
     if spec.kind not in card.can:
         raise JobRefusedError(kind_refused(spec.model, list(card.can)))
-    if not card.completes(spec):
-        raise JobRefusedError(method_refused(spec.model, list(card.methods), card.max_particles))
 
 
 def _shape(of: JobSpec | ModelCard) -> str:
@@ -67,48 +62,13 @@ def _shape(of: JobSpec | ModelCard) -> str:
     return f"{(of.channels, of.height, of.width)}{first}"
 
 
-def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given | None:
-    """The input of a job that draws, as values; None where it has none. JobRefusedError when it does not fit."""
-    kept = KINDS[spec.kind].input
-    if kept is Input.SMALL_PICTURE:
-        return Given(small=pixels_to_values(_picture(spec, pixels, spec.small_height, spec.small_width), values))
-    if kept is not Input.PICTURE_AND_KEEP:
-        return None
-    H, W = spec.height, spec.width
-    image = _picture(spec, pixels, H, W)
-    if len(keep) != H * W:
-        raise JobRefusedError(malformed_spec(f"A completion needs {H * W} keep bytes; there are {len(keep)}."))
-    return Given(pixels_to_values(image, values), np.frombuffer(keep, np.uint8).reshape(H, W) != 0)
-
-
-def scored_values(spec: JobSpec, values: int, pixels: bytes) -> tuple[NDArray[np.uint8], int]:
-    """A score's input as values (C, H, W), and how many of its pixels were moved to get there. JobRefusedError when it
-    does not fit."""
-    if spec.pixel is not None and (spec.pixel.x >= spec.width or spec.pixel.y >= spec.height):
-        raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
-    return nearest_values(whole_picture(spec, pixels), values)
-
-
 def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
     """A picture of the model's size as pixels (C, H, W). JobRefusedError when it does not fit."""
-    return _picture(spec, pixels, spec.height, spec.width)
+    return picture(spec, pixels, spec.height, spec.width)
 
 
-def encoded_values(spec: JobSpec, values: int, pixels: bytes) -> NDArray[np.uint8]:
-    """The pictures of an encoding as values (n, C, H, W). JobRefusedError when they do not fit, and for a colour that
-    is none of the model's: its picture would not come back as it is."""
-    size = len(pixels) // spec.n
-    pictures = [whole_picture(spec, pixels[i * size : (i + 1) * size]) for i in range(spec.n)]
-    found = [nearest_values(picture, values) for picture in pictures]
-    for i, (_, moved) in enumerate(found):
-        if moved:
-            why = f"Picture {i}, counted from 0, has {moved} pixels of other colours than the model's {values} values"
-            raise JobRefusedError(not_encodable(why))
-    return np.stack([picture for picture, _ in found])
-
-
-def _picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
-    """Pixel bytes as (C, height, width)."""
+def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """Pixel bytes as (C, height, width). JobRefusedError when there are more or fewer."""
     size = height * width * spec.channels
     if len(pixels) != size:
         raise JobRefusedError(malformed_spec(f"Its image needs {size} bytes; there are {len(pixels)}."))
@@ -128,11 +88,8 @@ class Drawer:
 UPRIGHT = Drawer()
 
 
-def drawer_for(spec: JobSpec, members: Sequence[str]) -> Drawer:
-    """The drawer for all jobs but completions by `posterior`; members: the orientations of the model's networks. Given
-    pixels are put into the order of the first."""
-    if KINDS[spec.kind].input is Input.PICTURE_AND_KEEP:
-        return Drawer(0, resumes=members[0] == "none")
+def any_member(members: Sequence[str]) -> Drawer:
+    """The drawer of an image of which nothing is given; members: the orientations of the model's networks."""
     return Drawer(resumes=set(members) == {"none"})
 
 

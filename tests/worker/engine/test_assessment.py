@@ -8,8 +8,8 @@ from model_core import load_model
 from model_core.data.pixels import pixels_to_values
 from model_core.measures.picture_score import score_picture
 from tests.worker.harness import Client, StartWorker
-from worker.contract.jobs import JobKind, JobSpec, JobStatus
-from worker.contract.scores import CompletionSummary
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds.complete import CompletionSummary
 
 
 def submit(client: Client, model: str) -> JobSpec:
@@ -18,7 +18,7 @@ def submit(client: Client, model: str) -> JobSpec:
     image = torch.zeros((shape.height, shape.width, shape.channels), dtype=torch.uint8).numpy()
     keep = np.zeros((shape.height, shape.width), np.uint8)
     keep[:2] = 1
-    changes = {"kind": JobKind.COMPLETE, "filled_pixels": int((keep == 0).sum()), "rank": True}
+    changes = {"kind": "complete", "filled_pixels": int((keep == 0).sum()), "rank": True}
     return client.submit(image.tobytes(), keep.tobytes(), model=model, n=3, **changes)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from model_core.posterior.plan import given_behind
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract.jobs import JobStatus
-from worker.contract.kinds import JobKind, Method
+from worker.contract.kind import Method
 from worker.process.crash import EXIT_CRASHED
 
 VERY_SLOW = 1.0
@@ -56,7 +56,7 @@ def test_no_job_fails_when_the_engine_lacks_memory(client: Client, start_worker:
     spec = client.submit(
         bytes(30),
         keep.tobytes(),
-        kind=JobKind.COMPLETE,
+        kind="complete",
         method=Method.POSTERIOR,
         version=2,
         filled_pixels=10,

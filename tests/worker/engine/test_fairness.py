@@ -12,13 +12,13 @@ from model_core.sampling.model_engine import Engine
 from tests.fakes import Outlet
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
-from worker.contract.jobs import JobKind, JobStatus, Priority
+from worker.contract.jobs import JobStatus, Priority
 from worker.engine.activities.slots import FULL_TURN_S
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import Claim, Outcome
+from worker.orders.drawing import DrawOrder
 from worker.orders.images import NewRow, PlannedImage
-from worker.orders.orders import DrawOrder
 from worker.orders.priorities import priority_of
 from worker.settings import Settings
 
@@ -116,6 +116,6 @@ def test_interactive_job_ends_first_when_both_wait(client: Client, start_worker:
 def test_priority_is_by_size_when_no_priority_is_asked_for(client: Client) -> None:
     """Few images: somebody waits for them. What is asked for counts more."""
     assert priority_of(client.spec(n=1)) is Priority.INTERACTIVE
-    assert priority_of(client.spec(kind=JobKind.COMPLETE, n=4)) is Priority.INTERACTIVE
+    assert priority_of(client.spec(kind="complete", n=4)) is Priority.INTERACTIVE
     assert priority_of(client.spec(n=5)) is Priority.BULK
     assert priority_of(client.spec(n=1, priority=Priority.BULK)) is Priority.BULK

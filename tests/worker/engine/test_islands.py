@@ -16,14 +16,15 @@ from tests.fakes import Outlet
 from tests.worker.harness import wait_for
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
-from worker.engine.assessment import Assessment, Found
+from worker.engine.assessment import Assessment, Found, assessed
 from worker.engine.cohort import Cohort
 from worker.engine.islands import Islands
 from worker.engine.runner import Runner
-from worker.engine.scoring import assessed
 from worker.orders.claims import Claim, Outcome
+from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import Given, NewRow, PlannedImage
-from worker.orders.orders import DrawOrder, Hole, ParticleOrder, ScoreOrder
+from worker.orders.kinds.complete import ParticleOrder
+from worker.orders.pictures import PictureOrder
 
 HEIGHT, WIDTH = 8, 6
 MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
@@ -72,7 +73,7 @@ class CountedRun(IslandsRun):
             yield step
 
 
-def score(task: ScoreOrder | Assessment) -> Outcome | None:
+def score(task: PictureOrder | Assessment) -> Outcome | None:
     assert isinstance(task, Assessment)
     return assessed(task)
 

@@ -5,7 +5,7 @@ import pytest
 from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.stages import slot_bytes
-from worker.contract.kinds import Method
+from worker.contract.kind import Method
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}

@@ -9,13 +9,14 @@ import torch
 
 from model_core.image_request import ImageRequest
 from tests.fakes import HEIGHT, VALUES, FakeEngine, FakeRow, Outlet, fake_row
-from worker.contract.jobs import JobStatus
+from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine.assessment import Pass
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
+from worker.orders.drawing import DrawOrder
 from worker.orders.images import PlannedImage
-from worker.orders.orders import DrawOrder, ScoreOrder
+from worker.orders.pictures import PictureOrder
 
 
 def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:
@@ -23,12 +24,17 @@ def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int 
     return DrawOrder(Claim(f"job-{token}", token, last_seq=0), model, VALUES, images)
 
 
-def score_order(token: str, value: int = 0) -> ScoreOrder:
-    return ScoreOrder(Claim(f"job-{token}", token, last_seq=0), "fake", np.full((1, 2, 2), value), 0)
+SCORED = JobSpec(
+    id="a", kind="score", model="fake", digest="d", seed=0, n=1, temperature=1, height=2, width=2, channels=1
+)
 
 
-def fake_score(order: ScoreOrder) -> Outcome:
-    if order.values.any():
+def score_order(token: str, value: int = 0) -> PictureOrder:
+    return PictureOrder(Claim(f"job-{token}", token, last_seq=0), "fake", SCORED, np.full((1, 2, 2), value, np.uint8))
+
+
+def fake_score(order: PictureOrder) -> Outcome:
+    if order.pixels.any():
         raise FloatingPointError("the likelihood is not finite")
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult("{}"))
 

@@ -5,16 +5,20 @@ import json
 import numpy as np
 import pytest
 
+from model_core.data.pixels import nearest_values
 from tests.fakes import CHANNELS, HEIGHT, WIDTH, fake_card
 from worker.contract.events import RowDrawn, Stage, row_entry
-from worker.contract.jobs import JobKind, JobSpec
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import KINDS
 from worker.orders.faults import JobRefusedError
-from worker.orders.images import check_spec, given_image, plan_images, row_pixels, scored_values
+from worker.orders.images import check_spec, plan_images, row_pixels, whole_picture
+from worker.orders.kinds import upsample
+from worker.orders.kinds.complete import given_image
 
 C, H, W = 3, 3, 2
 
 
-def spec(kind: JobKind = JobKind.SAMPLE, n: int = 2, **changes: object) -> JobSpec:
+def spec(kind: str = "sample", n: int = 2, **changes: object) -> JobSpec:
     fields = {"id": "j", "kind": kind, "model": "fake", "digest": "0" * 64, "seed": 1, "n": n, "temperature": 0.5}
     return JobSpec.model_validate(fields | {"height": H, "width": W, "channels": C} | changes)
 
@@ -46,7 +50,7 @@ def test_drawn_rows_become_given_when_a_job_resumes() -> None:
 
 def test_drawn_rows_join_the_given_pixels_when_a_completion_resumes() -> None:
     """Both kinds of given pixels are known; the temperature and the seed are the job's."""
-    job = spec(JobKind.COMPLETE, n=1)
+    job = spec("complete", n=1)
     keep = np.array([[0, 0], [0, 0], [1, 0]], np.uint8)
     pixels = np.arange(H * W * C, dtype=np.uint8)
     given = given_image(job, 256, pixels.tobytes(), keep.tobytes())
@@ -63,12 +67,12 @@ def test_drawn_rows_join_the_given_pixels_when_a_completion_resumes() -> None:
 def test_completion_is_refused_when_its_bytes_do_not_fit() -> None:
     """An input of another size, or none."""
     with pytest.raises(JobRefusedError, match="image needs 18 bytes; there are 0"):
-        given_image(spec(JobKind.COMPLETE), 256, b"", b"")
+        given_image(spec("complete"), 256, b"", b"")
     with pytest.raises(JobRefusedError, match="needs 6 keep bytes; there are 5"):
-        given_image(spec(JobKind.COMPLETE), 256, bytes(18), bytes(5))
+        given_image(spec("complete"), 256, bytes(18), bytes(5))
 
 
-def two_scales(kind: JobKind = JobKind.SAMPLE, n: int = 1) -> JobSpec:
+def two_scales(kind: str = "sample", n: int = 1) -> JobSpec:
     return spec(kind, n, height=4, width=2, small_height=2, small_width=1)
 
 
@@ -81,7 +85,7 @@ def test_small_rows_are_given_when_some_are_missing() -> None:
     (fresh,) = plan_images(two_scales(), 256, None, [])
     assert (fresh.request.small, fresh.request.known_small, fresh.request.keep, fresh.skip) == (None, None, None, 0)
     keep = np.array([[1, 0]] * 4, np.uint8)
-    job = two_scales(JobKind.COMPLETE)
+    job = two_scales("complete")
     given = given_image(job, 256, bytes(4 * 2 * C), keep.tobytes())
     (plan,) = plan_images(job, 256, given, small_rows(0))
     assert (plan.request.small, plan.skip) == (None, 1)
@@ -103,27 +107,27 @@ def test_small_image_is_given_when_all_its_rows_are_there(done: int) -> None:
 
 def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
     """Every sample begins from it; rows drawn before are known."""
-    job = two_scales(JobKind.UPSAMPLE, n=2)
-    given = given_image(job, 256, bytes([1, 2, 3, 4, 5, 6]), b"")
+    job = two_scales("upsample", n=2)
+    given = upsample.given_image(job, 256, bytes([1, 2, 3, 4, 5, 6]))
     first, second = plan_images(job, 256, given, [drawn(0, 0, bytes(2 * C))])
     for plan in (first, second):
         np.testing.assert_array_equal(plan.request.small, [[[1], [4]], [[2], [5]], [[3], [6]]])
     assert (first.skip, second.skip) == (1, 0)
     with pytest.raises(JobRefusedError, match="image needs 6 bytes; there are 24"):
-        given_image(job, 256, bytes(24), b"")
+        upsample.given_image(job, 256, bytes(24))
 
 
 def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:
     """A given small image is not drawn, and a score, a verification or an encoding publishes nothing."""
-    totals = {kind: two_scales(kind, n=2).rows_total for kind in JobKind}
+    totals = {kind: two_scales(kind, n=2).rows_total for kind in KINDS}
     expected = {
-        JobKind.SAMPLE: 12,
-        JobKind.COMPLETE: 12,
-        JobKind.UPSAMPLE: 8,
-        JobKind.SCORE: 0,
-        JobKind.VERIFY: 0,
-        JobKind.ENCODE: 0,
-        JobKind.DECODE: 8,
+        "sample": 12,
+        "complete": 12,
+        "upsample": 8,
+        "score": 0,
+        "verify": 0,
+        "encode": 0,
+        "decode": 8,
     }
     assert totals == expected
 
@@ -139,12 +143,12 @@ def test_stage_is_said_when_it_is_not_the_usual_one() -> None:
 def test_moved_pixels_are_counted_when_a_score_has_few_values() -> None:
     """A pixel counts once, however many of its colours moved."""
     pixels = bytes([0, 255, 0, 1, 254, 0] + [255] * 12)
-    values, moved = scored_values(spec(JobKind.SCORE, n=1), 2, pixels)
+    values, moved = nearest_values(whole_picture(spec("score", n=1), pixels), 2)
     assert moved == 1
     assert values[:, 0].tolist() == [[0, 0], [1, 1], [0, 0]]
-    assert scored_values(spec(JobKind.SCORE, n=1), 256, pixels)[1] == 0
+    assert nearest_values(whole_picture(spec("score", n=1), pixels), 256)[1] == 0
     with pytest.raises(JobRefusedError, match="image needs 18 bytes; there are 0"):
-        scored_values(spec(JobKind.SCORE, n=1), 256, b"")
+        whole_picture(spec("score", n=1), b"")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_moved_pixels_are_counted_when_a_score_has_few_values() -> None:
         ({"digest": "1" * 64}, "weights"),
         ({"width": 9}, "height, width"),
         ({"small_width": 2}, r"first \(1, 0, 2\)"),
-        ({"kind": JobKind.UPSAMPLE}, "can: sample, complete"),
+        ({"kind": "upsample"}, "can: sample, complete"),
     ],
 )
 def test_job_is_refused_when_it_is_not_for_this_model(changes: dict[str, object], reason: str) -> None:

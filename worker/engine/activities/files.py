@@ -6,14 +6,14 @@ from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.whole_image import hand_on_image
 from worker.engine.coding import Coding
 from worker.orders.faults import coding_failed
-from worker.orders.orders import CodeOrder, DecodeOrder, EncodeOrder
+from worker.orders.files import FileOrder
 
 CODING = "files of coded images"
 """Name of encoding and decoding among those that take turns; no model has this name."""
 
 
 class Files:
-    orders: ClassVar[tuple[type, ...]] = (EncodeOrder, DecodeOrder)
+    orders: ClassVar[tuple[type, ...]] = (FileOrder,)
 
     def __init__(self, around: Surroundings, coding: Coding) -> None:
         self._around = around
@@ -22,7 +22,7 @@ class Files:
     def busy(self) -> list[str]:
         return [CODING] if self._coding.current else []
 
-    def accept(self, order: CodeOrder) -> None:
+    def accept(self, order: FileOrder) -> None:
         self._coding.add(order)
 
     def forget(self, token: str) -> None:
@@ -36,7 +36,6 @@ class Files:
         self._around.deadlines.begin(f"file of {order.model}")
         turn = self._coding.turn()
         if turn.image is not None:
-            assert isinstance(order, DecodeOrder)
             hand_on_image(self._around, order, turn.sample, turn.image)
         if turn.error is not None:
             self._around.broke_off(order, turn.error, coding_failed)

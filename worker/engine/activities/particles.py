@@ -11,7 +11,7 @@ from worker.engine.assessment import Assessment
 from worker.engine.islands import IslandError, Islands, Stepped
 from worker.orders.claims import failed
 from worker.orders.faults import drawing_failed, impossible_picture
-from worker.orders.orders import ParticleOrder
+from worker.orders.kinds.complete import ParticleOrder
 
 PARTICLES_OF = "particles of "
 """Stands before the name of a model, among those that take turns."""

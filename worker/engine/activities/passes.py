@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from worker.engine.activities.activity import Surroundings
-from worker.engine.assessment import Assessment, Pass, kind_of
+from worker.engine.assessment import Assessment, Pass, pace_of
 from worker.orders.claims import Outcome
 from worker.orders.faults import scoring_failed
-from worker.orders.orders import ScoreOrder, VerifyOrder
+from worker.orders.pictures import PictureOrder
 
 SCORING = ""
 """Name of scoring among those that take turns; no model has this name."""
@@ -16,7 +16,7 @@ SCORING = ""
 class Passes:
     """score: one pass; None when another is needed."""
 
-    orders: ClassVar[tuple[type, ...]] = (ScoreOrder, VerifyOrder, Assessment)
+    orders: ClassVar[tuple[type, ...]] = (PictureOrder, Assessment)
 
     def __init__(self, around: Surroundings, score: Callable[[Pass], Outcome | None]) -> None:
         self._around = around
@@ -37,7 +37,7 @@ class Passes:
         self._around.pause()
         token = next(iter(self._waiting))
         task = self._waiting.pop(token)
-        self._around.deadlines.begin(f"{kind_of(task)} of {task.model}")
+        self._around.deadlines.begin(f"{pace_of(task)} of {task.model}")
         try:
             outcome = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process

@@ -10,9 +10,9 @@ from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.drawings import Drawing, Drawings
 from worker.engine.scheduler import Scheduler
 from worker.orders.claims import SUCCEEDED
+from worker.orders.drawing import DrawOrder
 from worker.orders.faults import drawing_failed
 from worker.orders.images import PlannedImage
-from worker.orders.orders import DrawOrder
 
 TURN_S = 0.003
 """How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one

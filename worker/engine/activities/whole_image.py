@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine.activities.activity import Surroundings
+from worker.orders.files import FileOrder
 from worker.orders.images import row_pixels
-from worker.orders.orders import DecodeOrder, ParticleOrder
+from worker.orders.kinds.complete import ParticleOrder
 
 
 def hand_on_image(
-    around: Surroundings, order: ParticleOrder | DecodeOrder, sample: int, image: NDArray[np.integer]
+    around: Surroundings, order: ParticleOrder | FileOrder, sample: int, image: NDArray[np.integer]
 ) -> None:
     """Whole, but for the rows that an earlier attempt published."""
     rows = image.transpose(1, 0, 2)  # (H, C, W)

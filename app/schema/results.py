@@ -1,0 +1,54 @@
+"""Results of jobs, as they are answered: a model for each kind of job that draws no rows, and one for all that do."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from pydantic import BaseModel, Field, create_model
+from typing_extensions import TypeAliasType
+
+from worker.contract.kind import Kind, Shows
+from worker.contract.kinds import KINDS
+
+_IMAGES = {Shows.HEAT: "The heat map.", Shows.GIVEN: "The pictures that were handed in."}
+
+
+def _result(
+    name: str, told: str | None, base: type[BaseModel], word: str, images: str, more: Iterable[type[BaseModel] | None]
+) -> Any:
+    """A model with the fields of `base`, `type`, `images`, and those of `more`."""
+    fields: dict[str, Any] = {
+        "type": (Literal[word], Field(description="The kind of result.")),
+        "images": (list[str], Field(description=images)),
+    }
+    for answer in filter(None, more):
+        fields |= {field: (info.annotation, info) for field, info in answer.model_fields.items()}
+    return create_model(name, __base__=base, __doc__=told, **fields)
+
+
+def _result_of(kind: Kind) -> Any:
+    assert kind.summary is not None, f"{kind.word}: a job that draws no rows has a summary"
+    told = (kind.answer or kind.summary).__doc__
+    return _result(
+        f"{kind.word.title()}Result", told, kind.summary, kind.result_type, _IMAGES[kind.shows], [kind.answer]
+    )
+
+
+_ANSWERS = [kind.answer for kind in KINDS.values() if kind.draws_rows]
+_OTHERS = {word: _result_of(kind) for word, kind in KINDS.items() if not kind.draws_rows}
+_DRAWN = _result(
+    "JobResult",
+    "The images that were drawn, and where to see them.",
+    BaseModel,
+    "images",
+    "Where each sample is, in order.",
+    _ANSWERS,
+)
+RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in KINDS}
+"""The key is the kind of job."""
+
+if TYPE_CHECKING:
+    Result = Any
+else:
+    Result = TypeAliasType("Result", Union[(*_OTHERS.values(), _DRAWN, None)])
+"""The result of a job, if it has one. It has a name in the schema too: of a union without one generated clients make up
+the name, which may be another's, and some forget that it may be null."""

@@ -1,0 +1,54 @@
+"""A kind of job that is declared here alone: a picture in, one number out, and an option of its own."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from worker.contract.kind import Asked, Input, Kind, Options, Shows, Since, Summary
+from worker.contract.kinds import KINDS
+
+if TYPE_CHECKING:
+    from model_core.models import Model
+    from worker.orders.claims import Outcome
+    from worker.orders.pictures import PictureOrder
+
+
+class WeighOptions(Options):
+    """How much does this picture weigh?"""
+
+    in_bits: Annotated[bool, Since(5)] = Field(default=False, description="Bits, and not nats.")
+
+    def work(self, job: Asked) -> int:
+        return job.width * job.channels
+
+
+class WeighSummary(Summary):
+    """What a picture weighs."""
+
+    weight: float = Field(description="-ln p(image), or -log2 p(image).")
+
+
+def weighed(order: "PictureOrder", model: "Model") -> "Outcome":
+    """One pass."""
+    from model_core.data.pixels import nearest_values
+    from model_core.measures.picture_score import score_picture
+    from worker.engine.stored import succeeded
+
+    values, _ = nearest_values(order.pixels, model.config.values)
+    score = score_picture(model, values)
+    options = order.job.options
+    assert isinstance(options, WeighOptions)
+    return succeeded(WeighSummary(weight=float(score.bits.sum()) if options.in_bits else score.nats))
+
+
+KINDS["weigh"] = Kind(
+    "weigh",
+    "weight",
+    "How much a picture weighs.",
+    Input.PICTURE,
+    WeighOptions,
+    order="worker.orders.pictures:build",
+    carried_out="tests.declared_kind:weighed",
+    shows=Shows.GIVEN,
+    summary=WeighSummary,
+)

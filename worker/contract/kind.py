@@ -1,0 +1,275 @@
+"""A kind of job consists of a record, its options, and a summary if its jobs say more than rows.
+
+A worker of an earlier version leaves jobs of a new kind, and those with a new option (`Since`), to workers that know
+them; an API of an earlier version leaves a new kind out of what models can.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, Field
+
+from worker.contract.record import Record
+
+OPTIONS_VERSION = 4
+"""The version of a job's description from which on workers know its options, but for those marked `Since`."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """Marks an option that came later: `label: Annotated[int | None, Since(5)]`. A job in which it is said is left to
+    workers of this version."""
+
+    version: int
+
+
+class Found:
+    """Marks an option that no client says: the API finds it, in the model or in what was handed in."""
+
+
+FOUND = Found()
+
+
+class BadOptionError(ValueError):
+    """An option that this model does not have, or not so far; the text says what was expected."""
+
+    def __init__(self, detail: str, field: str) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class Asked(Protocol):
+    """Everything that decides what a job costs, beside its options: worker.contract.jobs.JobSpec."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def small_height(self) -> int: ...
+    @property
+    def small_width(self) -> int: ...
+    @property
+    def draws_small(self) -> bool: ...
+
+
+class Method(StrEnum):
+    """The ways to fill a hole."""
+
+    POSTERIOR = "posterior"
+    """Given everything that is given: exactly where that is possible, else by particles."""
+    CLAMP = "clamp"
+    """Given what is above and to the left of each pixel; what is given behind it is put in on the way."""
+
+
+class Able(Protocol):
+    """A model's card, as far as an option may depend on it."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def small_height(self) -> int: ...
+    @property
+    def members(self) -> Sequence[str]: ...
+    @property
+    def methods(self) -> Sequence[str]: ...
+    @property
+    def max_particles(self) -> int: ...
+
+
+class Options(Record):
+    """Everything that jobs of one kind say beside what every job says, and what they cost.
+
+    The fields are those of its form, with their descriptions, bounds and defaults; a field marked FOUND is in no form.
+    """
+
+    def settled(self, model: Able, n: int) -> Self:
+        """These options for n images of this model: checked, and with what the model decides. BadOptionError."""
+        return self
+
+    def fits(self, model: Able) -> bool:
+        """Does a worker that holds this model do such a job? Else it is left to another."""
+        return True
+
+    def rows(self, job: Asked) -> int:
+        """Rows that are drawn and published, over all samples and stages; 0: the job has only a result."""
+        return 0
+
+    def work(self, job: Asked) -> int:
+        """Values that are computed one after the other: what the job costs."""
+        raise NotImplementedError
+
+    def room(self, job: Asked) -> int:
+        """Bytes of Redis that its result takes, rather too many than too few. A summary is kept twice, in the record
+        and in the last event."""
+        return 0
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        """Fields of `keys.image` that are kept of a finished job."""
+        return ()
+
+    @property
+    def pace(self) -> str:
+        """Jobs of a kind that say the same word take about as long to carry out."""
+        return ""
+
+    def origin(self) -> dict[str, str]:
+        """The text in a picture of such a job that it takes to draw it again, beside model, seed and temperature."""
+        return {}
+
+    def shown(self) -> dict[str, Any]:
+        """The fields of a Job that are told of them: those of `Kind.shown`."""
+        return {}
+
+    @property
+    def version(self) -> int:
+        """The first version of a job's description that can say this; without options, any could."""
+        said = self.said()
+        return options_version(type(self), said) if said else 1
+
+    def said(self) -> dict[str, Any]:
+        """The stored form: without what says nothing, but with a default that does."""
+        usual = {name: field.default for name, field in type(self).model_fields.items()}
+        every = self.model_dump(mode="json").items()
+        return {name: value for name, value in every if value or value != usual[name]}
+
+
+def options_version(options: type[Options], names: Iterable[str] | None = None) -> int:
+    """The first version of a job's description that can say options of these names; None: all there are."""
+    said = options.model_fields if names is None else names
+    marks = [mark for name in said for mark in options.model_fields[name].metadata]
+    return max([OPTIONS_VERSION, *(mark.version for mark in marks if isinstance(mark, Since))])
+
+
+class DrawnOptions(Options):
+    """Options of a kind that draws images, row by row."""
+
+    def rows(self, job: Asked) -> int:
+        return job.n * (job.height + (job.small_height if job.draws_small else 0))
+
+    def work(self, job: Asked) -> int:
+        return drawn_values(job, job.height * job.width)
+
+
+def drawn_values(job: Asked, pixels: int) -> int:
+    """Values of all samples, with so many drawn pixels in each, and in both stages."""
+    small = job.small_height * job.small_width if job.draws_small else 0
+    return job.n * (pixels + small) * job.channels
+
+
+class Summary(Record):
+    """Everything that a job which has succeeded says beside its rows."""
+
+    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+        """The fields of its result, but for `type` and `images`. address: that of the job, for what is kept beside the
+        summary."""
+        return self.model_dump()
+
+
+class Pixel(Record):
+    """A place in the image."""
+
+    x: int = Field(ge=0, description="Column, from the left.")
+    y: int = Field(ge=0, description="Row, from the top.")
+
+
+class Input(Enum):
+    """The files of a request; `keys.image` says how they are kept."""
+
+    NOTHING = "nothing"
+    PICTURE = "picture"
+    """One of the model's size."""
+    PICTURE_AND_KEEP = "picture and keep"
+    """The same, and which of its pixels are given."""
+    SMALL_PICTURE = "small picture"
+    """One of the size that a Multi-Scale model draws first."""
+    DRAWN_PICTURE = "drawn picture"
+    """A sample of ours, which says how it was drawn: recipe.py."""
+    PICTURES = "pictures"
+    """Some of the model's size, as they are: without loss."""
+    CODED_FILE = "coded file"
+    """Such pictures as a file: coded_file.py."""
+
+
+class Shows(Enum):
+    """The meaning of a job's picture."""
+
+    ROWS = "rows"
+    """The samples, as far as they are drawn."""
+    GIVEN = "given"
+    """The picture, or the pictures, that were handed in."""
+    HEAT = "heat"
+    """A map in colours, kept as `heat`."""
+
+
+NO_RECIPE = (
+    "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as another program "
+    "saved it again"
+)
+
+Part = Any
+"""An object, or "module:object", which is imported when it is first needed (worker.orders.order.part)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """All that tells one kind of job from another."""
+
+    word: str
+    """`POST /word` makes such a job."""
+    noun: str
+    """The job is called so, and a result that is no image."""
+    told: str
+    """Description of the call: Markdown."""
+    input: Input
+    options: type[Options]
+    """Its docstring says what the job is, in one line."""
+    order: Part
+    """order(spec, card, material) -> Order: what the engine shall do. Raises JobRefusedError, KeyError, ValueError or
+    IndexError for what makes no sense."""
+    carried_out: Part | None = None
+    """carried_out(order, model), in the engine, for an order of a picture (worker.orders.pictures), which says what the
+    function returns, or of a file (worker.orders.files)."""
+    draws: bool = False
+    """New images are drawn: clients may say how many, with which seed, at which temperature, and how urgent it is."""
+    draws_small: bool = False
+    """Does the model draw its small image too? Else that is given, or nothing is drawn."""
+    shows: Shows = Shows.ROWS
+    summary: type[Summary] | None = None
+    answer: type[BaseModel] | None = None
+    """Further fields of its result, beside those of the summary; of a kind that draws rows, beside `images`."""
+    shown: type[BaseModel] | None = None
+    """Fields of a Job that tell of its options, null for other kinds."""
+    why_no_recipe: str = NO_RECIPE
+    """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    """A body of the call, where that is JSON."""
+
+    @property
+    def draws_rows(self) -> bool:
+        """Its result is its images. Other kinds have a summary."""
+        return issubclass(self.options, DrawnOptions)
+
+    @property
+    def result_type(self) -> str:
+        """`type` of its result."""
+        return "images" if self.draws_rows else self.noun
+
+    @property
+    def needs_scales(self) -> bool:
+        """Only Multi-Scale models can."""
+        return self.input is Input.SMALL_PICTURE
+
+    @property
+    def needs_codec(self) -> bool:
+        """Only models can whose numbers are the same on every machine."""
+        return self.input in (Input.PICTURES, Input.CODED_FILE)

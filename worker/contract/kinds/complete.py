@@ -1,0 +1,244 @@
+"""The hole of an image, filled."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.contract.kind import (
+    FOUND,
+    Able,
+    Asked,
+    BadOptionError,
+    DrawnOptions,
+    Input,
+    Kind,
+    Method,
+    Summary,
+    drawn_values,
+)
+from worker.contract.record import Record
+
+PARTICLES = 32
+MAX_PARTICLES = 256
+"""Particles of one image, at most; a model's card may say less."""
+MAX_PARTICLES_OF_JOB = 2048
+MAX_SWEEPS = 16
+
+_MAPS = 8
+"""Bytes of each variable, in both maps of a completion by `posterior`."""
+
+
+class CompleteOptions(DrawnOptions):
+    """Fill the hole of an image."""
+
+    rank: bool = Field(
+        default=False,
+        description="Score the completions, and list them with the likeliest first in `result.ranking`.",
+    )
+    method: Literal["posterior", "clamp"] | None = Field(
+        default=None,
+        description="`posterior`: the hole is drawn given everything that is given, also below and to the right of it: "
+        "exactly where that is possible, else by particles. `clamp`: each pixel is drawn given what is above and to "
+        "the left of it; what is given behind it is kept, but not looked ahead to. Without it the model's first one: "
+        "`GET /models` lists them.",
+    )
+    particles: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_PARTICLES,
+        description="Of `posterior`, where it is not exact: how many images are weighed against each other for each "
+        f"that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
+        f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
+    )
+    sweeps: int = Field(
+        default=2,
+        ge=0,
+        le=MAX_SWEEPS,
+        description="Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. "
+        "Each time brings it closer, and takes as long as the first.",
+    )
+    filled_pixels: Annotated[int | None, FOUND] = Field(default=None, ge=1)
+    """How many pixels of each image are drawn; the others are given."""
+    given_behind: Annotated[int, FOUND] = Field(default=0, ge=0)
+    """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest. With none,
+    images are drawn exactly, without particles."""
+
+    @property
+    def by_posterior(self) -> bool:
+        return self.method == Method.POSTERIOR
+
+    def settled(self, model: Able, n: int) -> Self:
+        """Names the method, and for `posterior` the particles, that the model offers."""
+        method = self.method or next(iter(model.methods), Method.CLAMP)
+        if method == Method.CLAMP:
+            return self.model_copy(update={"method": "clamp", "particles": None, "sweeps": 0})
+        if method not in model.methods:
+            raise BadOptionError(_why_no_posterior(model), "method")
+        particles = self.particles or min(PARTICLES, model.max_particles)
+        if particles > model.max_particles:
+            detail = f"particles: expected at most {model.max_particles}, for which the model's workers have room"
+            raise BadOptionError(detail, "particles")
+        if n * particles > MAX_PARTICLES_OF_JOB:
+            most = MAX_PARTICLES_OF_JOB // n
+            detail = f"particles: expected at most {most} for {n} images ({MAX_PARTICLES_OF_JOB} for all of them)"
+            raise BadOptionError(detail, "particles")
+        return self.model_copy(update={"method": str(method), "particles": particles})
+
+    def fits(self, model: Able) -> bool:
+        """True if the model offers the method and so many particles."""
+        if not self.by_posterior:
+            return True
+        return self.method in model.methods and (not self.given_behind or self._particles <= model.max_particles)
+
+    def work(self, job: Asked) -> int:
+        passes = self._particles * (1 + self.sweeps) if self.by_posterior and self.given_behind else 1
+        return passes * drawn_values(job, self.filled_pixels or job.height * job.width)
+
+    def room(self, job: Asked) -> int:
+        maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
+        return 1024 + maps + 40 * job.n
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        return ("mean", "entropy") if self.by_posterior else ()
+
+    def origin(self) -> dict[str, str]:
+        if not self.by_posterior:
+            return {}
+        return {"method": Method.POSTERIOR, "particles": str(self._particles), "sweeps": str(self.sweeps)}
+
+    def shown(self) -> dict[str, Any]:
+        how = {"particles": self._particles, "sweeps": self.sweeps} if self.by_posterior else {}
+        return {"filled_pixels": self.filled_pixels, "method": self.method, **how}
+
+    @property
+    def _particles(self) -> int:
+        return self.particles or PARTICLES
+
+
+def _why_no_posterior(model: Able) -> str:
+    if model.small_height:
+        return "method: this is a Multi-Scale model, which has no posterior; expected clamp"
+    return "method: no worker that holds this model offers posterior; expected clamp"
+
+
+class Shown(BaseModel):
+    """The fields of a Job that say how it completes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    filled_pixels: int | None
+    """How many pixels of a completion are drawn; the others are kept."""
+    method: Method | None
+    """How a completion is drawn; null for other jobs."""
+    particles: int | None
+    """Particles of each image of a completion by `posterior`, where it cannot be drawn exactly; else null."""
+    sweeps: int | None
+    """Number of times that each image of a completion by `posterior` is drawn anew; else null."""
+
+
+class Receipt(Record):
+    """How good the draws of a completion by `posterior` are."""
+
+    exact: bool = Field(
+        description="Each image is a draw from the model's own distribution given everything that is given. False "
+        "where particles came close to it, and where one network of a mixture drew: its distribution is another."
+    )
+    member: str = Field(
+        description="The orientation of the network that drew, `none` being that of the image; a mixture has several."
+    )
+    particles: int = Field(ge=0, description="Of each image; 0 when none were needed.")
+    ess: float | None = Field(
+        default=None,
+        description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
+        "moment of any image. Near 1, one particle decided. Null without particles.",
+    )
+    distinct: int | None = Field(
+        default=None,
+        description="From how many of its first particles an image's last ones descend: the smallest. Null without "
+        "particles.",
+    )
+    evidence_nats: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="-ln of an estimate of p(given): how likely that network finds what is given. Never more than the "
+        "nats of a completion, which what is given cannot exceed.",
+    )
+    evidence_sd: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, "
+        "and without particles.",
+    )
+
+
+class CompletionSummary(Summary):
+    """The findings of a completion. If it is by `posterior`, the bytes of two maps are kept too:
+    `keys.image`, fields `mean` and `entropy`."""
+
+    sample_nats: tuple[float, ...] | None = None
+    """-ln p(image) of each sample as a whole image, where the job ranks them. The given pixels are the same in all, so
+    the order is that of the drawn parts given them, those below the hole included."""
+    posterior: Receipt | None = None
+    values: int | None = Field(default=None, ge=2)
+    """How many values a colour takes, where there are maps: their scale."""
+
+    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+        return {
+            "ranking": None if self.sample_nats is None else _ranking(self.sample_nats, images),
+            "posterior": self.posterior,
+            "marginals": None if self.posterior is None else f"{address}/marginals",
+        }
+
+
+class RankedImage(BaseModel):
+    """A completion and how likely the model finds the whole image, given pixels included."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    sample: int
+    """Its number among the `n`, counted from 0."""
+    nats: float = Field(description="-ln p(image); less is likelier.")
+    image: str
+    """The address of the image."""
+
+
+class Answer(BaseModel):
+    """The fields of a result that only completions have."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    ranking: list[RankedImage] | None = None
+    """The completions of a job with `rank`, likeliest first."""
+    posterior: Receipt | None = None
+    """The quality of the images of a completion by `posterior`."""
+    marginals: str | None = None
+    """The address of the map of what a completion by `posterior` expected of each pixel."""
+
+
+def _ranking(sample_nats: Sequence[float], images: Sequence[str]) -> list[RankedImage]:
+    """Likeliest first; of equals the one drawn first."""
+    order = sorted(range(len(images)), key=sample_nats.__getitem__)
+    return [RankedImage(sample=i, nats=sample_nats[i], image=images[i]) for i in order]
+
+
+KIND = Kind(
+    "complete",
+    "completion",
+    """Fill the hole of an image, `n` times: known pixels stay as they are, `filled_pixels` says how many are drawn.
+
+    By `posterior`, the usual method, the hole is drawn given all that is given, wherever it is. `result.posterior` says
+    how well: `exact`, or by how many particles, and how many of them counted. `GET /jobs/{id}/marginals` shows what was
+    expected of each pixel. An image that is drawn by particles, or in another order than from the top down, comes
+    whole. By `clamp` a drawn pixel sees the pixels above it and to its left; given pixels below it are kept, but not
+    looked ahead to. With `rank` the completions are scored as whole images, likeliest first.
+    """,
+    Input.PICTURE_AND_KEEP,
+    CompleteOptions,
+    order="worker.orders.kinds.complete:build",
+    draws=True,
+    draws_small=True,
+    summary=CompletionSummary,
+    answer=Answer,
+    shown=Shown,
+    why_no_recipe="this is a completion, and only samples can be verified: it depends on the pixels that were given, "
+    "and a picture does not say which they were",
+)

@@ -1,0 +1,166 @@
+"""The likelihood of a picture: the bits that a perfect coder built on the model would spend, and where."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.contract.kind import Able, Asked, BadOptionError, Input, Kind, Options, Pixel, Shows, Summary
+from worker.contract.record import Record
+
+_NUMBERS = 24 * 1024
+"""Bytes of a summary, but for an influence: it may say what is expected of one pixel, for each of its values."""
+_MAPS = 8
+"""Bytes of each variable, in both maps."""
+_INFLUENCE = 28
+"""Bytes of each pixel, in the influence on one: a number as text, twice."""
+
+
+class ScoreOptions(Options):
+    """How likely is this picture?"""
+
+    x: int | None = Field(
+        default=None,
+        ge=0,
+        description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
+    )
+    y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
+    influence: bool = Field(
+        default=False,
+        description="With `x` and `y`: `result.pixel.influence` says how much each earlier pixel mattered there.",
+    )
+
+    @property
+    def pixel(self) -> Pixel | None:
+        """The pixel that is asked about, if any."""
+        return None if self.x is None or self.y is None else Pixel(x=self.x, y=self.y)
+
+    def settled(self, model: Able, n: int) -> Self:
+        if self.x is None and self.y is None:
+            if self.influence:
+                raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
+            return self
+        for name, place, size in (("x", self.x, model.width), ("y", self.y, model.height)):
+            if place is None or place >= size:
+                detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
+                raise BadOptionError(detail, name)
+        return self
+
+    def work(self, job: Asked) -> int:
+        """One pass over a picture counts as one row; what is expected at a pixel takes a second, and what mattered for
+        it about ten: there and back again by the plain pass."""
+        passes = 1 + (self.pixel is not None) + 10 * self.influence
+        return passes * job.width * job.channels
+
+    def room(self, job: Asked) -> int:
+        pixels = job.height * job.width
+        return _NUMBERS + _MAPS * pixels * job.channels + _INFLUENCE * pixels * self.influence + 40 * job.n
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        return "bits", "heat"
+
+    @property
+    def pace(self) -> str:
+        return "influence" if self.influence else ""
+
+
+class ColourBelief(Record):
+    """Expectation of one colour of a pixel by a model that knows everything before it: pixels above and to the left,
+    and the colours before this one."""
+
+    probabilities: tuple[float, ...] = Field(description="Of each value that a colour can take, from dark to bright.")
+    value: int = Field(ge=0, description="The one that the picture has: an index into `probabilities`.")
+    bits: float = Field(allow_inf_nan=False, description="What that value costs.")
+    entropy_bits: float = Field(
+        allow_inf_nan=False, description="What the colour costs on average, the model being right."
+    )
+
+
+class PixelBelief(Record):
+    """Expectation of the model at one pixel."""
+
+    x: int = Field(ge=0, description="Column, from the left.")
+    y: int = Field(ge=0, description="Row, from the top.")
+    colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
+    influence: tuple[tuple[float, ...], ...] | None = Field(
+        default=None,
+        description="Where it was asked for, H rows of W numbers: how fast the brightness that was expected here, from "
+        "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). "
+        "Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.",
+    )
+
+
+class ScoreSummary(Summary):
+    """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
+
+    nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
+    bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
+    per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
+    height: int = Field(ge=1, description="Of the picture.")
+    width: int = Field(ge=1, description="Of the picture.")
+    quantised_pixels: int = Field(
+        ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
+    )
+    uniform_bits: float = Field(
+        gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
+    )
+    bits_over_png: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="-log2 p minus the bits of the picture as a PNG file, the input-complexity score of Serrà et al. "
+        "(2020): high where the model finds a picture harder than a codec that knows nothing of the model's images.",
+    )
+    p_value: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of the model's validation images that are at least as improbable: small for a strange "
+        "picture. Null where the model's card has no validation scores.",
+    )
+    typicality: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The share of them that is at least as far out, to either side: small for a strange picture, and "
+        "for a strangely plain one. Null where `p_value` is.",
+    )
+    pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
+    member: str | None = Field(
+        default=None,
+        description="Of a mixture: the orientation of the network whose bits the map shows, the one that finds the "
+        "picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.",
+    )
+    member_nats: float | None = Field(
+        default=None, allow_inf_nan=False, description="Of a mixture: -ln p(image) of that network, the map's sum."
+    )
+
+    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+        return {**self.model_dump(), "map": f"{address}/score-map"}
+
+
+class Answer(BaseModel):
+    """The likelihood of the picture, and where to see it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    map: str
+    """The bits of every variable."""
+
+
+KIND = Kind(
+    "score",
+    "score",
+    """How likely the model finds a picture: nats, bits/dim, and the bits of every pixel as numbers and as a heat map.
+
+    Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
+    With `x` and `y` the result also lists, for each colour of that pixel, the probability of every value given all that
+    comes before it, and with `influence` how much each earlier pixel mattered for that.
+    """,
+    Input.PICTURE,
+    ScoreOptions,
+    order="worker.orders.kinds.score:build",
+    carried_out="worker.engine.kinds.score:scored",
+    shows=Shows.HEAT,
+    summary=ScoreSummary,
+    answer=Answer,
+)

@@ -1,0 +1,23 @@
+"""Large images from a small one."""
+
+from worker.contract.kind import DrawnOptions, Input, Kind
+
+
+class UpsampleOptions(DrawnOptions):
+    """Draw large images from a small one."""
+
+
+KIND = Kind(
+    "upsample",
+    "upsampling",
+    """Draw `n` large images from a small one, which a Multi-Scale model takes as the first stage of its own.
+
+    The large image is drawn given the small one, every pixel of it; it need not repeat its pixels.
+    """,
+    Input.SMALL_PICTURE,
+    UpsampleOptions,
+    order="worker.orders.kinds.upsample:build",
+    draws=True,
+    why_no_recipe="this is an upsampling, and only samples can be verified: it depends on the small image that was "
+    "given, which the picture does not hold",
+)

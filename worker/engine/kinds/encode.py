@@ -1,0 +1,31 @@
+"""Pictures that become a file."""
+
+import torch
+
+from model_core.codec.codec import encoding
+from model_core.codec.container import Header
+from model_core.errors import PixelRNNError
+from model_core.models import Model
+from worker.contract.kinds.encode import EncodeSummary
+from worker.engine.coding import CodingSteps
+from worker.engine.stored import succeeded
+from worker.orders.claims import failed
+from worker.orders.faults import not_encodable
+from worker.orders.files import FileOrder
+
+
+def encoded(order: FileOrder, model: Model) -> CodingSteps:
+    """Raises FloatingPointError when the network gives logits that are not finite."""
+    try:
+        data = yield from encoding(model, torch.from_numpy(order.content))
+    except PixelRNNError as error:
+        return failed(not_encodable(f"{error}"))
+    header = Header.unpack(data)
+    summary = EncodeSummary(
+        pictures=header.images,
+        bytes=len(data),
+        bits_per_dim=8 * len(data) / order.content.size,
+        member=header.member,
+        digest=header.sha256,
+    )
+    return succeeded(summary, blob=data)

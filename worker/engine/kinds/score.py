@@ -1,0 +1,72 @@
+"""Scores a picture, and says what was expected of one pixel."""
+
+from dataclasses import asdict
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.data.pixels import nearest_values
+from model_core.measures.picture_score import score_picture
+from model_core.measures.pixel_belief import pixel_belief
+from model_core.measures.pixel_influence import pixel_influence
+from model_core.measures.standing import Standing
+from model_core.models import Model
+from model_core.orientation import Orientation
+from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreOptions, ScoreSummary
+from worker.engine.stored import stored, succeeded
+from worker.orders.claims import Outcome
+from worker.orders.pictures import PictureOrder
+
+SLOPE_DIGITS = 4
+"""Digits of an influence: as many as anybody reads."""
+
+
+def scored(order: PictureOrder, model: Model) -> Outcome:
+    """Raises FloatingPointError when the network gives a likelihood that is not finite."""
+    options = cast(ScoreOptions, order.job.options)
+    values, moved = nearest_values(order.pixels, model.config.values)
+    score = score_picture(model, values)
+    _, H, W = values.shape
+    is_mixture = len(model.members) > 1
+    summary = ScoreSummary(
+        nats=score.nats,
+        bits_per_dim=score.bits_per_dim,
+        per_colour_bits=tuple(score.colour_bits),
+        height=H,
+        width=W,
+        quantised_pixels=moved,
+        uniform_bits=score.uniform_bits,
+        **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
+        pixel=believed(values, options, model, score.member),
+        member=score.member if is_mixture else None,
+        member_nats=score.member_nats if is_mixture else None,
+    )
+    return succeeded(summary, bits=stored(score.bits), heat=score.heat.tobytes())
+
+
+def believed(
+    values: NDArray[np.integer], options: ScoreOptions, model: Model, member: Orientation
+) -> PixelBelief | None:
+    """Expectation of the pixel that is asked about, if any, by the member of this orientation: a second pass, and for
+    its influence a third there and back again.
+
+    Raises FloatingPointError when the network gives a probability that is not finite.
+    """
+    pixel = options.pixel
+    if pixel is None:
+        return None
+    colours = tuple(
+        ColourBelief(
+            probabilities=tuple(belief.probabilities.tolist()),
+            value=belief.value,
+            bits=belief.bits,
+            entropy_bits=belief.entropy_bits,
+        )
+        for belief in pixel_belief(model, values, pixel.y, pixel.x, member)
+    )
+    influence = None
+    if options.influence:
+        slopes = pixel_influence(model, values, pixel.y, pixel.x, member)
+        influence = tuple(tuple(float(f"{slope:.{SLOPE_DIGITS}g}") for slope in row) for row in slopes)
+    return PixelBelief(x=pixel.x, y=pixel.y, colours=colours, influence=influence)

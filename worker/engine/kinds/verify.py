@@ -1,0 +1,34 @@
+"""Did the model draw this picture? It draws it again."""
+
+from typing import cast
+
+import numpy as np
+
+from model_core.measures.verification import changed_pixels
+from model_core.models import Model
+from model_core.sampling.stages import numerics_of
+from worker.contract.kind import Pixel
+from worker.contract.kinds.verify import VerifyOptions, VerifySummary
+from worker.contract.recipe import RecipeError, expect_numerics
+from worker.engine.stored import succeeded
+from worker.orders.claims import Outcome, failed
+from worker.orders.faults import not_verifiable
+from worker.orders.pictures import PictureOrder
+
+NAMED_PIXELS = 16
+"""Changed pixels that are named, at most."""
+
+
+def verified(order: PictureOrder, model: Model) -> Outcome:
+    """Draws the picture again. Raises FloatingPointError when the network gives logits that are not finite."""
+    job, options = order.job, cast(VerifyOptions, order.job.options)
+    try:
+        expect_numerics(options.drawn_with, numerics_of(model))
+    except RecipeError as error:
+        return failed(not_verifiable(error))
+    (changed,) = changed_pixels(model, order.pixels[None], [options.sample], job.seed, job.temperature)
+    places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
+    summary = VerifySummary(
+        verified=not places, sample=options.sample, changed_pixels=len(places), changed=tuple(places[:NAMED_PIXELS])
+    )
+    return succeeded(summary)

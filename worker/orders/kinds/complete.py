@@ -1,0 +1,73 @@
+"""The hole of an image: drawn in slots like any image, or, where only they can, by particles."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from model_core.data.pixels import pixels_to_values
+from worker.contract.cards import ModelCard
+from worker.contract.jobs import JobSpec, Priority
+from worker.contract.kinds.complete import PARTICLES, CompleteOptions
+from worker.orders.drawing import DrawOrder, Hole, draw_order
+from worker.orders.faults import JobRefusedError, malformed_spec, method_refused
+from worker.orders.images import Drawer, Given, exact_drawer, rows_published, whole_picture
+from worker.orders.order import Material, Order
+from worker.orders.priorities import priority_of
+
+
+@dataclass(frozen=True)
+class ParticleOrder(Order):
+    """A completion whose images are drawn by particles. Such an image is published whole."""
+
+    values: int
+    """How many values a colour takes."""
+    hole: Hole
+    seed: int
+    particles: int
+    sweeps: int
+    published: tuple[int, ...]
+    """Rows of each image that earlier attempts published. Complete images are drawn again too: the receipt speaks of
+    the particles of all."""
+    priority: Priority = Priority.INTERACTIVE
+    rank: bool = False
+
+
+def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | ParticleOrder:
+    """JobRefusedError for an input that does not fit, and for a method that the model does not have, or not so far."""
+    options = cast(CompleteOptions, spec.options)
+    if not options.fits(card):
+        raise JobRefusedError(method_refused(spec.model, list(card.methods), card.max_particles))
+    given = given_image(spec, card.values, material.pixels, material.keep)
+    if not options.by_posterior:
+        first = Drawer(0, resumes=card.members[0] == "none")  # given pixels are put into the order of the first member
+        return draw_order(spec, card, material, given, first, options.rank)
+    assert given.keep is not None
+    hole = Hole(given, spec.temperature)
+    drawer = exact_drawer(card.members, given.keep)
+    if drawer is not None:
+        return draw_order(spec, card, material, given, drawer, options.rank, hole)
+    particles = options.particles or PARTICLES
+    if particles > card.max_particles:
+        raise ValueError(f"it asks for {particles} particles, and there is room for {card.max_particles}")
+    return ParticleOrder(
+        material.claim,
+        spec.model,
+        card.values,
+        hole,
+        spec.seed,
+        particles,
+        options.sweeps,
+        rows_published(spec, material.rows),
+        priority_of(spec),
+        options.rank,
+    )
+
+
+def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given:
+    """The image and what of it is given, as values. JobRefusedError when they do not fit."""
+    image = whole_picture(spec, pixels)
+    H, W = spec.height, spec.width
+    if len(keep) != H * W:
+        raise JobRefusedError(malformed_spec(f"A completion needs {H * W} keep bytes; there are {len(keep)}."))
+    return Given(pixels_to_values(image, values), np.frombuffer(keep, np.uint8).reshape(H, W) != 0)

@@ -1,0 +1,36 @@
+"""Orders of the worker to its engine, and their material. Plain values that nobody changes: no Redis, no queue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from worker.contract.events import RowDrawn
+from worker.contract.kind import Part
+from worker.orders.claims import Claim
+
+
+@dataclass(frozen=True)
+class Order:
+    """A claimed job, for a model. Its type decides which activity of the engine takes it."""
+
+    claim: Claim
+    model: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that is kept of a job beside its description: its input, as in `keys.image`, and published rows."""
+
+    claim: Claim
+    pixels: bytes
+    keep: bytes
+    rows: Sequence[RowDrawn]
+
+
+def part(named: Part) -> Any:
+    """The object that a kind's record names."""
+    if not isinstance(named, str):
+        return named
+    module, _, name = named.partition(":")
+    return getattr(import_module(module), name)
