@@ -53,3 +53,10 @@ def test_softmax_is_taken_in_one_place() -> None:
     rooms = [path for room in ("app", "worker", "model_core", "pixelrnn") for path in (ROOT / room).rglob("*.py")]
     takers = {path.relative_to(ROOT).as_posix() for path in rooms if taking.search(path.read_text(encoding="utf-8"))}
     assert takers == {"model_core/distribution.py"}
+
+
+def test_helpers_of_tests_are_no_tests() -> None:
+    """What several tests share lies in a file that pytest does not collect."""
+    taking = re.compile(r"^\s*(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if "node_modules" not in path.parts]
+    assert [path.name for path in tests if taking.search(path.read_text(encoding="utf-8"))] == []

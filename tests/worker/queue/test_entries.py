@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.worker.harness import Client
-from tests.worker.queue.test_taking import Intake, waiting
+from tests.worker.queue.intake import Intake, waiting
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
 

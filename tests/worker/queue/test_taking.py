@@ -1,79 +1,18 @@
 """What a worker takes from the queue in one round trip, on a real server."""
 
-import contextlib
-from collections.abc import Sequence
-
 import pytest
 import redis
-from redis.exceptions import ResponseError
 
 from tests.worker.harness import Client
+from tests.worker.queue.intake import Intake, waiting
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Ledger
-from worker.orders.claims import SUCCEEDED, Claim, Outcome
-from worker.queue.beginning import Beginning
-from worker.queue.ending import Ending
-from worker.queue.held import Held
-from worker.queue.rq_worker import RqWorker
-from worker.queue.taking import AT_ONCE, Taking
-
-
-class Anything:
-    """An admission of whatever comes; it opens nothing."""
-
-    is_compiling = False
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def wait_until_ready(self, timeout_s: float) -> bool:
-        return True
-
-    def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        return [True] * len(job_ids)
-
-    def is_ours(self, spec: bytes | None) -> bool:
-        return True
-
-    def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
-
-    def open(self, job_id: str, token: str, answers: Sequence[object]) -> bool:
-        return True
-
-    def drop(self, name: bytes, outcome: Outcome) -> None:
-        with contextlib.suppress(ResponseError, UnicodeDecodeError):
-            self._ledger.settle(name.decode(), "", outcome)
-
-
-class Intake:
-    """The parts of a worker that takes and begins."""
-
-    def __init__(self, client: Client, max_jobs: int = 32) -> None:
-        self.rq = RqWorker(keys.QUEUE, client.redis, "w")
-        held, admission = Held(self.rq, max_jobs), Anything(Ledger(client.redis))
-        self.held = held
-        self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
-        self._ending = Ending(self.rq, held, release=lambda _: True)
-        self.beginning = Beginning(self.rq, held, self._ending, admission)  # type: ignore[arg-type]
-
-    def next(self) -> str:
-        taken = self.taking.next()
-        assert taken is not None
-        self.beginning.begin(taken)
-        return taken.job.id
-
-    def succeed(self, job_id: str, token: str) -> None:
-        self._ending.finish([(Claim(job_id, token, last_seq=0), SUCCEEDED)])
+from worker.queue.taking import AT_ONCE
 
 
 @pytest.fixture
 def intake(client: Client) -> Intake:
     return Intake(client)
-
-
-def waiting(client: Client) -> list[str]:
-    return [job_id.decode() for job_id in client.redis.lrange(client.queue.key, 0, -1)]
 
 
 def test_jobs_are_taken_a_few_at_a_time_and_begun_in_their_order(client: Client, intake: Intake) -> None:
