@@ -31,6 +31,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tests/house/first_words.py
 
 bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-diagonal-bilstm --batch 16 --threads 1

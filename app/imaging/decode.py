@@ -16,10 +16,10 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
 _PNG_END = b"IEND\xaeB`\x82"
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
-"""What Pillow's parsers throw at broken data, beside a bomb."""
+"""Exceptions of Pillow's parsers at broken data, beside a bomb."""
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _HIGH_BYTES = {"I;16": slice(1, None, 2), "I;16L": slice(1, None, 2), "I;16B": slice(0, None, 2)}
-"""Where the upper byte of each 16-bit grey value lies; Pillow's own conversion clips such values to white."""
+"""Places of the upper byte of each 16-bit grey value; Pillow's own conversion clips such values to white."""
 
 Role = Literal["image", "mask"]
 
@@ -50,7 +50,7 @@ def decode(data: bytes, role: Role) -> Image.Image:
 
 
 def has_more_bits(data: bytes) -> bool:
-    """Whether a picture that `decode` takes has colours of more than 8 bits, of which it keeps the upper 8."""
+    """True if a picture that `decode` takes has colours of more than 8 bits, of which it keeps the upper 8."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         return image.mode in _HIGH_BYTES
 

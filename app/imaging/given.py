@@ -40,12 +40,12 @@ class Shape:
 
     @classmethod
     def of(cls, model: Model) -> "Shape":
-        """That of the images which a model draws."""
+        """The shape of the images that a model draws."""
         return cls(model.height, model.width, model.channels)
 
     @property
     def size(self) -> tuple[int, int]:
-        """As Pillow has it: width first."""
+        """The size as Pillow has it: width first."""
         return self.width, self.height
 
 
@@ -64,7 +64,7 @@ def _given_after_the_first(keep: bytes) -> int:
 
 
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
-    """What the pictures of a request give to a job that takes any.
+    """Read the pictures of a request for a job that takes any.
 
     Raises what `decode` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
     """

@@ -37,7 +37,7 @@ class SignedLinks(_Answer):
     """Addresses that work without a key, for GET and HEAD."""
 
     expires_at: datetime
-    """Until when."""
+    """End of their time."""
     events: str
     """The event stream of the job. One that is open then goes on to its end."""
     image: str
@@ -60,7 +60,7 @@ class ScoreMap(_Answer):
 
 
 class MarginalMap(_Answer):
-    """What a completion by `posterior` expects of each colour of each pixel, given everything that is given."""
+    """The expectation of a completion by `posterior` for each colour of each pixel, given everything that is given."""
 
     of: Literal["mean", "entropy"]
     """`mean`: the expected value; of a pixel that is given, its value. `entropy`: how uncertain it is, in bits."""
@@ -73,9 +73,9 @@ class MarginalMap(_Answer):
     values: int
     """V: how many values a colour takes. A mean is from 0 to V - 1, an entropy from 0 to log2 V."""
     draws: int
-    """From how many weighted draws this is averaged: all particles of all images."""
+    """Number of weighted draws that this is averaged over: all particles of all images."""
     ancestors: int
-    """From how many different draws at the beginning those descend, at least. Few of them: do not trust it too far."""
+    """Number of distinct first draws behind them, at least. If it is small, the average is unreliable."""
     map: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
@@ -88,10 +88,10 @@ class WebhookStatus(StrEnum):
 
 
 class Webhook(_Answer):
-    """Whether somebody was told of a job's end."""
+    """Says whether somebody was told of a job's end."""
 
     status: WebhookStatus
-    """How that stands."""
+    """The state of that."""
     tries: int
     """How often it was sent so far, this time included where this is what is sent."""
 
@@ -112,7 +112,7 @@ class _Asked(_Answer):
     id: str
     """Part of all its addresses; nobody can guess it."""
     kind: JobKind
-    """By which call it was made."""
+    """The call that made it."""
     status: JobStatus
     """`queued` and `running` may change; `succeeded`, `failed` and `canceled` are final."""
     model: str
@@ -120,21 +120,21 @@ class _Asked(_Answer):
     digest: str
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
     seed: Int64
-    """As given, or as drawn; that of the picture for a verification; 0 for a score, an encoding and a decoding."""
+    """The seed that was given or drawn. For a verification the picture's; 0 for jobs that draw nothing."""
     n: int
     """How many images."""
     temperature: float
-    """As given; 1 samples the model itself."""
+    """The temperature that was given; 1 samples the model itself."""
     height: int
-    """Of each image."""
+    """Height of each image."""
     width: int
-    """Of each image."""
+    """Width of each image."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
     small_height: int
-    """Of the first image of a Multi-Scale model; 0 for others."""
+    """Height of the first image of a Multi-Scale model; 0 for others."""
     small_width: int
-    """Of the first image of a Multi-Scale model; 0 for others."""
+    """Width of the first image of a Multi-Scale model; 0 for others."""
 
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ class Job(_Shown):
     finished_at: datetime | None
     """When it ended."""
     expires_at: datetime | None
-    """Until when results are kept; then the job answers 410."""
+    """End of the time that results are kept; then the job answers 410."""
     numerics: str | None = Field(
-        description="With which arithmetic it was drawn: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of "
+        description="The arithmetic that drew it: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of "
         "them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; "
         "null until one has it."
     )
@@ -167,33 +167,33 @@ class Job(_Shown):
         "by particles, what these have done so far too.",
     )
     rows_done: int
-    """Over all samples and both stages."""
+    """Rows that are drawn, of all samples and both stages."""
     rows_total: int
-    """Over all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding."""
+    """Rows of all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding."""
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
     """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
     waits_for: str | None
-    """What a queued job waits for where no worker that is there can do it, such as one with the weights that it was
-    accepted for; else null."""
+    """The reason why a queued job waits if no worker that is there can do it: it needs, for example, one with the
+    weights that it was accepted for. Else null."""
     error: JobError | None
     """Why it failed."""
     result: Result
     """Once it has succeeded."""
     links: Links
-    """Where to go on."""
+    """Addresses to go on from here."""
     webhook: Webhook | None
-    """Of a job whose end somebody is told; else null."""
+    """The webhook of a job whose end somebody is told; else null."""
 
 
 class JobList(_Answer):
     """Newest first."""
 
     jobs: list[Job]
-    """At most `limit`."""
+    """Jobs, at most `limit`."""
     next_cursor: str | None
-    """For the next request; null at the end. There may be more though this answer is short."""
+    """Cursor for the next request; null at the end. There may be more though this answer is short."""
 
 
 class WorkerPlace(_Answer):
@@ -211,19 +211,19 @@ class Model(_Answer):
     """A model that at least one live worker holds."""
 
     name: str
-    """What requests call it."""
+    """Name that requests call it by."""
     network: str
     """`pixel-cnn`, `row-lstm`, `diagonal-bilstm`."""
     height: int
-    """Of the images that it draws."""
+    """Height of the images that it draws."""
     width: int
-    """Of the images that it draws."""
+    """Width of the images that it draws."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
     small_height: int
-    """Of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
+    """Height of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     small_width: int
-    """Of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
+    """Width of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     values: int
     """How many values a colour takes: 256, or 2 for binary images."""
     parameters: Int64
@@ -246,7 +246,7 @@ class Model(_Answer):
     max_particles: int
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
     can: list[JobKind]
-    """Which calls take it."""
+    """Kinds of job that take it."""
     state: Literal["loading", "compiling", "ready"]
     """`loading`: nobody can draw from it yet, and its jobs are accepted, and wait. `compiling`: the same, for longer,
     because its loops are made for this kind of processor first, once. `ready`: it is drawn from."""
@@ -258,7 +258,7 @@ class Model(_Answer):
 
 class ModelList(_Answer):
     models: list[Model]
-    """By name."""
+    """Models by name."""
 
 
 class Alive(_Answer):
@@ -272,26 +272,26 @@ class Ready(_Answer):
     workers: int
     """How many."""
     models: list[str]
-    """What they can draw from now."""
+    """Models that they can draw from now."""
     durable: bool
-    """Whether Redis keeps all that it has acknowledged, whatever happens to it."""
+    """Redis keeps all that it has acknowledged, whatever happens to it."""
     weaknesses: list[str]
     """How it may lose accepted jobs, a sentence each."""
     accepts: bool
-    """Whether Redis takes writes, without which no job is accepted."""
+    """Redis takes writes, without which no job is accepted."""
     refusal: str | None
-    """What Redis says where it takes none: it is full, a replica, or cannot write its file."""
+    """Redis's own word if it takes no writes: it is full, a replica, or cannot write its file."""
 
 
 class Limits(_Answer):
     n: int
     """Images of one job."""
     particles: int
-    """Of one image; a model may have room for fewer."""
+    """Particles of one image; a model may have room for fewer."""
     particles_of_job: int
-    """Of all images of one job together."""
+    """Particles of all images of one job together."""
     sweeps: int
-    """Of one completion."""
+    """Sweeps of one completion."""
     seed: Int64
     """The largest."""
     temperature_min: float
@@ -299,11 +299,11 @@ class Limits(_Answer):
     temperature_max: float
     """The highest."""
     upload_bytes: Int64
-    """Of one file."""
+    """Bytes of one file."""
     image_pixels: int
-    """Of one picture that is sent."""
+    """Pixels of one picture that is sent."""
     image_formats: list[str]
-    """Which are read."""
+    """Formats of pictures that are read."""
     wait_s: int
     """How long `wait` may be."""
     streams: int
@@ -311,9 +311,9 @@ class Limits(_Answer):
     result_ttl_s: int
     """How long results are kept."""
     client_jobs_per_s: float
-    """Of one client, on average."""
+    """Jobs a second that one client may hand in, on average."""
     client_open_jobs: int
-    """Of one client, queued or running."""
+    """Jobs of one client that may be queued or running."""
     queue_jobs: int
     """Jobs that may wait."""
     queue_values: Int64
@@ -322,22 +322,22 @@ class Limits(_Answer):
 
 class Info(_Answer):
     name: Literal["pixelrnn"] = "pixelrnn"
-    """What this is."""
+    """Name of this service."""
     version: str
-    """Of the service."""
+    """Version of the service."""
     python: str
-    """That it runs on."""
+    """Version of Python that it runs on."""
     needs_key: bool
-    """Whether calls need an API key."""
+    """Calls need an API key."""
     limits: Limits
     """How much may be asked for."""
 
 
 class FieldError(_Answer):
     pointer: str
-    """Where in the request: `#/n`, `#/query/limit`."""
+    """Place in the request: `#/n`, `#/query/limit`."""
     detail: str
-    """What was expected."""
+    """Sentence on what was expected."""
 
 
 class Problem(_Answer):
@@ -349,7 +349,7 @@ class Problem(_Answer):
     title: str
     """The kind, for people; always the same for a type."""
     status: int
-    """As of the response."""
+    """The status of the response."""
     detail: str
     """One sentence on what was expected here."""
     errors: list[FieldError] | None = None

@@ -44,9 +44,9 @@ class ProgressEvent(_Data):
     type: Literal["progress"]
     """The event's name."""
     rows_done: int
-    """Over all samples and both stages."""
+    """Rows that are drawn, of all samples and both stages."""
     rows_total: int
-    """Over all samples and both stages."""
+    """Rows of all samples and both stages."""
     progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
 
 

@@ -18,4 +18,4 @@ class JobOptions:
     temperature: float = 1.0
     priority: Priority | None = None
     webhook: str = ""
-    """Where the job's end is told; empty = nowhere."""
+    """Address that is told of the job's end; empty = none."""

@@ -140,9 +140,7 @@ class LinksRequest(BaseModel):
     """Signed addresses of a job."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.LINKS]})
-    expires_in: int = Field(
-        default=3600, ge=1, le=MAX_LINK_S, description="For how many seconds they work; at most a week."
-    )
+    expires_in: int = Field(default=3600, ge=1, le=MAX_LINK_S, description="Seconds that they work; at most a week.")
 
 
 def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:

@@ -40,7 +40,7 @@ _DRAWN = _result(
     "The images that were drawn, and where to see them.",
     BaseModel,
     "images",
-    "Where each sample is, in order.",
+    "Address of each sample, in order.",
     _ANSWERS,
 )
 RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in KINDS}

@@ -1,4 +1,4 @@
-"""What became of a job, as the API shows it."""
+"""Jobs as the API shows them: what became of each."""
 
 import base64
 import binascii
@@ -91,7 +91,7 @@ class Jobs:
         return JobList(jobs=found, next_cursor=_cursor(place))
 
     async def _look(self, owner: str, place: tuple[float, str] | None) -> list[tuple[tuple[str, float], JobRead]]:
-        """What comes behind a place of the list; those that are gone have no record, and leave the list."""
+        """The jobs behind a place of the list; those that are gone have no record, and leave the list."""
         until = None if place is None else place[0]
         ids = await self._store.listed(owner, until, _LOOK_AT_A_TIME + (place is not None))
         ids = [(job_id, at) for job_id, at in ids if place is None or (at, job_id) < place]

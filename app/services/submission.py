@@ -1,4 +1,4 @@
-"""From a checked request to a queued job, or to the reason why it is not taken."""
+"""Turns a checked request into a queued job, or tells the reason why it is not taken."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class Submitted:
     again: bool = False
     """The job was there before, under the same `Idempotency-Key`."""
     quotas: tuple[Quota, ...] = ()
-    """What the caller may still hand in, where that was looked up."""
+    """The rest of the caller's allowances, if that was looked up."""
 
 
 def with_key(
@@ -69,12 +69,12 @@ def with_key(
 
 @dataclass(frozen=True)
 class _Allowance:
-    """What one client may hand in."""
+    """Allowance of one client."""
 
     rate: float
     """Jobs a second, on average."""
     jobs: int
-    """That may be open."""
+    """Jobs that may be open."""
 
     @property
     def burst(self) -> int:
@@ -147,7 +147,7 @@ class Submission:
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
 
     def _allowance(self, identity: RequestIdentity) -> "_Allowance":
-        """What its key says, else what everybody has."""
+        """The allowance of its key, else that of everybody."""
         caller, usual = identity.caller, self._settings
         return _Allowance(caller.rate or usual.client_rate, caller.jobs or usual.client_jobs)
 

@@ -137,7 +137,7 @@ WebhookStatus = Literal["waiting", "delivered", "given-up"]
 
 
 class Webhook(TypedDict):
-    """Whether somebody was told of a job's end."""
+    """Says whether somebody was told of a job's end."""
 
     status: WebhookStatus
     tries: int
@@ -235,7 +235,8 @@ class ScoreMap(TypedDict):
 
 
 class MarginalMap(TypedDict):
-    """What a completion by `posterior` expects of each colour of each pixel, given everything that is given."""
+    """The expectation of a completion by `posterior` for each colour of each pixel, given everything that is
+    given."""
 
     of: Literal["mean", "entropy"]
     height: int

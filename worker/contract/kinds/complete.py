@@ -47,16 +47,16 @@ class CompleteOptions(DrawnOptions):
         default=None,
         ge=1,
         le=MAX_PARTICLES,
-        description="Of `posterior`, where it is not exact: how many images are weighed against each other for each "
-        f"that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
+        description="Particles of `posterior`, if it is not exact: how many images are weighed against each other for "
+        f"each that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
         f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
     )
     sweeps: int = Field(
         default=2,
         ge=0,
         le=MAX_SWEEPS,
-        description="Of `posterior`, where it is not exact: how often each image is drawn anew, given the last one. "
-        "Each time brings it closer, and takes as long as the first.",
+        description="Sweeps of `posterior`, if it is not exact: how often each image is drawn anew, given the last "
+        "one. Each time brings it closer, and takes as long as the first.",
     )
     filled_pixels: Annotated[int | None, FOUND] = Field(default=None, ge=1)
     """How many pixels of each image are drawn; the others are given."""
@@ -147,7 +147,7 @@ class Receipt(Record):
     member: str = Field(
         description="The orientation of the network that drew, `none` being that of the image; a mixture has several."
     )
-    particles: int = Field(ge=0, description="Of each image; 0 when none were needed.")
+    particles: int = Field(ge=0, description="Particles of each image; 0 when none were needed.")
     ess: float | None = Field(
         default=None,
         description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
@@ -155,7 +155,7 @@ class Receipt(Record):
     )
     distinct: int | None = Field(
         default=None,
-        description="From how many of its first particles an image's last ones descend: the smallest. Null without "
+        description="Number of its first particles from which an image's last ones descend: the smallest. Null without "
         "particles.",
     )
     evidence_nats: float | None = Field(

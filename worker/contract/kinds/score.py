@@ -22,12 +22,15 @@ class ScoreOptions(Options):
     x: int | None = Field(
         default=None,
         ge=0,
-        description="With `y`: `result.pixel` lists what was expected in this column, counted from 0 at the left.",
+        description="Column of a pixel, counted from 0 at the left; it goes with `y`. `result.pixel` lists what was "
+        "expected there.",
     )
-    y: int | None = Field(default=None, ge=0, description="With `x`: the row, counted from 0 at the top.")
+    y: int | None = Field(
+        default=None, ge=0, description="Row of the pixel, counted from 0 at the top; it goes with `x`."
+    )
     influence: bool = Field(
         default=False,
-        description="With `x` and `y`: `result.pixel.influence` says how much each earlier pixel mattered there.",
+        description="Ask, beside `x` and `y`, how much each earlier pixel mattered there: `result.pixel.influence`.",
     )
 
     @property
@@ -69,11 +72,13 @@ class ColourBelief(Record):
     """Expectation of one colour of a pixel by a model that knows everything before it: pixels above and to the left,
     and the colours before this one."""
 
-    probabilities: tuple[float, ...] = Field(description="Of each value that a colour can take, from dark to bright.")
+    probabilities: tuple[float, ...] = Field(
+        description="Probability of each value that a colour can take, from dark to bright."
+    )
     value: int = Field(ge=0, description="The one that the picture has: an index into `probabilities`.")
-    bits: float = Field(allow_inf_nan=False, description="What that value costs.")
+    bits: float = Field(allow_inf_nan=False, description="Bits that this value costs.")
     entropy_bits: float = Field(
-        allow_inf_nan=False, description="What the colour costs on average, the model being right."
+        allow_inf_nan=False, description="Bits that the colour costs on average if the model is right."
     )
 
 
@@ -85,7 +90,7 @@ class PixelBelief(Record):
     colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
     influence: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
-        description="Where it was asked for, H rows of W numbers: how fast the brightness that was expected here, from "
+        description="H rows of W numbers, if they were asked for: how fast the brightness that was expected here, from "
         "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). "
         "Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.",
     )
@@ -97,13 +102,13 @@ class ScoreSummary(Summary):
     nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
     bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
     per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
-    height: int = Field(ge=1, description="Of the picture.")
-    width: int = Field(ge=1, description="Of the picture.")
+    height: int = Field(ge=1, description="Height of the picture.")
+    width: int = Field(ge=1, description="Width of the picture.")
     quantised_pixels: int = Field(
         ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
     )
     uniform_bits: float = Field(
-        gt=0, description="What a uniform guess costs for a pixel: the heat map is white there and above, black at 0."
+        gt=0, description="Bits of a pixel under a uniform guess: the heat map is white there and above, black at 0."
     )
     bits_over_png: float | None = Field(
         default=None,
@@ -125,14 +130,14 @@ class ScoreSummary(Summary):
         description="The share of them that is at least as far out, to either side: small for a strange picture, and "
         "for a strangely plain one. Null where `p_value` is.",
     )
-    pixel: PixelBelief | None = Field(default=None, description="What was expected at the pixel that was asked about.")
+    pixel: PixelBelief | None = Field(default=None, description="The expectation at the pixel that was asked about.")
     member: str | None = Field(
         default=None,
-        description="Of a mixture: the orientation of the network whose bits the map shows, the one that finds the "
+        description="The orientation, in a mixture, of the network whose bits the map shows, the one that finds the "
         "picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.",
     )
     member_nats: float | None = Field(
-        default=None, allow_inf_nan=False, description="Of a mixture: -ln p(image) of that network, the map's sum."
+        default=None, allow_inf_nan=False, description="-ln p(image) of that network of a mixture, the map's sum."
     )
 
     def told(self, images: Sequence[str], address: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class VerifySummary(Summary):
         description="How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, "
         "with another seed or temperature.",
     )
-    changed: tuple[Pixel, ...] = Field(default=(), description="Where, row by row; of many the first 16.")
+    changed: tuple[Pixel, ...] = Field(default=(), description="Places of them, row by row; of many the first 16.")
 
 
 KIND = Kind(
