@@ -83,6 +83,12 @@ class Sizes:
         return int(SHARE * memory / held)
 
 
+def _card(name: str, height: int, width: int, channels: int, values: int) -> ModelCard:
+    shape = {"height": height, "width": width, "channels": channels, "values": values}
+    can = {"can": tuple(JobKind), "methods": ("posterior", "clamp"), "max_particles": 256}
+    return ModelCard(name=name, digest="a" * 64, network="none", parameters=0, data="none", **shape, **can)
+
+
 class Worker:
     """Draws noise, with the contract's scripts."""
 
@@ -90,14 +96,7 @@ class Worker:
         self.redis = redis
 
     def announce(self) -> None:
-        shapes = SHAPES.items()
-        cards = tuple(
-            ModelCard(
-                name=name, digest="a" * 64, network="none", parameters=0, data="none", values=values, can=tuple(JobKind),
-                methods=("posterior", "clamp"), max_particles=256, height=H, width=W, channels=C,
-            )
-            for name, (H, W, C, values) in shapes
-        )  # fmt: skip
+        cards = tuple(_card(name, *shape) for name, shape in SHAPES.items())
         info = WorkerInfo(name="w", device="cpu", slots=16, models=cards, started_at=1.0, version=2)
         self.redis.sadd(keys.WORKERS, "w")
         self.redis.set(keys.worker("w"), info.entry())

@@ -338,7 +338,8 @@ class World:
     def recover(self, worker: int, fault: str = "", after: int = 0) -> None:
         """A pass over what dead workers left; it takes nothing from the living."""
         self._recoveries += 1
-        self.workers[worker].recovery._swept_long_at = float("-inf")
+        self._redis.delete(keys.swept(keys.QUEUE))  # as when nobody has swept for long
+        self.workers[worker].recovery._next_sweep_at = float("-inf")
         self._move(self.workers[worker].line, self.workers[worker].recovery.run_once, fault, after)
         now = self.server.now
         for w in self.workers:
@@ -415,6 +416,7 @@ class World:
         promise(len(self.known.by_key) <= 1, "an Idempotency-Key makes one job")
 
     def _check_job(self, job_id: str, record: dict[bytes, bytes], events: Sequence[Any]) -> None:
+        promise(b"rows_total" in record, "no job that is gone is brought back to life")
         status, total = record[b"status"], int(record[b"rows_total"])
         ids = [event_id for event_id, _ in events]
         promise(ids == [b"%d-0" % (i + 1) for i in range(len(ids))], "events are numbered 1, 2, 3 without a gap")

@@ -148,6 +148,11 @@ def strays(queue: str) -> str:
     return f"px:strays:{queue}"
 
 
+def swept(queue: str) -> str:
+    """Token of the worker that looks for strays of this queue, while it does."""
+    return f"px:swept:{queue}"
+
+
 def tombstone(job_id: str) -> str:
     """Exists for a while after the job itself has expired."""
     return f"px:was:{job_id}"

@@ -8,10 +8,12 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.utils import now
 
+from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome
 from worker.queue.held import Held
 from worker.queue.rq_worker import RqWorker
+from worker.queue.scripts import FORGET_ENTRY
 
 
 class Ending:
@@ -60,7 +62,7 @@ class Ending:
                     rq.increment_successful_job_count(pipeline=pipeline)
                 rq.increment_total_working_time(now() - (job.started_at or now()), pipeline)
                 execution.delete(job=job, pipeline=pipeline)
-                pipeline.delete(job.key, job.dependents_key, job.dependencies_key)
+                pipeline.eval(FORGET_ENTRY, 2, keys.job(job.id), job.key)
             pipeline.execute()
 
     def give_all_back(self, but: Collection[str] = ()) -> None:

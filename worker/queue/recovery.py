@@ -37,7 +37,8 @@ from worker.jobs.ledger import Ledger, Settled
 from worker.orders.claims import failed
 from worker.orders.faults import worker_lost
 from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
-from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, SWEEP_STRAYS, UNLOCK
+from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, UNLOCK
+from worker.queue.strays import Strays
 
 INTERVAL_S = 1.0
 LEAST_S = 0.05
@@ -46,6 +47,9 @@ INSTANT_S = 1e-6
 
 LOCK_TTL_S = 5
 LONG_SWEEP_EVERY_S = 30.0
+SWEEPER_TTL_S = 75
+"""A worker that has swept goes on with it; another does when it has not for so long."""
+
 STRAY_AFTER_S = 20.0
 FAILED_SWEEP_LIMIT = 1000
 """How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
@@ -74,7 +78,10 @@ class Recovery:
         )
         self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
         self._finished = FinishedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
-        self._swept_long_at = 0.0
+        self._strays = Strays(redis, self._queue, self._started.key, lambda: redis_time(redis))
+        self._token = uuid.uuid4().hex.encode()
+        self._sweeps = False
+        self._next_sweep_at = 0.0
         self._log = structlog.get_logger("recovery")
 
     def turn(self) -> float:
@@ -151,11 +158,25 @@ class Recovery:
             self._settle_lost(job_id.decode(errors="replace"))
 
     def _sweep_sometimes(self) -> None:
-        if time.monotonic() - self._swept_long_at >= LONG_SWEEP_EVERY_S:
-            self.sweep_failed()
-            self.forget_ended()
-            self.sweep_strays(STRAY_AFTER_S)
-            self._swept_long_at = time.monotonic()
+        """Every half minute, by one of the workers."""
+        if not self._is_due():
+            return
+        self.sweep_failed()
+        self.forget_ended()
+        self.sweep_strays(STRAY_AFTER_S)
+
+    def _is_due(self) -> bool:
+        """True where nobody has swept for a while; this worker has until then."""
+        now = time.monotonic()
+        if now < self._next_sweep_at:
+            return False
+        name = keys.swept(self._queue.name)
+        if self._sweeps and self._redis.get(name) == self._token:
+            self._redis.set(name, self._token, ex=SWEEPER_TTL_S)
+        else:
+            self._sweeps = bool(self._redis.set(name, self._token, nx=True, ex=SWEEPER_TTL_S))
+        self._next_sweep_at = now + LONG_SWEEP_EVERY_S
+        return self._sweeps
 
     def sweep_failed(self) -> None:
         """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
@@ -170,10 +191,7 @@ class Recovery:
 
     def sweep_strays(self, older_than_s: float) -> None:
         """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
-        queue = self._queue
-        places = [queue.key, queue.intermediate_queue_key, self._started.key, keys.parked(queue.name)]
-        answer = self._redis.eval(SWEEP_STRAYS, len(places) + 1, *places, keys.strays(queue.name), older_than_s)
-        returned, gone = ([job_id.decode(errors="replace") for job_id in ids] for ids in answer)
+        returned, gone = self._strays.sweep(older_than_s)
         if returned:
             self._log.error("strays_returned", job_ids=returned)
         for job_id in gone:

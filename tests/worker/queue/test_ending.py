@@ -41,12 +41,22 @@ def test_rq_keeps_nothing_of_a_job_that_has_ended(client: Client, rq: RqWorker, 
     spec = client.submit()
     execution = begin(client, held, spec.id)
     ending, ended = Ending(rq, held, release=lambda _: False), [(Claim(spec.id, execution.id, last_seq=0), outcome)]
+    assert outcome.status is not None
+    client.redis.hset(keys.job(spec.id), "status", outcome.status.value)
     ending.finish(ended)
     ending.finish(ended)
     assert [key for key in client.redis.keys("rq:*") if spec.id.encode() in key] == []
     assert not any(client.leftovers().values())
     counted = "failed_job_count" if outcome.status is JobStatus.FAILED else "successful_job_count"
     assert client.redis.hget(rq.key, counted) == b"1"
+
+
+def test_rq_keeps_a_job_that_is_open_after_all(client: Client, rq: RqWorker, held: Held) -> None:
+    """The server came back with an older state between the end and what RQ is told of it: the job is drawn again."""
+    spec = client.submit()
+    execution = begin(client, held, spec.id)
+    Ending(rq, held, release=lambda _: False).finish([(Claim(spec.id, execution.id, last_seq=0), SUCCEEDED)])
+    assert client.redis.exists(f"{keys.RQ_JOB}{spec.id}")
 
 
 def test_several_ends_are_told_in_one_round_trip(client: Client, rq: RqWorker, held: Held) -> None:

@@ -11,7 +11,7 @@ from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Batch, Ledger, Settled, Unclaimed
 from worker.orders.claims import CANCELED, Claim
-from worker.queue import recovery
+from worker.queue import recovery, strays
 from worker.queue.recovery import redis_time
 from worker.queue.rq_job import SERIALIZER, DrawJob
 
@@ -249,6 +249,43 @@ def test_open_job_is_found_when_nobody_has_it(client: Client) -> None:
     assert waiting(client) == [stray.id, queued.id]
     assert client.wait_end(gone.id).status is JobStatus.FAILED
     assert client.status(held.id) is JobStatus.RUNNING
+
+
+def test_one_worker_looks_for_strays_and_another_when_it_is_gone(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All would read the whole queue for the same answer."""
+    sweeps: list[str] = []
+    first, second = recovery.Recovery(client.redis), recovery.Recovery(client.redis)
+    for name, one in (("first", first), ("second", second)):
+        monkeypatch.setattr(one, "sweep_strays", lambda _, name=name: sweeps.append(name))
+
+    def turn() -> None:
+        for one in (first, second):
+            one._next_sweep_at = 0.0
+            one.run_once()
+
+    turn()
+    turn()
+    client.redis.delete(keys.swept(client.queue.name))  # as when its time is over
+    second._next_sweep_at = 0.0
+    second.run_once()
+    turn()
+    assert sweeps == ["first", "first", "second", "second"]
+
+
+def test_strays_are_found_in_pieces(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many that wait, whatever the pieces' ends."""
+    monkeypatch.setattr(strays, "PIECE", 3)
+    specs = [client.submit() for _ in range(10)]
+    for spec in specs:
+        client.redis.zadd(keys.OPEN, {f"{spec.work}:{spec.id}:me": 1})
+        client.redis.hset(keys.job(spec.id), "queue", client.queue.key)
+    lost = [specs[i].id for i in (0, 2, 3, 9)]
+    for job_id in lost:
+        client.redis.lrem(client.queue.key, 1, job_id)
+    recovery.Recovery(client.redis).sweep_strays(older_than_s=0)
+    assert sorted(waiting(client)) == sorted(spec.id for spec in specs)
 
 
 def die(client: Client, job_id: str, draw: Callable[[Claim], object] = lambda _: None) -> None:
