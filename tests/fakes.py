@@ -175,6 +175,15 @@ class Outlet:
             self.usage = copy.deepcopy(dict(usage))
             self.changed.notify_all()
 
+    def served(self, card: ModelCard, called: str) -> None:
+        """Nobody waits for it here."""
+
+    def dropped(self, model: str) -> None:
+        """Nobody asks for it here."""
+
+    def refused(self, model: str, reason: str) -> None:
+        """Nobody is told."""
+
     def brought(self, card: ModelCard) -> None:
         with self.changed:
             self.cards.append(card)

@@ -17,9 +17,7 @@ from worker.orders.usage import Usage
 from worker.process.due import Due, shared
 
 if TYPE_CHECKING:
-    from worker.contract.cards import ModelCard
     from worker.orders.catalogue import Catalogue
-    from worker.orders.claims import Outcome
     from worker.orders.images import NewRow
     from worker.orders.order import Order
 
@@ -74,15 +72,11 @@ class EngineLink:
     def start(
         self,
         publish: Callable[[Mapping[str, Sequence[str]]], None],
-        progress: Callable[[str, float], None],
-        end: Callable[[str, Outcome], None],
-        brought: Callable[[ModelCard], None],
-        compiled: Callable[[str], None],
         exhausted: Callable[[], None],
+        words: Mapping[str, Callable[..., None]],
     ) -> None:
-        """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, how much of a job
-        is done, the tokens of what is drawn, the models that it was told to bring, those that have become ready, and
-        that it has ended for want of memory."""
+        """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, that it has ended
+        for want of memory, and each other of the words that Outlet has."""
         from worker.contract.events import row_entry
 
         def encoded(rows: Mapping[str, Sequence[NewRow]]) -> None:
@@ -92,16 +86,8 @@ class EngineLink:
             self.exhausted.add(token)
             exhausted()
 
-        words: dict[str, Callable[..., None]] = {
-            "exhausted": note_exhausted,
-            "publish": encoded,
-            "progress": progress,
-            "end": end,
-            "brought": brought,
-            "compiled": compiled,
-            "used": self.usage.update,
-        }
-        self._thread = threading.Thread(target=self._listen, args=(words,), name="engine link", daemon=True)
+        ours = {"exhausted": note_exhausted, "publish": encoded, "used": self.usage.update}
+        self._thread = threading.Thread(target=self._listen, args=({**words, **ours},), name="engine link", daemon=True)
         self._thread.start()
 
     def submit(self, order: Order) -> None:

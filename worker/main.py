@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.tracing import Spans
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
@@ -106,14 +106,16 @@ class Worker:
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
-        self._engine.start(
-            self._publisher.publish,
-            self._publisher.progress,
-            self._end,
-            self._brought,
-            self._compiled,
-            self._exhausted,
-        )
+        words = {
+            "progress": self._publisher.progress,
+            "end": self._end,
+            "brought": self._brought,
+            "compiled": self._compiled,
+            "served": self._served,
+            "dropped": self._dropped,
+            "refused": self._announcement.refused,
+        }
+        self._engine.start(self._publisher.publish, self._exhausted, words)
         for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
             part.start()
 
@@ -159,6 +161,14 @@ class Worker:
         structlog.get_logger("worker").critical("engine_out_of_memory")
         self._rq.stop_soon()
 
+    def _served(self, card: ModelCard, called: str) -> None:
+        self._admission.served(card, called)
+        self._announcement.served(card, self._heart)
+
+    def _dropped(self, model: str) -> None:
+        self._announcement.dropped(model)
+        self._admission.dropped(model)
+
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
         self._finisher.put(claim, outcome)
         self._spans.end(claim, outcome)
@@ -177,6 +187,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         started_at=time.time(),
         queue=settings.queue,
         version=jobs.VERSION,
+        refused=tuple(RefusedModel(name=name, reason=reason) for name, reason in catalogue.refused.items()),
     )
 
 

@@ -31,7 +31,7 @@ class UsageCollector:
         rows = CounterMetricFamily("pixelrnn_worker_rows", "Rows drawn.", labels=["model"])
         images = CounterMetricFamily("pixelrnn_worker_images", "Images that left their slot.", labels=["model"])
         slots = GaugeMetricFamily("pixelrnn_worker_slots", "Images that can be drawn at once.", labels=["model"])
-        for name, usage in self._usage.items():
+        for name, usage in list(self._usage.items()):  # models come meanwhile
             steps.add_metric([name], usage.steps, usage.seconds)
             busy.add_metric([name], usage.image_s)
             rows.add_metric([name], usage.rows)

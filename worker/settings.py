@@ -21,6 +21,11 @@ class Settings(RedisSettings):
     """Directory of the models; the shipped ones when not given."""
     models: CommaList[str] = ()
     """Names of the models to load, separated by commas; all when empty."""
+    models_look_s: float = Field(default=2.0, ge=0, le=3600)
+    """Seconds between two looks at the models directory: a model that is added, exchanged or removed there is served
+    accordingly after the second look that finds it unchanged; 0 = never."""
+    model_mib: int = Field(default=1024, ge=1)
+    """Weights that a model which comes while the worker runs may have, in MiB."""
     kept_dir: Path | None = None
     """Directory for a copy of the weights that it was started with, for jobs that are still open when they are
     exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""

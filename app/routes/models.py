@@ -12,7 +12,7 @@ router = APIRouter(tags=["models"])
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
-    return ModelList(models=await services.models.all())
+    return ModelList(models=await services.models.all(), refused=await services.models.refused())
 
 
 @router.get("/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503))

@@ -256,9 +256,22 @@ class Model(_Answer):
     """Who draws from it."""
 
 
+class RefusedModel(_Answer):
+    """A model that a worker was given and does not serve."""
+
+    name: str
+    """As its directory is called."""
+    reason: str
+    """Why, in a sentence."""
+    worker: str
+    """Who says so."""
+
+
 class ModelList(_Answer):
     models: list[Model]
     """Models by name."""
+    refused: list[RefusedModel]
+    """Those that workers found in their models directories and do not serve."""
 
 
 class Alive(_Answer):

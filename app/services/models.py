@@ -1,7 +1,7 @@
 """The models there are: those that live workers announce, and no others."""
 
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
-from app.schema.answers import Model, WorkerPlace
+from app.schema.answers import Model, RefusedModel, WorkerPlace
 from app.services.fleet import FleetWatch
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.kind import Method
@@ -20,6 +20,15 @@ class Models:
         workers = (await self._fleet.fresh()).workers
         names = sorted({card.name for worker in workers for card in worker.models})
         return [_merged(name, workers) for name in names]
+
+    async def refused(self) -> list[RefusedModel]:
+        """Those that live workers do not serve, and why; by name."""
+        workers = (await self._fleet.now()).workers
+        found = [(one, worker.name) for worker in workers for one in worker.refused]
+        return [
+            RefusedModel(name=one.name, reason=one.reason, worker=worker)
+            for one, worker in sorted(found, key=lambda each: (each[0].name, each[1]))
+        ]
 
     async def find(self, name: str) -> Model:
         """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds this model."""

@@ -2,12 +2,13 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 import redis
 
 from app.queue_entry import queue_key
 from worker.contract import keys, scripts
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kinds import KINDS
@@ -34,7 +35,9 @@ class HandWorker:
         self.queue = queue
         self.token = f"{name}-token"
 
-    def announce(self, *cards: ModelCard, started_at: float = 1.0, version: int = VERSION) -> None:
+    def announce(
+        self, *cards: ModelCard, started_at: float = 1.0, version: int = VERSION, refused: Sequence[RefusedModel] = ()
+    ) -> None:
         info = WorkerInfo(
             name=self.name,
             device="cpu",
@@ -43,6 +46,7 @@ class HandWorker:
             started_at=started_at,
             queue=self.queue,
             version=version,
+            refused=tuple(refused),
         )
         self.redis.sadd(keys.WORKERS, self.name)
         self.redis.set(keys.worker(self.name), info.entry(), ex=keys.ANNOUNCE_TTL_S)

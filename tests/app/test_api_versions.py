@@ -11,7 +11,7 @@ from app.store import Load, ServerState
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import RefusedModel, WorkerInfo
 from worker.contract.jobs import VERSION, JobSpec
 
 SAMPLE = {"model": "grey"}
@@ -181,3 +181,12 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         Fleet([older], load, SERVER).queue_for(spec)
     with pytest.raises(NoWorkerError, match="has just left"):
         Fleet([], load, SERVER).queue_for(spec)
+
+
+def test_model_that_a_worker_does_not_serve_is_named(client: httpx.Client, worker: HandWorker) -> None:
+    """With its reason, and by whom; a request for it says only which there are."""
+    worker.announce(GREY, refused=[RefusedModel(name="leaky", reason="the network is not causal")])
+    found = client.get("/models").json()
+    assert [model["name"] for model in found["models"]] == ["grey"]
+    assert found["refused"] == [{"name": "leaky", "reason": "the network is not causal", "worker": "w1"}]
+    is_problem(client.post("/sample", json={"model": "leaky"}), 404)

@@ -79,6 +79,13 @@ def _is_card(card: Any) -> bool:
     return True
 
 
+class RefusedModel(Record):
+    """A model in the models directory that a worker does not serve."""
+
+    name: str
+    reason: str
+
+
 class WorkerInfo(Record):
     """A live worker: written only after its models are loaded."""
 
@@ -95,6 +102,9 @@ class WorkerInfo(Record):
     """The highest `JobSpec.version` that it can do."""
     kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()
     """Weights that were exchanged, of jobs that had been accepted for them; no new ones are."""
+
+    refused: tuple[RefusedModel, ...] = ()
+    """Models that it was given and does not serve."""
 
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work?"""
@@ -117,6 +127,25 @@ class WorkerInfo(Record):
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
         """The same worker, which holds these weights too."""
         return self.model_copy(update={"kept": (*self.kept, card)})
+
+    def with_served(self, card: ModelCard) -> "WorkerInfo":
+        """The same worker, which serves this model from now on; weights of the same name that it replaces are kept."""
+        before = self.without_model(card.name)
+        models = sorted((*before.models, card), key=lambda model: model.name)
+        kept = (old for old in before.kept if (old.name, old.digest) != (card.name, card.digest))
+        return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
+
+    def without_model(self, name: str) -> "WorkerInfo":
+        """The same worker, which takes no new jobs for this model; the ones that were accepted for its weights end."""
+        models = tuple(card for card in self.models if card.name != name)
+        kept = (*self.kept, *(card for card in self.models if card.name == name))
+        refused = tuple(one for one in self.refused if one.name != name)
+        return self.model_copy(update={"models": models, "kept": kept, "refused": refused})
+
+    def with_refused(self, name: str, reason: str) -> "WorkerInfo":
+        """The same worker, which says why it does not serve what it was given under this name."""
+        others = tuple(one for one in self.refused if one.name != name)
+        return self.model_copy(update={"refused": (*others, RefusedModel(name=name, reason=reason))})
 
     @property
     def ready(self) -> tuple[str, ...]:

@@ -73,6 +73,11 @@ class Cohort:
         """Make the engine now, and not when the first image comes."""
         _ = self._engine
 
+    def rest(self) -> None:
+        """Free the engine's memory while nobody sits; another is made when one is wanted."""
+        if not self._seats:
+            self.__dict__.pop("_engine", None)
+
     @property
     def free(self) -> int:
         return self._engine.free

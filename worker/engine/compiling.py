@@ -41,7 +41,7 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
             _warm_up(pool, name, tell)
         return
     log.info("compiling", loops=sorted(map(str, missing)))
-    with ProcessPoolExecutor(len(PARTS), get_context("spawn"), _begin, (tuple(usable),)) as compilers:
+    with ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),)) as compilers:
         first = [name for name in names if name in missing.values()]
         compiled = {pool.loops(name): _submit(compilers, models_dir, name, name != names[0]) for name in first}
         for name in names:
@@ -81,7 +81,7 @@ def _warn(error: BaseException) -> None:
     structlog.get_logger("models").warning("compiler_failed", error=repr(error))
 
 
-def _begin(usable: Collection[int]) -> None:
+def begin(usable: Collection[int]) -> None:
     """Prepare a compiler's process: Ctrl-C is the worker's matter, and without the engine's process there is nothing to
     do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -38,6 +38,9 @@ MIB = 2**20
 KEPT_STATES = 4
 """States that are kept of completed pictures: more completions of one of them begin after its given rows."""
 
+FURTHER_PART = 4
+"""Models that come while the worker runs may have one in so many bytes of the memory for slots, beside the others."""
+
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
 
@@ -78,23 +81,57 @@ class ModelPool:
 
     def __init__(self, models: Mapping[str, Model], plan: SlotPlan) -> None:
         self._models = dict(models)
+        self._begun_with = frozenset(models)
         self._plan, self._share = plan, plan.share(len(self._models))
         self.plans = {name: _fitted(name, model, plan, self._share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
         self._stages: dict[str, _Stage] = {}
         self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
         """The arithmetic that draws all of them: one, as they are all on one device."""
+        self.refused: dict[str, str] = {}
+        """Models that could not be loaded, and why."""
+        self._lent: dict[str, int] = {}
+        """Memory for the slots of models that came later, by name."""
+
+    @property
+    def loaded(self) -> int:
+        """How many models are in memory, those whose weights were exchanged too."""
+        return len(self._models)
+
+    def engine_name(self, name: str, digest: str) -> str | None:
+        """The name of these weights here; None where they are not loaded."""
+        later = f"{name}@{digest}"
+        if later in self._models:
+            return later
+        return name if name in self.cards and self.cards[name].digest == digest else None
 
     def add(self, model: Model) -> ModelCard:
-        """One more model, whose weights were exchanged, under the name that `kept_name` gives it. ModelError when it
-        does not fit."""
-        card = _card(model.card.name, model, _fitted(model.card.name, model, self._plan, self._share))
-        card = card.model_copy(update={"compiling": False, "cold": False})  # its jobs have waited for long
+        """One more model, or other weights of one, under the name that `kept_name` gives it. ModelError when it does
+        not fit, or is drawn with another arithmetic than the others.
+
+        Other weights have the same memory for slots as those in whose place they come. A further model takes nothing
+        from the others: it has half of what is left of a quarter that such models have beside them.
+        """
+        if numerics_of(model) not in self.numerics.split(", "):
+            raise ModelError(f"it is drawn by {numerics_of(model)}, and the models of this worker by {self.numerics}")
+        own = model.card.name
+        share = self._share if own in self._begun_with else self._share_of_a_further(own)
+        plan = _fitted(own, model, self._plan, share)
+        # What its first jobs wait for is made ready before it is announced.
+        card = _card(own, model, plan).model_copy(update={"compiling": False, "cold": False})
         name = kept_name(card)
-        self._models[name] = model
-        self.plans[name] = _fitted(name, model, self._plan, self._share)
-        self.cards[name] = card
+        self._models[name], self.plans[name], self.cards[name] = model, plan, card
+        if own not in self._begun_with:
+            self._lent[own] = share
         return card
+
+    def forget(self, own: str) -> None:
+        """A model is served no more: what it had as a further one is there for the next."""
+        self._lent.pop(own, None)
+
+    def _share_of_a_further(self, own: str) -> int:
+        others = sum(share for name, share in self._lent.items() if name != own)
+        return min(self._share, (self._plan.share(FURTHER_PART) - others) // 2)
 
     def names(self) -> list[str]:
         return sorted(self._models)
@@ -204,6 +241,7 @@ def load_pool(
     log = structlog.get_logger("models")
     asked = tuple(names)
     models: dict[str, Model] = {}
+    refused: dict[str, str] = {}
     for name in asked or model_names(models_dir):
         begin()
         try:
@@ -212,9 +250,11 @@ def load_pool(
             if asked:
                 raise
             log.error("model_left_out", model=name, reason=str(error))
+            refused[name] = str(error)
     if not models:
         raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
     pool = ModelPool(models, plan)
+    pool.refused = refused
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_loaded", models=pool.names(), device=device, slots=slots)
     return pool

@@ -29,6 +29,7 @@ from model_core.models import load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
+from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
 from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
@@ -83,6 +84,15 @@ class _Worker:
     def compiled(self, model: str) -> None:
         self._said.append(("compiled", model))
 
+    def served(self, card: ModelCard, called: str) -> None:
+        self._said.append(("served", card, called))
+
+    def dropped(self, model: str) -> None:
+        self._said.append(("dropped", model))
+
+    def refused(self, model: str, reason: str) -> None:
+        self._said.append(("refused", model, reason))
+
     def send(self) -> None:
         if not self._said:
             return
@@ -116,6 +126,8 @@ def main(usable: Collection[int]) -> None:
     try:
         processors.keep_to(settings.engine_cpus)
         threading.Thread(target=_end_with, args=(connection,), name="watch", daemon=True).start()
+        models_dir = settings.models_dir or default_models_dir()
+        directory = Directory(models_dir, settings.models)
         pool = load_pool(
             settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
         )
@@ -125,7 +137,7 @@ def main(usable: Collection[int]) -> None:
         gc.freeze()  # what is there by now stays, and is never looked at again
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
-        connection.send(("ready", Catalogue(pool.cards, slots, pool.numerics)))
+        connection.send(("ready", Catalogue(dict(pool.cards), slots, pool.numerics, pool.refused)))
         kept = KeptWeights(settings.kept_dir or usual_directory())
         threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
         threading.Thread(
@@ -134,6 +146,13 @@ def main(usable: Collection[int]) -> None:
             name="compiling",
             daemon=True,
         ).start()
+        if settings.models_look_s:
+            threading.Thread(
+                target=Arrivals(pool, kept, models_dir, settings.device, settings.model_mib, usable, inbox.put).follow,
+                args=(directory, settings.models_look_s),
+                name="arrivals",
+                daemon=True,
+            ).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     sys.stderr.flush()

@@ -61,12 +61,16 @@ class Runner:
         self._slots = Slots(around, cohorts, passes.accept)
         by_particles = ByParticles(around, islands or Islands(), passes.accept)
         self._activities: list[Activity] = [self._slots, by_particles, passes, Files(around, coding or Coding())]
+        self._serving = {name: name for name in cohorts}
         self._stopping = False
         self._words: dict[str, Callable[..., None]] = {
             "submit": self._accept,
             "withdraw": self._forget,
             "bring": self._fetch,
             "compiled": self._compiled,
+            "served": self._serve,
+            "dropped": self._drop,
+            "refused": self._refuse,
             "stop": self._stop,
         }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -147,6 +151,31 @@ class Runner:
         self._outlet.compiled(model)
         self._outlet.send()
         self._slots.prepare(model)
+
+    def _serve(self, card: ModelCard, called: str, cohort: Cohort | None) -> None:
+        """A model has come, or other weights of one. cohort: None where they have been here before."""
+        self._retire(card.name, but=called)
+        if cohort is not None:
+            self._slots.add(called, cohort)
+            self._usage.add(called)
+        self._slots.revive(called)
+        self._serving[card.name] = called
+        self._outlet.served(card, called)
+        self._outlet.send()
+        self._slots.prepare(called)
+
+    def _drop(self, model: str) -> None:
+        """A model is gone; jobs that were accepted for it end."""
+        self._retire(model)
+        self._outlet.dropped(model)
+
+    def _refuse(self, model: str, reason: str) -> None:
+        self._outlet.refused(model, reason)
+
+    def _retire(self, model: str, but: str = "") -> None:
+        called = self._serving.pop(model, but)
+        if called != but:
+            self._slots.retire(called)
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

@@ -54,6 +54,8 @@ class Admission:
         self._submit = submit
         self._bring = bring
         self._opened = opened
+        self._called: dict[tuple[str, str], str] = {}
+        """Names in the engine of weights that came later, by name and digest."""
         self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
@@ -109,6 +111,17 @@ class Admission:
     def brought(self, card: ModelCard) -> None:
         """These weights are here."""
         self._info = self._info.with_kept(card)
+        self._called[card.name, card.digest] = kept_name(card)
+
+    def served(self, card: ModelCard, called: str) -> None:
+        """This model has come, or other weights of it; called: its name in the engine."""
+        self._info = self._info.with_served(card)
+        self._called[card.name, card.digest] = called
+        self._has_ready.set()
+
+    def dropped(self, model: str) -> None:
+        """This model is gone."""
+        self._info = self._info.without_model(model)
 
     def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
         """Add to a pipeline what `open` wants to know."""
@@ -164,7 +177,7 @@ class Admission:
         if card is None:
             raise JobRefusedError(model_changed(spec.model))
         order = build(spec, card, Material(opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)))
-        return replace(order, model=kept_name(card)) if card in info.kept else order
+        return replace(order, model=self._called.get((card.name, card.digest), card.name))
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
         """Rows that earlier attempts published."""

@@ -26,6 +26,20 @@ class Announcement:
         with suppress(RedisError):
             self.beat(redis)
 
+    def served(self, card: ModelCard, redis: Redis) -> None:
+        """A model has come, or other weights of one: say so now, or with the next beat."""
+        self._info = self._info.with_served(card)
+        with suppress(RedisError):
+            self.beat(redis)
+
+    def dropped(self, model: str) -> None:
+        """A model is gone; said with the next beat."""
+        self._info = self._info.without_model(model)
+
+    def refused(self, model: str, reason: str) -> None:
+        """A model is not served, and why; said with the next beat."""
+        self._info = self._info.with_refused(model, reason)
+
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""
         if self._ended:

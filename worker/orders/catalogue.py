@@ -1,7 +1,7 @@
 """The models that a worker has to draw from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.contract.cards import ModelCard
 
@@ -15,8 +15,10 @@ class Catalogue:
     """Images of a model that can be drawn at once."""
     numerics: str
     """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Models that could not be loaded, and why."""
 
 
 def kept_name(card: ModelCard) -> str:
-    """Name in the engine of a model whose weights were exchanged: its own name is that of the new ones."""
+    """Name in the engine of weights that came while it ran: the plain name is that of those it began with."""
     return f"{card.name}@{card.digest}"

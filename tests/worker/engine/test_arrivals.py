@@ -1,0 +1,153 @@
+"""Models come, change and go while workers run."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import load_model, sample, save_model, untrained
+from model_core.data.pixels import values_to_pixels
+from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, wait_for
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.engine.arrivals import Directory
+
+SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
+
+
+def touched(directory: Path, name: str, text: str = "{}") -> None:
+    """A file that is other than it was, also by a coarse clock."""
+    (directory / name).mkdir(exist_ok=True)
+    (directory / name / "card.json").write_text(text)
+    os.utime(directory / name / "card.json", ns=(len(text), len(text)))
+
+
+def test_change_is_told_once_and_when_it_is_over(tmp_path: Path) -> None:
+    """Not while it goes on, nor what was there before; a directory that is away for a moment loses nothing."""
+    models = tmp_path / "models"
+    models.mkdir()
+    touched(models, "old")
+    directory = Directory(models)
+    assert directory.changes() == ([], [])
+    touched(models, "new")
+    assert directory.changes() == ([], [])
+    touched(models, "new", "{ }")
+    assert directory.changes() == ([], [])
+    assert directory.changes() == (["new"], [])
+    assert directory.changes() == ([], [])
+    models.rename(tmp_path / "away")
+    assert [directory.changes() for _ in range(3)] == 3 * [([], [])]
+    (tmp_path / "away").rename(models)
+    touched(models, "old", "{  }")
+    shutil.rmtree(models / "new")
+    assert directory.changes() == ([], [])
+    assert directory.changes() == (["old"], ["new"])
+    assert Directory(models, asked=["other"]).changes() == ([], [])
+
+
+@pytest.fixture
+def served(models_dir: Path, tmp_path: Path) -> Path:
+    """A models directory of this test's own."""
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "served" / "tiny-cnn")
+    return tmp_path / "served"
+
+
+def published(directory: Path, name: str, seed: int) -> str:
+    """Weights as `publish` leaves them; their digest."""
+    return save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), directory / name).sha256
+
+
+def info(client: Client, worker: WorkerProcess) -> WorkerInfo:
+    text = wait_for(lambda: client.redis.get(keys.worker(worker.name)), "its announcement")
+    return WorkerInfo.model_validate_json(text)
+
+
+def digests(client: Client, worker: WorkerProcess) -> dict[str, str]:
+    return {card.name: card.digest for card in info(client, worker).models if not card.compiling}
+
+
+def of_further(client: Client, digest: str, seed: int) -> JobSpec:
+    return client.spec(digest=digest, seed=seed, n=3).model_copy(update={"model": "further"})
+
+
+def accepted(client: Client, spec: JobSpec) -> JobSpec:
+    client.accept(spec)
+    client.enqueue(spec.id)
+    return spec
+
+
+def submitted(client: Client, digest: str, seed: int) -> JobSpec:
+    return accepted(client, of_further(client, digest, seed))
+
+
+def drawn(client: Client, directory: Path, spec: JobSpec) -> None:
+    """The job is drawn, from these weights."""
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    model = load_model(directory)
+    pixels = values_to_pixels(sample(model, n=spec.n, seed=spec.seed).numpy(), model.config.values)
+    np.testing.assert_array_equal(client.images(spec), pixels.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.timeout(COLD_START_S)
+def test_models_come_change_and_go(client: Client, start_worker: StartWorker, served: Path, tmp_path: Path) -> None:
+    """Both workers that see the directory serve what is in it; jobs on weights that were exchanged end with those."""
+    how: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    workers = [start_worker(**how), start_worker(**how)]
+    first = digests(client, workers[0])["tiny-cnn"]
+    one = published(served, "further", seed=5)
+    wait_for(lambda: all(digests(client, each).get("further") == one for each in workers), "the new model", 120)
+    drawn(client, served / "further", submitted(client, one, seed=7))
+    waiting = of_further(client, one, seed=11)
+    shutil.copytree(served / "further", tmp_path / "before")
+    two = published(served, "further", seed=6)
+    wait_for(lambda: all(digests(client, each).get("further") == two for each in workers), "other weights", 120)
+    drawn(client, tmp_path / "before", accepted(client, waiting))
+    drawn(client, served / "further", submitted(client, two, seed=11))
+    shutil.rmtree(served / "further")
+    wait_for(lambda: all(digests(client, each) == {"tiny-cnn": first} for each in workers), "only the old one")
+    drawn(client, tmp_path / "before", submitted(client, one, seed=12))
+    client.wait_idle()
+
+
+def not_a_number(directory: Path) -> str:
+    model = untrained("mnist-pixelcnn", seed=1, **SIZE)
+    with torch.no_grad():
+        next(model.network.parameters()).fill_(float("nan"))
+    save_model(model, directory)
+    return "not finite"
+
+
+def of_another_name(directory: Path) -> str:
+    save_model(untrained("mnist-pixelcnn", seed=1, **SIZE), directory.with_name("right"))
+    shutil.move(directory.with_name("right"), directory)
+    return "its card says 'right', and it lies in 'wrong'"
+
+
+@pytest.mark.timeout(COLD_START_S)
+def test_model_that_is_not_to_be_served_is_refused(
+    client: Client, start_worker: StartWorker, served: Path, tmp_path: Path
+) -> None:
+    """With a reason, in the announcement and in the log; the worker goes on, and takes it once it is mended."""
+    where: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    worker = start_worker(**where)
+    for damage in (not_a_number, of_another_name):
+        reason = damage(tmp_path / "wrong")
+        shutil.move(tmp_path / "wrong", served / "wrong")
+
+        def is_told(reason: str = reason) -> bool:
+            return any(one.name == "wrong" and reason in one.reason for one in info(client, worker).refused)
+
+        wait_for(is_told, f"the reason {reason!r}", 120)
+        assert set(digests(client, worker)) == {"tiny-cnn"}
+        shutil.rmtree(served / "wrong")
+        wait_for(lambda: not info(client, worker).refused, "it to be forgotten")
+    published(served, "wrong", seed=3)
+    wait_for(lambda: "wrong" in digests(client, worker), "the mended model", 120)
+    refused = [event for event in worker.events() if event["event"] == "model_refused"]
+    assert [event["model"] for event in refused] == 2 * ["wrong"]
+    client.wait_idle()
