@@ -126,7 +126,9 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
         jobs=jobs,
         links=SigningLinks(links, jobs),
         submission=submission,
-        webhooks=Webhooks(settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook),
+        webhooks=Webhooks(
+            settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook, settings.public_url
+        ),
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=pictures,
         cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive
 
 from app.errors import TooLargeError, WrongMediaTypeError
 from app.routes.json_forms import json_limit, read_form
+from app.routes.known_query import KnownQueryRoute
 from app.schema.request_bodies import FILES
 from worker.contract.coded_file import MEDIA_TYPE
 
@@ -23,11 +24,11 @@ _OVERHEAD_BYTES = 64 * 1024
 """Limit of a JSON body, and of a multipart body without its files."""
 
 
-class BodyRoute(APIRoute):
+class BodyRoute(KnownQueryRoute):
     """Refuses with 413 and 415. FastAPI's own `max_body_size` does too, but answers in plain text."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+    def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_checked_handler()
         form = _form_of(self)
         is_file = self.body_field is None
         expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON)

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.errors import BadParameterError
 from app.routes.event_stream import event_stream
+from app.routes.known_query import KnownQueryRoute
 from app.schema.openapi import events_content, refusals
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
 
 

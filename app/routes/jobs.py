@@ -6,13 +6,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
+from app.routes.known_query import KnownQueryRoute
 from app.routes.waiting import applied, preferred_wait_s, waited_for
 from app.schema.answers import Job, JobKind, JobList
 from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S, PREFER
 from worker.contract.jobs import JobStatus
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 
 
 class ListQuery(BaseModel):

@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 
 from app.dependencies import ServicesDep
+from app.routes.known_query import KnownQueryRoute
 from app.schema.answers import Model, ModelList
 from app.schema.openapi import refusals
 
-router = APIRouter(tags=["models"])
+router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
 
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))

@@ -13,6 +13,7 @@ from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
 from app.imaging.render import PictureFormat
 from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
+from app.routes.known_query import KnownQueryRoute
 from app.routes.picture_response import PngResponse, name_of, picture_response, shown_as
 from app.routes.preferences import PICTURE_FORMATS, liked
 from app.routes.streams import StreamedResponse
@@ -26,7 +27,7 @@ from worker.contract.coded_file import ENDING, MEDIA_TYPE
 from worker.contract.events import Stage
 from worker.contract.jobs import JobRecord
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 _ZIP = "application/zip"
 
 

@@ -6,15 +6,17 @@ matter: only an answer ends it, or the end of the job's results.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
 from app.errors import BadParameterError, ExpiredJobError, RefusedError, UnknownJobError
 from app.redis_connections import STORE_TROUBLE
-from app.schema.answers import WebhookStatus
+from app.schema.answers import Job, WebhookStatus
 from app.services.jobs import Jobs
 from app.store import DueWebhook, Store
 from app.webhooks.addresses import Place, WebhookAddress
@@ -35,7 +37,8 @@ _log = structlog.get_logger("pixelrnn.api")
 
 class Webhooks:
     """calls: None where nobody may be called. `count` is told how each try went: delivered, failed, or given-up, where
-    the receiver wants no more."""
+    the receiver wants no more. public_url: the beginning of the addresses in a job that is told, whose receiver need
+    not know where this server is."""
 
     def __init__(
         self,
@@ -44,7 +47,9 @@ class Webhooks:
         store: Store,
         jobs: Jobs,
         count: Callable[[str], None],
+        public_url: str = "",
     ) -> None:
+        self._public_url = public_url.rstrip("/")
         self._hosts = frozenset(hosts)
         self._calls = calls if hosts else None
         self._store = store
@@ -126,9 +131,24 @@ class Webhooks:
         address = WebhookAddress.of(due.url)
         if address.place not in self._hosts:
             raise WebhookCallError("this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it")
-        status = await calls.post(address, due.job_id, job.model_dump_json().encode())
+        status = await calls.post(address, due.job_id, _told(job, self._public_url).encode())
         if not (200 <= status < 300 or status == _GONE):
             raise WebhookCallError(f"the receiver answered {status}")
         outcome = WebhookStatus.GIVEN_UP if status == _GONE else WebhookStatus.DELIVERED
         await self._store.webhook_over(due.job_id, outcome)
         return outcome
+
+
+def _told(job: Job, public_url: str) -> str:
+    """The job as JSON, with whole addresses where it is known how they begin."""
+    if not public_url:
+        return job.model_dump_json()
+    return json.dumps(_whole(job.model_dump(mode="json"), f"/jobs/{job.id}", public_url))
+
+
+def _whole(node: Any, path: str, base: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _whole(value, path, base) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_whole(item, path, base) for item in node]
+    return base + node if isinstance(node, str) and node.startswith(path) else node

@@ -173,7 +173,7 @@ def test_answer_is_503_when_no_worker_lives(client: httpx.Client) -> None:
     for answer in (client.post("/sample", json={"model": "grey"}), client.get("/readyz"), client.get("/models/grey")):
         is_problem(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
-    assert client.get("/models").json() == {"models": []}
+    assert client.get("/models").json() == {"models": [], "refused": []}
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
@@ -206,3 +206,34 @@ def test_bug_makes_a_problem_when_redis_holds_nonsense(client: httpx.Client, wor
     worker.redis.hset("px:job:broken", "spec", "no JSON")
     problem = is_problem(client.get("/jobs/broken"), 500)
     assert json.dumps(problem).find("JSON") < 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/sample?scale=4"),
+        ("POST", "/complete?n=3"),
+        ("GET", "/models?name=grey"),
+        ("GET", "/jobs?limt=3"),
+        ("GET", "/jobs/{id}?wiat=1"),
+        ("GET", "/jobs/{id}/events?form=3"),
+        ("GET", "/jobs/{id}/image?sale=4"),
+        ("POST", "/jobs/{id}/cancel?now"),
+        ("DELETE", "/jobs/{id}?force=1"),
+    ],
+)
+def test_unknown_query_parameter_is_refused(client: httpx.Client, worker: HandWorker, method: str, path: str) -> None:
+    """As an unknown field of a body is, and with its name; before anything is done."""
+    job = client.post("/sample", json={"model": "grey"}).json()["id"]
+    body = {"json": {"model": "grey"}} if method == "POST" else {}
+    problem = is_problem(client.request(method, path.replace("{id}", job), **body), 422)
+    name = path.partition("?")[2].partition("=")[0]
+    assert problem["errors"][0]["pointer"] == f"#/query/{name}"
+    assert client.get(f"/jobs/{job}").json()["status"] == "queued"
+    assert len(client.get("/jobs").json()["jobs"]) == 1
+
+
+def test_page_and_probes_take_any_query(client: httpx.Client, worker: HandWorker) -> None:
+    """What others add to an address does not break a page, nor a probe."""
+    for path in ("/", "/docs", "/healthz", "/info"):
+        assert client.get(path, params={"utm_source": "x"}).status_code == 200, path

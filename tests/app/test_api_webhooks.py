@@ -431,3 +431,18 @@ def test_settings_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValidationError, match="whsec_ and 24 to 64 bytes") as refused:
             Settings()
         assert wrong not in refused.value.errors()[0]["msg"]
+
+
+def test_links_are_whole_where_the_server_knows_its_address(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
+    """Those of the job and of its images; nothing else is changed."""
+    with api(redis_url, receiver, public_url="https://pixels.example/") as client:
+        job = asked(client, receiver)
+        worker.draw()
+        (message,) = told(receiver)
+    said = json.loads(message.body)
+    base = f"https://pixels.example/jobs/{job['id']}"
+    assert said["links"] == {"self": base, "events": f"{base}/events", "image": f"{base}/image"}
+    assert [image.startswith(f"{base}/image?") for image in said["result"]["images"]] == [True]
+    assert said["id"] == job["id"]
