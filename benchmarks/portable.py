@@ -2,7 +2,7 @@
 
     python benchmarks/portable.py                         1,000 seeds of every shipped model of one scale, in Node
     python benchmarks/portable.py --seeds 100 MODEL...    fewer, of some models; the others' figures stay as they are
-    python benchmarks/portable.py --chromium              100 seeds each, on a page in Chromium
+    python benchmarks/portable.py --browser chromium      100 seeds each, on a page; so for firefox
 
 Image 0 of each seed is drawn on both sides, and every value is compared. Kept in benchmarks/portable.json: the digest
 of all pictures of each side, how many values differ, and processor milliseconds of a picture drawn alone. A model at a
@@ -12,15 +12,18 @@ time; what an earlier run found stays.
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -38,9 +41,15 @@ from model_core.sampling.offline import draw
 HERE = Path(__file__).parent
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = HERE.parent / "docs" / "anywhere.md"
-SEEDS, IN_CHROMIUM, TIMED = 1000, 100, 20
+SEEDS, IN_BROWSER, TIMED = 1000, 100, 20
 AT_ONCE = 250
 """Seeds of one comparison, so that a run that is stopped has not drawn for nothing."""
+
+BROWSERS = {
+    "chromium": ("chromium", "chromium-browser", "--headless=new --no-sandbox --user-data-dir={profile}"),
+    "firefox": ("firefox-esr", "firefox", "--headless --no-remote --profile {profile}"),
+}
+"""Names of the program, and how it is started without a window."""
 
 Values = NDArray[np.uint8]
 Facts = dict[str, Any]
@@ -54,16 +63,18 @@ def main() -> None:
         command = [sys.executable, "-m", "pixelrnn", "export", folder, *names]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
         for name in names:
-            side = in_chromium if arguments.chromium else in_node
-            seeds = arguments.seeds or (IN_CHROMIUM if arguments.chromium else SEEDS)
-            _keep(name, side(load_model(name), Path(folder), seeds))
+            model = load_model(name)
+            if arguments.browser:
+                _keep(name, in_browser(arguments.browser, model, Path(folder), arguments.seeds or IN_BROWSER))
+            else:
+                _keep(name, in_node(model, Path(folder), arguments.seeds or SEEDS))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", help="default: all that can be exported")
-    parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, in Chromium {IN_CHROMIUM}")
-    parser.add_argument("--chromium", action="store_true", help="on a page, instead of in Node")
+    parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, in a browser {IN_BROWSER}")
+    parser.add_argument("--browser", choices=list(BROWSERS), help="on a page, instead of in Node")
     return parser.parse_args()
 
 
@@ -89,39 +100,57 @@ def _node(name: str, folder: Path, first: int, end: int) -> tuple[bytes, Facts]:
     return out.read_bytes(), json.loads(done.stdout)
 
 
-ON_PAGE = """async ([site, name, seeds]) => {
-  const {loadInWorker} = await import(`${site}engine/in_worker.js`);
-  const model = await loadInWorker(`${site}models/${name}/`);
-  const values = [];
-  for (let seed = 0; seed < seeds; seed++) values.push(...(await model.sample({seed}))[0].values);
-  model.close();
-  return values;
-}"""
+ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
+  import { loadInWorker } from "./engine/in_worker.js";
+  const [name, seeds] = location.hash.slice(1).split(",");
+  const tell = (where, body) => fetch(where, { method: "POST", body });
+  try {
+    const model = await loadInWorker(`models/${name}/`);
+    const values = [];
+    for (let seed = 0; seed < Number(seeds); seed++) values.push(...(await model.sample({ seed }))[0].values);
+    await tell("values", new Uint8Array(values));
+  } catch (error) {
+    await tell("failed", String(error));
+  }
+</script>"""
 
 
-def in_chromium(model: Model, folder: Path, seeds: int) -> Facts:
-    """Draw on the folder's page, served by http.server, in a worker, and compare."""
-    from playwright.sync_api import sync_playwright
-
-    executable = os.environ.get("PIXELRNN_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as running, _served(folder) as url:
-        browser = running.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(url + "engine/package.json")  # an origin without the page, which would draw too
-        values = page.evaluate(ON_PAGE, [url, model.card.name, seeds])
-        version = browser.version
-        browser.close()
-    return {"chromium": _compared(model, bytes(values), seeds) | {"version": version}}
+def in_browser(browser: str, model: Model, folder: Path, seeds: int) -> Facts:
+    """Draw on a page of the folder, in a worker, and compare."""
+    program = next(filter(None, map(shutil.which, BROWSERS[browser][:-1])))
+    (folder / "benchmark.html").write_text(ON_PAGE)
+    with _listening(folder) as (url, told), tempfile.TemporaryDirectory() as profile:
+        options = [option.format(profile=profile) for option in BROWSERS[browser][-1].split()]
+        address = f"{url}/benchmark.html#{model.card.name},{seeds}"
+        with subprocess.Popen(
+            [program, *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as run:
+            where, values = told.get(timeout=3000)
+            run.terminate()
+    if where != "/values":
+        raise SystemExit(f"{browser}: {values.decode()}")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
+    return {browser: _compared(model, values, seeds) | {"version": version}}
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """The address of a folder by `python -m http.server`."""
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().split("(")[1].split(")")[0]
-        server.terminate()
+def _listening(folder: Path) -> Iterator[tuple[str, Queue[tuple[str, bytes]]]]:
+    """A bare web server of a folder: its address, and what pages of it post."""
+    told: Queue[tuple[str, bytes]] = Queue()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.put((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", told
+        server.shutdown()
 
 
 def _compared(model: Model, drawn: bytes, seeds: int) -> Facts:
@@ -154,25 +183,27 @@ def _native_ms(model: Model) -> float:
 def _lines(figures: dict[str, Facts]) -> list[str]:
     rows = []
     for name, sides in figures.items():
-        node, chromium = sides.get("node", {}), sides.get("chromium", {})
+        node = sides.get("node", {})
         ms = node.get("ms", {"first": 0, "median": 0})
         rows.append(
             [
                 f"`{name}`",
                 _pictures(node),
-                _pictures(chromium),
+                *(_pictures(sides.get(browser, {})) for browser in BROWSERS),
                 f"{node['digest'][:12]}" if node else "",
                 f"{ms['median']:.0f} ms, first {ms['first']:.0f}" if node else "",
                 f"{node['native_ms']:.1f} ms" if node else "",
             ]
         )
-    heads = ["model", "in Node", "in Chromium", "sha256 of all", "a picture in Node", "compiled loop"]
+    heads = ["model", "in Node", "in Chromium", "in Firefox", "sha256 (Node)", "a picture in Node", "compiled loop"]
     machines = {sides["node"]["machine"] for sides in figures.values() if "node" in sides}
-    return [*table(heads, rows), "", f"Processor time of one picture drawn alone. {'; '.join(sorted(machines))}."]
+    browsers = {facts["version"] for sides in figures.values() for facts in sides.values() if "version" in facts}
+    said = "Values that differ from the compiled loop's, and processor time of one picture drawn alone"
+    return [*table(heads, rows), "", f"{said}. {'; '.join([*sorted(browsers), *sorted(machines)])}."]
 
 
 def _pictures(facts: Facts) -> str:
-    return f"{facts['pictures']:,}: {facts['differ']} of {facts['values']:,} values differ" if facts else "not yet"
+    return f"{facts['pictures']:,} pictures: {facts['differ']} of {facts['values']:,}" if facts else "not yet"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ export async function loadInWorker(url) {
     sample: (options) => calls.draw("sample", options),
     complete: (options) => calls.draw("complete", options),
     score: (values) => calls.call("score", values),
+    decode: (bytes) => calls.call("decode", bytes),
     close: () => worker.terminate(),
   };
 }

@@ -2,12 +2,16 @@
 
 /** @import {CompleteOptions, Completion, Description, Drawing, OnRow, Picture, Program, SampleOptions} from "./types" */
 
+import { canary, checkValues, decodeLanes } from "./codec.js";
+import { unpack } from "./container.js";
 import { EngineError } from "./files.js";
 import { turn, turnBack } from "./orientation.js";
 import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
 const SLOTS = 8;
+/** `decode` gives no more at once. */
+const DECODE_VALUES = 2 ** 26;
 /** For so long nothing else runs where the engine does. */
 const TURN_MS = 16;
 const MAX_SEED = 2n ** 63n - 1n;
@@ -89,6 +93,38 @@ export class Model {
     }
     const top = Math.max(...logP);
     return -(top + Math.log(logP.reduce((sum, each) => sum + Math.exp(each - top), 0) / logP.length));
+  }
+
+  /**
+   * The images of a file that `pixelrnn encode` or the service made with this model.
+   *
+   * @param {Uint8Array} bytes
+   * @returns {Promise<Picture[]>}
+   */
+  async decode(bytes) {
+    const { header, stripes } = unpack(bytes);
+    const { channels, height, width } = this;
+    if (header.sha256 !== this.#description.sha256) {
+      throw new EngineError(
+        `the file was encoded with the model of sha256 ${header.sha256.slice(0, 12)}..., ` +
+          `${this.name} has ${this.#description.sha256.slice(0, 12)}...`,
+      );
+    }
+    const most = Math.floor(DECODE_VALUES / (channels * height * width));
+    if (header.images > most) throw new EngineError(`the file holds ${header.images} images: expected at most ${most}`);
+    const member = this.orientations.indexOf(header.member);
+    if (member < 0)
+      throw new EngineError(`the file was coded by the member ${header.member}, which ${this.name} has not`);
+    const stage = this.#stage(member, Math.max(...stripes.map(({ lanes }) => lanes.length)));
+    if ((await canary(stage, this.#description.image)) !== header.canary) {
+      throw new EngineError("the file was encoded by a machine that computes otherwise than this one");
+    }
+    return stripes.flatMap((stripe) => {
+      const images = decodeLanes(stage, stripe.lanes, stripe.images, this);
+      const upright = images.map((values) => turnBack(values, height, width, header.member));
+      checkValues(upright, stripe.valuesCrc);
+      return upright.map((values) => ({ values, width, height, channels }));
+    });
   }
 
   /**

@@ -18,6 +18,18 @@ const STEPS = {
 /** @type {Partial<Record<Orientation, Orientation>>} */
 const UNDONE_BY = { rotate_90: "rotate_270", rotate_270: "rotate_90" };
 
+/** In the order of their numbers in files of coded images. */
+export const ORIENTATIONS = /** @type {Orientation[]} */ ([
+  "none",
+  "flip_left_right",
+  "flip_top_bottom",
+  "rotate_90",
+  "rotate_180",
+  "rotate_270",
+  "transpose",
+  "transverse",
+]);
+
 /** @param {string} name */
 export const isOrientation = (name) => name in STEPS;
 

@@ -1,6 +1,6 @@
 /** One network drawing images side by side, each in a slot: what sampling/compiled/stage.py does for the same loop. */
 
-/** @import {Description, Drawing, Program} from "./types" */
+/** @import {Coder, Description, Drawing, Program} from "./types" */
 
 import { EngineError } from "./files.js";
 import { Instance } from "./program.js";
@@ -56,8 +56,9 @@ export class Stage {
     table.floats("state.temperature")[slot] = drawing.temperature;
     table.floats("state.log_p").fill(0, slot * height, (slot + 1) * height);
     const noise = table.addressOf("state.noise") + slot * height * width * channels * WORD;
-    this.#noise(drawing, 0n, noise, [height, width, channels]);
+    if (!drawing.coder) this.#noise(drawing, 0n, noise, [height, width, channels]);
     this.#give(slot, drawing);
+    this.#code(slot, drawing.coder);
     for (const name of table.kept) {
       const cells = Math.floor(table.shape(name)[1] / table.shape("front.first_row")[0]);
       table.begin(name, slot * cells, (slot + 1) * cells);
@@ -77,6 +78,63 @@ export class Stage {
     table.bytes("state.weighed").fill(weighed ? 1 : 0, slot * pixels, (slot + 1) * pixels);
     const values = table.integers("state.images").subarray(slot * size, (slot + 1) * size);
     if (known) known.forEach((value, i) => (values[i] = BigInt(given[i % pixels] ? value : 0)));
+  }
+
+  /**
+   * @param {number} slot
+   * @param {Coder} [coder]
+   */
+  #code(slot, coder) {
+    this.#table.bytes("state.coded")[slot] = coder ? 1 : 0;
+    if (!coder) return;
+    this.#table.words("state.coders").set(coder.registers, slot * coder.registers.length);
+    this.#table.bytes("state.codes").set(coder.code, slot * this.#table.shape("state.codes")[1]);
+  }
+
+  /**
+   * The range coder of an image that was coded; `code` is what was put out, up to the place that it says.
+   *
+   * @param {number} slot
+   * @returns {Coder}
+   */
+  coder(slot) {
+    const [, registers] = this.#table.shape("state.coders");
+    const [, most] = this.#table.shape("state.codes");
+    return {
+      registers: this.#table.words("state.coders").slice(slot * registers, (slot + 1) * registers),
+      code: this.#table.bytes("state.codes").slice(slot * most, (slot + 1) * most),
+    };
+  }
+
+  /**
+   * What the network keeps of an image for the pixels to come: the bytes of each array.
+   *
+   * @param {number} slot
+   */
+  kept(slot) {
+    const table = this.#table;
+    return table.kept.map((name) => {
+      const [layers, cells, width] = table.shape(name);
+      const own = Math.floor(cells / table.shape("front.first_row")[0]) * width;
+      const found = new Float32Array(layers * own);
+      for (let layer = 0; layer < layers; layer++) {
+        const first = layer * cells * width + slot * own;
+        found.set(table.floats(name).subarray(first, first + own), layer * own);
+      }
+      return new Uint8Array(found.buffer);
+    });
+  }
+
+  /**
+   * The noise (H, W, C) of an image of a seed; a stage that draws nothing yet is asked.
+   *
+   * @param {bigint} seed
+   * @param {number} sample
+   */
+  noiseOf(seed, sample) {
+    const { channels, height, width } = this.#image;
+    this.#noise({ seed, sample }, 0n, this.#table.addressOf("state.noise"), [height, width, channels]);
+    return this.#table.floats("state.noise").slice(0, height * width * channels);
   }
 
   /**

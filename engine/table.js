@@ -181,6 +181,11 @@ export class Table {
   }
 
   /** @param {string} name */
+  words(name) {
+    return /** @type {BigUint64Array} */ (this.#array(name));
+  }
+
+  /** @param {string} name */
   floats(name) {
     return /** @type {Float32Array | Float64Array} */ (this.#array(name));
   }

@@ -86,6 +86,14 @@ export interface Drawing {
   known?: Uint8Array;
   keep?: Uint8Array;
   weighed?: boolean;
+  /** Stands in the place of the noise. */
+  coder?: Coder;
+}
+
+/** A range coder between two images: compiled/range_coder.py. */
+export interface Coder {
+  registers: BigUint64Array;
+  code: Uint8Array;
 }
 
 export interface Program {
@@ -104,4 +112,5 @@ export interface Portable {
   sample(options: SampleOptions): Promise<Picture[]>;
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>): Promise<number>;
+  decode(bytes: Uint8Array): Promise<Picture[]>;
 }

@@ -46,6 +46,7 @@ async function carriedOut(id, call, argument, signal) {
   }
   const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
   if (call === "score") return loaded.score(argument);
+  if (call === "decode") return loaded.decode(argument);
   const onRow = (/** @type {any[]} */ ...row) => postMessage({ id, row });
   return call === "complete"
     ? loaded.complete({ ...argument, onRow, signal })

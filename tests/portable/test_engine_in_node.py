@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import load_model, sample
+from model_core import encode, load_model, sample
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
@@ -124,6 +124,33 @@ def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_di
         script = "return (await parts.load(at(given.folder))).score(given.values);"
         found = ask(script, folder=str(exported / "models" / name), values=values.ravel().tolist())
         assert math.isclose(found, -float(log_likelihood(model, values)), rel_tol=1e-5)
+
+
+DECODE = """
+const model = await parts.load(at(given.folder));
+const said = (error) => `${error.name}: ${error.message}`;
+const tried = given.files.map((file) => model.decode(Uint8Array.from(file)));
+return Promise.all(tried.map((each) => each.then((images) => images.map(({values}) => values), said)));
+"""
+
+
+@pytest.mark.parametrize("name", ["tiny-mixture", "tiny-rgb", "tiny-row-rgb"])
+def test_coded_files_are_decoded_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In three lanes; the canary is the same, which is every bit of the state. Damage is told in a sentence."""
+    model = load_model(name, models_dir=portable_models_dir)
+    images = sample(model, 5, seed=2)
+    monkeypatch.setattr("model_core.codec.codec.LANE_VALUES", images.numel() // 2)
+    file = encode(model, images)
+    flipped = bytes([*file[:-6], file[-6] ^ 1, *file[-5:]])
+    files = [list(each) for each in (file, flipped, file[:-1], b"PNG" + file)]
+    found, *said = ask(DECODE, folder=str(exported / "models" / name), files=files)
+    assert np.array_equal(np.array(found).reshape(images.shape), images.numpy())
+    assert [each[:12] for each in said] == ["EngineError:"] * 3
+    assert "checksum of a stripe" in said[0]
+    assert "ends within a stripe" in said[1]
+    assert "does not begin with PXRN" in said[2]
 
 
 REFUSED = """

@@ -1,0 +1,140 @@
+/** The bytes of a file of coded images, as model_core/codec/container.py has them. Knows no model. */
+
+/** @import {Orientation} from "./types" */
+
+import { EngineError } from "./files.js";
+import { ORIENTATIONS } from "./orientation.js";
+
+/**
+ * @typedef {{sha256: string, member: Orientation, images: number, canary: string}} Header
+ * @typedef {{images: number, lanes: Uint8Array[], valuesCrc: number}} Stripe
+ */
+
+const MAGIC = "PXRN";
+const VERSION = 1;
+const CPU_COMPILED = 0;
+const MAX_LANES = 16;
+const HEADER_BYTES = 55;
+const CRC_BYTES = 4;
+const LONGEST_NUMBER = 5;
+const DAMAGED = "the file is damaged: the checksum of a";
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
+  return n;
+});
+
+/** @param {Uint8Array} bytes */
+export function crc32(bytes) {
+  let crc = -1;
+  for (const byte of bytes) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ byte) & 255];
+  return ~crc >>> 0;
+}
+
+/** @param {Uint8Array} bytes */
+export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** @param {Uint8Array} bytes */
+const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/**
+ * @param {Uint8Array} part - with its checksum behind it
+ * @param {string} name
+ */
+function checkCrc(part, name) {
+  const end = part.length - CRC_BYTES;
+  if (crc32(part.subarray(0, end)) !== viewOf(part).getUint32(end))
+    throw new EngineError(`${DAMAGED} ${name} is wrong`);
+}
+
+/**
+ * Read a file and check all its sums.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {{header: Header, stripes: Stripe[]}}
+ */
+export function unpack(bytes) {
+  const header = unpackHeader(bytes);
+  const stripes = [];
+  let [at, found] = [HEADER_BYTES, 0];
+  while (found < header.images) {
+    const { stripe, end } = unpackStripe(bytes, at);
+    stripes.push(stripe);
+    found += stripe.images;
+    at = end;
+  }
+  if (found > header.images || at !== bytes.length) {
+    throw new EngineError(`the file holds more than the ${header.images} images that it says`);
+  }
+  return { header, stripes };
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Header}
+ */
+function unpackHeader(bytes) {
+  if (String.fromCharCode(...bytes.subarray(0, 4)) !== MAGIC) {
+    throw new EngineError("this is no file of coded images: it does not begin with PXRN");
+  }
+  if (bytes.length < HEADER_BYTES)
+    throw new EngineError(`the file ends within its header: it has ${bytes.length} bytes`);
+  const [version, numerics, member] = bytes.subarray(4);
+  if (version !== VERSION) throw new EngineError(`the file is of version ${version}: expected version ${VERSION}`);
+  checkCrc(bytes.subarray(0, HEADER_BYTES), "header");
+  const images = viewOf(bytes).getUint32(7);
+  if (numerics !== CPU_COMPILED || member >= ORIENTATIONS.length || !images) {
+    throw new EngineError(
+      "the file's header makes no sense: expected a known arithmetic, an orientation, and an image",
+    );
+  }
+  const canary = hex(bytes.subarray(43, 51));
+  return { sha256: hex(bytes.subarray(11, 43)), member: ORIENTATIONS[member], images, canary };
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} begin
+ */
+function unpackStripe(bytes, begin) {
+  let at = begin;
+  const next = () => {
+    const { number, end } = readNumber(bytes, at);
+    at = end;
+    return number;
+  };
+  const images = next();
+  const count = next();
+  if (count < 1 || count > MAX_LANES || images < count) {
+    throw new EngineError(
+      `a stripe has ${images} images in ${count} lanes: expected 1 to ${MAX_LANES}, none without one`,
+    );
+  }
+  const lengths = Array.from({ length: count }, next);
+  const sum = lengths.reduce((a, b) => a + b, 0);
+  const end = at + CRC_BYTES + sum + CRC_BYTES;
+  if (end > bytes.length) throw new EngineError(`the file ends within a stripe; bytes missing: ${end - bytes.length}`);
+  checkCrc(bytes.subarray(begin, end), "stripe");
+  if (images > 8 * sum)
+    throw new EngineError(`a stripe claims ${images} images in ${sum} bytes: expected at least a bit each`);
+  const valuesCrc = viewOf(bytes).getUint32(at);
+  at += CRC_BYTES;
+  const lanes = lengths.map((length) => bytes.subarray(at, (at += length)));
+  return { stripe: { images, lanes, valuesCrc }, end };
+}
+
+/**
+ * LEB128: seven bits a byte, the lowest first; the highest bit says that more follow.
+ *
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ */
+function readNumber(bytes, at) {
+  let number = 0;
+  for (let i = 0; i < LONGEST_NUMBER; i++) {
+    if (at + i >= bytes.length) throw new EngineError("the file ends within a stripe");
+    number += (bytes[at + i] & 127) * 2 ** (7 * i);
+    if (bytes[at + i] < 128) return { number, end: at + i + 1 };
+  }
+  throw new EngineError("the file is damaged: a number in it is too long");
+}
