@@ -119,7 +119,7 @@ def in_browser(browser: str, model: Model, folder: Path, seeds: int) -> Facts:
     """Draw on a page of the folder, in a worker, and compare."""
     program = next(filter(None, map(shutil.which, BROWSERS[browser][:-1])))
     (folder / "benchmark.html").write_text(ON_PAGE)
-    with _listening(folder) as (url, told), tempfile.TemporaryDirectory() as profile:
+    with _listening(folder) as (url, told), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = [option.format(profile=profile) for option in BROWSERS[browser][-1].split()]
         address = f"{url}/benchmark.html#{model.card.name},{seeds}"
         with subprocess.Popen(

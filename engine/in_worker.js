@@ -28,6 +28,7 @@ export async function loadInWorker(url) {
     complete: (options) => calls.draw("complete", options),
     score: (values) => calls.call("score", values),
     decode: (bytes) => calls.call("decode", bytes),
+    verify: (png) => calls.call("verify", png),
     close: () => worker.terminate(),
   };
 }

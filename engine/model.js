@@ -1,11 +1,13 @@
 /** A model that draws here: its members, each in its own orientation. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, OnRow, Picture, Program, SampleOptions} from "./types" */
+/** @import {CompleteOptions, Completion, Description, Drawing, OnRow, Picture, Program, SampleOptions, Verdict} from "./types" */
 
 import { canary, checkValues, decodeLanes } from "./codec.js";
 import { unpack } from "./container.js";
 import { EngineError } from "./files.js";
 import { turn, turnBack } from "./orientation.js";
+import { readPng } from "./png.js";
+import { cut, recipeOf, toByte } from "./recipe.js";
 import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
@@ -125,6 +127,39 @@ export class Model {
       checkValues(upright, stripe.valuesCrc);
       return upright.map((values) => ({ values, width, height, channels }));
     });
+  }
+
+  /**
+   * Did this model draw a picture, as its PNG says? It draws it again, and every pixel must be the same.
+   *
+   * @param {Uint8Array<ArrayBuffer>} png
+   * @returns {Promise<Verdict>}
+   */
+  async verify(png) {
+    const file = await readPng(png);
+    const { digest, seed, temperature, sample, samples } = recipeOf(file.text);
+    if (digest !== this.#description.sha256) {
+      throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
+    }
+    const shown = cut(file, samples, this);
+    const drawn = await this.sample({ n: samples, first: sample, seed, temperature });
+    const changed = drawn.flatMap(({ values }, i) => this.#changed(values, shown[i], sample + i));
+    return { verified: !changed.length, seed, samples, changed };
+  }
+
+  /**
+   * @param {Uint8Array} values
+   * @param {ArrayLike<number>} pixels
+   * @param {number} sample
+   */
+  #changed(values, pixels, sample) {
+    const size = this.height * this.width;
+    const places = Array.from({ length: size }, (_, i) => i).filter((place) => {
+      for (let at = place; at < values.length; at += size)
+        if (toByte(values[at], this.values) !== pixels[at]) return true;
+      return false;
+    });
+    return places.map((place) => ({ sample, x: place % this.width, y: Math.floor(place / this.width) }));
   }
 
   /**

@@ -79,6 +79,14 @@ export interface Completion {
   member: Orientation;
 }
 
+/** Whether a model draws a picture again, and where not. */
+export interface Verdict {
+  verified: boolean;
+  seed: bigint;
+  samples: number;
+  changed: { sample: number; x: number; y: number }[];
+}
+
 export interface Drawing {
   seed: bigint;
   sample: number;
@@ -113,4 +121,5 @@ export interface Portable {
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>): Promise<number>;
   decode(bytes: Uint8Array): Promise<Picture[]>;
+  verify(png: Uint8Array): Promise<Verdict>;
 }

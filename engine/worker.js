@@ -47,6 +47,7 @@ async function carriedOut(id, call, argument, signal) {
   const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
   if (call === "score") return loaded.score(argument);
   if (call === "decode") return loaded.decode(argument);
+  if (call === "verify") return loaded.verify(argument);
   const onRow = (/** @type {any[]} */ ...row) => postMessage({ id, row });
   return call === "complete"
     ? loaded.complete({ ...argument, onRow, signal })

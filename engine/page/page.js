@@ -2,10 +2,13 @@
 
 /** @import {Picture, Portable} from "../types" */
 
+import { unpack } from "../container.js";
 import { loadInWorker } from "../in_worker.js";
+import { readPng } from "../png.js";
+import { recipeOf, toByte } from "../recipe.js";
 
 /** @typedef {Portable & {close: () => void}} Loaded */
-/** @typedef {{name: string, about: string}} Listed */
+/** @typedef {{name: string, sha256: string, about: string}} Listed */
 
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (element("form"));
@@ -50,7 +53,7 @@ function easel({ width, height, channels, values }, n) {
     const pixels = new ImageData(width, 1);
     for (let x = 0; x < width; x++) {
       for (let c = 0; c < 3; c++) {
-        pixels.data[4 * x + c] = Math.round((row[(c % channels) * width + x] * 255) / (values - 1));
+        pixels.data[4 * x + c] = toByte(row[(c % channels) * width + x], values);
       }
       pixels.data[4 * x + 3] = 255;
     }
@@ -88,6 +91,57 @@ async function draw() {
   }
 }
 
+/**
+ * Check a PNG, or open a file of coded pictures, with the model that it names.
+ *
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+async function takeFile(bytes) {
+  stop.abort();
+  element("same").hidden = true;
+  say("Reading the file");
+  try {
+    const isPng = bytes[0] === 137;
+    const digest = isPng ? recipeOf((await readPng(bytes)).text).digest : unpack(bytes).header.sha256;
+    const named = models.find(({ sha256 }) => sha256 === digest);
+    if (!named) throw new Error(`no model here has the weights ${digest.slice(0, 12)}... that the file names`);
+    const drawer = await model(named.name);
+    await (isPng ? check(drawer, bytes) : open(drawer, bytes));
+  } catch (error) {
+    say(/** @type {Error} */ (error).message, true);
+  }
+}
+
+/**
+ * @param {Portable} drawer
+ * @param {Uint8Array<ArrayBuffer>} png
+ */
+async function check(drawer, png) {
+  const { verified, seed, samples, changed } = await drawer.verify(png);
+  const drew = samples === 1 ? "it" : `all ${samples} pictures`;
+  if (verified) return say(`Verified: ${drawer.name} drew ${drew} with seed ${seed}, every pixel.`);
+  say(`Not verified: ${changed.length} pixels are not what ${drawer.name} draws with seed ${seed}.`, true);
+}
+
+/**
+ * @param {Portable} drawer
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+async function open(drawer, bytes) {
+  const images = await drawer.decode(bytes);
+  const { height, width, channels } = drawer;
+  const paint = easel(drawer, images.length);
+  images.forEach(({ values }, i) => {
+    for (let y = 0; y < height; y++) {
+      const row = Array.from({ length: channels }, (_, c) => [
+        ...values.subarray((c * height + y) * width).subarray(0, width),
+      ]);
+      paint(i, y, Uint8Array.from(row.flat()));
+    }
+  });
+  say(`${images.length} pictures, without loss, decoded by ${drawer.name} in this browser.`);
+}
+
 /** @param {Picture[]} images */
 const hexOf = (images) =>
   images.map(({ values }) => Array.from(values, (v) => v.toString(16).padStart(2, "0")).join("")).join(" ");
@@ -107,6 +161,10 @@ field("model").addEventListener("change", () => void draw());
 field("another").addEventListener("click", () => {
   field("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
   void draw();
+});
+element("file").addEventListener("change", async (event) => {
+  const [file] = /** @type {HTMLInputElement} */ (event.target).files ?? [];
+  if (file) await takeFile(new Uint8Array(await file.arrayBuffer()));
 });
 addEventListener("hashchange", () => {
   take();

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from model_core import load_model, sample
+from model_core import encode, load_model, sample
 from tests.browser.site import LIMIT_MS
 from tests.data.serving import serving
 from tests.portable.exporting import export
@@ -13,7 +13,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
 
 
 def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, tmp_path: Path) -> None:
-    """Under its own content security policy, in a worker; a link draws at once; nothing is asked of other servers."""
+    """Under its own content security policy, in a worker; a link draws at once, a coded file is opened."""
+    model = load_model("tiny-rgb", models_dir=models_dir)
+    expected = sample(model, 3, 9007199254740995, temperature=0.5)
     done = export(tmp_path / "site", "tiny-rgb", "--models-dir", models_dir)
     assert done.returncode == 0, done.stderr
     context, complaints = browser.new_context(), []
@@ -26,8 +28,9 @@ def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, tmp_path
         drawn = page.wait_for_function("() => document.body.dataset.drawn", timeout=LIMIT_MS).json_value()
         standing = page.locator("#standing").inner_text()
         shown = page.evaluate("() => document.querySelectorAll('canvas').length")
+        page.locator("#file").set_input_files({"name": "a.pxrn", "mimeType": "", "buffer": encode(model, expected)})
+        page.get_by_text("3 pictures, without loss, decoded by tiny-rgb").wait_for(timeout=LIMIT_MS)
     context.close()
-    expected = sample(load_model("tiny-rgb", models_dir=models_dir), 3, 9007199254740995, temperature=0.5)
     assert [bytes.fromhex(each) for each in drawn.split()] == [each.numpy().astype("u1").tobytes() for each in expected]
     assert (shown, complaints) == (3, [])
     assert standing.startswith("Drawn in this browser in ")

@@ -10,7 +10,12 @@ from typing import Any
 Ask = Callable[..., Any]
 
 
-def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`pixelrnn export` in a process of its own, which numba is told of another processor."""
-    command = [sys.executable, "-m", "pixelrnn", "export", *map(str, arguments)]
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`pixelrnn` in a process of its own."""
+    command = [sys.executable, "-m", "pixelrnn", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=150, env=dict(os.environ))
+
+
+def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`pixelrnn export`, which tells numba of another processor before it is imported."""
+    return run("export", *arguments)

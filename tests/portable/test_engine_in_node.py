@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from model_core import encode, load_model, sample
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
 from model_core.sampling.offline import draw
-from tests.portable.exporting import Ask, export
+from tests.portable.exporting import Ask, export, run
 
 MODELS = ("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-row-rgb", "tiny-diagonal-rgb", "tiny-mixture")
 SEED = 2**53 + 2017
@@ -151,6 +153,37 @@ def test_coded_files_are_decoded_in_javascript(
     assert "checksum of a stripe" in said[0]
     assert "ends within a stripe" in said[1]
     assert "does not begin with PXRN" in said[2]
+
+
+VERIFY = """
+const model = await parts.load(at(given.folder));
+const said = (error) => `${error.name}: ${error.message}`;
+const tried = given.files.map((file) => model.verify(Uint8Array.from(file)));
+return Promise.all(tried.map((each) => each.then(({verified, changed}) => [verified, changed], said)));
+"""
+
+
+def test_pictures_are_verified_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
+) -> None:
+    """What `pixelrnn sample` wrote is verified; one pixel that was changed is named; what cannot be told is said."""
+    picture, changed, bare = (tmp_path / name for name in ("drawn.png", "changed.png", "bare.png"))
+    options = ["--n", "3", "--seed", "5", "--temperature", "0.7", "--scale", "2", "--models-dir", portable_models_dir]
+    done = run("sample", "tiny-row-rgb", *options, "--out", picture)
+    assert done.returncode == 0, done.stderr
+    with Image.open(picture) as image:
+        text = PngInfo()
+        for key, value in image.info.items():
+            text.add_text(key, str(value))
+        image.save(bare)
+        red, green, blue = image.getpixel((2 * 6, 2 * 3))
+        image.putpixel((2 * 6, 2 * 3), (red, green, 255 - blue))
+        image.save(changed, pnginfo=text)
+    files = [list(file.read_bytes()) for file in (picture, changed, bare)]
+    verified, other, unknown = ask(VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files)
+    assert verified == [True, []]
+    assert other == [False, [{"sample": 1, "x": 1, "y": 3}]]
+    assert unknown.startswith("EngineError: only samples can be verified")
 
 
 REFUSED = """

@@ -1,0 +1,98 @@
+/** PNG files of 8 bits a colour, grey or RGB, as the service and `pixelrnn` write them: their words and their pixels. */
+
+import { EngineError } from "./files.js";
+
+const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+const MOST_PIXELS = 2 ** 26;
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {Promise<{text: Record<string, string>, width: number, height: number, channels: number, pixels: Uint8Array}>}
+ *     pixels are (height, width, channels)
+ */
+export async function readPng(bytes) {
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is no PNG");
+  const { header, text, data } = chunks(bytes);
+  const view = new DataView(header.buffer, header.byteOffset, header.length);
+  const [width, height] = [view.getUint32(0), view.getUint32(4)];
+  const [depth, colour, , , interlaced] = header.subarray(8);
+  const channels = { 0: 1, 2: 3 }[colour];
+  if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
+    throw new EngineError("the PNG is not as it was written: expected 8 bits a colour, grey or RGB");
+  }
+  const raw = await inflated(data);
+  if (raw.length !== height * (1 + width * channels)) throw new EngineError("the PNG is damaged: it lacks pixels");
+  return { text, width, height, channels, pixels: unfiltered(raw, height, width * channels, channels) };
+}
+
+/** @param {Uint8Array<ArrayBuffer>} bytes */
+function chunks(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const latin = new TextDecoder("latin1");
+  /** @type {Record<string, string>} */
+  const text = {};
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  const data = [];
+  let header = new Uint8Array(13);
+  for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    if (at + 12 + length > bytes.length) break;
+    const kind = latin.decode(bytes.subarray(at + 4, at + 8));
+    const content = bytes.subarray(at + 8, at + 8 + length);
+    if (kind === "IHDR" && length === 13) header = content;
+    if (kind === "IDAT") data.push(content);
+    if (kind === "tEXt") {
+      const [name, value] = latin.decode(content).split("\0");
+      text[name] = value ?? "";
+    }
+    at += 12 + length;
+  }
+  return { header, text, data };
+}
+
+/** @param {Uint8Array<ArrayBuffer>[]} data */
+async function inflated(data) {
+  try {
+    const stream = new Blob(data).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch {
+    throw new EngineError("the PNG is damaged: its pixels cannot be unpacked");
+  }
+}
+
+/**
+ * Undo the filter of each row (section 9 of the PNG specification).
+ *
+ * @param {Uint8Array} raw - of each row its filter, then its bytes
+ * @param {number} rows
+ * @param {number} length - bytes of a row
+ * @param {number} step - bytes of a pixel
+ */
+function unfiltered(raw, rows, length, step) {
+  const pixels = new Uint8Array(rows * length);
+  for (let y = 0; y < rows; y++) {
+    const filter = raw[y * (length + 1)];
+    for (let i = 0; i < length; i++) {
+      const at = y * length + i;
+      const left = i < step ? 0 : pixels[at - step];
+      const up = y ? pixels[at - length] : 0;
+      const corner = i < step || !y ? 0 : pixels[at - length - step];
+      const guess = [0, left, up, (left + up) >> 1, nearest(left, up, corner)][filter];
+      pixels[at] = raw[y * (length + 1) + 1 + i] + guess;
+    }
+  }
+  return pixels;
+}
+
+/**
+ * Paeth's predictor.
+ *
+ * @param {number} left
+ * @param {number} up
+ * @param {number} corner
+ */
+function nearest(left, up, corner) {
+  const [a, b, c] = [up - corner, left - corner, left + up - 2 * corner].map(Math.abs);
+  if (a <= b && a <= c) return left;
+  return b <= c ? up : corner;
+}
