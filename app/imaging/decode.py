@@ -6,6 +6,7 @@ judged from the header, before a pixel is unpacked; anything a parser throws at 
 
 import io
 import struct
+from dataclasses import dataclass
 from typing import Literal
 
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
@@ -16,7 +17,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
 _PNG_END = b"IEND\xaeB`\x82"
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
-"""Exceptions of Pillow's parsers at broken data, beside a bomb."""
+"""Errors that Pillow's parsers throw at broken data, beside a bomb."""
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _HIGH_BYTES = {"I;16": slice(1, None, 2), "I;16L": slice(1, None, 2), "I;16B": slice(0, None, 2)}
 """Places of the upper byte of each 16-bit grey value; Pillow's own conversion clips such values to white."""
@@ -30,8 +31,17 @@ PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024
 PngImagePlugin.MAX_TEXT_MEMORY = 256 * 1024
 
 
-def decode(data: bytes, role: Role) -> Image.Image:
-    """The upright picture, as mode L, LA, RGB or RGBA with 8 bits a colour.
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture: mode L, LA, RGB or RGBA, with 8 bits a colour."""
+
+    image: Image.Image
+    has_more_bits: bool = False
+    """True if its file has colours of more than 8 bits, of which these are the upper 8."""
+
+
+def decode(data: bytes, role: Role) -> Decoded:
+    """Decode an upload, whatever it is for.
 
     Raises BadUploadError (unreadable), TooLargeError (more than MAX_PIXELS), UnusableImageError (animated, or a mode
     without a rule).
@@ -42,17 +52,12 @@ def decode(data: bytes, role: Role) -> Image.Image:
             if image.format == "PNG" and _PNG_END not in data:
                 raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
             image.load()
-            return _eight_bits(ImageOps.exif_transpose(image), role)
+            upright = _eight_bits(ImageOps.exif_transpose(image), role)
+            return Decoded(upright, has_more_bits=image.mode in _HIGH_BYTES)
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:
         raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file") from None
-
-
-def has_more_bits(data: bytes) -> bool:
-    """True if a picture that `decode` takes has colours of more than 8 bits, of which it keeps the upper 8."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return image.mode in _HIGH_BYTES
 
 
 def _check_header(image: Image.Image, role: Role) -> None:

@@ -11,14 +11,12 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
-from app.imaging.decode import Role, decode, has_more_bits
+from app.imaging.decode import Decoded, Role, decode
 from app.schema.answers import Model
 from worker.contract.kind import Input
 
 Files = Mapping[str, Sequence[bytes]]
 """The files of a request, by field: none where an optional one was left out, several where a call takes them."""
-
-_CUT = 128
 
 
 @dataclass(frozen=True)
@@ -40,59 +38,61 @@ class Shape:
 
     @classmethod
     def of(cls, model: Model) -> "Shape":
-        """The shape of the images that a model draws."""
+        """The shape of the images which a model draws."""
         return cls(model.height, model.width, model.channels)
 
     @property
     def size(self) -> tuple[int, int]:
-        """The size as Pillow has it: width first."""
+        """Pillow's order: width first."""
         return self.width, self.height
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
-    """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest, of a model
-    whose members have these orientations."""
+    """Given pixels behind the hole's first one, in the order of the member that has the fewest; members: their
+    orientations."""
     known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
     turned = [keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known]
     return min(_given_after_the_first(each.tobytes()) for each in turned or [keep])
 
 
 def _given_after_the_first(keep: bytes) -> int:
-    """How many are given after the first that is not."""
+    """Pixels that are given after the first that is not."""
     first = keep.find(0)
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
-    """Read the pictures of a request for a job that takes any.
+    """Everything that the files of a request give to a job.
 
     Raises what `decode` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
     """
     if wanted is Input.CODED_FILE:
         return GivenPixels(files["file"][0])
-    images = files["image"]
-    image, shape = images[0], Shape.of(model)
+    images = (decode(data, "image") for data in files["image"])  # of many, one at a time
+    shape = Shape.of(model)
     if wanted is Input.PICTURES:
-        return GivenPixels(b"".join(_exact(shape, images[i], i).tobytes() for i in range(len(images))))
+        return GivenPixels(b"".join(_exact(shape, image, i).tobytes() for i, image in enumerate(images)))
+    image = next(images).image
     if wanted is Input.PICTURE_AND_KEEP:
-        return _with_a_hole(image, next(iter(files["mask"]), None), shape, resize, model.members)
+        mask = next((decode(data, "mask").image for data in files["mask"]), None)
+        return _with_a_hole(image, mask, shape, resize, model.members)
     if wanted is Input.SMALL_PICTURE:
         shape = Shape(model.small_height, model.small_width, model.channels)
     if wanted is Input.DRAWN_PICTURE:
-        return GivenPixels(_as_drawn(shape, decode(image, "image")).tobytes())
-    return GivenPixels(_in_colours_of(shape, decode(image, "image"), resize).tobytes())
+        return GivenPixels(_as_drawn(shape, image).tobytes())
+    return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
 
 
-def _exact(shape: Shape, data: bytes, number: int) -> Image.Image:
+def _exact(shape: Shape, picture: Decoded, number: int) -> Image.Image:
     """A picture of the model's size and kind of colours, which holds nothing that its pixels here do not."""
-    image = decode(data, "image")
+    image = picture.image
     if image.size != shape.size:
         raise WrongSizeError(
             f"image {number}, counted from 0, is {image.width}x{image.height} (width x height), expected "
             f"{shape.width}x{shape.height}"
         )
     shown = _in_colours_of(shape, image, resize=False)
-    if has_more_bits(data) or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
+    if picture.has_more_bits or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
         colours = "grey" if shape.channels == 1 else "RGB"
         raise NotExactError(
             f"image {number}, counted from 0, would not come back as it is: expected {colours}, 8 bits a colour, not "
@@ -120,13 +120,12 @@ def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
 
 
 def _with_a_hole(
-    image_file: bytes, mask_file: bytes | None, shape: Shape, resize: bool, members: Iterable[str]
+    image: Image.Image, mask: Image.Image | None, shape: Shape, resize: bool, members: Iterable[str]
 ) -> GivenPixels:
-    image = decode(image_file, "image")
-    hole = _hole_of_alpha(image) if mask_file is None else _on_black(decode(mask_file, "mask"), "L")
+    hole = _hole_of_alpha(image) if mask is None else _on_black(mask, "L")
     image = _in_colours_of(shape, image, resize)
-    hole = _fit(hole, "image" if mask_file is None else "mask", shape, resize)
-    keep = hole.point([1] * _CUT + [0] * (256 - _CUT))
+    hole = _fit(hole, "image" if mask is None else "mask", shape, resize)
+    keep = _cut(hole, 1, 0)
     filled = keep.tobytes().count(0)
     if not filled:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
@@ -143,10 +142,15 @@ def _hole_of_alpha(image: Image.Image) -> Image.Image:
     """Mode L: 255 where the image is transparent, so that it reads like a mask."""
     if "A" not in image.getbands():
         raise NothingToFillError("expected a mask, or an image with transparent pixels")
-    hole = image.getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
+    hole = _cut(image.getchannel("A"), 255, 0)
     if not hole.getbbox():
         raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
     return hole
+
+
+def _cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
+    """Two values instead of 256: `dark` below 128, `bright` from there on."""
+    return image.point([dark] * 128 + [bright] * 128)
 
 
 def _on_black(image: Image.Image, mode: str) -> Image.Image:

@@ -133,7 +133,7 @@ def test_every_usual_mode_is_read_when_decoded() -> None:
         "WebP": (pictures.encoded(colours, "WEBP", lossless=True), "RGB", (255, 0, 0)),
     }
     for name, (data, mode, first) in cases.items():
-        image = decode(data, "image")
+        image = decode(data, "image").image
         assert (image.mode, image.getpixel((0, 0))) == (mode, first), name
 
 
