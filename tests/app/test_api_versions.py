@@ -1,6 +1,7 @@
 """An API beside workers and APIs of an earlier and a later version: one record that it cannot read breaks nothing."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +17,10 @@ from worker.contract.jobs import VERSION, JobSpec
 
 SAMPLE = {"model": "grey"}
 SERVER = ServerState(used=0, limit=0, weaknesses=())
+
+
+OLDER = json.loads(Path(__file__).with_name("older_records.json").read_text())
+"""Jobs of version 3, one of each kind and more: the hash of each in Redis, and what its API answered."""
 
 
 def announce_text(worker: HandWorker, name: str, text: str) -> None:
@@ -190,3 +195,15 @@ def test_model_that_a_worker_does_not_serve_is_named(client: httpx.Client, worke
     assert [model["name"] for model in found["models"]] == ["grey"]
     assert found["refused"] == [{"name": "leaky", "reason": "the network is not causal", "worker": "w1"}]
     is_problem(client.post("/sample", json={"model": "leaky"}), 404)
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_job_of_an_earlier_version_is_what_it_was(client: httpx.Client, worker: HandWorker, name: str) -> None:
+    """It is shown and costs as it did, and stays so when it is written anew."""
+    kept, answer = OLDER[name]["hash"], OLDER[name]["answer"]
+    spec = JobSpec.read(kept["spec"])
+    assert (spec.work, spec.rows_total) == (int(kept["work"]), int(kept["rows_total"]))
+    for text in (kept["spec"], spec.entry()):
+        assert JobSpec.read(text) == spec
+        worker.redis.hset(keys.job(spec.id), mapping=kept | {"spec": text})
+        assert client.get(f"/jobs/{spec.id}").json() == answer
