@@ -48,27 +48,27 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     from model_core.measures.verification import changed_pixels
     from model_core.models import load_by_digest
     from model_core.sampling.stages import numerics_of
-    from worker.contract.recipe import Recipe, RecipeError, expect_numerics
+    from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
 
     text, table = read_drawn(picture)
     try:
-        recipe = Recipe.of(text)
-        model = load_by_digest(recipe.digest, models_dir, device)
-        expect_numerics(recipe.numerics, numerics_of(model))
-    except RecipeError as error:
+        provenance = Provenance.of(text)
+        model = load_by_digest(provenance.digest, models_dir, device)
+        expect_numerics(provenance.numerics, numerics_of(model))
+    except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
     config = model.config
     if table.shape[2] != config.channels:
         raise DataError(f"{picture} has other colours than it was written with: another program saved it")
-    pixels, broken = cut(table, recipe.samples, config.height, config.width)
-    samples = [recipe.sample + i for i in range(recipe.samples)]
-    changed = changed_pixels(model, pixels, samples, recipe.seed, recipe.temperature) | broken
+    pixels, broken = cut(table, provenance.samples, config.height, config.width)
+    samples = [provenance.sample + i for i in range(provenance.samples)]
+    changed = changed_pixels(model, pixels, samples, provenance.seed, provenance.temperature) | broken
     places = np.argwhere(changed)
     return {
         "verified": not len(places),
         "model": model.card.name,
-        "seed": recipe.seed,
-        "samples": recipe.samples,
+        "seed": provenance.seed,
+        "samples": provenance.samples,
         "changed_pixels": len(places),
         "changed": [{"sample": samples[i], "x": int(x), "y": int(y)} for i, y, x in places[:_NAMED]],
     }

@@ -131,7 +131,7 @@ def _picture(canvas: Canvas, sample: int) -> Image.Image:
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
-    """Everything that is needed to draw the same picture again; worker.contract.recipe reads it."""
+    """Everything that is needed to draw the same picture again; worker.contract.provenance reads it."""
     origin = {
         "kind": spec.kind,
         "model": spec.model,

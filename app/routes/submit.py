@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from app.dependencies import Services
 from app.errors import NotDecodableError, NotVerifiableError, TooLargeError
 from app.imaging.given import Files, read_given
-from app.imaging.recipe import read_recipe
+from app.imaging.provenance import read_provenance
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute
 from app.routes.preferences import Preferences, preferences_of
@@ -135,19 +135,19 @@ async def _asked(kind: Kind, body: BaseModel, files: Files, models: Models) -> t
     if kind.input is Input.CODED_FILE:
         return await _asked_by_file(kind.word, files["file"][0], models)
     if kind.input is Input.DRAWN_PICTURE:
-        return await _asked_by_recipe(kind.word, files["image"][0], models)
+        return await _asked_by_provenance(kind.word, files["image"][0], models)
     found = {"n": len(files["image"])} if kind.input is Input.PICTURES else {}
     return await models.find_for(kind.word, getattr(body, "model", "")), found
 
 
-async def _asked_by_recipe(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:
+async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:
     """The model and the options that a picture names. Raises NotVerifiableError if the model has other weights now."""
-    recipe = read_recipe(data)
-    model = await models.find_for(word, recipe.model)
-    if recipe.digest != model.digest:
+    provenance = read_provenance(data)
+    model = await models.find_for(word, provenance.model)
+    if provenance.digest != model.digest:
         raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
-    how = {"seed": recipe.seed, "temperature": recipe.temperature}
-    return model, {**how, "sample": recipe.sample, "drawn_with": recipe.numerics}
+    how = {"seed": provenance.seed, "temperature": provenance.temperature}
+    return model, {**how, "sample": provenance.sample, "drawn_with": provenance.numerics}
 
 
 async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:

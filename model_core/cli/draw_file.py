@@ -105,8 +105,8 @@ def _model(request: DrawRequest, work: Work) -> Model:
     return model
 
 
-def _recipe(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
-    """How a picture was drawn, in the words of the service (worker.contract.recipe); a sample can be drawn again."""
+def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
+    """How a picture was drawn, in the words of worker.contract.provenance; a sample can be drawn again."""
     return {
         "kind": kind,
         "model": model.card.name,
@@ -120,7 +120,7 @@ def _recipe(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
 
 def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> Drawn:
     picture = grid(values.cpu().numpy(), model.config, request.scale)
-    _write(picture, request.out, _recipe(kind, request, model))
+    _write(picture, request.out, _provenance(kind, request, model))
     facts = {
         "model": model.card.name,
         "n": request.n,

@@ -193,7 +193,7 @@ class Input(Enum):
     SMALL_PICTURE = "small picture"
     """One of the size that a Multi-Scale model draws first."""
     DRAWN_PICTURE = "drawn picture"
-    """A sample of ours, which says how it was drawn: recipe.py."""
+    """A sample of ours, which says how it was drawn: provenance.py."""
     PICTURES = "pictures"
     """Some of the model's size, as they are: without loss."""
     CODED_FILE = "coded file"
@@ -211,7 +211,7 @@ class Shows(Enum):
     """A map in colours, kept as `heat`."""
 
 
-NO_RECIPE = (
+NO_PROVENANCE = (
     "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as another program "
     "saved it again"
 )
@@ -249,7 +249,7 @@ class Kind:
     """Further fields of its result, beside those of the summary; of a kind that draws rows, beside `images`."""
     shown: type[BaseModel] | None = None
     """Fields of a Job that tell of its options, null for other kinds."""
-    why_no_recipe: str = NO_RECIPE
+    why_no_provenance: str = NO_PROVENANCE
     """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body of the call, where that is JSON."""

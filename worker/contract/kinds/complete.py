@@ -239,6 +239,6 @@ KIND = Kind(
     summary=CompletionSummary,
     answer=Answer,
     shown=Shown,
-    why_no_recipe="this is a completion, and only samples can be verified: it depends on the pixels that were given, "
-    "and a picture does not say which they were",
+    why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
+    "given, and a picture does not say which they were",
 )

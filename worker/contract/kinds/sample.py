@@ -16,6 +16,6 @@ KIND = Kind(
     order="worker.orders.kinds.sample:build",
     draws=True,
     draws_small=True,
-    why_no_recipe="",
+    why_no_provenance="",
     example={"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7},
 )

@@ -18,6 +18,6 @@ KIND = Kind(
     UpsampleOptions,
     order="worker.orders.kinds.upsample:build",
     draws=True,
-    why_no_recipe="this is an upsampling, and only samples can be verified: it depends on the small image that was "
+    why_no_provenance="this is an upsampling, and only samples can be verified: it depends on the small image that was "
     "given, which the picture does not hold",
 )

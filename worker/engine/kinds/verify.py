@@ -9,7 +9,7 @@ from model_core.models import Model
 from model_core.sampling.stages import numerics_of
 from worker.contract.kind import Pixel
 from worker.contract.kinds.verify import VerifyOptions, VerifySummary
-from worker.contract.recipe import RecipeError, expect_numerics
+from worker.contract.provenance import ProvenanceError, expect_numerics
 from worker.engine.stored import succeeded
 from worker.orders.claims import Outcome, failed
 from worker.orders.faults import not_verifiable
@@ -24,7 +24,7 @@ def verified(order: PictureOrder, model: Model) -> Outcome:
     job, options = order.job, cast(VerifyOptions, order.job.options)
     try:
         expect_numerics(options.drawn_with, numerics_of(model))
-    except RecipeError as error:
+    except ProvenanceError as error:
         return failed(not_verifiable(error))
     (changed,) = changed_pixels(model, order.pixels[None], [options.sample], job.seed, job.temperature)
     places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]

@@ -6,10 +6,10 @@ from PIL import Image
 
 from app.errors import BadUploadError, NotVerifiableError
 from app.imaging.decode import BOMB, BROKEN
-from worker.contract.recipe import Recipe, RecipeError
+from worker.contract.provenance import Provenance, ProvenanceError
 
 
-def read_recipe(data: bytes) -> Recipe:
+def read_provenance(data: bytes) -> Provenance:
     """Raises BadUploadError for what is no PNG, NotVerifiableError for a picture that is no sample of ours, or one that
     shows several."""
     try:
@@ -18,9 +18,9 @@ def read_recipe(data: bytes) -> Recipe:
     except (*BROKEN, *BOMB):
         raise BadUploadError("the image is not a readable PNG file; expected a sample as it was written") from None
     try:
-        recipe = Recipe.of(text)
-    except RecipeError as error:
+        provenance = Provenance.of(text)
+    except ProvenanceError as error:
         raise NotVerifiableError(str(error)) from None
-    if recipe.samples != 1:
+    if provenance.samples != 1:
         raise NotVerifiableError("the picture shows several samples; expected one, such as /jobs/{id}/image?sample=0")
-    return recipe
+    return provenance

@@ -6,18 +6,18 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.kind import NO_RECIPE
+from worker.contract.kind import NO_PROVENANCE
 from worker.contract.kinds import KINDS
 from worker.contract.record import Record
 
 _MANY = 1 << 20
 
 
-class RecipeError(ValueError):
+class ProvenanceError(ValueError):
     """The picture cannot be drawn again from what it says; the text is a sentence that says why."""
 
 
-class Recipe(Record):
+class Provenance(Record):
     """Everything that is needed to draw a sample again, or a grid of the samples 0 to n - 1."""
 
     model: str = Field(min_length=1, max_length=64)
@@ -34,21 +34,21 @@ class Recipe(Record):
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
-        """Read a PNG's keywords and texts. Raises RecipeError if it is no sample of ours."""
+        """Read a PNG's keywords and texts. Raises ProvenanceError if it is no sample of ours."""
         kind = KINDS.get(text.get("kind", ""))
-        if why_not := NO_RECIPE if kind is None else kind.why_no_recipe:
-            raise RecipeError(why_not)
+        if why_not := NO_PROVENANCE if kind is None else kind.why_no_provenance:
+            raise ProvenanceError(why_not)
         try:
             return cls.model_validate({name: value for name, value in text.items() if name in cls.model_fields})
         except ValidationError as error:
             (field, *_) = error.errors()[0]["loc"]
-            raise RecipeError(f"what the picture says of how it was drawn makes no sense: {field}") from None
+            raise ProvenanceError(f"what the picture says of how it was drawn makes no sense: {field}") from None
 
 
 def expect_numerics(theirs: str, ours: str) -> None:
-    """RecipeError when a picture was drawn with another arithmetic than `ours`; `theirs`: as a recipe has it."""
+    """Raises ProvenanceError if a picture was drawn with another arithmetic than `ours`. theirs: its `numerics`."""
     if theirs and ours not in theirs.split(", "):
-        raise RecipeError(
+        raise ProvenanceError(
             f"it was drawn with {theirs} numerics and would be drawn here with {ours}: the last digits of the "
             "network's numbers differ between the two, which turns a draw now and then, so a difference "
             "would prove nothing"
