@@ -94,7 +94,7 @@ class Settings(RedisSettings):
     insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
-    """Show /metrics without a key, where there are keys."""
+    """Show /metrics without a key, where there are keys; but not through a proxy."""
     origins: Annotated[CommaList[str], AfterValidator(checked_origins)] = ()
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas; * =
     all."""

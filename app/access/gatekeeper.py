@@ -24,6 +24,9 @@ from app.quotas import Quota
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIX = "/playground/"
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_OF_A_PROXY = ("x-forwarded-for", "forwarded", "via")
+"""Headers that a proxy adds: what it passes on comes from elsewhere, whatever its address."""
+
 _PROBES = frozenset({"/healthz", "/readyz"})
 _PORT = re.compile(r":[0-9]*$")
 _OURS = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
@@ -71,7 +74,7 @@ class Gatekeeper:
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
         if path == "/metrics":
-            return self._metrics_open
+            return self._metrics_open and not any(name in headers for name in _OF_A_PROXY)
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return True
         return is_preflight(scope["method"], headers)

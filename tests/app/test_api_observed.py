@@ -6,8 +6,10 @@ import re
 import httpx
 import structlog
 
+from app.settings import Settings
 from tests.app.answers import metric
 from tests.app.hand_worker import HandWorker
+from tests.app.live import serving
 from worker.contract.jobs import JobSpec
 
 SAMPLE = {"model": "grey"}
@@ -72,3 +74,12 @@ def test_spec_is_short_when_written() -> None:
     )
     assert "rank" not in spec.entry()
     assert JobSpec.model_validate_json(spec.entry()) == spec
+
+
+def test_metrics_are_not_open_through_a_proxy(redis_url: str) -> None:
+    """An ingress adds a header; a scraper asks the server itself."""
+    settings = Settings(redis_url=redis_url, port=0, api_keys=f"me:{'0' * 64}", metrics_open=True)
+    with serving(settings) as (url, _), httpx.Client(base_url=url) as client:
+        assert client.get("/metrics").status_code == 200
+        for header in ("X-Forwarded-For", "Forwarded", "Via"):
+            assert client.get("/metrics", headers={header: "1.1 x"}).status_code == 401

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.house.valkey_script import started
+
 ROOT = Path(__file__).parents[2]
 GPUS = 8
 
@@ -86,17 +88,35 @@ def test_compose_starts_the_gpus_that_are_named(tmp_path: Path) -> None:
 
 
 def test_compose_hands_on_any_password(tmp_path: Path) -> None:
-    """To the server as one word, to API and workers as it is; `config` writes $ twice."""
+    """To the server in a file, so that no list of processes shows it; to API and workers as it is. `config` writes $
+    twice."""
     password = 'q/4+$Zk=:@#?% "x'
     services = composed(tmp_path, "docker-compose.yml", PIXELRNN_REDIS_PASSWORD=password)
     shown = password.replace("$", "$$")
-    command = services["valkey"]["command"]
-    assert command[command.index("--requirepass") + 1] == shown
     assert {services[name]["environment"]["PIXELRNN_REDIS_PASSWORD"] for name in ("api", "worker")} == {shown}
+    with started(*_valkey(services), tmp_path, password) as (client, command):
+        assert client.config_get("appendfsync") == {"appendfsync": "always"}
+        assert password not in command
 
 
 def test_compose_limits_the_servers_memory(tmp_path: Path) -> None:
     """1 GiB, or what .env says."""
-    for settings, limit in (({}, "1024mb"), ({"PIXELRNN_REDIS_MEMORY_MIB": "256"}, "256mb")):
-        command = composed(tmp_path, "docker-compose.yml", **settings)["valkey"]["command"]
-        assert command[command.index("--maxmemory") + 1] == limit
+    for settings, mib in (({}, 1024), ({"PIXELRNN_REDIS_MEMORY_MIB": "256"}, 256)):
+        services = composed(tmp_path, "docker-compose.yml", **settings)
+        with started(*_valkey(services), tmp_path, "pixelrnn") as (client, _):
+            assert client.config_get("maxmemory") == {"maxmemory": str(mib * 2**20)}
+
+
+def _valkey(services: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """The script that it runs, and its environment."""
+    service = services["valkey"]
+    environment = {name: value.replace("$$", "$") for name, value in service["environment"].items()}
+    return service["command"][-1].replace("$$", "$"), environment
+
+
+def test_every_service_is_hardened() -> None:
+    """Those that watch too: no file of theirs can be changed, and no right is left to gain."""
+    for service in read("docker-compose.yml")["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.house.kustomize import Manifest, built, containers, documents, named
+from tests.house.valkey_script import started
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy" / "k8s"
@@ -91,9 +92,20 @@ def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
 
 
 def test_the_queue_answers_only_those_who_need_it() -> None:
-    """API, workers, and KEDA where it counts."""
-    assert set(named(built(K8S / "base"), "NetworkPolicy")) == {"valkey"}
-    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {"valkey", "valkey-from-keda"}
+    """API, workers, and KEDA where it counts; and nobody asks a worker but who watches it."""
+    policies = named(built(K8S / "base"), "NetworkPolicy")
+    assert set(policies) == {"api", "valkey", "worker"}
+    assert {rule["ports"][0]["port"] for rule in policies["worker"]["spec"]["ingress"]} == {9100}
+    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {*policies, "valkey-from-keda"}
+
+
+def test_no_list_of_processes_shows_the_password(tmp_path: Path) -> None:
+    """Valkey reads it from a file."""
+    (container,) = containers(named(built(K8S / "base"), "StatefulSet")["valkey"])
+    password = 'a "b\\ $c'
+    with started(container["args"][0], {"REDISCLI_AUTH": password}, tmp_path, password) as (client, command):
+        assert client.config_get("maxmemory") == {"maxmemory": str(1536 * 2**20)}
+        assert password not in command
 
 
 def test_keda_counts_the_queue_that_workers_take_from() -> None:

@@ -31,6 +31,7 @@ BACK_LIMIT_S = 180.0
 LOOK_S = 0.1
 
 SETTINGS = {
+    "PIXELRNN_PACK_AFTER_S": "5",
     "PIXELRNN_CLIENT_RATE": "1000",
     "PIXELRNN_STEP_DELAY_S": "0.03",  # jobs last long enough to be caught in their middle
     "PIXELRNN_SLOTS": "4",
