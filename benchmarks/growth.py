@@ -250,7 +250,8 @@ def _queue_costs(queued: int, path: str) -> dict[str, float]:
 
 
 def _multiply(redis: Any, job: str, queued: int) -> None:
-    """As many jobs as this one, with the same record, in the queue, in the list of open ones and in the owner's."""
+    """Write as many jobs as this one, with the same record, in the queue, in the list of open ones and in the
+    owner's."""
     record, entry = redis.hgetall(keys.job(job)), redis.hgetall(f"{keys.RQ_JOB}{job}")
     ticket = redis.zrange(keys.OPEN, 0, 0)[0].decode()
     listed = f"{keys.LISTED}{record[b'client'].decode()}"

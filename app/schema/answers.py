@@ -260,7 +260,7 @@ class RefusedModel(_Answer):
     """A model that a worker was given and does not serve."""
 
     name: str
-    """As its directory is called."""
+    """Name of its directory."""
     reason: str
     """Why, in a sentence."""
     worker: str
@@ -271,7 +271,7 @@ class ModelList(_Answer):
     models: list[Model]
     """Models by name."""
     refused: list[RefusedModel]
-    """Those that workers found in their models directories and do not serve."""
+    """Models that workers found in their models directories and do not serve."""
 
 
 class Alive(_Answer):

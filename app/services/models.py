@@ -22,7 +22,7 @@ class Models:
         return [_merged(name, workers) for name in names]
 
     async def refused(self) -> list[RefusedModel]:
-        """Those that live workers do not serve, and why; by name."""
+        """Models that live workers do not serve, and why; by name."""
         workers = (await self._fleet.now()).workers
         found = [(one, worker.name) for worker in workers for one in worker.refused]
         return [

@@ -102,7 +102,7 @@ class Arrivals:
         self._log = structlog.get_logger("models")
 
     def follow(self, directory: Directory, every_s: float) -> None:
-        """For as long as the process lives."""
+        """Take what changes in a directory, for as long as the process lives."""
         while True:
             time.sleep(every_s)
             self.take(*directory.changes())
@@ -150,7 +150,7 @@ class Arrivals:
 
 
 def _look_at(directory: Path) -> None:
-    """In a process of its own. ModelError for a model that `publish` would not write."""
+    """Load the model in a process of its own. Raises ModelError for one that `publish` would not write."""
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     model: Model = load_model(directory)
     require_causal(*(member.network for member in model.members))

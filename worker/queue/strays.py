@@ -20,7 +20,7 @@ PIECE = 500
 
 
 class Strays:
-    """Of one queue. Every method may raise RedisError."""
+    """Open jobs of one queue that lie nowhere. Every method may raise RedisError."""
 
     def __init__(self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]) -> None:
         """started: the key of the registry of leases. clock: seconds; may raise RedisError."""
@@ -41,7 +41,7 @@ class Strays:
         return returned, gone
 
     def _note(self, suspected: Mapping[str, float]) -> None:
-        """For the next sweep, by whichever worker."""
+        """Keep the suspected for the next sweep, by whichever worker."""
         with self._redis.pipeline() as pipeline:
             pipeline.delete(self._notes)
             if suspected:
@@ -68,11 +68,12 @@ class Strays:
             yield from (job_id for job_id, queue in zip(piece, found, strict=True) if queue == ours)
 
     def _items(self, key: str) -> Iterator[bytes]:
-        """Of a list, from its end: what is taken from its front while it is read moves to where it is read later."""
+        """Items of a list, from its end: what is taken from its front while it is read moves to where it is read
+        later."""
         for last in range(self._redis.llen(key) - 1, -1, -PIECE):
             yield from self._redis.lrange(key, max(0, last - PIECE + 1), last)
 
     def _members(self, key: str) -> Iterator[bytes]:
-        """Of a sorted set, from its end."""
+        """Members of a sorted set, from its end."""
         for last in range(self._redis.zcard(key) - 1, -1, -PIECE):
             yield from self._redis.zrange(key, max(0, last - PIECE + 1), last)
