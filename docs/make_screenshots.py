@@ -7,6 +7,7 @@ of them on a small one, side by side. watch.gif: a picture that is drawn; what i
 Needs Debian's chromium.
 """
 
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -26,10 +27,12 @@ LIMIT_MS = 60_000
 WRITTEN = 400
 """Pixels of the first picture when its picture is taken."""
 
-RECORDED = {"width": 1000, "height": 560}
-SHOWN = {"x": 0, "y": 72, "width": 1000, "height": 364}
-PIXELS_A_FRAME = 13
-FRAME_MS, LAST_FRAME_MS = 120, 4000
+RECORDED = {"width": 1000, "height": 640}
+SHOWN = {"x": 0, "y": 122, "width": 1000, "height": 480}
+PIXELS_A_FRAME = 28
+FRAME_MS, LAST_FRAME_MS = 240, 4000
+FOG_MS, FOG_LIMIT_MS = 900, 5000
+"""Until a new fog is seen as it is."""
 PHONE_GAP = 24
 
 
@@ -56,7 +59,12 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     """The page in each view, when there is something to see."""
     page.set_default_timeout(LIMIT_MS)
     _watch(page, WRITTEN)
+    page.get_by_text("It could still become").wait_for()
+    page.wait_for_timeout(FOG_MS)
     yield "watch", page
+    page.goto("/#bet")
+    page.get_by_role("button", name="That is my bet").click()
+    yield "bet", page
     _begin(page, "sample")
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "sample")
@@ -93,22 +101,35 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
 
 
 def record(page: Any) -> None:
-    """Every PIXELS_A_FRAME-th moment of the picture that the page draws."""
+    """Every PIXELS_A_FRAME-th moment of the picture that the page draws, with what can still come from there."""
     page.set_default_timeout(LIMIT_MS)
     count = _watch(page, 0)
     page.evaluate("scrollTo(0, 0)")
+    page.get_by_text("It could still become").wait_for()
     shots = []
     for written in [*range(0, count, PIXELS_A_FRAME), count]:
-        page.locator("#view-watch .place input").evaluate(
-            "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }", written
-        )
+        _turn_to(page, written, is_last=written == count)
         shots.append(Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB"))
     # one palette, so that nothing flickers, in which the few orange pixels have their place
-    palette = shots[len(shots) // 2].quantize(64, Image.Quantize.MAXCOVERAGE)
+    palette = shots[len(shots) // 3].quantize(96, Image.Quantize.MAXCOVERAGE)
     frames = [shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
     typer.echo(OUT / "watch.gif")
+
+
+def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
+    """The slider there, and the fog of exactly there, which is asked for unless it is known."""
+    from playwright.sync_api import TimeoutError as KnownError
+
+    script = "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }"
+    place = page.locator("#view-watch .place input")
+    if is_last:
+        place.evaluate(script, written)
+        return
+    with contextlib.suppress(KnownError), page.expect_response(re.compile("grid=true"), timeout=FOG_LIMIT_MS):
+        place.evaluate(script, written)
+    page.wait_for_timeout(FOG_MS)
 
 
 def _watch(page: Any, written: int) -> int:

@@ -51,8 +51,14 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
-        if view not in ("history", "watch", "compare", "sight"):
+        if view not in ("history", "watch", "bet", "compare", "sight"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
+        if view == "inspect":  # which shows something by itself
+            self.view.locator(".belief").first.wait_for()
+
+    def wait_for_drawing(self) -> None:
+        """In the first view: one of its own, and no film."""
+        self.page.locator("#view-watch[data-live=true] .next", has_text=re.compile("Next, row|Finished")).wait_for()
 
     def choose_model(self, name: str) -> None:
         self.view.locator(f"input[type=radio][value={name}]").check()

@@ -10,7 +10,7 @@ from tests.browser.site import Site
 from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("watch", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
+VIEWS = ("watch", "bet", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
 
 
@@ -67,7 +67,7 @@ def test_axe_finds_nothing_serious_in_results(site: Site) -> None:
     site.view.locator("li img").nth(2).wait_for()
     assert _findings(site) == []
     site.open("watch")
-    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.wait_for_drawing()
     assert _findings(site) == []
     site.view.get_by_role("button", name="Finish mine").click()
     assert _findings(site) == []

@@ -18,7 +18,7 @@ from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 ABLE = ("sample", "complete", "score")
 CNN = GREY.model_copy(update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5})
 ROW = CNN.model_copy(update={"name": "row", "network": "row-lstm", "title": "Row LSTM", "digest": "d" * 64})
-COMPILING = [card.model_copy(update={"compiling": True}) for card in (CNN, ROW)]
+COMPILING = [card.model_copy(update={"compiling": True, "cold": True}) for card in (CNN, ROW)]
 BELIEF = PixelBelief(
     x=1,
     y=2,
@@ -41,7 +41,8 @@ BITS = bytes(4 * 4 * 3)
 @pytest.fixture
 def site(browser: Any, redis_url: str) -> Iterator[Site]:
     with moved_by_hand(browser, redis_url) as opened:
-        opened.service.worker.announce(*COMPILING, version=VERSION)
+        stack: Any = opened.service
+        stack.worker.announce(*COMPILING, version=VERSION)
         yield opened
 
 

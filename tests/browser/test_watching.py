@@ -20,7 +20,7 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     site.page.on("response", lambda answer: scores.append(answer) if answer.url.endswith("/score") else None)
     site.page.on("response", lambda answer: samples.append(answer) if answer.url.endswith("/sample") else None)
     site.page.goto("/")
-    site.view.get_by_text(re.compile("Next, row")).wait_for()
+    site.wait_for_drawing()
     place = site.view.get_by_label("Pixel", exact=True)
     site.view.get_by_role("button", name="Pause").click()
     place.fill("7")
@@ -37,8 +37,8 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits):.1f} bits")
     colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
-    site.view.get_by_role("button", name="Draw another").click()
-    site.view.get_by_text(re.compile("Next, row")).wait_for()
+    with site.page.expect_response("**/sample"):
+        site.view.get_by_role("button", name="Draw another").click()
     seeds = {answer.json()["seed"] for answer in samples}
     assert len(seeds) == 2
 
@@ -46,7 +46,7 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
 def test_picture_is_finished_where_the_reader_began_it(site: Site) -> None:
     """The pen is lifted, and eight endings come that keep what was written; ink can be taken back."""
     site.page.goto("/")
-    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.wait_for_drawing()
     site.view.get_by_role("button", name="Finish mine").click()
     canvas = site.view.locator("canvas").first
     with site.page.expect_response("**/complete") as asked:
@@ -60,7 +60,24 @@ def test_picture_is_finished_where_the_reader_began_it(site: Site) -> None:
     site.page.keyboard.press("Control+z")
     site.page.wait_for_function("() => !document.querySelector('#view-watch .tile')")
     site.view.get_by_role("button", name="Draw another").click()
-    site.view.get_by_text(re.compile("Next, row")).wait_for()
+    site.wait_for_drawing()
+
+
+def test_picture_is_begun_by_keyboard_alone(site: Site) -> None:
+    """Arrows move over the paper, the space bar draws, both are said; the endings keep it. The next stroke takes back
+    what the one before had asked for, if it is not there yet."""
+    site.page.goto("/#watch/mine")
+    paper = site.view.get_by_role("application")
+    paper.focus()
+    site.page.keyboard.press("ArrowLeft")
+    assert re.fullmatch(r"Row 2, column 2: black", site.page.locator("#announcer").inner_text())
+    with site.page.expect_response("**/complete") as asked:
+        site.page.keyboard.press("Space")
+    assert asked.value.json()["filled_pixels"] == 20
+    assert site.page.locator("#announcer").inner_text() == "Row 2, column 2: white"
+    site.page.keyboard.press("Shift+ArrowRight")
+    site.wait_for_standing("Eight endings")
+    assert all(site.pixels(i)[6:8] == [255, 255] for i in range(8))
 
 
 def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
@@ -74,7 +91,7 @@ def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
 def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
     """It names the one that draws, and what that has seen: no word of digits where there may be none."""
     site.page.goto("/")
-    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.wait_for_drawing()
     drawing = site.view.inner_text()
     card = next(card for card in site.service.get("/models")["models"] if f"By {card['name']}, trained on" in drawing)
     assert f"trained on {card['data'].split(' (')[0]}." in drawing
@@ -85,7 +102,7 @@ def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
 def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> None:
     """What is not drawn is the mean of endings from there; rolled again, the picture keeps what stands above."""
     site.page.goto("/")
-    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.wait_for_drawing()
     site.view.locator("[data-act=play]", has_text="Pause").click()
     with site.page.expect_response(re.compile("grid=true")) as fog:
         site.view.get_by_label("Pixel", exact=True).fill("15")
@@ -107,8 +124,26 @@ def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> Non
 def test_picture_of_another_kind_is_one_press_away(site: Site) -> None:
     """A model of colours is watched too: what each colour cost is said, and there is no bar of white."""
     site.page.goto("/")
-    site.view.get_by_text(re.compile("Next, row|Finished")).wait_for()
+    site.wait_for_drawing()
     site.view.get_by_role("radio", name="tiny-rgb").check(force=True)
     site.view.get_by_text("a colour of which the chance was 1 in").wait_for()
     assert not site.view.locator(".chance").is_visible()
     assert site.view.get_by_role("button", name="Finish mine").is_disabled()
+
+
+def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
+    """By its one button, to the last, where the reader is left to draw."""
+    site.page.goto("/")
+    tour = site.page.locator("#tour")
+    stops = []
+    while tour.is_visible():
+        stops.append(site.page.evaluate("location.hash"))
+        with site.page.expect_event("framenavigated"):
+            tour.get_by_role("link").click()
+    assert stops == ["", "#bet", "#watch/mine", "#watch/characters", "#sight"]
+    assert site.page.url.endswith("#sample")
+    site.page.goto("/#watch/mine")
+    site.view.get_by_text("You begin a picture").wait_for()
+    site.page.go_back()
+    site.page.goto("/#watch")
+    site.wait_for_drawing()

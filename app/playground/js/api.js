@@ -145,6 +145,19 @@ export class Api {
     return job;
   }
 
+  /** A job that is followed elsewhere, and taken back as a question is until it has ended. @param {string} id @param {AbortSignal} signal */
+  takeBackWith(id, signal) {
+    this.#asked.add(id);
+    const giveUp = () => this.#asked.delete(id) && this.#takeBack(id);
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp, { once: true });
+  }
+
+  /** It has ended. @param {string} id */
+  settled(id) {
+    this.#asked.delete(id);
+  }
+
   /** All questions, because the page is left. */
   takeAllBack() {
     for (const id of this.#asked) this.#takeBack(id);

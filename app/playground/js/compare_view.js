@@ -107,7 +107,6 @@ export class CompareView {
     this.#asking.ask();
     this.#cancel.hidden = true;
     this.#state.textContent = t("Canceled.");
-    for (const { job } of this.#drawn) this.#shared.api.cancel(job.id).catch(() => {});
   }
 
   /** Either several models, or one at several temperatures. @param {HTMLElement} one */
@@ -175,7 +174,8 @@ export class CompareView {
       this.#save.hidden = true;
       this.#drawn = [];
       this.#count(variants.length);
-      const jobs = await Promise.all(variants.map(({ wish }) => this.#shared.api.submit("/sample", wish, 0, signal)));
+      const jobs = await Promise.all(variants.map(({ wish }) => this.#shared.api.submit("/sample", wish)));
+      for (const { id } of jobs) this.#shared.api.takeBackWith(id, signal);
       if (signal.aborted) return;
       this.#drawn = await Promise.all(jobs.map((job, i) => this.#lay(variants[i].label, job)));
       this.#cancel.hidden = false;
@@ -218,6 +218,7 @@ export class CompareView {
       if (event.name === "row") tiles.put(event.data);
       if (event.name === "error") throw new FieldTrouble("form", event.data.error?.detail ?? event.data.detail);
       if (event.name !== "done") continue;
+      this.#shared.api.settled(job.id);
       tiles.rest();
     }
   }

@@ -29,6 +29,8 @@ export class HistoryView {
     this.#empty = find(element, ".empty");
     this.#clear = find(element, "[data-act=clear]");
     this.#undo = find(element, "[data-act=undo]");
+    this.#filter = find(element, "[data-act=filter]");
+    this.#filter.addEventListener("change", () => this.#show());
     this.#clear.addEventListener("click", () => this.#forget([]));
     this.#undo.addEventListener("click", () => this.#bringBack());
     history.watch(() => element.hidden || this.#show());
@@ -41,6 +43,8 @@ export class HistoryView {
   #empty;
   #clear;
   #undo;
+  /** What is shown: "" all, else a verb. */
+  #filter;
   /** What was forgotten last, in case that was a mistake. @type {Remembered[]} */
   #forgotten = [];
 
@@ -74,11 +78,22 @@ export class HistoryView {
 
   #show() {
     const jobs = this.#history.all();
-    this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
+    this.#offer(jobs);
+    const wanted = jobs.filter((job) => !this.#filter.value || verbOf(job) === this.#filter.value);
+    this.#list.replaceChildren(...wanted.map((job) => this.#line(job)));
     this.#empty.hidden = jobs.length > 0;
     this.#clear.hidden = jobs.length === 0;
     this.#undo.hidden = this.#forgotten.length === 0;
     this.#element.dataset.used = "";
+  }
+
+  /** Only what there is can be asked for. @param {Remembered[]} jobs */
+  #offer(jobs) {
+    const verbs = [...new Set(jobs.map(verbOf))].sort();
+    const before = this.#filter.value;
+    this.#filter.replaceChildren(new Option(t("Everything"), ""), ...verbs.map((verb) => new Option(verb)));
+    this.#filter.value = verbs.includes(before) ? before : "";
+    this.#filter.parentElement.hidden = verbs.length < 2;
   }
 
   /** @param {Remembered} job */
@@ -97,7 +112,7 @@ export class HistoryView {
       el(
         "span",
         { class: "job-text" },
-        el("strong", {}, job.place ? t("Compare") : (VERBS[job.kind] ?? job.kind)),
+        el("strong", {}, verbOf(job)),
         el("span", {}, `${job.model}${facts}`),
         el("span", { class: "when" }, `${when} · ${STATES[job.status]}`),
       ),
@@ -105,4 +120,9 @@ export class HistoryView {
     forget.addEventListener("click", () => this.#forget(this.#history.all().filter((one) => one.id !== job.id)));
     return el("li", {}, link, forget);
   }
+}
+
+/** @param {Remembered} job */
+function verbOf(job) {
+  return job.place ? t("Compare") : (VERBS[job.kind] ?? job.kind);
 }

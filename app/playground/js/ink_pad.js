@@ -1,13 +1,14 @@
 /** Black paper: the reader draws the upper part of a picture, and the network finishes it when the pen is lifted. */
 
 import { completionOf } from "./complete_view.js";
-import { find, isWriting } from "./dom.js";
+import { announce, find, isWriting } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { follow } from "./events.js";
 import { t } from "./lang.js";
 import { Mask } from "./mask.js";
 import { pen } from "./raster.js";
 import { Latest } from "./signal.js";
+import { moved, STEPS } from "./steps.js";
 import { Tiles } from "./tiles.js";
 
 /** @import {Shared} from "./drawing_view.js" */
@@ -20,6 +21,7 @@ const NIB = 2.4 / 28;
 const SIDE = 672;
 const OWN = "#ffffff";
 const THEIRS = "#9db4ff";
+const CURSOR = "#ff8a3d";
 
 export class InkPad {
   /** @param {HTMLElement} view @param {Shared} shared */
@@ -34,6 +36,7 @@ export class InkPad {
     this.#use = find(view, "[data-act=use]");
     find(view, ".endings").append(this.#tiles.element);
     this.#tiles.onOpen = (sample) => (this.#shown = sample);
+    this.#canvas.addEventListener("keydown", (event) => this.#steer(event));
     addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -56,6 +59,9 @@ export class InkPad {
   #asking = new Latest();
   /** The ending that is seen large. */
   #shown = 0;
+  /** Where the keyboard is. */
+  #cursor = [0, 0];
+  #name = "";
 
   /** Clean paper. @param {Model} model */
   open(model) {
@@ -67,6 +73,14 @@ export class InkPad {
     this.#canvas.width = scale * model.width;
     this.#canvas.height = scale * model.height;
     this.#canvas.classList.add("paper");
+    this.#cursor = [Math.floor(model.width / 2), Math.floor(model.height / 4)];
+    this.#name ||= this.#canvas.getAttribute("aria-label") ?? "";
+    this.#canvas.tabIndex = 0;
+    this.#canvas.setAttribute("role", "application");
+    this.#canvas.setAttribute(
+      "aria-label",
+      t("Your paper. Arrow keys move, the space bar draws, shift with an arrow draws on the way."),
+    );
     this.#paint();
   }
 
@@ -76,6 +90,28 @@ export class InkPad {
     cancelAnimationFrame(this.#frame);
     this.#forget();
     this.#canvas.classList.remove("paper");
+    this.#canvas.removeAttribute("tabindex");
+    this.#canvas.setAttribute("role", "img");
+    if (this.#name) this.#canvas.setAttribute("aria-label", this.#name);
+  }
+
+  /** Arrows move; the space bar draws, and shift on the way. @param {KeyboardEvent} event */
+  #steer(event) {
+    const step = STEPS[event.key];
+    if (!this.isOpen || (!step && event.key !== " ")) return;
+    event.preventDefault();
+    const before = this.#cursor;
+    if (step) this.#cursor = moved(before, step, this.#ink);
+    const [x, y] = this.#cursor;
+    if (!step || event.shiftKey) {
+      this.#ink.mark();
+      const middle = (/** @type {number[]} */ place) => place.map((part) => part + 0.5);
+      this.#ink.stroke(middle(before), middle(this.#cursor), NIB * this.#ink.width, true);
+      if (this.#tiles.paintings.length) this.#forget();
+      this.#finishSoon();
+    }
+    const state = this.#ink.hole[y * this.#ink.width + x] ? t("white") : t("black");
+    announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
   }
 
   /** What was drawn belongs to other ink. */
@@ -151,13 +187,15 @@ export class InkPad {
     try {
       const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1 };
       const { path, body, given } = await completionOf(this.#model.name, picture, hole, settings);
-      const job = await this.#api.submit(path, body, 0, signal);
+      const job = await this.#api.submit(path, body);
+      this.#api.takeBackWith(job.id, signal);
       this.#shown = 0;
       await this.#tiles.lay(job, given);
       for await (const event of follow(this.#api, job.id, signal, () => {})) {
         if (event.name === "row") this.#tiles.put(event.data);
       }
       if (signal.aborted) return;
+      this.#api.settled(job.id);
       this.#tiles.rest();
       this.#use.href = `#complete/${job.id}`;
       this.#use.hidden = false;
@@ -183,6 +221,10 @@ export class InkPad {
       brush.fillStyle = isInk ? OWN : THEIRS;
       brush.fillRect((i % this.#ink.width) * side, Math.floor(i / this.#ink.width) * side, side, side);
     });
+    if (document.activeElement !== this.#canvas || !this.#canvas.matches(":focus-visible")) return;
+    brush.lineWidth = 3;
+    brush.strokeStyle = CURSOR;
+    brush.strokeRect(this.#cursor[0] * side, this.#cursor[1] * side, side, side);
   }
 
   /** @param {string} text */

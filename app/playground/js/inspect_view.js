@@ -22,6 +22,7 @@ import { thumbnailOf } from "./thumbnail.js";
 /** @import {ColourBelief, Given, Job} from "./types" */
 
 const WAIT_S = 30;
+const EXAMPLE = "example";
 const REDRAWN = 8;
 const COLOURS = [
   ["red", t("Red")],
@@ -58,6 +59,7 @@ export class InspectView {
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
     this.#board.element.hidden = true;
     shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted));
+    shared.models.watch((models) => models && this.#begin());
   }
 
   #shared;
@@ -77,6 +79,8 @@ export class InspectView {
   #job = null;
   /** The score that is wanted; the form says how it was asked for. */
   #wanted = "";
+  /** The score that was asked for unasked; EXAMPLE while it has no id yet. */
+  #example = "";
   #showing = new Latest();
   #asking = new Latest();
   /** The server did not answer when the wanted score was to be shown. */
@@ -98,6 +102,7 @@ export class InspectView {
   async #submit(event) {
     event.preventDefault();
     clearTrouble(this.#form);
+    this.#result.hidden = true;
     try {
       const { model } = this.#models;
       if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
@@ -107,12 +112,30 @@ export class InspectView {
       this.#want(job.id);
       this.#shared.onJob(job.id);
     } catch (error) {
+      this.#result.hidden = !this.#job;
       showTrouble(this.#form, error);
     }
   }
 
-  /** Show a score, when it is there, and what was drawn from it. @param {string} jobId @param {string} [redrawnId] */
+  /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
+  async #begin() {
+    const { model } = this.#models;
+    if (this.element.hidden || this.#wanted || this.#example || !model || model.compiling) return;
+    this.#example = EXAMPLE;
+    try {
+      const picture = await this.#pictures.chosen();
+      const job = await this.#shared.api.submit("/score", await form(model.name, picture));
+      if (this.#wanted) return;
+      this.#example = job.id;
+      this.#want(job.id);
+    } catch {
+      this.#example = ""; // the form is there, and says what is wrong when it is used
+    }
+  }
+
+  /** Show a score, when it is there, and what was drawn from it. @param {string} [jobId] @param {string} [redrawnId] */
   open(jobId, redrawnId) {
+    if (!jobId) return void this.#begin();
     this.#board.element.hidden = !redrawnId;
     if (redrawnId) this.#board.watch(redrawnId);
     if (jobId === this.#wanted) return;
@@ -146,7 +169,8 @@ export class InspectView {
       this.#state.textContent = "";
       this.#scored.show(job, map, picture);
       this.#ways.replaceChildren(...(picture ? this.#waysOf(job, picture) : []));
-      this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
+      const isAsked = jobId !== this.#example;
+      if (isAsked) this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
       announce(t("The picture is scored."));
     } catch (error) {
       if (signal.aborted) return;

@@ -1,9 +1,10 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
 import { rankingOf, receiptOf, scoreOf } from "./api.js";
-import { announce, el } from "./dom.js";
+import { announce, el, find } from "./dom.js";
 import { follow } from "./events.js";
 import { remembered } from "./history.js";
+import { icon } from "./icons.js";
 import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
@@ -31,10 +32,10 @@ export class JobBoard {
     this.#origin = el("p", { class: "hint origin" });
     this.#cancel = quietButton(t("Cancel"), () => this.#stop());
     this.#harder = quietButton(t("Try harder"), () => this.#job && this.onHarder(this.#job, this.#given));
-    const replay = quietButton(t("Replay"), () => this.#tiles.replay());
-    const all = quietButton(t("Save all"), () => this.#save());
-    const zip = quietButton(t("Zip"), () => this.#saveZip());
-    this.#link = quietButton(t("Copy link"), () => this.#copyLink());
+    const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
+    const all = quietButton(t("Save all"), () => this.#save(), "download");
+    const zip = quietButton(t("Zip"), () => this.#saveZip(), "download");
+    this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => this.#open(sample);
     shared.models.watch(() => this.#job && !this.#job.finished_at && this.#tell(this.#job));
@@ -93,7 +94,7 @@ export class JobBoard {
     this.#cancel.hidden = true;
     this.#harder.hidden = true;
     this.#afterwards.hidden = true;
-    this.#link.textContent = t("Copy link");
+    this.#sayOfLink(t("Copy link"));
     this.#origin.textContent = "";
     this.#say(t("Connecting…"), "busy");
     try {
@@ -261,12 +262,17 @@ export class JobBoard {
     if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));
   }
 
+  /** @param {string} text */
+  #sayOfLink(text) {
+    find(this.#link, "span").textContent = text;
+  }
+
   async #copyLink() {
     if (!this.#job) return;
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
     try {
       await navigator.clipboard.writeText(new URL(this.#api.hasKey ? `#${link}` : withFace(link), location.href).href);
-      this.#link.textContent = t("Copied.");
+      this.#sayOfLink(t("Copied."));
     } catch {
       location.hash = link; // then it can be copied from the address
     }
@@ -347,7 +353,8 @@ function verdict(found, { digest }, expected) {
   return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
 }
 
-/** @param {string} text @param {() => void} act */
-function quietButton(text, act) {
-  return el("button", { type: "button", class: "quiet", on: { click: act } }, text);
+/** @param {string} text @param {() => void} act @param {string} [drawing] */
+function quietButton(text, act, drawing) {
+  const words = el("span", {}, text);
+  return el("button", { type: "button", class: "quiet", on: { click: act } }, drawing ? icon(drawing) : null, words);
 }

@@ -1,6 +1,7 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { Api } from "./api.js";
+import { BetView } from "./bet_view.js";
 import { CompareView } from "./compare_view.js";
 import { completeView } from "./complete_view.js";
 import { announce, find } from "./dom.js";
@@ -17,6 +18,7 @@ import { sampleView } from "./sample_view.js";
 import { recipeFrom } from "./share.js";
 import { SightView } from "./sight_view.js";
 import { Signal } from "./signal.js";
+import { showTour } from "./tour.js";
 import { upsampleView } from "./upsample_view.js";
 import { WatchView } from "./watch_view.js";
 
@@ -55,6 +57,7 @@ function makeViews() {
   return new Map(
     Object.entries({
       watch: new WatchView(section("watch"), shared("watch")),
+      bet: new BetView(section("bet"), shared("bet")),
       sample: sampleView(section("sample"), shared("sample")),
       complete: completeView(section("complete"), shared("complete")),
       upsample: upsampleView(section("upsample"), shared("upsample")),
@@ -84,7 +87,8 @@ function route() {
     section(other).hidden = other !== wanted;
     if (isLeft && "leave" in left) left.leave();
   }
-  for (const link of document.querySelectorAll("nav a")) {
+  showTour(path);
+  for (const link of document.querySelectorAll(".tabs a")) {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
     if (place !== wanted) link.removeAttribute("aria-current");
     else link.setAttribute("aria-current", "page");
@@ -93,8 +97,9 @@ function route() {
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  if (view instanceof HistoryView || view instanceof WatchView || view instanceof SightView) view.open();
-  else if (jobId) view?.open(jobId, redrawnId);
+  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, InspectView].some((kind) => view instanceof kind);
+  const any = /** @type {InspectView | undefined} */ (view); // all are opened alike
+  if (jobId || isAlwaysOpen) any?.open(jobId ?? "", redrawnId);
   const recipe = query && recipeFrom(wanted, query);
   if (recipe && view instanceof DrawingView) view.follow(recipe);
 }

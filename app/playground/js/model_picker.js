@@ -2,6 +2,7 @@
 
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
+import { kindOf, rankOf } from "./kinds.js";
 import { t } from "./lang.js";
 import { load, shipped } from "./raster.js";
 import { lasting } from "./storage.js";
@@ -107,7 +108,7 @@ export class ModelPicker {
       el(
         "span",
         { class: "card-text" },
-        el("strong", {}, model.name),
+        el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
         el("span", {}, facts),
         el("span", { class: "score" }, modelScore(model)),
       ),
@@ -116,18 +117,19 @@ export class ModelPicker {
 }
 
 /**
- * Two values before many, then the data that most models know, since scores compare only on the same data; the best
- * first, those that were never measured last.
+ * The best of each kind, as they stand in the list of kinds; then the others, the best first, and those that were never
+ * measured last.
  *
  * @param {Model[]} models
  * @returns {(one: Model, other: Model) => number}
  */
 function inOrder(models) {
   /** @param {Model} model */
-  const others = (model) => models.filter(({ data }) => data === model.data).length;
-  /** @param {Model} model */
   const score = (model) => model.test_bits_per_dim ?? 99;
-  return (one, other) => one.values - other.values || others(other) - others(one) || score(one) - score(other);
+  /** @param {Model} model */
+  const isBeaten = (model) => models.some((one) => kindOf(one) === kindOf(model) && score(one) < score(model));
+  return (one, other) =>
+    Number(isBeaten(one)) - Number(isBeaten(other)) || rankOf(one) - rankOf(other) || score(one) - score(other);
 }
 
 /** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */

@@ -36,9 +36,10 @@ export class Reel {
    * @param {number} at how many pixels are there
    * @param {Fog | null} fog
    * @param {boolean} isStill whether a new fog is there at once
+   * @param {boolean} isTold whether the next pixel is as bright as white is likely
    * @returns {boolean} whether the fog is still on its way
    */
-  paint(written, at, fog, isStill) {
+  paint(written, at, fog, isStill, isTold = true) {
     const { width, height } = written.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
@@ -49,7 +50,7 @@ export class Reel {
     this.#drawTop(written.picture, at);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#above, 0, 0, side * width, side * height);
-    if (at < width * height) drawFront(brush, written, at, side);
+    if (at < width * height) drawFront(brush, written, at, side, isTold);
     return isMoving;
   }
 
@@ -102,8 +103,16 @@ function tinted({ data }, isBinary) {
   return fog;
 }
 
-/** The edge of what the network knows, and the pixel that comes next. @param {CanvasRenderingContext2D} brush @param {Written} written @param {number} at @param {number} side */
-function drawFront(brush, { picture, isBinary, bits }, at, side) {
+/**
+ * The edge of what the network knows, and the pixel that comes next.
+ *
+ * @param {CanvasRenderingContext2D} brush
+ * @param {Written} written
+ * @param {number} at
+ * @param {number} side
+ * @param {boolean} isTold
+ */
+function drawFront(brush, { picture, isBinary, bits }, at, side, isTold) {
   const { width } = picture;
   const [x, y] = [(at % width) * side, Math.floor(at / width) * side];
   brush.strokeStyle = FRONT;
@@ -114,7 +123,7 @@ function drawFront(brush, { picture, isBinary, bits }, at, side) {
   brush.lineTo(x, y);
   brush.lineTo(side * width, y);
   brush.stroke();
-  if (bits && isBinary) {
+  if (isTold && bits && isBinary) {
     const white = Math.round(255 * chanceOfWhite(picture, bits, at));
     brush.fillStyle = `rgb(${white} ${white} ${white})`;
     brush.fillRect(x, y, side, side);

@@ -13,6 +13,8 @@ import { isInOneOrder } from "./written.js";
 /** @import {Model} from "./types" */
 
 const NOBODY = t("No running worker has a model that can be watched here.");
+/** What stands behind #watch/. @type {Record<string, string>} */
+const PLACES = { characters: t("Characters") };
 /** So long nothing may move: then a film does. */
 const PATIENCE_MS = 600;
 
@@ -49,9 +51,13 @@ export class WatchView {
   #isReadyCount = 0;
   #isCutOff = false;
   #isPatient = true;
+  #place = "";
+  /** The place was asked for before there were models. */
+  #isDue = false;
 
-  /** It is seen now: something is drawn, if nothing was. */
-  open() {
+  /** It is seen now: something is drawn, if nothing was. @param {string} [place] mine, or a kind that is to be watched */
+  open(place = this.#place) {
+    if (place !== this.#place || this.#isDue) this.#turnTo(place);
     if (this.#element.hidden || this.#pad.isOpen) return;
     const isReady = this.#model && !this.#model.compiling;
     if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write();
@@ -60,6 +66,20 @@ export class WatchView {
 
   leave() {
     this.#writing.leave();
+  }
+
+  /** Now, or when there are models. @param {string} place */
+  #turnTo(place) {
+    this.#place = place;
+    this.#isDue = Boolean(place) && !this.#model;
+    if (!this.#model) return;
+    const wanted = this.#offered.find((model) => PLACES[place] === kindOf(model) && !model.compiling);
+    if (place === "mine") this.#finishMine();
+    else if (wanted && wanted !== this.#model) {
+      this.#model = wanted;
+      this.#mark();
+      this.#write();
+    } else if (this.#pad.isOpen) this.#write();
   }
 
   /** A film, where nothing else is. */
@@ -126,10 +146,10 @@ export class WatchView {
   }
 
   #finishMine() {
-    if (!this.#model) return;
+    if (!this.#model || !isPaper(this.#model)) return;
     this.#writing.stop();
-    this.#show(true);
     this.#pad.open(this.#model);
+    this.#show(true);
   }
 
   /** @param {boolean} isMine */
@@ -151,6 +171,7 @@ export class WatchView {
   /** What is seen here: by whom, or that it is recorded, and what is waited for. @param {string} waiting */
   #tell(waiting) {
     find(this.#element, "h1").textContent = this.#heading;
+    this.#element.dataset.live = String(this.#writing.isLive);
     const isRecorded = this.#writing.isShown && !this.#writing.isLive;
     find(this.#element, "[data-act=another]").disabled = !this.#model || this.#model.compiling;
     find(this.#element, "[data-act=mine]").disabled = !this.#model || !isPaper(this.#model);
@@ -169,6 +190,12 @@ export class WatchView {
   get #recorded() {
     if (!this.#model?.compiling) return t("Recorded earlier.");
     const counts = { ready: say(this.#isReadyCount), all: say(this.#all) };
+    if (this.#model.state === "loading") {
+      return t(
+        "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.",
+        counts,
+      );
+    }
     return t(
       "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
       counts,

@@ -27,10 +27,10 @@ export function isInOneOrder({ members, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !hasStages;
 }
 
-/** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait */
-export async function drawn(api, model, signal, onWait) {
+/** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait @param {number} [seed] */
+export async function drawn(api, model, signal, onWait, seed = friendlySeed()) {
   if (!isInOneOrder(model)) return endedFrom(api, model, new ImageData(model.width, model.height), 0, signal, onWait);
-  const wish = { model: model.name, n: 1, seed: friendlySeed() };
+  const wish = { model: model.name, n: 1, seed };
   return known(api, model, "sample", await api.ask("/sample", wish, signal, onWait), signal, onWait);
 }
 

@@ -386,4 +386,49 @@ export default {
   "This is a picture of colours, and the model knows none.": "Dieses Bild hat Farben, und das Modell kennt keine.",
   "Canceled.": "Abgebrochen.",
   "Drawing: {done} of {all} rows are there": "Zeichne: {done} von {all} Zeilen sind da",
+  Bet: "Wetten",
+  "Bet against the network": "Wette gegen das Netz",
+  "The picture as far as it is drawn": "Das Bild, so weit es gezeichnet ist",
+  "Your chance of white": "Deine Chance für Weiß",
+  "The network's": "Die des Netzes",
+  "That is my bet": "Das ist meine Wette",
+  "You have paid": "Du hast gezahlt",
+  "The network has paid": "Das Netz hat gezahlt",
+  "Another picture": "Ein anderes Bild",
+  "The same bets for a friend": "Dieselben Wetten für einen Freund",
+  "No running worker has a model of black and white that can be bet against.":
+    "Kein laufender Worker hat ein Modell von Schwarz und Weiß, gegen das man wetten kann.",
+  "It is white. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.":
+    "Es ist weiß. Das Netz hatte {percent} % gesagt. Du zahlst {mine} Bit, es zahlt {theirs}.",
+  "It is black. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.":
+    "Es ist schwarz. Das Netz hatte {percent} % gesagt. Du zahlst {mine} Bit, es zahlt {theirs}.",
+  "You paid {mine} bits, the network {theirs}: it beat you by {difference}.":
+    "Du hast {mine} Bit gezahlt, das Netz {theirs}: Es schlug dich um {difference}.",
+  "You paid {mine} bits, the network {theirs}: you beat it by {difference}!":
+    "Du hast {mine} Bit gezahlt, das Netz {theirs}: Du schlugst es um {difference}!",
+  "Whoever sent you this paid {bits} bits.": "Wer dir das geschickt hat, zahlte {bits} Bit.",
+  "Bet {number} of {all}: will the glowing pixel be white, and how sure are you?":
+    "Wette {number} von {all}: Wird das leuchtende Pixel weiß, und wie sicher bist du?",
+  "{bits} bits": "{bits} Bit",
+  "White with {percent}%": "Weiß mit {percent} %",
+  "Watch one come": "Sieh zu, wie eines kommt",
+  "Bet against it": "Wette dagegen",
+  "Begin one yourself": "Beginn selbst eines",
+  "Characters that never were": "Zeichen, die es nie gab",
+  "See what it sees": "Sieh, was es sieht",
+  "Draw what you like": "Zeichne, was du magst",
+  "Next: {title}": "Weiter: {title}",
+  "A way through it": "Ein Weg hindurch",
+  "How to call it": "Wie man es aufruft",
+  "The networks of “Pixel Recurrent Neural Networks” (van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv:1601.06759), drawing in your browser from this server. They know the probability of every picture exactly.":
+    "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759), die von diesem Server in deinen Browser zeichnen. Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
+  "Twenty pixels are not obvious. Say how likely white is; the network has said it, too. Who thought a colour unlikely pays when it comes: one bit for 1 in 2, two for 1 in 4.":
+    "Zwanzig Pixel sind nicht klar. Sag, wie wahrscheinlich Weiß ist; auch das Netz hat es gesagt. Wer eine Farbe für unwahrscheinlich hielt, zahlt, wenn sie kommt: ein Bit bei 1 zu 2, zwei bei 1 zu 4.",
+  "{number} of {all}": "{number} von {all}",
+  "Your paper. Arrow keys move, the space bar draws, shift with an arrow draws on the way.":
+    "Dein Papier. Pfeiltasten bewegen, die Leertaste zeichnet, Umschalt mit Pfeil zeichnet unterwegs.",
+  Show: "Zeigen",
+  Everything: "Alles",
+  "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.":
+    "Früher aufgezeichnet. Das lebende beginnt in einigen Sekunden von selbst: {ready} von {all} Netzen sind geladen.",
 };

@@ -1,0 +1,64 @@
+"""The reader against the network, pixel by pixel."""
+
+import re
+from typing import Any
+
+from tests.browser.site import Site
+from tests.house.running import Up
+
+
+def _bet(site: Site, percent: int) -> None:
+    """On all pixels the same, by keyboard alone."""
+    keyboard = site.page.keyboard
+    slider = site.view.get_by_role("slider")
+    slider.focus()
+    while site.view.get_by_role("button", name="That is my bet").is_visible():
+        for _ in range(abs(percent - 50)):
+            keyboard.press("ArrowRight" if percent > 50 else "ArrowLeft")
+        keyboard.press("Enter")
+        if not site.view.get_by_role("button", name="Go on").is_visible():
+            return
+        keyboard.press("Enter")
+
+
+def test_both_pay_for_what_they_did_not_expect(site: Site) -> None:
+    """A reader who never knows pays a bit for each pixel, the network what its score says of the same pixels."""
+    answers: list[Any] = []
+    site.page.on("response", lambda answer: answers.append(answer) if answer.url.endswith("/score") else None)
+    site.page.emulate_media(reduced_motion="reduce")
+    site.page.goto("/#bet")
+    first = site.view.get_by_text(re.compile(r"Bet 1 of \d+"))
+    first.wait_for()
+    many = int(re.findall(r"Bet 1 of (\d+)", first.inner_text())[0])
+    _bet(site, 50)
+    end = site.view.get_by_text(re.compile("You paid"))
+    end.wait_for()
+    mine, theirs = re.findall(r"[\d.]+(?= bits|: )", end.inner_text())[:2]
+    assert float(mine) == many
+    bits = [cost for row in site.service.get(f"/jobs/{answers[0].json()['id']}/score-map")["bits"] for [cost] in row]
+    doubtful = [cost for cost in bits if 0.04 < 2**-cost < 0.96]
+    asked = min(20, len(doubtful))
+    paid = sum(doubtful[k * len(doubtful) // asked] for k in range(asked))
+    assert (many, abs(float(theirs) - paid) < 0.06) == (asked, True)
+
+
+def test_friend_has_the_same_bets(site: Site, browser: Any, service: Up) -> None:
+    """The link says the picture, and what was paid for it."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.page.emulate_media(reduced_motion="reduce")
+    site.page.goto("/#bet")
+    site.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
+    _bet(site, 70)
+    paid = re.findall(r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text())[0]
+    site.view.get_by_role("button", name="The same bets for a friend").click()
+    site.view.get_by_role("button", name="Copied.").wait_for()
+    context = browser.new_context(base_url=service.url, reduced_motion="reduce")
+    other = Site(context, service)
+    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
+    other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
+    _bet(other, 70)
+    said = other.view.locator(".question").inner_text()
+    assert f"You paid {paid} bits" in said
+    assert f"Whoever sent you this paid {paid} bits." in said
+    context.close()
+    assert other.complaints == []
