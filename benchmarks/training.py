@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from page import machine, number, table, write_section
 
+from model_core.allocator import keep_freed_memory
 from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import PRESETS, NetworkConfig, preset
 from model_core.data.datasets import read_dataset
 from model_core.data.splits import spread
 from model_core.measures.speed import useful_operations
 from model_core.networks import Network, build_network
-from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import training_device
 from model_core.training.ranks import Ranks

@@ -29,11 +29,11 @@ class Member:
     orientation: Orientation = "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """One probability distribution over images: that of a network, or the even mixture of several of one shape.
 
-    ln p(x) = ln mean_k p_k(x turned as member k was trained).
+    ln p(x) = ln mean_k p_k(x turned as member k was trained). A model equals only itself.
     """
 
     members: tuple[Member, ...]

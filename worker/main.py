@@ -182,7 +182,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     return WorkerInfo(
         name=settings.name(),
         device=settings.device,
-        slots=settings.slots,
+        slots=settings.slots or max(catalogue.slots.values()) - settings.express_slots,
         models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,

@@ -31,8 +31,8 @@ class Settings(RedisSettings):
     exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
     device: str = "cpu"
     """Device that draws: cpu, cuda:0, cuda:1, ..."""
-    slots: int = Field(default=16, ge=1, le=1024)
-    """Images of one model that are drawn at once."""
+    slots: int = Field(default=0, ge=0, le=1024)
+    """Images of one model that are drawn at once; 0 = as many of each as are drawn fastest, 4 to 16."""
     express_slots: int = Field(default=4, ge=0, le=64)
     """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
     while a large one fills all other slots. `slots` and these together are best a multiple of four, because images are

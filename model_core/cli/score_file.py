@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_core.allocator import keep_freed_memory
 from model_core.data.images import check_picture_place, read_pixels, save_picture
 from model_core.data.pixels import nearest_values
 from model_core.errors import DataError
@@ -42,6 +43,7 @@ def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
     that cannot be written.
     """
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
+    keep_freed_memory()
     if request.map is not None:
         check_picture_place(request.map)
     pixels = read_pixels(request.image, model.config, request.resize)

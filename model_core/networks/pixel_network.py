@@ -21,6 +21,9 @@ INPUT_KERNEL = 2 * INPUT_REACH + 1
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
+Written = tuple[tuple[int, int], ...]
+"""Address of each parameter, and how often it was written to."""
+
 
 class Block(nn.Module):
     """One layer with its ways on: `up` to the residual stream (figure 5) and, if asked, `skip` to the output."""
@@ -91,6 +94,14 @@ class PixelNetwork(nn.Module):
     def scale(self, values: Tensor) -> Tensor:
         """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""
         return values.to(self.input.bias.dtype) * (2.0 / (self.config.values - 1)) - 1.0
+
+    def written(self) -> Written | None:
+        """State of the weights that tells whether something made of them is still true; None for weights that were made
+        in inference mode, where nobody counts how often a tensor is written to."""
+        parameters = [*self.parameters()]
+        if any(parameter.is_inference() for parameter in parameters):
+            return None
+        return tuple((parameter.data_ptr(), parameter._version) for parameter in parameters)
 
     def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The stack in plain torch: (B, 2h, H, W) -> the top map (B, 2h, H, W)."""

@@ -2,19 +2,23 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from model_core.config import NetworkConfig
 from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
+from model_core.networks.pixel_network import Written
 from model_core.sampling.model_engine import Engine
-
-SLOTS = 64
-"""Images drawn side by side; of more, the next takes its seat as soon as one is free."""
+from model_core.sampling.stages import networks_of, seats
 
 OnRow = Callable[[int, int, Tensor], None]
+
+_kept: WeakKeyDictionary[Model, tuple[tuple[Written | None, ...], Engine]] = WeakKeyDictionary()
+"""An engine of one slot for each model: to make one takes half as long as to draw a small image."""
 
 
 def sample(
@@ -60,11 +64,29 @@ def upsample(
 
 
 def draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None = None) -> Tensor:
-    """Draw what is asked for: values (n, C, H, W), int64. on_row as in `sample`."""
-    config = model.config
+    """Draw what is asked for: values (n, C, H, W), int64. on_row as in `sample`.
+
+    Of more images than are drawn side by side, the next takes its seat as soon as one is free.
+    """
+    if len(requests) == 1:
+        return _draw_alone(model, requests, on_row)
+    return _draw(Engine(model, min(seats(model), max(1, len(requests)))), model.config, requests, on_row)
+
+
+def _draw_alone(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
+    """Draw one image with the engine that is kept for the model, which is nobody else's meanwhile."""
+    written = tuple(network.written() for member in model.members for network in networks_of(member.network))
+    of_weights, engine = _kept.pop(model, ((), None))
+    if engine is None or of_weights != written or None in written:
+        engine = Engine(model, 1)
+    images = _draw(engine, model.config, requests, on_row)
+    _kept[model] = written, engine
+    return images
+
+
+def _draw(engine: Engine, config: NetworkConfig, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
     images = torch.zeros(len(requests), config.channels, config.height, config.width, dtype=torch.int64)
     waiting = deque(enumerate(requests))
-    engine = Engine(model, min(SLOTS, max(1, len(requests))))
     seated: dict[int, int] = {}
     while waiting or engine.busy:
         while waiting and engine.free:

@@ -11,6 +11,10 @@ from model_core.sampling.stage import Stage
 STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
 """The fastest first; the last can draw from every network on every device."""
 
+SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
+"""Bytes that the state of images drawn side by side may take, or so many times the weights' if that is more."""
+FEWEST, MOST = 4, 16
+
 
 def networks_of(network: Network) -> list[PixelNetwork]:
     """Networks in the order in which an image passes them."""
@@ -44,6 +48,16 @@ def slot_bytes(model: Model) -> int:
     networks = _all_of(model)
     stage = _first_for(networks)
     return sum(stage.slot_bytes(network) for network in networks)
+
+
+def seats(model: Model) -> int:
+    """Images of a model that are best drawn side by side: 16, and fewer, in fours, where their state would drive itself
+    out of the caches. Large weights, which all of them read together, are worth that again."""
+    if compiled_loops(model) is None:
+        return MOST
+    weights = sum(p.numel() * p.element_size() for network in _all_of(model) for p in network.parameters())
+    room = max(SEAT_BYTES, WEIGHTS_WORTH * weights)
+    return max(FEWEST, min(MOST, room // slot_bytes(model) // FEWEST * FEWEST))
 
 
 def _all_of(model: Model) -> list[PixelNetwork]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from model_core.allocator import keep_freed_memory
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError
 from model_core.models import Model
 from model_core.models_directory import check_name
 from model_core.networks import Network, build_network
-from model_core.training.allocator import keep_freed_memory
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from model_core.allocator import keep_freed_memory
 from model_core.card import Card, CardMember, Validation
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.folder import PictureFolder
@@ -39,6 +40,7 @@ def score_model(
     """
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
+    keep_freed_memory()
     with _progress() as progress:
         task = progress.add_task(f"{split} images", total=len(values))
         return evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
@@ -60,6 +62,7 @@ def log_p_of_split(
     """ln p of each of `limit` images spread over a split (0: all), (N,); otherwise as score_model."""
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
+    keep_freed_memory()
     with _progress() as progress:
         batches = torch.from_numpy(values.astype(np.int64)).split(BATCH)
         parts = [log_likelihood(model, part) for part in progress.track(batches, description=f"{split} images")]

@@ -1,5 +1,7 @@
 """The fast sampler against the slow truth, and the promise that bytes depend on nothing but the request."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
+from model_core.sampling import offline
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import WORDS, image_noise
 from model_core.sampling.plain.step import StaticStep
@@ -214,3 +217,28 @@ def test_uniform_logits_cost_log2_v_bits() -> None:
     images = torch.randint(0, 256, (2, 3, 4, 5))
     bits = -log_likelihood(model, images) / torch.log(torch.tensor(2.0)) / 60
     torch.testing.assert_close(bits, torch.full((2,), 8.0))
+
+
+def test_a_lone_image_is_drawn_by_an_engine_that_is_kept_as_long_as_the_weights_are() -> None:
+    """The bytes are those of any engine, also after a callback gave up half-way and after the weights were changed."""
+    model = untrained("mnist-pixelcnn", seed=3, layers=2, hidden=16, head=16, height=6, width=5)
+
+    def apart() -> torch.Tensor:
+        return sample(replace(model), 2, seed=9)[:1]
+
+    def give_up(_i: int, y: int, _row: torch.Tensor) -> None:
+        if y == 2:
+            raise KeyboardInterrupt
+
+    first = sample(model, 1, seed=9)
+    kept = offline._kept[model][1]
+    assert torch.equal(sample(model, 1, seed=9), first)
+    assert torch.equal(first, apart())
+    assert offline._kept[model][1] is kept
+    with pytest.raises(KeyboardInterrupt):
+        sample(model, 1, seed=9, on_row=give_up)
+    assert torch.equal(sample(model, 1, seed=9), first)
+    for parameter in model.network.parameters():
+        parameter.add_(0.5)
+    assert torch.equal(sample(model, 1, seed=9), apart())
+    assert not torch.equal(sample(model, 1, seed=9), first)

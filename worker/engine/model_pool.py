@@ -23,7 +23,7 @@ from model_core.posterior.completion import IslandsRun
 from model_core.posterior.completion import plan as plan_completion
 from model_core.posterior.particles import StageParticles
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.stages import compiled_loops, numerics_of, slot_bytes
+from model_core.sampling.stages import compiled_loops, numerics_of, seats, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Method
 from worker.contract.kinds import KINDS
@@ -50,7 +50,7 @@ class SlotPlan:
     """How many images of one model are drawn at once."""
 
     slots: int
-    """Slots for images of any job."""
+    """Slots for images of any job; 0, in a plan for models yet unknown, for as many of each as are drawn fastest."""
     express: int
     """Further ones, of jobs that have no other: see Settings.express_slots."""
     slot_memory_mib: int
@@ -267,6 +267,7 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
+    plan = replace(plan, slots=plan.slots or seats(model))
     return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from model_core.allocator import keep_freed_memory
 from model_core.errors import ModelError, PixelRNNError
 from model_core.models import load_model
 from model_core.models_directory import default_models_dir
@@ -134,6 +135,7 @@ def main(usable: Collection[int]) -> None:
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
+        keep_freed_memory()
         gc.freeze()  # what is there by now stays, and is never looked at again
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}

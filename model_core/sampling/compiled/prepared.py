@@ -5,13 +5,10 @@ from weakref import WeakKeyDictionary
 
 from model_core.compiled.records import Shared
 from model_core.kinds import part
-from model_core.networks.pixel_network import PixelNetwork
+from model_core.networks.pixel_network import PixelNetwork, Written
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.compiled.weights import shared_weights
-
-_Written = tuple[tuple[int, int], ...]
-"""Address of each parameter, and how often it was written to."""
 
 
 class Prepared(NamedTuple):
@@ -24,14 +21,14 @@ class Prepared(NamedTuple):
     """Fields of the kind's record `Layers` that hold weights."""
 
 
-_kept: WeakKeyDictionary[PixelNetwork, tuple[_Written, Prepared]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[PixelNetwork, tuple[Written, Prepared]] = WeakKeyDictionary()
 
 
 def prepared(network: PixelNetwork) -> Prepared:
     """Laid out anew only when a parameter was written to: a single small image is drawn in the time that this takes."""
-    if any(parameter.is_inference() for parameter in network.parameters()):
-        return _prepare(network)  # made in inference mode, where nobody counts how often a tensor is written to
-    written = tuple((parameter.data_ptr(), parameter._version) for parameter in network.parameters())
+    written = network.written()
+    if written is None:
+        return _prepare(network)
     kept = _kept.get(network)
     if kept is None or kept[0] != written:
         kept = _kept[network] = written, _prepare(network)

@@ -71,3 +71,12 @@ def test_card_says_what_the_model_offers_when_it_is_loaded() -> None:
     assert (cards["one"].title, cards["one"].members) == ("PixelCNN", ("none",))
     assert (cards["one"].methods, cards["one"].max_particles) == ((Method.POSTERIOR, Method.CLAMP), 256)
     assert (cards["scales"].methods, cards["scales"].max_particles) == ((Method.CLAMP,), 0)
+
+
+def test_without_a_number_each_model_has_the_slots_that_are_drawn_fastest() -> None:
+    """Sixteen of a small network, and fewer of one whose state would fill the caches."""
+    tiny = untrained("mnist-row-lstm", **TINY)
+    wide = untrained("mnist-pixelcnn", layers=6, hidden=16, head=16, height=96, width=96)
+    pool = ModelPool({"tiny": tiny, "wide": wide}, SlotPlan(0, 2, slot_memory_mib=2048))
+    assert pool.plans["tiny"].slots == 16
+    assert (pool.plans["wide"].slots, pool.plans["wide"].express) == (4, 2)

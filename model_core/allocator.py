@@ -1,4 +1,4 @@
-"""Ask the C library to keep the memory that a training step frees, for the next step to use."""
+"""Ask the C library to keep the memory that a pass of a network frees, for the next pass to use."""
 
 import ctypes
 import sys
@@ -13,8 +13,9 @@ def keep_freed_memory() -> bool:
     """Tell the C library to keep freed memory; True if it could be told. It is glibc's mallopt, elsewhere nothing
     happens.
 
-    A step allocates the same few hundred megabytes each time. By default they go back to the system and come again as
-    page faults, a quarter of the step of a small recurrent network (benchmarks/training.py measures with and without).
+    A step of training, or a pass that scores, allocates the same megabytes each time. By default they go back to the
+    system and come again as page faults, up to a quarter of the time of a small recurrent network
+    (benchmarks/training.py measures with and without). The process stays as large as it has been at most.
     """
     if not sys.platform.startswith("linux"):
         return False
