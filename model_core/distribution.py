@@ -56,13 +56,24 @@ class Categorical:
         """
         scaled = logits.double() / temperature[:, None]
         weights = (scaled - scaled.amax(1, keepdim=True)).exp()
-        cumulative = weights.cumsum(1)
+        cumulative = _cumulative(weights)
         below = cumulative <= noise[:, None] * cumulative[:, -1:]
         return below.sum(1).clamp(max=self.values - 1)
 
     def log_p(self, logits: Tensor, values: Tensor, temperature: Tensor) -> Tensor:
         """ln p of one value a row: logits (M, V), values (M,) int64, temperature (M,) > 0 -> (M,) float64."""
         return self.log_probabilities(logits, temperature[:, None]).gather(1, values[:, None])[:, 0]
+
+
+def _cumulative(weights: Tensor) -> Tensor:
+    """Sums (M, V) of each row up to every value; on a GPU by doubling, because torch promises no order there."""
+    if weights.device.type == "cpu":
+        return weights.cumsum(1)
+    apart = 1
+    while apart < weights.shape[1]:
+        weights = torch.cat([weights[:, :apart], weights[:, apart:] + weights[:, :-apart]], 1)
+        apart *= 2
+    return weights
 
 
 def check_finite(logits: Tensor) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from model_core.card import Card, CardMember, mixture_digest
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
+from model_core.float32 import keep_float32_whole
 from model_core.models_directory import CARD, RECORDS, WEIGHTS, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
 from model_core.orientation import Orientation
@@ -152,13 +153,14 @@ def _load_member(directory: Path, card: Card, member: CardMember, device: str) -
 
 
 def check_device(name: str) -> None:
-    """ConfigError unless tensors can be put on a device of this name."""
+    """ConfigError unless tensors can be put on a device of this name. On a GPU float32 is float32 from now on."""
     try:
         device = torch.device(name)
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"{name!r} is no device: expected cpu, cuda or cuda:1")
+    keep_float32_whole()
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         raise ConfigError(f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}")

@@ -156,8 +156,9 @@ class Job(_Shown):
     expires_at: datetime | None
     """End of the time that results are kept; then the job answers 410."""
     numerics: str | None = Field(
-        description="The arithmetic that drew it: `cpu-compiled`, `cpu-torch` or `cuda-torch`. Within one of "
-        "them the bytes are always the same. Several, in their order, when a worker of another kind took the job over; "
+        description="The arithmetic that drew it: `cpu-compiled`, `cpu-torch` or `cuda-torch` (`cuda-torch-64` and the "
+        "like where a GPU computes more than 32 images at once). Within one of them the bytes are always the same. "
+        "Several, in their order, when a worker of another kind took the job over; "
         "null until one has it."
     )
     progress: float = Field(

@@ -32,7 +32,7 @@ class DiagonalLSTM(LSTMParameters):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         B, _, H, W = x.shape
         steps = skew(self.from_input(x, condition)).unbind(-1)  # S times (B, 4h, H)
-        valid = inside(H, W).to(x.device)  # (H, S)
+        valid = inside(H, W, x.device)  # (H, S)
         initial_hidden = self.initial_hidden[None, :, None]
         initial_cell = self.initial_cell[None, :, None]
         hidden = initial_hidden.expand(B, -1, H)

@@ -26,7 +26,7 @@ def unskew(x: Tensor) -> Tensor:
     return flat.reshape(B, F, H, S + 1)[..., :W]
 
 
-def inside(height: int, width: int) -> Tensor:
-    """(H, S) bool: where a skewed map holds a pixel."""
-    column = torch.arange(width + height - 1)[None, :] - torch.arange(height)[:, None]
+def inside(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(H, S) bool: where a skewed map holds a pixel. Made on the device, for nothing is to wait for a copy."""
+    column = torch.arange(width + height - 1, device=device)[None, :] - torch.arange(height, device=device)[:, None]
     return (column >= 0) & (column < width)

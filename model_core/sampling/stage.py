@@ -68,7 +68,7 @@ class Stage(Protocol):
         ...
 
     @staticmethod
-    def numerics(device: torch.device) -> str:
+    def numerics(device: torch.device, slots: int) -> str:
         """Name of the arithmetic with which it draws there: `cpu-compiled`, `cuda-torch`, ..."""
         ...
 

@@ -26,15 +26,15 @@ def stage_for(network: Network) -> type[Stage]:
     return _first_for(networks_of(network))
 
 
-def numerics_of(model: Model) -> str:
-    """Name of the arithmetic that draws from a model: `cpu-compiled`, `cpu-torch` or `cuda-torch`. `cpu-compiled`,
-    `cpu-torch` or `cuda-torch`.
+def numerics_of(model: Model, slots: int = 1) -> str:
+    """Name of the arithmetic that draws from a model: `cpu-compiled`, `cpu-torch` or `cuda-torch`; and `cuda-torch-64`
+    and the like for an engine of more slots than are always computed on a GPU.
 
     All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
     last digits of the logits differ, which turns a draw now and then.
     """
     networks = _all_of(model)
-    return _first_for(networks).numerics(_device(networks[0]))
+    return _first_for(networks).numerics(_device(networks[0]), slots)
 
 
 def compiled_loops(model: Model) -> str | None:

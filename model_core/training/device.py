@@ -9,6 +9,7 @@ import torch
 
 from model_core.compiled.vector_code import HAS_BF16
 from model_core.errors import ConfigError
+from model_core.float32 import keep_float32_whole
 from model_core.training.recipe import TrainingSection
 
 
@@ -24,8 +25,11 @@ def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) ->
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1")
+    keep_float32_whole()
     if device.type == "cuda":
         return _gpu(device, training)
+    if training.precision == "tf32":
+        raise ConfigError(f"training.precision = tf32 needs a CUDA device, but training.device is {training.device}")
     if training.compile:
         raise ConfigError(f"training.compile = true needs a CUDA device, but training.device is {training.device}")
     if training.precision == "bf16" and not cpu_has_bf16:

@@ -90,9 +90,10 @@ class TrainingSection(_Section):
     """Decay of the averaged weights, which are the ones that are published; 0 keeps no average."""
     device: str = "cpu"
     """cpu, or cuda: with several processes on a host, each takes the GPU of its own number."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """bf16: products of bf16 numbers, on a CUDA device (autocast) or a processor with AVX512-BF16; weights, sums of
-    gradients and every evaluation stay in float32."""
+    precision: Literal["float32", "bf16", "tf32"] = "float32"
+    """tf32: products of float32 numbers of which ten bits of the fraction are used, on a CUDA device. bf16: products of
+    bf16 numbers, on a CUDA device (autocast) or a processor with AVX512-BF16; weights, sums of gradients and every
+    evaluation stay in float32."""
     compile: bool = False
     """Lets torch.compile make the update's code, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)

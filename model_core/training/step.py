@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from model_core.errors import PixelRNNError
+from model_core.float32 import tf32
 from model_core.measures.likelihood import nats_per_image
 from model_core.networks import Network
 from model_core.training.batches import Batches
@@ -66,11 +67,12 @@ class Learner:
 
     def _add_gradients(self, values: Tensor) -> Tensor:
         """Gradients of this process's images, as many at once as fit: values (B, C, H, W) -> their mean nats ()."""
-        total = torch.zeros((), device=values.device)
+        total, precision = torch.zeros((), device=values.device), self._training.precision
         for part in values.split(self._training.micro_batch or len(values)):
-            with torch.autocast(values.device.type, torch.bfloat16, enabled=self._training.precision == "bf16"):
-                nats = self._nats_per_image(self.network, part).sum() / len(values)
-            (nats / values[0].numel()).backward()
+            with tf32(allowed=precision == "tf32"):
+                with torch.autocast(values.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                    nats = self._nats_per_image(self.network, part).sum() / len(values)
+                (nats / values[0].numel()).backward()
             total += nats.detach()
         return total
 

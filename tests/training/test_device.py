@@ -5,6 +5,8 @@ import torch
 
 from model_core.config import preset
 from model_core.errors import ConfigError
+from model_core.float32 import tf32
+from model_core.models import check_device
 from model_core.networks import build_network
 from model_core.training.batches import Batches
 from model_core.training.device import describe_hardware, training_device
@@ -68,3 +70,19 @@ def test_bf16_updates_follow_those_of_float32(name: str) -> None:
         assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
     assert reports["bf16"].nats == pytest.approx(reports["float32"].nats, rel=1e-2)
     assert reports["bf16"].gradient_norm == pytest.approx(reports["float32"].gradient_norm, rel=0.1)
+
+
+def test_float32_is_whole_unless_a_training_step_asks_for_less() -> None:
+    """Torch's default uses TF32 for convolutions; loading a model, or a device for training, turns it off."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    check_device("cpu")
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    assert training_device(TrainingSection(epochs=1)) == "cpu"
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    with tf32(allowed=True):
+        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (True, True)
+    with tf32(allowed=False):
+        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    with pytest.raises(ConfigError, match="precision = tf32 needs a CUDA device"):
+        training_device(TrainingSection(epochs=1, precision="tf32"))

@@ -86,7 +86,7 @@ class ModelPool:
         self.plans = {name: _fitted(name, model, plan, self._share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
         self._stages: dict[str, _Stage] = {}
-        self.numerics = ", ".join(sorted({numerics_of(model) for model in self._models.values()}))
+        self.numerics = ", ".join(sorted({_numerics(self._models[name], plan) for name, plan in self.plans.items()}))
         """The arithmetic that draws all of them: one, as they are all on one device."""
         self.refused: dict[str, str] = {}
         """Models that could not be loaded, and why."""
@@ -112,11 +112,12 @@ class ModelPool:
         Other weights have the same memory for slots as those in whose place they come. A further model takes nothing
         from the others: it has half of what is left of a quarter that such models have beside them.
         """
-        if numerics_of(model) not in self.numerics.split(", "):
-            raise ModelError(f"it is drawn by {numerics_of(model)}, and the models of this worker by {self.numerics}")
         own = model.card.name
         share = self._share if own in self._begun_with else self._share_of_a_further(own)
         plan = _fitted(own, model, self._plan, share)
+        numerics = _numerics(model, plan)
+        if numerics not in self.numerics.split(", "):
+            raise ModelError(f"it is drawn by {numerics}, and the models of this worker by {self.numerics}")
         # What its first jobs wait for is made ready before it is announced.
         card = _card(own, model, plan).model_copy(update={"compiling": False, "cold": False})
         name = kept_name(card)
@@ -269,6 +270,10 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
         )
     plan = replace(plan, slots=plan.slots or seats(model))
     return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
+
+
+def _numerics(model: Model, plan: SlotPlan) -> str:
+    return numerics_of(model, plan.slots + plan.express)
 
 
 def _is_cold(model: Model) -> bool:

@@ -43,7 +43,7 @@ class CompiledStage:
         return device.type == "cpu" and float32 and network.config.kind.compiled is not None
 
     @staticmethod
-    def numerics(device: torch.device) -> str:
+    def numerics(device: torch.device, slots: int) -> str:
         return f"{device.type}-compiled"
 
     @staticmethod

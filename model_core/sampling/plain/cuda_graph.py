@@ -12,10 +12,12 @@ WARM_UP = 3
 class ReplayedStep:
     """The same work as `step`, at the same addresses; a call returns what the step does, copied to the host.
 
-    step: static shapes, no word of the host; it is run a few times first, so nothing may hang on how often.
+    step: static shapes, no word of the host. It is not run: a graph that is captured does nothing yet, so the images
+    that are under way stay where they are. twin: another such step, of nobody's images, that is run in its place so
+    that the libraries are ready.
     """
 
-    def __init__(self, step: Callable[[], Tensor], device: torch.device) -> None:
+    def __init__(self, step: Callable[[], Tensor], twin: Callable[[], Tensor], device: torch.device) -> None:
         self._device = device
         self._graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.device(device):
@@ -23,10 +25,11 @@ class ReplayedStep:
             aside.wait_stream(before)
             with torch.cuda.stream(aside):
                 for _ in range(WARM_UP):
-                    step()
+                    twin()
             before.wait_stream(aside)
-            # thread_local: other threads may load or score a model meanwhile.
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            # thread_local: other threads may load or score a model meanwhile. The stream: torch's own one for captures
+            # belongs to the first device that had one.
+            with torch.cuda.graph(self._graph, stream=aside, capture_error_mode="thread_local"):
                 self._report = step()
         self._host_report = torch.empty_like(self._report, device="cpu", pin_memory=True)
 

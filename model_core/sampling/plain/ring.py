@@ -33,7 +33,7 @@ Tap = tuple[int, int]
 
 def taps_on(device: torch.device, taps: list[Tap]) -> Tensor:
     """(2, T) int64: the rows dy and columns dx, kept where they are used."""
-    return torch.tensor(taps, device=device).t()
+    return torch.tensor(taps).t().to(device)
 
 
 class Ring:

@@ -15,6 +15,13 @@ from model_core.sampling.plain.cuda_graph import ReplayedStep
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.stage import Drawing, SlotRow
 
+BANK = 32
+"""Slots are computed in a multiple of so many on a GPU, so that an image has the same bytes in any number to that."""
+
+
+def _computed(device: torch.device, slots: int) -> int:
+    return slots if device.type == "cpu" else -(-slots // BANK) * BANK
+
 
 class PlainStage:
     """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
@@ -28,8 +35,10 @@ class PlainStage:
         return True
 
     @staticmethod
-    def numerics(device: torch.device) -> str:
-        return f"{device.type}-torch"
+    def numerics(device: torch.device, slots: int) -> str:
+        """A GPU's library chooses how to sum by the size of a product, which is that of all slots computed."""
+        computed = _computed(device, slots)
+        return f"{device.type}-torch" + (f"-{computed}" if device.type != "cpu" and computed > BANK else "")
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
@@ -38,17 +47,21 @@ class PlainStage:
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         device = network.input.bias.device
-        config = network.config
+        config, slots = network.config, _computed(device, slots)
         self._height, self._row_shape = config.height, (slots, config.channels, config.width)
         self._step = StaticStep(network, slots)
-        self._device = device
+        self._network, self._device = network, device
         self._run = self._runner()
         self._passes: dict[int, _Pass] = {}
         self._stops: dict[int, int] = {}  # the row before which an image is held
         self._held: dict[int, int] = {}  # the row that an image which is held would draw next
 
     def _runner(self) -> Callable[[], Tensor]:
-        return ReplayedStep(self._step, self._device) if self._device.type == "cuda" else self._step
+        if self._device.type == "cpu":
+            return self._step
+        twin = StaticStep(self._network, self._row_shape[0])
+        twin.weighs = self._step.weighs
+        return ReplayedStep(self._step, twin, self._device)
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -81,7 +94,8 @@ class PlainStage:
         if weighed is None and not step.weighs:
             return
         if not step.weighs:  # from now on a step does more, so that one which was captured is captured again
-            step.weighs, self._run = True, self._runner()
+            step.weighs = True
+            self._run = self._runner()
         step.log_p[slot] = 0
         step.weighed[slot] = False if weighed is None else weighed
 

@@ -77,5 +77,5 @@ class StaticStep:
         if self.weighs:
             log_p = self._distribution.log_p(logits, values, self.temperature[slot])
             weighed = self.weighed[slot, y, x] & where.live
-            self.log_p.index_put_((slot, y), log_p.where(weighed, torch.zeros_like(log_p)), accumulate=True)
+            self.log_p[slot, y] = self.log_p[slot, y] + log_p.where(weighed, torch.zeros_like(log_p))
         self.stepper.ends.place(where, colour, values)

@@ -67,9 +67,8 @@ def pack_gates_by_colour(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
     """(4h, I) weights of four gates -> for each colour the columns of its hidden units, gate by gate."""
     h = len(bias) // GATES
     columns = colour_slices(h, colours)
-    chosen = [
-        torch.cat([torch.arange(gate * h + c.start, gate * h + c.stop) for gate in range(GATES)]) for c in columns
-    ]
+    own = [torch.arange(c.start, c.stop, device=bias.device) for c in columns]
+    chosen = [torch.cat([gate * h + units for gate in range(GATES)]) for units in own]
     matrix, bias = matrix.detach().t(), bias.detach()
     return Packed(columns, [matrix[:, rows].contiguous() for rows in chosen], [bias[rows] for rows in chosen])
 
