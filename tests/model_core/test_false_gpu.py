@@ -15,7 +15,7 @@ from model_core.sampling.plain.cuda_graph import ReplayedStep
 from model_core.sampling.plain.stage import BANK, PlainStage
 from model_core.sampling.stages import numerics_of
 from tests.model_core.false_gpu import DEVICE, FalseGPU, OnGPU, WrongOnAGPUError
-from tests.model_core.test_static_stage import PRESETS, H, W, drawing, finish, lively, plain, scales
+from tests.model_core.lively import PRESETS, H, W, drawing, finish, lively, plain, scales
 
 
 @pytest.fixture

@@ -10,42 +10,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from typer.testing import CliRunner
 
-from model_core import sample, untrained
+from model_core import sample
 from model_core.errors import ConfigError
 from model_core.image_request import ImageRequest
 from model_core.measures.speed import measure
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.schedule import Schedule
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.reference import reference_sample
-from model_core.sampling.stage import Drawing
 from pixelrnn.verbs import root
-
-PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
-H, W = 4, 9
-"""Three rows at once, the last of them cut off."""
+from tests.model_core.lively import PRESETS, H, W, drawing, finish, lively, plain, scales
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
-def lively(preset: str, dtype: torch.dtype = torch.float64, **changes: int | str) -> Model:
-    """Random biases, so that images have structure; in double precision no draw hangs on a rounding."""
-    size = {"layers": 2, "hidden": 5, "head": 6, "height": H, "width": W, "channels": 3, "values": 4} | changes
-    model = untrained(preset, seed=3, **size)
-    model.network.to(dtype)
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=dtype))
-    return model
-
-
-def scales(network: str = "row-lstm") -> Model:
-    return lively("cifar10-multi-scale", network=network, layers=1, height=4, width=8, conditioning=3, factor=2)
 
 
 @pytest.fixture(params=PRESETS)
@@ -53,33 +32,10 @@ def model(request: pytest.FixtureRequest) -> Model:
     return lively(request.param)
 
 
-def drawing(i: int, given: int = 0) -> Drawing:
-    """Image i at a temperature of its own; rows up to `given`, and a pixel of the next, are the same in all."""
-    known = torch.randint(0, 4, (3, H, W), generator=torch.Generator().manual_seed(4))
-    keep = torch.zeros(H, W, dtype=torch.bool)
-    keep[:given] = True
-    keep[given : given + 1, 2] = given > 0
-    return Drawing(torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i / 4, known, keep)
-
-
-def finish(stage: PlainStage) -> dict[int, np.ndarray]:
-    """The images (C, rows, W) by slot, of rows that come in order."""
-    rows: dict[int, list[np.ndarray]] = {}
-    while drawn := stage.step():
-        for row in drawn:
-            rows.setdefault(row.slot, []).append(row.values)
-    return {slot: np.stack(each, 1) for slot, each in rows.items()}
-
-
 def alone(network: PixelNetwork, i: int, given: int = 0) -> np.ndarray:
     stage = PlainStage(network, 1)
     stage.open(0, drawing(i, given))
     return finish(stage)[0]
-
-
-def plain(model: Model) -> PixelNetwork:
-    assert isinstance(model.network, PixelNetwork)
-    return model.network
 
 
 @pytest.mark.parametrize("width", [2, 4, 5, 9, 12])
