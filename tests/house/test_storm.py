@@ -65,7 +65,7 @@ def account(*numbers: int, end: str = "done", rows: list[str] = ROWS) -> Account
 
 def _tell(told: Account, name: str, data: str, number: int) -> None:
     for line in (f"event: {name}", f"id: {number}-0", f"data: {data}", ""):
-        told.take(line)
+        told.take(f"{line}\n")
 
 
 def seen(**other: object) -> Seen:
