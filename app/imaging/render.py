@@ -112,15 +112,30 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     """All samples in a grid as square as can be, row by row, one pixel of grey between them."""
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
-    columns = math.ceil(math.sqrt(canvas.n))
-    lines = math.ceil(canvas.n / columns)
-    size = (columns * (canvas.width + _GAP) - _GAP, lines * (canvas.height + _GAP) - _GAP)
+    columns, size = _grid(canvas.n, canvas.width, canvas.height)
     mode, grey = ("L", _GAP_GREY) if canvas.channels == 1 else ("RGB", (_GAP_GREY,) * 3)
     grid = Image.new(mode, size, grey if canvas.n > 1 else 0)
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
     return _file(grid, scale, {**canvas.origin, "samples": str(canvas.n)}, kind)
+
+
+def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
+    """Columns of a grid, and its width and height."""
+    columns = math.ceil(math.sqrt(n))
+    lines = math.ceil(n / columns)
+    return columns, (columns * (width + _GAP) - _GAP, lines * (height + _GAP) - _GAP)
+
+
+def expect_side(n: int, width: int, height: int, scale: int) -> None:
+    """BadParameterError where the grid of so many images would be too large, before they are drawn."""
+    _expect_side(_grid(n, width, height)[1], scale)
+
+
+def _expect_side(size: tuple[int, int], scale: int) -> None:
+    if max(size) * scale > MAX_SIDE:
+        raise BadParameterError(f"scale: at most {MAX_SIDE // max(size)} here (a side of {MAX_SIDE} pixels)")
 
 
 def _picture(canvas: Canvas, sample: int) -> Image.Image:
@@ -144,9 +159,8 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
 
 
 def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat) -> bytes:
+    _expect_side(image.size, scale)
     width, height = image.width * scale, image.height * scale
-    if max(width, height) > MAX_SIDE:
-        raise BadParameterError(f"scale: at most {MAX_SIDE // max(image.size)} here (a side of {MAX_SIDE} pixels)")
     options = {"pnginfo": _chunks(text)} if kind is PictureFormat.PNG else _OPTIONS[kind]
     out = io.BytesIO()
     image.resize((width, height), Image.Resampling.NEAREST).save(out, kind.value, **options)

@@ -3,7 +3,6 @@
 from fastapi import Response
 
 from app.dependencies import Services
-from app.imaging.render import PictureFormat
 from app.routes.event_stream import event_stream
 from app.routes.picture_response import name_of, picture_response
 from app.routes.preferences import PICTURE_FORMATS, Preferences
@@ -27,15 +26,16 @@ async def answer(submitted: Submitted, wanted: Preferences, services: Services) 
         headers |= applied(wanted.wait_s)
         job = await waited_for(job, wanted.wait_s, services)
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
-        return await _picture(job, PICTURE_FORMATS[wanted.media], headers, services)
+        return await _picture(job, wanted, headers, services)
     status = 200 if wanted.wait_s and job.status.is_terminal else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
 
 
-async def _picture(job: Job, kind: PictureFormat, headers: dict[str, str], services: Services) -> Response:
+async def _picture(job: Job, wanted: Preferences, headers: dict[str, str], services: Services) -> Response:
     """The only sample, or all of them in a grid."""
+    kind = PICTURE_FORMATS[wanted.media]
     record = await services.jobs.record(job.id)
     sample = 0 if job.n == 1 else None
-    picture = await services.pictures.picture(record, Stage.FINAL, sample, 1, kind)
+    picture = await services.pictures.picture(record, Stage.FINAL, sample, wanted.scale, kind)
     headers |= {"X-Job-Id": job.id, "X-Seed": str(job.seed)}
     return picture_response(picture, kind, name_of(job.id, Stage.FINAL, sample), headers)

@@ -6,7 +6,7 @@ all of this together.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from starlette.datastructures import Headers
@@ -30,6 +30,13 @@ class Preferences:
     wait_s: int
     """How long to wait for the end of the job; 0 = answer at once."""
     idempotency_key: str | None
+    scale: int = 1
+    """Side of the square that each pixel of a picture becomes."""
+
+    def shown(self, scale: int, picture: str | None) -> "Preferences":
+        """The same, with a picture so large; picture: the name of its format, which wins over `Accept`."""
+        media = next((media for media, kind in PICTURE_FORMATS.items() if kind.value == picture), self.media)
+        return replace(self, scale=scale, media=media)
 
     @property
     def keep_the_connection(self) -> bool:

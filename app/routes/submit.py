@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from inspect import cleandoc
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
@@ -13,16 +13,19 @@ from app.dependencies import Services
 from app.errors import NotDecodableError, NotVerifiableError, TooLargeError
 from app.imaging.given import Files, read_given
 from app.imaging.provenance import read_provenance
+from app.imaging.render import expect_side
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute
-from app.routes.preferences import Preferences, preferences_of
+from app.routes.preferences import PICTURE_FORMATS, Preferences, preferences_of
 from app.schema.answers import Job, Model
 from app.schema.openapi import coded_file_body, job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import (
+    FORMAT_TOLD,
     FORMS,
     MAX_IMAGES,
     MAX_WEBHOOK_LENGTH,
+    SCALE_TOLD,
     WEBHOOK_TOLD,
     asked_of,
     may_resize,
@@ -61,9 +64,12 @@ def _takes_file(kind: Kind) -> Call:
     async def call(
         request: Request,
         webhook: Annotated[str | None, Query(max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)] = None,
+        scale: Annotated[int, Query(ge=1, le=32, description=SCALE_TOLD)] = 1,
+        format: Annotated[Literal["png", "webp", "jpeg"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
     ) -> Response:
         file = {"file": [await request.body()]}
-        return await _accept(kind, FORMS[kind.word](webhook=webhook), file, request)
+        body = FORMS[kind.word](webhook=webhook, scale=scale, format=format)
+        return await _accept(kind, body, file, request)
 
     return call
 
@@ -109,21 +115,24 @@ async def _accept(kind: Kind, body: BaseModel, files: Files, request: Request) -
     came before is answered before anything is refused.
     """
     services: Services = request.app.state.services
-    wanted = preferences_of(request.headers)
+    wanted = preferences_of(request.headers).shown(body.scale, body.format)  # type: ignore[attr-defined]
     if wanted.keep_the_connection:
         services.seats.expect_free()
     identity = _identity(kind, body, files, request, wanted)
-    submitted = await services.submission.known(identity) or await _submit(identity, kind, body, files, services)
+    known = await services.submission.known(identity)
+    submitted = known or await _submit(identity, kind, body, files, wanted, services)
     return await answer(submitted, wanted, services)
 
 
 async def _submit(
-    identity: RequestIdentity, kind: Kind, body: BaseModel, files: Files, services: Services
+    identity: RequestIdentity, kind: Kind, body: BaseModel, files: Files, wanted: Preferences, services: Services
 ) -> Submitted:
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
     await services.submission.expect_room()
     model, found = await _asked(kind, body, files, services.models)
     options = replace(options_of(kind, body, found, model), webhook=webhook)
+    if wanted.media in PICTURE_FORMATS:
+        expect_side(options.n, model.width, model.height, wanted.scale)
     given = None
     if kind.input is not Input.NOTHING:
         given = await run_sync(read_given, kind.input, files, model, may_resize(body), limiter=services.imaging)

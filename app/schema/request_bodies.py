@@ -3,7 +3,7 @@ kind's own options. Unknown fields are refused: a misspelt one would otherwise p
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -116,6 +116,17 @@ _WEBHOOK: dict[str, Any] = {
 }
 
 
+SCALE_TOLD = "Side of the square that each pixel becomes, where the answer is a picture."
+FORMAT_TOLD = (
+    "Once the job has succeeded the answer is its picture in this format, of several samples the grid, as with "
+    "`Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
+)
+Scale = Annotated[int, Field(ge=1, le=32, description=SCALE_TOLD)]
+Format = Annotated[Literal["png", "webp", "jpeg"] | None, Field(description=FORMAT_TOLD)]
+_SHOWN: dict[str, Any] = {"scale": (Scale, 1), "format": (Format, None)}
+"""How the answer looks; the job is the same."""
+
+
 def _form(kind: Kind) -> type[BaseModel]:
     names_its_model = kind.input in (Input.DRAWN_PICTURE, Input.CODED_FILE)
     fields = {**_FILES.get(kind.input, {}), **({} if names_its_model else _MODEL), **(_DRAWING if kind.draws else {})}
@@ -123,7 +134,7 @@ def _form(kind: Kind) -> type[BaseModel]:
         fields["fit"] = (Literal["strict", "resize"], Field(default="strict", description=_FITS[kind.input]))
     own = kind.options.model_fields.items()
     fields |= {name: (info.annotation, info) for name, info in own if FOUND not in info.metadata}
-    fields |= {**(_PRIORITY if kind.draws else {}), **_WEBHOOK}
+    fields |= {**(_PRIORITY if kind.draws else {}), **_WEBHOOK, **_SHOWN}
     is_json = kind.input is Input.NOTHING
     config = ConfigDict(extra="forbid", strict=is_json)
     if kind.example:
@@ -160,7 +171,7 @@ _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", 
 def asked_of(body: BaseModel) -> dict[str, Any]:
     """Everything that the body says beside its files: by this a repeated request is known. Fields that came later count
     if something is said in them, so that a request means the same before and after an upgrade."""
-    said = body.model_dump(exclude=set(FILES))
+    said = body.model_dump(exclude={*FILES, *_SHOWN})
     usual = {name: field.default for name, field in type(body).model_fields.items() if name not in _ALWAYS}
     return {name: value for name, value in said.items() if name not in usual or value != usual[name]}
 

@@ -251,3 +251,31 @@ def test_answer_is_422_when_there_is_nothing_to_follow(client: httpx.Client, wor
     worker.draw()
     if "grid" in query:
         is_problem(client.get(f"{link}/image?{query}"), 422)
+
+
+@pytest.mark.parametrize(("kind", "accept"), [("png", "*/*"), ("webp", "application/json"), ("jpeg", "image/png")])
+def test_picture_has_the_scale_and_format_that_the_body_asks_for(
+    client: httpx.Client, drawing: Callable[[], None], kind: str, accept: str
+) -> None:
+    """Whatever `Accept` says; and it is the same job as without them, for whoever asks again with the same key."""
+    headers = {"Accept": accept, "Prefer": "wait=10", "Idempotency-Key": f"key-{kind}"}
+    drawing()
+    answer = client.post("/sample", json={"model": "grey", "n": 4, "scale": 5, "format": kind}, headers=headers)
+    assert answer.headers["content-type"] == f"image/{kind}", answer.text
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert picture.size == (5 * (2 * 3 + 1), 5 * (2 * 4 + 1))
+    again = client.post("/sample", json={"model": "grey", "n": 4}, headers={**headers, "Accept": "application/json"})
+    assert (again.json()["id"], again.status_code) == (answer.headers["x-job-id"], 200)
+
+
+def test_scale_that_would_be_too_large_is_refused_before_anything_is_drawn(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """With the most that it may be; a scale is nothing to a request that is answered with the job."""
+    worker.announce(GREY.model_copy(update={"height": 64, "width": 64}))
+    body = {"model": "grey", "n": 9, "scale": 22}
+    assert "scale: at most 21" in is_problem(client.post("/sample", json={**body, "format": "png"}), 422)["detail"]
+    assert client.get("/jobs").json()["jobs"] == []
+    assert client.post("/sample", json=body).status_code == 202
+    is_problem(client.post("/sample", json={"model": "grey", "scale": 33}), 422)
+    is_problem(client.post("/sample", json={"model": "grey", "format": "gif"}), 422)

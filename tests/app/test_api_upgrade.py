@@ -14,7 +14,7 @@ BODY = json.dumps({"model": "grey", "seed": 7})
 
 
 def request(length: str = f"Content-Length: {len(BODY)}", body: str = BODY, offer: str = OFFER) -> bytes:
-    lines = ["POST /sample?x=%20 HTTP/1.1", f"{offer}Host: localhost", "Content-Type: application/json", length]
+    lines = ["POST /s%61mple?& HTTP/1.1", f"{offer}Host: localhost", "Content-Type: application/json", length]
     return "\r\n".join([*lines, "", body]).encode()
 
 
