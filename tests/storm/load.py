@@ -54,6 +54,8 @@ class Load:
         self.right: dict[Wish, Outcome] = {}
 
     async def __aenter__(self) -> Self:
+        for client in self._clients:  # one that nobody ever answered gives up soon
+            await client.models()
         return self
 
     async def __aexit__(self, *_: object) -> None:
