@@ -5,7 +5,7 @@
     python benchmarks/sampling.py --quick                  small presets and batches, one round, nothing written
     python benchmarks/sampling.py --publish                write the page from the figures that there are
 
-What would take longer than --limit seconds is left out and shown as a dash. The figures are kept in
+What would take longer than --limit seconds is left out. The figures are kept in
 benchmarks/sampling.json, those of each processor by themselves; see model_core/measures/speed.py for what is
 measured.
 """
@@ -25,7 +25,7 @@ from model_core.config import PRESETS
 from model_core.measures.speed import measure, useful_operations
 
 FIGURES = Path(__file__).with_suffix(".json")
-PLOTS = PAGE.parent / "img"
+PLOTS = PAGE.parents[1] / "img"
 BATCHES, THREADS = (1, 4, 16, 64), (1, 2)
 QUICK_PRESETS = ("mnist-diagonal-bilstm", "mnist-row-lstm")
 GUESSED_RATE = 15e9
@@ -99,10 +99,8 @@ def ordered(figures: dict[str, Facts]) -> list[Facts]:
 
 
 def row(facts: Facts) -> list[str]:
-    """One line of the table; dashes where nothing was measured."""
+    """One line of the table, of what was measured."""
     head = [f"`{facts['preset']}`", str(facts["batch"]), str(facts["threads"])]
-    if "skipped" in facts:
-        return head + ["–"] * (len(HEADER) - len(head))
     sample_s, naive_s = facts["sample_s"], facts["naive_s"]
     return [
         *head,
@@ -127,13 +125,6 @@ def publish(figures: Figures) -> None:
 def _published(name: str, facts: list[Facts]) -> list[str]:
     """The page's part on one processor; draws its plot."""
     measured = [each for each in facts if "skipped" not in each]
-    long = sorted(
-        {
-            f"`{each['preset']}`, {each['batch']} images: {why}"
-            for each in facts
-            if "about" in (why := each.get("skipped", ""))
-        }
-    )
     plot = PLOTS / f"sampling-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.svg"
     alone = [each for each in measured if each["threads"] == 1]
     plot.write_text(
@@ -147,9 +138,8 @@ def _published(name: str, facts: list[Facts]) -> list[str]:
         "",
         *(f"Measured on {machine}." for machine in sorted({each["machine"] for each in measured})),
         "",
-        *table(HEADER, [row(each) for each in facts]),
+        *table(HEADER, [row(each) for each in measured]),
         "",
-        *(["Left out (–) for the time that they would take: " + "; ".join(long) + ".", ""] if long else []),
     ]
 
 

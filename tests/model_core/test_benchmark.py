@@ -84,13 +84,18 @@ def test_numbers_have_three_digits(load, value: float, text: str) -> None:  # ty
     assert load("page").number(value, 3) == text
 
 
-def test_cells_are_dashes_when_they_would_take_too_long(load) -> None:  # type: ignore[no-untyped-def]
-    """Nothing is measured for them, and the table says so; one image in two threads is no cell at all."""
+def test_cells_are_left_out_when_they_would_take_too_long(load, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Nothing is measured for them, and the table has no rows for them; one image in two threads is no cell at all."""
     sampling = load("sampling")
     found = [facts for _, facts in sampling.cells("cifar10-row-lstm", (1, 4), rounds=1, limit_s=0.0)]
     assert [(facts["batch"], facts["threads"]) for facts in found] == [(1, 1), (4, 1), (4, 2)]
     assert all(facts["skipped"].startswith("about") for facts in found)
-    assert sampling.row(found[0])[3:] == ["–"] * (len(sampling.HEADER) - 3)
+    monkeypatch.setattr(sampling, "PLOTS", tmp_path)
+    figures = dict.fromkeys(("sample_s", "forward_s", "ratio", "naive_s", "images_per_s", "gflops", "efficiency"), 1.0)
+    rows = dict.fromkeys(("first_row_p50_s", "first_row_p95_s"), 1.0)
+    measured = {"preset": "mnist-row-lstm", "batch": 1, "threads": 1, "machine": "this", **figures, **rows}
+    published = sampling._published("one", [*found, measured])
+    assert [line.split(" | ")[0] for line in published if line.startswith("| `")] == ["| `mnist-row-lstm`"]
 
 
 def test_plot_is_well_formed_when_lines_have_one_point_or_many(load) -> None:  # type: ignore[no-untyped-def]
