@@ -1,6 +1,7 @@
 """The schema as generators read it."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from app.schema.event_data import GoneEvent
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker
 from tests.app.live import events_of
+from worker.contract.kind import Input
+from worker.contract.kinds import KINDS
 
 SCHEMA = json.loads(json.dumps(create_app(Settings()).openapi()))
 BEYOND_32_BITS = {"seed", "parameters", "upload_bytes", "queue_values"}
@@ -77,6 +80,10 @@ def test_numbers_that_may_exceed_32_bits_say_so() -> None:
         assert (node["type"], node["format"]) == ("integer", "int64"), place
 
 
+FILES = defaultdict(int) | {Input.PICTURE: 1, Input.PICTURE_AND_KEEP: 2, Input.SMALL_PICTURE: 1, Input.DRAWN_PICTURE: 1}
+"""Fields of one file, in a form with this input."""
+
+
 def test_pictures_are_bytes() -> None:
     """What is uploaded and what is answered: a client that takes them for text damages them."""
     bodies = [node for place, node in nodes(SCHEMA) if "/content/image~1" in place and place.endswith("/schema")]
@@ -84,7 +91,7 @@ def test_pictures_are_bytes() -> None:
     uploads = [node for node in fields if node.get("format") == "binary"]
     bodies += [node for place, node in nodes(SCHEMA) if place.endswith("/content/text~1event-stream/schema")]
     assert len(bodies) >= 11
-    assert len(uploads) == 5
+    assert len(uploads) == sum(FILES[kind.input] for kind in KINDS.values())
     for node in bodies + uploads:
         assert (node["type"], node["format"]) == ("string", "binary")
 

@@ -20,7 +20,7 @@ from pixelrnn.client import (
 )
 from pixelrnn.client.feed import Feed, Reading
 from pixelrnn.client.flows import Flows, JobView, Pause
-from pixelrnn.client.job_calls import JobCalls
+from pixelrnn.client.job_calls import Calls
 from pixelrnn.client.settings import Habits, http_options
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +247,7 @@ def test_a_cancel_of_ones_own_is_told_from_one_of_others() -> None:
         JobView(_job(status="canceled")).succeeded()
 
 
-class Sent(JobCalls[Any, Any, Any, Any]):
+class Sent(Calls):
     """Sends nothing."""
 
     def start(self, call: calls.Call) -> calls.Call:
