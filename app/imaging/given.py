@@ -48,11 +48,11 @@ class Shape:
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
-    """Given pixels behind the hole's first one, in the order of the member that has the fewest; members: their
-    orientations."""
+    """Given pixels behind the hole's first one, in the order of the member that has the most; members: their
+    orientations. With none, images are drawn without particles."""
     known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
     turned = [keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known]
-    return min(_given_after_the_first(each.tobytes()) for each in turned or [keep])
+    return max(_given_after_the_first(each.tobytes()) for each in turned or [keep])
 
 
 def _given_after_the_first(keep: bytes) -> int:

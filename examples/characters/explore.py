@@ -61,7 +61,7 @@ def completed(client: Client, model: str, glyph: Glyphs, n: int = 6) -> list[Gly
     job = client.complete(model, png(given), png(hole), n=n, seed=7, particles=64)
     receipt = job.result().get("posterior")
     assert receipt is not None, "the model completes by clamp alone"
-    print("completion:", "exact" if receipt["exact"] else f"effective sample size {receipt.get('ess', 1):.1f}")
+    print("completion:", receipt.get("quality"))
     ink = np.array(job.marginals("mean")["map"])[..., 0]
     return [given, *(opened(job.image(i)) for i in range(n)), np.where(hole, ink, given), glyph]
 

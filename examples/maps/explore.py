@@ -27,8 +27,7 @@ def completions(client: Client, model: str, plan: Plan, seen: Seen, n: int, part
     job = client.complete(model, png(plan * seen), png(~seen), n=n, seed=7, particles=particles)
     receipt = job.result().get("posterior")
     assert receipt is not None, "the model completes by clamp alone"
-    how = "exact" if receipt["exact"] else f"effective sample size {receipt.get('ess', 1):.1f} of {particles}"
-    print(f"{seen.mean():.0%} seen; member {receipt['member']}, {how}")
+    print(f"{seen.mean():.0%} seen; member {receipt['member']}, {receipt.get('quality')}")
     plans = [opened(job.image(i)) for i in range(n)]
     free, entropy = (np.array(job.marginals(of)["map"])[..., 0] for of in ("mean", "entropy"))
     return plans, free, entropy

@@ -162,14 +162,12 @@ def _show(picture: "Image.Image") -> None:
 
 def _receipt(receipt: dict[str, Any]) -> str:
     """How good completions are, in words."""
-    order = "" if receipt["member"] == "none" else f", in the order of images turned by {receipt['member']}"
     if receipt["exact"]:
-        return f"exact draws{order}"
-    if not receipt["particles"]:
-        return f"draws of one member of the mixture{order}"
+        return "exact: draws from the model's own distribution"
+    advice = "; more --sweeps and --particles may help" if receipt["quality"] == "poor" else ""
     return (
-        f"{receipt['particles']} particles for each image, of which at worst {receipt['ess']:.1f} count and "
-        f"{receipt['distinct']} have descendants{order}"
+        f"{receipt['quality']}: {receipt['particles']} particles for each image, in two chains that ended "
+        f"{receipt['apart_nats']:.1f} nats apart at most{advice}"
     )
 
 

@@ -1,118 +1,193 @@
-"""One image of a completion: a first sweep of particles, and conditional ones that bring it closer to an exact draw.
+"""A Markov chain on the images that fill a hole, whose stationary distribution is the model's own posterior.
 
-The sweeps go through the hole in the order of the member k whose posterior is wanted. Where a model has another member,
-every second one goes in the order of that one, the most nearly opposite: what was drawn first, and knew least, is then
-drawn last. Such a sweep leaves p_j(hole | given) as it is and not p_k, and it is reversible (Chopin and Singh, 2015).
-So its image x' takes the place of x with probability min(1, p_k(x') p_j(x) / (p_k(x) p_j(x'))) (Hastings, 1970). The
-last sweep always goes in the order of k.
+    p(image, k | given)  is proportional to  p_k(image)    where the image is as given
+
+The member k is a variable of the chain. A round draws k from p(k | image so far), which needs what each member says of
+that image, and then parts of the hole in k's order by conditional sequential Monte Carlo, all else given: particle
+Gibbs in blocks (Andrieu, Doucet and Holenstein, 2010). Each of these moves leaves the posterior as it is, for any
+number of particles, so a round does. First the whole hole, where the first particles were worth something; then
+windows, in which a few particles are enough.
+
+It begins with particles of the members that suit the hole best. Their last images, weighed by p(image) over the sum of
+what those members say of it, estimate the model's p(given) without bias, and the first image is one of them. Chains of
+one image share theirs: one that has begun badly goes on from where another has.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.orientation import Orientation, turn, turn_back
-from model_core.posterior.elementary import log
-from model_core.posterior.particles import Particle, Particles
-from model_core.posterior.smc import Hole, Sweep
+from model_core.posterior.elementary import log, log_sum, shares
+from model_core.posterior.marginals import Weighted
+from model_core.posterior.mixture import Given, Images, Mixture, mixed
+from model_core.posterior.plan import given_behind, window_size, windows
+from model_core.posterior.smc import Sweep
 from model_core.sampling.noise import choice_noise
 
-Image = NDArray[np.int64]
-"""(C, H, W)"""
+FEW = 2.0
+"""Particles of the whole hole of which fewer count would hardly ever change a good image."""
+CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
+"""Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
+own."""
+SWEEPS_OF_CHAIN = 1 << 24
+"""Sweeps have numbers for their noise; those of the next chain of the same image begin so many later."""
 
 
-class Weighted(NamedTuple):
-    """The particles of a sweep, in their member's orientation."""
-
-    images: NDArray[np.int64]
-    """(N, C, H, W)"""
-    weights: NDArray[np.float64]
-    """(N,), adding up to 1."""
+Took = Callable[[Weighted, NDArray[np.bool_]], None]
+"""Hears of each move: the particles, and which pixels (H, W) were drawn."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A member's way through the hole."""
+class Start:
+    """The find of a chain's first particles."""
 
-    orientation: Orientation
-    hole: Hole
-    """The hole, in that orientation."""
-    particles: Callable[[], Particles]
-    """Makes what draws the particles; it is nobody else's until a sweep is finished."""
-    within_rows: bool = True
-    """Particles may be compared in the midst of a row."""
+    images: Images
+    """(N, C, H, W): candidates for the first image, the right way up."""
+    members: Sequence[int]
+    """The member that drew each."""
+    log_p: NDArray[np.float64]
+    """(K, N): what each member says of them."""
+    log_weights: NDArray[np.float64]
+    """(N,): what is expected of the sum of their exponentials is p(given), of the model."""
+    least_ess: float
+    """The smallest effective sample size on the way, of any member's particles."""
+    distinct: int
+    """The number of first particles from which a member's last ones descend: the smallest."""
 
-    def log_p(self, image: Image) -> float:
-        """ln p_T of a whole image (C, H, W), the right way up, as this member's steps compute it."""
-        H, W = self.hole.keep.shape
-        everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, len(image)))
-        particles = self.particles()
-        particles.begin([Particle(none, self.turned(image), everywhere)], everywhere, self.hole.temperature)
-        return float(particles.advance(self.hole.end)[0])
-
-    def turned(self, image: Image) -> Image:
-        return np.ascontiguousarray(turn(image, self.orientation))
+    @property
+    def log_evidence(self) -> float:
+        """ln of an estimate of the model's p(given), unbiased in p."""
+        return log_sum(self.log_weights)
 
 
+@dataclass
 class Chain:
-    """An island on its way to one image."""
+    """One chain. starts: the members whose particles begin it; number: among the chains of one image."""
 
-    def __init__(self, ways: Sequence[Way], size: int, sweeps: int = 0) -> None:
-        """ways: of the member whose posterior is wanted, and of one other, if there is any; size: how many particles;
-        sweeps: how many conditional ones follow the first."""
-        self._ways = ways
-        self._size = size
-        self._sweeps = sweeps
-        self.image: Image | None = None
-        """The right way up, after each sweep."""
-        self.log_evidence = 0.0
-        """ln of the estimate of p_k(given), of the first sweep."""
-        self.log_p = 0.0
-        """ln p_k of the last image, all of it."""
-        self.least_ess = float(size)
-        """Smallest effective sample size on the way, of all sweeps."""
-        self.distinct = size
-        """Number of first particles from which the last ones of the last sweep descend."""
-        self.last: Weighted | None = None
-        """Weighted images of the last sweep, which is of p_k."""
+    mixture: Mixture
+    given: Given
+    size: int
+    """Particles of a sweep."""
+    starts: Sequence[int]
+    number: int = 0
+    took: Took = lambda draws, block: None
+    image: Images = field(init=False)
+    """(C, H, W), the right way up, after each step."""
+    log_p: NDArray[np.float64] = field(init=False)
+    """(K,): ln p_k of the image after the last round."""
+    member: int = field(init=False)
+    """The member that drew last."""
+    start: Start = field(init=False)
 
-    def steps(self) -> Iterator[float]:
-        """Draw the image: after each step, how much of all is done, 0 to 1."""
-        for number in range(self._sweeps + 1):
-            way = self._way_of(number)
-            retained = None if self.image is None else way.turned(self.image)
-            sweep = Sweep(way.particles(), way.hole, self._size, number, retained, way.within_rows)
+    def __post_init__(self) -> None:
+        self._next = self.number * SWEEPS_OF_CHAIN
+
+    @property
+    def nats(self) -> float:
+        """-ln p of the image after the last round."""
+        return -float(mixed(self.log_p[:, None])[0])
+
+    def begin(self) -> Iterator[float]:
+        """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
+        found = []
+        for done, k in enumerate(self.starts):
+            sweep = self._sweep(k, ~self.given.keep)
             while not sweep.finished:
                 sweep.step()
-                yield (number + sweep.done) / (self._sweeps + 1)
-            self._take_in(sweep, way, number)
-        assert self.image is not None
-        self.log_p = self._ways[0].log_p(self.image)
+                yield (done + sweep.done) / len(self.starts)
+            found.append((k, sweep))
+        self.start = self._started(found)
 
-    def _way_of(self, number: int) -> Way:
-        return self._ways[1] if len(self._ways) > 1 and number and (self._sweeps - number) % 2 else self._ways[0]
+    def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
+        parts = [self._candidates(k, sweep) for k, sweep in found]
+        log_p = [self.mixture.log_p(part.images, self.given.temperature) for part in parts]
+        weights = [self._log_weights(*each) for each in zip(found, parts, log_p, strict=True)]
+        islands = [sweep.island for _, sweep in found]
+        return Start(
+            np.concatenate([part.images for part in parts]),
+            [k for (k, _), part in zip(found, parts, strict=True) for _ in part.weights],
+            np.concatenate(log_p, 1),
+            np.concatenate(weights),
+            min(island.least_ess for island in islands),
+            min(len(np.unique(island.ancestors)) for island in islands),
+        )
 
-    def _take_in(self, sweep: Sweep, way: Way, number: int) -> None:
+    def _log_weights(self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+        k, sweep = found
+        behind = self.mixture.ways[k].log_p_before(self.given) + sweep.island.evidence()
+        drawn_by = np.array([log_sum(each) for each in log_p[list(self.starts)].T])
+        return behind + log(part.weights) + mixed(log_p) - drawn_by
+
+    def take(self, start: Start, i: int) -> None:
+        """Go on from candidate i of a chain's start."""
+        self.image, self.log_p, self.member = start.images[i], start.log_p[:, i], start.members[i]
+
+    def _candidates(self, k: int, sweep: Sweep) -> Weighted:
+        """Draw some of a sweep's last images by their weights; all of them count where no other member has a say."""
+        assert sweep.images is not None
+        way, island = self.mixture.ways[k], sweep.island
+        if len(self.mixture.ways) == 1:
+            return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
+        most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
+        uniforms = (self._uniforms(1)[0] + np.arange(min(most, self.size))) / min(most, self.size)
+        drawn, counts = np.unique([island.drawn(float(each)) for each in uniforms], return_counts=True)
+        return Weighted(way.upright(sweep.images[drawn]), counts / len(uniforms))
+
+    def rounds(self, count: int) -> Iterator[float]:
+        """Draw the image anew so many times: after each step, how much of one round is done, 0 to 1."""
+        for _ in range(count):
+            self.member = chosen(self.log_p, self._uniforms(1)[0])
+            blocks = self._blocks()
+            for done, block in enumerate(blocks):
+                for share in self.move(block):
+                    yield (done + share) / len(blocks)
+            self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[:, 0]
+
+    def _blocks(self) -> list[NDArray[np.bool_]]:
+        """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""
+        way, hole = self.mixture.ways[self.member], ~self.given.keep
+        turned = way.turned(hole)
+        offsets = self._uniforms(2) * window_size(*turned.shape)
+        parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
+        whole = [hole] if self.start.least_ess >= FEW or len(parts) == 1 else []
+        return whole + (parts if len(parts) > 1 else [])
+
+    def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
+        """Draw a part (H, W) of the hole anew, all else given: after each step, how much of that is done, 0 to 1."""
+        sweep = self._sweep(self.member, block, self.image)
+        while not sweep.finished:
+            sweep.step()
+            yield sweep.done
         assert sweep.image is not None
         assert sweep.images is not None
-        drawn = np.ascontiguousarray(turn_back(sweep.image, way.orientation))
-        if way is self._ways[0] or self._is_taken(drawn, number):
-            self.image = drawn
-        if number == 0:
-            self.log_evidence = sweep.island.evidence()
-        self.least_ess = min(self.least_ess, sweep.island.least_ess)
-        self.distinct = len(np.unique(sweep.island.ancestors))
-        self.last = Weighted(sweep.images, sweep.island.weights)
+        way = self.mixture.ways[self.member]
+        self.image = way.upright(sweep.image)
+        self.took(Weighted(way.upright(sweep.images), sweep.island.weights), block)
 
-    def _is_taken(self, drawn: Image, number: int) -> bool:
-        """True if an image that another member's sweep has drawn takes the place of the one there is."""
-        assert self.image is not None
-        if np.array_equal(drawn, self.image):
-            return True
-        ours, theirs = (way.log_p(drawn) - way.log_p(self.image) for way in self._ways)
-        hole = self._ways[0].hole
-        (uniform,) = choice_noise(hole.seed, hole.sample, number, hole.keep.shape[0], 1, 1)
-        return float(log(1 - uniform)) < ours - theirs  # 1 - uniform is never 0
+    def _sweep(self, k: int, block: NDArray[np.bool_], image: Images | None = None) -> Sweep:
+        number, self._next = self._next, self._next + 1
+        return self.mixture.ways[k].sweep(self.given, self.size, number, block, image)
+
+    def _uniforms(self, count: int) -> NDArray[np.float64]:
+        """Numbers in [0, 1) that no sweep uses."""
+        number, self._next = self._next, self._next + 1
+        return choice_noise(self.given.seed, self.given.sample, number, 0, 0, count)
+
+
+def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
+    """Give each chain its first image, of the candidates of all: by their weights, in even steps from a uniform number
+    on, so that chains that are worth as much keep their own. Returns the candidates with their weights."""
+    places = [(chain.start, i) for chain in chains for i in range(len(chain.start.images))]
+    log_weights = np.concatenate([chain.start.log_weights for chain in chains])
+    for number, chain in enumerate(chains):
+        chain.take(*places[chosen(log_weights, (uniform + number) / len(chains))])
+    return Weighted(np.concatenate([chain.start.images for chain in chains]), shares(log_weights))
+
+
+def chosen(log_weights: NDArray[np.float64], uniform: float) -> int:
+    """The one of several that a uniform number in [0, 1) chooses by their weights."""
+    cumulative = np.cumsum(shares(log_weights))
+    found = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    return min(int(found), len(log_weights) - 1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.errors import PixelRNNError
-from model_core.posterior.elementary import log_mean, shares
+from model_core.posterior.elementary import log, log_mean, shares
 
 Parents = NDArray[np.int64]
 """(N,): which particle each one is a copy of from now on; those that live on keep their places."""
@@ -34,8 +34,10 @@ class Island:
     log_evidence: float = 0.0
     """ln of the estimate of p(given), up to the last resampling."""
     least_ess: float = field(init=False)
+    """The smallest effective sample size on the way; of those that are left, in proportion to how many there were."""
 
     def __post_init__(self) -> None:
+        self._began = self.size
         self.log_weights = np.zeros(self.size)
         self.ancestors = np.arange(self.size)
         self.least_ess = float(self.size)
@@ -48,7 +50,7 @@ class Island:
         self.log_weights = self.log_weights + log_p
         if not np.isfinite(self.log_weights).any():
             raise ImpossibleError("the model finds the given pixels impossible: every particle has a weight of zero")
-        self.least_ess = min(self.least_ess, self.ess)
+        self.least_ess = min(self.least_ess, self.ess * self._began / self.size)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -75,6 +77,22 @@ class Island:
         self.log_weights = np.zeros(self.size)
         self.ancestors = self.ancestors[parents]
         return parents
+
+    def narrow(self, uniforms: NDArray[np.float64], draws: int) -> NDArray[np.int64]:
+        """Go on with so many draws by the weights, of which equal ones are one particle with their weight together;
+        returns which particles those are. Where no more is drawn, copies would go the same way twice."""
+        self.log_evidence = self.evidence()
+        retained = self.retained is not None
+        if retained:
+            counts = self._counts(uniforms[1:draws])
+            counts[self.retained] += 1
+        else:
+            counts = self._counts((float(uniforms[0]) + np.arange(draws)) / draws)
+        left = np.flatnonzero(counts)
+        self.size = len(left)
+        self.log_weights = log(np.asarray(counts[left] * (self.size / draws), np.float64))
+        self.ancestors = self.ancestors[left]
+        return left
 
     def evidence(self) -> float:
         """ln of the estimate of p(given) by now."""

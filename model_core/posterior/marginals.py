@@ -1,23 +1,26 @@
 """Marginals: the expectation of each pixel of a hole, its mean value and how uncertain it is, from weighted draws.
 
-A pixel behind which nothing is given has p(value | everything given) = E[p(value | the pixels before it)], over draws
-of what comes before: the distributions that the network predicts along the draws are averaged, which says more than the
-drawn values. A pixel before given ones is different: what the network predicts of it does not know of them. There the
-weights of the draws do, and the drawn values themselves are averaged, by the weights. Few draws that agree do not make
-a pixel certain, so what the network predicts counts there as one more island.
+Each sweep of a chain says with which weight its particles have which value; these shares are averaged over all sweeps
+that drew a pixel. Few draws that agree do not make a pixel certain. So what the networks predict of the pixel, given
+what comes before it in their order in images that were drawn, counts as one sweep more. Where images are drawn exactly,
+that prediction alone says more than the drawn values.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model_core.networks.pixel_network import PixelNetwork
+from model_core.orientation import Orientation, turn, turn_back
 
 BATCH = 8
 """Images of one teacher-forced pass: others that want the processor wait for one at most."""
+PREDICTED = 1.0
+"""Weight of what is predicted of a pixel, beside that of one sweep that drew it."""
 
 
 @dataclass(frozen=True)
@@ -28,44 +31,53 @@ class Marginals:
     entropy_bits: NDArray[np.float64]
 
 
-class MarginalSum:
-    """Takes in weighted draws, island by island, and averages over islands."""
+class Weighted(NamedTuple):
+    """Images (N, C, H, W), the right way up, and their weights (N,), which add up to 1."""
 
-    def __init__(self, network: PixelNetwork, keep: NDArray[np.bool_], temperature: float) -> None:
-        """keep (H, W), True = given, in the network's orientation."""
-        self._network = network
-        self._keep = keep
-        self._temperature = temperature
-        self._drawn: NDArray[np.float64] | None = None  # (V, C, H, W) sums over islands, so for the next
-        self._predicted = np.zeros(())
-        self._islands = 0
+    images: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
-    def add(self, images: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
-        """Draws (M, C, H, W) of one island, whose weights (M,) add up to 1."""
-        for _ in self.adding(images, weights):
-            pass
 
-    def adding(self, images: NDArray[np.int64], weights: NDArray[np.float64]) -> Iterator[None]:
-        """The same in steps, each a teacher-forced pass over some of the draws."""
-        distinct, index = np.unique(images, axis=0, return_inverse=True)
-        summed = np.asarray(np.bincount(index.ravel(), weights, len(distinct)), np.float64)
-        drawn = _drawn_shares(distinct, summed, self._network.config.values)
-        predicted = np.zeros(())
-        for start in range(0, len(distinct), BATCH):
-            part = slice(start, start + BATCH)
-            predicted = predicted + _predicted_shares(self._network, distinct[part], summed[part], self._temperature)
+class Shares:
+    """Takes in draws and predictions, the right way up, and averages them."""
+
+    def __init__(self, values: int, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float) -> None:
+        """values: V; known (C, H, W) where keep (H, W) is True."""
+        self._known, self._keep, self._temperature = known, keep, temperature
+        self._drawn = np.zeros((values, *known.shape))
+        self._sweeps = np.zeros(keep.shape)
+        self._predicted = np.zeros((values, *known.shape))
+        self._predictions = 0.0
+
+    def add(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
+        """The particles of a sweep that drew the pixels `where` (H, W)."""
+        images, weights = draws
+        for value in np.unique(images[:, :, where]):
+            self._drawn[value][:, where] += np.tensordot(weights, images[:, :, where] == value, 1)
+        self._sweeps += where
+
+    def merge(self, other: "Shares") -> None:
+        """Take in what another has, of the same hole."""
+        self._drawn += other._drawn
+        self._sweeps += other._sweeps
+        self._predicted += other._predicted
+        self._predictions += other._predictions
+
+    def predicting(self, network: PixelNetwork, orientation: Orientation, images: NDArray[np.int64]) -> Iterator[None]:
+        """Add what a network that sees images in this orientation predicts along images (N, C, H, W): in steps, each a
+        teacher-forced pass over some of them."""
+        turned = np.ascontiguousarray(turn(images, orientation))
+        for start in range(0, len(turned), BATCH):
+            part = turned[start : start + BATCH]
+            shares = _predicted_shares(network, part, self._temperature)
+            self._predicted += turn_back(shares, orientation)
+            self._predictions += len(part)
             yield
-        self._drawn = drawn if self._drawn is None else self._drawn + drawn
-        self._predicted = self._predicted + predicted
-        self._islands += 1
-        self._known = images[0]
 
     def result(self) -> Marginals:
-        """The marginals of everything taken in so far, which is at least one island."""
-        assert self._drawn is not None
-        predicted = self._predicted / self._islands
-        weighed = (self._drawn + predicted) / (self._islands + 1)
-        shares = np.where(_last_given(self._keep), predicted, weighed)
+        """The marginals of everything taken in so far, which is at least one prediction."""
+        predicted = self._predicted / self._predictions
+        shares = (self._drawn + PREDICTED * predicted) / (self._sweeps + PREDICTED)
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
         mean = np.tensordot(np.arange(len(shares), dtype=np.float64), shares, 1)
@@ -73,25 +85,8 @@ class MarginalSum:
         return Marginals(mean, np.abs(-(shares * logs).sum(0)))
 
 
-def _last_given(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(H, W): is nothing given behind this pixel?"""
-    behind = np.cumsum(keep.ravel()[::-1])[::-1] - keep.ravel()
-    return (behind == 0).reshape(keep.shape)
-
-
-def _drawn_shares(images: NDArray[np.int64], weights: NDArray[np.float64], values: int) -> NDArray[np.float64]:
-    """(V, C, H, W): the weight of the draws that have each value."""
-    shares = np.zeros((values, *images.shape[1:]))
-    for value in range(values):
-        shares[value] = np.tensordot(weights, images == value, 1)
-    return shares
-
-
-def _predicted_shares(
-    network: PixelNetwork, images: NDArray[np.int64], weights: NDArray[np.float64], temperature: float
-) -> NDArray[np.float64]:
-    """(V, C, H, W): what the network predicts along the draws, averaged by their weights."""
+def _predicted_shares(network: PixelNetwork, images: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
+    """(V, C, H, W): what the network predicts along images (N, C, H, W) in its orientation, summed over them."""
     given = torch.from_numpy(images).to(network.input.bias.device)
     with torch.inference_mode():
-        shares = network.distribution.probabilities(network(given).cpu(), temperature, dim=1)  # (M, V, C, H, W)
-        return torch.tensordot(torch.from_numpy(weights), shares, 1).numpy()
+        return network.distribution.probabilities(network(given).cpu(), temperature, dim=1).sum(0).numpy()

@@ -39,6 +39,10 @@ class Particles(Protocol):
         """Image i goes on from where image parents[i] is; parents keep their own places."""
         ...
 
+    def narrow(self, left: NDArray[np.int64]) -> None:
+        """Go on with these images alone, in this order."""
+        ...
+
     def images(self) -> NDArray[np.int64]:
         """(N, C, H, W) values, as far as they are drawn."""
         ...
@@ -51,7 +55,7 @@ class StageParticles:
         """size: how many particles there may be."""
         self._stage = stage_for(network)(network, size)
         self._width = network.config.width
-        self._slots = range(size)
+        self._slots = list(range(size))
         self._log_p = np.zeros(size)
 
     def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
@@ -59,7 +63,7 @@ class StageParticles:
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.close(slot)
-            self._slots = range(len(particles))
+            self._slots = list(range(len(particles)))
             self._log_p = np.zeros(len(particles))
             self._open([_drawing(particle, weighed, temperature) for particle in particles])
 
@@ -94,9 +98,16 @@ class StageParticles:
     def copy(self, parents: Parents) -> None:
         """See Particles.copy."""
         with torch.inference_mode():
-            for slot in self._slots:
-                if parents[slot] != slot:
-                    self._stage.copy(int(parents[slot]), slot)
+            for slot, parent in zip(self._slots, parents, strict=True):
+                if slot != self._slots[parent]:
+                    self._stage.copy(self._slots[parent], slot)
+
+    def narrow(self, left: NDArray[np.int64]) -> None:
+        """See Particles.narrow."""
+        slots = [self._slots[i] for i in left]
+        for slot in set(self._slots) - set(slots):
+            self._stage.close(slot)
+        self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
         """See Particles.images."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.orientation import Orientation, turn, turn_back
+from model_core.orientation import Orientation, turn
 
 COLUMNS_BETWEEN_STOPS = 4
 """Columns between two comparisons of particles, about, if hole and given pixels alternate in a row."""
@@ -30,22 +30,25 @@ def given_behind(keep: NDArray[np.bool_]) -> int:
     return int(keep.ravel()[first_hole(keep) :].sum())
 
 
-def best_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) -> int:
-    """The member in whose order the fewest given pixels lie behind the hole's first; of equals, the first one."""
+def ranked_members(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) -> list[int]:
+    """All members, the one first in whose order the fewest given pixels lie behind the hole's first; keep (H, W)."""
     counts = [given_behind(turn(keep, orientation)) for orientation in orientations]
-    return int(np.argmin(counts))
+    return [int(k) for k in np.argsort(counts, kind="stable")]
 
 
-def contrary_member(keep: NDArray[np.bool_], orientations: Sequence[Orientation], k: int) -> int | None:
-    """The other member in whose order the pixels of the hole come most nearly the other way round.
+def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:
+    """The parts of a hole (H, W) in squares that lie side by side, row by row; the first one begins dy rows and dx
+    columns, less than a square's side, before the image."""
+    H, W = hole.shape
+    tall, wide = window_size(H, W)
+    y, x = np.mgrid[:H, :W]
+    number = (y + dy) // tall * (W + wide) + (x + dx) // wide
+    return [hole & (number == each) for each in np.unique(number[hole])]
 
-    The first of equals; None when k is the only member. keep (H, W), True = given.
-    """
-    places = np.arange(keep.size, dtype=np.float64).reshape(keep.shape)
-    when = [turn_back(places, orientation)[~keep] for orientation in orientations]
-    centred = [each - each.mean() for each in when]
-    others = [j for j in range(len(orientations)) if j != k]
-    return min(others, key=lambda j: centred[k] @ centred[j], default=None)
+
+def window_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of a window: a quarter of the image's."""
+    return max(2, height // 4), max(2, width // 4)
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:

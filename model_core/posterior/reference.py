@@ -53,6 +53,14 @@ class ReferenceParticles:
         """See Particles.copy."""
         self._values = self._values[torch.from_numpy(parents)]
 
+    def narrow(self, left: NDArray[np.int64]) -> None:
+        """See Particles.narrow."""
+        chosen = torch.from_numpy(left)
+        self._noise, self._known, self._keep, self._values = (
+            part[chosen] for part in (self._noise, self._known, self._keep, self._values)
+        )
+        self._temperature = self._temperature[chosen]
+
     def images(self) -> NDArray[np.int64]:
         """See Particles.images."""
         return self._values.numpy()

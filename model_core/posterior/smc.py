@@ -17,6 +17,11 @@ from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
 
+ROWS_BEHIND = 2
+"""Rows behind a hole's last pixel that tell most of what is to be told of its particles."""
+LAST = 4
+"""Draws of particles that go on from there: they are given the same pixels to the end."""
+
 
 @dataclass(frozen=True)
 class Hole:
@@ -99,14 +104,21 @@ class Sweep:
 
     def _compare(self, stop: Stop, log_p: NDArray[np.float64]) -> None:
         self.island.weigh(log_p)
-        if self.island.is_poor and not self._hole_is_over(stop):
-            uniforms = choice_noise(self._hole.seed, self._hole.sample, self._number, stop.y, stop.x, self.island.size)
-            self._particles.copy(self.island.resample(uniforms))
+        if stop < self._hole_ends:
+            if self.island.is_poor:
+                self._particles.copy(self.island.resample(self._uniforms(stop)))
+        elif stop.y >= self._hole_ends.y + ROWS_BEHIND and self.island.size > LAST:
+            self._particles.narrow(self.island.narrow(self._uniforms(stop), LAST))
 
-    def _hole_is_over(self, stop: Stop) -> bool:
-        """True if all that is left is given: the weights then choose, and copies would only lose particles."""
-        keep = self._hole.keep
-        return bool(keep.ravel()[stop.y * keep.shape[1] + stop.x :].all())
+    def _uniforms(self, stop: Stop) -> NDArray[np.float64]:
+        return choice_noise(self._hole.seed, self._hole.sample, self._number, stop.y, stop.x, self.island.size)
+
+    @cached_property
+    def _hole_ends(self) -> Stop:
+        """Behind its last pixel. From there on copies would only lose particles, as all that is left is given."""
+        last = np.flatnonzero(~self._hole.keep)[-1:]
+        y, x = divmod(int(last[0]) if len(last) else 0, self._hole.keep.shape[1])
+        return Stop(y, x + 1)
 
     def _end(self) -> None:
         hole = self._hole

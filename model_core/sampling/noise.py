@@ -15,9 +15,9 @@ WORDS = 4
 
 MEMBER_STAGE = 2
 """The stage word of the choice of a member; 0 and 1 are an image's and a small image's."""
-PARTICLE_STAGE, CHOICE_STAGE = 1 << 32, 2 << 32
+PARTICLE_STAGE, CHOICE_STAGE = 1 << 62, 2 << 62
 """Stage words of a completion's particles, and of what chooses among them, begin here; the sweep and the rest follow in
-the lower half."""
+the lower bits."""
 
 
 def image_noise(

@@ -54,12 +54,15 @@ class Receipt(TypedDict):
     """How good the draws of a completion by `posterior` are."""
 
     exact: bool
+    quality: NotRequired[Literal["exact", "good", "rough", "poor"] | None]
     member: str
     particles: int
     ess: NotRequired[float | None]
     distinct: NotRequired[int | None]
     evidence_nats: NotRequired[float | None]
     evidence_sd: NotRequired[float | None]
+    nats: NotRequired[list[float] | None]
+    apart_nats: NotRequired[float | None]
 
 
 class JobResult(TypedDict):

@@ -89,7 +89,7 @@ def test_characters(
     """Letters stand for ideographs: they are drawn, looked up, completed and scored, and three pictures are written."""
     run("characters/explore", monkeypatch, tiny, tmp_path, str(tiny / "characters.npz"), "--url", url, "--n", "2")
     said = capsys.readouterr().out
-    for words in ("of 2 drawings are real", "effective sample size", "least surprising", "most surprising"):
+    for words in ("of 2 drawings are real", "completion: ", "least surprising", "most surprising"):
         assert words in said
     for name in ("drawn", "completed", "surprising"):
         with Image.open(tmp_path / f"{name}.png") as picture:

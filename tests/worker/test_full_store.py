@@ -194,7 +194,16 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
     if spec.kind != "complete":
         return None
     receipt = Receipt(
-        exact=False, member="rotate_180", particles=256, ess=-long, distinct=256, evidence_nats=long, evidence_sd=-long
+        exact=False,
+        quality="rough",
+        member="rotate_180",
+        particles=256,
+        ess=-long,
+        distinct=256,
+        evidence_nats=long,
+        evidence_sd=-long,
+        nats=(-long,) * spec.n,
+        apart_nats=-long,
     )
     by_posterior = spec.options.method == Method.POSTERIOR
     summary = CompletionSummary(

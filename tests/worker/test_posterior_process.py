@@ -15,7 +15,7 @@ from model_core.measures.picture_score import score_picture
 from model_core.mixing import mix
 from model_core.models import Member, Model
 from model_core.orientation import Orientation, turn
-from model_core.posterior.plan import best_member, given_behind
+from model_core.posterior.plan import given_behind
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
@@ -74,7 +74,7 @@ class Case:
     def submit(self, client: Client, **changes: object) -> JobSpec:
         keep = self.keep.astype(bool)
         orientations = [member.orientation for member in self.model.members]
-        behind = given_behind(turn(keep, orientations[best_member(keep, orientations)]))
+        behind = max(given_behind(turn(keep, each)) for each in orientations)
         pixels = values_to_pixels(self.values, self.model.config.values).transpose(1, 2, 0)
         fields = {
             "kind": "complete",
@@ -100,7 +100,9 @@ class Case:
         np.testing.assert_array_equal(drawn, expected.values.numpy())
         assert isinstance(record.result, CompletionSummary)
         assert record.result.posterior is not None
-        assert record.result.posterior.model_dump() == pytest.approx(expected.receipt.to_dict())
+        receipt, true = record.result.posterior.model_dump(), expected.receipt.to_dict()
+        assert receipt.pop("nats") == pytest.approx(true.pop("nats"))
+        assert receipt == pytest.approx(true)
         assert record.result.values == levels
         for field, found in (("mean", expected.mean), ("entropy", expected.entropy_bits)):
             assert found is not None
@@ -140,12 +142,11 @@ def test_completions_are_the_library_s_when_many_are_drawn(
     assert [(each.exact, each.particles) for each in receipts if each] == [
         (False, 5),
         (False, 7),
-        (False, 0),
-        (False, 0),
-        (False, 0),
+        (False, 5),
+        (False, 5),
+        (False, 5),
         (False, 5),
     ]
-    assert [each.member for each in receipts if each][2:5] == ["rotate_90", "none", "none"]
     for record in (records[0], records[3]):
         assert isinstance(record.result, CompletionSummary)
         images = pixels_to_values(client.images(record.spec).transpose(0, 3, 1, 2), 2)
@@ -162,7 +163,7 @@ def test_completions_go_on_when_the_worker_is_killed(client: Client, start_worke
     undisturbed run, and progress never goes back."""
     doomed = start_worker(step_delay_s=SLOW, slots=1, express_slots=0)
     cases = [Case(four, "centre"), Case(four, "left")]
-    specs = [case.submit(client, n=n) for case, n in zip(cases, (3, 40), strict=True)]
+    specs = [case.submit(client, n=n) for case, n in zip(cases, (3, 8), strict=True)]
     by_particles = specs[0]
     seen = [0.0]
 

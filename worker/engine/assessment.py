@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
-from model_core.posterior.completion import Receipt, drawn_receipt_steps, plan
+from model_core.posterior.completion import Receipt, drawn_receipt_steps
 from model_core.posterior.marginals import Marginals
+from model_core.posterior.targets import Target
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.complete import Receipt as ToldReceipt
@@ -88,7 +89,7 @@ def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Ite
     given = hole.given
     assert given.values is not None
     assert given.keep is not None
-    return drawn_receipt_steps(plan(model, given.values, given.keep, hole.temperature), images)
+    return drawn_receipt_steps(Target.of(model, given.values, given.keep, hole.temperature), images, hole.seed)
 
 
 def pace_of(task: Pass) -> str:

@@ -19,9 +19,9 @@ from model_core.kinds import KINDS as NETWORKS
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.posterior.completion import IslandsRun
-from model_core.posterior.completion import plan as plan_completion
+from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import StageParticles
+from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import compiled_loops, numerics_of, seats, slot_bytes
 from worker.contract.cards import ModelCard
@@ -85,7 +85,7 @@ class ModelPool:
         self._plan, self._share = plan, plan.share(len(self._models))
         self.plans = {name: _fitted(name, model, plan, self._share) for name, model in self._models.items()}
         self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, _Stages] = {}
         self.numerics = ", ".join(sorted({_numerics(self._models[name], plan) for name, plan in self.plans.items()}))
         """The arithmetic that draws all of them: one, as they are all on one device."""
         self.refused: dict[str, str] = {}
@@ -148,9 +148,9 @@ class ModelPool:
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
-        planned = plan_completion(self.model(order.model), hole.given.values, hole.given.keep, hole.temperature)
-        stage = self._stages.setdefault(order.model, _Stage())
-        return IslandsRun(planned, order.seed, order.particles, order.sweeps, stage.of)
+        target = Target.of(self.model(order.model), hole.given.values, hole.given.keep, hole.temperature)
+        stage = self._stages.setdefault(order.model, _Stages())
+        return IslandsRun(target, order.seed, order.particles, order.sweeps, stage.of)
 
     def model(self, name: str) -> Model:
         return self._models[name]
@@ -199,7 +199,7 @@ class ModelPool:
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
-        run = IslandsRun(plan_completion(self._models[name], blank, keep, 1.0), 0, particles=2, sweeps=0)
+        run = IslandsRun(Target.of(self._models[name], blank, keep, 1.0), 0, particles=4, sweeps=0)
         for _ in islice(run.steps(0), WARM_UP_ROWS):
             pass
 
@@ -210,21 +210,18 @@ class ModelPool:
             rows += len(engine.step())
 
 
-class _Stage:
-    """The one stage on which a model's particles are drawn: made anew where another member, or more of them, is asked
-    for."""
+class _Stages:
+    """The stages on which a model's particles are drawn, one for each of its networks: made anew where more of them are
+    asked for."""
 
     def __init__(self) -> None:
-        self._network: PixelNetwork | None = None
-        self._size = 0
-        self._stage: StageParticles | None = None
+        self._made: dict[PixelNetwork, tuple[int, StageParticles]] = {}
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        if self._stage is None or network is not self._network or size > self._size:
-            self._stage = None  # first, so that its memory is free
-            self._stage = StageParticles(network, size)
-            self._network, self._size = network, size
-        return self._stage
+        if self._made.get(network, (0,))[0] < size:
+            self._made.pop(network, None)  # first, so that its memory is free
+            self._made[network] = size, StageParticles(network, size)
+        return self._made[network][1]
 
 
 def load_pool(
@@ -269,7 +266,7 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
     plan = replace(plan, slots=plan.slots or seats(model))
-    return plan.fitted(size, share, None if model.config.multi_scale else size // len(model.members))
+    return plan.fitted(size, share, None if model.config.multi_scale else size // CHAINS)
 
 
 def _numerics(model: Model, plan: SlotPlan) -> str:

@@ -19,6 +19,7 @@ class Hole:
 
     given: Given
     temperature: float
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.image_request import ImageRequest
 from model_core.orientation import Orientation, check_orientation, turn
-from model_core.posterior.plan import best_member, given_behind
+from model_core.posterior.plan import given_behind
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
@@ -94,14 +94,13 @@ def any_member(members: Sequence[str]) -> Drawer:
 
 
 def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | None:
-    """The member, of these orientations, that comes to the hole last, when nothing given lies behind it: it draws from
-    p(hole | everything given). None when there is none. keep (H, W), True = given. ConfigError for an orientation that
-    does not exist or that does not fit."""
+    """The drawer whose every image is an exact draw of p(hole | everything given): the one network of a model, if
+    nothing given lies behind the hole's first pixel in its order. None where it takes particles. keep (H, W), True =
+    given. ConfigError for an orientation that does not exist or that does not fit."""
     orientations: list[Orientation] = [check_orientation(name, *keep.shape) for name in members]
-    k = best_member(keep, orientations)
-    if given_behind(turn(keep, orientations[k])):
+    if len(orientations) > 1 or given_behind(turn(keep, orientations[0])):
         return None
-    return Drawer(k, resumes=orientations[k] == "none")
+    return Drawer(0, resumes=orientations[0] == "none")
 
 
 def plan_images(

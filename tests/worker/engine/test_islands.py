@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from model_core import untrained
 from model_core.image_request import ImageRequest
-from model_core.posterior.completion import IslandsRun, Receipt, plan
+from model_core.posterior.completion import IslandsRun, Receipt
 from model_core.posterior.island import ImpossibleError
 from model_core.posterior.marginals import Marginals
+from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from tests.fakes import Outlet
 from tests.worker.harness import wait_for
@@ -30,7 +31,7 @@ HEIGHT, WIDTH = 8, 6
 MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
-HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0)
+HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
 
 
 class Heard(Outlet):
@@ -62,7 +63,7 @@ class CountedRun(IslandsRun):
         given = asked.hole.given
         assert given.values is not None
         assert given.keep is not None
-        super().__init__(plan(MODEL, given.values, given.keep, 1.0), asked.seed, asked.particles, asked.sweeps)
+        super().__init__(Target.of(MODEL, given.values, given.keep, 1.0), asked.seed, asked.particles, asked.sweeps)
         self._heard = heard
         self._at = at
 

@@ -56,12 +56,12 @@ class CompleteOptions(DrawnOptions):
         ge=0,
         le=MAX_SWEEPS,
         description="Sweeps of `posterior`, if it is not exact: how often each image is drawn anew, given the last "
-        "one. Each time brings it closer, and takes as long as the first.",
+        "one. Each time brings it closer, and takes as long as the beginning or longer.",
     )
     filled_pixels: Annotated[int | None, FOUND] = Field(default=None, ge=1)
     """How many pixels of each image are drawn; the others are given."""
     given_behind: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How many given pixels lie behind the hole's first one, in the order of the member that has the fewest. With none,
+    """How many given pixels lie behind the hole's first one, in the order of the member that has the most. With none,
     images are drawn exactly, without particles."""
 
     @property
@@ -97,7 +97,7 @@ class CompleteOptions(DrawnOptions):
 
     def room(self, job: Asked) -> int:
         maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
-        return 1024 + maps + 40 * job.n
+        return 1024 + maps + 80 * job.n  # a likelihood as text, twice, and as often in a receipt
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -141,11 +141,17 @@ class Receipt(Record):
     """How good the draws of a completion by `posterior` are."""
 
     exact: bool = Field(
-        description="Each image is a draw from the model's own distribution given everything that is given. False "
-        "where particles came close to it, and where one network of a mixture drew: its distribution is another."
+        description="Each image is a draw from the model's own distribution given everything that is given. Else "
+        "particles came close to it; `quality` says how close."
+    )
+    quality: Literal["exact", "good", "rough", "poor"] | None = Field(
+        default=None,
+        description="All that follows in a word. `good`: the chains that drew each image agree. `rough`: they do not. "
+        "`poor`: do not rely on it; more `sweeps` and `particles` may help. Null from a worker of an earlier version.",
     )
     member: str = Field(
-        description="The orientation of the network that drew, `none` being that of the image; a mixture has several."
+        description="The orientation of the network that drew last, `none` being that of the image; a mixture has "
+        "several, which take turns."
     )
     particles: int = Field(ge=0, description="Particles of each image; 0 when none were needed.")
     ess: float | None = Field(
@@ -161,14 +167,23 @@ class Receipt(Record):
     evidence_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="-ln of an estimate of p(given): how likely that network finds what is given. Never more than the "
+        description="-ln of an estimate of p(given): how likely the model finds what is given. Never more than the "
         "nats of a completion, which what is given cannot exceed.",
     )
     evidence_sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="How far the images' own estimates lie apart, as a standard deviation in nats. Null for one image, "
-        "and without particles.",
+        description="Standard deviation of the chains' own estimates of it, in nats: two chains draw each image. Null "
+        "without particles.",
+    )
+    nats: tuple[float, ...] | None = Field(
+        default=None, description="-ln p of each completed image as a whole. Null from a worker of an earlier version."
+    )
+    apart_nats: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Difference in nats between the images in which an image's two chains ended, which began apart; "
+        "the largest of all images. Null without particles.",
     )
 
 

@@ -1,0 +1,122 @@
+"""The images of a completion by particles, one after the other: each by two chains that begin apart."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.posterior.chain import FEW, Chain, seat
+from model_core.posterior.marginals import Marginals, Shares
+from model_core.posterior.mixture import Mixture, Way
+from model_core.posterior.particles import StageParticles
+from model_core.posterior.plan import ranked_members
+from model_core.posterior.receipt import GOOD_APART, Island, Receipt, receipt_of
+from model_core.posterior.targets import Target
+from model_core.sampling.noise import choice_noise
+from model_core.sampling.stages import stage_for
+
+CHAINS = 2
+"""Chains of each image: how far they end apart tells how much the image is worth."""
+STARTS = 2
+"""Members whose particles begin a chain, where there are so many."""
+ALIKE_NATS = 0.5
+"""Chains that agree so closely on the evidence need one round only."""
+CHOICE = (1 << 30) - 1
+"""The number, among the sweeps of an image, of the choice among its chains."""
+
+StageOf = Callable[[PixelNetwork, int], StageParticles]
+
+
+class IslandsRun:
+    """An island of particles for each image of a completion, one after the other."""
+
+    def __init__(self, target: Target, seed: int, particles: int, sweeps: int, stage_of: StageOf | None = None) -> None:
+        """particles: of each image, shared by its chains; sweeps: the most rounds of a chain. stage_of(network, size):
+        what draws so many particles of a network, asked for as each sweep begins, and nobody else's until an image is
+        there; the run's own when not given."""
+        self._target = target
+        self._seed = seed
+        self._particles = particles
+        self._sweeps = sweeps
+        self._size = max(2, particles // CHAINS)
+        stage_of = stage_of or lru_cache(len(target.members))(StageParticles)
+        self._mixture = Mixture([_way(network, name, self._size, stage_of) for network, name in target.networks])
+        self._starts = ranked_members(target.keep, [name for _, name in target.networks])[:STARTS]
+        self._shares = self._no_shares()
+        self._islands: list[Island] = []
+
+    def draw(self, i: int, on_share: Callable[[float], None] = lambda share: None) -> NDArray[np.int64]:
+        """Image i (C, H, W), the right way up, all at once."""
+        for step in self.steps(i):
+            if isinstance(step, np.ndarray):
+                return step
+            on_share(step)
+        raise AssertionError("the last step is the image")
+
+    def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
+        """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""
+        given = self._target.given(self._seed, i)
+        told = [self._no_shares() for _ in range(CHAINS)]
+        chains = [
+            Chain(self._mixture, given, self._size, self._starts, number, each.add) for number, each in enumerate(told)
+        ]
+        parts = CHAINS * (1 + self._sweeps)
+        for number, chain in enumerate(chains):
+            for done in chain.begin():
+                yield (number + done) / parts
+        uniform, which = choice_noise(given.seed, given.sample, CHOICE, 0, 0, 2)
+        draws, rounds = seat(chains, float(uniform)), self._rounds(chains)
+        if not rounds or min(chain.start.least_ess for chain in chains) >= FEW:
+            for each in told:
+                each.add(draws, ~given.keep)
+        for number, chain in enumerate(chains):
+            for done in chain.rounds(rounds):
+                yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds))
+        arrived = arrived_of(chains)
+        for number in arrived:
+            for network, orientation in self._target.networks:
+                for _ in told[number].predicting(network, orientation, chains[number].image[None]):
+                    yield 1.0
+            self._shares.merge(told[number])
+        yield self._taken(chains, chains[arrived[int(which * len(arrived))]])
+
+    def _no_shares(self) -> Shares:
+        target = self._target
+        return Shares(target.values, target.known, target.keep, target.temperature)
+
+    def _rounds(self, chains: list[Chain]) -> int:
+        """How many are needed; decided before the first, so that the images have no say in it."""
+        first, second = (chain.start for chain in chains)
+        many = min(first.least_ess, second.least_ess) >= self._size / 4
+        agree = abs(first.log_evidence - second.log_evidence) < ALIKE_NATS
+        return min(1, self._sweeps) if many and agree else self._sweeps
+
+    def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
+        """The image of one of the chains."""
+        self._islands.append(
+            Island(
+                self._target.members[chain.member].orientation,
+                chain.nats,
+                [each.nats for each in chains],
+                [each.start.log_evidence for each in chains],
+                min(each.start.least_ess for each in chains),
+                min(each.start.distinct for each in chains),
+            )
+        )
+        return chain.image
+
+    def receipt(self) -> tuple[Receipt, Marginals]:
+        """The receipt of all images that were drawn, at least one."""
+        return receipt_of(self._islands, self._particles, self._target.strange_nats), self._shares.result()
+
+
+def arrived_of(chains: Sequence[Chain]) -> list[int]:
+    """The numbers of the chains that count: all, but for those that are still far from where another is."""
+    least = min(chain.nats for chain in chains)
+    return [number for number, chain in enumerate(chains) if chain.nats <= least + GOOD_APART]
+
+
+def _way(network: PixelNetwork, orientation: str, size: int, stage_of: StageOf) -> Way:
+    return Way(orientation, partial(stage_of, network, size), stage_for(network).stops_within_rows)  # pyright: ignore

@@ -1,0 +1,94 @@
+"""How good the images of a completion are: figures, and one word that they come to."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from model_core.orientation import Orientation
+from model_core.posterior.elementary import log_mean
+
+Quality = Literal["exact", "good", "rough", "poor"]
+"""exact: draws from the model's posterior. good: the chains of each image agree. rough: they do not quite. poor: do not
+rely on them; more sweeps and particles may help. docs/completion.md measures how the words fare."""
+GOOD_APART, ROUGH_APART = 25.0, 50.0
+"""Nats: two images of one posterior are hardly ever further apart than the first."""
+GOOD_SD = 5.0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How good the images of a completion are."""
+
+    exact: bool
+    """Each is a draw from the model's own p(hole | everything given). A draw of one member of a mixture is not:
+    that member's p_k(hole | everything given) is another distribution."""
+    member: Orientation
+    """The member of the model in whose order the last image was drawn last."""
+    quality: Quality | None = None
+    """The figures in a word; None of a clamp."""
+    particles: int = 0
+    """Particles of each image; 0 when none were needed."""
+    ess: float | None = None
+    """The smallest effective sample size on the way, of the first particles of any image."""
+    distinct: int | None = None
+    """Number of its first particles from which an image's last ones descend: the smallest over the images."""
+    evidence_nats: float | None = None
+    """-ln of the estimate of the model's p(given). Where a completion proves that this is too much, since p(given) is
+    at least p(completed), what it proves."""
+    evidence_sd: float | None = None
+    """The standard deviation of the chains' own estimates, in nats."""
+    nats: tuple[float, ...] | None = None
+    """-ln p of each completed image, under the whole model; None of a clamp."""
+    apart_nats: float | None = None
+    """How far the two chains of an image, which began apart, were from each other at their ends: the difference of
+    their images' nats, the largest of all images."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The receipt as JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Island:
+    """The facts of one image and of the chains that drew it."""
+
+    member: Orientation
+    nats: float
+    """Nats of the image."""
+    chains_nats: Sequence[float]
+    """Nats of the chains' last images."""
+    log_evidence: Sequence[float]
+    """Estimates of the chains' beginnings."""
+    ess: float
+    distinct: int
+
+
+def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | None) -> Receipt:
+    """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
+    that the model was made for has so many."""
+    evidence = np.array([each for island in islands for each in island.log_evidence])
+    nats = [each for island in islands for each in island.chains_nats]
+    apart = max(max(island.chains_nats) - min(island.chains_nats) for island in islands)
+    worst = max(island.nats for island in islands)
+    is_strange = apart > ROUGH_APART if strange_nats is None else worst > strange_nats
+    return Receipt(
+        exact=False,
+        member=islands[-1].member,
+        quality=quality_of(apart, float(evidence.std(ddof=1)), is_strange),
+        particles=particles,
+        ess=min(island.ess for island in islands),
+        distinct=min(island.distinct for island in islands),
+        evidence_nats=min(-log_mean(evidence), *nats),
+        evidence_sd=float(evidence.std(ddof=1)),
+        nats=tuple(island.nats for island in islands),
+        apart_nats=apart,
+    )
+
+
+def quality_of(apart_nats: float, evidence_sd: float, is_strange: bool) -> Quality:
+    """The word for a completion by particles."""
+    if is_strange:
+        return "poor"
+    return "good" if apart_nats <= GOOD_APART and evidence_sd <= GOOD_SD else "rough"

@@ -1,0 +1,66 @@
+"""The target of a completion: a model, and what is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.models import Member, Model
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.orientation import Orientation, turn
+from model_core.posterior.mixture import Given
+from model_core.posterior.plan import given_behind
+
+USUAL = 0.99
+"""Share of a model's validation images that have fewer nats than a strange one."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """p(hole | everything given) of a model: known (C, H, W) values where keep (H, W) is True, the right way up, at a
+    temperature."""
+
+    members: Sequence[Member]
+    known: NDArray[np.int64]
+    keep: NDArray[np.bool_]
+    temperature: float
+    strange_nats: float | None = None
+    """Hardly any validation image of the model has so many; None where that is not known."""
+
+    @classmethod
+    def of(cls, model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> "Target":
+        validation = model.card.validation if temperature == 1 else None
+        strange = None if validation is None else quantile(validation.nats_quantiles, USUAL)
+        given = np.ascontiguousarray(known, np.int64), np.ascontiguousarray(keep, np.bool_)
+        return cls(model.members, *given, temperature, strange)
+
+    @property
+    def needs_particles(self) -> bool:
+        """True if one draw is not exact: something given lies behind the hole's first pixel, or several members have a
+        say, of which each would draw from another distribution."""
+        return len(self.members) > 1 or given_behind(turn(self.keep, self.members[0].orientation)) > 0
+
+    @property
+    def networks(self) -> Sequence[tuple[PixelNetwork, Orientation]]:
+        """Network and orientation of each member."""
+        return [(_network(member), member.orientation) for member in self.members]
+
+    def given(self, seed: int, sample: int = 0) -> Given:
+        """The material of one image."""
+        return Given(self.known, self.keep, seed, sample, self.temperature)
+
+    @property
+    def values(self) -> int:
+        """V"""
+        return self.networks[0][0].config.values
+
+
+def quantile(evenly: Sequence[float], share: float) -> float:
+    """The number below which so large a share lies, from evenly spaced quantiles."""
+    return float(np.interp(share * (len(evenly) - 1), np.arange(len(evenly)), evenly))
+
+
+def _network(member: Member) -> PixelNetwork:
+    assert isinstance(member.network, PixelNetwork), "a Multi-Scale model has no posterior"
+    return member.network
