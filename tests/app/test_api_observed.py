@@ -32,11 +32,11 @@ def test_error_has_a_request_id_when_refused(client: httpx.Client, worker: HandW
 
 
 def test_request_is_one_line_when_answered(client: httpx.Client, worker: HandWorker) -> None:
-    """With its id, its path without the query, status and time."""
+    """With its id, its path without the query, status and time: also where a parameter is none of the call's."""
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         client.get("/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"})
     (line,) = [line for line in lines if line.get("request_id") == "line-1"]
-    assert (line["event"], line["method"], line["status"]) == ("request", "GET", 404)
+    assert (line["event"], line["method"], line["status"]) == ("request", "GET", 422)
     assert "secret" not in json.dumps(line)
 
 
