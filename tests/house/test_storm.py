@@ -22,7 +22,9 @@ SHORT = [
     "worker, kill -9",
     "reply of Redis lost",
     "Redis, SIGSTOP up to 8 s",
+    "command to Redis late by up to 8 s",
     "API, kill -9",
+    "`pixelrnn up`, SIGSTOP up to 8 s",
     "Redis, back with an older state",
     "engine, kill -9",
     "Redis, disk full",
@@ -33,7 +35,7 @@ SHORT = [
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(tmp_path: Path, all_models_dir: Path) -> None:
-    """A fault of each family while jobs of all kinds are drawn: each job ends once, with the bytes of an undisturbed
+    """A fault of each family (each process, the server's data and disk, the wire) while jobs of all kinds are drawn: each job ends once, with the bytes of an undisturbed
     run, and its readers are told so; and nothing exits but what was killed."""
     counts = Counts(tmp_path / "counts.json")
     kinds = {kind.name: kind for kind in KINDS}
