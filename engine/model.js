@@ -169,14 +169,13 @@ export class Model {
   #completing(method, behind) {
     if (method === "clamp") return 0;
     if (method !== "posterior") throw new EngineError(`unknown method ${method}: expected posterior or clamp`);
-    const member = behind.indexOf(Math.min(...behind));
-    if (behind[member]) {
+    if (behind.length > 1 || behind[0]) {
+      const reason = behind.length > 1 ? "the model is a mixture" : "given pixels lie behind the hole";
       throw new EngineError(
-        "given pixels lie behind the hole in every member's order: that needs particles, which the service has and " +
-          "this engine has not yet; method clamp does without",
+        `${reason}: that needs particles, which the service has and this engine has not yet; method clamp does without`,
       );
     }
-    return member;
+    return 0;
   }
 
   /**

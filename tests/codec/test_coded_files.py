@@ -35,6 +35,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_pictures_come_back(models_dir: Path, pictures: Path, tmp_path: Path) -> None:
     """A directory and a file, in their order; the model is found by the digest that the file names."""
     file, out = tmp_path / "new" / "some.pxrn", tmp_path / "out"
+    file.parent.mkdir()
     one = pictures / "p03.png"
     result = run("encode", "tiny-cnn", pictures, one, "--out", file, "--models-dir", models_dir, "--json")
     assert result.exit_code == 0, result.output

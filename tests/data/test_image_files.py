@@ -61,6 +61,7 @@ def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) 
 
 def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Path) -> None:
     """By a box filter, transparency on black; the hole of a mask, or of what is transparent, with it."""
+    from app.imaging.decode import decode
     from app.imaging.given import Shape, _with_a_hole
 
     random = np.random.default_rng(1)
@@ -70,7 +71,8 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Pat
     for config in (GREY, COLOUR):
         shape = Shape(config.height, config.width, config.channels)
         for hole in (mask, None):
-            theirs = _with_a_hole(image.read_bytes(), hole and hole.read_bytes(), shape, resize=True)
+            picture, painted = decode(image.read_bytes(), "image"), hole and decode(hole.read_bytes(), "mask")
+            theirs = _with_a_hole(picture.image, painted and painted.image, shape, resize=True, members=["none"])
             values = np.frombuffer(theirs.pixels, np.uint8).reshape(4, 3, -1).transpose(2, 0, 1)
             keep = np.frombuffer(theirs.keep, np.uint8).reshape(4, 3) == 1
             assert (read_values(image, COLOUR, resize=True) == values).all() or config is GREY

@@ -55,7 +55,7 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
     ended = subprocess.run(shell, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     for name, kind, size in (
-        ("four.png", "PNG", (57, 57)),
+        ("four.png", "PNG", (228, 228)),
         ("fourth.png", "PNG", (224, 224)),
         ("sixteen.webp", "WEBP", (115, 115)),
         ("completed.png", "PNG", (86, 86)),

@@ -35,8 +35,9 @@ SHORT = [
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(tmp_path: Path, all_models_dir: Path) -> None:
-    """A fault of each family (each process, the server's data and disk, the wire) while jobs of all kinds are drawn: each job ends once, with the bytes of an undisturbed
-    run, and its readers are told so; and nothing exits but what was killed."""
+    """A fault of each family (each process, the server's data and disk, the wire) while jobs of all kinds are drawn:
+    each job ends once, with the bytes of an undisturbed run, and its readers are told so; and nothing exits but what
+    was killed."""
     counts = Counts(tmp_path / "counts.json")
     kinds = {kind.name: kind for kind in KINDS}
     faults = [kinds[name] for name in SHORT if tmp_path.owner() == "root" or not kinds[name].disk]

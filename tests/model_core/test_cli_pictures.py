@@ -43,7 +43,7 @@ def random_values(height: int, width: int) -> torch.Tensor:
 
 def test_upsample_draws_from_the_small_image(scales: Path, tmp_path: Path) -> None:
     """The picture holds what upsample() draws, and the JSON says how to get it again."""
-    small, out = random_values(4, 2), tmp_path / "new" / "out.png"
+    small, out = random_values(4, 2), tmp_path / "out.png"
     result = run("upsample", scales, write(small, tmp_path / "s.png"), "--n", 2, "--seed", 3, "--out", out, "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
@@ -70,7 +70,7 @@ def test_upsample_is_refused_when_the_input_does_not_fit(scales: Path, models_di
 
 def test_score_is_the_likelihood(scales: Path, tmp_path: Path) -> None:
     """Nats, bits/dim and colours as log_likelihood has them; a map of one pixel a pixel, enlarged when asked."""
-    values, heat = random_values(8, 4), tmp_path / "new" / "heat.png"
+    values, heat = random_values(8, 4), tmp_path / "heat.png"
     image = write(values, tmp_path / "image.png")
     result = run("score", scales, image, "--map", heat, "--scale", 3, "--json")
     assert result.exit_code == 0, result.output

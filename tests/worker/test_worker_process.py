@@ -375,7 +375,7 @@ def _kill_server(server: object) -> None:
 def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: StartWorker, tmp_path: Path) -> None:
     """One line says why: no models, or a name that is not there."""
     (tmp_path / "empty").mkdir()
-    for settings in ({"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": 0}):
+    for settings in ({"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}):
         worker: WorkerProcess = start_worker(ready=False, **settings)
         assert worker.wait() == 2
         assert len(worker.log.read_text().splitlines()) == 1

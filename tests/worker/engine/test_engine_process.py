@@ -49,8 +49,8 @@ def test_no_job_fails_when_the_engine_lacks_memory(client: Client, start_worker:
 
     A death is counted only against those whose work met the lack."""
     doomed = start_worker(slots=4)
-    mapped = int(Path(f"/proc/{doomed.engine()}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(doomed.engine(), resource.RLIMIT_AS, (mapped, mapped))
+    held = int(Path(f"/proc/{doomed.engine()}/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(doomed.engine(), resource.RLIMIT_DATA, (held, held))
     keep = np.ones((6, 5), np.uint8)
     keep[1:3] = 0
     spec = client.submit(
