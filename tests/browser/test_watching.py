@@ -49,6 +49,7 @@ def test_picture_is_finished_where_the_reader_began_it(site: Site) -> None:
     site.wait_for_drawing()
     site.view.get_by_role("button", name="Finish mine").click()
     canvas = site.view.locator("canvas").first
+    site.page.wait_for_load_state("networkidle")  # what the fog had asked for is answered
     with site.page.expect_response("**/complete") as asked:
         site.click_pixel(canvas, 2, 1, (5, 6))
     assert asked.value.json()["filled_pixels"] == 20

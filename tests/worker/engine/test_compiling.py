@@ -75,7 +75,7 @@ def test_job_waits_for_its_model_when_that_is_compiled(client: Client, start_wor
 def test_what_undisturbed_compilers_left_is_read_when_they_are_done(client: Client, start_worker: StartWorker) -> None:
     """The engine's process compiles nothing itself, and a later worker starts none."""
     worker = start_worker(**MODELS)
-    wait_for(lambda: "compiled" in [event["event"] for event in worker.events()], "the end", COLD_START_S)
+    wait_for(lambda: "tiny-cnn" in ready(client, worker), "the other model", COLD_START_S)
     assert "compiler_failed" not in [event["event"] for event in worker.events()]
     later = start_worker(**MODELS)
     assert "compiling" not in [event["event"] for event in later.events()]
