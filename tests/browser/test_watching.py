@@ -132,6 +132,10 @@ def test_picture_of_another_kind_is_one_press_away(site: Site) -> None:
     assert site.view.get_by_role("button", name="Finish mine").is_disabled()
 
 
+LEADS_ON = "() => document.querySelector('#tour').hidden || document.querySelector('#tour a').hash !== location.hash"
+"""The line has followed the reader: it is gone, or leads to another stop than this one."""
+
+
 def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
     """By its one button, to the last, where the reader is left to draw."""
     site.page.goto("/")
@@ -141,6 +145,7 @@ def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
         stops.append(site.page.evaluate("location.hash"))
         with site.page.expect_event("framenavigated"):
             tour.get_by_role("link").click()
+        site.page.wait_for_function(LEADS_ON)
     assert stops == ["", "#bet", "#watch/mine", "#watch/characters", "#sight"]
     assert site.page.url.endswith("#sample")
     site.page.goto("/#watch/mine")
