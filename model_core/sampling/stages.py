@@ -1,5 +1,7 @@
 """The stage that draws from a model: the first of a list that can."""
 
+from weakref import WeakKeyDictionary
+
 import torch
 
 from model_core.models import Model
@@ -14,6 +16,9 @@ STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
 SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
 """Bytes that the state of images drawn side by side may take, or so many times the weights' if that is more."""
 FEWEST, MOST = 4, 16
+
+_seats: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
+"""Answers of `seats`: to count the bytes of a slot takes a twentieth of the time of 16 small images."""
 
 
 def networks_of(network: Network) -> list[PixelNetwork]:
@@ -53,8 +58,12 @@ def slot_bytes(model: Model) -> int:
 def seats(model: Model) -> int:
     """Images of a model that are best drawn side by side: 16, and fewer, in fours, where their state would drive itself
     out of the caches. Large weights, which all of them read together, are worth that again."""
-    if compiled_loops(model) is None:
-        return MOST
+    if model not in _seats:
+        _seats[model] = MOST if compiled_loops(model) is None else _seats_in_caches(model)
+    return _seats[model]
+
+
+def _seats_in_caches(model: Model) -> int:
     weights = sum(p.numel() * p.element_size() for network in _all_of(model) for p in network.parameters())
     room = max(SEAT_BYTES, WEIGHTS_WORTH * weights)
     return max(FEWEST, min(MOST, room // slot_bytes(model) // FEWEST * FEWEST))
