@@ -1,14 +1,18 @@
 """Make the pictures that the playground brings along.
 
-    python docs/make_page_pictures.py
+    python docs/make_page_pictures.py --characters characters.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
 pictures, drawn here, side by side. model-NAME.webp: samples of each model in models/, drawn with seed 2016.
+characters.webp: 64 characters of the test split of characters.npz (examples/characters), which no shipped network has
+been trained on, side by side; their names, which are printed, stand in app/playground/js/examples.js.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
+import numpy as np
 import typer
 from PIL import Image, ImageDraw
 
@@ -18,6 +22,7 @@ SCALE = 3
 """Pixels of docs/img/completions.png for each pixel of a digit; a line of one such pixel is around each."""
 DIGITS, DIGIT_SIDE, BLUE_CUT = 8, 28, 128
 SCENE_SIDE = 64
+CHARACTERS = 64
 FINER = 8
 """Scenes are drawn this much larger and averaged down, so that edges are smooth."""
 
@@ -25,9 +30,14 @@ Pen = ImageDraw.ImageDraw
 SKIES = ((126, 178, 222), (250, 190, 130), (34, 40, 86), (176, 210, 220), (244, 214, 160), (96, 130, 180))
 
 
-def main(models_dir: Path = Path("models")) -> None:
+def main(
+    models_dir: Path = Path("models"),
+    characters: Annotated[Path | None, typer.Option(help="Of examples/characters/glyphs.py.")] = None,
+) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
+    if characters:
+        save(real_characters(characters), OUT / "characters.webp")
     save(digits(), OUT / "digits.png")
     save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
     for card in sorted(models_dir.glob("*/card.json")):
@@ -47,6 +57,16 @@ def digits() -> Image.Image:
     step = DIGIT_SIDE + 1
     cut = [table.crop((1, 1 + step * i, step, step * (i + 1))) for i in range(DIGITS)]
     return _beside(cut).point([0] * BLUE_CUT + [255] * (256 - BLUE_CUT)).convert("1")
+
+
+def real_characters(path: Path) -> Image.Image:
+    """CHARACTERS of the test split, none chosen by hand, in the order of their code points, which are printed."""
+    with np.load(path) as data:
+        test, codes = data["test"], data["codes"][-len(data["test"]) :]  # (N, 16, 16), (N,)
+    chosen = np.random.default_rng(2016).choice(len(test), CHARACTERS, replace=False)
+    chosen = chosen[np.argsort(codes[chosen])]
+    typer.echo("".join(map(chr, codes[chosen])))
+    return _beside([Image.fromarray(255 * test[one]).convert("1") for one in chosen])
 
 
 def samples(model: Path) -> Image.Image:

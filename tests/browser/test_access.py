@@ -10,7 +10,7 @@ from tests.browser.site import Site
 from tests.house.running import Up
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
-VIEWS = ("watch", "bet", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
+VIEWS = ("watch", "bet", "real", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
 
 

@@ -146,7 +146,7 @@ def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
         with site.page.expect_event("framenavigated"):
             tour.get_by_role("link").click()
         site.page.wait_for_function(LEADS_ON)
-    assert stops == ["", "#bet", "#watch/mine", "#watch/characters", "#sight"]
+    assert stops == ["", "#bet", "#watch/mine", "#real", "#sight"]
     assert site.page.url.endswith("#sample")
     site.page.goto("/#watch/mine")
     site.view.get_by_text("You begin a picture").wait_for()

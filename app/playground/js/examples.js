@@ -1,36 +1,78 @@
 /** The pictures that the page brings along: strips of squares, cut apart here. */
 
+import { kindOf } from "./kinds.js";
 import { t } from "./lang.js";
-import { fitted, load, shipped } from "./raster.js";
+import { asSeenBy, fitted, load, shipped } from "./raster.js";
 
 /** @import {Model, Size} from "./types" */
+
+/**
+ * @typedef {{url: string, names: string[]}} Strip
+ * @typedef {{name: string, picture: ImageData}} Example
+ */
 
 const DIGITS = { url: shipped("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
 const SCENES = {
   url: shipped("scenes.webp"),
   names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
 };
+/** Real ones, that the shipped network has not been trained on: from GNU Unifont 15.1, whose licence is the SIL Open Font License 1.1. */
+const CHARACTERS = {
+  url: shipped("characters.webp"),
+  names: [
+    ..."仍倚傊呍呒咑唁婳媤嫣屇徏憯挕攙曶杌枙榦榴槚檢歏殧沶泐泱泺涶熂牥牬犇獏瑈瓬甄碗穁粍紴絠緌胀苂莨菂藥裲襾觵謖賽责踠蹫辀辦鑰響頬髆鶁鹯",
+  ],
+};
+const SHOWN = 8;
 
 /** @param {string} name */
 function digit(name) {
   return t("Digit {name}", { name });
 }
 
-/**
- * Pictures that suit the model, at this size.
- *
- * @param {Model} model
- * @param {Size} size
- * @returns {Promise<{name: string, picture: ImageData}[]>}
- */
-export async function examplesFor(model, size) {
+/** Pictures that suit the model, at this size. @param {Model} model @param {Size} size @returns {Promise<Example[]>} */
+export function examplesFor(model, size) {
+  if (isOfCharacters(model)) return cut(CHARACTERS, everyFew(CHARACTERS.names.length), size);
   const strip = model.channels === 1 ? DIGITS : SCENES;
-  const image = await load(strip.url);
+  return cut(strip, everyFew(strip.names.length), size);
+}
+
+/** As many real characters, by chance, as the model sees them. @param {Model} model @param {number} many @returns {Promise<Example[]>} */
+export async function someCharacters(model, many) {
+  const places = shuffled(CHARACTERS.names.map((_, place) => place)).slice(0, many);
+  const examples = await cut(CHARACTERS, places, model);
+  for (const { picture } of examples) asSeenBy(picture, model);
+  return examples;
+}
+
+/** @param {Model} model */
+export function isOfCharacters(model) {
+  return kindOf(model) === t("Characters");
+}
+
+/** @template T @param {T[]} items @returns {T[]} in an order that nobody can foresee */
+export function shuffled(items) {
+  const keys = crypto.getRandomValues(new Uint32Array(items.length));
+  return items
+    .map((item, i) => ({ item, key: keys[i] }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+/** Places of SHOWN at most, all along the strip. @param {number} all */
+function everyFew(all) {
+  const many = Math.min(SHOWN, all);
+  return Array.from({ length: many }, (_, k) => Math.floor((k * all) / many));
+}
+
+/** @param {Strip} strip @param {number[]} places @param {Size} size @returns {Promise<Example[]>} */
+async function cut({ url, names }, places, size) {
+  const image = await load(url);
   const side = image.height;
   return Promise.all(
-    strip.names.map(async (name, i) => {
-      const square = await createImageBitmap(image, i * side, 0, side, side);
-      return { name, picture: fitted(square, size) };
+    places.map(async (place) => {
+      const square = await createImageBitmap(image, place * side, 0, side, side);
+      return { name: names[place], picture: fitted(square, size) };
     }),
   );
 }

@@ -122,7 +122,7 @@ async function fogFrom({ api, model }, picture, from, many, signal) {
 }
 
 /** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
-function cutApart(grid, many, { width, height }) {
+export function cutApart(grid, many, { width, height }) {
   const columns = Math.ceil(Math.sqrt(many));
   return Array.from({ length: many }, (_, k) => {
     const [left, top] = [(k % columns) * (width + 1), Math.floor(k / columns) * (height + 1)];

@@ -13,7 +13,7 @@ import { ModelPicker } from "./model_picker.js";
 import { onward } from "./onward.js";
 import { PicturePicker } from "./picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "./problems.js";
-import { dataUrlOf, pixelsOf, pngOf } from "./raster.js";
+import { dataUrlOf, pixelsOf, scoreForm } from "./raster.js";
 import { ScoredPicture } from "./scored_picture.js";
 import { Latest } from "./signal.js";
 import { thumbnailOf } from "./thumbnail.js";
@@ -107,7 +107,7 @@ export class InspectView {
       const { model } = this.#models;
       if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
       const picture = await this.#pictures.chosen();
-      const job = await this.#shared.api.submit("/score", await form(model.name, picture));
+      const job = await this.#shared.api.submit("/score", await scoreForm(model.name, picture));
       this.#shared.history.keep(remembered(job, { image: dataUrlOf(picture) }, ""));
       this.#want(job.id);
       this.#shared.onJob(job.id);
@@ -124,7 +124,7 @@ export class InspectView {
     this.#example = EXAMPLE;
     try {
       const picture = await this.#pictures.chosen();
-      const job = await this.#shared.api.submit("/score", await form(model.name, picture));
+      const job = await this.#shared.api.submit("/score", await scoreForm(model.name, picture));
       if (this.#wanted) return;
       this.#example = job.id;
       this.#want(job.id);
@@ -228,7 +228,7 @@ export class InspectView {
     if (!this.#job || !picture) return;
     this.#beliefs.setAttribute("aria-busy", "true");
     try {
-      const body = await form(this.#job.model, picture);
+      const body = await scoreForm(this.#job.model, picture);
       body.set("x", String(x));
       body.set("y", String(y));
       const answer = await this.#shared.api.ask("/score", body, signal);
@@ -271,12 +271,4 @@ export class InspectView {
 function plots(beliefs) {
   const names = beliefs.length === 1 ? [GREY] : COLOURS;
   return beliefs.map((belief, i) => beliefPlot(names[i][1], names[i][0], belief));
-}
-
-/** @param {string} model @param {ImageData} picture */
-async function form(model, picture) {
-  const body = new FormData();
-  body.set("model", model);
-  body.set("image", await pngOf(picture), "image.png");
-  return body;
 }

@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
-import { dataUrlOfFile, pixelsOf, pngOf, save } from "./raster.js";
+import { dataUrlOfFile, pixelsOf, save, scoreForm } from "./raster.js";
 import { fingerprint, linkTo, withFace } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
@@ -231,10 +231,8 @@ export class JobBoard {
   /** How likely the picture is that had the hole cut into it: it takes its place among the completions. @param {Job} job @param {string} image */
   async #compare(job, image) {
     const { signal } = this.#leave;
-    const form = new FormData();
-    form.set("model", job.model);
-    form.set("image", await pngOf(await pixelsOf(image)), "image.png");
     try {
+      const form = await scoreForm(job.model, await pixelsOf(image));
       const score = scoreOf(await this.#api.ask("/score", form, signal));
       if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {

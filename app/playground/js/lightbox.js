@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { fixed, say, t } from "./lang.js";
 import { onward } from "./onward.js";
 import { explain } from "./problems.js";
-import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "./raster.js";
+import { blankCanvas, canvasOf, pen, save, scoreForm, smallSize } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
 import { Latest } from "./signal.js";
 import { ordinal } from "./words.js";
@@ -171,10 +171,8 @@ export class Lightbox {
     place.textContent = painting.likelihood || (picture ? "…" : t("when it is complete"));
     const signal = this.#asking.ask();
     if (!picture || painting.likelihood) return;
-    const form = new FormData();
-    form.set("model", this.#job.model);
-    form.set("image", await pngOf(picture), "image.png");
     try {
+      const form = await scoreForm(this.#job.model, picture);
       const score = scoreOf(await this.#api.ask("/score", form, signal));
       if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${fixed(score.nats, 1)} nats`;
       place.textContent = painting.likelihood || t("not known yet");

@@ -15,6 +15,7 @@ import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
 import { sampleView } from "./sample_view.js";
+import { RealView } from "./real_view.js";
 import { recipeFrom } from "./share.js";
 import { SightView } from "./sight_view.js";
 import { Signal } from "./signal.js";
@@ -58,6 +59,7 @@ function makeViews() {
     Object.entries({
       watch: new WatchView(section("watch"), shared("watch")),
       bet: new BetView(section("bet"), shared("bet")),
+      real: new RealView(section("real"), shared("real")),
       sample: sampleView(section("sample"), shared("sample")),
       complete: completeView(section("complete"), shared("complete")),
       upsample: upsampleView(section("upsample"), shared("upsample")),
@@ -97,7 +99,9 @@ function route() {
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, InspectView].some((kind) => view instanceof kind);
+  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, RealView, InspectView].some(
+    (kind) => view instanceof kind,
+  );
   const any = /** @type {InspectView | undefined} */ (view); // all are opened alike
   if (jobId || isAlwaysOpen) any?.open(jobId ?? "", redrawnId);
   const recipe = query && recipeFrom(wanted, query);

@@ -93,6 +93,14 @@ export function pngOf(picture) {
   );
 }
 
+/** The question how likely a picture is. @param {string} model @param {ImageData} picture */
+export async function scoreForm(model, picture) {
+  const body = new FormData();
+  body.set("model", model);
+  body.set("image", await pngOf(picture), "image.png");
+  return body;
+}
+
 /** Hand it to the person as a file. @param {Blob} blob @param {string} name */
 export function save(blob, name) {
   const link = document.createElement("a");

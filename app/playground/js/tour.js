@@ -8,7 +8,7 @@ const STOPS = /** @type {const} */ ([
   ["watch", t("Watch one come")],
   ["bet", t("Bet against it")],
   ["watch/mine", t("Begin one yourself")],
-  ["watch/characters", t("Characters that never were")],
+  ["real", t("Characters that never were")],
   ["sight", t("See what it sees")],
 ]);
 const AFTERWARDS = /** @type {const} */ (["sample", t("Draw what you like")]);

@@ -13,8 +13,6 @@ import { isInOneOrder } from "./written.js";
 /** @import {Model} from "./types" */
 
 const NOBODY = t("No running worker has a model that can be watched here.");
-/** What stands behind #watch/. @type {Record<string, string>} */
-const PLACES = { characters: t("Characters") };
 /** So long nothing may move: then a film does. */
 const PATIENCE_MS = 600;
 
@@ -55,7 +53,7 @@ export class WatchView {
   /** The place was asked for before there were models. */
   #isDue = false;
 
-  /** It is seen now: something is drawn, if nothing was. @param {string} [place] mine, or a kind that is to be watched */
+  /** It is seen now: something is drawn, if nothing was. @param {string} [place] mine, where the reader begins */
   open(place = this.#place) {
     if (place !== this.#place || this.#isDue) this.#turnTo(place);
     if (this.#element.hidden || this.#pad.isOpen) return;
@@ -73,13 +71,8 @@ export class WatchView {
     this.#place = place;
     this.#isDue = Boolean(place) && !this.#model;
     if (!this.#model) return;
-    const wanted = this.#offered.find((model) => PLACES[place] === kindOf(model) && !model.compiling);
     if (place === "mine") this.#finishMine();
-    else if (wanted && wanted !== this.#model) {
-      this.#model = wanted;
-      this.#mark();
-      this.#write();
-    } else if (this.#pad.isOpen) this.#write();
+    else if (this.#pad.isOpen) this.#write();
   }
 
   /** A film, where nothing else is. */

@@ -4,7 +4,7 @@ import { scoreOf } from "./api.js";
 import { completionOf } from "./complete_view.js";
 import { friendlySeed } from "./draw_fields.js";
 import { FieldTrouble } from "./problems.js";
-import { pixelsOf, pngOf } from "./raster.js";
+import { pixelsOf, scoreForm } from "./raster.js";
 import { standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
@@ -61,10 +61,7 @@ export function endings(model, picture, at, n) {
 /** @param {Api} api @param {Model} model @param {string} view @param {Job} job @param {AbortSignal} signal @param {OnWait} onWait @returns {Promise<Written>} */
 async function known(api, model, view, job, signal, onWait) {
   const picture = await pictureOf(await api.image(succeeded(job).id));
-  const body = new FormData();
-  body.set("model", model.name);
-  body.set("image", await pngOf(picture), "image.png");
-  const scored = succeeded(await api.ask("/score", body, signal, onWait));
+  const scored = succeeded(await api.ask("/score", await scoreForm(model.name, picture), signal, onWait));
   const map = isInOneOrder(model) ? await api.scoreMap(scored.id) : null;
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
   const score = scoreOf(scored);

@@ -352,6 +352,26 @@ export default {
   "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, says how likely white is, and a die with that chance is rolled. The fog below is the mean of many endings from here: what the network believes will come.":
     "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, sagt, wie wahrscheinlich Weiß ist, und mit dieser Chance wird gewürfelt. Der Nebel darunter ist das Mittel vieler Fortsetzungen von hier: was das Netz erwartet.",
   Characters: "Schriftzeichen",
+  "Real or not": "Echt?",
+  "Which of these characters exist?": "Welche dieser Zeichen gibt es?",
+  "Six of the twelve are Chinese characters that the network has never seen. The other six it drew a moment ago. Tick those that you think exist.":
+    "Sechs der zwölf sind chinesische Zeichen, die das Netz nie gesehen hat. Die anderen sechs hat es eben gezeichnet. Hake die an, die es deiner Meinung nach gibt.",
+  exists: "gibt es",
+  "Turn them over": "Umdrehen",
+  "Twelve others": "Zwölf andere",
+  "Nats count surprise: less means likelier. The real ones are from GNU Unifont 15.1 (SIL Open Font License 1.1); to exist means to stand in it.":
+    "Nats zählen Überraschung: Weniger heißt wahrscheinlicher. Die echten sind aus GNU Unifont 15.1 (SIL Open Font License 1.1); es geben heißt, darin zu stehen.",
+  "No running worker has a model of characters.": "Kein laufender Worker hat ein Modell von Schriftzeichen.",
+  "Character {number} exists": "Zeichen {number} gibt es",
+  "{count} ticked; {half} of them exist.": "{count} angehakt; {half} von ihnen gibt es.",
+  "You were right about {count} of {all}.": "Bei {count} von {all} lagst du richtig.",
+  "Exists: {name} ({code})": "Gibt es: {name} ({code})",
+  "Drawn just now": "Eben gezeichnet",
+  "{nats} nats": "{nats} Nat",
+  "You were right.": "Du lagst richtig.",
+  "You were wrong.": "Du lagst falsch.",
+  "In the mean the real ones surprise the network by {real} nats, its own by {drawn}. Whoever takes the less surprising half for real is right about {count} of {all}.":
+    "Im Mittel überraschen die echten das Netz um {real} Nat, seine eigenen um {drawn}. Wer die weniger überraschende Hälfte für echt hält, liegt bei {count} von {all} richtig.",
   Digits: "Ziffern",
   Emoji: "Emoji",
   "Floor plans": "Grundrisse",

@@ -1,0 +1,49 @@
+"""Twelve characters, half of them real: which?"""
+
+import json
+import re
+from typing import Any
+
+from tests.browser.site import Site
+
+
+def _of_characters(route: Any) -> None:
+    """One of the small models says that characters are what it draws: it draws and scores as ever."""
+    answer = route.fetch()
+    models = answer.json()
+    for model in models["models"]:
+        if model["name"] == "tiny-cnn":
+            model["data"] = "ideographs"
+    route.fulfill(response=answer, body=json.dumps(models))
+
+
+def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
+    """Six are drawn with one seed; turned over each says what it is, and the right ones are counted; its surprise is
+    the score's. Others come with the next press."""
+    answers: list[Any] = []
+    site.page.on("response", lambda answer: answers.append(answer) if answer.url.endswith("/score") else None)
+    site.page.route(re.compile("/models$"), _of_characters)
+    with site.page.expect_response("**/sample") as drawn:
+        site.page.goto("/#real")
+    assert drawn.value.json()["n"] == 6
+    site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()
+    boxes = site.view.get_by_role("checkbox")
+    assert boxes.count() == 12
+    for place in (0, 1, 2):
+        boxes.nth(place).focus()
+        site.page.keyboard.press("Space")
+    site.view.get_by_text("3 ticked; 6 of them exist.").wait_for()
+    site.page.keyboard.press("Enter")
+    site.view.get_by_text("In the mean the real ones surprise").wait_for()
+    captions = site.view.locator(".caption").all_inner_texts()
+    real = [text.startswith("Exists: ") for text in captions]
+    right = [is_real == (place < 3) for place, is_real in enumerate(real)]
+    assert sum(real) == 6
+    assert ["You were right." in text for text in captions] == right
+    assert site.view.get_by_text(f"You were right about {sum(right)} of 12.").is_visible()
+    scores = [site.service.get(f"/jobs/{answer.json()['id']}")["result"]["nats"] for answer in answers]
+    said = [float(re.findall(r"([\d.]+) nats", text)[0]) for text in captions]
+    assert sorted(said) == sorted(round(nats, 1) for nats in scores)
+    with site.page.expect_response("**/sample"):
+        site.view.get_by_role("button", name="Twelve others").click()
+    site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()
