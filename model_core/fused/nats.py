@@ -1,9 +1,11 @@
 """The end of the head: nats of every variable, without the logits ever being in memory (compiled/head_nats.py)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from model_core.compiled.head_nats import head_gradients, head_nats
 from model_core.compiled.vector_code import LANES
@@ -11,14 +13,26 @@ from model_core.fused.panels import bits, panels
 from model_core.fused.products import Bounds, bounds_of, readers_of, reads_of, room, roomy
 from model_core.layers.head import Head
 
-
-def takes(head: Head) -> bool:
-    """Does each variable have a whole number of vectors of logits?"""
-    return head.outputs % LANES == 0
+End = Callable[[Tensor, Head, Tensor, torch.dtype], Tensor]
+"""-ln p of values (M, C), int64, from what the head's last 1x1 reads, (M, head), by products of dtype: (M, C)."""
 
 
-def nats_of_head(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
-    """-ln p of values (M, C), int64, from what the head's last 1x1 reads, (M, head), by products of dtype: (M, C)."""
+def end_of(head: Head) -> End | None:
+    """The end for this head; None if its logits must be made."""
+    if head.outputs == 2 and head.colours == 1:
+        return _nats_of_two
+    return _nats_of_vectors if head.outputs % LANES == 0 else None
+
+
+def _nats_of_two(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Two values of one colour need one number, the log-odds: ln(1 + e^-(log-odds of the value that is there))."""
+    weight, bias = head.output.masked_weight()[:, :, 0, 0].to(dtype), head.output.bias
+    odds = (wide.to(dtype) @ (weight[1] - weight[0])).float() + (bias[1] - bias[0])
+    return functional.softplus(odds[:, None] * (1 - 2 * values))
+
+
+def _nats_of_vectors(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Each variable has a whole number of vectors of logits."""
     conv = head.output
     return _Nats.apply(wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype)  # type: ignore[no-any-return]
 

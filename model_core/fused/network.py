@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_core.compiled.vector_code import HAS_BF16, ROWS
 from model_core.fused.canvas import Canvas
-from model_core.fused.nats import nats_of_head, takes
+from model_core.fused.nats import end_of
 from model_core.fused.products import masked_linear
 from model_core.fused.trunk import FusedBlock, trunk
 from model_core.networks.pixel_network import PixelNetwork
@@ -58,12 +58,13 @@ class FusedNetwork:
         return torch.cat([self._nats(network, *part) for part in parts])
 
     def _nats(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
-        if not takes(network.head):
+        end = end_of(network.head)
+        if end is None:
             return network.distribution.nats(self.logits(network, x, condition), values)
         canvas = _canvas(x)
         with torch.autocast("cpu", enabled=False):
             wide = self._wide(network, x, condition, canvas)
-            return canvas.maps(nats_of_head(wide, network.head, canvas.of(values), canvas.dtype), len(x))
+            return canvas.maps(end(wide, network.head, canvas.of(values), canvas.dtype), len(x))
 
     def _wide(self, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
         """The trunk and all of the head but its last 1x1: (B, 2h, H, W) and (B, c, H, W) -> (M, head)."""
