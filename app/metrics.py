@@ -42,6 +42,9 @@ class Metrics:
         )
         self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
+        self._redis_answers = Gauge(
+            "pixelrnn_redis_answers", "1 = Redis answers; 0 = what only it knows is left out here.", registry=self.registry
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
@@ -65,6 +68,7 @@ class Metrics:
 
     def text(self, fleet: Fleet | None) -> bytes:
         """All metrics as text; those of the fleet are left out when `fleet` is None, because Redis does not answer."""
+        self._redis_answers.set(int(fleet is not None))
         registries = [self.registry]
         if fleet is not None:
             shown = CollectorRegistry()

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from app.settings import Settings
-from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.answers import is_problem, metric
+from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving
 
 
@@ -116,7 +116,9 @@ def test_answer_is_503_when_redis_will_not_write(troubled: Any, own_server: str,
     with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url) as client:
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         with TROUBLES[trouble](troubled):
-            assert client.get("/metrics").status_code == 200
+            seen = 0.0 if trouble == "BUSY" else 1.0  # which holds up reads too
+            eventually(lambda: metric(client, "pixelrnn_redis_answers") == seen)
+            assert metric(client, "pixelrnn_server_errors_total") == 0
             for answer in (client.post("/sample", json={"model": "grey"}), client.post(f"{link}/cancel")):
                 assert is_problem(answer, 503)["type"].rpartition(":")[2] in ("store-down", "store-full")
                 assert int(answer.headers["retry-after"]) > 0
