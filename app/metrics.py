@@ -43,7 +43,9 @@ class Metrics:
         self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
         self._redis_answers = Gauge(
-            "pixelrnn_redis_answers", "1 = Redis answers; 0 = what only it knows is left out here.", registry=self.registry
+            "pixelrnn_redis_answers",
+            "1 = Redis answers; 0 = what only it knows is left out here.",
+            registry=self.registry,
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:

@@ -14,6 +14,7 @@ from app.access.origins import checked_origins
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
 from worker.contract.environment import CommaList, RedisSettings
+from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S, RESULT_TTL_S
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
@@ -136,6 +137,9 @@ class Settings(RedisSettings):
     pack_after_s: float = Field(default=600.0, ge=0)
     """Seconds after a job's end until the entries of its rows are packed into one small value; 0 = never. An API of a
     version that cannot read packed entries shows such a job without rows."""
+    retention_s: int = Field(default=RESULT_TTL_S, ge=MIN_RETENTION_S, le=MAX_RETENTION_S)
+    """Seconds that a job's results are kept once it has ended: the most that a request may ask for, and what it gets
+    when it does not. The same for all APIs."""
     redis_budget_s: float = Field(default=3.0, gt=0)
     """Seconds after which a request that waits for Redis gets 503."""
     ping_s: float = Field(default=15.0, gt=0)

@@ -209,9 +209,8 @@ class Store:
 
     async def cancel(self, job_id: str) -> str:
         """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
-        arguments = [keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, secrets.token_hex(8)]
         async with self._within_budget():
-            result = await self._eval(scripts.CANCEL, scripts.of(job_id), arguments)
+            result = await self._eval(scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)])
             if result == b"canceled":
                 await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
         return result.decode()

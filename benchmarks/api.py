@@ -142,8 +142,7 @@ def streams(url: str, options: argparse.Namespace) -> dict[str, Any]:
 async def _streams(api: Api, client: redis.Redis, options: argparse.Namespace) -> dict[str, Any]:
     names = await submit(api.port, BODY, options.streams)
     for name in names:
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-        client.eval(scripts.CLAIM, 4, *scripts.of(name), TOKEN, *lifetimes)
+        client.eval(scripts.CLAIM, 4, *scripts.of(name), TOKEN)
     before_kib, ages_s = api.memory_kib(), []
     opening = time.perf_counter()
     readers = await open_streams(api.port, names, ages_s)

@@ -103,7 +103,7 @@ class Worker:
 
     def draw(self, settle: Callable[["Worker", JobSpec], None]) -> None:
         job_id = self.redis.lpop(f"{keys.RQ_QUEUE}{keys.QUEUE}").decode()
-        self.run(scripts.CLAIM, job_id, TOKEN, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, "cpu-compiled")
+        self.run(scripts.CLAIM, job_id, TOKEN, "cpu-compiled")
         spec = JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
         values = SHAPES[spec.model][3]
         for y in range(spec.height if spec.rows_total else 0):
@@ -114,8 +114,7 @@ class Worker:
 
     def settle(self, spec: JobSpec, result: str = "{}", **pictures: bytes) -> None:
         words = [word for field, data in pictures.items() for word in (field, data)]
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-        self.run(scripts.SETTLE, spec.id, TOKEN, "succeeded", "", *lifetimes, result, *words)
+        self.run(scripts.SETTLE, spec.id, TOKEN, "succeeded", "", result, *words)
 
     def run(self, script: str, job_id: str, *words: object) -> object:
         return self.redis.eval(script, 4, *scripts.of(job_id), *words)

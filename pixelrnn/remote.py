@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 remote = typer.Typer(name="remote", help="Ask a running service.", no_args_is_help=True)
 
+Retention = Annotated[int | None, typer.Option(help="Seconds that the service keeps the job once it has ended.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 
 
@@ -67,14 +68,16 @@ def remote_sample(
     temperature: Temperature = 1.0,
     out: Out = Path("sample.png"),
     scale: Scale = 1,
+    retention: Retention = None,
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
     show: Show = False,
 ) -> None:
     """Draw new images."""
+    how = _said(temperature=temperature, retention=retention)
     kept = Kept(out, scale, show)
-    _draw(Service(url, key), kept, json_, lambda client: client.sample(model, n, seed, temperature=temperature))
+    _draw(Service(url, key), kept, json_, lambda client: client.sample(model, n, seed, **how))
 
 
 @remote.command("complete")
@@ -87,6 +90,7 @@ def remote_complete(
     temperature: Temperature = 1.0,
     out: Out = Path("completion.png"),
     scale: Scale = 1,
+    retention: Retention = None,
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
@@ -100,7 +104,7 @@ def remote_complete(
     show: Show = False,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
-    how: dict[str, Any] = {"temperature": temperature, "fit": fit, "rank": rank}
+    how = _said(temperature=temperature, fit=fit, rank=rank, retention=retention)
     state = _draw(
         Service(url, key),
         Kept(out, scale, show),
@@ -120,6 +124,7 @@ def remote_upsample(
     temperature: Temperature = 1.0,
     out: Out = Path("upsampled.png"),
     scale: Scale = 1,
+    retention: Retention = None,
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
@@ -127,7 +132,7 @@ def remote_upsample(
     show: Show = False,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    how: dict[str, Any] = {"temperature": temperature, "fit": fit}
+    how = _said(temperature=temperature, fit=fit, retention=retention)
     kept = Kept(out, scale, show)
     _draw(Service(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
 
@@ -251,3 +256,8 @@ def _say_state(state: Any, json_: bool) -> None:
     say(f"{state['id']}: {state['kind']} by {state['model']}, {state['status']}, {state['progress']:.0%} done{why}")
     if json_:
         print_json(dict(state))
+
+
+def _said(**how: Any) -> dict[str, Any]:
+    """The options that are not left to the service."""
+    return {name: value for name, value in how.items() if value is not None}

@@ -17,7 +17,6 @@ from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S
 from app.schema.request_bodies import MAX_IMAGES
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.keys import RESULT_TTL_S
 from worker.contract.kinds.complete import MAX_PARTICLES, MAX_PARTICLES_OF_JOB, MAX_SWEEPS
 
 router = APIRouter(tags=["server"])
@@ -71,7 +70,7 @@ async def info(services: ServicesDep) -> Info:
         image_formats=list(FORMATS),
         wait_s=MAX_WAIT_S,
         streams=settings.max_streams,
-        result_ttl_s=RESULT_TTL_S,
+        result_ttl_s=settings.retention_s,
         client_jobs_per_s=settings.client_rate,
         client_open_jobs=settings.client_jobs,
         queue_jobs=settings.queue_jobs,

@@ -25,6 +25,7 @@ from app.schema.request_bodies import (
     FORMS,
     MAX_IMAGES,
     MAX_WEBHOOK_LENGTH,
+    RETENTION_TOLD,
     SCALE_TOLD,
     WEBHOOK_TOLD,
     asked_of,
@@ -35,6 +36,7 @@ from app.schema.request_bodies import (
 from app.services.models import Models
 from app.services.submission import RequestIdentity, Submitted, with_key
 from worker.contract.coded_file import CodedFile, CodedFileError
+from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
 
@@ -64,11 +66,14 @@ def _takes_file(kind: Kind) -> Call:
     async def call(
         request: Request,
         webhook: Annotated[str | None, Query(max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)] = None,
+        retention: Annotated[
+            int | None, Query(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=RETENTION_TOLD)
+        ] = None,
         scale: Annotated[int, Query(ge=1, le=32, description=SCALE_TOLD)] = 1,
         format: Annotated[Literal["png", "webp", "jpeg"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
     ) -> Response:
         file = {"file": [await request.body()]}
-        body = FORMS[kind.word](webhook=webhook, scale=scale, format=format)
+        body = FORMS[kind.word](webhook=webhook, retention=retention, scale=scale, format=format)
         return await _accept(kind, body, file, request)
 
     return call
@@ -128,9 +133,10 @@ async def _submit(
     identity: RequestIdentity, kind: Kind, body: BaseModel, files: Files, wanted: Preferences, services: Services
 ) -> Submitted:
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
+    retention = services.submission.expected_retention(getattr(body, "retention", None))
     await services.submission.expect_room()
     model, found = await _asked(kind, body, files, services.models)
-    options = replace(options_of(kind, body, found, model), webhook=webhook)
+    options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     if wanted.media in PICTURE_FORMATS:
         expect_side(options.n, model.width, model.height, wanted.scale)
     given = None

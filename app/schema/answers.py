@@ -323,7 +323,7 @@ class Limits(_Answer):
     streams: int
     """Open streams and long polls of this process."""
     result_ttl_s: int
-    """How long results are kept."""
+    """Seconds that results are kept: the most that `retention` may be."""
     client_jobs_per_s: float
     """Jobs a second that one client may hand in, on average."""
     client_open_jobs: int

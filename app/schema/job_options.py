@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from worker.contract.jobs import Priority
+from worker.contract.keys import RESULT_TTL_S
 from worker.contract.kind import Options
 
 
@@ -17,5 +18,7 @@ class JobOptions:
     n: int = 1
     temperature: float = 1.0
     priority: Priority | None = None
+    retention: int = RESULT_TTL_S
+    """Seconds that its results are kept once it has ended."""
     webhook: str = ""
     """Address that is told of the job's end; empty = none."""

@@ -14,6 +14,7 @@ from app.schema.answers import Int64, Model
 from app.schema.job_options import JobOptions
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
+from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import FOUND, BadOptionError, Input, Kind
 from worker.contract.kinds import KINDS
 
@@ -109,10 +110,16 @@ _PRIORITY: dict[str, Any] = {
 }
 WEBHOOK_TOLD = (
     "An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as "
-    "`GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, for a day."
+    "`GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, while it is kept."
 )
-_WEBHOOK: dict[str, Any] = {
-    "webhook": (str | None, Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD))
+RETENTION_TOLD = (
+    "Seconds that the job, its rows and its pictures are kept once it has ended; at most `result_ttl_s` of `GET "
+    "/info`, which it is when nothing is said."
+)
+Retention = Annotated[int | None, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=RETENTION_TOLD)]
+_AFTER_THE_END: dict[str, Any] = {
+    "retention": (Retention, None),
+    "webhook": (str | None, Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)),
 }
 
 
@@ -134,7 +141,7 @@ def _form(kind: Kind) -> type[BaseModel]:
         fields["fit"] = (Literal["strict", "resize"], Field(default="strict", description=_FITS[kind.input]))
     own = kind.options.model_fields.items()
     fields |= {name: (info.annotation, info) for name, info in own if FOUND not in info.metadata}
-    fields |= {**(_PRIORITY if kind.draws else {}), **_WEBHOOK, **_SHOWN}
+    fields |= {**(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}
     is_json = kind.input is Input.NOTHING
     config = ConfigDict(extra="forbid", strict=is_json)
     if kind.example:

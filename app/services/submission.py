@@ -10,6 +10,7 @@ from typing import Any
 
 from app.access.callers import Caller
 from app.errors import (
+    BadParameterError,
     NoWorkerError,
     QueueFullError,
     RefusedError,
@@ -115,6 +116,13 @@ class Submission:
             raise _reused()
         return Submitted(await self._jobs.view(found[0]), again=True)
 
+    def expected_retention(self, asked_s: int | None) -> int:
+        """Seconds that a job's results are kept. Raises BadParameterError for more than they may be."""
+        longest = self._settings.retention_s
+        if asked_s is not None and asked_s > longest:
+            raise BadParameterError(f"retention: expected {longest} seconds at most", field="retention")
+        return longest if asked_s is None else asked_s
+
     async def expect_room(self) -> None:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
         fleet = await self._fleet.now()
@@ -136,9 +144,7 @@ class Submission:
         high = spec.priority is Priority.INTERACTIVE
         fleet = await self._fleet.now()
         queue = fleet.queue_for(spec)
-        answer, facts = await self._store.submit(
-            self._terms(identity, queue, fleet, options.webhook), spec, given, queue, high
-        )
+        answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue, high)
         if answer is SubmissionAnswer.ACCEPTED:
             quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
             return Submitted(await self._shown(spec, identity, facts, high), quotas=quotas)
@@ -151,7 +157,7 @@ class Submission:
         caller, usual = identity.caller, self._settings
         return _Allowance(caller.rate or usual.client_rate, caller.jobs or usual.client_jobs)
 
-    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, webhook: str) -> SubmissionTerms:
+    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, options: JobOptions) -> SubmissionTerms:
         settings, allowance = self._settings, self._allowance(identity)
         return SubmissionTerms(
             client=identity.caller.account,
@@ -165,7 +171,9 @@ class Submission:
             memory=fleet.memory_for_jobs(settings.redis_share),
             idempotency=identity.key,
             body=identity.body,
-            webhook=webhook,
+            retention=options.retention,
+            longest=settings.retention_s,
+            webhook=options.webhook,
         )
 
     async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int], high: bool) -> Job:

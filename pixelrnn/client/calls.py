@@ -15,9 +15,11 @@ Picture = bytes | str | PathLike[str]
 """An image file: its bytes, or where it is."""
 
 
-class Telling(TypedDict, total=False):
-    """Who is told of a job's end: an https address of a host that the service may call."""
+class Keeping(TypedDict, total=False):
+    """How many seconds a job is kept once it has ended, and who is told of its end: an https address of a host that the
+    service may call."""
 
+    retention: int
     webhook: str
 
 
@@ -27,11 +29,11 @@ class Fitting(TypedDict, total=False):
     fit: Literal["strict", "resize"]
 
 
-class Scoring(Fitting, Telling, total=False):
+class Scoring(Fitting, Keeping, total=False):
     """How a picture is scored."""
 
 
-class Drawing(Telling, total=False):
+class Drawing(Keeping, total=False):
     """How a job draws."""
 
     temperature: float

@@ -74,16 +74,16 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         where = {"x": x, "y": y, "influence": influence}
         return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
-    def verify(self, image: Picture, **options: Unpack[calls.Telling]) -> Verified:
+    def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
         """Check that a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}, **options))
 
-    def encode(self, model: str, images: Iterable[Picture], **options: Unpack[calls.Telling]) -> Encoded:
+    def encode(self, model: str, images: Iterable[Picture], **options: Unpack[calls.Keeping]) -> Encoded:
         """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
         it is: not transparent, and with no other colours than the model's."""
         return self.start(calls.encode(model, images, **options))
 
-    def decode(self, file: Picture, **options: Unpack[calls.Telling]) -> Drawn:
+    def decode(self, file: Picture, **options: Unpack[calls.Keeping]) -> Drawn:
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
         return self.start(calls.decode(file, **options))
 

@@ -61,8 +61,7 @@ class HandWorker:
         job_id = self.redis.lpop(queue_key(self.queue))
         assert job_id is not None
         job_id = job_id.decode()
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-        answer = self._run(scripts.CLAIM, job_id, self.token, *lifetimes, "by-hand")
+        answer = self._run(scripts.CLAIM, job_id, self.token, "by-hand")
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
 
@@ -74,40 +73,32 @@ class HandWorker:
 
     def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:
         text = json.dumps(error) if error else ""
-        return self._run(scripts.SETTLE, spec.id, self.token, status, text, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+        return self._run(scripts.SETTLE, spec.id, self.token, status, text)
 
     def settle_score(self, spec: JobSpec, score: ScoreSummary, bits: bytes, heat: bytes) -> int:
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = score.model_dump_json()
-        return self._run(
-            scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text, "bits", bits, "heat", heat
-        )
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "bits", bits, "heat", heat)
 
     def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = CompletionSummary(sample_nats=sample_nats).model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
 
     def settle_completed(self, spec: JobSpec, receipt: Receipt) -> int:
         """Of a completion by `posterior`, without its maps."""
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = CompletionSummary(posterior=receipt).model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
 
     def settle_verified(self, spec: JobSpec, found: VerifySummary) -> int:
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = found.model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text)
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
 
     def settle_encoded(self, spec: JobSpec, summary: EncodeSummary, blob: bytes) -> int:
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
         text = summary.model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", *lifetimes, text, "blob", blob)
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "blob", blob)
 
     def cancel(self, spec: JobSpec, word: str) -> object:
         """As the API would, in a call with this word of its own; returns what the script says."""
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-        return self._run(scripts.CANCEL, spec.id, keys.CANCEL_CHANNEL, spec.id, *lifetimes, word)
+        return self._run(scripts.CANCEL, spec.id, word)
 
     def draw(self) -> JobSpec:
         """Take a job and draw all of it."""

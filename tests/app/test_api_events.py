@@ -110,7 +110,7 @@ def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: Ha
     spec = worker.take()
     worker.rows(spec, (0, 0), (0, 1))
     other = "other-token"
-    worker.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), other, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+    worker.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), other)
     assert worker.rows(spec, (0, 2)) == b"lost"
     worker.token = other
     again = [RowDrawn.model_validate_json(row_entry(0, y, row_bytes(spec, 0, y))).model_dump_json() for y in range(4)]

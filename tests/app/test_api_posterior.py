@@ -58,7 +58,7 @@ def announce(worker: HandWorker, *cards: ModelCard, version: int = VERSION) -> N
 def settle(worker: HandWorker, spec: JobSpec, receipt: Receipt, mean: list[float], entropy: list[float]) -> None:
     text = CompletionSummary(posterior=receipt, values=2).model_dump_json(exclude_none=True)
     maps = {field: struct.pack(f"<{len(found)}f", *found) for field, found in (("mean", mean), ("entropy", entropy))}
-    arguments = [worker.token, "succeeded", "", keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, text]
+    arguments = [worker.token, "succeeded", "", text]
     pairs = [part for pair in maps.items() for part in pair]
     assert worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs) == b"ended"
 

@@ -23,7 +23,7 @@ def job(worker: HandWorker, name: str, n: int = 64) -> JobSpec:
     shape = GREY.model_dump(include={"height", "width", "channels", "digest"})
     spec = JobSpec(id=name, kind="sample", model="grey", seed=1, n=n, temperature=1, **shape)
     worker.redis.eval(ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S)
-    worker.redis.eval(scripts.CLAIM, 4, *scripts.of(name), worker.token, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S)
+    worker.redis.eval(scripts.CLAIM, 4, *scripts.of(name), worker.token)
     return spec
 
 

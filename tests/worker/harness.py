@@ -95,8 +95,7 @@ class Client:
         return spec
 
     def cancel(self, job_id: str) -> str:
-        arguments = (keys.CANCEL_CHANNEL, job_id, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, uuid4().hex)
-        return self.redis.eval(scripts.CANCEL, 4, *scripts.of(job_id), *arguments).decode()
+        return self.redis.eval(scripts.CANCEL, 4, *scripts.of(job_id), uuid4().hex).decode()
 
     def record(self, job_id: str) -> JobRecord:
         return JobRecord.from_hash(self.redis.hgetall(keys.job(job_id)))

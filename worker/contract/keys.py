@@ -29,7 +29,11 @@ ACTIVE_TTL_S = 7 * 24 * 3600
 """A job that nobody finishes in a week is forgotten: every key has a lifetime."""
 
 RESULT_TTL_S = 24 * 3600
-"""How long a finished job, its rows and its images can be fetched."""
+"""How long a finished job, its rows and its images can be fetched, unless its hash says otherwise (`retention`)."""
+
+MIN_RETENTION_S = 60
+MAX_RETENTION_S = 30 * 24 * 3600
+"""Bounds of what a request or an operator may put in its place."""
 
 TOMBSTONE_TTL_S = 7 * 24 * 3600
 """How long after that an id is still answered with 410 (expired) and not 404 (unknown)."""
@@ -97,9 +101,10 @@ def job(job_id: str) -> str:
     work that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq,
     drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word of the call that
     asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room (bytes that its rows
-    will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), and parked while
-    the set of that name holds it; and of one whose end is to be told webhook (where), webhook_tries and, at last,
-    webhook_over (delivered or given-up)."""
+    will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), retention
+    (seconds that it is kept in the end, where that is not RESULT_TTL_S), and parked while the set of that name holds
+    it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over (delivered or
+    given-up)."""
     return f"{JOB}{job_id}"
 
 

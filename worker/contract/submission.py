@@ -37,6 +37,10 @@ class SubmissionTerms(BaseModel):
     """Digest of the client's `Idempotency-Key`; empty without one."""
     body: str = ""
     """Digest of what it asks for."""
+    retention: int = Field(default=keys.RESULT_TTL_S, ge=1)
+    """Seconds that its results are kept once it has ended."""
+    longest: int = Field(default=keys.RESULT_TTL_S, ge=1)
+    """The most that any job of this service may ask for."""
     webhook: str = ""
     """The address to which the job's end is told; empty = to none."""
 
@@ -79,6 +83,7 @@ def arguments(
         listed_key=keys.listed(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
+        listed_ttl=keys.ACTIVE_TTL_S + terms.longest,
     )
     terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
     return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
@@ -98,4 +103,4 @@ class _JobFacts(BaseModel):
     listed_key: str
     allowance_key: str
     idempotency_key: str
-    listed_ttl: int = keys.ACTIVE_TTL_S + keys.RESULT_TTL_S
+    listed_ttl: int

@@ -94,8 +94,7 @@ class Ledger:
     def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
         """Do what `open` does as part of a pipeline; `opened` is told the answers."""
         job = scripts.of(job_id)
-        lifetimes = keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S
-        pipeline.eval(scripts.CLAIM, len(job), *job, token, *lifetimes, self._numerics)
+        pipeline.eval(scripts.CLAIM, len(job), *job, token, self._numerics)
         pipeline.hget(keys.job(job_id), "spec")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
@@ -138,8 +137,8 @@ class Ledger:
             if batch.end is None:
                 pipeline.evalsha(digest_of(scripts.APPEND), len(job), *job, *words, *batch.rows)
             else:
-                words += [len(batch.rows), *batch.rows, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S]
-                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *job, *words, *_result(batch.end))
+                words += [len(batch.rows), *batch.rows, *_result(batch.end)]
+                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *job, *words)
         return pipeline.execute(raise_on_error=False)
 
     def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
@@ -154,8 +153,9 @@ class Ledger:
         """End the job, whose claim has this token; '' asks for no claim."""
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
-        arguments = [token, outcome.status.value, error, keys.RESULT_TTL_S, keys.TOMBSTONE_TTL_S, *_result(outcome)]
-        return Settled(self._run(scripts.SETTLE, job_id, *arguments).decode())
+        return Settled(
+            self._run(scripts.SETTLE, job_id, token, outcome.status.value, error, *_result(outcome)).decode()
+        )
 
     def release(self, claim: Claim) -> bool:
         """Give the unfinished job back to the queue. False when it is not ours."""

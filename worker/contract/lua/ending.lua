@@ -1,24 +1,28 @@
 --!include names clock books stream
 -- How a job ends: its last event, its record, its books, its lifetime and who is told, all at once. The event goes first: should the
 -- server refuse it, nothing else is written.
-local function settle(status, error, result_ttl, tombstone_ttl, result)
+-- Returns for how many seconds its results are kept.
+local function settle(status, error, result)
   local at = now()
-  local seq = math.max(tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0), newest_entry()) + 1
+  local last, retention, webhook = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'retention', 'webhook'))
+  local result_ttl = tonumber(retention or keys.RESULT_TTL_S)
+  local seq = math.max(tonumber(last or 0), newest_entry()) + 1
   local data = error ~= '' and error or result or '{}'
   redis.call('XADD', KEYS[2], seq .. '-0', 'type', event_of[status], 'data', data)
   redis.call('HSET', KEYS[1], 'status', status, 'finished_at', at, 'error', error, 'last_seq', seq,
              'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
-  if redis.call('HEXISTS', KEYS[1], 'webhook') == 1 then
+  if webhook then
     redis.call('ZADD', keys.WEBHOOKS, at, string.sub(KEYS[1], #keys.JOB + 1))
   end
   redis.call('ZADD', keys.UNPACKED, at, string.sub(KEYS[1], #keys.JOB + 1))
   redis.call('ZREMRANGEBYSCORE', keys.UNPACKED, '-inf', string.format('%.6f', tonumber(at) - keys.RESULT_TTL_S))
   redis.call('EXPIRE', keys.UNPACKED, keys.RESULT_TTL_S)
   close_books(KEYS[1], status, tonumber(at))
-  redis.call('SET', KEYS[4], status, 'EX', result_ttl + tombstone_ttl)
+  redis.call('SET', KEYS[4], status, 'EX', result_ttl + keys.TOMBSTONE_TTL_S)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end
+  return result_ttl
 end
 
 -- Every row of the job is there.

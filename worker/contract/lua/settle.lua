@@ -1,12 +1,11 @@
 --!include ending
--- ARGV: owner token ('' = whoever owns it), status, error JSON or '', result_ttl, tombstone_ttl,
---       and where there is one: result JSON, then pairs of a field of keys.image and its bytes.
+-- ARGV: owner token ('' = whoever owns it), status, error JSON or '', and where there is one:
+--       result JSON, then pairs of a field of keys.image and its bytes.
 -- Returns 'ended' if this call ended the job, 'not-ours' if it had ended already, is unknown, or belongs to someone else,
 -- or 'behind' if it shall succeed and lacks rows, because the server came back with an older state.
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 'not-ours' end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'not-ours' end
 if ARGV[2] == 'succeeded' and not is_whole() then return 'behind' end
-settle(ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6])
-keep_pictures(7, ARGV[4])
+keep_pictures(5, settle(ARGV[2], ARGV[3], ARGV[4]))
 return 'ended'

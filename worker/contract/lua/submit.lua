@@ -61,6 +61,7 @@ local function open_books(created)
   redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
              'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue)
+  if terms.retention ~= keys.RESULT_TTL_S then redis.call('HSET', KEYS[1], 'retention', terms.retention) end
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
   return ahead
@@ -76,7 +77,7 @@ local function remember_webhook(created)
   if terms.webhook == '' then return end
   redis.call('HSET', KEYS[1], 'webhook', terms.webhook)
   redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', tonumber(created) + keys.WEBHOOK_LOOK_S), facts.id)
-  redis.call('EXPIRE', keys.WEBHOOKS, keys.ACTIVE_TTL_S + keys.RESULT_TTL_S)
+  redis.call('EXPIRE', keys.WEBHOOKS, facts.listed_ttl)
 end
 
 local function spend(tokens)
