@@ -9,6 +9,7 @@ import typer
 
 from model_core.cli.options import (
     Count,
+    First,
     Fit,
     Json,
     Mask,
@@ -73,9 +74,10 @@ def remote_sample(
     key: Key = None,
     json_: Json = False,
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Draw new images."""
-    how = _said(temperature=temperature, retention=retention)
+    how = _said(temperature=temperature, first=first or None, retention=retention)
     kept = Kept(out, scale, show)
     _draw(Service(url, key), kept, json_, lambda client: client.sample(model, n, seed, **how))
 
@@ -102,9 +104,10 @@ def remote_complete(
     fit: Fit = "strict",
     rank: Rank = False,
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
-    how = _said(temperature=temperature, fit=fit, rank=rank, retention=retention)
+    how = _said(temperature=temperature, first=first or None, fit=fit, rank=rank, retention=retention)
     state = _draw(
         Service(url, key),
         Kept(out, scale, show),
@@ -130,9 +133,10 @@ def remote_upsample(
     json_: Json = False,
     fit: Fit = "strict",
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    how = _said(temperature=temperature, fit=fit, retention=retention)
+    how = _said(temperature=temperature, first=first or None, fit=fit, retention=retention)
     kept = Kept(out, scale, show)
     _draw(Service(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
 

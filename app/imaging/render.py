@@ -50,6 +50,8 @@ class Canvas:
     channels: int
     samples: Mapping[int, bytes]
     origin: Mapping[str, str]
+    first: int = 0
+    """Number of sample 0 among the images of the seed."""
 
     @classmethod
     def of(
@@ -64,7 +66,7 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics))
+        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first)
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
@@ -105,7 +107,7 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
     """One sample, each pixel a square of `scale`. Raises BadParameterError, NoRowsYetError."""
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
-    return _file(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(sample)}, kind)
+    return _file(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(canvas.first + sample)}, kind)
 
 
 def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
@@ -118,7 +120,7 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
-    return _file(grid, scale, {**canvas.origin, "samples": str(canvas.n)}, kind)
+    return _file(grid, scale, {**canvas.origin, "sample": str(canvas.first), "samples": str(canvas.n)}, kind)
 
 
 def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:

@@ -121,6 +121,8 @@ class _Asked(_Answer):
     """sha256 of the weights: together with seed and sample it fixes the bytes."""
     seed: Int64
     """The seed that was given or drawn. For a verification the picture's; 0 for jobs that draw nothing."""
+    first: int
+    """Number, among the images of the seed, of the first that it draws: its sample 0."""
     n: int
     """How many images."""
     temperature: float

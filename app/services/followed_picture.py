@@ -32,7 +32,7 @@ class FollowedPicture:
             raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
         self._sample, self._stage = sample, stage
         self._png = ProgressivePng(self._height, width, spec.channels, scale)
-        self._text = {**origin_of(spec, record.numerics), "sample": str(sample)}
+        self._text = {**origin_of(spec, record.numerics), "sample": str(spec.first + sample)}
 
     async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""

@@ -126,6 +126,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         model=spec.model,
         digest=spec.digest,
         seed=spec.seed,
+        first=spec.first,
         n=spec.n,
         temperature=spec.temperature,
         **NOT_SHOWN | spec.options.shown(),

@@ -34,6 +34,8 @@ class DrawRequest:
     small: Path | None = None
     resize: bool = False
     """Stretches pictures of another size than the model's to it."""
+    first: int = 0
+    """Number of the first image among those of the seed."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def complete_file(request: CompleteRequest, work: Work) -> Drawn:
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
-    completion = complete(model, known, keep, *how, work.begin("completing"))
+    completion = complete(model, known, keep, *how, work.begin("completing"), drawing.first)
     drawn = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
     if request.rank:
         work.begin("ranking")
@@ -114,6 +116,7 @@ def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]
         "seed": str(request.seed),
         "temperature": repr(request.temperature),
         "numerics": numerics_of(model),
+        "sample": str(request.first),
         "samples": str(request.n),
     }
 
@@ -135,11 +138,11 @@ def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seco
 def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     how = request.n, request.seed, request.temperature
     if request.small is None:
-        return sample(model, *how, on_row=on_row)
+        return sample(model, *how, on_row=on_row, first=request.first)
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     small = torch.from_numpy(read_values(request.small, model.config.small, request.resize))
-    return upsample(model, small, *how, on_row)
+    return upsample(model, small, *how, on_row, request.first)
 
 
 def _write(picture: Image.Image, out: Path, text: dict[str, str]) -> None:

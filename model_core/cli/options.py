@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 SEED_LIMIT = 2**53
+FIRST_LIMIT = 10**9
 
 
 def _names_beginning(incomplete: str) -> list[str]:
@@ -42,6 +43,9 @@ Mask = Annotated[
 ]
 Rank = Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
+First = Annotated[
+    int, typer.Option("--first", min=0, max=FIRST_LIMIT, help="Number of the first image among those of the seed.")
+]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
 Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]

@@ -11,6 +11,7 @@ from model_core.cli.options import (
     SEED_LIMIT,
     Count,
     Device,
+    First,
     Fit,
     Json,
     Mask,
@@ -54,9 +55,10 @@ def sample(
     device: Device = "cpu",
     json_: Json = False,
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Draw new images."""
-    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale)
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, first=first)
 
 
 def complete(
@@ -80,14 +82,15 @@ def complete(
     fit: Fit = "strict",
     rank: Rank = False,
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
     expect_one_result(out, json_)
     with working() as work:
         from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
 
-        resize = fit == "resize"
-        drawing = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, resize=resize)
+        how = n, _seed(seed), temperature
+        drawing = DrawRequest(model, models_dir, device, *how, out, scale, None, fit == "resize", first)
         drawn = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps, rank), work)
     facts = drawn.facts
     _report(drawn, json_, show)
@@ -110,9 +113,10 @@ def upsample(
     json_: Json = False,
     fit: Fit = "strict",
     show: Show = False,
+    first: First = 0,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize")
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize", first)
 
 
 def _draw(
@@ -128,13 +132,15 @@ def _draw(
     scale: int,
     small: Path | None = None,
     resize: bool = False,
+    first: int = 0,
 ) -> None:
     """Draw into a file, and say so."""
     expect_one_result(out, json_)
     with working() as work:
         from model_core.cli.draw_file import DrawRequest, draw
 
-        request = DrawRequest(model, models_dir, device, n, _seed(seed), temperature, out, scale, small, resize)
+        how = n, _seed(seed), temperature
+        request = DrawRequest(model, models_dir, device, *how, out, scale, small, resize, first)
         drawn = draw(request, work)
     _report(drawn, json_, show)
 

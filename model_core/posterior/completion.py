@@ -83,8 +83,10 @@ def complete(
     particles: int = PARTICLES,
     sweeps: int = SWEEPS,
     on_share: OnShare = lambda share: None,
+    first: int = 0,
 ) -> Completion:
-    """Draw n images (n, C, H, W) that agree with known (C, H, W) values where keep (H, W) is True.
+    """Draw n images (n, C, H, W), those of the seed from number `first` on, that agree with known (C, H, W) values
+    where keep (H, W) is True.
 
     posterior: from p(hole | everything given) of the model, a mixture too. Where the model is one network and nothing
     given lies behind the hole's first pixel, each image is one exact draw; else two chains of `particles` together draw
@@ -98,15 +100,15 @@ def complete(
     _check(model, known, keep, method, particles, sweeps)
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
-        values = sample(model, n, seed, temperature, known, keep, on_row)
+        values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
         exact = len(model.members) == 1 and not given_behind(turn(keep, model.members[0].orientation).numpy())
         return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
     target = Target.of(model, known.numpy(), keep.numpy(), temperature)
     if not target.needs_particles:
-        values = sample(model, n, seed, temperature, known, keep, on_row)
-        return _completion(values, *drawn_receipt(target, values.numpy(), seed))
+        values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
+        return _completion(values, *drawn_receipt(target, values.numpy(), seed, first))
     run = IslandsRun(target, seed, particles, sweeps)
-    images = [run.draw(i, lambda done, i=i: on_share((i + done) / n)) for i in range(n)]
+    images = [run.draw(first + i, lambda done, i=i: on_share((i + done) / n)) for i in range(n)]
     return _completion(torch.from_numpy(np.stack(images)), *run.receipt())
 
 
@@ -116,22 +118,22 @@ def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
     return lambda *_: on_share(next(numbers) / rows)
 
 
-def drawn_receipt(target: Target, values: NDArray[np.integer], seed: int) -> tuple[Receipt, Marginals]:
-    """The receipt of exact draws (n, C, H, W) from this seed, and the marginals."""
-    *_, found = drawn_receipt_steps(target, values, seed)
+def drawn_receipt(target: Target, values: NDArray[np.integer], seed: int, first: int = 0) -> tuple[Receipt, Marginals]:
+    """The receipt of exact draws (n, C, H, W) from this seed, from its image `first` on, and the marginals."""
+    *_, found = drawn_receipt_steps(target, values, seed, first)
     assert found is not None
     return found
 
 
 def drawn_receipt_steps(
-    target: Target, values: NDArray[np.integer], seed: int
+    target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
     """The same in steps, each a pass over some images; the last one brings what there is to say. So few draws as would
     be taken for certain are made more, for the marginals."""
     ((network, orientation),) = target.networks
     way = Way(orientation, partial(lru_cache(1)(StageParticles), network, DRAWS))
     drawn = np.ascontiguousarray(values, np.int64)
-    more = way.draws(target.given(seed), range(len(drawn), DRAWS))
+    more = way.draws(target.given(seed), range(first + len(drawn), first + DRAWS))
     yield None
     shares = Shares(target.values, target.known, target.keep, target.temperature)
     for _ in shares.predicting(network, orientation, np.concatenate([drawn, more])):

@@ -30,8 +30,9 @@ def sample(
     keep: Tensor | None = None,
     on_row: OnRow | None = None,
     member: int = 0,
+    first: int = 0,
 ) -> Tensor:
-    """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, i), whatever n is.
+    """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
 
     known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; of a mixture, the `member`
     of that number draws the rest.
@@ -40,18 +41,25 @@ def sample(
     if (known is None) != (keep is None):
         raise DataError("known and keep go together: the given values, and where they are to be kept")
     if known is None or keep is None:
-        return draw(model, [ImageRequest(seed, i, temperature) for i in range(n)], on_row)
+        return draw(model, [ImageRequest(seed, first + i, temperature) for i in range(n)], on_row)
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
-    requests = [ImageRequest(seed, i, temperature, values[i], kept[i], member=member) for i in range(n)]
+    requests = [ImageRequest(seed, first + i, temperature, values[i], kept[i], member=member) for i in range(n)]
     return draw(model, requests, on_row)
 
 
 def upsample(
-    model: Model, small: Tensor, n: int, seed: int, temperature: float = 1.0, on_row: OnRow | None = None
+    model: Model,
+    small: Tensor,
+    n: int,
+    seed: int,
+    temperature: float = 1.0,
+    on_row: OnRow | None = None,
+    first: int = 0,
 ) -> Tensor:
     """Draw n images (n, C, H, W) given the first, small one of a Multi-Scale model (section 3.6): (C, s, s) values.
+    on_row and first as in `sample`.
 
     Raises DataError for a model of one scale, or a small image of another size.
     """
@@ -60,7 +68,7 @@ def upsample(
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     shape = config.channels, config.small.height, config.small.width
     given = _each(small, n, shape, "small").numpy()
-    return draw(model, [ImageRequest(seed, i, temperature, small=given[i]) for i in range(n)], on_row)
+    return draw(model, [ImageRequest(seed, first + i, temperature, small=given[i]) for i in range(n)], on_row)
 
 
 def draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None = None) -> Tensor:

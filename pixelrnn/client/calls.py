@@ -34,8 +34,9 @@ class Scoring(Fitting, Keeping, total=False):
 
 
 class Drawing(Keeping, total=False):
-    """How a job draws."""
+    """How a job draws; first: the number of its first image among those of the seed."""
 
+    first: int
     temperature: float
     priority: Literal["interactive", "bulk"]
 

@@ -155,6 +155,7 @@ class Job(TypedDict):
     model: str
     digest: str
     seed: int
+    first: int
     n: int
     temperature: float
     height: int

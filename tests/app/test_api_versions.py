@@ -211,8 +211,10 @@ def test_job_of_an_earlier_version_is_what_it_was(client: httpx.Client, worker: 
 
 
 def without_new_nulls(shown: Any, then: Any) -> Any:
-    """What is shown, less the fields that an earlier answer did not have and that are null."""
+    """What is shown, less the fields that an earlier answer did not have and that are null, and less the number of the
+    first image where that is 0, as it was for all."""
     if not isinstance(shown, dict) or not isinstance(then, dict):
         return shown
+    shown = {name: value for name, value in shown.items() if (name, value) != ("first", 0)}
     kept = {name: value for name, value in shown.items() if name in then or value is not None}
     return {name: without_new_nulls(value, then.get(name)) for name, value in kept.items()}

@@ -26,6 +26,12 @@ def _png(width: int, height: int, mode: str = "RGB") -> bytes:
     return file.getvalue()
 
 
+def _png_of(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def _event(name: str, data: object, seq: int = 0) -> str:
     lines = [f"event: {name}", f"data: {json.dumps(data)}", *([f"id: {seq}-0"] if seq else [])]
     return "\n".join(lines) + "\n\n"
@@ -47,13 +53,40 @@ def test_rows_are_the_image(service: str, all_models_dir: Path) -> None:
     assert len(rows) == 12
 
 
+def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(service: str) -> None:
+    """`first` counts among the images of the seed: samples, completions by either method and by a single exact draw,
+    and upsamplings. Each picture says its number, and is verified by it."""
+    mask = np.zeros((6, 5), np.uint8)
+    mask[1:3, 1:4] = 255
+    lower = np.zeros((6, 5), np.uint8)
+    lower[3:] = 255
+    holes = [
+        {"image": _png(5, 6), "mask": _png_of(hole), "method": method}
+        for hole, method in ((mask, "posterior"), (mask, "clamp"), (lower, "posterior"))
+    ]
+    with Client(service) as client:
+        for start in (
+            lambda **asked: client.sample("tiny-cnn", seed=7, **asked),
+            *(lambda hole=hole, **asked: client.complete("tiny-cnn", seed=7, **hole, **asked) for hole in holes),
+            lambda **asked: client.upsample("tiny-scales", _png(2, 3), seed=7, **asked),
+        ):
+            every, last = start(n=3).array(), start(n=2, first=1)
+            np.testing.assert_array_equal(last.array(), every[1:])
+            assert (last.state["first"], last.state["n"]) == (1, 2)
+            assert not np.array_equal(every[0], every[1])
+        job = client.sample("tiny-cnn", n=2, seed=7, first=10**9)
+        job.wait()
+        found = client.verify(job.image(sample=1)).result()
+        assert (found["verified"], found["sample"]) == (True, 10**9 + 1)
+        with pytest.raises(ApiError, match="first"):
+            client.sample("tiny-cnn", first=10**9 + 1)
+
+
 def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_models_dir: Path) -> None:
     """What the library draws, with its receipt and its map; by clamp there is neither. Asynchronously too."""
     keep = np.ones((6, 5), bool)
     keep[1:3, 1:4] = False
-    mask = io.BytesIO()
-    Image.fromarray(np.uint8(255 * ~keep)).save(mask, "PNG")
-    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": mask.getvalue(), "seed": 3}
+    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": _png_of(np.uint8(255 * ~keep)), "seed": 3}
     model = load_model("tiny-cnn", models_dir=all_models_dir)
     done = complete(model, torch.zeros(1, 6, 5, dtype=torch.int64), torch.from_numpy(keep), 1, 3, particles=6, sweeps=1)
     assert done.mean is not None

@@ -50,7 +50,20 @@ def test_pictures_are_those_that_are_drawn_here(
     service: str, all_models_dir: Path, tmp_path: Path, given: Path, verb: str, suffix: str
 ) -> None:
     """Pixel for pixel, in the format that the name ends in, and as large."""
-    words = [verb, "tiny-cnn", *([given] if verb == "complete" else []), "--n", 3, "--seed", 5, "--scale", 2, "--out"]
+    words = [
+        verb,
+        "tiny-cnn",
+        *([given] if verb == "complete" else []),
+        "--n",
+        3,
+        "--seed",
+        5,
+        "--first",
+        64,
+        "--scale",
+        2,
+    ]
+    words += ["--out"]
     job = json.loads(remote(service, *words, tmp_path / f"there.{suffix}", "--json"))
     pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
     assert (job["kind"], job["status"], job["n"], job["seed"]) == (verb, "succeeded", 3, 5)

@@ -39,18 +39,23 @@ def changed(source: Path, path: Path, at: tuple[int, int], **texts: str) -> Path
 
 @pytest.mark.parametrize(
     ("model", "options"),
-    [("tiny-cnn", ("--n", 7, "--scale", 3)), ("tiny-diagonal", ()), ("tiny-rgb", ("--n", 2)), ("tiny-scales", ())],
+    [
+        ("tiny-cnn", ("--n", 7, "--scale", 3, "--first", 64)),
+        ("tiny-diagonal", ()),
+        ("tiny-rgb", ("--n", 2)),
+        ("tiny-scales", ()),
+    ],
 )
 def test_drawn_picture_is_verified_and_a_changed_pixel_is_named(
     all_models_dir: Path, tmp_path: Path, model: str, options: tuple[object, ...]
 ) -> None:
-    """One or a table of several, enlarged or not, at a temperature; the exit code says it too."""
+    """One or a table of several, enlarged or not, from any number on, at a temperature; the exit code says it too."""
     picture = drawn(all_models_dir, tmp_path / "drawn.png", model, "--seed", 5, "--temperature", 0.8, *options)
     result = run("verify", picture, "--models-dir", all_models_dir, "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
     assert (facts["verified"], facts["model"], facts["seed"], facts["changed"]) == (True, model, 5, [])
-    x, y, sample_number = (1, 2, 0) if len(options) < 4 else (1, 3, 3)
+    x, y, sample_number = (1, 2, 0) if len(options) < 4 else (1, 3, 67)
     at = (x, y) if len(options) < 4 else (3 * (0 * 6 + x), 3 * (7 + y) + 1)
     forged = changed(picture, tmp_path / "forged.png", at)
     result = run("verify", forged, "--models-dir", all_models_dir, "--json")

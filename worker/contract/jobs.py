@@ -74,7 +74,7 @@ class _Envelope(Record):
 
 
 class JobSpec(Record):
-    """One request: `n` images of one model. Sample i of n draws with the noise of (seed, i), whatever n is."""
+    """One request: `n` images of one model. Sample i of n draws with the noise of (seed, first + i), whatever n is."""
 
     version: int = Field(default=1, ge=1)
     """The version that a worker must know: see VERSION."""
@@ -135,6 +135,11 @@ class JobSpec(Record):
     def rows_total(self) -> int:
         """Rows of all samples and stages; 0 for a kind that draws none."""
         return self.options.rows(self)
+
+    @property
+    def first(self) -> int:
+        """Number of its sample 0 among the images of its seed."""
+        return self.options.begins_at
 
     @property
     def work(self) -> int:

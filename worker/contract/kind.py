@@ -7,7 +7,7 @@ them; an API of an earlier version leaves a new kind out of what models can.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import BaseModel, Field
 
@@ -15,6 +15,9 @@ from worker.contract.record import Record
 
 OPTIONS_VERSION = 4
 """The version of a job's description from which on workers know its options, but for those marked `Since`."""
+
+MAX_FIRST = 10**9
+"""Number of a job's first image among those of its seed, at most."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,11 @@ class Options(Record):
         return {}
 
     @property
+    def begins_at(self) -> int:
+        """Number of the job's first image among those of its seed."""
+        return 0
+
+    @property
     def version(self) -> int:
         """The first version of a job's description that can say this; without options, any could."""
         said = self.said()
@@ -158,6 +166,22 @@ class DrawnOptions(Options):
 
     def work(self, job: Asked) -> int:
         return drawn_values(job, job.height * job.width)
+
+
+class SeededOptions(DrawnOptions):
+    """Options of a kind that draws images of a seed, of which each has a number."""
+
+    first: Annotated[int, Since(5)] = Field(
+        default=0,
+        ge=0,
+        le=MAX_FIRST,
+        description="Number of the job's first image among those of the seed: with `first` 64 and `n` 64 its images "
+        "are the second half of those of one job of 128.",
+    )
+
+    @property
+    def begins_at(self) -> int:
+        return self.first
 
 
 def drawn_values(job: Asked, pixels: int) -> int:

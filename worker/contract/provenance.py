@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.kind import NO_PROVENANCE
+from worker.contract.kind import MAX_FIRST, NO_PROVENANCE
 from worker.contract.kinds import KINDS
 from worker.contract.record import Record
 
@@ -18,15 +18,15 @@ class ProvenanceError(ValueError):
 
 
 class Provenance(Record):
-    """Everything that is needed to draw a sample again, or a grid of the samples 0 to n - 1."""
+    """Everything that is needed to draw a sample again, or a grid of several in a row."""
 
     model: str = Field(min_length=1, max_length=64)
     digest: str = Field(max_length=64)
     """sha256 of the weights."""
     seed: int = Field(ge=0, le=MAX_SEED)
     temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
-    sample: int = Field(default=0, ge=0, lt=_MANY)
-    """The number of the one that is shown."""
+    sample: int = Field(default=0, ge=0, lt=MAX_FIRST + _MANY)
+    """The number, among the images of the seed, of the one that is shown, or of the first."""
     samples: int = Field(default=1, ge=1, lt=_MANY)
     """How many are shown."""
     numerics: str = ""

@@ -89,7 +89,8 @@ def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Ite
     given = hole.given
     assert given.values is not None
     assert given.keep is not None
-    return drawn_receipt_steps(Target.of(model, given.values, given.keep, hole.temperature), images, hole.seed)
+    target = Target.of(model, given.values, given.keep, hole.temperature)
+    return drawn_receipt_steps(target, images, hole.seed, hole.first)
 
 
 def pace_of(task: Pass) -> str:

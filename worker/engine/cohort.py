@@ -93,7 +93,7 @@ class Cohort:
 
     def seat(self, token: str, image: PlannedImage) -> None:
         """Give the image a slot; only when one is free."""
-        self._seats[self._engine.admit(image.request)] = Seat(token, image.request.sample, image.skip)
+        self._seats[self._engine.admit(image.request)] = Seat(token, image.sample, image.skip)
 
     def withdraw(self, token: str) -> None:
         """Free the slots of a job at once."""

@@ -121,7 +121,7 @@ class Islands:
         if job.run is None:
             assert self._new_run is not None, "nothing here draws by particles"
             job.run = self._new_run(job.order)
-        yield from job.run.steps(sample)
+        yield from job.run.steps(job.order.hole.first + sample)
 
     def _went_on(self, job: _Job, done: float) -> Stepped:
         share = (len(job.images) + done) / len(job.order.published)

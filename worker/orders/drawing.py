@@ -15,11 +15,13 @@ from worker.orders.priorities import priority_of
 
 @dataclass(frozen=True)
 class Hole:
-    """The hole that `posterior` completes: all that is given, and at which temperature the rest is drawn."""
+    """The hole that `posterior` completes: all that is given, and at which temperature the rest is drawn, by the noise
+    of images of the seed from number `first` on."""
 
     given: Given
     temperature: float
     seed: int
+    first: int = 0
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,13 @@ class PlannedImage:
 
     request: ImageRequest
     skip: int
+    first: int = 0
+    """Number of the job's sample 0 among the images of the seed."""
+
+    @property
+    def sample(self) -> int:
+        """Its number in the job."""
+        return self.request.sample - self.first
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def _plan(
     partial = bool(keep.any())
     request = ImageRequest(
         seed=spec.seed,
-        sample=sample,
+        sample=spec.first + sample,
         temperature=spec.temperature,
         known=known if partial else None,
         keep=keep if partial else None,
@@ -146,7 +153,8 @@ def _plan(
         member=drawer.member,
         known_small=rows if first is None else None,
     )
-    return PlannedImage(request, skip=len(final) if first is not None or rows is None else len(small))
+    skip = len(final) if first is not None or rows is None else len(small)
+    return PlannedImage(request, skip, spec.first)
 
 
 def _known(

@@ -10,10 +10,10 @@ from worker.contract.kind import (
     Able,
     Asked,
     BadOptionError,
-    DrawnOptions,
     Input,
     Kind,
     Method,
+    SeededOptions,
     Summary,
     drawn_values,
 )
@@ -29,7 +29,7 @@ _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
 
-class CompleteOptions(DrawnOptions):
+class CompleteOptions(SeededOptions):
     """Fill the hole of an image."""
 
     rank: bool = Field(

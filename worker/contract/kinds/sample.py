@@ -1,9 +1,9 @@
 """New images."""
 
-from worker.contract.kind import DrawnOptions, Input, Kind
+from worker.contract.kind import Input, Kind, SeededOptions
 
 
-class SampleOptions(DrawnOptions):
+class SampleOptions(SeededOptions):
     """Draw new images."""
 
 

@@ -1,9 +1,9 @@
 """Large images from a small one."""
 
-from worker.contract.kind import DrawnOptions, Input, Kind
+from worker.contract.kind import Input, Kind, SeededOptions
 
 
-class UpsampleOptions(DrawnOptions):
+class UpsampleOptions(SeededOptions):
     """Draw large images from a small one."""
 
 

@@ -43,7 +43,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
         first = Drawer(0, resumes=card.members[0] == "none")  # given pixels are put into the order of the first member
         return draw_order(spec, card, material, given, first, options.rank)
     assert given.keep is not None
-    hole = Hole(given, spec.temperature, spec.seed)
+    hole = Hole(given, spec.temperature, spec.seed, spec.first)
     drawer = exact_drawer(card.members, given.keep)
     if drawer is not None:
         return draw_order(spec, card, material, given, drawer, options.rank, hole)
