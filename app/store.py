@@ -22,6 +22,8 @@ from app.entries import Entry, entries_of
 from app.errors import OtherVersionJobError
 from app.imaging.given import GivenPixels
 from app.packed import UnpackableError, unpacked
+from app.packed_pictures import FIELD as PICTURES
+from app.packed_pictures import unpacked_picture
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
@@ -149,6 +151,11 @@ def _but_for_trouble(answers: list[Any]) -> list[Any]:
     return answers
 
 
+def _of_later_version(job_id: str, error: UnpackableError) -> OtherVersionJobError:
+    _log.warning("packed_unreadable", job_id=job_id, reason=str(error))
+    return OtherVersionJobError("a later version of this service packed the job's results; ask that one")
+
+
 class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
@@ -233,7 +240,16 @@ class Store:
     async def picture(self, job_id: str, field: str) -> bytes | None:
         """One of the job's pictures that are not drawn row by row: see `keys.image`."""
         async with self._within_budget():
-            return await self._redis.execute_command("HGET", keys.image(job_id), field)
+            found, value = await self._redis.hmget(keys.image(job_id), field, PICTURES)
+        try:
+            return unpacked_picture(value, field) if value else found
+        except UnpackableError as error:
+            raise _of_later_version(job_id, error) from error
+
+    async def pictures(self, job_id: str) -> dict[str, bytes]:
+        """All of them, by their fields."""
+        async with self._within_budget():
+            return {name.decode(): data for name, data in (await self._redis.hgetall(keys.image(job_id))).items()}
 
     async def newest(self, job_id: str) -> Entry | None:
         """The last of the job's entries so far."""
@@ -249,19 +265,19 @@ class Store:
         try:
             return unpacked(value) if value else []
         except UnpackableError as error:
-            _log.warning("entries_unreadable", job_id=job_id, reason=str(error))
-            raise OtherVersionJobError("a later version of this service packed the job's rows; ask that one") from error
+            raise _of_later_version(job_id, error) from error
 
     async def due_for_packing(self, most: int, after_s: float) -> list[str]:
         """Take ids of jobs that ended so long ago and whose entries are not packed. They are due again in a minute."""
         async with self._within_budget():
             return [job_id.decode() for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])]
 
-    async def pack(self, job_id: str, seq: int, value: bytes) -> None:
-        """Put the packed entries in the stream's place, if `seq` is its last entry; empty: the stream stays."""
+    async def pack(self, job_id: str, seq: int, entries: bytes, pictures: bytes) -> None:
+        """Put packed entries in the stream's place, if `seq` is its last entry, and packed pictures in the place of
+        those that there are; empty: they stay."""
         async with self._within_budget():
-            names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id)]
-            await self._eval(_PACK, names, [job_id, seq, value])
+            names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id), keys.image(job_id)]
+            await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
         """The jobs among these that have ended or are gone."""

@@ -1,9 +1,17 @@
 --!include names stream
--- A job's entries become one value, as long as it has ended and they are what was read. An empty value: they stay as they
--- are. KEYS: job, events, packed entries. ARGV: job id, number of the last entry that was read, value. May be repeated.
+-- A job that has ended takes less room: its entries become one value, as long as they are what was read, and its pictures
+-- one. An empty value: they stay as they are. KEYS: job, events, packed entries, pictures. ARGV: job id, number of the last
+-- entry that was read, entries, pictures and the field that they are kept in. May be repeated.
 local status = redis.call('HGET', KEYS[1], 'status')
-if status and event_of[status] and ARGV[3] ~= '' and newest_entry() == tonumber(ARGV[2]) and stream_is_whole() then
+local has_ended = status and event_of[status]
+if has_ended and ARGV[3] ~= '' and newest_entry() == tonumber(ARGV[2]) and stream_is_whole() then
   redis.call('SET', KEYS[3], ARGV[3], 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
   redis.call('DEL', KEYS[2])
+end
+if has_ended and ARGV[4] ~= '' then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[4])) do
+    redis.call('HSET', KEYS[4], ARGV[5], ARGV[4])
+    if field ~= ARGV[5] then redis.call('HDEL', KEYS[4], field) end
+  end
 end
 redis.call('ZREM', keys.UNPACKED, ARGV[1])

@@ -1,5 +1,5 @@
-"""Packs the entries of jobs that ended a while ago, in any API: each takes what is due, and looks at it again in a
-minute should it not be done by then. A job's entries are replaced in one script, and only while they are what was read.
+"""Packs entries and pictures of jobs that ended a while ago, in any API: each takes what is due, and looks at it again
+in a minute should it not be done by then. Both are replaced in one script, entries only while they are what was read.
 """
 
 import asyncio
@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from app.packed import UnpackableError, packed
+from app.packed_pictures import packed_pictures
 from app.redis_connections import STORE_TROUBLE
 from app.store import Store
 
@@ -48,4 +49,5 @@ class EntryPacking:
         except (UnpackableError, ValueError) as error:
             _log.warning("entries_not_packed", job_id=job_id, reason=str(error)[:200])
             value = b""
-        await self._store.pack(job_id, entries[-1].seq if entries else 0, value)
+        pictures = packed_pictures(await self._store.pictures(job_id))
+        await self._store.pack(job_id, entries[-1].seq if entries else 0, value, pictures)

@@ -1,20 +1,34 @@
-"""Entries of jobs that have ended are packed into one value: every answer is as before."""
+"""Entries and pictures of jobs that have ended are packed, each into one value: every answer is as before."""
 
 import contextlib
+import os
 import random
+import struct
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from app.entries import Entry
 from app.packed import UnpackableError, packed, unpacked
+from app.packed_pictures import packed_pictures, unpacked_picture
 from app.settings import Settings
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker, eventually
+from tests.app.hand_worker import SCALES, SCORER, HandWorker, eventually
 from tests.app.live import events_of, serving
+from tests.app.pictures import png
 from worker.contract import keys
 from worker.contract.events import EventType, row_entry
+from worker.contract.kinds.encode import EncodeSummary
+from worker.contract.kinds.score import ScoreSummary
+
+SCORE = ScoreSummary(
+    nats=8.5, bits_per_dim=1.02, per_colour_bits=(1.02,), height=4, width=3, quantised_pixels=0, uniform_bits=1.0
+)
+ENCODED = EncodeSummary(pictures=1, bytes=50, bits_per_dim=15.5, member="none", digest=SCALES.digest)
 
 
 def entries_of(rows: list[tuple[int, int, bytes, bool]], end: EventType = EventType.DONE) -> list[Entry]:
@@ -161,3 +175,39 @@ def test_reader_goes_on_when_entries_are_packed_under_it(redis_url: str, worker:
             found = list(events)
     assert [event.id for event in found if event.name == "row"] == [f"{i}-0" for i in range(1, 9)]
     assert found[-1].name == "done"
+
+
+def test_maps_and_given_pictures_are_the_same_when_they_are_packed(redis_url: str, worker: HandWorker) -> None:
+    """Of a score and of an encoding, whose file cannot be made smaller; and nothing else is kept of them."""
+    paths = ("/score-map", "/image", "/given", "/blob")
+    worker.announce(SCORER, SCALES)
+    picture = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
+    bits, heat = struct.pack("<12f", 0.7, *[0.1] * 11), bytes(35) + b"x"
+    with api(redis_url, 0) as client:
+        score = client.post("/score", data={"model": "scorer"}, files={"image": picture}).json()
+        worker.settle_score(worker.take(), SCORE, bits, heat)
+        fields = {"image": png(Image.frombytes("RGB", (6, 4), bytes(72)))}
+        coded = client.post("/encode", data={"model": "scales"}, files=fields).json()
+        worker.settle_encoded(worker.take(), ENCODED, os.urandom(50))
+        links = [job["links"]["self"] + path for job in (score, coded) for path in paths]
+        before = [(answer.status_code, answer.content) for answer in map(client.get, links)]
+    with api(redis_url, 0.01) as client:
+        eventually(lambda: not worker.redis.exists(keys.UNPACKED))
+        for job in (score, coded):
+            assert worker.redis.hkeys(keys.image(job["id"])) == [b"packed"]
+            assert 0 < worker.redis.ttl(keys.image(job["id"])) <= keys.RESULT_TTL_S
+        assert [(answer.status_code, answer.content) for answer in map(client.get, links)] == before
+        worker.redis.hset(keys.image(score["id"]), "packed", b"\x09")
+        assert is_problem(client.get(links[0]), 503)["type"].endswith("other-version")
+
+
+@given(st.dictionaries(st.sampled_from(["pixels", "keep", "bits", "mean", "blob"]), st.binary(max_size=40)))
+def test_pictures_come_back_byte_for_byte(fields: dict[str, bytes]) -> None:
+    """Maps are of whole numbers; what would grow is left as it is."""
+    whole = {name: data[: len(data) // 4 * 4] if name in ("bits", "mean") else data for name, data in fields.items()}
+    long = {**whole, "heat": bytes(999)}
+    value = packed_pictures(long)
+    assert {name: unpacked_picture(value, name) for name in long} == long
+    assert unpacked_picture(value, "entropy") is None
+    assert packed_pictures({"blob": os.urandom(30)}) == b""
+    assert packed_pictures({"packed": value}) == b""

@@ -129,6 +129,7 @@ def image(job_id: str) -> str:
     mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored
     entropy  of the same: how uncertain each variable is, in bits
     blob     of a finished encoding: the file
+    packed   all of these, of a job that ended a while ago: see app.packed_pictures
     """
     return f"px:in:{job_id}"
 
