@@ -114,7 +114,7 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
     metrics.count_streams(lambda: seats.taken)
-    models, pictures = Models(fleet), Pictures(store, imaging)
+    models, pictures = Models(fleet), Pictures(store, imaging, settings.mark)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     row_feed = RowFeed(row_reader, jobs, settings.ping_s)
     return Services(

@@ -117,6 +117,8 @@ class Settings(RedisSettings):
     commas; without a port it is 443. None: a request with `webhook` is refused."""
     webhook_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)] = None
     """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
+    mark: bool = True
+    """Pictures that were drawn say so in their files, in the words of IPTC; their pixels are the same without it."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1)

@@ -4,6 +4,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from app.imaging.mark import PNG_KEYWORD
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR = 0, 2
 _NO_FILTER = b"\0"
@@ -19,11 +21,13 @@ class ProgressivePng:
         self._scale = scale
         self._compressor = zlib.compressobj(6)
 
-    def head(self, text: Mapping[str, str]) -> bytes:
-        """Everything before the first row; `text` as chunks of keyword and Latin-1 text."""
+    def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
+        """Everything before the first row; `text` as chunks of keyword and Latin-1 text, the mark as one of UTF-8."""
         colour = _GREY if self._channels == 1 else _COLOUR
         header = struct.pack(">IIBBBBB", *self._size, 8, colour, 0, 0, 0)
         chunks = [_chunk(b"tEXt", f"{key}\0{value}".encode("latin-1", "replace")) for key, value in text.items()]
+        if mark:
+            chunks.append(_chunk(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + mark.encode()))
         return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *chunks])
 
     def row(self, pixels: bytes) -> bytes:

@@ -11,9 +11,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
+from app.imaging.mark import PNG_KEYWORD, packet_of
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
+from worker.contract.kind import Source
+from worker.contract.kinds import KINDS
 
 MAX_SIDE = 4096
 _GAP = 1
@@ -22,7 +25,7 @@ _GAP_GREY = 128
 
 
 class PictureFormat(StrEnum):
-    """A PNG also says how it was drawn; WebP is without loss, JPEG is not."""
+    """A PNG also says how it was drawn; WebP is without loss, JPEG is not. All have the mark of their source."""
 
     PNG = "png"
     WEBP = "webp"
@@ -34,6 +37,7 @@ class PictureFormat(StrEnum):
 
 
 _OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
+    PictureFormat.PNG: {},
     PictureFormat.WEBP: {"lossless": True},
     PictureFormat.JPEG: {"quality": 95, "subsampling": 0},
 }
@@ -52,12 +56,20 @@ class Canvas:
     origin: Mapping[str, str]
     first: int = 0
     """Number of sample 0 among the images of the seed."""
+    source: Source | None = None
+    """The mark in their files; None: they have none."""
 
     @classmethod
     def of(
-        cls, spec: JobSpec, rows: Iterable[RowDrawn], stage: Stage = Stage.FINAL, numerics: str | None = None
+        cls,
+        spec: JobSpec,
+        rows: Iterable[RowDrawn],
+        stage: Stage = Stage.FINAL,
+        numerics: str | None = None,
+        marked: bool = True,
     ) -> "Canvas":
-        """The rows of one stage. numerics: with which they were drawn, where that is known."""
+        """The rows of one stage. numerics: with which they were drawn, where that is known. marked: their files say
+        that a program made them."""
         height, width = _size(spec, stage)
         stride = width * spec.channels
         samples: dict[int, bytearray] = {}
@@ -66,7 +78,8 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first)
+        source = KINDS[spec.kind].source if marked else None
+        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first, source)
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
@@ -107,7 +120,8 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
     """One sample, each pixel a square of `scale`. Raises BadParameterError, NoRowsYetError."""
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
-    return _file(_picture(canvas, sample), scale, {**canvas.origin, "sample": str(canvas.first + sample)}, kind)
+    text = {**canvas.origin, "sample": str(canvas.first + sample)}
+    return _file(_picture(canvas, sample), scale, text, kind, canvas.source)
 
 
 def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
@@ -120,7 +134,8 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
-    return _file(grid, scale, {**canvas.origin, "sample": str(canvas.first), "samples": str(canvas.n)}, kind)
+    text = {**canvas.origin, "sample": str(canvas.first), "samples": str(canvas.n)}
+    return _file(grid, scale, text, kind, canvas.source)
 
 
 def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
@@ -160,17 +175,21 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
     return origin if numerics is None else {**origin, "numerics": numerics}
 
 
-def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat) -> bytes:
+def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, source: Source | None) -> bytes:
     _expect_side(image.size, scale)
     width, height = image.width * scale, image.height * scale
-    options = {"pnginfo": _chunks(text)} if kind is PictureFormat.PNG else _OPTIONS[kind]
+    mark = "" if source is None else packet_of(source)
+    said = {"pnginfo": chunks(text, mark)} if kind is PictureFormat.PNG else {"xmp": mark.encode()} if mark else {}
     out = io.BytesIO()
-    image.resize((width, height), Image.Resampling.NEAREST).save(out, kind.value, **options)
+    image.resize((width, height), Image.Resampling.NEAREST).save(out, kind.value, **_OPTIONS[kind], **said)
     return out.getvalue()
 
 
-def _chunks(text: Mapping[str, str]) -> PngInfo:
-    chunks = PngInfo()
+def chunks(text: Mapping[str, str], mark: str) -> PngInfo:
+    """The words of a PNG by their keywords, and its mark, if there is one."""
+    said = PngInfo()
     for key, value in text.items():
-        chunks.add_text(key, value)
-    return chunks
+        said.add_text(key, value)
+    if mark:
+        said.add_itxt(PNG_KEYWORD, mark)
+    return said

@@ -4,6 +4,9 @@ import io
 
 from PIL import Image
 
+from app.imaging.mark import PNG_KEYWORD
+from app.imaging.render import chunks
+
 WIDTH, HEIGHT = 1200, 630
 _PAPER = (251, 250, 248)
 _LINE = (141, 137, 128)
@@ -14,11 +17,12 @@ _BLUE, _PALE = (53, 88, 207), (157, 180, 255)
 
 
 def card_of(picture: bytes) -> bytes:
-    """A drawing, as PNG, in the middle of its card; each pixel a square as large as there is room for."""
+    """A drawing, as PNG, in the middle of its card; each pixel a square as large as there is room for. It has the
+    drawing's mark."""
     with Image.open(io.BytesIO(picture)) as drawn:
         scale = max(1, _ROOM // max(drawn.size))
         large = drawn.convert("RGB").resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
-    return _on_paper(large)
+        return _on_paper(large, drawn.info.get(PNG_KEYWORD, ""))
 
 
 def plain_card() -> bytes:
@@ -30,11 +34,11 @@ def plain_card() -> bytes:
     return _on_paper(glyph.resize((_ROOM // 2, _ROOM // 2), Image.Resampling.NEAREST))
 
 
-def _on_paper(picture: Image.Image) -> bytes:
+def _on_paper(picture: Image.Image, mark: str = "") -> bytes:
     card = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     left, top = (WIDTH - picture.width) // 2, (HEIGHT - picture.height) // 2
     card.paste(_LINE, (left - 2, top - 2, left + picture.width + 2, top + picture.height + 2))
     card.paste(picture, (left, top))
     out = io.BytesIO()
-    card.save(out, "PNG", optimize=True)
+    card.save(out, "PNG", optimize=True, pnginfo=chunks({}, mark))
     return out.getvalue()

@@ -40,7 +40,7 @@ class ImageQuery(BaseModel):
     follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")
     format: Literal["png", "webp", "jpeg", "zip"] | None = Field(
         default=None,
-        description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and says nothing. "
+        description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and does not. "
         "`jpeg`: smaller, with loss: other pixels than the model drew. `zip`: all samples, each as a PNG.",
     )
 
@@ -130,7 +130,7 @@ async def _zipped(record: JobRecord, query: ImageQuery, services: Services, if_n
 
 
 async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
-    picture = FollowedPicture(record, query.sample, query.stage, query.scale)
+    picture = FollowedPicture(record, query.sample, query.stage, query.scale, services.settings.mark)
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from app.entries import Entry
 from app.errors import BadParameterError
+from app.imaging.mark import packet_of
 from app.imaging.progressive import ProgressivePng
 from app.imaging.render import MAX_SIDE, origin_of
 from app.schema.answers import Job
@@ -11,6 +12,7 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord
+from worker.contract.kinds import KINDS
 
 
 class UnfinishedPictureError(Exception):
@@ -20,7 +22,7 @@ class UnfinishedPictureError(Exception):
 class FollowedPicture:
     """Raises BadParameterError where there is nothing that is drawn row by row."""
 
-    def __init__(self, record: JobRecord, sample: int, stage: Stage, scale: int) -> None:
+    def __init__(self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool) -> None:
         spec = record.spec
         if not spec.rows_total or (stage is Stage.SMALL and not spec.draws_small):
             raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
@@ -32,11 +34,13 @@ class FollowedPicture:
             raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
         self._sample, self._stage = sample, stage
         self._png = ProgressivePng(self._height, width, spec.channels, scale)
+        source = KINDS[spec.kind].source if marked else None
+        self._mark = "" if source is None else packet_of(source)
         self._text = {**origin_of(spec, record.numerics), "sample": str(spec.first + sample)}
 
     async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""
-        yield self._png.head(self._text)
+        yield self._png.head(self._text, self._mark)
         missing = self._height
         async for batch in feed.entries(job, follower):
             rows = self._rows(batch)

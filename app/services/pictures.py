@@ -27,11 +27,12 @@ from worker.contract.maps import unpack_map
 
 
 class Pictures:
-    """`imaging` bounds how many pictures are made at once."""
+    """`imaging` bounds how many pictures are made at once. marked: those that were drawn say so."""
 
-    def __init__(self, store: Store, imaging: CapacityLimiter) -> None:
+    def __init__(self, store: Store, imaging: CapacityLimiter, marked: bool = True) -> None:
         self._store = store
         self._imaging = imaging
+        self._marked = marked
 
     async def picture(
         self, record: JobRecord, stage: Stage, sample: int | None, scale: int, kind: PictureFormat
@@ -62,7 +63,7 @@ class Pictures:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
-        return Canvas.of(spec, rows, stage, record.numerics)
+        return Canvas.of(spec, rows, stage, record.numerics, self._marked)
 
     async def given_png(self, spec: JobSpec, of: Literal["image", "mask"]) -> bytes:
         """The picture or mask that the job began with; the grid if there are several. Raises NoGivenError if it had

@@ -235,6 +235,15 @@ class Shows(Enum):
     """A map in colours, kept as `heat`."""
 
 
+class Source(StrEnum):
+    """The way a picture came to be, in a term of IPTC's list of digital source types."""
+
+    DRAWN = "trainedAlgorithmicMedia"
+    """A model made all of it."""
+    EDITED = "compositeWithTrainedAlgorithmicMedia"
+    """A model changed or continued a picture that was there."""
+
+
 NO_PROVENANCE = (
     "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as another program "
     "saved it again"
@@ -275,6 +284,8 @@ class Kind:
     """Fields of a Job that tell of its options, null for other kinds."""
     why_no_provenance: str = NO_PROVENANCE
     """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
+    source: Source | None = None
+    """The mark of pictures that such a job has drawn; None: they are as they were handed in, or maps."""
     example: Mapping[str, Any] = field(default_factory=dict)
     """A body of the call, where that is JSON."""
 

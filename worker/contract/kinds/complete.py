@@ -14,6 +14,7 @@ from worker.contract.kind import (
     Kind,
     Method,
     SeededOptions,
+    Source,
     Summary,
     drawn_values,
 )
@@ -256,4 +257,5 @@ KIND = Kind(
     shown=Shown,
     why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
     "given, and a picture does not say which they were",
+    source=Source.EDITED,
 )

@@ -1,6 +1,6 @@
 """New images."""
 
-from worker.contract.kind import Input, Kind, SeededOptions
+from worker.contract.kind import Input, Kind, SeededOptions, Source
 
 
 class SampleOptions(SeededOptions):
@@ -17,5 +17,6 @@ KIND = Kind(
     draws=True,
     draws_small=True,
     why_no_provenance="",
+    source=Source.DRAWN,
     example={"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7},
 )

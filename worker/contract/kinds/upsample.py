@@ -1,6 +1,6 @@
 """Large images from a small one."""
 
-from worker.contract.kind import Input, Kind, SeededOptions
+from worker.contract.kind import Input, Kind, SeededOptions, Source
 
 
 class UpsampleOptions(SeededOptions):
@@ -20,4 +20,5 @@ KIND = Kind(
     draws=True,
     why_no_provenance="this is an upsampling, and only samples can be verified: it depends on the small image that was "
     "given, which the picture does not hold",
+    source=Source.EDITED,
 )
