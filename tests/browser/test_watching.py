@@ -43,44 +43,6 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     assert len(seeds) == 2
 
 
-def test_picture_is_finished_where_the_reader_began_it(site: Site) -> None:
-    """The pen is lifted, and eight endings come that keep what was written; ink can be taken back."""
-    site.page.goto("/")
-    site.wait_for_drawing()
-    site.view.get_by_role("button", name="Finish mine").click()
-    canvas = site.view.locator("canvas").first
-    site.page.wait_for_load_state("networkidle")  # what the fog had asked for is answered
-    with site.page.expect_response("**/complete") as asked:
-        site.click_pixel(canvas, 2, 1, (5, 6))
-    assert asked.value.json()["filled_pixels"] == 20
-    site.wait_for_standing("Eight endings")
-    tops = [site.pixels(i)[:10] for i in range(8)]
-    assert all(top == tops[0] for top in tops)
-    assert tops[0][7] == 255
-    assert _canvas(site, 2, 1) == [255, 255, 255]
-    site.page.keyboard.press("Control+z")
-    site.page.wait_for_function("() => !document.querySelector('#view-watch .tile')")
-    site.view.get_by_role("button", name="Draw another").click()
-    site.wait_for_drawing()
-
-
-def test_picture_is_begun_by_keyboard_alone(site: Site) -> None:
-    """Arrows move over the paper, the space bar draws, both are said; the endings keep it. The next stroke takes back
-    what the one before had asked for, if it is not there yet."""
-    site.page.goto("/#watch/mine")
-    paper = site.view.get_by_role("application")
-    paper.focus()
-    site.page.keyboard.press("ArrowLeft")
-    assert re.fullmatch(r"Row 2, column 2: black", site.page.locator("#announcer").inner_text())
-    with site.page.expect_response("**/complete") as asked:
-        site.page.keyboard.press("Space")
-    assert asked.value.json()["filled_pixels"] == 20
-    assert site.page.locator("#announcer").inner_text() == "Row 2, column 2: white"
-    site.page.keyboard.press("Shift+ArrowRight")
-    site.wait_for_standing("Eight endings")
-    assert all(site.pixels(i)[6:8] == [255, 255] for i in range(8))
-
-
 def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
     """And steps through it at will."""
     site.page.emulate_media(reduced_motion="reduce")
@@ -96,8 +58,7 @@ def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
     drawing = site.view.inner_text()
     card = next(card for card in site.service.get("/models")["models"] if f"By {card['name']}, trained on" in drawing)
     assert f"trained on {card['data'].split(' (')[0]}." in drawing
-    site.view.get_by_role("button", name="Finish mine").click()
-    assert "igit" not in drawing + site.view.inner_text()
+    assert "igit" not in drawing
 
 
 def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> None:
@@ -129,7 +90,7 @@ def test_picture_of_another_kind_is_one_press_away(site: Site) -> None:
     site.view.get_by_role("radio", name="tiny-rgb").check(force=True)
     site.view.get_by_text("a colour of which the chance was 1 in").wait_for()
     assert not site.view.locator(".chance").is_visible()
-    assert site.view.get_by_role("button", name="Finish mine").is_disabled()
+    assert site.view.get_by_role("button", name="Draw on it yourself").is_disabled()
 
 
 LEADS_ON = "() => document.querySelector('#tour').hidden || document.querySelector('#tour a').hash !== location.hash"
@@ -146,10 +107,5 @@ def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
         with site.page.expect_event("framenavigated"):
             tour.get_by_role("link").click()
         site.page.wait_for_function(LEADS_ON)
-    assert stops == ["", "#bet", "#watch/mine", "#real", "#sight"]
+    assert stops == ["", "#bet", "#ink", "#real", "#sight"]
     assert site.page.url.endswith("#sample")
-    site.page.goto("/#watch/mine")
-    site.view.get_by_text("You begin a picture").wait_for()
-    site.page.go_back()
-    site.page.goto("/#watch")
-    site.wait_for_drawing()

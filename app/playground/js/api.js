@@ -74,9 +74,9 @@ export class Api {
     return (await this.send(`/jobs/${id}/given?of=${of}`, {})).blob();
   }
 
-  /** How uncertain each pixel of a finished completion by `posterior` was. @param {string} id */
-  async entropy(id) {
-    return (await this.send(`/jobs/${id}/marginals?of=entropy`, {})).blob();
+  /** What is expected of each pixel of a finished completion by `posterior`, or how uncertain it was. @param {string} id @param {"mean" | "entropy"} of */
+  async marginals(id, of) {
+    return (await this.send(`/jobs/${id}/marginals?of=${of}`, {})).blob();
   }
 
   /**

@@ -219,7 +219,7 @@ export class JobBoard {
     this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
     const { signal } = this.#leave;
     try {
-      const url = URL.createObjectURL(await this.#api.entropy(job.id));
+      const url = URL.createObjectURL(await this.#api.marginals(job.id, "entropy"));
       const picture = await pixelsOf(url);
       URL.revokeObjectURL(url);
       if (!signal.aborted) this.#tiles.showMap(t("Uncertain where bright"), picture);

@@ -9,6 +9,7 @@ import { DrawingView } from "./drawing_view.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
 import { receiveFiles } from "./incoming.js";
+import { InkView } from "./ink_view.js";
 import { InspectView } from "./inspect_view.js";
 import { KeyDialog } from "./key_dialog.js";
 import { offerLanguages, say, t, translatePage } from "./lang.js";
@@ -59,6 +60,7 @@ function makeViews() {
     Object.entries({
       watch: new WatchView(section("watch"), shared("watch")),
       bet: new BetView(section("bet"), shared("bet")),
+      ink: new InkView(section("ink"), shared("ink")),
       real: new RealView(section("real"), shared("real")),
       sample: sampleView(section("sample"), shared("sample")),
       complete: completeView(section("complete"), shared("complete")),
@@ -99,7 +101,7 @@ function route() {
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, RealView, InspectView].some(
+  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, InkView, RealView, InspectView].some(
     (kind) => view instanceof kind,
   );
   const any = /** @type {InspectView | undefined} */ (view); // all are opened alike

@@ -1,4 +1,4 @@
-/** Which pixels are to be filled, with the way back. Knows no element. */
+/** A small number for each pixel, with the way back: whether it is to be filled, or what is known of it. Knows no element. */
 
 /** @import {Size} from "./types" */
 
@@ -76,18 +76,18 @@ export class Mask {
    * @param {number} x
    * @param {number} y
    * @param {number} size
-   * @param {boolean} fill
+   * @param {number} fill 1 = it is to be filled
    */
   dab(x, y, size, fill) {
     const radius = size / 2;
     this.#each(x - radius, y - radius, x + radius, y + radius, (column, row) => {
       const isInside = Math.hypot(column + 0.5 - x, row + 0.5 - y) <= radius;
       const isUnder = column === Math.floor(x) && row === Math.floor(y);
-      if (isInside || isUnder) this.hole[row * this.width + column] = Number(fill);
+      if (isInside || isUnder) this.hole[row * this.width + column] = fill;
     });
   }
 
-  /** Dabs along a line. @param {number[]} from @param {number[]} to @param {number} size @param {boolean} fill */
+  /** Dabs along a line. @param {number[]} from @param {number[]} to @param {number} size @param {number} fill */
   stroke(from, to, size, fill) {
     const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
     for (let step = 0; step <= steps; step += 1) {
@@ -96,11 +96,11 @@ export class Mask {
     }
   }
 
-  /** Everything between two corners. @param {number[]} from @param {number[]} to @param {boolean} fill */
+  /** Everything between two corners. @param {number[]} from @param {number[]} to @param {number} fill */
   rectangle(from, to, fill) {
     const [left, right] = [from[0], to[0]].sort((a, b) => a - b);
     const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
-    this.#each(left, top, right, bottom, (x, y) => (this.hole[y * this.width + x] = Number(fill)));
+    this.#each(left, top, right, bottom, (x, y) => (this.hole[y * this.width + x] = fill));
   }
 
   /**

@@ -169,9 +169,9 @@ export class MaskEditor {
     if (this.#tool === "rectangle") {
       this.mask.undo();
       this.mask.mark();
-      this.mask.rectangle(this.#corner, here, true);
+      this.mask.rectangle(this.#corner, here, 1);
     } else {
-      this.mask.stroke(this.#last, here, Number(this.#size.value), this.#tool === "brush");
+      this.mask.stroke(this.#last, here, Number(this.#size.value), Number(this.#tool === "brush"));
     }
     this.#last = here;
     this.#changed();
@@ -202,7 +202,7 @@ export class MaskEditor {
     const [x, y] = this.#cursor;
     if (event.key === " " || event.shiftKey) {
       mask.mark();
-      mask.dab(x + 0.5, y + 0.5, Number(this.#size.value), this.#tool !== "erase");
+      mask.dab(x + 0.5, y + 0.5, Number(this.#size.value), Number(this.#tool !== "erase"));
       this.#changed();
     }
     this.#draw();

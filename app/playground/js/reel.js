@@ -1,5 +1,6 @@
 /** The canvas of a picture that is being drawn: what is there, where the network is, and a fog of what may still come. */
 
+import { Mist } from "./mist.js";
 import { blankCanvas, pen } from "./raster.js";
 
 /** @import {Written} from "./written.js" */
@@ -8,17 +9,6 @@ import { blankCanvas, pen } from "./raster.js";
 const SIDE = 672;
 const GLOW = "#ff9a4d";
 const FRONT = "#7d9bff";
-/** Nothing is known of it. */
-const PAPER = [51, 64, 95];
-/** Fog of black and of white. */
-const DEEP = [27, 36, 66];
-const BRIGHT = [196, 210, 255];
-/** How much of a colour is seen through the paper. */
-const CLEAR = 0.75;
-/** How much of the way to a new fog is gone in one frame. */
-const EASE = 0.14;
-const NEAR = 0.6;
-
 export class Reel {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -27,9 +17,7 @@ export class Reel {
 
   #canvas;
   #above = blankCanvas(1, 1);
-  #below = blankCanvas(1, 1);
-  /** Red, green and blue of each pixel of the fog as it is seen. */
-  #fog = new Float32Array(0);
+  #mist = new Mist();
 
   /**
    * @param {Written} written
@@ -43,10 +31,10 @@ export class Reel {
     const { width, height } = written.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
-    const isMoving = this.#ease(fog && tinted(fog.mean, written.isBinary), isStill);
+    const isMoving = this.#mist.ease(fog && fog.mean, written.isBinary, isStill);
     const brush = pen(this.#canvas);
     brush.imageSmoothingEnabled = true;
-    brush.drawImage(this.#below, 0, 0, side * width, side * height);
+    brush.drawImage(this.#mist.canvas, 0, 0, side * width, side * height);
     this.#drawTop(written.picture, at);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#above, 0, 0, side * width, side * height);
@@ -60,26 +48,8 @@ export class Reel {
       this.#canvas.width = side * width;
       this.#canvas.height = side * height;
     }
-    if (this.#below.width === width && this.#below.height === height) return;
-    this.#above = blankCanvas(width, height);
-    this.#below = blankCanvas(width, height);
-    this.#fog = Float32Array.from({ length: 3 * width * height }, (_, i) => PAPER[i % 3]);
-  }
-
-  /** @param {number[] | null} wanted null = plain paper @param {boolean} isStill */
-  #ease(wanted, isStill) {
-    const { width, height } = this.#below;
-    const shown = new ImageData(width, height);
-    let farthest = 0;
-    this.#fog.forEach((now, i) => {
-      const way = (wanted ? wanted[i] : PAPER[i % 3]) - now;
-      this.#fog[i] = isStill || Math.abs(way) < NEAR ? now + way : now + EASE * way;
-      farthest = Math.max(farthest, Math.abs(way));
-      shown.data[4 * Math.floor(i / 3) + (i % 3)] = this.#fog[i];
-    });
-    for (let i = 3; i < shown.data.length; i += 4) shown.data[i] = 255;
-    pen(this.#below).putImageData(shown, 0, 0);
-    return !isStill && farthest >= NEAR;
+    this.#mist.fit(width, height);
+    if (this.#above.width !== width || this.#above.height !== height) this.#above = blankCanvas(width, height);
   }
 
   /** @param {ImageData} picture @param {number} at */
@@ -88,19 +58,6 @@ export class Reel {
     top.data.set(picture.data.subarray(0, 4 * at));
     pen(this.#above).putImageData(top, 0, 0);
   }
-}
-
-/** Cool, so that nobody takes it for ink; a colour stays one. @param {ImageData} mean @param {boolean} isBinary */
-function tinted({ data }, isBinary) {
-  const fog = [];
-  for (let i = 0; i < data.length; i += 4) {
-    for (let c = 0; c < 3; c += 1) {
-      fog.push(
-        isBinary ? DEEP[c] + (data[i] / 255) * (BRIGHT[c] - DEEP[c]) : CLEAR * data[i + c] + (1 - CLEAR) * PAPER[c],
-      );
-    }
-  }
-  return fog;
 }
 
 /**

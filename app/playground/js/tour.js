@@ -7,7 +7,7 @@ import { say, t } from "./lang.js";
 const STOPS = /** @type {const} */ ([
   ["watch", t("Watch one come")],
   ["bet", t("Bet against it")],
-  ["watch/mine", t("Begin one yourself")],
+  ["ink", t("Begin one yourself")],
   ["real", t("Characters that never were")],
   ["sight", t("See what it sees")],
 ]);

@@ -2,7 +2,7 @@
 
 import { fixed, language, say, t } from "./lang.js";
 
-/** @import {Job, Model, Receipt, Status} from "./types" */
+/** @import {Job, Model, Receipt, ScoreResult, Status} from "./types" */
 
 /** @param {number} count */
 export function images(count) {
@@ -94,13 +94,16 @@ export function drawnFrom({ model, seed, temperature }) {
 }
 
 const QUALITIES = /** @type {Record<string, string>} */ ({
-  exact: t("exact"),
-  good: t("good"),
-  rough: t("rough"),
-  poor: t("poor"),
+  exact: t("exact: drawn from just what the network believes"),
+  good: t("good: two tries at each image agree"),
+  rough: t("rough: two tries at each image do not quite agree"),
+  poor: t("poor: do not rely on these"),
 });
 const GOOD_SHARE = 0.3;
 const ROUGH_SHARE = 0.1;
+const SURE_NATS = 1e-6;
+/** No more is known from some thousand pictures. */
+const MOST_SHARE = 0.99;
 
 /** How far a completion is to be trusted; a server of an earlier version leaves that to its reader. @param {Receipt} receipt @returns {string} exact, good, rough or poor */
 export function qualityOf(receipt) {
@@ -113,10 +116,7 @@ export function qualityOf(receipt) {
 
 /** @param {Receipt} receipt */
 export function quality(receipt) {
-  const word = QUALITIES[qualityOf(receipt)];
-  if (!receipt.particles) return word;
-  const counts = { particles: receipt.particles, ess: Math.max(1, Math.round(receipt.ess ?? 1)) };
-  return t("{word}: of {particles} tries for each image about {ess} counted", { word, ...counts });
+  return QUALITIES[qualityOf(receipt)];
 }
 
 /** @param {Job} job */
@@ -126,10 +126,35 @@ function taken(job) {
   return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;
 }
 
+/** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
+export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
+  if (word === "poor" || nats === null || nats === undefined) return "";
+  if (nats < SURE_NATS) return t("Nothing is given yet, or nothing that is not certain.");
+  const chance = likelihood(nats / Math.LN2);
+  if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
+  const factor = Math.exp(spread);
+  const times = fixed(factor, factor < 10 ? 1 : 0);
+  return t("What you gave has a chance of about {chance}; estimates of it differ by a factor of {times}.", {
+    chance,
+    times,
+  });
+}
+
+/** @param {ScoreResult} score of a whole picture */
+export function chanceOfPicture({ nats, p_value: rarer }) {
+  const chance = likelihood(nats / Math.LN2);
+  if (rarer === null || rarer === undefined) return t("Your picture has a chance of {chance}.", { chance });
+  const share = percent(Math.min(MOST_SHARE, 1 - rarer));
+  return t("Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.", {
+    chance,
+    share,
+  });
+}
+
 /** As people say a small chance: 2^-bits. @param {number} bits */
 export function likelihood(bits) {
   const tens = bits * Math.LOG10E * Math.LN2;
-  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens)) });
+  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
   return t("1 in 10{power}", { power: superscript(Math.round(tens)) });
 }
 

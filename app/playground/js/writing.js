@@ -80,6 +80,15 @@ export class Writing {
     return this.#written !== null && this.#at >= this.#all;
   }
 
+  /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
+  get begun() {
+    if (!this.#written || !this.isLive) return null;
+    const { picture } = this.#written;
+    const begun = new ImageData(picture.width, picture.height);
+    begun.data.set(picture.data.subarray(0, 4 * this.#at));
+    return begun;
+  }
+
   get #all() {
     const { width = 0, height = 0 } = this.#written?.picture ?? {};
     return width * height;
@@ -103,16 +112,6 @@ export class Writing {
     this.isAsking = false;
     this.onWait("");
     this.#futures.stop();
-  }
-
-  /** And is not wanted any more. */
-  stop() {
-    this.leave();
-    this.#run(false);
-    clearTimeout(this.#timer);
-    this.#written = null;
-    this.#model = null;
-    this.#use.hidden = true;
   }
 
   /** From here on it goes another way. */

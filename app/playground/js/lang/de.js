@@ -51,7 +51,6 @@ export default {
   Step: "Schritt",
   Speed: "Tempo",
   "Draw another": "Noch eines zeichnen",
-  "Finish mine": "Meines fertigzeichnen",
   Clear: "Leeren",
   "This picture is being drawn one pixel at a time": "Dieses Bild wird Pixel für Pixel gezeichnet",
   "By {model}, trained on {data}.": "Von {model}, gelernt an {data}.",
@@ -70,8 +69,6 @@ export default {
   Temperature: "Temperatur",
   "Below 1 the die is loaded in favour of what is likely, above 1 against it. Here it is 1: what the network believes.":
     "Unter 1 bevorzugt der Würfel das Wahrscheinliche, über 1 das Unwahrscheinliche. Hier ist sie 1: was das Netz selbst glaubt.",
-  "Draw the upper part of a picture of the kind that the network knows on the black paper, with mouse, pen or finger. It draws the rest, eight times, as soon as you lift the pen.":
-    "Zeichne den oberen Teil eines Bildes, wie das Netz sie kennt, auf das schwarze Papier, mit Maus, Stift oder Finger. Sobald du absetzt, zeichnet es den Rest, achtmal.",
   "New images from nothing: each pixel is drawn given all those above it and to its left.":
     "Neue Bilder aus dem Nichts: Jedes Pixel wird aus allen darüber und links davon gezogen.",
   "Draw, and watch the rows arrive. The same seed draws the same images again, to the byte.":
@@ -176,11 +173,7 @@ export default {
   "seed {seed}": "Startwert {seed}",
   Forget: "Vergessen",
   "Forget this job of {when}": "Diesen Auftrag vergessen: {when}",
-  "Leave some room below, or there is nothing left to draw.":
-    "Lass unten etwas Platz, sonst bleibt nichts zu zeichnen.",
   "The network draws…": "Das Netz zeichnet …",
-  "Eight endings. Choose one to see it large, or draw on.":
-    "Acht Fortsetzungen. Wähle eine, um sie groß zu sehen, oder zeichne weiter.",
   Red: "Rot",
   Green: "Grün",
   Blue: "Blau",
@@ -338,7 +331,6 @@ export default {
   "Failed: {why}": "Gescheitert: {why}",
   "the reason was not recorded": "der Grund ist nicht bekannt",
   "{model} · seed {seed} · temperature {temperature}": "{model} · Startwert {seed} · Temperatur {temperature}",
-  exact: "genau",
   "in {time}": "in {time}",
   "Once more": "Noch einmal",
   "Go on": "Weiter",
@@ -394,11 +386,6 @@ export default {
   "Three endings that are as likely as the network believes":
     "Drei Fortsetzungen, so wahrscheinlich, wie das Netz glaubt",
   "What is drawn": "Was gezeichnet wird",
-  "{word}: of {particles} tries for each image about {ess} counted":
-    "{word}: von {particles} Versuchen je Bild zählten etwa {ess}",
-  good: "gut",
-  rough: "grob",
-  poor: "schlecht",
   "Try harder": "Mehr Mühe geben",
   "No worker has this model now. Nothing is lost: it goes on when one is back.":
     "Kein Worker hat dieses Modell gerade. Nichts geht verloren: Es geht weiter, wenn einer zurück ist.",
@@ -451,4 +438,33 @@ export default {
   Everything: "Alles",
   "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.":
     "Früher aufgezeichnet. Das lebende beginnt in einigen Sekunden von selbst: {ready} von {all} Netzen sind geladen.",
+  Ink: "Tinte",
+  White: "Weiß",
+  Black: "Schwarz",
+  Unknown: "Unbekannt",
+  unknown: "unbekannt",
+  "Draw on it yourself": "Selbst weiterzeichnen",
+  "Open in Complete": "Unter „Ergänzen“ öffnen",
+  "Or begin with one of these, and make a part of it unknown:":
+    "Oder beginne mit einem von diesen und mach einen Teil davon unbekannt:",
+  "Draw anywhere, above or below: what you paint white or black is given, and all else is unknown. The fog is what the network expects there. When you lift the pen it draws four endings.":
+    "Zeichne irgendwo, oben oder unten: Was du weiß oder schwarz malst, ist gegeben, alles andere ist unbekannt. Der Nebel ist, was das Netz dort erwartet. Setzt du ab, zeichnet es vier Fortsetzungen.",
+  "Everything is given. Make something unknown, and it is drawn.":
+    "Alles ist gegeben. Mach etwas unbekannt, und es wird gezeichnet.",
+  "Four endings by {model}. Choose one to see it large, or draw on.":
+    "Vier Fortsetzungen von {model}. Wähle eine, um sie groß zu sehen, oder zeichne weiter.",
+  "No running worker has a model of black and white that completes.":
+    "Kein laufender Worker hat ein Modell von Schwarz und Weiß, das ergänzt.",
+  "exact: drawn from just what the network believes": "genau: gezogen aus eben dem, was das Netz glaubt",
+  "good: two tries at each image agree": "gut: Zwei Versuche an jedem Bild stimmen überein",
+  "rough: two tries at each image do not quite agree": "grob: Zwei Versuche an jedem Bild stimmen nicht ganz überein",
+  "poor: do not rely on these": "schlecht: Verlass dich nicht darauf",
+  "What you gave has a chance of {chance}.": "Was du gegeben hast, hat eine Chance von {chance}.",
+  "What you gave has a chance of about {chance}; estimates of it differ by a factor of {times}.":
+    "Was du gegeben hast, hat eine Chance von etwa {chance}; Schätzungen davon liegen um den Faktor {times} auseinander.",
+  "Your picture has a chance of {chance}.": "Dein Bild hat eine Chance von {chance}.",
+  "Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.":
+    "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
+  "Nothing is given yet, or nothing that is not certain.":
+    "Noch ist nichts gegeben, oder nichts, was nicht sicher ist.",
 };

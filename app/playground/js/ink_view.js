@@ -1,0 +1,279 @@
+/** Ink: the reader says what is white and what is black, anywhere, and the network draws what is unknown. */
+
+import { receiptOf, scoreOf } from "./api.js";
+import { completionOf } from "./complete_view.js";
+import { announce, el, find } from "./dom.js";
+import { friendlySeed } from "./draw_fields.js";
+import { follow } from "./events.js";
+import { examplesFor } from "./examples.js";
+import { BLACK, InkPad, UNKNOWN, WHITE } from "./ink_pad.js";
+import { firstOfEach, KindPicker } from "./kind_picker.js";
+import { kindOf, rankOf } from "./kinds.js";
+import { t } from "./lang.js";
+import { explain, FieldTrouble, Unreachable } from "./problems.js";
+import { asSeenBy, blankCanvas, canvasOf, load, pen, scoreForm } from "./raster.js";
+import { Latest } from "./signal.js";
+import { Tiles } from "./tiles.js";
+import { chanceOfGiven, chanceOfPicture, quality, qualityOf, standing } from "./words.js";
+import { isInOneOrder, pictureOf, succeeded } from "./written.js";
+
+/** @import {Shared} from "./drawing_view.js" */
+/** @import {Job, Model} from "./types" */
+
+const NOBODY = t("No running worker has a model of black and white that completes.");
+const REST_MS = 300;
+const ENDINGS = 4;
+const MOST_PARTICLES = 128;
+
+export class InkView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#api = shared.api;
+    this.#pad = new InkPad(element);
+    this.#pad.onInk = () => this.#forget();
+    this.#pad.onRest = () => this.#finishSoon();
+    this.#kinds = new KindPicker(find(element, ".kinds"), "inked");
+    this.#kinds.onChoose = (name) => this.#turnTo(name);
+    this.#harder = find(element, "[data-act=harder]");
+    this.#harder.addEventListener("click", () => this.#tryHarder());
+    this.#use = find(element, "[data-act=use]");
+    find(element, ".endings").append(this.#tiles.element);
+    this.#tiles.onOpen = (sample) => this.#show(sample);
+    shared.models.watch((models) => models && this.#suit(models));
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
+  }
+
+  #element;
+  #shared;
+  #api;
+  #pad;
+  #kinds;
+  #harder;
+  #use;
+  #tiles = new Tiles();
+  #asking = new Latest();
+  /** @type {Model[]} */
+  #models = [];
+  /** One that draws pictures of the kind that is chosen. @type {Model | null} */
+  #model = null;
+  /** Which ending is seen large; -1 = none. */
+  #shown = -1;
+  /** How often it was told to try harder. */
+  #effort = 0;
+  #timer = 0;
+  #isAnswered = false;
+  #isAsking = false;
+  #isCutOff = false;
+
+  /** It is seen now. */
+  open() {
+    if (!this.#element.hidden && this.#model && !this.#isAnswered && !this.#isAsking) this.#finish();
+  }
+
+  leave() {
+    clearTimeout(this.#timer);
+    this.#asking.ask();
+    this.#isAsking = false;
+  }
+
+  /** What is opaque of a picture is given. @param {string} url @param {string} model */
+  async give(url, model) {
+    const image = await load(url);
+    if (!this.#models.some(({ name }) => name === model)) return;
+    this.#turnTo(model);
+    const { width, height } = this.#pad.ink;
+    const brush = pen(blankCanvas(width, height));
+    brush.drawImage(image, 0, 0, width, height);
+    const { data } = brush.getImageData(0, 0, width, height);
+    this.#pad.fill((i) => (data[4 * i + 3] < 128 ? UNKNOWN : data[4 * i] > 127 ? WHITE : BLACK));
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    this.#models = models
+      .filter(({ values, channels }) => values === 2 && channels === 1)
+      .filter(({ can, methods }) => can.includes("complete") && can.includes("score") && methods.includes("posterior"))
+      .sort((a, b) => rankOf(a) - rankOf(b) || cost(a) - cost(b));
+    const same = this.#models.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
+    const chosen = same ?? this.#models.find(({ compiling }) => !compiling) ?? this.#models[0] ?? null;
+    this.#say(chosen ? "" : NOBODY, !chosen || find(this.#element, ".standing").textContent === NOBODY);
+    if (chosen && chosen.name !== this.#model?.name) this.#turnTo(chosen.name);
+    this.#offer();
+    this.open();
+  }
+
+  #offer() {
+    const kinds = firstOfEach(this.#models);
+    const chosen = kinds.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
+    this.#kinds.offer(kinds, chosen ?? null);
+  }
+
+  /** Clean paper of its size. @param {string} name */
+  async #turnTo(name) {
+    const model = this.#models.find((one) => one.name === name) ?? null;
+    const isSame = model?.width === this.#pad.ink.width && model.height === this.#pad.ink.height;
+    if (!model || (isSame && this.#model && kindOf(model) === kindOf(this.#model))) return;
+    this.#model = model;
+    this.#pad.open(model);
+    this.#forget();
+    this.#offer();
+    this.open();
+    const examples = await examplesFor(model, model);
+    if (this.#model !== model) return;
+    const buttons = examples.map(({ name: title, picture }) => {
+      const seen = asSeenBy(picture, model);
+      const button = el("button", { type: "button", class: "example", title, "aria-label": title }, canvasOf(seen));
+      button.addEventListener("click", () => this.#pad.fill((i) => (seen.data[4 * i] > 127 ? WHITE : BLACK)));
+      return button;
+    });
+    find(this.#element, ".examples").replaceChildren(...buttons);
+  }
+
+  /** What was drawn belongs to other ink. */
+  #forget() {
+    this.leave();
+    this.#isAnswered = false;
+    this.#effort = 0;
+    this.#shown = -1;
+    this.#tiles.stop();
+    this.#tiles.paintings = [];
+    this.#tiles.clear();
+    this.#use.hidden = true;
+    this.#harder.hidden = true;
+    this.#say("");
+    this.#tell("", "");
+  }
+
+  #finishSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#finish(), REST_MS);
+  }
+
+  #tryHarder() {
+    this.#effort += 1;
+    this.#finish();
+  }
+
+  /** The rest is drawn, or, where there is none, what is there is judged. */
+  async #finish() {
+    const unknown = this.#pad.ink.hole.map((ink) => Number(ink === UNKNOWN));
+    const model = this.#modelFor(unknown);
+    if (!model) return;
+    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    const signal = this.#asking.ask();
+    this.#isAsking = true;
+    this.#isCutOff = false;
+    try {
+      if (unknown.includes(1)) await this.#complete(model, unknown, signal);
+      else await this.#judge(model, signal);
+      if (!signal.aborted) this.#isAnswered = true;
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#isCutOff = error instanceof Unreachable;
+      this.#say(explain(error).text);
+    } finally {
+      if (!signal.aborted) this.#isAsking = false;
+    }
+  }
+
+  /**
+   * From the top, a network of one order is exact, and at once; for all else a mixture of several comes nearer.
+   *
+   * @param {Uint8Array} unknown
+   */
+  #modelFor(unknown) {
+    const isFromTheTop = unknown.lastIndexOf(0) < unknown.indexOf(1);
+    const fit = (/** @type {Model} */ model) => Number(isInOneOrder(model) === isFromTheTop);
+    const { width, height } = this.#pad.ink;
+    const able = this.#models.filter(
+      (model) =>
+        this.#model && kindOf(model) === kindOf(this.#model) && model.width === width && model.height === height,
+    );
+    return able.sort((a, b) => Number(a.compiling) - Number(b.compiling) || fit(b) - fit(a))[0] ?? null;
+  }
+
+  /** The given pixels as a picture. */
+  get #picture() {
+    const { hole, width, height } = this.#pad.ink;
+    const picture = new ImageData(width, height);
+    hole.forEach((ink, i) => picture.data.set(ink === WHITE ? [255, 255, 255, 255] : [0, 0, 0, 255], 4 * i));
+    return picture;
+  }
+
+  /** @param {Model} model @param {Uint8Array} unknown @param {AbortSignal} signal */
+  async #complete(model, unknown, signal) {
+    this.#say(t("The network draws…"));
+    const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1, ...this.#effortOf(model) };
+    const { path, body, given } = await completionOf(model.name, this.#picture, unknown, settings);
+    body.delete("rank");
+    const job = await this.#api.submit(path, body);
+    this.#api.takeBackWith(job.id, signal);
+    if (signal.aborted) return;
+    await this.#tiles.lay(job, given);
+    for await (const { name, data } of follow(this.#api, job.id, signal, () => {})) {
+      if (name === "row") this.#tiles.put(data);
+      if (name === "progress") this.#say(standing({ ...job, status: "running", progress: data.progress }));
+      if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
+      if (name === "done") await this.#present(data, model, signal);
+    }
+  }
+
+  /** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @returns {Record<string, number>} */
+  #effortOf({ max_particles: most }) {
+    if (!this.#effort) return { sweeps: 0 };
+    return this.#effort === 1 ? {} : { particles: Math.min(MOST_PARTICLES, most) };
+  }
+
+  /** @param {Job} job @param {Model} model @param {AbortSignal} signal */
+  async #present(job, model, signal) {
+    this.#api.settled(job.id);
+    this.#tiles.rest();
+    this.#use.href = `#complete/${job.id}`;
+    this.#use.hidden = false;
+    this.#show(-1);
+    const receipt = receiptOf(job);
+    this.#say(t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name }));
+    if (receipt) this.#tell(chanceOfGiven(receipt, qualityOf(receipt)), quality(receipt));
+    this.#harder.hidden = !receipt || qualityOf(receipt) === "exact" || this.#effort > 1;
+    try {
+      const mean = await pictureOf(await this.#api.marginals(job.id, "mean"));
+      if (!signal.aborted) this.#pad.expect(mean);
+    } catch {
+      // the endings are there without it
+    }
+  }
+
+  /** Nothing is left to draw. @param {Model} model @param {AbortSignal} signal */
+  async #judge(model, signal) {
+    this.#say(t("Asking the model…"));
+    const job = succeeded(await this.#api.ask("/score", await scoreForm(model.name, this.#picture), signal));
+    const score = scoreOf(job);
+    this.#say(t("Everything is given. Make something unknown, and it is drawn."));
+    if (score) this.#tell(chanceOfPicture(score), "");
+  }
+
+  /** Large, in place of the fog; once more, and the fog is back. @param {number} sample */
+  #show(sample) {
+    this.#shown = this.#shown === sample ? -1 : sample;
+    this.#pad.show(this.#tiles.paintings[this.#shown]?.whole("final") ?? null);
+  }
+
+  /** @param {string} text @param {boolean} [isMeant] */
+  #say(text, isMeant = true) {
+    if (isMeant) find(this.#element, ".standing").textContent = text;
+  }
+
+  /** The sentence on what is given, and how far the endings are to be trusted. @param {string} sentence @param {string} receipt */
+  #tell(sentence, receipt) {
+    find(this.#element, ".sentence").textContent = sentence;
+    find(this.#element, ".receipt").textContent = receipt;
+    if (sentence) announce(sentence);
+  }
+}
+
+/** @param {Model} model */
+function cost({ test_bits_per_dim: bits }) {
+  return bits ?? Infinity;
+}
