@@ -1,17 +1,18 @@
 """The pictures that clients give: what a completion keeps and fills, and whole ones to upsample, score or encode.
 
 White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
-Transparency is composited on black, in images and in masks.
+Transparency is composited on black, in images and in masks. A file may be an array of values instead (arrays.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image, ImageChops
 
 from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
-from app.imaging.decode import Decoded, Role, decode
+from app.imaging.arrays import Shape, pictures_of
+from app.imaging.decode import Decoded, Role
 from app.schema.answers import Model
 from worker.contract.kind import Input
 
@@ -28,23 +29,6 @@ class GivenPixels:
     keep: bytes = b""
     found: Mapping[str, Any] = field(default_factory=dict)
     """Options of the job that the pictures decide."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    height: int
-    width: int
-    channels: int
-
-    @classmethod
-    def of(cls, model: Model) -> "Shape":
-        """The shape of the images which a model draws."""
-        return cls(model.height, model.width, model.channels)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Pillow's order: width first."""
-        return self.width, self.height
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
@@ -64,23 +48,33 @@ def _given_after_the_first(keep: bytes) -> int:
 def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
     """Everything that the files of a request give to a job.
 
-    Raises what `decode` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
+    Raises what `pictures_of` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
     """
     if wanted is Input.CODED_FILE:
         return GivenPixels(files["file"][0])
-    images = (decode(data, "image") for data in files["image"])  # of many, one at a time
     shape = Shape.of(model)
+    if wanted is Input.SMALL_PICTURE:
+        shape = replace(shape, height=model.small_height, width=model.small_width)
+    may_have_holes = wanted is Input.PICTURE_AND_KEEP
+    images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
     if wanted is Input.PICTURES:
         return GivenPixels(b"".join(_exact(shape, image, i).tobytes() for i, image in enumerate(images)))
-    image = next(images).image
+    image = _only(images).image
     if wanted is Input.PICTURE_AND_KEEP:
-        mask = next((decode(data, "mask").image for data in files["mask"]), None)
+        flat = replace(shape, channels=1, values=2)
+        mask = next((_only(pictures_of(data, "mask", flat)).image for data in files["mask"]), None)
         return _with_a_hole(image, mask, shape, resize, model.members)
-    if wanted is Input.SMALL_PICTURE:
-        shape = Shape(model.small_height, model.small_width, model.channels)
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image).tobytes())
     return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
+
+
+def _only(pictures: Iterator[Decoded]) -> Decoded:
+    """The picture, where only an array could hold several."""
+    picture = next(pictures)
+    if next(pictures, None) is not None:
+        raise WrongSizeError("the array holds several pictures: this call takes one")
+    return picture
 
 
 def _exact(shape: Shape, picture: Decoded, number: int) -> Image.Image:

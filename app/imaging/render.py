@@ -11,7 +11,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
+from app.imaging.arrays import Shape, array_file
 from app.imaging.mark import PNG_KEYWORD, packet_of
+from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
@@ -25,15 +27,17 @@ _GAP_GREY = 128
 
 
 class PictureFormat(StrEnum):
-    """A PNG also says how it was drawn; WebP is without loss, JPEG is not. All have the mark of their source."""
+    """A PNG also says how it was drawn; WebP is without loss, JPEG is not. All have the mark of their source, but for
+    an array, which has the model's values and nothing else."""
 
     PNG = "png"
     WEBP = "webp"
     JPEG = "jpeg"
+    NPY = "npy"
 
     @property
     def media_type(self) -> str:
-        return f"image/{self.value}"
+        return NPY_TYPE if self is PictureFormat.NPY else f"image/{self.value}"
 
 
 _OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
@@ -58,6 +62,8 @@ class Canvas:
     """Number of sample 0 among the images of the seed."""
     source: Source | None = None
     """The mark in their files; None: they have none."""
+    values: int = 0
+    """How many values a colour takes; 0: that is not known, or they are maps."""
 
     @classmethod
     def of(
@@ -79,7 +85,9 @@ class Canvas:
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
         source = KINDS[spec.kind].source if marked else None
-        return cls(spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first, source)
+        return cls(
+            spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first, source, spec.values
+        )
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
@@ -89,12 +97,14 @@ class Canvas:
         size = height * width * spec.channels
         given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
         samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
-        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec))
+        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec), values=spec.values)
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
         """White where a completion fills: `keep` has 1 where a pixel is given."""
-        return cls(1, spec.height, spec.width, 1, {0: bytes(255 * (1 - given) for given in keep)}, origin_of(spec))
+        return cls(
+            1, spec.height, spec.width, 1, {0: bytes(255 * (1 - given) for given in keep)}, origin_of(spec), values=2
+        )
 
     @classmethod
     def of_score(cls, spec: JobSpec, score: Any, heat: bytes) -> "Canvas":
@@ -117,17 +127,21 @@ def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
 
 
 def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
-    """One sample, each pixel a square of `scale`. Raises BadParameterError, NoRowsYetError."""
+    """One sample, each pixel a square of `scale`, or an array of one. Raises BadParameterError, NoRowsYetError."""
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
+    if kind is PictureFormat.NPY:
+        return _array({0: _drawn(canvas, sample)}, 1, canvas, scale)
     text = {**canvas.origin, "sample": str(canvas.first + sample)}
     return _file(_picture(canvas, sample), scale, text, kind, canvas.source)
 
 
 def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
-    """All samples in a grid as square as can be, row by row, one pixel of grey between them."""
+    """All samples in a grid as square as can be, row by row, one pixel of grey between them; or the array of all."""
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
+    if kind is PictureFormat.NPY:
+        return _array(canvas.samples, canvas.n, canvas, scale)
     columns, size = _grid(canvas.n, canvas.width, canvas.height)
     mode, grey = ("L", _GAP_GREY) if canvas.channels == 1 else ("RGB", (_GAP_GREY,) * 3)
     grid = Image.new(mode, size, grey if canvas.n > 1 else 0)
@@ -156,10 +170,22 @@ def _expect_side(size: tuple[int, int], scale: int) -> None:
 
 
 def _picture(canvas: Canvas, sample: int) -> Image.Image:
+    mode = "L" if canvas.channels == 1 else "RGB"
+    return Image.frombytes(mode, (canvas.width, canvas.height), _drawn(canvas, sample))
+
+
+def _drawn(canvas: Canvas, sample: int) -> bytes:
     if sample not in canvas.samples:
         raise NoRowsYetError("this sample has no row yet")
-    mode = "L" if canvas.channels == 1 else "RGB"
-    return Image.frombytes(mode, (canvas.width, canvas.height), canvas.samples[sample])
+    return canvas.samples[sample]
+
+
+def _array(samples: Mapping[int, bytes], count: int, canvas: Canvas, scale: int) -> bytes:
+    if scale != 1:
+        raise BadParameterError("scale: an array has each pixel once; expected 1")
+    if not canvas.values:
+        raise BadParameterError("format: this picture is no image of the model's values; expected png, webp or jpeg")
+    return array_file(samples, count, Shape(canvas.height, canvas.width, canvas.channels, canvas.values))
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:

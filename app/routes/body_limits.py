@@ -1,5 +1,5 @@
-"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON. A
-route that declares no body takes a file as it is."""
+"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON, or
+an array with its other fields in the query. A route that declares no body takes a file as it is."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.errors import TooLargeError, WrongMediaTypeError
-from app.routes.json_forms import json_limit, read_form
+from app.imaging.npy import MEDIA_TYPE as NPY
+from app.routes.json_forms import json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
 from app.schema.request_bodies import FILES
 from worker.contract.coded_file import MEDIA_TYPE
@@ -27,28 +28,41 @@ _OVERHEAD_BYTES = 64 * 1024
 class BodyRoute(KnownQueryRoute):
     """Refuses with 413 and 415. FastAPI's own `max_body_size` does too, but answers in plain text."""
 
+    def takes_further_words(self, request: Request) -> bool:
+        """An array comes with the form's fields in the query, and the form's model judges them."""
+        is_form = _form_of(self) is not None
+        return super().takes_further_words(request) or (is_form and _declared_type(request) == NPY)
+
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_checked_handler()
         form = _form_of(self)
         is_file = self.body_field is None
-        expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON)
+        expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON, NPY)
 
         async def checked(request: Request) -> Response:
             sent = _checked_type(request, expected)
             file_bytes = request.app.state.settings.max_upload_bytes
-            limit = file_bytes if is_file else _OVERHEAD_BYTES
-            if form is not None:
-                limit += json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes
-            limited = Request(request.scope, _limited(request, limit))
+            limited = Request(request.scope, _limited(request, _limit(sent, is_file, form is not None, file_bytes)))
             try:
-                if form is None or sent != _JSON:
+                if form is None or sent == _MULTIPART:
                     return await handle(limited)
                 body, threads = await limited.body(), request.app.state.services.imaging
             except _TooManyBytesError as error:
                 raise TooLargeError(error.detail) from None
+            if sent == NPY:
+                return await self.endpoint(read_array_form(body, request.query_params, form), request)
             return await self.endpoint(await run_sync(read_form, body, form, file_bytes, limiter=threads), request)
 
         return checked
+
+
+def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:
+    """How many bytes a body of this type may have."""
+    if is_file or sent == NPY:
+        return file_bytes
+    if not is_form:
+        return _OVERHEAD_BYTES
+    return _OVERHEAD_BYTES + (json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes)
 
 
 def _form_of(route: APIRoute) -> type[BaseModel] | None:
@@ -68,14 +82,17 @@ def _too_many(limit: int) -> str:
     return f"a body may have {limit} bytes here"
 
 
+def _declared_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _checked_type(request: Request, expected: Sequence[str]) -> str:
     """The one of the expected types that is sent; the first if nothing is sent."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMediaTypeError("compressed bodies are not taken; send it without Content-Encoding")
-    sent = request.headers.get("content-type")
-    if sent is None and not _has_body(request):
+    if "content-type" not in request.headers and not _has_body(request):
         return expected[0]  # the missing fields are the better answer
-    kind = "" if sent is None else sent.partition(";")[0].strip().lower()
+    kind = _declared_type(request)
     if kind not in expected:
         raise WrongMediaTypeError(f"expected a body of the type {' or '.join(expected)}")
     return kind

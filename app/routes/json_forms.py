@@ -1,10 +1,12 @@
-"""A form that is sent as JSON: the same fields, and its files as base64. The model of the form is the model of both."""
+"""A form that is sent otherwise: as JSON, with its files as base64; or as an array, with its other fields in the query.
+The model of the form is the model of all."""
 
 import base64
 import io
 import json
 import re
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_origin
 
 from fastapi import UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -34,10 +36,22 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
     if isinstance(fields, dict):
         sent = {role: fields[role] for role in FILES if fields.get(role) is not None and role in model.model_fields}
         fields |= {role: _uploads(role, texts, file_bytes) for role, texts in sent.items()}
+    return _validated(model, fields, "body")
+
+
+def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) -> Form:
+    """The form whose image is an array, and whose other fields stand in the query. Raises RequestValidationError."""
+    array = UploadFile(io.BytesIO(body), filename="image")
+    is_list = get_origin(model.model_fields["image"].annotation) is list
+    return _validated(model, {**query, "image": [array] if is_list else array}, "query", is_text=True)
+
+
+def _validated(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
+    """is_text: numbers are written out."""
     try:
-        return model.model_validate(fields, strict=True)
+        return model.model_validate(fields, strict=not is_text)
     except ValidationError as error:
-        found = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
+        found = [{**fault, "loc": (place, *fault["loc"])} for fault in error.errors(include_url=False)]
         raise RequestValidationError(found) from None
 
 

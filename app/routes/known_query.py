@@ -22,11 +22,15 @@ class KnownQueryRoute(APIRoute):
         known = frozenset(_names(self.dependant))
 
         async def checked(request: Request) -> Response:
-            if request.scope["query_string"] and not is_signed(request.scope):
+            if request.scope["query_string"] and not self.takes_further_words(request):
                 _expect(known, request.scope["query_string"])
             return await handle(request)
 
         return checked
+
+    def takes_further_words(self, request: Request) -> bool:
+        """True if it is not for this route to say which parameters there may be."""
+        return is_signed(request.scope)
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of a request whose query is known."""

@@ -38,16 +38,17 @@ class ImageQuery(BaseModel):
     stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
     grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
     follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")
-    format: Literal["png", "webp", "jpeg", "zip"] | None = Field(
+    format: Literal["png", "webp", "jpeg", "npy", "zip"] | None = Field(
         default=None,
         description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and does not. "
-        "`jpeg`: smaller, with loss: other pixels than the model drew. `zip`: all samples, each as a PNG.",
+        "`jpeg`: smaller, with loss: other pixels than the model drew. `npy`: the model's values as an array "
+        "(n, C, H, W), of all samples where none is named. `zip`: all samples, each as a PNG.",
     )
 
-    @property
-    def which(self) -> int | None:
-        """The sample; None = all of them in a grid."""
-        return None if self.grid else self.sample
+    def which(self, kind: PictureFormat) -> int | None:
+        """The sample; None = all of them, in a grid or an array."""
+        every = kind is PictureFormat.NPY and "sample" not in self.model_fields_set
+        return None if self.grid or every else self.sample
 
 
 class _CodedFile(Response):
@@ -66,7 +67,7 @@ def _kept_responses(description: str, content: dict[str, Any] | None = None) -> 
     response_class=PngResponse,
     responses=_kept_responses(
         "The picture: a PNG with seed, model and digest in its text chunks, or another format that the client prefers",
-        {Media.WEBP: {}, Media.JPEG: {}, _ZIP: {}},
+        {Media.WEBP: {}, Media.JPEG: {}, Media.NPY: {}, _ZIP: {}},
     ),
 )
 async def get_image(
@@ -90,13 +91,14 @@ async def get_image(
     if query.format == "zip":
         return await _zipped(record, query, services, if_none_match)
     kind = _format(query, request)
-    which = "grid" if query.grid else query.sample
+    sample = query.which(kind)
+    which = "grid" if sample is None else sample
     ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
     headers = {**kept_when_ended(record, f"{query.stage}.{which}.{query.scale}{ending}"), "Vary": "Accept"}
 
     async def make() -> Response:
-        picture = await services.pictures.picture(record, query.stage, query.which, query.scale, kind)
-        return picture_response(picture, kind, name_of(job_id, query.stage, query.which), headers)
+        picture = await services.pictures.picture(record, query.stage, sample, query.scale, kind)
+        return picture_response(picture, kind, name_of(job_id, query.stage, sample), headers)
 
     return await unless_seen(if_none_match, headers, make)
 
@@ -154,23 +156,26 @@ class GivenQuery(BaseModel):
     "/jobs/{job_id}/given",
     operation_id="get_given",
     response_class=PngResponse,
-    responses=_kept_responses("PNG of the model's size"),
+    responses=_kept_responses("PNG of the model's size, or the array of its values", {Media.NPY: {}}),
 )
 async def get_given(
     job_id: JobId,
     query: Annotated[GivenQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
+    request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The picture or mask that was handed in with the request, as the job has it: whoever has its address sees how it
     began. 404 if nothing was handed in."""
     record = await services.jobs.record(job_id, caller.owner)
-    headers = kept_when_ended(record, f"given.{query.of}")
+    kind = PICTURE_FORMATS[liked(request.headers.get("accept", ""), (Media.PNG, Media.NPY))]
+    ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
+    headers = {**kept_when_ended(record, f"given.{query.of}{ending}"), "Vary": "Accept"}
 
     async def make() -> Response:
-        picture = await services.pictures.given_png(record.spec, query.of)
-        return picture_response(picture, PictureFormat.PNG, f"{job_id}-given-{query.of}", headers)
+        picture = await services.pictures.given(record.spec, query.of, kind)
+        return picture_response(picture, kind, f"{job_id}-given-{query.of}", headers)
 
     return await unless_seen(if_none_match, headers, make)
 

@@ -20,7 +20,12 @@ _QUALITY = re.compile(r";\s*q=([0-9.]+)")
 
 
 PICTURE_FORMATS = MappingProxyType(
-    {Media.PNG: PictureFormat.PNG, Media.WEBP: PictureFormat.WEBP, Media.JPEG: PictureFormat.JPEG}
+    {
+        Media.PNG: PictureFormat.PNG,
+        Media.WEBP: PictureFormat.WEBP,
+        Media.JPEG: PictureFormat.JPEG,
+        Media.NPY: PictureFormat.NPY,
+    }
 )
 
 

@@ -1,6 +1,6 @@
 """POST /sample, /complete, ... for each kind of job: a request becomes a queued job."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from inspect import cleandoc
 from typing import Annotated, Any, Literal
@@ -10,7 +10,8 @@ from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel
 
 from app.dependencies import Services
-from app.errors import NotDecodableError, NotVerifiableError, TooLargeError
+from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
+from app.imaging.arrays import count_of
 from app.imaging.given import Files, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
@@ -70,7 +71,7 @@ def _takes_file(kind: Kind) -> Call:
             int | None, Query(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=RETENTION_TOLD)
         ] = None,
         scale: Annotated[int, Query(ge=1, le=32, description=SCALE_TOLD)] = 1,
-        format: Annotated[Literal["png", "webp", "jpeg"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
+        format: Annotated[Literal["png", "webp", "jpeg", "npy"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
     ) -> Response:
         file = {"file": [await request.body()]}
         body = FORMS[kind.word](webhook=webhook, retention=retention, scale=scale, format=format)
@@ -151,8 +152,16 @@ async def _asked(kind: Kind, body: BaseModel, files: Files, models: Models) -> t
         return await _asked_by_file(kind.word, files["file"][0], models)
     if kind.input is Input.DRAWN_PICTURE:
         return await _asked_by_provenance(kind.word, files["image"][0], models)
-    found = {"n": len(files["image"])} if kind.input is Input.PICTURES else {}
+    found = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
     return await models.find_for(kind.word, getattr(body, "model", "")), found
+
+
+def _count(files: Sequence[bytes]) -> int:
+    """How many pictures files hold. Raises BadParameterError for more than a job has images."""
+    count = sum(map(count_of, files))
+    if count > MAX_IMAGES:
+        raise BadParameterError(f"image: expected at most {MAX_IMAGES} pictures", field="image")
+    return count
 
 
 async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:

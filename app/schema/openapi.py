@@ -85,8 +85,9 @@ def job_responses() -> dict[int | str, dict[str, Any]]:
     picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
     return {
         200: {
-            "description": "`Prefer: wait` asks for the job, ended, and with `Accept: image/png`, `image/webp` or "
-            "`image/jpeg` for its picture (a grid of several samples). `Accept: text/event-stream` asks for its "
+            "description": "`Prefer: wait` asks for the job, ended, and with `Accept: image/png`, `image/webp`, "
+            "`image/jpeg` or `application/x-npy` for its picture (a grid of several samples, or the "
+            "array of all). `Accept: text/event-stream` asks for its "
             "events, as `GET /jobs/{id}/events` gives them",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
@@ -165,7 +166,7 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
     """FastAPI says text of every answer that is not JSON."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
-            if media.startswith("image/") or media in ("application/zip", CODED_FILE):
+            if media.startswith("image/") or media in ("application/zip", "application/x-npy", CODED_FILE):
                 content["schema"] = dict(_BINARY)
 
 

@@ -15,9 +15,10 @@ class Media(StrEnum):
     PNG = "image/png"
     WEBP = "image/webp"
     JPEG = "image/jpeg"
+    NPY = "application/x-npy"
 
 
-PICTURES = Media.PNG, Media.WEBP, Media.JPEG
+PICTURES = Media.PNG, Media.WEBP, Media.JPEG, Media.NPY
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",

@@ -21,7 +21,7 @@ from worker.contract.kinds import KINDS
 MAX_IMAGES = 64
 MAX_LINK_S = 7 * 24 * 3600
 
-_IMAGE_FORMATS = "PNG, JPEG or WebP. Transparency is composited on black."
+_IMAGE_FORMATS = "PNG, JPEG or WebP, transparency on black; or `.npy`, an array (C, H, W) of the model's values."
 _FILES: Mapping[Input, dict[str, Any]] = {
     Input.PICTURE: {"image": (UploadFile, Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}"))},
     Input.PICTURE_AND_KEEP: {
@@ -30,7 +30,8 @@ _FILES: Mapping[Input, dict[str, Any]] = {
             UploadFile | None,
             Field(
                 default=None,
-                description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled.",
+                description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled, "
+                "of an array those with a negative number. As an array: (H, W) of booleans or of 0 and 1.",
             ),
         ),
     },
@@ -55,9 +56,9 @@ _FILES: Mapping[Input, dict[str, Any]] = {
             Field(
                 min_length=1,
                 max_length=MAX_IMAGES,
-                description=f"1 to {MAX_IMAGES} pictures of the model's size, in their order. PNG, JPEG or WebP, grey "
-                "or RGB as the model's are, 8 bits a colour, not transparent, and with no other values than the "
-                "model's: each comes back as it is.",
+                description=f"1 to {MAX_IMAGES} pictures of the model's size, in order; an array (n, C, H, W) has n. "
+                "PNG, JPEG or WebP, grey or RGB as the model's are, 8 bits a colour, not transparent, and with no "
+                "other values than the model's: each comes back as it is.",
             ),
         )
     },
@@ -125,11 +126,11 @@ _AFTER_THE_END: dict[str, Any] = {
 
 SCALE_TOLD = "Side of the square that each pixel becomes, where the answer is a picture."
 FORMAT_TOLD = (
-    "Once the job has succeeded the answer is its picture in this format, of several samples the grid, as with "
-    "`Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
+    "Once the job has succeeded the answer is its picture in this format, of several samples the grid, or as `npy` the "
+    "array of all, as with `Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
 )
 Scale = Annotated[int, Field(ge=1, le=32, description=SCALE_TOLD)]
-Format = Annotated[Literal["png", "webp", "jpeg"] | None, Field(description=FORMAT_TOLD)]
+Format = Annotated[Literal["png", "webp", "jpeg", "npy"] | None, Field(description=FORMAT_TOLD)]
 _SHOWN: dict[str, Any] = {"scale": (Scale, 1), "format": (Format, None)}
 """How the answer looks; the job is the same."""
 

@@ -65,7 +65,7 @@ class Pictures:
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
         return Canvas.of(spec, rows, stage, record.numerics, self._marked)
 
-    async def given_png(self, spec: JobSpec, of: Literal["image", "mask"]) -> bytes:
+    async def given(self, spec: JobSpec, of: Literal["image", "mask"], picture: PictureFormat) -> bytes:
         """The picture or mask that the job began with; the grid if there are several. Raises NoGivenError if it had
         none."""
         raw = await self._store.picture(spec.id, "pixels" if of == "image" else "keep")
@@ -74,8 +74,8 @@ class Pictures:
         stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
         canvas = Canvas.of_mask(spec, raw) if of == "mask" else Canvas.of_given(spec, raw, stage)
         if KINDS[spec.kind].input is Input.PICTURES:
-            return await run_sync(grid_file, canvas, 1, limiter=self._imaging)
-        return await run_sync(sample_file, canvas, 0, 1, limiter=self._imaging)
+            return await run_sync(grid_file, canvas, 1, picture, limiter=self._imaging)
+        return await run_sync(sample_file, canvas, 0, 1, picture, limiter=self._imaging)
 
     async def blob(self, record: JobRecord) -> bytes:
         """The file of an encoding. Raises NoBlobYetError, NoBlobError."""

@@ -257,6 +257,7 @@ def _spec(
         height=model.height,
         width=model.width,
         channels=model.channels,
+        values=model.values,
         small_height=model.small_height,
         small_width=model.small_width,
         request_id=identity.request_id,

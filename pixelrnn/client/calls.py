@@ -1,18 +1,22 @@
 """Requests to the service, as data: none is sent here."""
 
+import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 from pixelrnn.client.documents import Stage
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MapKind = Literal["mean", "entropy"]
 """The kinds of map that marginals are shown as."""
-Picture = bytes | str | PathLike[str]
-"""An image file: its bytes, or where it is."""
+Picture = Union[bytes, str, PathLike[str], "np.ndarray"]
+"""An image file: its bytes, or where it is; or the model's values as whole numbers (C, H, W)."""
 
 
 class Keeping(TypedDict, total=False):
@@ -124,4 +128,15 @@ def _as_text(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bytes_of(picture: Picture) -> bytes:
-    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    if isinstance(picture, bytes):
+        return picture
+    return Path(picture).read_bytes() if isinstance(picture, str | PathLike) else _array_file(picture)
+
+
+def _array_file(values: "np.ndarray") -> bytes:
+    """The array as NumPy saves it. Raises ValueError for one of objects."""
+    import numpy as np
+
+    file = io.BytesIO()
+    np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+    return file.getvalue()

@@ -134,8 +134,10 @@ def test_answer_is_415_when_the_body_has_another_type(
 ) -> None:
     """The expected type is named."""
     problem = is_problem(client.post(path, content=b"model=grey", headers={"Content-Type": kind}), 415)
-    forms = "" if path == "/sample" else "multipart/form-data or "
-    assert problem["detail"] == f"expected a body of the type {forms}application/json"
+    types = "application/json"
+    if path != "/sample":
+        types = f"multipart/form-data or {types} or application/x-npy"
+    assert problem["detail"] == f"expected a body of the type {types}"
 
 
 def test_answer_is_415_when_the_body_is_compressed(client: httpx.Client, worker: HandWorker) -> None:

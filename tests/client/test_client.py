@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model_core import complete, encode, load_model, sample
+from model_core import complete, encode, load_model, log_likelihood, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, ServiceError, UnreachableError
 from tests.client.flaky import Answer, flaky
@@ -80,6 +80,16 @@ def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(ser
         assert (found["verified"], found["sample"]) == (True, 10**9 + 1)
         with pytest.raises(ApiError, match="first"):
             client.sample("tiny-cnn", first=10**9 + 1)
+
+
+def test_an_array_of_values_is_a_picture_too(service: str, all_models_dir: Path) -> None:
+    """Scored as the library scores it."""
+    model = load_model("tiny-rgb", models_dir=all_models_dir)
+    values = sample(model, n=1, seed=5)
+    with Client(service) as client:
+        found = client.score("tiny-rgb", values[0].numpy()).result()
+    assert found["nats"] == pytest.approx(-float(log_likelihood(model, values)[0]), rel=1e-5)
+    assert found["quantised_pixels"] == 0
 
 
 def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_models_dir: Path) -> None:

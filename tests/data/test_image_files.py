@@ -61,15 +61,16 @@ def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) 
 
 def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Path) -> None:
     """By a box filter, transparency on black; the hole of a mask, or of what is transparent, with it."""
+    from app.imaging.arrays import Shape
     from app.imaging.decode import decode
-    from app.imaging.given import Shape, _with_a_hole
+    from app.imaging.given import _with_a_hole
 
     random = np.random.default_rng(1)
     for name, shape in (("image.png", (8, 9, 4)), ("mask.png", (8, 9))):
         Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(tmp_path / name)
     image, mask = tmp_path / "image.png", tmp_path / "mask.png"
     for config in (GREY, COLOUR):
-        shape = Shape(config.height, config.width, config.channels)
+        shape = Shape(config.height, config.width, config.channels, config.values)
         for hole in (mask, None):
             picture, painted = decode(image.read_bytes(), "image"), hole and decode(hole.read_bytes(), "mask")
             theirs = _with_a_hole(picture.image, painted and painted.image, shape, resize=True, members=["none"])

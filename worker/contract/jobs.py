@@ -93,6 +93,8 @@ class JobSpec(Record):
     small_height: int = Field(default=0, ge=0)
     small_width: int = Field(default=0, ge=0)
     """Size of the first image of a Multi-Scale model; 0 for other models."""
+    values: int = Field(default=0, ge=0)
+    """How many values a colour takes; 0 in descriptions of a time when that was not said."""
     request_id: str = ""
     traceparent: str = ""
     """The request, as part of a trace (tracing.py); empty outside of any."""
