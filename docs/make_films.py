@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from model_core import Model, complete, load_model, sample
-from model_core.measures.picture_score import nats_map
 
 OUT = Path("app/playground/img")
 FILMS = {"digit": ("mnist-diagonal-bilstm", 5), "character": ("characters", 31)}
@@ -43,7 +42,7 @@ def film(model: Model, seed: int) -> Squares:
     """All squares of it, (H, W) each."""
     picture = sample(model, n=1, seed=seed)  # (1, 1, H, W)
     with torch.inference_mode():
-        bits = nats_map(model.members[0], picture)[0, 0].numpy() / math.log(2)  # (H, W)
+        bits = model.components[0].nats_map(picture)[0, 0].numpy() / math.log(2)  # (H, W)
     units = np.rint(bits * UNITS).astype(np.uint16)
     squares = [_shades(picture[0, 0]), (units >> 8).astype(np.uint8), (units & 255).astype(np.uint8)]
     for row in range(0, model.config.height, EVERY):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,6 +93,35 @@ class CardMember:
 
 
 @dataclass(frozen=True)
+class CardLabel:
+    """A label of the images, and its share of the training images."""
+
+    name: str
+    prior: float
+
+
+def even_labels(count: int) -> tuple[CardLabel, ...]:
+    """Labels that are named by their numbers, each as likely as the others."""
+    return tuple(CardLabel(str(k), 1 / count) for k in range(count))
+
+
+def label_number(names: Sequence[str], asked: str | int | None, model: str) -> int | None:
+    """The number of the label that is asked for by name or number; None stays None.
+
+    Raises ConfigError, which lists what there is, for another, or where the model has none.
+    """
+    if asked is None:
+        return None
+    if not names:
+        raise ConfigError(f"{model} has no labels: an image cannot be asked for by one")
+    if str(asked) in names:
+        return names.index(str(asked))
+    if str(asked).isdecimal() and int(asked) < len(names):
+        return int(asked)
+    raise ConfigError(f"{model} has no label {str(asked)!r}: there is {', '.join(names)}")
+
+
+@dataclass(frozen=True)
 class Validation:
     """How improbable images are that the model was made for and has not seen: evenly spaced quantiles of their -ln p,
     from the smallest to the largest."""
@@ -118,6 +148,8 @@ class Card:
     members: tuple[CardMember, ...] = ()
     validation: Validation | None = None
     """Validation scores of these weights; `pixelrnn calibrate` measures them."""
+    labels: tuple[CardLabel, ...] = ()
+    """The labels that its networks have, in their order; the priors add up to 1."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -127,7 +159,9 @@ class Card:
             config = NetworkConfig.from_dict(facts["config"])
             members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
             validation = TypeAdapter(Validation | None).validate_python(facts.get("validation"))
-            return cls(**{**facts, "config": config, "members": members, "validation": validation})._checked()
+            labels = TypeAdapter(tuple[CardLabel, ...]).validate_python(facts.get("labels", ()))
+            read = {"config": config, "members": members, "validation": validation, "labels": labels}
+            return cls(**{**facts, **read})._checked()
         except FileNotFoundError:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
@@ -144,7 +178,19 @@ class Card:
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
         _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
+        self._check_labels()
         return self
+
+    def _check_labels(self) -> None:
+        names, priors = {label.name for label in self.labels}, [label.prior for label in self.labels]
+        if not len(names) == len(priors) == self.config.labels:
+            raise ValueError(f"expected {self.config.labels} labels, each of its own name")
+        if priors and not (min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)):
+            raise ValueError("the priors of the labels must be above 0 and add up to 1")
+
+    def label_number(self, asked: str | int | None) -> int | None:
+        """The number of a label by its name or number, as `label_number` says."""
+        return label_number([label.name for label in self.labels], asked, self.name)
 
     @property
     def drawn_anew(self) -> bool:
@@ -163,6 +209,10 @@ class Card:
             del facts["members"]
         if self.validation is None:
             del facts["validation"]
+        if not self.labels:
+            del facts["labels"]
+        if not self.config.labels:
+            del facts["config"]["labels"]
         return facts
 
 

@@ -17,6 +17,8 @@ class NetworkConfig:
     factor > 1 makes it a Multi-Scale network (section 3.6): an unconditional network of its kind draws the image at
     1 / factor of its size, and this one, every layer biased by an upsampled map of `conditioning` features of that, the
     rest. small_layers and small_hidden size the first; 0 means as the second.
+
+    labels > 0: every layer has a bias for each of so many labels, and an image is drawn and scored given one of them.
     """
 
     network: str
@@ -33,6 +35,7 @@ class NetworkConfig:
     conditioning: int = 0
     small_layers: int = 0
     small_hidden: int = 0
+    labels: int = 0
 
     def __post_init__(self) -> None:
         if self.network not in KINDS:
@@ -49,6 +52,9 @@ class NetworkConfig:
             if not isinstance(value := getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
         self._check_scales()
+        _expect(self, "labels", 0, 64)
+        if self.labels and self.multi_scale:
+            raise ConfigError("labels are for networks of one scale: factor must be 1")
 
     def _check_scales(self) -> None:
         _expect(self, "factor", 1, 64)

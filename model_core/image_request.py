@@ -13,6 +13,9 @@ class ImageRequest:
     small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
     known_small: (C, k, s), the first k rows of that image, where those are given.
     member: which of the model's networks draws it; None: the image's noise chooses one.
+    label: the number of its label; None: where the model has labels, the image's noise chooses one by the prior, or of
+    an image that is completed by p(label | the first pixels up to the hole), label_from (H, W) being where pixels were
+    given when it was asked for.
     """
 
     seed: int
@@ -23,3 +26,5 @@ class ImageRequest:
     small: NDArray[np.integer] | None = None
     known_small: NDArray[np.integer] | None = None
     member: int | None = None
+    label: int | None = None
+    label_from: NDArray[np.bool_] | None = None

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_core.card import Card, CardMember
+from model_core.components import Member
 from model_core.errors import ConfigError
-from model_core.models import Member, Model, save_model
+from model_core.models import Model, save_model
 from model_core.orientation import check_orientation
 
 MIXED_WEIGHTS = "weights-{}.safetensors"

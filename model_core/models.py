@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -12,34 +13,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_core.card import Card, CardMember, mixture_digest
+from model_core.card import Card, CardMember, even_labels, mixture_digest
+from model_core.components import Component, Member, components_of
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
 from model_core.models_directory import CARD, RECORDS, WEIGHTS, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
-from model_core.orientation import Orientation
 from model_core.tensor_files import save_tensors
-
-
-@dataclass(frozen=True)
-class Member:
-    """A network with its weights, ready to draw, and the orientation of the images that it was trained on."""
-
-    network: Network
-    orientation: Orientation = "none"
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One probability distribution over images: that of a network, or the even mixture of several of one shape.
+    """One probability distribution over images: that of a network, or of several of one shape and of their labels
+    (components.py). A model equals only itself.
 
-    ln p(x) = ln mean_k p_k(x turned as member k was trained). A model equals only itself.
+    label: the one that is given; the distribution is then that of images with this label.
     """
 
     members: tuple[Member, ...]
     card: Card
     device: str = "cpu"
+    label: int | None = None
 
     @classmethod
     def of(cls, network: Network, card: Card, device: str = "cpu") -> Self:
@@ -49,6 +44,16 @@ class Model:
     @property
     def config(self) -> NetworkConfig:
         return self.card.config
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """The distributions that it is made of."""
+        return components_of(self.members, [label.prior for label in self.card.labels], self.label)
+
+    def given(self, label: int | str | None) -> "Model":
+        """The model of images with this label, a name or a number; None: this one. ConfigError when there is none."""
+        number = self.card.label_number(label)
+        return self if number is None else replace(self, label=number)
 
     @property
     def network(self) -> Network:
@@ -62,7 +67,7 @@ class Model:
         count = self.card.parameters // len(self.members)
         for member, facts in zip(self.members, self.card.members, strict=True):
             card = replace(self.card, parameters=count, training=facts.training, scores={}, sha256=facts.sha256)
-            yield Model((member,), replace(card, members=(facts,)), self.device)
+            yield Model((member,), replace(card, members=(facts,)), self.device, self.label)
 
 
 def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
@@ -75,7 +80,7 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
         torch.manual_seed(seed)
         network = build_network(config)
     network.eval().requires_grad_(False)
-    return Model.of(network, Card(preset_name, config, count_parameters(network)))
+    return Model.of(network, Card(preset_name, config, count_parameters(network), labels=even_labels(config.labels)))
 
 
 def save_model(model: Model, directory: Path) -> Card:

@@ -132,6 +132,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 50,
+    originals: Annotated[
+        Path | None, typer.Option(help="MNIST's files: the greys, with labels, that binarized MNIST is drawn from.")
+    ] = None,
     write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
@@ -146,7 +149,7 @@ def evaluate(
     directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
     if not yes:
         expect_as_they_are(loaded, data)
-    score = score_model(loaded, data, split, limit, batch, say=say)
+    score = score_model(loaded, data, split, limit, batch, say, originals)
     if directory is not None:
         keep_score(directory, split, score)
     typer.echo(
@@ -155,6 +158,8 @@ def evaluate(
         f"{score.images} {split} images, {score.images_per_s:.0f} images/s",
         err=True,
     )
+    if score.label_nats is not None and score.label_errors is not None:
+        say(f"labels: {score.label_nats:.4f} nats, {score.label_errors:.2%} wrong")
     if json_:
         print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
 

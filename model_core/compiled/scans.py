@@ -59,7 +59,8 @@ def forward_scan(
     """Fill gates (Q * B, 4h), cell and hidden (Q * B, h) of the first `rows` rows; their outside is the initial state.
 
     Gates lie in chunks of [o, f, i, g], 16 units each. weights (4h / 32, words, 32), of the inputs and the row above;
-    beside_weights (h / 16, words, 64), without words when no state beside is read. gates may have the rows of one row
+    beside_weights (h / 16, words, 64), without words when no state beside is read. bias (1, 4h), or (W * B, 4h), a
+    row for each cell of a row of the images. gates may have the rows of one row
     of the image only, where nobody reads them later.
     """
     B, F, h = batch, inputs.shape[1], hidden.shape[1]
@@ -69,6 +70,7 @@ def forward_scan(
     beside_words = beside_weights.shape[1]
     above = len(state_steps) - (1 if beside_words else 0)
     reads = np.empty((n + above, TRIPLE), np.int64)
+    bias_bytes = gate_bytes if len(bias) > 1 else 0
     for y in range(rows):
         first = ((y + 1) * (width + 1) + 1) * B
         for k in range(n):
@@ -85,7 +87,7 @@ def forward_scan(
             count,
             0,
             address(bias),
-            0,
+            bias_bytes,
             address(weights),
             weights.strides[0],
             4 * h // LANES,
@@ -127,6 +129,7 @@ def backward_scan(
     d_inputs,
     d_weights,
     d_bias,
+    d_images,
     batch,
     rows,
     width,
@@ -139,7 +142,8 @@ def backward_scan(
 
     input_weights (n, F / 32, words of 4h, 32) and state_weights, one neighbour after the other, are transposed: from
     gates to what they read. d_weights is (features of all neighbours, 4h), gates in their chunks. d_hidden and d_cell
-    (Q * B, h) start at zero and end with what the initial states outside the image receive.
+    (Q * B, h) start at zero and end with what the initial states outside the image receive. d_images (B, 4h), without
+    rows for none, is d_bias image by image.
     """
     B, F, h = batch, inputs.shape[1], hidden.shape[1]
     count = width * B
@@ -173,11 +177,30 @@ def backward_scan(
                     )
             if beside:
                 _hand_back(d_gates, x * B, B, state_weights[above], d_hidden, first + (x + state_steps[-1]) * B)
+        if len(d_images):
+            _add_by_image(d_gates, d_images)
         for k in range(len(input_steps)):
             _hand_back(d_gates, 0, count, input_weights[k], d_inputs, first + input_steps[k] * B)
         for k in range(above):
             _hand_back(d_gates, 0, count, state_weights[k], d_hidden, first + state_steps[k] * B)
         _add_weight_gradients(inputs, hidden, d_gates, pairs, first, B, input_steps, state_steps, d_weights)
+
+
+@njit(nogil=True)
+def _add_by_image(d_gates, d_images):
+    """Add the rows of one row of the images, (W * B, 4h and more), to those of their images, (B, 4h)."""
+    B, columns = d_images.shape
+    widened = np.empty(columns, np.uint32)
+    floats = widened.view(np.float32)
+    for row in range(len(d_gates)):
+        for j in range(columns):
+            if d_gates.itemsize == FLOAT_BYTES:
+                d_images[row % B, j] += d_gates[row, j]
+            else:
+                widened[j] = np.uint32(d_gates[row, j]) << 16  # bf16: the upper half of a float32
+        if d_gates.itemsize != FLOAT_BYTES:
+            for j in range(columns):
+                d_images[row % B, j] += floats[j]
 
 
 @njit(nogil=True)

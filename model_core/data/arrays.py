@@ -1,4 +1,8 @@
-"""Images as one array: .npy, or .npz with arrays train, valid, test or with a single one; (N, H, W) or (N, H, W, C)."""
+"""Images as one array: .npy, or .npz with arrays train, valid, test or with a single one; (N, H, W) or (N, H, W, C).
+
+A .npz may hold labels too: train_labels, valid_labels, test_labels, or `labels` of a single array, all (N,) whole
+numbers; and label_names.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +15,8 @@ import numpy.typing as npt
 
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached, cached_splits
+from model_core.data.damaged import ARRAY_ERRORS
+from model_core.data.labels import Labels
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.options import ReadOptions
 from model_core.data.splits import HASHED_SPLIT, Pixels, Split, Values, hashed_split, quantise
@@ -64,6 +70,36 @@ class ArrayFile:
             return cached(place, f"{name}-{split}", facts, shape, own_blocks)
         return cached_splits(place, name, facts, shape, hashed_blocks)[split]
 
+    def labels(self, split: Split, config: NetworkConfig) -> Labels:
+        """The labels of the same images; DataError when the archive has none, or not one for each."""
+        names = self._stored("label_names")
+        given = None if names is None else [str(name) for name in names]
+        if self._has_splits():
+            every = [self._stored(f"{each}_labels") for each in get_args(Split)]
+            numbers = self._stored(f"{split}_labels")
+        else:
+            numbers = self._stored("labels")
+            every = [numbers]
+        count = self._array(split).shape[0]
+        if numbers is None or numbers.shape != (count,):
+            expected = f"{split}_labels" if self._has_splits() else "labels"
+            raise DataError(f"{self.path} has no labels: expected an array {expected} of {count} whole numbers")
+        of_all = Labels.numbered(np.concatenate([each for each in every if each is not None]), given, self.path)
+        if self._has_splits():
+            return Labels.numbered(numbers, of_all.names, self.path)
+        blocks = self._array(split).blocks()
+        return Labels(of_all.names, of_all.of[np.concatenate([_splits_of(block) for block in blocks]) == split])
+
+    def _stored(self, key: str) -> npt.NDArray | None:
+        """A small array of the archive, if it is there."""
+        if key not in archive_keys(self.path):
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                return arrays[key]
+        except ARRAY_ERRORS as error:
+            raise DataError(f"cannot read {key} of {self.path}: {error or type(error).__name__}") from None
+
     def _has_splits(self) -> bool:
         return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(archive_keys(self.path))
 
@@ -81,7 +117,7 @@ class ArrayFile:
     def _array(self, split: Split) -> StoredArray:
         if self.path.suffix == ".npy":
             return StoredArray(self.path)
-        keys = archive_keys(self.path)
+        keys = [key for key in archive_keys(self.path) if "label" not in key]
         if self._has_splits() and split in keys:
             return StoredArray(self.path, split)
         if len(keys) == 1 and not self._has_splits():

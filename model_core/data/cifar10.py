@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.plain_pickle import PickledArray, load_plain_pickle
 from model_core.data.splits import Pixels, Split, Values, quantise
@@ -16,6 +17,7 @@ _DIRECTORIES = (".", "cifar-10-batches-bin", "cifar-10-batches-py")
 _TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
+_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _VALID_SHARE = 10  # of the 50,000 training images, the last 5,000 are the validation split
 
 
@@ -36,14 +38,26 @@ class Cifar10:
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 3, 32, 32) in 0..V-1; DataError for a missing or damaged batch."""
-        names = ("test_batch",) if split == "test" else _TRAIN
-        images = quantise(np.concatenate([self._batch(name) for name in names]), config.values)
-        if split == "test":
-            return images
-        first_valid = len(images) - len(images) // _VALID_SHARE
-        return images[:first_valid] if split == "train" else images[first_valid:]
+        return quantise(self._read(split)[0], config.values)
 
-    def _batch(self, name: str) -> Pixels:
+    def labels(self, split: Split, config: NetworkConfig) -> Labels:
+        """The labels of the same images; DataError as in read."""
+        images, labels = self._read(split)
+        if len(labels) != len(images):
+            raise DataError(f"CIFAR-10 in {self.directory} has {len(labels)} labels for {len(images)} images")
+        return Labels.numbered(labels, _NAMES, self.directory)
+
+    def _read(self, split: Split) -> tuple[Pixels, Pixels]:
+        """Images (N, 3, 32, 32) and label numbers (N,), or none."""
+        names = ("test_batch",) if split == "test" else _TRAIN
+        images, labels = (np.concatenate(parts) for parts in zip(*map(self._batch, names), strict=True))
+        if split == "test":
+            return images, labels
+        first_valid = len(images) - len(images) // _VALID_SHARE
+        part = slice(first_valid) if split == "train" else slice(first_valid, None)
+        return images[part], labels[part]
+
+    def _batch(self, name: str) -> tuple[Pixels, Pixels]:
         if (path := _find(self.directory, name)) is None:
             raise DataError(f"CIFAR-10 in {self.directory} is not whole: there is no {name} or {name}.bin")
         return _records(path) if path.suffix == ".bin" else _arrays(path)
@@ -54,7 +68,7 @@ def _find(directory: Path, name: str) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _records(path: Path) -> Pixels:
+def _records(path: Path) -> tuple[Pixels, Pixels]:
     """Records of one label byte, then 1024 red, 1024 green and 1024 blue bytes, row by row."""
     try:
         data = np.fromfile(path, np.uint8)
@@ -62,14 +76,17 @@ def _records(path: Path) -> Pixels:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     if len(data) % (1 + _PIXELS) or not len(data):
         raise DataError(f"{path} is damaged: {len(data)} bytes are not records of {1 + _PIXELS}")
-    return data.reshape(-1, 1 + _PIXELS)[:, 1:].reshape(-1, *_SHAPE)
+    records = data.reshape(-1, 1 + _PIXELS)
+    return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0]
 
 
-def _arrays(path: Path) -> Pixels:
-    """The array `data` (N, 3072) of a pickled dictionary, each row as in the binary layout."""
+def _arrays(path: Path) -> tuple[Pixels, Pixels]:
+    """The array `data` (N, 3072) of a pickled dictionary, each row as in the binary layout, and the list `labels`, if
+    there is one."""
     batch = load_plain_pickle(path)
     data = batch.get(b"data", batch.get("data")) if isinstance(batch, dict) else None
     pixels = data.array() if isinstance(data, PickledArray) else None
     if pixels is None or pixels.shape[1:] != (_PIXELS,):
         raise DataError(f"{path} is not a CIFAR-10 batch: expected an array `data` of (N, {_PIXELS}) bytes")
-    return pixels.reshape(-1, *_SHAPE)
+    labels = batch.get(b"labels", batch.get("labels"))
+    return pixels.reshape(-1, *_SHAPE), np.array(labels if isinstance(labels, list) else [])

@@ -5,8 +5,15 @@ from pathlib import Path
 from typing import Self
 
 from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import SUFFIXES, converted_pictures, find_pictures, read_split_pictures
+from model_core.data.picture_files import (
+    SUFFIXES,
+    converted_pictures,
+    find_pictures,
+    read_split_labels,
+    read_split_pictures,
+)
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
 
@@ -51,3 +58,15 @@ class PictureFolder:
         if not len(values):
             raise DataError(f"none of the {len(names)} pictures in {self.path} falls into the {split} split: add more")
         return values
+
+    def labels(self, split: Split, config: NetworkConfig) -> Labels:
+        """The folders in the folder as labels of the pictures in them, also of those further down; DataError when a
+        picture lies in none."""
+        names = find_pictures(self.path)
+        lone = [name for name in names if "/" not in name]
+        if lone:
+            raise DataError(f"{self.path / lone[0]} has no label: expected all pictures in folders, one a label")
+        folders = sorted({name.partition("/")[0] for name in names})
+        numbers = [folders.index(name.partition("/")[0]) for name in names]
+        found = read_split_labels(self.path, names, numbers, self.options)[split]
+        return Labels.numbered(found.ravel(), folders, self.path)

@@ -1,6 +1,10 @@
-"""MNIST's own format, IDX: a big-endian header (type 0x0803, N, H, W) and then one byte a pixel; plain or gzipped."""
+"""MNIST's own format, IDX: a big-endian header (type 0x0803, N, H, W) and then one byte a pixel; plain or gzipped.
+
+Labels have files of their own: type 0x0801, N, and one byte each.
+"""
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -8,15 +12,17 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
-from model_core.data.splits import Split, Values, quantise
+from model_core.data.splits import Number, Split, Values, quantise
 from model_core.errors import DataError
 
 _FILES = {"train": "train-images-idx3-ubyte", "valid": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
-_HEADER = struct.Struct(">IIII")
-_IMAGES_OF_BYTES = 0x0803
+_LABELS = {"train": "train-labels-idx1-ubyte", "valid": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+_IMAGES_OF_BYTES, _LABELS_OF_BYTES = 0x0803, 0x0801
 _VALID_SHARE = 6  # MNIST's custom: of the 60,000 training images, the last 10,000 are the validation split
 
 
@@ -41,11 +47,19 @@ class IdxFiles:
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 1, H, W) in 0..values-1; train and valid are the first 5/6 and the last 1/6 of the training file."""
-        images = quantise(_parse(self._file(split)), config.values)[:, None]
-        if split == "test":
-            return images
-        first_valid = len(images) - len(images) // _VALID_SHARE
-        return images[:first_valid] if split == "train" else images[first_valid:]
+        return _part(quantise(_parse(self._file(split)), config.values)[:, None], split)
+
+    def labels(self, split: Split, config: NetworkConfig) -> Labels:
+        """The labels of the same images; DataError when their file is missing, damaged, or of other images."""
+        images = self._file(split)
+        path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
+        if path is None:
+            raise DataError(f"labels of the {split} split need {_LABELS[split]} (or .gz) beside {images}")
+        numbers = _parse(path, _LABELS_OF_BYTES, axes=1)
+        if len(numbers) != (count := len(_parse(images))):
+            raise DataError(f"{path} has {len(numbers)} labels, {images} has {count} images")
+        found = Labels.numbered(numbers, None, path)
+        return Labels(found.names, _part(found.of, split))
 
     def _file(self, split: Split) -> Path:
         if self.path.is_dir():
@@ -63,20 +77,29 @@ def _find(directory: Path, name: str) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _parse(path: Path) -> np.ndarray:
-    """(N, H, W) bytes; DataError unless the header is that of images and as many bytes follow as it says."""
+def _part(all_of_file: npt.NDArray[Number], split: Split) -> npt.NDArray[Number]:
+    """The split of a file's images or labels: the last sixth of the training file is the validation split."""
+    if split == "test":
+        return all_of_file
+    first_valid = len(all_of_file) - len(all_of_file) // _VALID_SHARE
+    return all_of_file[:first_valid] if split == "train" else all_of_file[first_valid:]
+
+
+def _parse(path: Path, expected: int = _IMAGES_OF_BYTES, axes: int = 3) -> npt.NDArray[np.uint8]:
+    """(N, H, W) bytes, or (N,); DataError unless the header is the one expected and as many bytes follow as it says."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {error}") from None
-    if len(data) < _HEADER.size:
+    header = struct.Struct(f">{1 + axes}I")
+    if len(data) < header.size:
         raise DataError(f"{path} is not an IDX file: it has only {len(data)} bytes")
-    kind, count, height, width = _HEADER.unpack_from(data)
-    if kind != _IMAGES_OF_BYTES:
-        raise DataError(
-            f"{path} is not an IDX file of images: it starts with {kind:#010x}, not {_IMAGES_OF_BYTES:#010x}"
-        )
-    if len(data) - _HEADER.size != count * height * width:
-        raise DataError(f"{path} is damaged: its header says {count} images of {height}x{width}, the rest disagrees")
-    return np.frombuffer(data, np.uint8, offset=_HEADER.size).reshape(count, height, width)
+    kind, *shape = header.unpack_from(data)
+    if kind != expected:
+        of = "images" if expected == _IMAGES_OF_BYTES else "labels"
+        raise DataError(f"{path} is not an IDX file of {of}: it starts with {kind:#010x}, not {expected:#010x}")
+    if len(data) - header.size != math.prod(shape):
+        size = " of " + "x".join(map(str, shape[1:])) if axes > 1 else ""
+        raise DataError(f"{path} is damaged: its header says {shape[0]} entries{size}, the rest disagrees")
+    return np.frombuffer(data, np.uint8, offset=header.size).reshape(shape)

@@ -28,11 +28,25 @@ def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
     Raises DataError when images have another shape, or some image cannot be a draw of any original: it has a white
     pixel where that is black, or a black one where it is white.
     """
+    _expect_alike(values, originals)
+    return redrawn(values, matches(np.concatenate((values, held_out)), originals), originals)
+
+
+def matches(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
+    """The original, of (M, C, H, W), under which each of values (N, C, H, W) is the most likely: (N,). DataError when
+    they have another shape."""
+    _expect_alike(values, originals)
+    return most_likely(values.reshape(len(values), -1), originals.reshape(len(originals), -1))[0]
+
+
+def _expect_alike(values: Values, originals: Pixels) -> None:
     if values.shape[1:] != originals.shape[1:]:
         ours, theirs = ("x".join(map(str, images.shape[1:])) for images in (values, originals))
         raise DataError(f"data.originals has images of {theirs} (colours x height x width), the data of {ours}")
-    both = np.concatenate((values, held_out))
-    chosen, _ = most_likely(both.reshape(len(both), -1), originals.reshape(len(originals), -1))
+
+
+def redrawn(values: Values, chosen: npt.NDArray[np.int64], originals: Pixels) -> Pixels:
+    """The same, where the originals of values, and behind them of those held out, are chosen already."""
     ours = chosen[: len(values)]
     found = originals[ours]
     impossible = ((values == 1) & (found == 0)) | ((values == 0) & (found == 255))

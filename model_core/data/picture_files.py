@@ -74,6 +74,24 @@ def read_split_pictures(
     return cached_splits(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
 
 
+def read_split_labels(
+    root: Path, names: Sequence[str], numbers: Sequence[int], options: ReadOptions
+) -> dict[Split, Values]:
+    """The numbers (below 256) of the named files that read_split_pictures takes, in its order: (N, 1, 1, 1)."""
+    number_of = {str(root / name): number for name, number in zip(names, numbers, strict=True)}
+
+    def look(image: Image.Image) -> tuple[Split, int]:
+        return split_of(upright(image)), number_of[str(image.filename)]  # pyright: ignore[reportAttributeAccessIssue]
+
+    def blocks() -> Iterator[tuple[Split, Values]]:
+        for found in _decoded(root, names, look, report=False):
+            for split in get_args(Split):
+                yield split, np.array([number for theirs, number in found if theirs == split], np.uint8)
+
+    facts = [*_files(root, names), [*numbers]]
+    return cached_splits(options.cache_dir, f"{root.name or 'images'}-labels", facts, (1, 1, 1), blocks)
+
+
 def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) -> int:
     """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
     network's. Unreadable ones do not count."""
@@ -111,9 +129,14 @@ def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
     """All that the decoded bytes depend on, beside their shape."""
+    return [*_files(root, names), options.resize, config.values]
+
+
+def _files(root: Path, names: Sequence[str]) -> list[Any]:
+    """The files, and their states."""
     states = [(root / name).stat() for name in names]
     files = [[name, state.st_size, state.st_mtime_ns] for name, state in zip(names, states, strict=True)]
-    return [str(root.resolve()), files, options.resize, config.values]
+    return [str(root.resolve()), files]
 
 
 def _shape(config: NetworkConfig) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """The words that every data set shares, and which image belongs to which split where nobody else has decided it."""
 
 import hashlib
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,15 @@ Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.uint8]
 """(N, C, H, W) in 0..V-1."""
 
+Number = TypeVar("Number", bound=np.generic)
+
 BINARIZED_MNIST = "binarized MNIST (fixed binarization of Salakhutdinov and Murray 2008: 50,000 / 10,000 / 10,000)"
 HASHED_SPLIT = "80 / 10 / 10 % by hash of the pixels"
 
 
-def spread(values: Values, limit: int) -> Values:
-    """`limit` images spread evenly over a split (0: all): a file may be sorted, as binarized MNIST's test is."""
+def spread(values: npt.NDArray[Number], limit: int) -> npt.NDArray[Number]:
+    """`limit` images, or their labels, spread evenly over a split (0: all): a file may be sorted, as binarized MNIST's
+    test is."""
     if not 0 < limit < len(values):
         return values
     return values[np.arange(limit) * len(values) // limit]

@@ -20,8 +20,8 @@ STATES = 3
 
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
-    """The compiled scans know h and c in multiples of 16."""
-    return network.config.hidden % LANES == 0 and network.conditioning % LANES == 0
+    """The compiled scans know h and c in multiples of 16; a label is none of their inputs."""
+    return network.config.hidden % LANES == 0 and (network.config.labels > 0 or network.conditioning % LANES == 0)
 
 
 def recurrent_block(
@@ -38,7 +38,7 @@ def recurrent_block(
         states = []
         for k, each in enumerate(walks):
             room = None if before is None else before[2 + STATES * k :][:STATES]
-            states.append(each.forward(inputs, room, maps.keeps))
+            states.append(each.forward(inputs, room, maps))
         hidden, out = joined([state[-1] for state in states], maps.canvas), maps.stream
         if maps.keeps and inputs is maps.stream:
             out = torch.empty_like(out)
@@ -62,7 +62,7 @@ def recurrent_block(
         d_inputs = d.stream if d.condition is None else torch.zeros(inputs.shape)
         walks = scans(block.layer, d.canvas)
         for k, (each, d_part) in enumerate(zip(walks, parted(d_hidden, d.canvas), strict=True)):
-            gradients |= each.backward(inputs, states[STATES * k :][:STATES], d_part, d_inputs)
+            gradients |= each.backward(inputs, states[STATES * k :][:STATES], d_part, d_inputs, d)
         if walks[0].walk.reads_beside:
             clear_first_column(d_inputs, walks[0].walk)
         if d.condition is not None:

@@ -27,7 +27,9 @@ def _forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
     layer, (M, F), dtype = layer_of(block, PixelCNNLayer), maps.stream.shape, maps.canvas.dtype
     kept = before or [torch.empty(M, width, dtype=dtype) for width in (F, F // 2, F // 2)]
     added = NOTHING
-    if layer.condition is not None and maps.condition is not None:
+    if layer.condition is not None and maps.labels is not None:
+        added = bits(maps.by_image(layer.condition.weight[:, :, 0, 0]).repeat(M // maps.canvas.batch, 1))
+    elif layer.condition is not None and maps.condition is not None:
         added = bits(functional.linear(maps.condition, layer.condition.weight[:, :, 0, 0]))
     products = ahead(layer.down, dtype), _spread(layer.spread, dtype), ahead(block.up, dtype), ahead(block.skip, dtype)
     place = _steps(maps.canvas), maps.canvas.row, maps.canvas.batch, int(maps.residual)
@@ -51,7 +53,10 @@ def _backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradi
     d_taps = torch.from_numpy(spread.d_weights)
     gradients[layer.spread.weight] = _untap(d_taps.transpose(1, 2)) * layer.spread.mask
     gradients[layer.spread.bias] = torch.from_numpy(spread.d_bias)
-    if layer.condition is not None and condition is not None and d.condition is not None:
+    if layer.condition is not None and d.labels is not None:
+        d_images = d_spread[:M].float().unflatten(0, (-1, d.canvas.batch)).sum(0)  # (B, h)
+        gradients[layer.condition.weight] = (d_images.t() @ d.labels)[:, :, None, None]
+    elif layer.condition is not None and condition is not None and d.condition is not None:
         d_added = d_spread[:M].float()
         gradients[layer.condition.weight] = (d_added.t() @ condition)[:, :, None, None]
         d.condition += d_added @ layer.condition.weight[:, :, 0, 0]

@@ -11,6 +11,7 @@ from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.fused.products import Gradients
+from model_core.fused.trunk import Maps
 from model_core.layers.lstm import GATES, LSTMParameters
 
 
@@ -59,57 +60,69 @@ class Scan:
     lstm: LSTMParameters
     walk: Walk
 
-    def forward(self, inputs: Tensor, states: list[Tensor] | None, keeps: bool) -> list[Tensor]:
+    def forward(self, inputs: Tensor, states: list[Tensor] | None, maps: Maps) -> list[Tensor]:
         """inputs (M, F), the conditioning map behind the features -> gates, cell and hidden (M, h).
 
         Products, and the hidden states, are of numbers of inputs' type, float32 or bfloat16. What lies outside the
         image, and below the rows of the walk, is the initial state. states: those of another scan, to be written over.
-        keeps: a backward pass wants all gates (M, 4h), and not those of one row only.
+        maps.keeps: a backward pass wants all gates (M, 4h), and not those of one row only.
         """
         lstm, walk, M, h = self.lstm, self.walk, len(inputs), self.lstm.hidden
         if states is None:
-            gates = torch.empty(M if keeps else walk.width * walk.batch, GATES * h)
+            gates = torch.empty(M if maps.keeps else walk.width * walk.batch, GATES * h)
             states = [gates, torch.empty(M, h), inputs.new_empty(M, h)]
         gates, cell, hidden = states
         for state, initial in ((hidden, lstm.initial_hidden), (cell, lstm.initial_cell)):
             _fill_outside(state, initial.detach(), walk)
-        weights = _packed(self._matrix()).t()  # (K, 4h)
+        weights = _packed(self._matrix(inputs.shape[1])).t()  # (K, 4h)
         above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
         forward_scan(
             bits(inputs),
             panels(weights[:above], inputs.dtype),
             panels(weights[above:], inputs.dtype, GATES * LANES),
-            bits(_packed(lstm.input_to_state.bias)),
+            bits(self._bias(maps)),
             *(bits(t) for t in (gates, cell, hidden)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
         return states
 
-    def backward(self, inputs: Tensor, states: list[Tensor], d_hidden: Tensor, d_inputs: Tensor) -> Gradients:
+    def _bias(self, maps: Maps) -> Tensor:
+        """(1, 4h), or where images have labels, (W * B, 4h), that of each cell of a row of the images."""
+        lstm, bias = self.lstm, _packed(self.lstm.input_to_state.bias.detach())[None]
+        if maps.labels is None or lstm.condition is None:
+            return bias
+        return (bias + maps.by_image(_packed(lstm.condition.weight.detach()[:, :, 0, 0]))).repeat(self.walk.width, 1)
+
+    def backward(
+        self, inputs: Tensor, states: list[Tensor], d_hidden: Tensor, d_inputs: Tensor, maps: Maps
+    ) -> Gradients:
         """Add to d_inputs (M, F), float32, and say the gradients of the parameters, from d_hidden (M, h), float32."""
         lstm, walk, (gates, cell, hidden) = self.lstm, self.walk, states
-        n, F, h, matrix = len(walk.input_steps), inputs.shape[1], lstm.hidden, _packed(self._matrix())
+        n, F, h, matrix = len(walk.input_steps), inputs.shape[1], lstm.hidden, _packed(self._matrix(inputs.shape[1]))
         d_states, d_cell = torch.zeros_like(cell), torch.zeros_like(cell)
         d_weights, d_bias = torch.zeros(matrix.t().shape), torch.zeros(len(matrix))
+        d_images = torch.zeros(0 if maps.labels is None else walk.batch, len(matrix))
         parts = zip(matrix.split([n * F, len(walk.state_steps) * h], 1), (F, h), strict=True)
         transposed = [part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in parts]
         backward_scan(
             *(bits(t) for t in (inputs, hidden, gates, cell)),
             *(panels(each, inputs.dtype) for each in transposed),
-            *(bits(t) for t in (d_hidden, d_states, d_cell, d_inputs, d_weights, d_bias)),
+            *(bits(t) for t in (d_hidden, d_states, d_cell, d_inputs, d_weights, d_bias, d_images)),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
         outside = {lstm.initial_hidden: _sum_outside(d_states, walk), lstm.initial_cell: _sum_outside(d_cell, walk)}
-        bias = {lstm.input_to_state.bias: _unpacked(d_bias)}
+        bias: Gradients = {lstm.input_to_state.bias: _unpacked(d_bias)}
+        if maps.labels is not None and lstm.condition is not None:
+            bias[lstm.condition.weight] = _unpacked(d_images.t() @ maps.labels)[:, :, None, None]
         return outside | bias | self._gradients(_unpacked(d_weights.t()), F)
 
-    def _matrix(self) -> Tensor:
-        """(4h, K): the weights of the inputs of each step, and behind those of the last the conditioning map's; then
-        those of the states."""
+    def _matrix(self, width: int) -> Tensor:
+        """(4h, K): the weights of the inputs of each step, and behind those of the last the conditioning map's, if it
+        is among inputs of that width; then those of the states."""
         lstm = self.lstm
         *before, own = self._taps(lstm.input_to_state.weight.detach())
         states = lstm.state_to_state.detach()
-        if lstm.condition is None:
+        if lstm.condition is None or width == own.shape[1]:
             return torch.cat([*before, own, *states], 1)
         condition = lstm.condition.weight.detach()[:, :, 0, 0]
         before = [part for tap in before for part in (tap, torch.zeros_like(condition))]
@@ -125,7 +138,7 @@ class Scan:
         d_states = d_matrix[:, n * width :].unflatten(1, (-1, lstm.hidden)).transpose(0, 1)
         gradients: Gradients = {lstm.input_to_state.weight: d_weight.mul_(lstm.input_to_state.mask)}
         gradients[lstm.state_to_state] = d_states
-        if lstm.condition is not None:
+        if lstm.condition is not None and width > features:
             gradients[lstm.condition.weight] = d_inputs[:, -1, features:, None, None]
         return gradients
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model_core.fused.canvas import Canvas
 from model_core.fused.products import Gradients
@@ -32,6 +33,13 @@ class Maps:
     skips: Tensor
     """The skip sum; without rows for a network without skip connections."""
     condition: Tensor | None
+    labels: Tensor | None
+    """(batch, K): a one in the place of each image's label; the condition of a network with labels."""
+
+    def by_image(self, biases: Tensor) -> Tensor:
+        """Each image's own of biases (F, K), one for each label: (batch, F)."""
+        assert self.labels is not None
+        return self.labels @ biases.t()
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,14 @@ class FusedBlock:
 
 
 def trunk(way: FusedBlock, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
-    """(B, 2h, H, W) and (B, c, H, W) -> the top map (M, 2h), rectified."""
+    """(B, 2h, H, W), and (B, c, H, W) or (B, K, 1, 1) -> the top map (M, 2h), rectified."""
     parameters = [parameter for block in network.blocks for parameter in block.parameters()]
     keeps = torch.is_grad_enabled()
     return _Trunk.apply(x, condition, network, way, canvas, keeps, *parameters)  # type: ignore[no-any-return]
 
 
 class _Trunk(torch.autograd.Function):
-    """x (B, 2h, H, W), condition (B, c, H, W) or None, and the parameters of all blocks -> (M, 2h), float32."""
+    """x (B, 2h, H, W), the condition or None, and the parameters of all blocks -> (M, 2h), float32."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -73,8 +81,12 @@ class _Trunk(torch.autograd.Function):
     ) -> Tensor:
         stream = canvas.of(x.float())  # (M, 2h)
         skips = stream.new_zeros(len(stream) if network.config.skip else 0, stream.shape[1])
-        seen = None if condition is None else canvas.of(condition.float())  # (M, c)
-        maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen)
+        seen = labels = None
+        if condition is not None and network.config.labels:
+            labels = functional.pad(condition.float().flatten(1), (0, 0, 0, canvas.batch - len(x)))
+        elif condition is not None:
+            seen = canvas.of(condition.float())  # (M, c)
+        maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen, labels)
         kept: list[Kept] = []
         for block in network.blocks:
             kept.append(way.forward(block, maps, kept[-1] if kept and not keeps else None))
@@ -84,6 +96,7 @@ class _Trunk(torch.autograd.Function):
             tensors = [tensor for each in kept for tensor in each]
             ctx.save_for_backward(top, *([] if seen is None else [seen]), *tensors, *parameters)
         ctx.network, ctx.way, ctx.canvas, ctx.batch, ctx.has_condition = network, way, canvas, len(x), seen is not None
+        ctx.labels = labels
         return top
 
     @staticmethod
@@ -97,7 +110,7 @@ class _Trunk(torch.autograd.Function):
         d_stream = torch.ops.aten.threshold_backward(d_top, top, 0)
         d_skips = d_stream.to(canvas.dtype, copy=True) if network.config.skip else d_stream[:0].to(canvas.dtype)
         d_seen = None if seen is None else torch.zeros_like(seen)
-        back = Maps(canvas, network.config.residual, True, d_stream, d_skips, d_seen)
+        back = Maps(canvas, network.config.residual, True, d_stream, d_skips, d_seen, ctx.labels)
         gradients: Gradients = {}
         for block in reversed(network.blocks):
             kept = [tensors.pop() for _ in range(each)][::-1]

@@ -1,14 +1,15 @@
-"""Conditioning on a small image (section 3.6): upsample it, then bias every layer by a 1 x 1 mapping of the result."""
+"""Conditioning (section 3.6): every layer is biased by a 1 x 1 mapping of what is known before the first pixel.
+
+That is a small image, upsampled; or a label, as a map of one pixel with a one in its place: its bias is the same at all
+pixels of an image.
+"""
 
 import torch
 from torch import Tensor, nn
 
 
 def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
-    """The unmasked 1 x 1 of one layer: (B, c, H, W) -> (B, features, H, W); None for a network without conditioning.
-
-    Not masked: the small image is known before the first pixel of the large one is drawn.
-    """
+    """The unmasked 1 x 1 of one layer: (B, c, H, W) -> (B, features, H, W); None for a network without conditioning."""
     return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
 
 

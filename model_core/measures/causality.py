@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model_core.components import Component, Member
 from model_core.config import NetworkConfig
 from model_core.kinds import part
 from model_core.layers.field import drawn_before
@@ -83,7 +84,7 @@ def wide_awake(config: NetworkConfig, seed: int = 7) -> Network:
 def _logits(network: Network, image: Tensor) -> Callable[[Tensor], Tensor]:
     """values (B, C, H, W) -> logits (B, V, C, H, W); a condition stays that of `image` (C, H, W)."""
     if not isinstance(network, MultiScaleNetwork):
-        return network
+        return Component(Member(network), 0 if network.config.labels else None).logits
     factor = network.config.factor
     condition = network.condition(image[None, :, ::factor, ::factor])
     return lambda values: network.large(values, condition.expand(len(values), -1, -1, -1))

@@ -12,6 +12,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from model_core.components import Component, Member
 from model_core.errors import ModelError
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 
@@ -53,7 +54,10 @@ def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
 
 def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
     if not isinstance(network, MultiScaleNetwork):
-        yield "", network, network
+        labels = [*range(network.config.labels)] or [None]
+        for component in (Component(Member(network), label) for label in labels):
+            words = "" if component.label is None else f" with label {component.label}"
+            yield words, network, component.logits
         return
     yield " of the first stage", network.small, network.small
     small = next(_images(network.config.channels, network.config.values))[None]

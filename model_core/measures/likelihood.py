@@ -5,39 +5,38 @@ built on the model would spend on each value.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from model_core.components import BATCH, Component, mixed, nats_maps
 from model_core.config import NetworkConfig
 from model_core.models import Model
-from model_core.networks import Network
-from model_core.orientation import turn
-
-BATCH = 64
+from model_core.networks import MultiScaleNetwork, Network
 
 
-def nats_per_image(network: Network, values: Tensor) -> Tensor:
-    """-ln p of each image: values (B, C, H, W), integers 0..V-1 -> (B,) nats, one teacher-forced pass."""
-    return network.nats_map(values).flatten(1).sum(1)
+def nats_per_image(network: Network, values: Tensor, condition: Tensor | None = None) -> Tensor:
+    """-ln p of each image: values (B, C, H, W), integers 0..V-1 -> (B,) nats, one teacher-forced pass. condition: of a
+    network with labels, those of the images (PixelNetwork.of_labels)."""
+    if condition is None or isinstance(network, MultiScaleNetwork):
+        return network.nats_map(values).flatten(1).sum(1)
+    return network.nats_map(values, condition).flatten(1).sum(1)
 
 
-def log_likelihood(model: Model, values: Tensor) -> Tensor:
-    """ln p of each image: values (B, C, H, W) -> (B,) nats (negative), in batches that bound the memory."""
+def log_likelihood(model: Model, values: Tensor, label: int | str | None = None) -> Tensor:
+    """ln p of each image: values (B, C, H, W) -> (B,) nats (negative), in batches that bound the memory; given a label,
+    by name or number, if there is one. Raises ConfigError for a label that the model does not have."""
+    model = model.given(label)
     with torch.inference_mode():
-        parts = [mixed(-member_nats(model, part)) for part in values.split(BATCH)]
+        parts = [mixed(-component_nats(model.components, part), model.components) for part in values.split(BATCH)]
     return torch.cat(parts) if parts else torch.zeros(0)
 
 
-def member_nats(model: Model, values: Tensor) -> Tensor:
-    """-ln p_k of each image under each of the K members: values (B, C, H, W) -> (K, B) nats."""
-    values = values.to(model.device)
-    return torch.stack([nats_per_image(member.network, turn(values, member.orientation)) for member in model.members])
-
-
-def mixed(log_p: Tensor) -> Tensor:
-    """ln p of the even mixture: ln mean_k p_k, from ln p_k (K, B) -> (B,)."""
-    return log_p[0] if len(log_p) == 1 else log_p.double().logsumexp(0) - math.log(len(log_p))
+def component_nats(components: Sequence[Component], values: Tensor) -> Tensor:
+    """-ln p of each image under each of N components: values (B, C, H, W) -> (N, B) nats."""
+    device = next(components[0].network.parameters()).device
+    return nats_maps(components, values.to(device)).flatten(2).sum(2)
 
 
 def bits_per_dim(nats: float, config: NetworkConfig) -> float:

@@ -6,25 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from model_core.measures.likelihood import bits_per_dim, mixed
-from model_core.models import Member, Model
-from model_core.orientation import Orientation, turn, turn_back
+from model_core.components import mixed, nats_maps
+from model_core.measures.likelihood import bits_per_dim
+from model_core.models import Model
+from model_core.orientation import Orientation, turn_back
 
 
 @dataclass(frozen=True)
 class PictureScore:
-    """bits (C, H, W) of each variable given those before it in the order of one member; of a Multi-Scale model with the
-    small image's bits added where its pixels were taken."""
+    """bits (C, H, W) of each variable given those before it in the order of one member, and its label if it has any; of
+    a Multi-Scale model with the small image's bits added where its pixels were taken."""
 
     bits: NDArray[np.float32]
     nats: float
-    """-ln p of the model; of a mixture that is not the sum of the bits."""
+    """-ln p of the model; of one of several components that is not the sum of the bits."""
     member: Orientation
-    """The one whose bits these are: of several, the one that finds the picture likeliest."""
+    """The one whose bits these are: that of the component that finds the picture likeliest."""
+    label: int | None
+    """The label of that component; None where there are none."""
     member_nats: float
-    """-ln p of that member: the sum of the bits, in nats."""
+    """-ln p of that component: the sum of the bits, in nats."""
     bits_per_dim: float
     colour_bits: list[float]
     """Mean bits of each colour."""
@@ -40,30 +42,28 @@ class PictureScore:
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """One teacher-forced pass of each member over the picture's values (C, H, W).
+    """One teacher-forced pass for each component of the model over the picture's values (C, H, W).
 
     Raises FloatingPointError when a network gives a likelihood that is not finite.
     """
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-    maps = [nats_map(member, image)[0].double().cpu() for member in model.members]
-    sums = torch.stack([each.sum() for each in maps])
+    with torch.inference_mode():
+        maps = nats_maps(model.components, image)[:, 0].double().cpu()
+    sums = maps.sum((1, 2, 3))
     if not sums.isfinite().all():
         raise FloatingPointError("the network gave a likelihood that is not finite")
-    best, total = int(sums.argmin()), -float(mixed(-sums[:, None]))
-    bits = maps[best].numpy() / math.log(2)
+    total = -float(mixed(-sums[:, None], model.components))
+    best = int(sums.argmin())
+    found = model.components[best]
+    bits = turn_back(maps[best], found.orientation).numpy() / math.log(2)
     config = model.config
     return PictureScore(
         bits=bits.astype(np.float32),
         nats=total,
-        member=model.members[best].orientation,
+        member=found.orientation,
+        label=found.label,
         member_nats=float(sums[best]),
         bits_per_dim=bits_per_dim(total, config),
         colour_bits=bits.mean((1, 2)).tolist(),
-        uniform_bits=config.channels * model.members[best].network.distribution.uniform_bits,
+        uniform_bits=config.channels * found.network.distribution.uniform_bits,
     )
-
-
-def nats_map(member: Member, values: Tensor) -> Tensor:
-    """-ln p of each variable given those before it in the member's order: values (B, C, H, W), and so the result."""
-    with torch.inference_mode():
-        return turn_back(member.network.nats_map(turn(values, member.orientation)), member.orientation)

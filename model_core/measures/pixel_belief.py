@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from model_core.components import Component
 from model_core.layers.conditioning import subsample
-from model_core.models import Member, Model
+from model_core.models import Model
 from model_core.networks.multi_scale import MultiScaleNetwork
 from model_core.orientation import Orientation, turn
 
@@ -35,40 +36,47 @@ class ColourBelief:
 
 
 def pixel_belief(
-    model: Model, values: NDArray[np.integer], y: int, x: int, orientation: Orientation | None = None
+    model: Model,
+    values: NDArray[np.integer],
+    y: int,
+    x: int,
+    orientation: Orientation | None = None,
+    label: int | None = None,
 ) -> list[ColourBelief]:
     """One teacher-forced pass over the picture's values (C, H, W); a belief for each colour, red first (figure 6).
 
-    The member of this orientation is asked, or the first: it expects the pixel given all before it in its own order. Of
-    a Multi-Scale model the small network is asked where it draws the pixel, else the large one. Raises
+    The component of this orientation and label is asked, or the first: it expects the pixel given all before it in its
+    own order. Of a Multi-Scale model the small network is asked where it draws the pixel, else the large one. Raises
     FloatingPointError when the network gives a probability that is not finite.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-        member = member_for(model, orientation)
-        logits = _logits(member.network, turn(image, member.orientation), *place_of(member, values.shape, y, x))[0]
-        shares = member.network.distribution.probabilities(logits).cpu().numpy()
+        component = component_for(model, orientation, label)
+        place = place_of(component.orientation, values.shape, y, x)
+        logits = _logits(component, turn(image, component.orientation), *place)[0]
+        shares = component.network.distribution.probabilities(logits).cpu().numpy()
     if not np.isfinite(shares).all():
         raise FloatingPointError("the network gave a probability that is not finite")
     return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
 
 
-def member_for(model: Model, orientation: Orientation | None) -> Member:
-    """The member of this orientation, or the first."""
-    return next(m for m in model.members if orientation in (None, m.orientation))
+def component_for(model: Model, orientation: Orientation | None, label: int | None) -> Component:
+    """The component of this orientation and label, or the first that has those which are asked for."""
+    return next(c for c in model.components if orientation in (None, c.orientation) and label in (None, c.label))
 
 
-def place_of(member: Member, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
-    """Place of the pixel (y, x) of an image of this shape (C, H, W) once it is turned for a member."""
+def place_of(orientation: Orientation, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
+    """Place of the pixel (y, x) of an image of this shape (C, H, W) once it is turned."""
     places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
-    row, column = np.argwhere(turn(places, member.orientation) == places[y, x])[0]
+    row, column = np.argwhere(turn(places, orientation) == places[y, x])[0]
     return int(row), int(column)
 
 
-def _logits(network: nn.Module, image: Tensor, y: int, x: int) -> Tensor:
+def _logits(component: Component, image: Tensor, y: int, x: int) -> Tensor:
     """(1, V, C) of the network that draws the pixel."""
+    network = component.network
     if not isinstance(network, MultiScaleNetwork):
-        return network(image)[..., y, x]
+        return component.logits(image)[..., y, x]
     factor = network.config.factor
     if y % factor == 0 and x % factor == 0:
         return network.small(subsample(image, factor))[..., y // factor, x // factor]

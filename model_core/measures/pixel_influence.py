@@ -5,16 +5,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.components import Component
 from model_core.distribution import Categorical
 from model_core.layers.conditioning import subsample
-from model_core.measures.pixel_belief import member_for, place_of
+from model_core.measures.pixel_belief import component_for, place_of
 from model_core.models import Model
-from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
+from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 
 
 def pixel_influence(
-    model: Model, values: NDArray[np.integer], y: int, x: int, orientation: Orientation | None = None
+    model: Model,
+    values: NDArray[np.integer],
+    y: int,
+    x: int,
+    orientation: Orientation | None = None,
+    label: int | None = None,
 ) -> NDArray[np.float64]:
     """(H, W): how fast the brightness that is expected at (y, x) grows with the brightness of each earlier pixel.
 
@@ -23,21 +29,21 @@ def pixel_influence(
     as real numbers, so this is a gradient at the picture (C, H, W), and no difference between two pictures.
 
     Exactly 0 where the network sees nothing: outside of its receptive field, and at the pixel itself and all that are
-    drawn after it. The member of this orientation is asked, or the first, as in `pixel_belief`; of a Multi-Scale model
-    the network that draws the pixel, whose small image comes before all else. Raises FloatingPointError when the
-    network gives a number that is not finite.
+    drawn after it. The component of this orientation and label is asked, or the first, as in `pixel_belief`; of a
+    Multi-Scale model the network that draws the pixel, whose small image comes before all else. Raises
+    FloatingPointError when the network gives a number that is not finite.
     """
-    member = member_for(model, orientation)
-    row, column = place_of(member, values.shape, y, x)
+    component = component_for(model, orientation, label)
+    row, column = place_of(component.orientation, values.shape, y, x)
     brightest = model.config.values - 1
     with torch.inference_mode(False), torch.enable_grad():
         image = torch.from_numpy(values.astype(np.float64))[None].to(model.device)
-        image = turn(image, member.orientation).contiguous().requires_grad_()
-        logits = _logits_at(member.network, image, row, column)
-        pull, size = _pull(logits.detach(), member.network.distribution)
+        image = turn(image, component.orientation).contiguous().requires_grad_()
+        logits = _logits_at(component, image, row, column)
+        pull, size = _pull(logits.detach(), component.network.distribution)
         (slope,) = torch.autograd.grad(logits, image, pull)
     slope[..., row, column] = 0  # of several colours, the earlier ones of the pixel itself
-    influence = turn_back(slope[0].sum(0), member.orientation).cpu().numpy() * size * brightest
+    influence = turn_back(slope[0].sum(0), component.orientation).cpu().numpy() * size * brightest
     if not np.isfinite(influence).all():
         raise FloatingPointError("the network gave an influence that is not finite")
     return influence
@@ -54,10 +60,11 @@ def _pull(logits: Tensor, distribution: Categorical) -> tuple[Tensor, float]:
     return (pull / size if size else pull).to(logits.dtype), size
 
 
-def _logits_at(network: Network, image: Tensor, y: int, x: int) -> Tensor:
+def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
     """(V, C) of the network that draws the pixel, from real values (1, C, H, W), through which gradients flow."""
+    network = component.network
     if not isinstance(network, MultiScaleNetwork):
-        return _plain(network, image[..., : y + 1, :])[..., y, x]  # no row below has a say
+        return _plain(network, image[..., : y + 1, :], component.condition(1))[..., y, x]  # no row below has a say
     factor = network.config.factor
     small = subsample(image, factor)
     if y % factor == 0 and x % factor == 0:

@@ -9,9 +9,11 @@ from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model_core.config import NetworkConfig
 from model_core.distribution import Categorical
+from model_core.errors import ConfigError
 from model_core.kinds import INPUT_REACH, part
 from model_core.layers.groups import colour_of
 from model_core.layers.head import Head
@@ -45,7 +47,7 @@ class FusedPass(Protocol):
         ...
 
     def logits(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tensor:
-        """(B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W)."""
+        """(B, 2h, H, W) and (B, c, H, W) or (B, K, 1, 1) -> (B, V, C, H, W)."""
         ...
 
     def nats(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
@@ -61,7 +63,8 @@ class PixelNetwork(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int = 0) -> None:
-        """conditioning: features of the map that biases every layer, for the large network of a Multi-Scale one."""
+        """conditioning: features of the map that biases every layer: for the large network of a Multi-Scale one, and of
+        one pixel, the label, for a network with labels."""
         super().__init__()
         self.config = config
         self.conditioning = conditioning
@@ -73,8 +76,9 @@ class PixelNetwork(nn.Module):
         self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """condition (B, c, H, W): the upsampled small image, for the large network of a Multi-Scale one."""
-        x = self.input(self.scale(values))  # (B, 2h, H, W)
+        """condition (B, c, H, W): the upsampled small image, for the large network of a Multi-Scale one; (B, K, 1, 1),
+        `of_labels`, for a network with labels."""
+        x = self._first(values, condition)
         if self._fused is not None and self._fused.suits(self, x):
             return self._fused.logits(self, x, condition)
         return self.head(self.trunk(x, condition))
@@ -83,10 +87,20 @@ class PixelNetwork(nn.Module):
         """Does `forward` take the fused pass for these values (B, C, H, W)?"""
         return self._fused is not None and self._fused.suits(self, self.input(self.scale(values)))
 
+    def of_labels(self, labels: Tensor) -> Tensor:
+        """Condition of images with these labels (B,), int64: each a map of one pixel, (B, K, 1, 1)."""
+        return functional.one_hot(labels, self.conditioning).to(self.input.bias)[:, :, None, None]
+
+    def _first(self, values: Tensor, condition: Tensor | None) -> Tensor:
+        """The first map (B, 2h, H, W). Raises ConfigError where what biases the layers is missing."""
+        if self.conditioning and condition is None:
+            raise ConfigError("this network is asked given something: a label, or the small image")
+        return self.input(self.scale(values))
+
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
         values = values.long()
-        x = self.input(self.scale(values))
+        x = self._first(values, condition)
         if self._fused is not None and self._fused.suits(self, x):
             return self._fused.nats(self, x, condition, values)
         return self.distribution.nats(self.head(self.trunk(x, condition)), values)

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_core.components import Member
 from model_core.errors import ModelError
-from model_core.models import Member, Model
+from model_core.models import Model
 from model_core.models_directory import CARD
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.portable.modules import modules
@@ -22,6 +23,8 @@ def unportable(model: Model) -> str | None:
     """Why a model cannot be exported, in a sentence; None where it can."""
     if model.config.multi_scale:
         return f"{model.card.name} is a Multi-Scale model: its conditioning map is computed by torch"
+    if model.config.labels:
+        return f"{model.card.name} has labels: the engine of browsers does not choose one yet"
     if compiled_loops(model) not in modules():
         return f"{model.card.name} has no drawing loop that was built ahead of time: there is {', '.join(modules())}"
     return None

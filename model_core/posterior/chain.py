@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.posterior.elementary import log, log_sum, shares
+from model_core.elementary import log, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, mixed
 from model_core.posterior.plan import given_behind, window_size, windows

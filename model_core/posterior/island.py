@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.elementary import log, log_mean, shares
 from model_core.errors import PixelRNNError
-from model_core.posterior.elementary import log, log_mean, shares
 
 Parents = NDArray[np.int64]
 """(N,): which particle each one is a copy of from now on; those that live on keep their places."""

@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.elementary import log_sum
 from model_core.orientation import Orientation, turn, turn_back
-from model_core.posterior.elementary import log_sum
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole
 from model_core.posterior.smc import Hole, Sweep

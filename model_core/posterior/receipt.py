@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from model_core.elementary import log_mean
 from model_core.orientation import Orientation
-from model_core.posterior.elementary import log_mean
 
 Quality = Literal["exact", "good", "rough", "poor"]
 """exact: draws from the model's posterior. good: the chains of each image agree. rough: they do not quite. poor: do not

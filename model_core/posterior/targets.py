@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.models import Member, Model
+from model_core.components import Member
+from model_core.models import Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.mixture import Given

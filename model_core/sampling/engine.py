@@ -132,7 +132,7 @@ class NetworkEngine:
         self._stages[-1].open(slot, Drawing(self._noise(request), request.temperature, known, keep, condition))
 
     def _drawing(self, request: ImageRequest) -> Drawing:
-        return Drawing(self._noise(request), request.temperature, *_given(request))
+        return Drawing(self._noise(request), request.temperature, *_given(request), label=request.label)
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
         known, keep = _given(request)

@@ -1,15 +1,18 @@
 """Many images at once from one model, a mixture too: each is drawn by one member, in that member's orientation."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.image_request import ImageRequest
 from model_core.models import Model
+from model_core.networks import PixelNetwork
 from model_core.orientation import turn, turn_back
 from model_core.sampling.engine import DrawnRow, NetworkEngine
-from model_core.sampling.noise import chosen_member
+from model_core.sampling.label_choice import label_shares
+from model_core.sampling.noise import chosen_label, chosen_member
 
 
 class Engine:
@@ -27,6 +30,9 @@ class Engine:
         """The engine of a model that is one network of upright images: its tickets are ours, and its rows final."""
         self._slots = slots
         self._next_ticket = 0
+        self._priors, self._given = [label.prior for label in model.card.labels], model.label
+        self._labels: dict[int, int | None] = {}  # of our tickets
+        self._last_shares: tuple[Any, list[float]] = None, self._priors
         self._places: dict[int, tuple[int, int]] = {}  # member, and its engine's ticket, by our ticket
         self._tickets: list[dict[int, int]] = [{} for _ in self._engines]  # ours, by that of a member's engine
         self._turned: dict[int, NDArray[np.uint8]] = {}  # images (C, H, W) of turned members so far
@@ -47,10 +53,36 @@ class Engine:
         k = request.member
         if k is None:
             k = chosen_member(request.seed, request.sample, len(self._members))
-        inner = self._engines[k].admit(self._for_member(k, request))
+        request = self._for_member(k, request)
+        if self._priors and request.label is None:
+            request = replace(request, label=self._label(k, request))
+        inner = self._engines[k].admit(request)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         self._places[ticket], self._tickets[k][inner] = (k, inner), ticket
+        self._labels[ticket] = request.label
         return ticket
+
+    def label(self, ticket: int) -> int | None:
+        """The label of an image that is being drawn, chosen or asked for; None where the model has none."""
+        return self._labels[ticket]
+
+    def _label(self, k: int, request: ImageRequest) -> int:
+        """The label of an image that member k draws, in its orientation."""
+        if self._given is not None:
+            return self._given
+        return chosen_label(request.seed, request.sample, self._shares(k, request))
+
+    def _shares(self, k: int, request: ImageRequest) -> list[float]:
+        """How likely each label is; kept, because the images of a completion all ask the same."""
+        if request.known is None or request.label_from is None:
+            return self._priors
+        known, given = request.known * request.label_from, request.label_from
+        asked = k, known.tobytes(), given.tobytes(), request.temperature
+        if self._last_shares[0] != asked:
+            network = self._members[k].network
+            assert isinstance(network, PixelNetwork)
+            self._last_shares = asked, label_shares(network, self._priors, known, given, request.temperature)
+        return self._last_shares[1]
 
     def withdraw(self, ticket: int) -> None:
         """Free the slot of an image that nobody wants any more."""
@@ -94,10 +126,12 @@ class Engine:
         k, inner = self._places.pop(ticket)
         del self._tickets[k][inner]
         self._turned.pop(ticket, None)
+        del self._labels[ticket]
 
     def _for_member(self, k: int, request: ImageRequest) -> ImageRequest:
         """The request in the member's orientation."""
         orientation = self._members[k].orientation
-        if orientation == "none" or request.known is None or request.keep is None:
+        if orientation == "none":
             return request
-        return replace(request, known=turn(request.known, orientation), keep=turn(request.keep, orientation))
+        given = {"known": request.known, "keep": request.keep, "label_from": request.label_from}
+        return replace(request, **{name: turn(part, orientation) for name, part in given.items() if part is not None})

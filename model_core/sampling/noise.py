@@ -5,6 +5,8 @@ Nothing else goes in: a pixel draws with the same number in any batch, order, pr
 streams of its bit generators for good.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +15,8 @@ from model_core.compiled.philox import fill_uniform
 WORDS = 4
 """Words in one Philox block: room for the colours of a pixel."""
 
-MEMBER_STAGE = 2
-"""The stage word of the choice of a member; 0 and 1 are an image's and a small image's."""
+MEMBER_STAGE, LABEL_STAGE = 2, 3
+"""The stage words of the choice of a member and of a label; 0 and 1 are an image's and a small image's."""
 PARTICLE_STAGE, CHOICE_STAGE = 1 << 62, 2 << 62
 """Stage words of a completion's particles, and of what chooses among them, begin here; the sweep and the rest follow in
 the lower bits."""
@@ -35,6 +37,13 @@ def chosen_member(seed: int, sample: int, members: int) -> int:
     if members == 1:
         return 0
     return int(_uniform(seed, sample, MEMBER_STAGE, 1, 1, 1)[0, 0, 0] * members)
+
+
+def chosen_label(seed: int, sample: int, shares: Sequence[float]) -> int:
+    """The label of an image that is asked for without one: each as often as its share says."""
+    cumulative = np.cumsum(np.asarray(shares, np.float64))
+    uniform = _uniform(seed, sample, LABEL_STAGE, 1, 1, 1)[0, 0, 0]
+    return min(int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right")), len(cumulative) - 1)
 
 
 def particle_noise(

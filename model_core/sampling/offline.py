@@ -31,21 +31,26 @@ def sample(
     on_row: OnRow | None = None,
     member: int = 0,
     first: int = 0,
+    label: int | str | Sequence[int | str] | None = None,
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
 
     known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; of a mixture, the `member`
-    of that number draws the rest.
-    on_row(i, y, values (C, W)) is called as each row becomes final. Raises DataError for shapes that do not fit.
+    of that number draws the rest. label: by name or number, of all images, or of each; without one, where the model has
+    labels, an image's noise chooses one by the prior, or by p(label | what is given before the first pixel drawn).
+    on_row(i, y, values (C, W)) is called as each row becomes final. Raises DataError for shapes that do not fit,
+    ConfigError for a label that the model does not have.
     """
+    labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
         raise DataError("known and keep go together: the given values, and where they are to be kept")
     if known is None or keep is None:
-        return draw(model, [ImageRequest(seed, first + i, temperature) for i in range(n)], on_row)
+        return draw(model, [ImageRequest(seed, first + i, temperature, label=labels[i]) for i in range(n)], on_row)
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
-    requests = [ImageRequest(seed, first + i, temperature, values[i], kept[i], member=member) for i in range(n)]
+    given = [{"known": values[i], "keep": kept[i], "label_from": kept[i], "label": labels[i]} for i in range(n)]
+    requests = [ImageRequest(seed, first + i, temperature, member=member, **given[i]) for i in range(n)]
     return draw(model, requests, on_row)
 
 
@@ -108,6 +113,15 @@ def _draw(engine: Engine, config: NetworkConfig, requests: Sequence[ImageRequest
             if on_row is not None:
                 on_row(i, row.y, images[i, :, row.y])
     return images
+
+
+def _for_each(label: int | str | Sequence[int | str] | None, n: int) -> Sequence[int | str | None]:
+    """The label of each of n images."""
+    if label is None or isinstance(label, int | str):
+        return [label] * n
+    if len(label) != n:
+        raise DataError(f"expected one label, or one for each of {n} images, not {len(label)}")
+    return label
 
 
 def _each(given: Tensor, n: int, shape: tuple[int, ...], name: str) -> Tensor:

@@ -102,6 +102,7 @@ def _key(drawing: Drawing) -> Key:
     if count and drawing.known is not None:
         for part in (drawing.known[:, :count], drawing.condition):
             digest.update(b"" if part is None else part.cpu().numpy().tobytes())
+        digest.update(str(drawing.label).encode())
     return count, digest.digest()
 
 

@@ -20,13 +20,14 @@ from model_core.networks.pixel_network import PixelNetwork
 @dataclass(frozen=True)
 class Drawing:
     """Everything that one image is drawn from: noise (H, W, C); known (C, H, W) values where keep (H, W); condition (H,
-    W, c)."""
+    W, c), or for a network with labels, its label."""
 
     noise: Tensor
     temperature: float
     known: Tensor | None = None
     keep: Tensor | None = None
     condition: Tensor | None = None
+    label: int | None = None
     weighed: Tensor | None = None
     """(H, W) given pixels of which ln p is asked for."""
     coder: Coder | None = None
@@ -40,6 +41,14 @@ class Drawing:
             return 0
         passed = self.keep[:-1] if self.weighed is None else self.keep[:-1] & ~self.weighed[:-1]
         return [*passed.all(1).tolist(), False].index(False)
+
+
+def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
+    """The map (H, W, c) that biases the network's layers at each pixel of an image, if one does."""
+    if drawing.label is None:
+        return drawing.condition
+    config, label = network.config, torch.tensor([drawing.label], device=network.input.bias.device)
+    return network.of_labels(label).flatten().expand(config.height, config.width, -1)
 
 
 class SlotRow(NamedTuple):
@@ -82,8 +91,8 @@ class Stage(Protocol):
         ...
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none, after its given rows: they and the condition are those of `source`,
-        which has just finished the last of them, or had when it was closed."""
+        """Begin an image in a slot that has none, after its given rows: they and the condition or label are those of
+        `source`, which has just finished the last of them, or had when it was closed."""
         ...
 
     def close(self, slot: int) -> None:

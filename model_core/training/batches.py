@@ -1,15 +1,24 @@
 """The images of an update: a pure function of (seed, iteration), so that a resumed run sees the same ones."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model_core.data.labels import Numbers
 from model_core.data.originals import draw_pixels
 from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError
 from model_core.orientation import Orientation, turn
+
+
+class Batch(NamedTuple):
+    """Images (B, C, H, W), int64, and their labels (B,), if they have any."""
+
+    values: Tensor
+    labels: Tensor | None
 
 
 class Batches:
@@ -30,7 +39,9 @@ class Batches:
         processes: int = 1,
         orientation: Orientation = "none",
         drawn: bool = False,
+        labels: Numbers | None = None,
     ) -> None:
+        """labels (N,): those of the images."""
         if batch % processes:
             raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
         if batch > len(values):
@@ -47,7 +58,8 @@ class Batches:
         self._bytes = np.empty((batch // processes, *values.shape[1:]), np.uint8)
         self._tensors = [torch.empty(self._bytes.shape, dtype=torch.int64) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._next: tuple[int, Future[Tensor]] | None = None
+        self._labels = None if labels is None else torch.from_numpy(labels)
+        self._next: tuple[int, Future[Batch]] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -55,14 +67,18 @@ class Batches:
         return len(self._values) // self._batch
 
     def at(self, iteration: int) -> Tensor:
-        """This process's part of the batch of update number `iteration`: int64 (B, C, H, W), until the next call."""
+        """The images of update number `iteration`."""
+        return self.labelled(iteration).values
+
+    def labelled(self, iteration: int) -> Batch:
+        """This process's part of the batch of update number `iteration`, until the next call."""
         if self._next is None or self._next[0] != iteration:
             self._next = (iteration, self._reader.submit(self._read, iteration))
-        values = self._next[1].result()
+        batch = self._next[1].result()
         self._next = (iteration + 1, self._reader.submit(self._read, iteration + 1))
-        return values
+        return batch
 
-    def _read(self, iteration: int) -> Tensor:
+    def _read(self, iteration: int) -> Batch:
         """Fill the buffer of odd or even iterations; runs in the reader's thread only."""
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
@@ -73,4 +89,5 @@ class Batches:
         images = self._bytes
         if self._drawn:
             images = draw_pixels(images, np.random.default_rng([self._seed, iteration, self._rank]))
-        return self._tensors[iteration % 2].copy_(turn(torch.from_numpy(images), self._orientation))
+        values = self._tensors[iteration % 2].copy_(turn(torch.from_numpy(images), self._orientation))
+        return Batch(values, None if self._labels is None else self._labels[torch.from_numpy(chosen)])

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from model_core.card import CardLabel
 from model_core.config import NetworkConfig
 from model_core.data.options import Resize
 from model_core.errors import ConfigError, ModelError, first_complaint
@@ -56,6 +57,7 @@ class _Run(_Facts):
     orientation: Orientation = "none"
     valid_images: int = 0
     per_epoch: int = Field(ge=1)
+    labels: list[CardLabel] = []
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:

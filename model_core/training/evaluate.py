@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_core.components import Component, by_label, by_member, mixed
+from model_core.data.labels import Numbers
 from model_core.data.splits import Values
-from model_core.measures.likelihood import member_nats, mixed
+from model_core.measures.likelihood import component_nats
 from model_core.models import Model
 from model_core.networks import Network
 from model_core.orientation import turn
@@ -39,16 +41,17 @@ class Score:
     images_per_s: float
     member_nats: dict[str, float] = field(default_factory=dict)
     """Mean nats of each member of a mixture, by its orientation."""
+    label_nats: float | None = None
+    """Mean -ln p(label | image) of the true label, of a model with labels."""
+    label_errors: float | None = None
+    """Share of the images whose likeliest label is not the true one."""
 
     def to_dict(self) -> dict[str, Any]:
         """The score as JSON and a card take it."""
         facts = asdict(self)
-        if not self.member_nats:
-            del facts["member_nats"]
-        return facts
+        return {name: fact for name, fact in facts.items() if fact not in ({}, None)}
 
 
-@torch.inference_mode()
 def evaluate(
     network: Network,
     values: Values,
@@ -61,47 +64,98 @@ def evaluate(
 
     on_images hears how many more images are done. Raises EvaluationStoppedError, in all processes, once stop() is true.
     """
-    ranks = ranks or Ranks()
     started = time.perf_counter()
-    share = values[ranks.rank :: ranks.count]
-    device = next(network.parameters()).device
-    sums = torch.zeros(1 + values.shape[1], dtype=torch.float64)  # of squared nats, and of each colour's nats
-    for start in range(0, math.ceil(len(values) / ranks.count), batch):
-        if ranks.any(stop()):
-            raise EvaluationStoppedError
-        part = share[start : start + batch]
-        if len(part):
-            sums += _sums(network, torch.from_numpy(part.astype(np.int64)).to(device))
-        on_images(len(part) * ranks.count)
-    squares, *colours = ranks.sum(*sums.tolist())
+    squares, *colours = _summed(
+        values, lambda part, _: _sums(network, part), 1 + values.shape[1], batch, ranks or Ranks(), stop, on_images
+    )
     return _score(squares, colours, values, time.perf_counter() - started)
 
 
-@torch.inference_mode()
-def evaluate_model(
-    model: Model, values: Values, batch: int = 50, on_images: Callable[[int], None] = lambda _: None
+def evaluate_components(
+    components: Sequence[Component],
+    values: Values,
+    labels: Numbers | None = None,
+    batch: int = 50,
+    ranks: Ranks | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Score a model, a mixture too, on uint8 (N, C, H, W) as they are: each member sees them turned."""
-    if len(model.members) == 1:
-        (member,) = model.members
-        return evaluate(member.network, turn(values, member.orientation), batch, on_images=on_images)
+    """The same of a model of several components; labels (N,): the true ones of the images, where they are known."""
     started = time.perf_counter()
-    parts = []
-    for start in range(0, len(values), batch):
-        part = values[start : start + batch]
-        parts.append(member_nats(model, torch.from_numpy(part.astype(np.int64))).double().cpu())
-        on_images(len(part))
-    each = torch.cat(parts, 1)  # (K, N)
-    nats = -mixed(-each)
-    means = dict(zip([member.orientation for member in model.members], each.mean(1).tolist(), strict=True))
-    score = _score(float(nats.square().sum()), [float(nats.sum())], values, time.perf_counter() - started)
-    return replace(score, member_nats=means, colour_bits=score.colour_bits if values.shape[1] == 1 else [])
+
+    def look(part: Tensor, images: slice) -> Tensor:
+        return _component_sums(components, part, None if labels is None else torch.from_numpy(labels[images]))
+
+    members = [*dict.fromkeys(each.orientation for each in components)]
+    squares, nats, label_nats, errors, *each = _summed(
+        values, look, 4 + len(members), batch, ranks or Ranks(), stop, on_images
+    )
+    score, count = _score(squares, [nats], values, time.perf_counter() - started), len(values)
+    return replace(
+        score,
+        colour_bits=score.colour_bits if values.shape[1] == 1 else [],
+        member_nats=dict(zip(members, (sum_ / count for sum_ in each), strict=True)) if len(members) > 1 else {},
+        label_nats=None if labels is None else label_nats / count,
+        label_errors=None if labels is None else errors / count,
+    )
+
+
+def evaluate_model(
+    model: Model,
+    values: Values,
+    batch: int = 50,
+    on_images: Callable[[int], None] = lambda _: None,
+    labels: Numbers | None = None,
+) -> Score:
+    """Score a model on uint8 (N, C, H, W) as they are: each member sees them turned."""
+    if len(model.components) > 1:
+        return evaluate_components(model.components, values, labels, batch, on_images=on_images)
+    (member,) = model.members
+    return evaluate(member.network, turn(values, member.orientation), batch, on_images=on_images)
+
+
+@torch.inference_mode()
+def _summed(
+    values: Values,
+    look: Callable[[Tensor, slice], Tensor],
+    count: int,
+    batch: int,
+    ranks: Ranks,
+    stop: Callable[[], bool],
+    on_images: Callable[[int], None],
+) -> list[float]:
+    """The sums (count,) of what `look` says of each batch: of its images (B, C, H, W), and which they are."""
+    sums = torch.zeros(count, dtype=torch.float64)
+    for start in range(0, len(values), batch * ranks.count):
+        if ranks.any(stop()):
+            raise EvaluationStoppedError
+        images = slice(start + ranks.rank, start + batch * ranks.count, ranks.count)
+        part = values[images]
+        if len(part):
+            sums += look(torch.from_numpy(part.astype(np.int64)), images)
+        on_images(len(part) * ranks.count)
+    return ranks.sum(*sums.tolist())
 
 
 def _sums(network: Network, values: Tensor) -> Tensor:
     """Over images (B, C, H, W): the sum of their squared nats, then the sum of each colour's nats (1 + C)."""
+    values = values.to(next(network.parameters()).device)
     colours = network.nats_map(values).double().sum((2, 3))  # (B, C)
     return torch.cat([colours.sum(1).square().sum()[None], colours.sum(0)]).cpu()
+
+
+def _component_sums(components: Sequence[Component], values: Tensor, labels: Tensor | None) -> Tensor:
+    """Over images (B, C, H, W): squared nats, nats, those of the true labels (B,), how many are not the likeliest, and
+    each member's nats (4 + M)."""
+    log_p = -component_nats(components, values).cpu()  # (N, B)
+    total, members = mixed(log_p, components), by_member(log_p, components)
+    of_label, wrong = torch.zeros(()), torch.zeros(())
+    if labels is not None:
+        each = by_label(log_p, components)
+        of_label = total.sum() - each.gather(0, labels[None]).sum()
+        wrong = (each.argmax(0) != labels).sum()
+    sums = total.square().sum(), -total.sum(), of_label, wrong
+    return torch.cat([torch.stack([each.double() for each in sums]), -members.sum(1)])
 
 
 def _score(squares: float, colours: list[float], values: Values, seconds: float) -> Score:

@@ -5,9 +5,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from model_core.card import Card
 from model_core.errors import ConfigError
 from model_core.models import Model, load_model
+from model_core.networks import Network
 from model_core.orientation import Orientation
 from model_core.training.recipe import Recipe
 from model_core.training.state import Sitting, Start
@@ -16,8 +19,9 @@ from model_core.training.state import Sitting, Start
 def starting_model(recipe: Recipe) -> Model | None:
     """The model that training.start names, by its name in the models directory or by the path of its own, if any.
 
-    Of a mixture it is the network that was trained in the recipe's orientation. Raises ModelError when there is none or
-    it is damaged, ConfigError when its network or its orientation is not the recipe's.
+    Of a mixture it is the network that was trained in the recipe's orientation; it may lack the labels of the recipe's
+    network. Raises ModelError when there is none or it is damaged, ConfigError when its network or its orientation is
+    not the recipe's.
     """
     name_or_path, config = recipe.training.start, recipe.network.config()
     if not name_or_path:
@@ -27,7 +31,7 @@ def starting_model(recipe: Recipe) -> Model | None:
         model = _member_of(model, recipe.data.orientation, name_or_path)
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
-        if theirs != ours:
+        if theirs != ours and not (field.name == "labels" and theirs == 0):
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
                 f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}"
@@ -39,6 +43,16 @@ def starting_model(recipe: Recipe) -> Model | None:
             f"data.orientation is {recipe.data.orientation!r}; training.start_turned = true begins with it all the same"
         )
     return model
+
+
+@torch.no_grad()
+def begin_with(network: Network, start: Network) -> None:
+    """Give a network the weights of another one, which may have no labels where this one has: then the biases of all
+    labels are zero, and every label says what that one says."""
+    missing = network.load_state_dict(start.state_dict(), strict=False).missing_keys
+    for name, parameter in network.named_parameters():
+        if name in missing:
+            parameter.zero_()
 
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:

@@ -4,9 +4,11 @@ import math
 import time
 from collections.abc import Callable
 
+from model_core.components import Member, components_of
+from model_core.data.labels import Labels
 from model_core.data.splits import Values
 from model_core.training.display import Display
-from model_core.training.evaluate import EvaluationStoppedError, evaluate
+from model_core.training.evaluate import EvaluationStoppedError, Score, evaluate, evaluate_components
 from model_core.training.files import RunFiles
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
@@ -18,12 +20,21 @@ class Loop:
     """Takes a run from its state to its last epoch, or to where it is asked to stop."""
 
     def __init__(
-        self, learner: Learner, valid: Values, recipe: Recipe, ranks: Ranks, state: TrainState, files: RunFiles | None
+        self,
+        learner: Learner,
+        valid: Values,
+        recipe: Recipe,
+        ranks: Ranks,
+        state: TrainState,
+        files: RunFiles | None,
+        train_labels: Labels | None = None,
+        valid_labels: Labels | None = None,
     ) -> None:
-        """files is None in the processes that do not lead."""
+        """files is None in the processes that do not lead; labels: of a network that has some."""
         self.state = state
         self._learner = learner
         self._valid = valid
+        self._labels = train_labels, valid_labels
         self._recipe = recipe
         self._ranks = ranks
         self._files = files
@@ -51,7 +62,7 @@ class Loop:
     def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
         """The starting model's own score is the bar that an epoch must beat: a restart is worse at first."""
         assert self.state.start is not None
-        nats = self._score(stop)
+        nats = self._score(stop).nats
         self.state.best_nats = nats
         display.say(f"{self.state.start.model}, before the first update: valid nats: {nats:.2f}, the score to beat")
         if self._files is not None:
@@ -97,7 +108,7 @@ class Loop:
         train_nats = self.state.epoch.total / self.state.epoch.images
         display.say(f"epoch {self.state.epochs + 1}: train {train_nats:.2f} nats, validating")
         scores = self._validate(stop)
-        nats = scores.get("average", scores["weights"])
+        nats = scores.get("average", scores["weights"]).nats
         self.state.epoch.take()
         self.state.epochs += 1
         is_best = math.isfinite(nats) and (self.state.best_nats is None or nats < self.state.best_nats)
@@ -109,25 +120,35 @@ class Loop:
             self._report_epoch(train_nats, scores, is_best, display)
         self._start_window()
 
-    def _validate(self, stop: Callable[[], bool]) -> dict[str, float]:
-        """Nats on the validation images, of the weights and of their average."""
+    def _validate(self, stop: Callable[[], bool]) -> dict[str, Score]:
+        """Scores on the validation images, of the weights and of their average."""
         scores = {"weights": self._score(stop)}
         if self._learner.average is not None:
             with self._learner.parameters.holding(self._learner.average.weights):
                 scores["average"] = self._score(stop)
         return scores
 
-    def _score(self, stop: Callable[[], bool]) -> float:
-        return evaluate(self._learner.network, self._valid, ranks=self._ranks, stop=stop).nats
+    def _score(self, stop: Callable[[], bool]) -> Score:
+        """The score on the validation images; a network with labels is scored as the sum over them."""
+        network, (known, labels) = self._learner.network, self._labels
+        if known is None or labels is None:
+            return evaluate(network, self._valid, ranks=self._ranks, stop=stop)
+        components = components_of([Member(network)], known.priors, None)
+        return evaluate_components(components, self._valid, labels.of, ranks=self._ranks, stop=stop)
 
-    def _report_epoch(self, train_nats: float, scores: dict[str, float], is_best: bool, display: Display) -> None:
+    def _report_epoch(self, train_nats: float, scores: dict[str, Score], is_best: bool, display: Display) -> None:
         assert self._files is not None
-        facts = {"train_nats": train_nats, "valid_nats": scores["weights"], "seconds": self._clock()}
+        facts = {"train_nats": train_nats, "valid_nats": scores["weights"].nats, "seconds": self._clock()}
         if "average" in scores:
-            facts["valid_nats_average"] = scores["average"]
+            facts["valid_nats_average"] = scores["average"].nats
+        newest = [*scores.values()][-1]
+        of_labels = ""
+        if newest.label_nats is not None and newest.label_errors is not None:
+            facts |= {"valid_label_nats": newest.label_nats, "valid_label_errors": newest.label_errors}
+            of_labels = f"; labels: {newest.label_nats:.4f} nats, {newest.label_errors:.2%} wrong"
         self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
-        shown = ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items())
-        display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}")
+        shown = ", ".join(f"{name} {score.nats:.2f}" for name, score in scores.items())
+        display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}{of_labels}")
         self._files.draw_samples(self.state)
 
     def _keep_best(self) -> None:

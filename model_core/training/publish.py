@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from model_core.card import Card, CardMember
+from model_core.card import Card, CardLabel, CardMember
+from model_core.components import Member
 from model_core.config import NetworkConfig
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
-from model_core.models import Member, Model, count_parameters, network_with, save_model
+from model_core.models import Model, count_parameters, network_with, save_model
 from model_core.models_directory import WEIGHTS, check_name
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
@@ -33,6 +34,7 @@ def model_from_checkpoint(path: Path) -> Model:
         parameters=count_parameters(network),
         data=facts["data"],
         training=training,
+        labels=tuple(CardLabel(**label) for label in facts["labels"]),
     )
     if orientation == "none":
         return Model.of(network, card)

@@ -35,6 +35,7 @@ class NetworkSection(_Section):
     conditioning: int | None = None
     small_layers: int | None = None
     small_hidden: int | None = None
+    labels: int | None = None
 
     def config(self) -> NetworkConfig:
         """The network to build; ConfigError for an unknown preset or an impossible size."""
@@ -55,7 +56,7 @@ class DataSection(_Section):
     """How the images are turned before the network sees them: one of Pillow's transposes."""
     originals: Path | None = None
     """Grey pictures that the images of a binary data set are draws of. Training then draws each image anew each time it
-    sees it, a pixel white with the probability of its grey."""
+    sees it, a pixel white with the probability of its grey. Their labels are those of the images."""
     download: bool = False
     """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
 

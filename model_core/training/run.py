@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from model_core.allocator import keep_freed_memory
+from model_core.card import CardLabel
 from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
 from model_core.errors import ConfigError
 from model_core.models import Model
 from model_core.models_directory import check_name
@@ -18,7 +20,7 @@ from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
 from model_core.training.display import Display
 from model_core.training.files import RunFiles, RunPaths, resume
-from model_core.training.first_weights import origin_of, starting_model
+from model_core.training.first_weights import begin_with, origin_of, starting_model
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
@@ -106,8 +108,16 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory)
     valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
+    train_labels, valid_labels = images.train_labels(), images.valid_labels()
     batches = Batches(
-        train_images, training.batch, training.seed, ranks.rank, ranks.count, images.orientation, images.drawn
+        train_images,
+        training.batch,
+        training.seed,
+        ranks.rank,
+        ranks.count,
+        images.orientation,
+        images.drawn,
+        None if train_labels is None else train_labels.of,
     )
     learner = Learner(_first_network(config, training.seed, start).to(device), batches, training, ranks)
     facts = {
@@ -120,12 +130,17 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
+        "labels": [] if train_labels is None else [asdict(label) for label in _card_labels(train_labels)],
     }
     origin = origin_of(training.start, start) if start else None
     state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    return Loop(learner, valid, recipe, ranks, state, files), files
+    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels), files
+
+
+def _card_labels(labels: Labels) -> list[CardLabel]:
+    return [CardLabel(name, prior) for name, prior in zip(labels.names, labels.priors, strict=True)]
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:
@@ -133,7 +148,7 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
     torch.manual_seed(seed)
     network = build_network(config)
     if start is not None:
-        network.load_state_dict(start.network.state_dict())
+        begin_with(network, start.network)
     return network
 
 

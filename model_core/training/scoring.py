@@ -13,8 +13,9 @@ from rich.progress import Progress
 
 from model_core.allocator import keep_freed_memory
 from model_core.card import Card, CardMember, Validation
-from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset, read_labels
 from model_core.data.folder import PictureFolder
+from model_core.data.labels import Numbers
 from model_core.data.options import ReadOptions
 from model_core.data.splits import Values, spread
 from model_core.errors import DataError, ModelError
@@ -32,18 +33,34 @@ def score_model(
     limit: int = 0,
     batch: int = 50,
     say: Callable[[str], None] = lambda _: None,
+    originals: Path | None = None,
 ) -> Score:
-    """Score `limit` images spread over a split (0: all), with a progress bar.
+    """Score `limit` images spread over a split (0: all), with a progress bar; of a model with labels also how well it
+    tells those of the images, where they have any (read_labels).
 
-    say hears what was measured of the network's causality. Raises ModelError when it is not causal, DataError when the
-    images cannot be read.
+    say hears what was measured of the network's causality, and why labels were not scored. Raises ModelError when it is
+    not causal, DataError when the images cannot be read.
     """
     values = _images(model, data, split, limit)
+    labels = _labels(model, data, split, limit, originals, say) if model.card.labels else None
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
     with _progress() as progress:
         task = progress.add_task(f"{split} images", total=len(values))
-        return evaluate_model(model, values, batch, on_images=lambda count: progress.advance(task, count))
+        return evaluate_model(model, values, batch, lambda count: progress.advance(task, count), labels)
+
+
+def _labels(
+    model: Model, data: Path, split: str, limit: int, originals: Path | None, say: Callable[[str], None]
+) -> Numbers | None:
+    """The true labels of the images, as the model numbers them; None where the data has none."""
+    try:
+        found = read_labels(data, split, model.config, _options(model), originals)
+    except DataError as error:
+        say(f"labels are not scored: {error}")
+        return None
+    numbers = np.array([model.card.label_number(name) for name in found.names])
+    return numbers[spread(found.of, limit)]
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from model_core.errors import PixelRNNError
 from model_core.float32 import tf32
 from model_core.measures.likelihood import nats_per_image
-from model_core.networks import Network
+from model_core.networks import Network, PixelNetwork
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.learning_rate import learning_rate
@@ -54,7 +54,7 @@ class Learner:
 
     def advance(self, iteration: int, stop: bool) -> StepReport:
         """Make update number `iteration` (from 0); DivergedError leaves the weights as they were."""
-        nats = self._add_gradients(self._batches.at(iteration).to(self.parameters.weights.device))
+        nats = self._add_gradients(*self._batches.labelled(iteration))
         mean_nats, stops = self._share(nats, stop)
         norm = self.optimiser.clip()
         if not (math.isfinite(mean_nats) and math.isfinite(norm)):
@@ -65,16 +65,27 @@ class Learner:
             self.average.update(iteration)
         return StepReport(mean_nats, norm, rate, stops > 0)
 
-    def _add_gradients(self, values: Tensor) -> Tensor:
-        """Gradients of this process's images, as many at once as fit: values (B, C, H, W) -> their mean nats ()."""
-        total, precision = torch.zeros((), device=values.device), self._training.precision
-        for part in values.split(self._training.micro_batch or len(values)):
+    def _add_gradients(self, values: Tensor, labels: Tensor | None) -> Tensor:
+        """Gradients of this process's images, as many at once as fit: values (B, C, H, W), labels (B,) -> their mean
+        nats ()."""
+        device, precision = self.parameters.weights.device, self._training.precision
+        values, total = values.to(device), torch.zeros((), device=device)
+        size, condition = self._training.micro_batch or len(values), self._condition(labels)
+        for first in range(0, len(values), size):
+            part = values[first : first + size]
+            of_part = None if condition is None else condition[first : first + size]
             with tf32(allowed=precision == "tf32"):
                 with torch.autocast(values.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    nats = self._nats_per_image(self.network, part).sum() / len(values)
+                    nats = self._nats_per_image(self.network, part, of_part).sum() / len(values)
                 (nats / values[0].numel()).backward()
             total += nats.detach()
         return total
+
+    def _condition(self, labels: Tensor | None) -> Tensor | None:
+        if labels is None:
+            return None
+        assert isinstance(self.network, PixelNetwork)
+        return self.network.of_labels(labels.to(self.parameters.weights.device))
 
     def _share(self, nats: Tensor, stop: bool) -> tuple[float, float]:
         """Average the gradients over processes, and with them, in the same message, the loss and the wish to stop."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core import log_likelihood, sample, untrained
+from model_core.elementary import exp, log, log_sum
 from model_core.errors import ConfigError, DataError
 from model_core.measures.likelihood import nats_per_image
 from model_core.models import Member, Model
@@ -19,7 +20,6 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.chain import Chain, Weighted, seat
 from model_core.posterior.completion import complete
-from model_core.posterior.elementary import exp, log, log_sum
 from model_core.posterior.island import ImpossibleError, Island
 from model_core.posterior.mixture import Given, Mixture, Way
 from model_core.posterior.particles import Particles, StageParticles

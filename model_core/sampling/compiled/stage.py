@@ -22,7 +22,7 @@ from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
 from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.weights import zeros
-from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
 
@@ -54,7 +54,7 @@ class CompiledStage:
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
-        self._slots = sizes.slots
+        self._network, self._slots = network, sizes.slots
         self._advance, self._pass_given = kind.code.advance, kind.code.pass_given
         self._layers = kind.code.Layers(**weights, **kind.state(network, maps, sizes))
         self._streams, self._by_column = kind.code.STREAMS, kind.by_column
@@ -69,8 +69,9 @@ class CompiledStage:
         """Begin an image in a slot that has none."""
         self._take_up(slot, drawing, first_row=0)
         state = self._state
-        if drawing.condition is not None:
-            state.conditions[self._cells(state.conditions, slot)] = drawing.condition.flatten(0, 1).numpy()
+        condition = condition_of(self._network, drawing)
+        if condition is not None:
+            state.conditions[self._cells(state.conditions, slot)] = condition.flatten(0, 1).numpy()
         for kept, outside in zip(self._kept, self._outside, strict=True):
             kept[:, self._cells(kept[0], slot)] = outside
 

@@ -13,7 +13,7 @@ from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.plain.cuda_graph import ReplayedStep
 from model_core.sampling.plain.step import StaticStep
-from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 BANK = 32
 """Slots are computed in a multiple of so many on a GPU, so that an image has the same bytes in any number to that."""
@@ -67,7 +67,7 @@ class PlainStage:
         """Begin an image in a slot that has none."""
         assert drawing.coder is None, "only compiled code decodes"
         self._take_up(slot, drawing)
-        self._step.stepper.open(slot, drawing.condition)
+        self._step.stepper.open(slot, condition_of(self._network, drawing))
         self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:

@@ -1,0 +1,50 @@
+"""The label of an image that is asked for without one: by the prior, or by what is given before the first hole."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_core.elementary import log, shares
+from model_core.networks import PixelNetwork
+from model_core.sampling.stage import Drawing
+from model_core.sampling.stages import stage_for
+
+
+def label_shares(
+    network: PixelNetwork,
+    priors: Sequence[float],
+    known: NDArray[np.integer],
+    given: NDArray[np.bool_],
+    temperature: float,
+) -> list[float]:
+    """p(label | known (C, H, W) where given (H, W), up to the first pixel that is not), all in the network's
+    orientation. One pass over these pixels for each label, by the stage that draws, whose bits are the same everywhere.
+    """
+    before = leading(given)
+    if not before.any():
+        return list(priors)
+    return shares(log_p_leading(network, len(priors), known, before, temperature) + log(np.array(priors))).tolist()
+
+
+def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W): where all pixels up to this one, in raster order, are given."""
+    return np.logical_and.accumulate(given.ravel()).reshape(given.shape)
+
+
+def log_p_leading(
+    network: PixelNetwork, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
+) -> NDArray[np.float64]:
+    """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
+    C, (H, W) = len(known), before.shape
+    end = (int(before.sum()) - 1) // W
+    values, keep = torch.from_numpy(np.ascontiguousarray(known, np.int64)), torch.from_numpy(before)
+    none, stage = torch.zeros(H, W, C, dtype=torch.float64), stage_for(network)(network, labels)
+    with torch.inference_mode():
+        for label in range(labels):
+            stage.open(label, Drawing(none, temperature, values, keep, label=label, weighed=keep))
+            stage.hold(label, end, W)
+        while stage.step():
+            pass
+    return np.array([stage.log_p(label).sum() for label in range(labels)])
