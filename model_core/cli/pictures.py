@@ -170,6 +170,8 @@ def _receipt(receipt: dict[str, Any]) -> str:
     """How good completions are, in words."""
     if receipt["exact"]:
         return "exact: draws from the model's own distribution"
+    if receipt["apart_nats"] is None:
+        return f"{receipt['quality']}: draws of the network that comes to the hole last, accepted by their weight"
     advice = "; more --sweeps and --particles may help" if receipt["quality"] == "poor" else ""
     return (
         f"{receipt['quality']}: {receipt['particles']} particles for each image, in two chains that ended "

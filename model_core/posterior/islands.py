@@ -1,4 +1,5 @@
-"""The images of a completion by particles, one after the other: each by two chains that begin apart."""
+"""The images of a completion of a hole that takes particles, one after the other: drawn by the member of a mixture that
+comes last, where one does and that is worth enough; else each by two chains that begin apart."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
@@ -7,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.networks.pixel_network import PixelNetwork
+from model_core.posterior.accepting import Accepted, Accepting
 from model_core.posterior.chain import FEW, Chain, seat
 from model_core.posterior.marginals import Marginals, Shares
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import ranked_members
-from model_core.posterior.receipt import GOOD_APART, Island, Receipt, receipt_of
+from model_core.posterior.plan import given_behind, ranked_members
+from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
 from model_core.sampling.stages import stage_for
@@ -23,6 +25,10 @@ STARTS = 2
 """Members whose particles begin a chain, where there are so many."""
 ALIKE_NATS = 0.5
 """Chains that agree so closely on the evidence need one round only."""
+PREDICTED_ALONG = 16
+"""Draws of a pool along which pixels are predicted."""
+AS_ONE_SWEEP = 4.0
+"""Draws of a pool that count, and together are worth a sweep of a chain; what is predicted is worth one."""
 CHOICE = (1 << 30) - 1
 """The number, among the sweeps of an image, of the choice among its chains."""
 
@@ -44,8 +50,10 @@ class IslandsRun:
         stage_of = stage_of or lru_cache(len(target.members))(StageParticles)
         self._mixture = Mixture([_way(network, name, self._size, stage_of) for network, name in target.networks])
         self._starts = ranked_members(target.keep, [name for _, name in target.networks])[:STARTS]
+        self._accepting = self._accepting_by_the_last()
         self._shares = self._no_shares()
         self._islands: list[Island] = []
+        self._nats: list[float] = []
 
     def draw(self, i: int, on_share: Callable[[float], None] = lambda share: None) -> NDArray[np.int64]:
         """Image i (C, H, W), the right way up, all at once."""
@@ -57,6 +65,43 @@ class IslandsRun:
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""
+        accepting, begun = self._accepting, 0.0
+        if accepting is not None and accepting.pool is None:
+            begun = 0.5
+            for done in accepting.begin():
+                yield begun * done
+            yield from self._expected(accepting)
+        drawn = self._accepted(accepting, i) if accepting is not None and accepting.suffices else self._chained(i)
+        for step in drawn:
+            yield step if isinstance(step, np.ndarray) else begun + (1 - begun) * step
+
+    def _accepting_by_the_last(self) -> Accepting | None:
+        """Draws by the member of a mixture that comes to the hole last, if one does."""
+        k = self._starts[0]
+        way = self._mixture.ways[k]
+        if len(self._mixture.ways) == 1 or given_behind(way.turned(self._target.keep)):
+            return None
+        return Accepting(self._mixture, k, partial(self._target.given, self._seed), self._particles, self._size)
+
+    def _expected(self, accepting: Accepting) -> Iterator[float]:
+        """Take in what the pool says of each pixel, and what its member predicts along some of it."""
+        if accepting.suffices:
+            network, orientation = self._target.networks[accepting.member]
+            self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_SWEEP)
+            for _ in self._shares.predicting(network, orientation, accepting.some(PREDICTED_ALONG)):
+                yield 0.5
+
+    def _accepted(self, accepting: Accepting, i: int) -> Iterator[float | NDArray[np.int64]]:
+        """Draw image i by the member that comes last."""
+        for step in accepting.steps(i):
+            if isinstance(step, Accepted):
+                self._nats.append(step.nats)
+                yield step.image
+            else:
+                yield step
+
+    def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
+        """Draw image i by chains."""
         given = self._target.given(self._seed, i)
         told = [self._no_shares() for _ in range(CHAINS)]
         chains = [
@@ -109,6 +154,9 @@ class IslandsRun:
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
+        if self._nats and self._accepting is not None:
+            orientation = self._target.members[self._accepting.member].orientation
+            return accepted_receipt(self._accepting, orientation, self._nats), self._shares.result()
         return receipt_of(self._islands, self._particles, self._target.strange_nats), self._shares.result()
 
 

@@ -49,12 +49,12 @@ class Shares:
         self._predicted = np.zeros((values, *known.shape))
         self._predictions = 0.0
 
-    def add(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """The particles of a sweep that drew the pixels `where` (H, W)."""
+    def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+        """The particles of a sweep that drew the pixels `where` (H, W); they count as so many sweeps."""
         images, weights = draws
         for value in np.unique(images[:, :, where]):
-            self._drawn[value][:, where] += np.tensordot(weights, images[:, :, where] == value, 1)
-        self._sweeps += where
+            self._drawn[value][:, where] += times * np.tensordot(weights, images[:, :, where] == value, 1)
+        self._sweeps += times * where
 
     def merge(self, other: "Shares") -> None:
         """Take in what another has, of the same hole."""

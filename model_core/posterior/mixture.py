@@ -108,6 +108,7 @@ class Mixture:
         return np.stack([way.log_p(images, temperature) for way in self.ways])
 
 
-def mixed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln p of the mixture (N,), from ln p_k (K, N)."""
-    return np.array([log_sum(each) for each in log_p.T]) - math.log(len(log_p))
+def mixed(log_p: NDArray[np.float64], but: int | None = None) -> NDArray[np.float64]:
+    """ln p of the mixture (N,), from ln p_k (K, N); but: leave out this member's part in it."""
+    parts = log_p if but is None else np.delete(log_p, but, 0)
+    return np.array([log_sum(each) for each in parts.T]) - math.log(len(log_p))

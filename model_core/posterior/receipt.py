@@ -8,6 +8,7 @@ import numpy as np
 
 from model_core.elementary import log_mean
 from model_core.orientation import Orientation
+from model_core.posterior.accepting import Accepting
 
 Quality = Literal["exact", "good", "rough", "poor"]
 """exact: draws from the model's posterior. good: the chains of each image agree. rough: they do not quite. poor: do not
@@ -38,12 +39,12 @@ class Receipt:
     """-ln of the estimate of the model's p(given). Where a completion proves that this is too much, since p(given) is
     at least p(completed), what it proves."""
     evidence_sd: float | None = None
-    """The standard deviation of the chains' own estimates, in nats."""
+    """The standard deviation of such an estimate, in nats: of the chains' own, or as the weights of a pool have it."""
     nats: tuple[float, ...] | None = None
     """-ln p of each completed image, under the whole model; None of a clamp."""
     apart_nats: float | None = None
     """How far the two chains of an image, which began apart, were from each other at their ends: the difference of
-    their images' nats, the largest of all images."""
+    their images' nats, the largest of all images. None where no chain was needed."""
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON takes it."""
@@ -84,6 +85,22 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
         evidence_sd=float(evidence.std(ddof=1)),
         nats=tuple(island.nats for island in islands),
         apart_nats=apart,
+    )
+
+
+def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float]) -> Receipt:
+    """The receipt of images that were drawn without a chain, and have so many nats; member: the orientation of the one
+    that drew them."""
+    return Receipt(
+        exact=False,
+        member=member,
+        quality="good",
+        particles=drawn.size,
+        ess=drawn.ess,
+        distinct=drawn.size,
+        evidence_nats=min(-drawn.log_evidence, *nats),
+        evidence_sd=drawn.evidence_sd,
+        nats=tuple(nats),
     )
 
 

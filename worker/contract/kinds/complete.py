@@ -147,7 +147,8 @@ class Receipt(Record):
     )
     quality: Literal["exact", "good", "rough", "poor"] | None = Field(
         default=None,
-        description="All that follows in a word. `good`: the chains that drew each image agree. `rough`: they do not. "
+        description="All that follows in a word. `good`: the chains that drew each image agree, or none was needed. "
+        "`rough`: they do not agree. "
         "`poor`: do not rely on it; more `sweeps` and `particles` may help. Null from a worker of an earlier version.",
     )
     member: str = Field(
@@ -174,8 +175,7 @@ class Receipt(Record):
     evidence_sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Standard deviation of the chains' own estimates of it, in nats: two chains draw each image. Null "
-        "without particles.",
+        description="Standard deviation of such an estimate, in nats. Null without particles.",
     )
     nats: tuple[float, ...] | None = Field(
         default=None, description="-ln p of each completed image as a whole. Null from a worker of an earlier version."
@@ -184,7 +184,7 @@ class Receipt(Record):
         default=None,
         allow_inf_nan=False,
         description="Difference in nats between the images in which an image's two chains ended, which began apart; "
-        "the largest of all images. Null without particles.",
+        "the largest of all images. Null where no chain was needed.",
     )
 
 

@@ -1,0 +1,96 @@
+"""Chains of particles on tiny images: their distribution is the exact posterior."""
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import log_likelihood, sample
+from model_core.measures.likelihood import nats_per_image
+from model_core.models import Model
+from model_core.posterior.completion import complete
+from model_core.posterior.mixture import Given
+from model_core.posterior.particles import StageParticles
+from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask, mixture, network_of, truth
+
+
+@pytest.mark.parametrize(
+    ("preset", "hole", "temperature"),
+    [
+        ("mnist-pixelcnn", "centre", 1.0),
+        ("mnist-row-lstm", "scattered", 0.7),
+        ("mnist-diagonal-bilstm", "scattered", 1.0),
+        ("mnist-diagonal-bilstm", "upper", 0.7),
+    ],
+)
+def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
+    """600 islands of 64 particles against enumeration; and their evidence is unbiased. benchmarks/completion.py looks
+    at 20,000 each, and docs/completion.md has what it found."""
+    model, keep = awake(preset, height=4, width=4), TINY[hole]
+    known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
+    true = truth(model, known, keep, temperature)
+    particles = StageParticles(network_of(model), 64)
+    holes = (Given(known, keep, seed=11, sample=i, temperature=temperature) for i in range(600))
+    runs = [finished(particles, each, 64) for each in holes]
+    images = np.stack([run.image for run in runs])
+    assert chi_square_excess(images, true) < 4
+    p = np.exp([run.log_evidence for run in runs])
+    assert abs(p.mean() - np.exp(-true.nats)) < 3 * p.std() / np.sqrt(len(p)) + 1e-9
+
+
+def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
+    """Three particles alone are biased; after five rounds, of the whole hole and of windows, they are not. Larger
+    weights tie the hole to what is given."""
+    model, keep = awake("mnist-row-lstm", seed=6, height=3, width=3), mask("... ... ###")
+    for parameter in model.network.parameters():
+        parameter.mul_(2)
+    known = np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    true = truth(model, known, keep, 1.0)
+    particles = StageParticles(network_of(model), 3)
+    excess = []
+    for sweeps in (0, 5):
+        holes = (Given(known, keep, seed=4, sample=i, temperature=1.0) for i in range(100))
+        images = [finished(particles, hole, 3, sweeps).image for hole in holes]
+        excess.append(chi_square_excess(np.stack(images), true))
+    assert excess[0] > 50
+    assert excess[1] < 4
+
+
+def test_completions_of_a_mixture_follow_the_mixture_s_posterior() -> None:
+    """Two members that disagree, few particles, and something given behind the hole in either order: the images follow
+    the model's posterior and not a member's alone; and the evidence is the model's."""
+    model = mixture("none", "rotate_180", side=3, scale=1.5)
+    keep, known = mask("#.. #.. .##"), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    true = truth(model, known, keep, 0.7)
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 80, 4, 0.7, particles=8, sweeps=1)
+    assert not done.exact
+    assert chi_square_excess(done.values.numpy(), true) < 4
+    alone = [truth(Model((member,), model.card), known, keep, 0.7) for member in model.members]
+    assert max(chi_square_excess(done.values.numpy(), each) for each in alone) > 4
+    assert done.evidence_nats == pytest.approx(true.nats, abs=0.1)
+
+
+def test_completions_in_colour_follow_the_exact_posterior() -> None:
+    """Three colours of three values, two pixels apart."""
+    model = awake("mnist-row-lstm", seed=2, height=3, width=3, channels=3, values=3)
+    keep, known = mask("#.# ### .##"), np.random.default_rng(1).integers(0, 3, (3, 3, 3))
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 60, 4, 1.0, particles=16, sweeps=1)
+    true = truth(model, known, keep, 1.0)
+    assert chi_square_excess(done.values.numpy(), true) < 4
+    assert done.evidence_nats == pytest.approx(true.nats, abs=0.1)
+
+
+def test_completions_are_as_likely_as_images_of_the_model() -> None:
+    """Images of the model, a hole in each, completed: the mean nats are the same; clamped ones cost more."""
+    model = awake("mnist-diagonal-bilstm", seed=3, height=6, width=9)
+    keep = torch.from_numpy(mask("......... ......... ######### ######### ......... #########"))
+    originals = sample(model, 40, seed=1)
+    nats = {}
+    for method in ("posterior", "clamp"):
+        drawn = [
+            complete(model, image, keep, n=1, seed=i, method=method, particles=48, sweeps=0).values
+            for i, image in enumerate(originals)
+        ]
+        nats[method] = -log_likelihood(model, torch.cat(drawn)).double()
+    with torch.inference_mode():
+        paired = nats["posterior"] - nats_per_image(model.network, originals).double()
+    assert abs(float(paired.mean())) < 3 * float(paired.std()) / 40**0.5 + 0.1

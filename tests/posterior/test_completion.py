@@ -1,0 +1,113 @@
+"""Completions of a picture: exact draws, receipts, and requests that are refused."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_core import log_likelihood, sample, untrained
+from model_core.errors import ConfigError, DataError
+from model_core.orientation import Orientation
+from model_core.posterior.completion import complete
+from tests.posterior.tiny import CENTRE, awake, mask, mixture, truth
+
+
+def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
+    """In orientation none the bytes are clamp's; in another, those that the network draws by itself."""
+    known = torch.randint(0, 2, (1, 6, 6), generator=torch.Generator().manual_seed(0))
+    lower, left = torch.ones(6, 6, dtype=torch.bool), torch.ones(6, 6, dtype=torch.bool)
+    lower[3:], left[:, :3] = False, False
+    holes: list[tuple[Tensor, Orientation]] = [(lower, "none"), (left, "rotate_90")]
+    for keep, orientation in holes:
+        model = mixture(orientation)
+        done = complete(model, known, keep, n=5, seed=3)
+        assert (done.exact, done.member, done.receipt.particles, done.ess) == (True, orientation, 0, None)
+        assert done.receipt.quality == "exact"
+        assert (done.values[:, 0, keep] == known[0, keep]).all()
+        assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
+        nats = -log_likelihood(model, done.values).double().numpy()
+        assert done.receipt.nats == pytest.approx(nats, rel=1e-5)
+
+
+@pytest.mark.parametrize(("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 2)])
+@pytest.mark.parametrize("keep", [CENTRE, mask("######### ######### ######### ######### ......... .........")])
+def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: str, sweeps: int) -> None:
+    """Never less than before, and all of it at the end: of exact draws, and of particles."""
+    model = awake("mnist-pixelcnn", height=6, width=9)
+    told: list[float] = []
+    known = torch.zeros(1, 6, 9, dtype=torch.int64)
+    complete(model, known, torch.from_numpy(keep), 3, 1, 1.0, method, 4, sweeps, told.append)
+    assert told == sorted(told)
+    assert len(set(told)) >= 6
+    assert 0 < told[0] < 0.5
+    assert told[-1] == 1
+
+
+def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
+    """Image i has the noise of (seed, i), with particles too; another seed draws others."""
+    model = awake("mnist-diagonal-bilstm", height=6, width=9)
+    known = torch.randint(0, 2, (1, 6, 9), generator=torch.Generator().manual_seed(0))
+    keep = torch.from_numpy(CENTRE)
+    three = complete(model, known, keep, n=3, seed=8, particles=5)
+    assert torch.equal(three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values)
+    assert not torch.equal(three.values, complete(model, known, keep, n=3, seed=9, particles=5).values)
+    assert (three.exact, three.receipt.particles, three.member) == (False, 5, "none")
+    assert three.receipt.nats == pytest.approx(-log_likelihood(model, three.values).double().numpy(), rel=1e-5)
+    assert three.receipt.apart_nats is not None
+    assert three.receipt.quality in ("good", "rough", "poor")
+    assert three.ess is not None
+    assert three.distinct is not None
+    assert 1 <= three.ess <= 5
+    assert 1 <= three.distinct <= 5
+    assert three.evidence_sd is not None
+
+
+def test_the_evidence_of_an_exact_draw_is_that_of_what_is_given() -> None:
+    """-ln p of the given rows, by enumeration."""
+    model = awake("mnist-diagonal-bilstm", height=4, width=4)
+    keep = mask("#### #### .... ....")
+    known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), n=1, seed=2)
+    assert done.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats, abs=1e-5)
+
+
+def test_a_hole_that_covers_everything_is_a_sample() -> None:
+    """Nothing is given, so nothing lies behind: exact, with an evidence of 0."""
+    model = awake("mnist-diagonal-bilstm", height=4, width=4)
+    keep = torch.zeros(4, 4, dtype=torch.bool)
+    done = complete(model, torch.zeros(1, 4, 4, dtype=torch.int64), keep, n=3, seed=2)
+    assert (done.exact, done.evidence_nats) == (True, 0)
+    assert torch.equal(done.values, sample(model, 3, seed=2))
+
+
+def test_evidence_is_never_above_what_a_completion_proves() -> None:
+    """p(given) is at least p(completed): one particle overstates the nats of a tied image by far, and is corrected."""
+    model, keep = awake("mnist-row-lstm", seed=6, height=6, width=6), mask("...... ...... ###### ...... ###### ######")
+    for parameter in model.network.parameters():
+        parameter.mul_(6)
+    corrected = 0
+    for i, image in enumerate(sample(model, 10, seed=1)):
+        done = complete(model, image, torch.from_numpy(keep), n=1, seed=i, particles=1, sweeps=8)
+        assert done.evidence_nats is not None
+        proven = -float(log_likelihood(model, done.values)[0])
+        assert done.evidence_nats <= proven + 1e-4
+        corrected += done.evidence_nats > proven - 1e-4
+    assert corrected
+
+
+def test_bad_requests_are_refused_in_words() -> None:
+    """Shapes, method, particles, sweeps, and a model with two scales."""
+    model = awake("mnist-row-lstm", height=4, width=4)
+    known, keep = torch.zeros(1, 4, 4, dtype=torch.int64), torch.zeros(4, 4, dtype=torch.bool)
+    scales = untrained("cifar10-multi-scale", layers=1, hidden=3, head=3, height=4, width=4, factor=2, conditioning=2)
+    with pytest.raises(DataError, match=r"known and keep must be \(1, 4, 4\) and \(4, 4\)"):
+        complete(model, known[:, :3], keep, 1, 0)
+    with pytest.raises(ConfigError, match="unknown method 'best': expected posterior or clamp"):
+        complete(model, known, keep, 1, 0, method="best")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="particles must be from 1 to 256, not 0"):
+        complete(model, known, keep, 1, 0, particles=0)
+    with pytest.raises(ConfigError, match="sweeps must be from 0 to 16, not 17"):
+        complete(model, known, keep, 1, 0, sweeps=17)
+    with pytest.raises(ConfigError, match="Multi-Scale model, which has no posterior"):
+        complete(scales, torch.zeros(3, 4, 4, dtype=torch.int64), keep, 1, 0)
