@@ -1,15 +1,15 @@
-"""The entries of a job's stream, read from what Redis answers."""
+"""Rows and ends of a job's stream, read from what Redis answers: where rows were written together, each by itself."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from worker.contract.events import EventType
+from worker.contract.events import EventType, rows_of
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; `seq` counts 1, 2, ... and `data` is JSON."""
+    """A row, or how the job ended; `seq` counts 1, 2, ... and `data` is JSON."""
 
     seq: int
     type: EventType
@@ -22,15 +22,18 @@ class Entry:
 
 def entries_of(raw: Any) -> list[Entry]:
     """Read the answer to XRANGE, or one stream's part of the answer to XREAD."""
-    return [_entry(entry_id, fields) for entry_id, fields in raw or []]
+    return [entry for entry_id, fields in raw or [] for entry in _parts(entry_id, fields)]
 
 
-def _entry(entry_id: bytes, fields: Any) -> Entry:
-    """The fields are a mapping or, as they come, a list of names and values."""
+def _parts(entry_id: bytes, fields: Any) -> list[Entry]:
+    """The fields are a mapping or, as they come, a list of names and values. The id is the number of the last row."""
     if not isinstance(fields, dict):
         fields = dict(zip(fields[::2], fields[1::2], strict=True))
-    seq = int(entry_id.partition(b"-")[0])
-    return Entry(seq, EventType(fields[b"type"].decode()), fields[b"data"].decode())
+    seq, type_, data = int(entry_id.partition(b"-")[0]), fields[b"type"], fields[b"data"]
+    rows = rows_of(type_, data)
+    if not rows:
+        return [Entry(seq, EventType(type_.decode()), data.decode())]
+    return [Entry(number, EventType.ROW, row) for number, row in enumerate(rows, start=seq + 1 - len(rows))]
 
 
 def streams_of(answer: Any) -> Iterable[tuple[bytes, Any]]:

@@ -36,7 +36,7 @@ from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 _log = structlog.get_logger("pixelrnn.api")
 
 BATCH = 256
-"""Entries in one answer to a stream's reader."""
+"""Entries in one answer to a stream's reader; each may have many rows."""
 
 _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
@@ -233,7 +233,8 @@ class Store:
         return await self._entries(job_id, "XRANGE", "-", "+")
 
     async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
-        """The next entries that are there: BATCH at most, or where they are packed all."""
+        """The next rows that are there, and the end: of BATCH entries, or where they are packed all. An id inside of an
+        entry has the rest of it."""
         found = await self._entries(job_id, "XRANGE", f"({seq}-0", "+", "COUNT", BATCH)
         return [entry for entry in found if entry.seq > seq]
 

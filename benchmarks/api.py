@@ -187,7 +187,7 @@ class _Feeder:
                 name, seq = self._names[written % len(self._names)], written // len(self._names) + 1
                 row = struct.pack("<d", time.monotonic()).ljust(SIDE * 3, b"\0")
                 entry = row_entry(0, (seq - 1) % SIDE, row)
-                pipeline.eval(scripts.APPEND, 4, *scripts.of(name), TOKEN, keys.ACTIVE_TTL_S, seq, entry)
+                pipeline.eval(scripts.APPEND, 4, *scripts.of(name), TOKEN, seq, 1, entry)
                 written += 1
             assert set(pipeline.execute()) == {b"ok"}
         return written

@@ -112,7 +112,7 @@ class Worker:
         values = SHAPES[spec.model][3]
         for y in range(spec.height if spec.rows_total else 0):
             rows = [row_entry(sample, y, noise(spec.width * spec.channels, values)) for sample in range(spec.n)]
-            self.run(scripts.APPEND, job_id, TOKEN, keys.ACTIVE_TTL_S, y * spec.n + 1, *rows)
+            self.run(scripts.APPEND, job_id, TOKEN, y * spec.n + 1, spec.n, "\n".join(rows))
         settle(self, spec)
         self.redis.delete(f"{keys.RQ_JOB}{job_id}")  # as worker.queue.ending
 

@@ -16,15 +16,18 @@ from redis import Redis
 
 from pixelrnn.embedded import EmbeddedRedis
 from worker.contract import keys
-from worker.contract.events import EventType
 
 START_LIMIT_S = 180.0
 
 
 class Stack:
-    """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API."""
+    """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API. place: another
+    checkout, whose own .venv runs it."""
 
-    def __init__(self, model: str, workers: int = 1, **settings: str) -> None:
+    def __init__(self, model: str, workers: int = 1, place: Path | None = None, **settings: str) -> None:
+        own = place and place / ".venv" / "bin" / "python"
+        self._python = str(own) if own and own.exists() else sys.executable
+        self._place = place
         self._directory = tempfile.TemporaryDirectory(prefix="pixelrnn-")
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -36,9 +39,10 @@ class Stack:
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
         options = ["--port", port, "--data-dir", str(self._data), *self._workers]
-        command = [sys.executable, "-m", "pixelrnn", "up", *options]
+        command = [self._python, "-m", "pixelrnn", "up", *options]
         with (self._data / "up.log").open("wb") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self._place, env=self._environment, stdout=log, stderr=log)
+        self.pid = self._process.pid
         deadline = time.monotonic() + START_LIMIT_S
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -69,7 +73,7 @@ class Stack:
         streams = {keys.events(job_id): "0-0" for job_id in job_ids}
         found = self.redis.xread(streams, count=1, block=block_ms) if streams else []
         ids = {keys.events(job_id).encode(): job_id for job_id in job_ids}
-        return [ids[key] for key, entries in found if entries[0][1][b"type"] == EventType.ROW.encode()]
+        return [ids[key] for key, entries in found if entries[0][1][b"type"] in (b"row", b"rows")]
 
     def wait_end(self, job_id: str) -> None:
         while self.redis.hget(keys.job(job_id), "status") in (b"queued", b"running"):

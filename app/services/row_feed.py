@@ -1,13 +1,13 @@
 """Events of a job, one by one: the rows drawn so far, then the others as they come.
 
     snapshot            the Job
-    row                 {sample, y, pixels}, of a small first image also stage; it is an entry of the job's stream
+    row                 {sample, y, pixels}, of a small first image also stage
     progress            {rows_done, rows_total, progress} after each batch of rows
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
     server-stopping     instead of the end, when this process leaves
 
 The data of each repeats its name as `type` (app.schema.event_data has all of them).
-An entry of the stream has a number. A reader that comes back with the last number it has seen misses nothing and sees
+Rows have numbers, and so has the end. A reader that comes back with the last number it has seen misses nothing and sees
 nothing twice. While Redis is in trouble the reader waits, and gets empty batches meanwhile.
 """
 
@@ -29,7 +29,7 @@ SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
 
 
 class FeedEvent(NamedTuple):
-    """`data` is JSON; `seq` is the number of its entry in the job's stream, None where it is not in there."""
+    """`data` is JSON; `seq` is its number in the job's stream, None where it is not in there."""
 
     name: str
     data: str
@@ -132,5 +132,5 @@ def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
 
 
 def _progress(rows_done: int, rows_total: int) -> str:
-    """Each row is one entry, so the number of the last one is how many there are."""
+    """Rows are counted from 1, so the number of the last one is how many there are."""
     return json.dumps({"rows_done": rows_done, "rows_total": rows_total, "progress": rows_done / rows_total})

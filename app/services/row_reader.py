@@ -25,8 +25,8 @@ from worker.contract import keys
 
 _log = structlog.get_logger("pixelrnn.api")
 SHARDS = 16
-_PENDING = 256
-"""Entries that wait for one follower."""
+_PENDING = 1024
+"""Rows that wait for one follower."""
 _PAUSE_PER_JOB_S = 0.0002
 _MAX_PAUSE_S = 0.02
 """A shard with many jobs gathers rows for a moment: one read costs as much as it has jobs."""
@@ -126,7 +126,7 @@ class Follower:
         self._pending.clear()
         batch = await self._reader.store.entries_after(self._job_id, self.last)
         self._advance(batch)
-        if len(batch) == BATCH:
+        if len(batch) >= BATCH:
             self._behind = True
         elif not self._joined and not (batch and batch[-1].is_last):
             self._joined = True

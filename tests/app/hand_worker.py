@@ -66,10 +66,10 @@ class HandWorker:
         return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
 
     def rows(self, spec: JobSpec, *rows: tuple[int, int], stage: Stage = Stage.FINAL) -> bytes:
-        """Append the rows (sample, y); returns what the script says."""
+        """Append the rows (sample, y) as one entry; returns what the script says."""
         last = int(self.redis.hget(keys.job(spec.id), "last_seq"))
         data = [row_entry(s, y, row_bytes(spec, s, y, stage), stage is Stage.SMALL) for s, y in rows]
-        return self._run(scripts.APPEND, spec.id, self.token, keys.ACTIVE_TTL_S, last + 1, *data)
+        return self._run(scripts.APPEND, spec.id, self.token, last + 1, len(data), "\n".join(data))
 
     def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:
         text = json.dumps(error) if error else ""

@@ -10,7 +10,7 @@ import pytest
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker, eventually, row_bytes
 from tests.app.live import Event, events_of, process_serving, serving
-from worker.contract import keys, scripts
+from worker.contract import scripts
 from worker.contract.events import RowDrawn, row_entry
 
 TERMINAL = ("done", "error", "canceled")
@@ -114,7 +114,7 @@ def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: Ha
     assert worker.rows(spec, (0, 2)) == b"lost"
     worker.token = other
     again = [RowDrawn.model_validate_json(row_entry(0, y, row_bytes(spec, 0, y))).model_dump_json() for y in range(4)]
-    worker.redis.eval(scripts.APPEND, 4, *scripts.of(spec.id), other, keys.ACTIVE_TTL_S, 1, *again)
+    worker.redis.eval(scripts.APPEND, 4, *scripts.of(spec.id), other, 1, len(again), "\n".join(again))
     worker.settle(spec)
     assert [e.data["y"] for e in read_all(client, link) if e.name == "row"] == [0, 1, 2, 3]
 

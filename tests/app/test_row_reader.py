@@ -74,22 +74,38 @@ def test_entries_come_once_when_many_follow_many(redis_url: str, worker: HandWor
     run(redis_url, work, shards=1)
 
 
+def test_reader_who_comes_inside_an_entry_gets_the_rest_of_it(redis_url: str, worker: HandWorker) -> None:
+    """Four rows are written together: whether it comes before them or behind, and then reads on or waits."""
+    spec = job(worker, "inside", n=2)
+
+    async def work(reader: RowReader) -> None:
+        early = [asyncio.create_task(collect(reader, spec.id, after)) for after in (2, 5)]
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(draw, worker, spec)
+        assert [entry_id for entry_id, _ in worker.redis.xrange(keys.events(spec.id))] == [b"4-0", b"8-0", b"9-0"]
+        assert [await task for task in early] == [list(range(3, 10)), list(range(6, 10))]
+        for after in range(9):
+            assert await collect(reader, spec.id, after) == list(range(after + 1, 10))
+
+    run(redis_url, work)
+
+
 def test_slow_reader_catches_up_when_its_queue_overflowed(redis_url: str, worker: HandWorker) -> None:
     """It is offered more than it may hold: what was dropped is read again from the stream, and no one else waits."""
-    spec = job(worker, "slow", n=200)
+    spec = job(worker, "slow", n=300)
 
     async def work(reader: RowReader) -> None:
         with reader.follow(spec.id, 0) as slow:
             assert await slow.next(0.05) is Pause.QUIET
             quick = asyncio.create_task(collect(reader, spec.id))
             await asyncio.to_thread(draw, worker, spec)
-            assert await quick == list(range(1, 802))
+            assert await quick == list(range(1, 1202))
             seen: list[int] = []
-            while not seen or seen[-1] < 801:
+            while not seen or seen[-1] < 1201:
                 batch = await slow.next(20)
                 assert isinstance(batch, list)
                 seen += [entry.seq for entry in batch]
-            assert seen == list(range(1, 802))
+            assert seen == list(range(1, 1202))
 
     run(redis_url, work)
 

@@ -22,13 +22,13 @@ def _replaced(holder: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
 _real_time = recovery.redis_time
 
 BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
-    "rows are taken from whoever sends them": lambda: changed(
-        "if redis.call('HGET', KEYS[1], 'owner') ~= owner then return 'lost' end", ""
-    ),
+    "rows are taken from whoever sends them": lambda: changed("if owned_by ~= owner then return 'lost' end", ""),
     "rows are taken over a gap": lambda: changed(
         "if first > last + 1 or not stream_is_whole() then return 'behind' end", ""
     ),
-    "rows that are sent again are added again": lambda: changed("if seq > last then", "seq = last + added + 1 do"),
+    "rows that are sent again are added again": lambda: changed(
+        "local added = first + count - 1 - last", "local added = count first = last + 1"
+    ),
     "a job that has ended can end again": lambda: changed(
         "if status ~= 'queued' and status ~= 'running' then return 'not-ours' end", ""
     ),

@@ -16,12 +16,13 @@ from redis.exceptions import RedisError
 from rq.exceptions import DequeueTimeout
 
 from app import store
+from app.entries import entries_of
 from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.store import Store
 from tests.life.faults import CLOCK, Fault, Line, Server
 from worker.contract import keys, scripts
-from worker.contract.events import TERMINAL_EVENT, row_entry
+from worker.contract.events import TERMINAL_EVENT, EventType, row_entry
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import OPEN, Answer, Batch, Ledger, Opened, Settled, Unclaimed
@@ -124,7 +125,7 @@ class Worker:
         self.held = Held(rq, MAX_HELD)
         self.ledger = JudgedLedger(self.line)
         self.ending = Ending(rq, self.held, self.ledger.release)
-        self.publisher = Publisher(self.ledger, self._stopped, lambda claim, end: self.closed.append((claim, end)))
+        self.publisher = Publisher(self.ledger, self._stopped, lambda claim, end: self.closed.append((claim, end)), 0)
         self.taking = Taking(rq, self.held, self)  # type: ignore[arg-type]
         self.beginning = Beginning(rq, self.held, self.ending, self)  # type: ignore[arg-type]
         self.recovery = Recovery(self.line)
@@ -415,14 +416,18 @@ class World:
         self._check_books(open_jobs)
         promise(len(self.known.by_key) <= 1, "an Idempotency-Key makes one job")
 
-    def _check_job(self, job_id: str, record: dict[bytes, bytes], events: Sequence[Any]) -> None:
+    def _check_job(self, job_id: str, record: dict[bytes, bytes], found: Sequence[Any]) -> None:
         promise(b"rows_total" in record, "no job that is gone is brought back to life")
         status, total = record[b"status"], int(record[b"rows_total"])
-        ids = [event_id for event_id, _ in events]
-        promise(ids == [b"%d-0" % (i + 1) for i in range(len(ids))], "events are numbered 1, 2, 3 without a gap")
-        rows = [fields[b"data"].decode() for _, fields in events if fields[b"type"] == b"row"]
+        promise(len(found) == int(record.get(b"entries", 0)), "record and stream agree")
+        events = entries_of(found)
+        promise(
+            [event.seq for event in events] == list(range(1, len(events) + 1)),
+            "events are numbered 1, 2, 3 without a gap",
+        )
+        rows = [event.data for event in events if event.type is EventType.ROW]
         promise(rows == [row_of(y) for y in range(len(rows))] and len(rows) <= total, "each row comes once, in order")
-        ends = [fields[b"type"].decode() for _, fields in events[len(rows) :]]
+        ends = [event.type.value for event in events[len(rows) :]]
         expected = [] if status in OPEN else [TERMINAL_EVENT[JobStatus(status.decode())].value]
         promise(ends == expected, "the last event says how the job ended, and is the only one")
         promise(int(record[b"last_seq"]) == len(events), "record and stream agree")

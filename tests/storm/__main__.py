@@ -51,9 +51,11 @@ async def _storm(counts: Counts, hours: float, cores: float) -> None:
     storm = Storm(counts, folder / "models", cores)
     while counts.hours < hours and not told.is_set():
         place = folder / time.strftime("%d-%H.%M.%S")
-        before = harm(counts)
+        before, seed = harm(counts), random.randrange(2**32)
+        storm.rng = random.Random(seed)
+        storm.say(f"{place.name}: seed {seed}, {sum(of['faults'] for of in counts.faults.values())} faults so far")
         is_over = _when_over(told, min(SITTING_S, 3600 * (hours - counts.hours)))
-        await sit(storm, place, random.random() > EMBEDDED, any_fault(), is_over)
+        await sit(storm, place, storm.rng.random() > EMBEDDED, any_fault(), is_over)
         if harm(counts) == before:  # else its logs are of interest
             shutil.rmtree(place)
     print(f"logs of sittings in which harm came to a job: {sorted(folder.glob('*-*/logs'))}")

@@ -71,6 +71,8 @@ class Books:
     def __init__(self, counts: Counts) -> None:
         self.counts = counts
         self.under_way: set[Life] = set()
+        self.forgot_at = 0.0
+        """When Redis came back last without what it had, or with an older state."""
         self._faults: list[Fault] = []
         self._saved = time.monotonic()
 
@@ -84,6 +86,8 @@ class Books:
 
     def over(self, fault: Fault) -> None:
         fault.over = time.monotonic()
+        if fault.forgets or fault.turns_back:
+            self.forgot_at = fault.over
         self.settle()
 
     def drop(self, fault: Fault) -> None:

@@ -52,12 +52,15 @@ def killing(part: str, number: signal.Signals) -> Act:
     return act
 
 
-def stopping(part: str, longest_s: float) -> Act:
-    """For a time from half a second on, short ones more often than long ones."""
+LONGEST_STOP_S = 30.0
+
+
+def stopping(part: str) -> Act:
+    """For a second to half a minute, short times more often than long ones."""
 
     async def act(world: World, rng: random.Random) -> None:
         pid = world.strike(part, signal.SIGSTOP, rng)
-        await asyncio.sleep(0.5 * (longest_s / 0.5) ** rng.random())
+        await asyncio.sleep(LONGEST_STOP_S ** rng.random())
         send(pid, signal.SIGCONT)
         await world.back()
 
@@ -107,22 +110,22 @@ async def older_state(world: World, rng: random.Random) -> None:
 KINDS = [
     Kind("API, kill -9", 3, ("api",), killing("api", signal.SIGKILL), deaths=1),
     Kind("API, SIGTERM", 3, ("api",), killing("api", signal.SIGTERM), deaths=1),
-    Kind("API, SIGSTOP up to 8 s", 4, ("api",), stopping("api", 8)),
+    Kind("API, SIGSTOP 1 to 30 s", 4, ("api",), stopping("api")),
     Kind("worker, kill -9", 2, ("worker",), killing("worker", signal.SIGKILL), deaths=1),
     Kind("worker, SIGTERM", 1.5, ("worker",), killing("worker", signal.SIGTERM), deaths=1),
-    Kind("worker, SIGSTOP up to 12 s", 4, ("worker",), stopping("worker", 12)),
+    Kind("worker, SIGSTOP 1 to 30 s", 3, ("worker",), stopping("worker")),
     Kind("engine, kill -9", 1.5, ("worker",), killing("engine", signal.SIGKILL), deaths=1),
-    Kind("engine, SIGTERM", 0.5, ("worker",), killing("engine", signal.SIGTERM), deaths=1),
-    Kind("engine, SIGSTOP up to 12 s", 2, ("worker",), stopping("engine", 12), deaths=1),
+    Kind("engine, SIGTERM", 1.5, ("worker",), killing("engine", signal.SIGTERM), deaths=1),
+    Kind("engine, SIGSTOP 1 to 30 s", 3, ("worker",), stopping("engine"), deaths=1),
     Kind("Redis, kill -9", 6, ("server",), killing("server", signal.SIGKILL), deaths=1),
     Kind("Redis, SIGTERM", 4, ("server",), killing("server", signal.SIGTERM), deaths=1),
-    Kind("Redis, SIGSTOP up to 8 s", 4, ("server",), stopping("server", 8)),
+    Kind("Redis, SIGSTOP 1 to 30 s", 3, ("server",), stopping("server")),
     Kind("Redis, disk full", 2, ("server",), full_disk, deaths=3, disk=True),
-    Kind("Redis, back without its data", 1, ("server", "supervisor"), without_data, deaths=1, forgets=True),
-    Kind("Redis, back with an older state", 1.5, ("server", "supervisor"), older_state, deaths=1, turns_back=True),
-    Kind("`pixelrnn up`, kill -9", 0.7, ("supervisor", "server"), killing("supervisor", signal.SIGKILL)),
-    Kind("`pixelrnn up`, SIGTERM", 0.5, ("supervisor", "server"), killing("supervisor", signal.SIGTERM)),
-    Kind("`pixelrnn up`, SIGSTOP up to 8 s", 2, ("supervisor", "server"), stopping("supervisor", 8)),
+    Kind("Redis, back without its data", 1.5, ("server", "supervisor"), without_data, deaths=1, forgets=True),
+    Kind("Redis, back with an older state", 2, ("server", "supervisor"), older_state, deaths=1, turns_back=True),
+    Kind("`pixelrnn up`, kill -9", 1.2, ("supervisor", "server"), killing("supervisor", signal.SIGKILL)),
+    Kind("`pixelrnn up`, SIGTERM", 1.2, ("supervisor", "server"), killing("supervisor", signal.SIGTERM)),
+    Kind("`pixelrnn up`, SIGSTOP 1 to 30 s", 2, ("supervisor", "server"), stopping("supervisor")),
     Kind("reply of Redis lost", 20, (), on_the_wire(Mishap.REPLY_LOST), apart=True),
     Kind("reply of Redis late by up to 8 s", 10, (), on_the_wire(Mishap.REPLY_LATE), apart=True),
     Kind("command to Redis late by up to 8 s", 10, (), on_the_wire(Mishap.COMMAND_LATE), apart=True),

@@ -79,6 +79,10 @@ class Seen:
     record: Account | None = None
     status: str = ""
     rows_total: int = 0
+    by_link: Account | None = None
+    """Its stream as a signed link shows it, where one was asked for."""
+    shown_alike: bool = True
+    """A signed link shows the picture that the job's own address does."""
     rest: str = ""
     accepted: float | None = None
     """By our monotonic clock."""
@@ -117,7 +121,10 @@ def _harms(seen: Seen, right: Outcome, forgotten: bool, turned_back: bool) -> It
         yield Finding(Verdict.DIFFERING, f"{what} differ from those of an undisturbed run")
     if not right.rows.issuperset(rows):
         yield Finding(Verdict.DIFFERING, "a row differs from that of an undisturbed run")
-    for account in [seen.record] if turned_back else [*seen.accounts, seen.record]:
+    if not seen.shown_alike:
+        yield Finding(Verdict.MISLED, "a link shows another picture")
+    by_link = [] if seen.by_link is None else [seen.by_link]
+    for account in [seen.record] if turned_back else [*seen.accounts, seen.record, *by_link]:
         for why in _lies(account, seen):
             yield Finding(Verdict.MISLED, why)
 

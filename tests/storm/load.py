@@ -16,7 +16,8 @@ from pixelrnn.client.asynchronous import AsyncJob
 from pixelrnn.client.errors import ApiError, JobEndedError, ServiceError
 from tests.storm.counts import Books, Life
 from tests.storm.judge import ENDS, Account, Finding, Outcome, Seen, Verdict, judge
-from tests.storm.wishes import Wish, first_wishes, verifications
+from tests.storm.telling import Listener
+from tests.storm.wishes import Wish, decodings, first_wishes, verifications
 
 PATIENCE_S = 300.0
 """A job that has not ended so long after it was asked for is lost."""
@@ -25,12 +26,14 @@ MOST_UNDER_WAY = 100
 CLIENTS = 4
 TRIES = 1000
 LOOK_AGAIN_S = 0.5
+TOLD_WITHIN_S = 200.0
+"""Two tries after the first are made in this time."""
 
 
 @dataclass(frozen=True)
 class Mix:
     """Jobs a second, and of these which part is canceled, is read over many connections, is read twice, is polled and
-    not read, is deleted at the end."""
+    not read, is deleted at the end, is to be told to a receiver, is read by signed links too."""
 
     per_s: float = 1.2
     canceled: float = 0.12
@@ -38,12 +41,25 @@ class Mix:
     twice: float = 0.2
     polled: float = 0.15
     deleted: float = 0.1
+    told: float = 0.4
+    linked: float = 0.3
 
 
 class Load:
     """Jobs for the service at `url`. `say` receives a line for each harm."""
 
-    def __init__(self, url: str, books: Books, rng: random.Random, say: Callable[[str], None], mix: Mix) -> None:
+    def __init__(
+        self,
+        url: str,
+        books: Books,
+        rng: random.Random,
+        say: Callable[[str], None],
+        mix: Mix,
+        listener: Listener,
+    ) -> None:
+        self._listener = listener
+        self._to_be_told: dict[str, tuple[str, Life]] = {}
+        """How each job ended whose end is still to be told."""
         self._books = books
         self._rng = rng
         self._say = say
@@ -72,7 +88,9 @@ class Load:
         for wish, job in zip(wishes, jobs, strict=True):
             await self._learn(wish, job)
         samples = [job for job in jobs if job.state["kind"] == "sample"]
-        for wish in verifications([await job.image() for job in samples[:: len(samples) // 3]]):
+        wishes = verifications([await job.image() for job in samples[:: len(samples) // 3]])
+        wishes += decodings([await job.blob() for job in jobs if job.state["kind"] == "encode"])
+        for wish in wishes:
             await self._learn(wish, await client.start(wish.request()))
 
     async def _learn(self, wish: Wish, job: AsyncJob) -> None:
@@ -86,6 +104,7 @@ class Load:
         wishes = list(self.right)
         while True:
             await asyncio.sleep(self._rng.expovariate(self._mix.per_s))
+            self._settle_told()
             if len(self._jobs) < MOST_UNDER_WAY:
                 task = asyncio.create_task(self._live(self._rng.choice(wishes)))
                 self._jobs.add(task)
@@ -94,24 +113,55 @@ class Load:
     async def rest(self) -> None:
         """Until every job has ended and is judged. Then no other jobs may be there."""
         await asyncio.gather(*self._jobs)
+        await self._expect_told()
         async for job in self._clients[0].jobs():
             if job.id not in self._ids:
-                life = self._books.begin(Wish(job.state["kind"], 0, lambda _: calls.get("")))
-                self._end(life, [Finding(Verdict.DOUBLED, f"nobody handed in {job.id}")], job.id)
+                self._find(job.state["kind"], Finding(Verdict.DOUBLED, f"nobody handed in {job.id}"))
+
+    async def _expect_told(self) -> None:
+        """Every end that was to be told has been; some only at the second try, or the third."""
+        deadline = time.monotonic() + TOLD_WITHIN_S
+        while self._to_be_told and time.monotonic() < deadline:
+            self._settle_told()
+            await asyncio.sleep(LOOK_AGAIN_S)
+        for job_id in self._to_be_told:
+            self._find("webhook", Finding(Verdict.LOST, f"nobody was told of {job_id}"))
+
+    def _settle_told(self) -> None:
+        """What was told is as it is. Where Redis came back with an older state, the job may end in another way."""
+        told = self._listener.told()
+        for job_id, (status, life) in list(self._to_be_told.items()):
+            if self._books.forgot_at > life.began:
+                del self._to_be_told[job_id]
+            elif job_id in told:
+                del self._to_be_told[job_id]
+                self._books.counts.readers.update(webhooks=1)
+                if told[job_id] != {status}:
+                    self._find("webhook", Finding(Verdict.MISLED, f"{told[job_id]} was told of a job that is {status}"))
+
+    def _find(self, kind: str, finding: Finding) -> None:
+        """A harm that is of no job under way."""
+        self._end(self._books.begin(Wish(kind, 0, lambda _: calls.get(""))), [finding], "")
 
     async def _live(self, wish: Wish) -> None:
         life, seen, job_id = self._books.begin(wish), Seen(), ""
         client = self._rng.choice(self._clients)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                job = await client.start(wish.request())
+                is_told = self._rng.random() < self._mix.told
+                call = wish.request()
+                job = await client.start(self._listener.asked(call) if is_told else call)
                 job_id = job.id
                 self._ids.add(job.id)
                 seen.accepted = time.monotonic()
                 await self._attend(client, job, seen)
                 await _look(client, job, seen)
+                if self._rng.random() < self._mix.linked:
+                    await _look_by_links(client, job, seen)
                 if self._rng.random() < self._mix.deleted:
                     await _delete(job)
+                elif is_told:
+                    self._to_be_told[job.id] = seen.status, life
         except (ServiceError, TimeoutError) as trouble:
             seen.trouble = trouble
         back = [fault for fault in self._books.during(life) if fault.turns_back]
@@ -178,6 +228,21 @@ async def _look(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
+async def _look_by_links(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
+    """At its picture and its stream, as who has no key does; where it has not been forgotten meanwhile."""
+    try:
+        links = await job.links()
+        record = Account()
+        await _take(client.follow(links["events"], record), None)
+        seen.by_link = record
+        if seen.status == Verdict.SUCCEEDED:
+            shown = [(await client.send(calls.get(path))).content for path in (links["image"], f"/jobs/{job.id}/image")]
+            seen.shown_alike = shown[0] == shown[1]
+    except ApiError as error:
+        if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            raise
+
+
 async def _take(rows: AsyncIterator[object], most: int | None) -> None:
     taken = 0
     async for _ in rows:
@@ -210,7 +275,7 @@ async def _digest(client: AsyncClient, job: AsyncJob) -> str:
     result = job.state["result"]
     assert result is not None
     parts = [json.dumps(result, sort_keys=True).replace(job.id, "").encode()]
-    paths = ["image"] + [name for name in ("map", "marginals") if result.get(name)]
+    paths = ["image"] + [name for name in ("map", "marginals", "blob") if result.get(name)]
     for path in paths:
         address = f"/jobs/{job.id}/image" if path == "image" else str(result[path])
         parts.append((await client.send(calls.get(address))).content)

@@ -16,6 +16,7 @@ from pixelrnn.client import patience
 from tests.storm.counts import Books, Counts, Fault
 from tests.storm.faults import KINDS, Kind
 from tests.storm.load import Load, Mix
+from tests.storm.telling import listening
 from tests.storm.world import NothingToStrikeError, World
 
 AT_ONCE = 3
@@ -50,19 +51,26 @@ async def sit(
 ) -> None:
     """Until the faults are used up, or it is over. None among them: any that is possible."""
     books = Books(storm.counts)
-    async with (
-        World(place, storm.models, apart, storm.exited) as world,
-        Load(world.url, books, storm.rng, storm.say, storm.mix) as load,
-    ):
-        await load.learn()
-        books.open()
-        blowing = asyncio.create_task(load.blow())
-        try:
-            await _blow(storm, world, books, faults, is_over)
-        finally:
-            blowing.cancel()
-        await load.rest()
-        books.settle()
+    with listening(place, random.Random(storm.rng.random())) as listener:
+        async with (
+            World(place, storm.models, apart, storm.exited, listener.settings) as world,
+            Load(world.url, books, storm.rng, storm.say, storm.mix, listener) as load,
+        ):
+            await _sit(storm, world, load, books, faults, is_over)
+
+
+async def _sit(
+    storm: Storm, world: World, load: Load, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+) -> None:
+    await load.learn()
+    books.open()
+    blowing = asyncio.create_task(load.blow())
+    try:
+        await _blow(storm, world, books, faults, is_over)
+    finally:
+        blowing.cancel()
+    await load.rest()
+    books.settle()
 
 
 def any_fault() -> Iterator[None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pixelrnn.client.calls import Call, Picture, form, sample
+from pixelrnn.client.calls import Call, Picture, decode, encode, form, sample
 from tests.tiny_models import save_tiny_models, save_tiny_scales
 
 SEEDS = range(3)
@@ -32,7 +32,7 @@ def save_models(directory: Path) -> None:
 
 
 def first_wishes() -> list[Wish]:
-    """All but those that need a picture from the service."""
+    """All but those that need a picture or a file from the service."""
     kinds: dict[str, Callable[[int], Call]] = {
         "sample, Diagonal BiLSTM": lambda seed: sample(model="tiny-diagonal", n=6, seed=seed),
         "sample, colour": lambda seed: sample(model="tiny-rgb", n=3, seed=seed),
@@ -45,8 +45,12 @@ def first_wishes() -> list[Wish]:
             "/upsample", {"image": _picture(2, 3, seed)}, model="tiny-scales", n=2, seed=seed
         ),
         "score": lambda seed: form("/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=1, y=2),
+        "score, influence": lambda seed: form(
+            "/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=2, y=3, influence=True
+        ),
         "score, Multi-Scale": lambda seed: form("/score", {"image": _picture(4, 6, seed)}, model="tiny-scales"),
     }
+    kinds["encode"] = lambda seed: encode("tiny-rgb", [_exact(4, 5, seed), _exact(4, 5, seed + 9)])
     return [Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS]
 
 
@@ -56,6 +60,11 @@ def verifications(pictures: list[bytes]) -> list[Wish]:
         Wish("verify", number, lambda number: form("/verify", {"image": pictures[number]}))
         for number in range(len(pictures))
     ]
+
+
+def decodings(files: list[bytes]) -> list[Wish]:
+    """Of files that the service coded."""
+    return [Wish("decode", number, lambda number: decode(files[number])) for number in range(len(files))]
 
 
 _HOLE = [(x, y) for y in (1, 2, 3) for x in (1, 2, 3)]
@@ -76,6 +85,12 @@ def _picture(width: int, height: int, seed: int) -> bytes:
     return _png(
         Image.frombytes("RGB", (width, height), bytes(seed * 89 + i * i * 31 & 255 for i in range(3 * width * height)))
     )
+
+
+def _exact(width: int, height: int, seed: int) -> bytes:
+    """Such a picture of four values a colour, as the model has them."""
+    numbers = (85 * (seed * 89 + i * i * 31 >> 3 & 3) for i in range(3 * width * height))
+    return _png(Image.frombytes("RGB", (width, height), bytes(numbers)))
 
 
 def _png(image: Image.Image) -> bytes:

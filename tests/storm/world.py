@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -31,7 +31,8 @@ BACK_LIMIT_S = 180.0
 LOOK_S = 0.1
 
 SETTINGS = {
-    "PIXELRNN_PACK_AFTER_S": "5",
+    "PIXELRNN_PACK_AFTER_S": "0.5",  # readers are still there
+    "PIXELRNN_LINK_SECRET": "a secret of the storm, long enough for links",
     "PIXELRNN_CLIENT_RATE": "1000",
     "PIXELRNN_STEP_DELAY_S": "0.03",  # jobs last long enough to be caught in their middle
     "PIXELRNN_SLOTS": "4",
@@ -46,9 +47,12 @@ class NothingToStrikeError(Exception):
 
 class World:
     """`apart`: Redis is a service of its own and stands behind a proxy; else it is a child of `pixelrnn up`.
-    on_exit: is told what ended though nobody had touched it."""
+    on_exit: is told what ended though nobody had touched it. settings: beside SETTINGS."""
 
-    def __init__(self, place: Path, models: Path, apart: bool, on_exit: Callable[[str], None]) -> None:
+    def __init__(
+        self, place: Path, models: Path, apart: bool, on_exit: Callable[[str], None], settings: Mapping[str, str]
+    ) -> None:
+        self._settings = {**SETTINGS, **settings}
         self.apart = apart
         self._place = place
         self._models = models
@@ -64,7 +68,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            settings = dict(SETTINGS)
+            settings = dict(self._settings)
             self.has_disk = self._mount()
             if self.has_disk:
                 stack.callback(subprocess.run, ["umount", self._service.directory], check=True)

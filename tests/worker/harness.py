@@ -17,6 +17,7 @@ import pytest
 from redis import Redis
 from rq import Queue, Retry
 
+from app.entries import entries_of
 from tests.acceptance import ACCEPT
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
@@ -107,8 +108,8 @@ class Client:
         return int(self.redis.hget(keys.job(job_id), "attempts") or 0)
 
     def rows(self, job_id: str) -> list[RowDrawn]:
-        entries = self.redis.xrange(keys.events(job_id))
-        return [RowDrawn.model_validate_json(f[b"data"]) for _, f in entries if f[b"type"] == EventType.ROW.encode()]
+        entries = entries_of(self.redis.xrange(keys.events(job_id)))
+        return [RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW]
 
     def wait_rows(self, job_id: str, count: int) -> None:
         wait_for(lambda: len(self.rows(job_id)) >= count, f"{count} rows of {job_id}")
@@ -116,9 +117,9 @@ class Client:
     def wait_end(self, job_id: str) -> JobRecord:
         """The ended job. Checks what holds on every path: one terminal event, the last; ids without a gap."""
         wait_for(lambda: self.status(job_id).is_terminal, f"the end of {job_id}")
-        entries = self.redis.xrange(keys.events(job_id))
-        assert [entry_id.decode() for entry_id, _ in entries] == [f"{i + 1}-0" for i in range(len(entries))]
-        kinds = [EventType(fields[b"type"].decode()) for _, fields in entries]
+        entries = entries_of(self.redis.xrange(keys.events(job_id)))
+        assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+        kinds = [entry.type for entry in entries]
         assert [kind.is_terminal for kind in kinds] == [False] * (len(kinds) - 1) + [True]
         return self.record(job_id)
 

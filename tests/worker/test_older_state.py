@@ -66,7 +66,8 @@ def test_job_is_drawn_from_nothing_when_its_stream_is_gone(client: Client, lost:
     """A server that evicts may drop the rows and keep the record."""
     spec = client.submit()
     claim = claimed(client, spec)
-    append(client, claim, 1, ROWS[:3])
+    append(client, claim, 1, ROWS[:2])
+    append(client, claim, 3, ROWS[2:3])
     if lost is None:
         client.redis.xdel(keys.events(spec.id), "2-0")
     else:
@@ -84,3 +85,28 @@ def test_job_ends_once_when_its_record_is_older_than_its_stream(client: Client) 
     client.redis.hset(keys.job(spec.id), "last_seq", 1)
     assert Ledger(client.redis).settle(spec.id, claim.token, CANCELED) is Settled.ENDED
     assert client.wait_end(spec.id).status is JobStatus.CANCELED
+
+
+def test_rows_that_are_sent_again_with_others_are_added_once(client: Client) -> None:
+    """The answer was lost and more were drawn meanwhile: what is new becomes one entry, with its last row's number."""
+    spec = client.submit()
+    claim = claimed(client, spec)
+    append(client, claim, 1, ROWS[:1])
+    append(client, claim, 2, ROWS[1:3])
+    assert append(client, claim, 2, ROWS[1:6]) is Answer.OK
+    assert append(client, claim, 2, ROWS[1:6]) is Answer.OK
+    ids = [entry_id for entry_id, _ in client.redis.xrange(keys.events(spec.id))]
+    assert ids == [b"1-0", b"3-0", b"6-0"]
+    assert [row.y for row in client.rows(spec.id)] == list(range(6))
+    assert claimed(client, spec, "next").last_seq == 6
+
+
+def test_rows_of_an_earlier_worker_are_gone_on_from(client: Client) -> None:
+    """It wrote an entry for each, and no number of entries."""
+    spec = client.submit()
+    claim = claimed(client, spec)
+    for y in range(3):
+        append(client, claim, y + 1, ROWS[y : y + 1])
+    client.redis.hdel(keys.job(spec.id), "entries")
+    assert claimed(client, spec, "other").last_seq == 3
+    drawn_on(client, spec)

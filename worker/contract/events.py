@@ -1,4 +1,8 @@
-"""Entries of a job's stream. Each has the fields `type` and `data` (JSON); ids: 1-0, 2-0, ... without a gap."""
+"""Entries of a job's stream: rows, then one that says how the job ended. Each has the fields `type` and `data`.
+
+Rows are numbered 1, 2, ... without a gap, and so is the end. An entry's id is the number of the last row in it: `row`
+has one, in JSON, and `rows` has several that were written together, a line each.
+"""
 
 import base64
 import binascii
@@ -19,13 +23,14 @@ class Stage(StrEnum):
 
 class EventType(StrEnum):
     ROW = "row"
+    ROWS = "rows"
     DONE = "done"
     ERROR = "error"
     CANCELED = "canceled"
 
     @property
     def is_terminal(self) -> bool:
-        return self is not EventType.ROW
+        return self not in (EventType.ROW, EventType.ROWS)
 
 
 TERMINAL_EVENT = {
@@ -57,3 +62,10 @@ def row_entry(sample: int, y: int, pixels: bytes, of_small: bool = False) -> str
     """
     unusual = f',"stage":"{Stage.SMALL}"' if of_small else ""
     return f'{{"sample":{sample},"y":{y},"pixels":"{binascii.b2a_base64(pixels, newline=False).decode()}"{unusual}}}'
+
+
+def rows_of(type_: bytes, data: bytes) -> list[str]:
+    """The rows in an entry, each as `row_entry` has it; none in one that says how the job ended. ValueError for one of
+    another type."""
+    event = EventType(type_.decode())
+    return [] if event.is_terminal else data.decode().split("\n")

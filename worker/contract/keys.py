@@ -97,19 +97,20 @@ LISTED = "px:jobs:"
 
 
 def job(job_id: str) -> str:
-    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the
-    work that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq,
-    drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word of the call that
-    asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room (bytes that its rows
-    will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits in), retention
-    (seconds that it is kept in the end, where that is not RESULT_TTL_S), and parked while the set of that name holds
-    it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over (delivered or
-    given-up)."""
+    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the work
+    that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq, entries (how many
+    its stream has), drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word
+    of the call that asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room
+    (bytes that its rows will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits
+    in), retention (seconds that it is kept in the end, where that is not RESULT_TTL_S), and parked while the set of
+    that name holds it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over
+    (delivered or given-up)."""
     return f"{JOB}{job_id}"
 
 
 def events(job_id: str) -> str:
-    """Stream with the ids 1-0, 2-0, ...: one entry for each row, then exactly one terminal entry."""
+    """Stream of the rows, in entries that have their last row's number as id, and then of exactly one terminal entry,
+    with the next number: events.py."""
     return f"px:ev:{job_id}"
 
 

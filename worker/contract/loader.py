@@ -6,7 +6,8 @@ script writes `keys.OPEN` as Python does.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,6 +17,8 @@ from worker.contract.events import TERMINAL_EVENT
 
 _INCLUDE = "--!include "
 _CONTRACT = "worker.contract"
+_NAMES = "-- names\n"
+_NAME = re.compile(r"\bkeys\.([A-Z_]+)")
 
 
 def load(package: str, name: str) -> str:
@@ -24,8 +27,9 @@ def load(package: str, name: str) -> str:
 
 
 def expand(text: str, package: str = _CONTRACT) -> str:
-    """A script with what it includes before it."""
-    return "".join(_parts(text, package, set()))
+    """A script with what it includes before it; of the names those that are used, because a call makes them anew."""
+    whole = "".join(_parts(text, package, set()))
+    return whole.replace(_NAMES, _names(frozenset(_NAME.findall(whole))))
 
 
 @lru_cache
@@ -48,7 +52,7 @@ def _parts(text: str, package: str, seen: set[str]) -> list[str]:
 
 def _included(package: str, name: str) -> str:
     if name == "names":
-        return _names()
+        return _NAMES
     return _read(package if _file(package, name).is_file() else _CONTRACT, name)
 
 
@@ -60,9 +64,9 @@ def _file(package: str, name: str) -> Traversable:
     return files(package).joinpath("lua", f"{name}.lua")
 
 
-def _names() -> str:
-    """`keys`: every constant of keys.py; `event_of`: the last event of each final status."""
-    constants = {name: value for name, value in vars(keys).items() if name.isupper()}
+def _names(used: Collection[str]) -> str:
+    """`keys`: constants of keys.py; `event_of`: the last event of each final status."""
+    constants = {name: value for name, value in vars(keys).items() if name in used}
     ends = {status.value: event.value for status, event in TERMINAL_EVENT.items()}
     return f"local keys = {_table(constants)}\nlocal event_of = {_table(ends)}\n"
 

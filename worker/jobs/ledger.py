@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from worker.contract import keys, scripts
-from worker.contract.events import EventType, RowDrawn
+from worker.contract.events import RowDrawn, rows_of
 from worker.contract.jobs import JobStatus
 from worker.contract.loader import digest_of
 from worker.orders.claims import Claim, Outcome
@@ -133,12 +133,11 @@ class Ledger:
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
             token, job = batch.claim.token, scripts.of(batch.claim.job_id)
-            words = [token, keys.ACTIVE_TTL_S, batch.first_seq]
+            words = [*job, token, batch.first_seq, len(batch.rows), "\n".join(batch.rows)]
             if batch.end is None:
-                pipeline.evalsha(digest_of(scripts.APPEND), len(job), *job, *words, *batch.rows)
+                pipeline.evalsha(digest_of(scripts.APPEND), len(job), *words)
             else:
-                words += [len(batch.rows), *batch.rows, *_result(batch.end)]
-                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *job, *words)
+                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *words, *_result(batch.end))
         return pipeline.execute(raise_on_error=False)
 
     def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
@@ -170,9 +169,9 @@ class Ledger:
         """The rows that earlier attempts published, in their order."""
         entries = self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0") if claim.last_seq else []
         return [
-            RowDrawn.model_validate_json(fields[b"data"])
+            RowDrawn.model_validate_json(row)
             for _, fields in entries
-            if fields[b"type"].decode() == EventType.ROW
+            for row in rows_of(fields[b"type"], fields[b"data"])
         ]
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """Rows out, and how jobs end: a thread of its own, so that a slow or absent Redis never stalls the engine.
 
 Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so a batch whose answer was lost is
-sent again and changes nothing. The rows of all jobs that are waiting go out in one round trip, with the ends of those
-that these are the last rows of. While the engine is busy there is one every few milliseconds: it is the round trips and
-their scripts that cost, not the rows.
+sent again and changes nothing. Rows of a job that are sent together become one entry; those of all jobs that are due go
+out in one round trip, with the ends of those that these are the last rows of. It is the round trips and their scripts
+that cost, not the rows, so each job has its pace.
 """
 
 import threading
@@ -29,8 +29,17 @@ ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST = 20
 """A job that was begun so often and still lacks rows when all are drawn will lack them the next time too."""
 
 PACE_S = 0.01
-"""Seconds from one round trip to the next, at the least, while anything is drawn. Rows that come after a pause go out
-at once."""
+"""Seconds from one round trip to the next, at the least, while anything is drawn."""
+
+PACE_OF_JOB_S = 0.04
+"""Seconds from one entry of a job to its next, at the least, but for its end: readers see 25 a second. Its first rows,
+and those that come after a pause, go out at once. Each entry costs its script, whatever the number of its rows."""
+
+SLOWEST = 5
+"""Times as slow it goes at most, where a round trip takes long because the machine is busy."""
+
+SHARE = 10
+"""Round trips take one part in so many of the time, as far as SLOWEST allows."""
 
 
 class LedgerPort(Protocol):
@@ -47,13 +56,21 @@ class _Outbox:
     claim: Claim
     next_seq: int
     rows: list[str] = field(default_factory=list)
+    written_at: float = 0.0
+    """When rows went out last."""
     share: float | None = None
     """How much of the job is done, where that is news."""
     outcome: Outcome | None = None
 
-    @property
-    def has_work(self) -> bool:
-        return bool(self.rows) or self.share is not None or self.outcome is not None
+    def has_work(self, pace_s: float) -> bool:
+        return self.share is not None or self.outcome is not None or self.is_due(pace_s)
+
+    def is_due(self, pace_s: float) -> bool:
+        """Are there rows that may go out now?"""
+        return bool(self.rows) and (self.outcome is not None or self.due_in_s(pace_s) <= 0)
+
+    def due_in_s(self, pace_s: float) -> float:
+        return self.written_at + pace_s - time.monotonic()
 
     def batch(self) -> Batch:
         """The rows that go out next, and with the last ones the end, unless it is to be told as a failure."""
@@ -71,9 +88,14 @@ class Publisher:
     """
 
     def __init__(
-        self, ledger: LedgerPort, on_stopped: Callable[[str], None], on_closed: Callable[[Claim, Outcome], None]
+        self,
+        ledger: LedgerPort,
+        on_stopped: Callable[[str], None],
+        on_closed: Callable[[Claim, Outcome], None],
+        pace_of_job_s: float = PACE_OF_JOB_S,
     ) -> None:
         self._ledger = ledger
+        self._least_pace_s = self._pace_s = pace_of_job_s
         self._on_stopped = on_stopped
         self._on_closed = on_closed
         self._outboxes: dict[str, _Outbox] = {}
@@ -103,7 +125,8 @@ class Publisher:
                 outbox = self._outboxes.get(token)
                 if outbox is not None and outbox.outcome is None:
                     outbox.rows.extend(entries)
-            self._changed.notify()
+            if self._has_work():  # else the thread sleeps on until some are due
+                self._changed.notify()
 
     def progress(self, token: str, share: float) -> None:
         """Note how much of the claim's work is done, 0 to 1: for jobs whose rows alone do not tell."""
@@ -154,19 +177,28 @@ class Publisher:
     def _wait_for_work(self) -> bool:
         """Block until there is something to write. False: stop."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._has_work())
+            while not (self._closing or self._has_work()):
+                waiting = [outbox.due_in_s(self._pace()) for outbox in self._outboxes.values() if outbox.rows]
+                self._changed.wait(min(waiting, default=None))
             return self._has_work() and not self._loop.stopped
 
     def _has_work(self) -> bool:
-        return any(outbox.has_work for outbox in self._outboxes.values())
+        return any(outbox.has_work(self._pace()) for outbox in self._outboxes.values())
+
+    def _pace(self) -> float:
+        """Seconds from one entry of a job to its next."""
+        return 0.0 if self._closing else self._pace_s
 
     def _publish_rows(self) -> bool:
         """One round trip with what is waiting. False when Redis refused some of it for now."""
         with self._changed:
-            batches = [outbox.batch() for outbox in self._outboxes.values() if outbox.rows]
+            batches = [outbox.batch() for outbox in self._outboxes.values() if outbox.is_due(self._pace())]
         if not batches:
             return True
+        began = time.monotonic()
         answers = self._ledger.append(batches)
+        took = time.monotonic() - began
+        self._pace_s = min(SLOWEST * self._least_pace_s, max(self._least_pace_s, SHARE * took))
         for batch, answer in zip(batches, answers, strict=True):
             self._note(batch, answer)
         return not any(isinstance(answer, RedisError) for answer in answers)
@@ -206,6 +238,7 @@ class Publisher:
                 outbox = self._outboxes[token]
                 del outbox.rows[: len(batch.rows)]
                 outbox.next_seq += len(batch.rows)
+                outbox.written_at = time.monotonic()
 
     def _has_ended(self, batch: Batch, answer: Answer) -> bool:
         """Now, or before, when the answer was lost and the batch came again."""

@@ -1,4 +1,4 @@
 --!include rows
--- ARGV: owner token, active_ttl, sequence number of the first row, row JSON, row JSON, ...
+-- ARGV: owner token, sequence number of the first row, how many rows, the rows in JSON, a line each.
 -- Returns what add_rows does.
-return add_rows(ARGV[1], ARGV[2], tonumber(ARGV[3]), 4, #ARGV)
+return add_rows(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4])

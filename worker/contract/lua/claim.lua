@@ -5,7 +5,7 @@
 local function begin_anew()
   unbook_rows(KEYS[1])
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'last_seq', 0, 'rows_done', 0)
+  redis.call('HSET', KEYS[1], 'last_seq', 0, 'entries', 0, 'rows_done', 0)
 end
 
 local status = redis.call('HGET', KEYS[1], 'status')

@@ -10,7 +10,7 @@ local function settle(status, error, result)
   local data = error ~= '' and error or result or '{}'
   redis.call('XADD', KEYS[2], seq .. '-0', 'type', event_of[status], 'data', data)
   redis.call('HSET', KEYS[1], 'status', status, 'finished_at', at, 'error', error, 'last_seq', seq,
-             'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
+             'entries', redis.call('XLEN', KEYS[2]), 'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
   if webhook then

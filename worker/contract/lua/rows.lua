@@ -1,25 +1,27 @@
 --!include clock books stream
--- How rows are written: those that are new, their books, and how long they stay. `first`: the sequence number of the row
--- ARGV[from]; the last is ARGV[to]. Returns 'ok', 'canceling' (stop, then settle), 'lost' (someone else owns the job
--- now, or it has ended), or 'behind': rows before these, which were confirmed once, are not there any more, because the
--- server came back with an older state.
-local function add_rows(owner, active_ttl, first, from, to)
-  if redis.call('HGET', KEYS[1], 'owner') ~= owner then return 'lost' end
-  if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
-  local last = tonumber(redis.call('HGET', KEYS[1], 'last_seq') or 0)
+-- How rows are written: those that are new as one entry, their books, and how long they stay. `first`: the sequence number
+-- of the first of so many rows, a line each. Returns 'ok', 'canceling' (stop, then settle), 'lost' (someone else owns the
+-- job now, or it has ended), or 'behind': rows before these, which were confirmed once, are not there any more, because
+-- the server came back with an older state.
+local function without_lines(text, count)
+  local at = 1
+  for _ = 1, count do at = string.find(text, '\n', at, true) + 1 end
+  return string.sub(text, at)
+end
+
+local function add_rows(owner, first, count, rows)
+  local owned_by, canceling, last = unpack(redis.call('HMGET', KEYS[1], 'owner', 'cancel_requested', 'last_seq'))
+  if owned_by ~= owner then return 'lost' end
+  if canceling then return 'canceling' end
+  last = tonumber(last or 0)
   if first > last + 1 or not stream_is_whole() then return 'behind' end
-  local added = 0
-  for i = from, to do
-    local seq = first + i - from
-    if seq > last then
-      redis.call('XADD', KEYS[2], seq .. '-0', 'type', 'row', 'data', ARGV[i])
-      added = added + 1
-    end
-  end
+  local added = first + count - 1 - last
   if added > 0 then
-    redis.call('HSET', KEYS[1], 'last_seq', last + added)
+    local type = added == 1 and 'row' or 'rows'
+    redis.call('XADD', KEYS[2], (last + added) .. '-0', 'type', type, 'data', without_lines(rows, last + 1 - first))
+    redis.call('HSET', KEYS[1], 'last_seq', last + added, 'entries', redis.call('XLEN', KEYS[2]))
     book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, tonumber(now()))
-    redis.call('EXPIRE', KEYS[2], active_ttl)
+    redis.call('EXPIRE', KEYS[2], keys.ACTIVE_TTL_S)
   end
   return 'ok'
 end
