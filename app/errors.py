@@ -19,7 +19,7 @@
     ├── NoGivenError          ├── ForeignHostError
     ├── NoLinksError          ├── BadLinkError
     ├── HeadTooLargeError     ├── MalformedRequestError
-    └── UnknownCodingError
+    ├── UnknownCodingError    └── UnfinishedJobError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -135,6 +135,10 @@ class NotExactError(RefusedError):
 
 class NotDecodableError(RefusedError):
     """No file of coded images, or none that can be decoded here."""
+
+
+class UnfinishedJobError(RefusedError):
+    """A job that was waited for ended without images, or has not ended."""
 
 
 class NoBlobError(RefusedError):

@@ -12,7 +12,7 @@ from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
-from app.routes import events, health, jobs, models, page, pictures, share, submit
+from app.routes import events, health, jobs, models, openai, page, pictures, share, submit
 from app.routes import links as link_routes
 from app.schema import openapi
 from app.services.fleet import FleetWatch
@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
     )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, link_routes, models, health, share, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, openai, health, share, page):
         app.include_router(module.router)
     return app
 

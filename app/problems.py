@@ -55,6 +55,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.ReusedKeyError: ProblemKind(
         422, "reused-idempotency-key", "The Idempotency-Key was used for another request"
     ),
+    errors.UnfinishedJobError: ProblemKind(424, "unfinished-job", "The images are not there"),
     errors.TooManyRequestsError: ProblemKind(429, "too-many-requests", "Too fast", 1),
     errors.TooManyOpenJobsError: ProblemKind(429, "too-many-open-jobs", "Too many open jobs", 1),
     errors.HeadTooLargeError: ProblemKind(431, "head-too-large", "The request's headers are too large"),

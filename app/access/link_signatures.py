@@ -21,11 +21,16 @@ class LinkSignatures:
 
     def of(self, job_id: str, expires: int) -> str:
         """The signature of a job until a time, in seconds since 1970. Raises NoLinksError."""
+        secret = self.expect_secret()
+        text = f"{_PURPOSE}\n{job_id}\n{expires}".encode()
+        digest = hmac.digest(secret, text, hashlib.sha256)
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def expect_secret(self) -> bytes:
+        """The secret that signs addresses. Raises NoLinksError where there is none."""
         if self._secret is None:
             raise NoLinksError("this server signs no addresses: set PIXELRNN_LINK_SECRET, the same for all its APIs")
-        text = f"{_PURPOSE}\n{job_id}\n{expires}".encode()
-        digest = hmac.digest(self._secret, text, hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return self._secret
 
     def check(self, job_id: str, expires: str, signature: str) -> None:
         """Check what an address says of itself. Raises BadLinkError if it was changed, has expired, or was signed with

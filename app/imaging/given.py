@@ -4,6 +4,7 @@ White (128 and above) in the mask = fill, black = keep. Without a mask, pixels w
 Transparency is composited on black, in images and in masks. A file may be an array of values instead (arrays.py).
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image, ImageChops
 
 from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
 from app.imaging.arrays import Shape, pictures_of
-from app.imaging.decode import Decoded, Role
+from app.imaging.decode import Decoded, Role, decode
 from app.schema.answers import Model
 from worker.contract.kind import Input
 
@@ -140,6 +141,13 @@ def _hole_of_alpha(image: Image.Image) -> Image.Image:
     if not hole.getbbox():
         raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
     return hole
+
+
+def mask_of_alpha(data: bytes) -> bytes:
+    """A mask as PNG, white where this picture is transparent. Raises what `decode` raises, and NothingToFillError."""
+    file = io.BytesIO()
+    _hole_of_alpha(decode(data, "mask").image).save(file, "PNG")
+    return file.getvalue()
 
 
 def _cut(image: Image.Image, dark: int, bright: int) -> Image.Image:

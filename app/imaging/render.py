@@ -21,6 +21,7 @@ from worker.contract.kind import Source
 from worker.contract.kinds import KINDS
 
 MAX_SIDE = 4096
+MAX_SCALE = 128
 _GAP = 1
 _GAP_GREY = 128
 """Grey of the lines between images, the same as in the command's grids (model_core.data.images.tile)."""

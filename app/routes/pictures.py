@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
-from app.imaging.render import PictureFormat
+from app.imaging.render import MAX_SCALE, PictureFormat
 from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
 from app.routes.known_query import KnownQueryRoute
 from app.routes.picture_response import PngResponse, name_of, picture_response, shown_as
@@ -34,7 +34,7 @@ _ZIP = "application/zip"
 class ImageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
     sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
-    scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel becomes.")
+    scale: int = Field(default=1, ge=1, le=MAX_SCALE, description="Side of the square that each pixel becomes.")
     stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
     grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
     follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")

@@ -115,19 +115,24 @@ async def accept(kind: Kind, body: BaseModel, request: Request) -> Response:
 
 
 async def _accept(kind: Kind, body: BaseModel, files: Files, request: Request) -> Response:
-    """The same for every kind of job.
+    """The same for every kind of job."""
+    wanted = preferences_of(request.headers).shown(body.scale, body.format)  # type: ignore[attr-defined]
+    submitted = await accepted(kind, body, files, request, wanted)
+    return await answer(submitted, wanted, request.app.state.services)
+
+
+async def accepted(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> Submitted:
+    """The job of a checked body.
 
     What costs little to refuse is refused before anything costly is done, such as reading a picture; and a request that
     came before is answered before anything is refused.
     """
     services: Services = request.app.state.services
-    wanted = preferences_of(request.headers).shown(body.scale, body.format)  # type: ignore[attr-defined]
     if wanted.keep_the_connection:
         services.seats.expect_free()
     identity = _identity(kind, body, files, request, wanted)
     known = await services.submission.known(identity)
-    submitted = known or await _submit(identity, kind, body, files, wanted, services)
-    return await answer(submitted, wanted, services)
+    return known or await _submit(identity, kind, body, files, wanted, services)
 
 
 async def _submit(
@@ -195,11 +200,12 @@ def _identity(kind: Kind, body: BaseModel, files: Files, request: Request, wante
 async def _files_of(body: BaseModel, limit: int) -> Files:
     """Raises TooLargeError for a file of more than `limit` bytes."""
     return {
-        role: [await _bytes_of(upload, role, limit) for upload in uploads] for role, uploads in uploads_of(body).items()
+        role: [await bytes_of(upload, role, limit) for upload in uploads] for role, uploads in uploads_of(body).items()
     }
 
 
-async def _bytes_of(upload: UploadFile, role: str, limit: int) -> bytes:
+async def bytes_of(upload: UploadFile, role: str, limit: int) -> bytes:
+    """Raises TooLargeError for a file of more than `limit` bytes."""
     data = await upload.read(limit + 1)
     if len(data) > limit:
         raise TooLargeError(f"the {role} has too many bytes; at most {limit} are taken")

@@ -13,6 +13,10 @@ class SigningLinks:
         self._signatures = signatures
         self._jobs = jobs
 
+    def expect_any(self) -> None:
+        """Raises NoLinksError where no address can be signed."""
+        self._signatures.expect_secret()
+
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
         """Addresses that work for so many seconds. Raises NoLinksError, and what `Jobs.view` raises."""
         expires = int(time.time()) + seconds

@@ -1,4 +1,5 @@
-"""Every failure of the application as a response: problem+json, whatever went wrong."""
+"""Every failure of the application as a response: problem+json, whatever went wrong; to OpenAI's clients in their own
+words."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from starlette.routing import Match
 from app import problems
 from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
+from app.schema import openai
 from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
 from worker.contract.durability import CLUSTER
 from worker.contract.trouble import locked_out
@@ -31,31 +33,35 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(trouble, _on_store_trouble)
 
 
-def response_to(error: RefusedError) -> JSONResponse:
+def response_to(error: RefusedError, path: str) -> JSONResponse:
     """The response to a refusal, for code outside FastAPI's own handling, such as a middleware."""
-    return _response(problems.problem_of(error), problems.headers_of(error))
+    return _response(problems.problem_of(error), path, problems.headers_of(error))
 
 
 def response_to_bug(error: Exception, path: str) -> JSONResponse:
     """The response to an error that nobody foresaw, which is logged."""
     _log.error("request failed", path=path, exc_info=error)
     said = "this is a fault of the server, and was logged"
-    return _response(problems.problem(500, "internal-error", "Internal error", said))
+    return _response(problems.problem(500, "internal-error", "Internal error", said), path)
 
 
-def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+def _response(problem: Problem, path: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """path: that of the request, which says whose clients call."""
+    if path.startswith(openai.PREFIX):
+        status, body = openai.error_of(problem)
+        return JSONResponse(body, status, headers=headers)
     body = problem.model_dump(exclude_none=True)
     return JSONResponse(body, problem.status, headers=headers, media_type=PROBLEM_TYPE)
 
 
 async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
-    return response_to(error)
+    return response_to(error, request.url.path)
 
 
 async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
     _log.warning("store trouble", error=type(error).__name__, reason=str(error)[:200], path=request.url.path)
-    return response_to(StoreDownError(_said_of(error)))
+    return response_to(StoreDownError(_said_of(error)), request.url.path)
 
 
 def _said_of(error: Exception) -> str:
@@ -76,11 +82,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         said = "expected a body of valid JSON"
-        return _response(problems.problem(400, "invalid-json", "The body is not JSON", said))
+        return _response(problems.problem(400, "invalid-json", "The body is not JSON", said), request.url.path)
     fields = [FieldError(pointer=_pointer(item["loc"]), detail=item["msg"]) for item in found[:20]]
     kind = problems.KINDS[BadParameterError]
     first = f"{fields[0].pointer}: {fields[0].detail}"
-    return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields))
+    return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields), request.url.path)
 
 
 def _pointer(loc: Sequence[Any]) -> str:
@@ -101,7 +107,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         headers["Allow"] = _allowed(request)
         detail = f"this path takes {headers['Allow']}"
     slug = phrase.lower().replace(" ", "-")
-    return _response(problems.problem(error.status_code, slug, phrase, detail), headers)
+    return _response(problems.problem(error.status_code, slug, phrase, detail), request.url.path, headers)
 
 
 def _allowed(request: Request) -> str:

@@ -66,7 +66,7 @@ class RequestMiddleware:
             scope["state"]["caller"] = self._gatekeeper.admit(scope)
         except RefusedError as error:
             self._metrics.rejected(kind_of(error).slug)
-            await response_to(error)(scope, receive, visit.send)
+            await response_to(error, scope["path"])(scope, receive, visit.send)
         else:
             await self._answer(scope, receive, visit)
         finally:
@@ -83,7 +83,7 @@ class RequestMiddleware:
         except TimeoutError:  # the application answers its own
             if not visit.has_begun:
                 stopping = StoppingError("this server is stopping; ask again, another one may answer")
-                await response_to(stopping)(scope, receive, visit.send)
+                await response_to(stopping, scope["path"])(scope, receive, visit.send)
         except Exception as error:  # here and not outside, because every answer gets the headers of all
             if visit.has_begun:
                 raise

@@ -33,7 +33,7 @@ from tests.app.live import serving
         ("GET", "/jobs/unknown?wait=-1", 422),
         ("GET", "/jobs/unknown?wait=nan", 422),
         ("GET", "/jobs/unknown?wiat=1", 422),
-        ("GET", "/jobs/unknown/image?scale=33", 422),
+        ("GET", "/jobs/unknown/image?scale=129", 422),
         ("GET", "/jobs/unknown/image?sample=-1", 422),
         ("GET", "/jobs/unknown/image?stage=large", 422),
         ("GET", "/jobs/unknown/score-map", 404),
