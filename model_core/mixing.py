@@ -25,7 +25,14 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
     first = models[0].card
     _check(models)
     members = tuple(_card_member(model) for model in models)
-    card = Card(first.name, first.config, sum(model.card.parameters for model in models), first.data, members=members)
+    card = Card(
+        first.name,
+        first.config,
+        sum(model.card.parameters for model in models),
+        first.data,
+        members=members,
+        labels=first.labels,
+    )
     return save_model(Model(tuple(model.members[0] for model in models), card), directory)
 
 
@@ -68,6 +75,8 @@ def _check(models: Sequence[Model]) -> None:
             raise ConfigError(f"{card.name} is another network than {first.name}: a mixture's members have one config")
         if card.config.multi_scale:
             raise ConfigError(f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned")
+        if card.labels != first.labels:
+            raise ConfigError(f"{card.name} has other labels than {first.name}, or other priors of them")
         if card.data != first.data:
             raise ConfigError(f"{card.name} was trained on {card.data}, {first.name} on {first.data}")
         orientation = model.members[0].orientation

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 remote = typer.Typer(name="remote", help="Ask a running service.", no_args_is_help=True)
 
 Retention = Annotated[int | None, typer.Option(help="Seconds that the service keeps the job once it has ended.")]
+Label = Annotated[str | None, typer.Option(help="Label of the images: a name, or a number. [default: all count]")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 
 
@@ -75,9 +76,14 @@ def remote_sample(
     json_: Json = False,
     show: Show = False,
     first: First = 0,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Label of the images: a name, or a number. Several times: one image each. [default: drawn]"),
+    ] = None,
 ) -> None:
     """Draw new images."""
-    how = _said(temperature=temperature, first=first or None, retention=retention)
+    labels = label[0] if label and len(label) == 1 else label or None
+    how = _said(temperature=temperature, first=first or None, retention=retention, label=labels)
     kept = Kept(out, scale, show)
     _draw(Service(url, key), kept, json_, lambda client: client.sample(model, n, seed, **how))
 
@@ -105,9 +111,10 @@ def remote_complete(
     rank: Rank = False,
     show: Show = False,
     first: First = 0,
+    label: Label = None,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
-    how = _said(temperature=temperature, first=first or None, fit=fit, rank=rank, retention=retention)
+    how = _said(temperature=temperature, first=first or None, fit=fit, rank=rank, retention=retention, label=label)
     state = _draw(
         Service(url, key),
         Kept(out, scale, show),
@@ -149,11 +156,12 @@ def remote_score(
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
+    label: Label = None,
 ) -> None:
     """How likely the model finds a picture."""
     with calling(Service(url, key)) as client, working() as work:
         work.begin(f"scoring with {model}")
-        job = client.score(model, image, fit=fit)
+        job = client.score(model, image, fit=fit, label=label)
         result = job.result()
     say(f"{model}: {result['nats']:.2f} nats, {result['bits_per_dim']:.4f} bits/dim, job {job.id}")
     if json_:

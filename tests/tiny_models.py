@@ -1,8 +1,15 @@
 """Models that draw in milliseconds: C = 1 and 3, H != W."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from model_core import save_model, untrained
+import torch
+
+from model_core import Model, save_model, untrained
+from model_core.card import CardLabel
+from model_core.components import Member
+from model_core.mixing import mix
+from model_core.orientation import Orientation
 
 
 def save_tiny_models(directory: Path) -> None:
@@ -19,3 +26,21 @@ def save_tiny_scales(directory: Path) -> None:
     sizes = {"layers": 1, "hidden": 6, "head": 8, "small_layers": 1, "small_hidden": 6, "conditioning": 4}
     shape = {"height": 6, "width": 4, "factor": 2, "channels": 3, "values": 4}
     save_model(untrained("cifar10-multi-scale", seed=4, **sizes, **shape), directory / "tiny-scales")
+
+
+def tiny_labelled(seed: int = 6, orientation: Orientation = "none") -> Model:
+    """Binary, 4 x 3, with the labels `1`, `0` and `cat`, uneven and far apart: weights are random, and not small."""
+    sizes = {"height": 4, "width": 3, "layers": 1, "hidden": 4, "head": 4}
+    model = untrained("mnist-diagonal-bilstm", seed, labels=3, **sizes)
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.network.named_parameters():
+        strength = 3.0 if "condition" in name else 0.5 if parameter.dim() == 1 else 0.3
+        parameter.add_(strength * torch.randn(parameter.shape, generator=generator))
+    labels = (CardLabel("1", 0.5), CardLabel("0", 0.3), CardLabel("cat", 0.2))
+    return Model((Member(model.network, orientation),), replace(model.card, labels=labels))
+
+
+def save_tiny_labelled(directory: Path) -> None:
+    """`tiny-labelled`, and `tiny-labelled-two`: a mixture of it and of one that draws from below."""
+    save_model(tiny_labelled(), directory / "tiny-labelled")
+    mix([tiny_labelled(), tiny_labelled(7, "flip_top_bottom")], directory / "tiny-labelled-two")

@@ -56,15 +56,15 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> Given
     shape = Shape.of(model)
     if wanted is Input.SMALL_PICTURE:
         shape = replace(shape, height=model.small_height, width=model.small_width)
-    may_have_holes = wanted is Input.PICTURE_AND_KEEP
+    may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
     images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
     if wanted is Input.PICTURES:
         return GivenPixels(b"".join(_exact(shape, image, i).tobytes() for i, image in enumerate(images)))
     image = _only(images).image
     if wanted is Input.PICTURE_AND_KEEP:
-        flat = replace(shape, channels=1, values=2)
-        mask = next((_only(pictures_of(data, "mask", flat)).image for data in files["mask"]), None)
-        return _with_a_hole(image, mask, shape, resize, model.members)
+        return _with_a_hole(image, _mask_of(files, shape), shape, resize, model.members)
+    if wanted is Input.PICTURE_OR_PART:
+        return _whole_or_part(image, _mask_of(files, shape), shape, resize, model.members)
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image).tobytes())
     return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
@@ -112,6 +112,22 @@ def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
         x, y = differs[0] // scale, differs[1] // scale
         raise NotVerifiableError(f"the image was changed: pixel ({x}, {y}) is no square of one colour any more")
     return small
+
+
+def _mask_of(files: Files, shape: Shape) -> Image.Image | None:
+    flat = replace(shape, channels=1, values=2)
+    return next((_only(pictures_of(data, "mask", flat)).image for data in files["mask"]), None)
+
+
+def _whole_or_part(
+    image: Image.Image, mask: Image.Image | None, shape: Shape, resize: bool, members: Iterable[str]
+) -> GivenPixels:
+    """A picture with a hole, or one of which all is given."""
+    try:
+        part = _with_a_hole(image, mask, shape, resize, members)
+        return replace(part, found={"given_behind": part.found["given_behind"]})
+    except NothingToFillError:
+        return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
 
 
 def _with_a_hole(

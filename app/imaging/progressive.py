@@ -22,10 +22,10 @@ class ProgressivePng:
         self._compressor = zlib.compressobj(6)
 
     def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
-        """Everything before the first row; `text` as chunks of keyword and Latin-1 text, the mark as one of UTF-8."""
+        """Everything before the first row; `text` as chunks of keyword and text, the mark as one of UTF-8."""
         colour = _GREY if self._channels == 1 else _COLOUR
         header = struct.pack(">IIBBBBB", *self._size, 8, colour, 0, 0, 0)
-        chunks = [_chunk(b"tEXt", f"{key}\0{value}".encode("latin-1", "replace")) for key, value in text.items()]
+        chunks = [_text(key, value) for key, value in text.items()]
         if mark:
             chunks.append(_chunk(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + mark.encode()))
         return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *chunks])
@@ -39,6 +39,14 @@ class ProgressivePng:
 
     def tail(self) -> bytes:
         return _chunk(b"IDAT", self._compressor.flush()) + _chunk(b"IEND", b"")
+
+
+def _text(key: str, value: str) -> bytes:
+    """A chunk of text in Latin-1, as every reader knows it; else of international text."""
+    try:
+        return _chunk(b"tEXt", f"{key}\0{value}".encode("latin-1"))
+    except UnicodeEncodeError:
+        return _chunk(b"iTXt", f"{key}\0\0\0\0\0{value}".encode())
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Pictures as files: what a job has drawn (rows not drawn yet are black), or where a score's bits are."""
 
 import io
+import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,7 +18,7 @@ from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import Source
+from worker.contract.kind import Source, Summary
 from worker.contract.kinds import KINDS
 
 MAX_SIDE = 4096
@@ -65,6 +66,8 @@ class Canvas:
     """The mark in their files; None: they have none."""
     values: int = 0
     """How many values a colour takes; 0: that is not known, or they are maps."""
+    own: Sequence[Mapping[str, str]] = ()
+    """Further facts of each sample that it takes to get it again; empty where there are none of any."""
 
     @classmethod
     def of(
@@ -74,9 +77,10 @@ class Canvas:
         stage: Stage = Stage.FINAL,
         numerics: str | None = None,
         marked: bool = True,
+        result: Summary | None = None,
     ) -> "Canvas":
-        """The rows of one stage. numerics: with which they were drawn, where that is known. marked: their files say
-        that a program made them."""
+        """The rows of one stage. numerics: with which they were drawn, and result: what is known of them, where that is
+        known. marked: their files say that a program made them."""
         height, width = _size(spec, stage)
         stride = width * spec.channels
         samples: dict[int, bytearray] = {}
@@ -85,10 +89,9 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        source = KINDS[spec.kind].source if marked else None
-        return cls(
-            spec.n, height, width, spec.channels, drawn, origin_of(spec, numerics), spec.first, source, spec.values
-        )
+        source, origin = KINDS[spec.kind].source if marked else None, origin_of(spec, numerics)
+        own = own_of(spec, result)
+        return cls(spec.n, height, width, spec.channels, drawn, origin, spec.first, source, spec.values, own)
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
@@ -133,7 +136,8 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
     if kind is PictureFormat.NPY:
         return _array({0: _drawn(canvas, sample)}, 1, canvas, scale)
-    text = {**canvas.origin, "sample": str(canvas.first + sample)}
+    own = canvas.own[sample] if canvas.own else {}
+    text = {**canvas.origin, **own, "sample": str(canvas.first + sample)}
     return _file(_picture(canvas, sample), scale, text, kind, canvas.source)
 
 
@@ -149,7 +153,7 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
-    text = {**canvas.origin, "sample": str(canvas.first), "samples": str(canvas.n)}
+    text = {**canvas.origin, **_of_all(canvas.own), "sample": str(canvas.first), "samples": str(canvas.n)}
     return _file(grid, scale, text, kind, canvas.source)
 
 
@@ -200,6 +204,21 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
     }
     origin |= spec.options.origin()
     return origin if numerics is None else {**origin, "numerics": numerics}
+
+
+def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:
+    """The same of each sample by itself; empty where there is nothing more to say of any."""
+    own = [
+        {**spec.options.origin_of(sample), **(result.origin_of(sample) if result else {})} for sample in range(spec.n)
+    ]
+    return own if any(own) else ()
+
+
+def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """Facts of several samples: once where they are the same, else those of each, as a list."""
+    if len({json.dumps(facts) for facts in own}) <= 1:
+        return own[0] if own else {}
+    return {f"{name}s": json.dumps([facts[name] for facts in own]) for name in own[0]}
 
 
 def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, source: Source | None) -> bytes:

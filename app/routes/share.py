@@ -53,12 +53,15 @@ class Recipe(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     temperature: float = Field(default=1.0, ge=0.01, le=100)
     n: int = Field(default=1, ge=1, le=MAX_IMAGES)
+    label: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=MAX_IMAGES)
+    """The label of all images, or those of each."""
     digest: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
     sha256: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
 
     @property
     def query(self) -> str:
-        return urllib.parse.urlencode({name: value for name, value in self.model_dump().items() if value != ""})
+        said = {name: value for name, value in self.model_dump().items() if value not in ("", [])}
+        return urllib.parse.urlencode(said, doseq=True)
 
 
 RecipeQuery = Annotated[Recipe, Query()]
@@ -90,7 +93,8 @@ async def card(recipe: RecipeQuery, services: ServicesDep, caller: CallerDep, re
     """Its first image, on paper; without it where the service has no time, or no such model."""
     state = request.scope["state"]
     identity = RequestIdentity(caller, state["request_id"], state["traceparent"])
-    drawn = await services.cards.card(identity, recipe.model, recipe.seed, recipe.temperature)
+    label = next(iter(recipe.label), None)
+    drawn = await services.cards.card(identity, recipe.model, recipe.seed, recipe.temperature, label)
     headers = {**_POLICY, "Cache-Control": _KEEP if drawn else "no-store"}
     return Response(drawn or await run_sync(_plain, limiter=services.imaging), media_type="image/png", headers=headers)
 

@@ -176,7 +176,8 @@ async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[
     if provenance.digest != model.digest:
         raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
-    return model, {**how, "sample": provenance.sample, "drawn_with": provenance.numerics}
+    what = {"sample": provenance.sample, "label": provenance.label, "drawn_with": provenance.numerics}
+    return model, {**how, **what}
 
 
 async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from app.schema import examples
 from app.schema.results import Result
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kind import Method
+from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
 
 PROBLEM_TYPE = "application/problem+json"
@@ -96,7 +96,7 @@ class Webhook(_Answer):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-_OPTIONS = [kind.shown for kind in KINDS.values() if kind.shown]
+_OPTIONS = [*dict.fromkeys(kind.shown for kind in KINDS.values() if kind.shown)]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
 """The fields of a Job that tell of its options, where its kind has others."""
 
@@ -248,6 +248,8 @@ class Model(_Answer):
     """How it completes, the usual way first."""
     max_particles: int
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
+    labels: list[Label]
+    """The labels of its images, which requests can ask for, in their order; none of most models."""
     can: list[JobKind]
     """Kinds of job that take it."""
     state: Literal["loading", "compiling", "ready"]

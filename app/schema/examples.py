@@ -14,6 +14,7 @@ JOB: dict[str, Any] = {
     "model": "mnist-diagonal-bilstm",
     "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "seed": 7,
+    "label": None,
     "first": 0,
     "n": 4,
     "temperature": 1.0,

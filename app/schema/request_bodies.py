@@ -15,10 +15,9 @@ from app.schema.job_options import JobOptions
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
-from worker.contract.kind import FOUND, BadOptionError, Input, Kind
+from worker.contract.kind import FOUND, MAX_IMAGES, BadOptionError, Input, Kind
 from worker.contract.kinds import KINDS
 
-MAX_IMAGES = 64
 MAX_LINK_S = 7 * 24 * 3600
 
 _IMAGE_FORMATS = "PNG, JPEG or WebP, transparency on black; or `.npy`, an array (C, H, W) of the model's values."
@@ -32,6 +31,17 @@ _FILES: Mapping[Input, dict[str, Any]] = {
                 default=None,
                 description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled, "
                 "of an array those with a negative number. As an array: (H, W) of booleans or of 0 and 1.",
+            ),
+        ),
+    },
+    Input.PICTURE_OR_PART: {
+        "image": (UploadFile, Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")),
+        "mask": (
+            UploadFile | None,
+            Field(
+                default=None,
+                description="White (128 and above) = not given, black = given. Without it, transparent pixels are not "
+                "given, and all others are.",
             ),
         ),
     },
@@ -93,11 +103,15 @@ _FIT_TOLD = (
     "`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box filter (area "
     "average; nearest pixel where it grows)."
 )
+_PAIR_FIT_TOLD = (
+    "`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a box filter (area "
+    "average; nearest pixel where they grow), then the mask is cut at 128."
+)
 _FITS = {
     Input.PICTURE: _FIT_TOLD,
     Input.SMALL_PICTURE: _FIT_TOLD,
-    Input.PICTURE_AND_KEEP: "`strict`: image and mask must have the model's size. `resize`: both are stretched to it "
-    "with a box filter (area average; nearest pixel where they grow), then the mask is cut at 128.",
+    Input.PICTURE_AND_KEEP: _PAIR_FIT_TOLD,
+    Input.PICTURE_OR_PART: _PAIR_FIT_TOLD,
 }
 _PRIORITY: dict[str, Any] = {
     "priority": (
@@ -191,8 +205,8 @@ def options_of(kind: Kind, body: BaseModel, found: Mapping[str, Any], model: Mod
     """
     said = {**{name: getattr(body, name) for name in type(body).model_fields}, **found}
     own = kind.options(**{name: said[name] for name in kind.options.model_fields if name in said})
-    n = said.get("n", 1)
     try:
+        n = own.images(said.get("n", 1))
         own = own.settled(model, n)
     except BadOptionError as error:
         raise BadParameterError(str(error), field=error.field) from None

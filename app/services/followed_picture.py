@@ -6,7 +6,7 @@ from app.entries import Entry
 from app.errors import BadParameterError
 from app.imaging.mark import packet_of
 from app.imaging.progressive import ProgressivePng
-from app.imaging.render import MAX_SIDE, origin_of
+from app.imaging.render import MAX_SIDE, origin_of, own_of
 from app.schema.answers import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
@@ -36,7 +36,8 @@ class FollowedPicture:
         self._png = ProgressivePng(self._height, width, spec.channels, scale)
         source = KINDS[spec.kind].source if marked else None
         self._mark = "" if source is None else packet_of(source)
-        self._text = {**origin_of(spec, record.numerics), "sample": str(spec.first + sample)}
+        own = own_of(spec)[sample] if own_of(spec) else {}
+        self._text = {**origin_of(spec, record.numerics), **own, "sample": str(spec.first + sample)}
 
     async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""

@@ -93,6 +93,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
         "methods": [method for method in Method if method in methods],
         "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),
         "members": max((card.members for card in cards), key=len),
+        "labels": max((card.labels for card in cards), key=len),
         "compiling": all(card.compiling for card in cards),
         "state": _state(cards),
     }

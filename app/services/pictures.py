@@ -63,7 +63,7 @@ class Pictures:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
-        return Canvas.of(spec, rows, stage, record.numerics, self._marked)
+        return Canvas.of(spec, rows, stage, record.numerics, self._marked, record.result)
 
     async def given(self, spec: JobSpec, of: Literal["image", "mask"], picture: PictureFormat) -> bytes:
         """The picture or mask that the job began with; the grid if there are several. Raises NoGivenError if it had

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -20,11 +21,20 @@ from app.services.row_feed import RowFeed
 from app.services.submission import RequestIdentity, Submission, with_key
 from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus, Priority
+from worker.contract.kind import BadOptionError
 from worker.contract.kinds import sample
+from worker.contract.labels import label_name
 
 PATIENCE_S = 10.0
 """Seconds that a look for a preview waits, at most."""
 _KEPT = 256
+
+
+class _Recipe(NamedTuple):
+    digest: str
+    seed: int
+    temperature: float
+    label: str | None
 
 
 class ShareCards:
@@ -47,29 +57,32 @@ class ShareCards:
         self._pictures = pictures
         self._imaging = imaging
         self._patience_s = patience_s
-        self._kept: OrderedDict[tuple[str, int, float], bytes] = OrderedDict()
+        self._kept: OrderedDict[_Recipe, bytes] = OrderedDict()
         self._turn = asyncio.Lock()
 
-    async def card(self, identity: RequestIdentity, name: str, seed: int, temperature: float) -> bytes | None:
+    async def card(
+        self, identity: RequestIdentity, name: str, seed: int, temperature: float, label: str | None
+    ) -> bytes | None:
         """A PNG; None where it cannot be drawn in time, or at all."""
         try:
             async with asyncio.timeout(self._patience_s()):
                 model = await self._models.find_for(sample.KIND.word, name)
-                recipe = (model.digest, seed, temperature)
+                recipe = _Recipe(model.digest, seed, temperature, None if label is None else label_name(label, model))
                 async with self._turn:
                     if recipe not in self._kept:
-                        self._keep(recipe, await self._drawn(identity, model, seed, temperature))
+                        self._keep(recipe, await self._drawn(identity, model, recipe))
                     return self._kept[recipe]
-        except (RefusedError, TimeoutError):
+        except (RefusedError, BadOptionError, TimeoutError):
             return None
 
-    def _keep(self, recipe: tuple[str, int, float], card: bytes) -> None:
+    def _keep(self, recipe: "_Recipe", card: bytes) -> None:
         self._kept[recipe] = card
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
-    async def _drawn(self, identity: RequestIdentity, model: Model, seed: int, temperature: float) -> bytes:
-        options = JobOptions(sample.SampleOptions(), seed, temperature=temperature, priority=Priority.BULK)
+    async def _drawn(self, identity: RequestIdentity, model: Model, recipe: "_Recipe") -> bytes:
+        own = sample.SampleOptions(label=recipe.label)
+        options = JobOptions(own, recipe.seed, temperature=recipe.temperature, priority=Priority.BULK)
         job = await self._asked(identity, model, options)
         while not job.status.is_terminal:
             await self._rows.wait(job, self._patience_s())
@@ -82,7 +95,7 @@ class ShareCards:
 
     async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
         """The job that draws the picture; whoever comes again while it is drawn waits for the same one."""
-        fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature}
+        fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature, **options.own.said()}
         named = with_key(replace(identity), str(fields), sample.KIND.word, fields, ())
         known = await self._submission.known(named)
         if known is None:

@@ -19,6 +19,10 @@ Picture = Union[bytes, str, PathLike[str], "np.ndarray"]
 """An image file: its bytes, or where it is; or the model's values as whole numbers (C, H, W)."""
 
 
+Label = str | int
+"""A label of a model's images: its name, or its number."""
+
+
 class Keeping(TypedDict, total=False):
     """How many seconds a job is kept once it has ended, and who is told of its end: an https address of a host that the
     service may call."""

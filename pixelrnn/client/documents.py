@@ -56,6 +56,7 @@ class Receipt(TypedDict):
     exact: bool
     quality: NotRequired[Literal["exact", "good", "rough", "poor"] | None]
     member: str
+    label: NotRequired[str | None]
     particles: int
     ess: NotRequired[float | None]
     distinct: NotRequired[int | None]
@@ -70,6 +71,7 @@ class JobResult(TypedDict):
 
     type: Literal["images"]
     images: list[str]
+    labels: NotRequired[list[str] | None]
     ranking: NotRequired[list[RankedImage] | None]
     posterior: NotRequired[Receipt | None]
     marginals: NotRequired[str | None]
@@ -109,6 +111,7 @@ class ScoreResult(TypedDict):
     typicality: NotRequired[float | None]
     pixel: NotRequired[PixelBelief | None]
     member: NotRequired[str | None]
+    label: NotRequired[str | None]
     member_nats: NotRequired[float | None]
     type: Literal["score"]
     images: list[str]
@@ -167,6 +170,7 @@ class Job(TypedDict):
     method: Method | None
     particles: int | None
     sweeps: int | None
+    label: str | list[str] | None
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -189,6 +193,13 @@ class JobList(TypedDict):
 
     jobs: list[Job]
     next_cursor: str | None
+
+
+class Label(TypedDict):
+    """A label of a model's images."""
+
+    name: str
+    prior: float
 
 
 class WorkerPlace(TypedDict):
@@ -219,6 +230,7 @@ class Model(TypedDict):
     members: list[str]
     methods: list[Method]
     max_particles: int
+    labels: list[Label]
     can: list[JobKind]
     state: Literal["loading", "compiling", "ready"]
     compiling: bool

@@ -1,11 +1,11 @@
 """The calls that start a job, for both clients."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from pixelrnn.client import calls
-from pixelrnn.client.calls import Call, Picture
+from pixelrnn.client.calls import Call, Label, Picture
 from pixelrnn.client.documents import Method
 
 if TYPE_CHECKING:
@@ -29,9 +29,16 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
     def start(self, call: Call) -> Any:
         """Send a call that is answered with a job."""
 
-    def sample(self, model: str, n: int = 1, seed: int | None = None, **options: Unpack[calls.Drawing]) -> Drawn:
-        """Draw n images."""
-        return self.start(calls.sample(model=model, n=n, seed=seed, **options))
+    def sample(
+        self,
+        model: str,
+        n: int = 1,
+        seed: int | None = None,
+        label: Label | Sequence[Label] | None = None,
+        **options: Unpack[calls.Drawing],
+    ) -> Drawn:
+        """Draw n images. label: that of all of them, or a list of those of each, which says how many."""
+        return self.start(calls.sample(model=model, n=n, seed=seed, label=label, **options))
 
     def complete(
         self,
@@ -43,15 +50,16 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         method: Method | None = None,
         particles: int | None = None,
         sweeps: int | None = None,
+        label: Label | None = None,
         **options: Unpack[calls.Completing],
     ) -> Drawn:
         """Fill the white part of the mask, or without one what is transparent, n times.
 
         method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
-        and sweeps: of `posterior`, where it is not exact.
+        and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.
         """
         pictures = {"image": image, "mask": mask}
-        how = {"method": method, "particles": particles, "sweeps": sweeps}
+        how = {"method": method, "particles": particles, "sweeps": sweeps, "label": label}
         return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
 
     def upsample(
@@ -67,21 +75,25 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         x: int | None = None,
         y: int | None = None,
         influence: bool | None = None,
+        label: Label | None = None,
         **options: Unpack[calls.Scoring],
     ) -> Scored:
         """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
-        how much each earlier pixel mattered there."""
-        where = {"x": x, "y": y, "influence": influence}
+        how much each earlier pixel mattered there. label: as an image with this label."""
+        where = {"x": x, "y": y, "influence": influence, "label": label}
         return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
     def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
         """Check that a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}, **options))
 
-    def encode(self, model: str, images: Iterable[Picture], **options: Unpack[calls.Keeping]) -> Encoded:
+    def encode(
+        self, model: str, images: Iterable[Picture], label: Label | None = None, **options: Unpack[calls.Keeping]
+    ) -> Encoded:
         """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
-        it is: not transparent, and with no other colours than the model's."""
-        return self.start(calls.encode(model, images, **options))
+        it is: not transparent, and with no other colours than the model's. label: by which all are coded, instead of
+        that which is best for each."""
+        return self.start(calls.encode(model, images, label=label, **options))
 
     def decode(self, file: Picture, **options: Unpack[calls.Keeping]) -> Drawn:
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""

@@ -11,11 +11,11 @@ from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
+from worker.contract.kind import Summary
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.encode import EncodeSummary
 from worker.contract.kinds.score import ScoreSummary
-from worker.contract.kinds.verify import VerifySummary
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -88,9 +88,9 @@ class HandWorker:
         text = CompletionSummary(posterior=receipt).model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
 
-    def settle_verified(self, spec: JobSpec, found: VerifySummary) -> int:
-        text = found.model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
+    def settle_told(self, spec: JobSpec, summary: Summary) -> int:
+        """Of a job that has a summary, and nothing beside it."""
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", summary.model_dump_json())
 
     def settle_encoded(self, spec: JobSpec, summary: EncodeSummary, blob: bytes) -> int:
         text = summary.model_dump_json()

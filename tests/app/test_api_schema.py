@@ -80,7 +80,8 @@ def test_numbers_that_may_exceed_32_bits_say_so() -> None:
         assert (node["type"], node["format"]) == ("integer", "int64"), place
 
 
-FILES = defaultdict(int) | {Input.PICTURE: 1, Input.PICTURE_AND_KEEP: 2, Input.SMALL_PICTURE: 1, Input.DRAWN_PICTURE: 1}
+_ONE, _TWO = (Input.PICTURE, Input.SMALL_PICTURE, Input.DRAWN_PICTURE), (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
+FILES = defaultdict(int) | dict.fromkeys(_ONE, 1) | dict.fromkeys(_TWO, 2)
 """Fields of one file, in a form with this input."""
 
 

@@ -58,7 +58,7 @@ def test_picture_that_we_wrote_reaches_the_worker(
     assert (spec.digest, spec.options.drawn_with) == (GREY.digest, "by-hand")
     pixels = image_bytes(drawn, sample)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
-    worker.settle_verified(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
+    worker.settle_told(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
     result = client.get(verification["links"]["self"]).json()["result"]
     assert result == {
         "type": "verification",

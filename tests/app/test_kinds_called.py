@@ -12,6 +12,7 @@ FILES = {
     Input.NOTHING: set(),
     Input.PICTURE: {"image"},
     Input.PICTURE_AND_KEEP: {"image", "mask"},
+    Input.PICTURE_OR_PART: {"image", "mask"},
     Input.SMALL_PICTURE: {"image"},
     Input.DRAWN_PICTURE: {"image"},
     Input.PICTURES: {"image"},

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import Method
+from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.record import Record
 
@@ -55,6 +55,8 @@ class ModelCard(Record):
     """How it completes, the usual way first."""
     max_particles: int = Field(default=0, ge=0)
     """How many particles of one image it has room for; 0 where it has no `posterior`."""
+    labels: tuple[Label, ...] = ()
+    """The labels of its images, in their order; none of a model without."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
     cold: bool = False

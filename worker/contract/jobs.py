@@ -208,9 +208,9 @@ class JobRecord(Record):
 
     @property
     def progress(self) -> float:
-        """How much of the work is done, 0 to 1; of a score all or nothing."""
+        """How much of the work is done, 0 to 1; of what takes one pass all or nothing."""
         if self.spec.rows_total == 0:
-            return float(self.status is JobStatus.SUCCEEDED)
+            return 1.0 if self.status is JobStatus.SUCCEEDED else self.share
         return max(self.rows_done / self.spec.rows_total, self.share)
 
     @classmethod

@@ -13,6 +13,9 @@ from pydantic import BaseModel, Field
 
 from worker.contract.record import Record
 
+MAX_IMAGES = 64
+"""Images of one job, at most."""
+
 OPTIONS_VERSION = 4
 """The version of a job's description from which on workers know its options, but for those marked `Since`."""
 
@@ -71,6 +74,13 @@ class Method(StrEnum):
     """Given what is above and to the left of each pixel; what is given behind it is put in on the way."""
 
 
+class Label(Record):
+    """A label of a model's images."""
+
+    name: str = Field(description="Its name. Requests ask for it by that, or by its place in the list, counted from 0.")
+    prior: float = Field(gt=0, le=1, description="The share of the training images that have it.")
+
+
 class Able(Protocol):
     """A model's card, as far as an option may depend on it."""
 
@@ -86,6 +96,8 @@ class Able(Protocol):
     def methods(self) -> Sequence[str]: ...
     @property
     def max_particles(self) -> int: ...
+    @property
+    def labels(self) -> Sequence[Label]: ...
 
 
 class Options(Record):
@@ -93,6 +105,10 @@ class Options(Record):
 
     The fields are those of its form, with their descriptions, bounds and defaults; a field marked FOUND is in no form.
     """
+
+    def images(self, n: int) -> int:
+        """How many images they ask for, in a request of n. BadOptionError."""
+        return n
 
     def settled(self, model: Able, n: int) -> Self:
         """These options for n images of this model: checked, and with what the model decides. BadOptionError."""
@@ -125,8 +141,21 @@ class Options(Record):
         """Jobs of a kind that say the same word take about as long to carry out."""
         return ""
 
+    @property
+    def is_long(self) -> bool:
+        """True for a job that is carried out in many steps and holds memory meanwhile: an engine does one at a time."""
+        return False
+
+    def label_of(self, sample: int) -> str | None:
+        """Name of the label that is asked for in one of its images; None where all labels count."""
+        return None
+
     def origin(self) -> dict[str, str]:
         """The text in a picture of such a job that it takes to draw it again, beside model, seed and temperature."""
+        return {}
+
+    def origin_of(self, sample: int) -> Mapping[str, str]:
+        """The same of one of its images."""
         return {}
 
     def shown(self) -> dict[str, Any]:
@@ -198,6 +227,10 @@ class Summary(Record):
         summary."""
         return self.model_dump()
 
+    def origin_of(self, sample: int) -> Mapping[str, str]:
+        """The text in the picture of an image that is known only now: `Options.origin_of` has the rest."""
+        return {}
+
 
 class Pixel(Record):
     """A place in the image."""
@@ -213,7 +246,9 @@ class Input(Enum):
     PICTURE = "picture"
     """One of the model's size."""
     PICTURE_AND_KEEP = "picture and keep"
-    """The same, and which of its pixels are given."""
+    """The same, and which of its pixels are given: not all."""
+    PICTURE_OR_PART = "picture or part"
+    """The same, which may be all."""
     SMALL_PICTURE = "small picture"
     """One of the size that a Multi-Scale model draws first."""
     DRAWN_PICTURE = "drawn picture"
@@ -298,6 +333,9 @@ class Kind:
     def result_type(self) -> str:
         """`type` of its result."""
         return "images" if self.draws_rows else self.noun
+
+    needs_labels: bool = False
+    """Only models can whose images have labels."""
 
     @property
     def needs_scales(self) -> bool:

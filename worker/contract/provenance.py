@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, Json, ValidationError
 
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.kind import MAX_FIRST, NO_PROVENANCE
@@ -29,6 +29,10 @@ class Provenance(Record):
     """The number, among the images of the seed, of the one that is shown, or of the first."""
     samples: int = Field(default=1, ge=1, lt=_MANY)
     """How many are shown."""
+    label: str | None = Field(default=None, max_length=64)
+    """Name of the label of all that are shown; None if the picture does not say."""
+    labels: Json[tuple[str, ...]] | None = None
+    """Names of the labels of several, where they are not the same."""
     numerics: str = ""
     """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
 

@@ -1,7 +1,8 @@
 """The assessment of a job's images once they are drawn: state of the engine's thread, one step of it at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ class Assessment:
     images: NDArray[np.integer]
     rank: bool = False
     """Each image is to be scored."""
+    label: int | None = None
+    """The label of which it is scored, and the hole completed; None: all."""
     hole: Hole | None = None
     """They are exact draws of the posterior of this hole, which want a receipt."""
     found: Found | None = None
@@ -53,36 +56,68 @@ class Assessment:
         return self.rank and len(self.nats) < len(self.images)
 
 
-Pass = PictureOrder | Assessment
+@dataclass
+class Started:
+    """A claimed job about a picture that is carried out in steps, and has been begun."""
+
+    order: PictureOrder
+    steps: Iterator[float | Outcome]
+    told: float = 0.0
+    """How much of it was done when that was last told, 0 to 1."""
+
+    @property
+    def claim(self) -> Claim:
+        return self.order.claim
+
+    @property
+    def model(self) -> str:
+        return self.order.model
+
+
+Pass = PictureOrder | Started | Assessment
 """Work that a model does in passes, between the steps of what is drawn."""
 
 
-def passed(task: Pass, model: Model) -> Outcome | None:
-    """One pass; None while it needs more. FloatingPointError when the network gives numbers that are not finite."""
+def passed(task: Pass, model: Model) -> Outcome | Started | float | None:
+    """One pass: the end; or what was begun, or how far it is, 0 to 1, or None, while it needs more.
+
+    FloatingPointError when the network gives numbers that are not finite.
+    """
+    if isinstance(task, Started):
+        return next(task.steps)
     if isinstance(task, PictureOrder):
-        return part(KINDS[task.job.kind].carried_out)(task, model)
+        found = part(KINDS[task.job.kind].carried_out)(task, model)
+        return found if isinstance(found, Outcome) else Started(task, found)
+    model = model.given(task.label)
     if task.wants_receipt:
         assert task.hole is not None
         task.receipt_steps = task.receipt_steps or _receipt_steps(task.hole, task.images, model)
         task.found = next(task.receipt_steps)
     elif task.wants_scores:
         task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
-    return assessed(task)
+    return assessed(task, [label.name for label in model.card.labels])
 
 
-def assessed(task: Assessment) -> Outcome | None:
-    """The job's end; None while something is still to be found."""
+def assessed(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
+    """The job's end; None while something is still to be found. names: of the model's labels."""
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)
     summary = CompletionSummary(
         sample_nats=tuple(task.nats) if task.rank else None,
-        posterior=None if receipt is None else ToldReceipt(**receipt.to_dict()),
+        posterior=None if receipt is None else ToldReceipt(**_told(receipt, names)),
         values=None if maps is None else task.values,
     )
     if maps is None:
         return succeeded(summary)
     return succeeded(summary, mean=stored(maps.mean), entropy=stored(maps.entropy_bits))
+
+
+def _told(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
+    """The receipt, in which a label has its name."""
+    told = receipt.to_dict()
+    label = told.get("label")
+    return told if label is None else {**told, "label": names[label]}
 
 
 def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Iterator[Found | None]:
@@ -95,6 +130,7 @@ def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Ite
 
 def pace_of(task: Pass) -> str:
     """Passes of one pace take about as long."""
-    if isinstance(task, PictureOrder):
-        return task.job.options.pace or task.job.kind
+    if not isinstance(task, Assessment):
+        job = (task.order if isinstance(task, Started) else task).job
+        return job.options.pace or job.kind
     return "receipt" if task.wants_receipt else "score"

@@ -25,7 +25,7 @@ from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import compiled_loops, numerics_of, seats, slot_bytes
 from worker.contract.cards import ModelCard
-from worker.contract.kind import Kind, Method
+from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import MAX_PARTICLES
 from worker.orders.catalogue import kept_name
@@ -148,7 +148,8 @@ class ModelPool:
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
-        target = Target.of(self.model(order.model), hole.given.values, hole.given.keep, hole.temperature)
+        model = self.model(order.model).given(hole.label)
+        target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
         stage = self._stages.setdefault(order.model, _Stages())
         return IslandsRun(target, order.seed, order.particles, order.sweeps, stage.of)
 
@@ -279,7 +280,8 @@ def _is_cold(model: Model) -> bool:
 
 
 def _can(kind: Kind, model: Model) -> bool:
-    return (model.config.multi_scale or not kind.needs_scales) and (has_codec(model) or not kind.needs_codec)
+    has_all = model.config.multi_scale or not kind.needs_scales
+    return has_all and (has_codec(model) or not kind.needs_codec) and (bool(model.card.labels) or not kind.needs_labels)
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
@@ -305,6 +307,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         members=tuple(member.orientation for member in model.members),
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
         max_particles=plan.particles,
+        labels=tuple(Label(name=label.name, prior=label.prior) for label in card.labels),
         compiling=True,
         cold=_is_cold(model),
     )

@@ -11,9 +11,8 @@ from worker.contract.cards import ModelCard
 from worker.engine.activities.activity import Activity, Outlet, Surroundings
 from worker.engine.activities.files import Files
 from worker.engine.activities.particles import ByParticles
-from worker.engine.activities.passes import Passes
+from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
-from worker.engine.assessment import Pass
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
@@ -22,7 +21,6 @@ from worker.engine.islands import Islands
 from worker.engine.turns import Turns
 from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
-from worker.orders.claims import Outcome
 from worker.orders.order import Order
 
 Brought = tuple[ModelCard, Cohort]
@@ -32,7 +30,7 @@ Brought = tuple[ModelCard, Cohort]
 class Runner:
     """Carries out orders until told to stop.
 
-    cohorts: one for each loaded model, by name. score: one pass; None when another is needed. inbox: where others than
+    cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
     those with a Runner at hand leave orders. islands: what draws by particles. coding: what makes and reads files.
     deadlines: told what begins and ends. bring(name, digest): loads weights that were exchanged.
     """
@@ -41,7 +39,7 @@ class Runner:
         self,
         cohorts: Mapping[str, Cohort],
         outlet: Outlet,
-        score: Callable[[Pass], Outcome | None],
+        score: Score,
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
         islands: Islands | None = None,

@@ -1,14 +1,14 @@
 """Images that are drawn in slots, row by row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
-from worker.orders.images import Drawer, Given, PlannedImage, drawn_images, plan_images
+from worker.orders.images import Drawer, Given, PlannedImage, asked_label, drawn_images, plan_images
 from worker.orders.order import Material, Order
 from worker.orders.priorities import priority_of
 
@@ -22,6 +22,20 @@ class Hole:
     temperature: float
     seed: int
     first: int = 0
+    label: int | None = None
+    """The label that was asked for; None where all count."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The labels of new images."""
+
+    names: Sequence[str]
+    priors: Sequence[float]
+    asked: Sequence[int | None]
+    """The label of each image, by its number; None where its noise chooses one by the priors."""
+    seed: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,10 @@ class DrawOrder(Order):
     """They are scored."""
     hole: Hole | None = None
     """They are exact draws from the posterior of this hole, and get a receipt."""
+    label: int | None = None
+    """The label of which they are scored; None: all."""
+    labelling: Labelling | None = None
+    """Their labels, which are told in the end, of new images of a model that has labels."""
 
 
 def draw_order(
@@ -51,6 +69,31 @@ def draw_order(
     hole: Hole | None = None,
 ) -> DrawOrder:
     """The order for a job whose images begin with `given`."""
-    images = plan_images(spec, card.values, given, material.rows, drawer)
+    images: Sequence[PlannedImage] = plan_images(spec, card.values, given, material.rows, drawer)
+    labels = [asked_label(spec, card, sample) for sample in range(spec.n)] if card.labels else []
+    if labels:
+        keep = None if given is None else given.keep
+        images = [_labelled(image, labels[image.request.sample - spec.first], keep) for image in images]
     drawn = drawn_images(spec, card.values, material.rows) if rank or hole else None
-    return DrawOrder(material.claim, spec.model, card.values, images, priority_of(spec), drawn, rank, hole)
+    return DrawOrder(
+        material.claim,
+        spec.model,
+        card.values,
+        images,
+        priority_of(spec),
+        drawn,
+        rank,
+        hole,
+        next(iter(labels), None),
+        _labelling(spec, card, labels) if labels and given is None else None,
+    )
+
+
+def _labelled(image: PlannedImage, label: int | None, keep: NDArray[np.bool_] | None) -> PlannedImage:
+    """An image that has this label, or else one that fits what is given of it: keep."""
+    return replace(image, request=replace(image.request, label=label, label_from=keep))
+
+
+def _labelling(spec: JobSpec, card: ModelCard, labels: Sequence[int | None]) -> Labelling:
+    names, priors = [label.name for label in card.labels], [label.prior for label in card.labels]
+    return Labelling(names, priors, labels, spec.seed, spec.first)

@@ -17,3 +17,5 @@ class FileOrder(Order):
     """How many values a colour takes."""
     published: tuple[int, ...] = ()
     """How many rows of each image earlier attempts published."""
+    label: int | None = None
+    """The label by which pictures are encoded; None: each by the one that makes it shortest."""

@@ -82,6 +82,21 @@ def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np
     return np.frombuffer(pixels, np.uint8).reshape(height, width, spec.channels).transpose(2, 0, 1)
 
 
+def kept_pixels(spec: JobSpec, keep: bytes) -> NDArray[np.bool_]:
+    """keep (H, W), True = given. JobRefusedError when there are more or fewer."""
+    H, W = spec.height, spec.width
+    if len(keep) != H * W:
+        raise JobRefusedError(malformed_spec(f"Its picture needs {H * W} keep bytes; there are {len(keep)}."))
+    return np.frombuffer(keep, np.uint8).reshape(H, W) != 0
+
+
+def asked_label(spec: JobSpec, card: ModelCard, sample: int = 0) -> int | None:
+    """Number of the label that is asked for in one of the images; None where all labels count. ValueError for one that
+    the model does not have."""
+    name = spec.options.label_of(sample)
+    return None if name is None else [label.name for label in card.labels].index(name)
+
+
 @dataclass(frozen=True)
 class Drawer:
     """The member of a model that draws an image. Says, too, whether the rows that it has published are a checkpoint."""

@@ -7,18 +7,22 @@ from numpy.typing import NDArray
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
-from worker.orders.images import whole_picture
+from worker.orders.images import kept_pixels, whole_picture
 from worker.orders.order import Material, Order
 
 
 @dataclass(frozen=True)
 class PictureOrder(Order):
-    """The picture of a job, as pixels (C, H, W). `Kind.carried_out` takes (order, model) and returns the Outcome."""
+    """The picture of a job, as pixels (C, H, W). `Kind.carried_out` takes (order, model) and returns the Outcome, or an
+    iterator that says how far it is, 0 to 1, after each step, and at last the Outcome."""
 
     job: JobSpec
     pixels: NDArray[np.uint8]
+    keep: NDArray[np.bool_] | None = None
+    """(H, W), True = given; None: all of it is."""
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
-    """JobRefusedError when the picture has not the model's size."""
-    return PictureOrder(material.claim, spec.model, spec, whole_picture(spec, material.pixels))
+    """JobRefusedError when the picture, or what says which part of it is given, has not the model's size."""
+    keep = kept_pixels(spec, material.keep) if material.keep else None
+    return PictureOrder(material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep)

@@ -229,6 +229,11 @@ export function rankingOf({ result }) {
   return (result?.type === "images" && result.ranking) || null;
 }
 
+/** Those of a job's images, as far as they are known. @param {Job} job @returns {string[]} */
+export function labelsOf({ result }) {
+  return (result?.type === "images" && result.labels) || [];
+}
+
 /** @param {Job} job @returns {Receipt | null} */
 export function receiptOf({ result }) {
   return (result?.type === "images" && result.posterior) || null;

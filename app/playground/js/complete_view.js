@@ -4,6 +4,7 @@ import { isWriting } from "./dom.js";
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
 import { clearTrouble, group } from "./fields.js";
+import { LabelFields } from "./label_fields.js";
 import { t } from "./lang.js";
 import { MaskEditor } from "./mask_editor.js";
 import { MethodFields } from "./method_fields.js";
@@ -24,15 +25,16 @@ export function completeView(element, shared) {
   const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "2" }));
   const editor = new MaskEditor();
   const hole = group("mask", t("Hole"), editor.element);
+  const labels = new LabelFields(false);
   const fields = new DrawFields(8, shared.info);
   const method = new MethodFields();
   fields.element.append(method.element);
-  const parts = { models, pictures, hole, fields };
+  const parts = { models, labels, pictures, hole, fields };
   const view = new DrawingView(element, shared, parts, t("Fill the hole"), async (model) => {
     const picture = await pictures.chosen();
     const { mask } = editor;
     if (!mask.count) throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
-    return completionOf(model.name, picture, mask.hole, { ...fields.read(), ...method.read() });
+    return completionOf(model.name, picture, mask.hole, { ...fields.read(), ...method.read(), ...labels.read() });
   });
   pictures.onChange = (picture) => editor.edit(picture);
   editor.onChange = () => clearTrouble(hole);
@@ -53,7 +55,7 @@ export function completeView(element, shared) {
  * @param {string} model
  * @param {ImageData} picture
  * @param {Uint8Array} hole
- * @param {Record<string, string | number>} settings
+ * @param {Record<string, any>} settings
  */
 export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);

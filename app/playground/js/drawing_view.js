@@ -11,6 +11,7 @@ import { FieldTrouble } from "./problems.js";
 /** @import {Api} from "./api.js" */
 /** @import {DrawFields} from "./draw_fields.js" */
 /** @import {History} from "./history.js" */
+/** @import {LabelFields} from "./label_fields.js" */
 /** @import {ModelPicker} from "./model_picker.js" */
 /** @import {PicturePicker} from "./picture_picker.js" */
 /** @import {Signal} from "./signal.js" */
@@ -29,6 +30,7 @@ import { FieldTrouble } from "./problems.js";
  *
  * @typedef {object} Parts of the form
  * @property {ModelPicker} models
+ * @property {LabelFields} [labels]
  * @property {PicturePicker} [pictures]
  * @property {HTMLElement} [hole] where it is painted: that stands before the model then, because it is the work
  * @property {DrawFields} fields
@@ -55,17 +57,21 @@ export class DrawingView {
     this.#parts = parts;
     this.#ask = ask;
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    const { models, pictures, hole, fields } = parts;
+    const { models, labels, pictures, hole, fields } = parts;
     const own = pictures ? [pictures.element] : [];
-    if (hole) this.#form.append(hole, ...own, submitRow(verb), models.element, fields.element);
-    else this.#form.append(models.element, ...own, fields.element, submitRow(verb));
+    const choice = labels ? [models.element, labels.element] : [models.element];
+    if (hole) this.#form.append(hole, ...own, submitRow(verb), ...choice, fields.element);
+    else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#draw(null);
     });
     forgetTrouble(this.#form, shared.isOnline);
+    models.onChange = (model) => {
+      pictures?.suit(model);
+      labels?.suit(model);
+    };
     if (pictures) {
-      models.onChange = (model) => pictures.suit(model);
       pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
       pictures.offerOthers(models);
     }
@@ -142,9 +148,10 @@ export class DrawingView {
    * @returns {Promise<boolean>} whether the model is there
    */
   async restore(settings, given) {
-    const { models, pictures, fields } = this.#parts;
+    const { models, labels, pictures, fields } = this.#parts;
     clearTrouble(this.#form);
     fields.set(settings);
+    labels?.set(settings.label);
     const isThere = models.choose(settings.model);
     if (!isThere) {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });

@@ -64,7 +64,7 @@ export class History {
  * @returns {Remembered}
  */
 export function remembered(job, given, thumbnail) {
-  const { id, kind, model, seed, n, temperature, method, particles, sweeps, status } = job;
-  const drawn = { model, seed, n, temperature, method, particles, sweeps };
+  const { id, kind, model, seed, n, temperature, label, method, particles, sweeps, status } = job;
+  const drawn = { model, seed, n, temperature, label, method, particles, sweeps };
   return { id, kind, ...drawn, status, at: Date.parse(job.created_at), given, thumbnail };
 }

@@ -1,6 +1,6 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { rankingOf, receiptOf, scoreOf } from "./api.js";
+import { labelsOf, rankingOf, receiptOf, scoreOf } from "./api.js";
 import { announce, el, find } from "./dom.js";
 import { follow } from "./events.js";
 import { remembered } from "./history.js";
@@ -205,6 +205,7 @@ export class JobBoard {
     this.#afterwards.hidden = job.rows_done === 0;
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);
+    this.#tiles.name(labelsOf(job));
     if (ranking && this.#given.image) this.#compare(job, this.#given.image);
     this.#remember(job);
     const receipt = receiptOf(job);
@@ -233,6 +234,7 @@ export class JobBoard {
     const { signal } = this.#leave;
     try {
       const form = await scoreForm(job.model, await pixelsOf(image));
+      if (typeof job.label === "string") form.set("label", job.label);
       const score = scoreOf(await this.#api.ask("/score", form, signal));
       if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {

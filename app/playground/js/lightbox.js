@@ -1,6 +1,6 @@
 /** One image of a job, large: what drew it, how likely it is, and how to have it again. */
 
-import { rankingOf, scoreOf } from "./api.js";
+import { labelsOf, rankingOf, scoreOf } from "./api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "./lang.js";
@@ -150,11 +150,13 @@ export class Lightbox {
   }
 
   #showFacts() {
-    const { model, n, seed, temperature, width, height, id } = this.#job;
+    const { model, n, seed, temperature, width, height, id, label: asked } = this.#job;
+    const label = labelsOf(this.#job)[this.#sample] ?? (Array.isArray(asked) ? asked[this.#sample] : asked);
     const likelihood = el("dd");
     find(this.#dialog, "dl").replaceChildren(
       ...pair(t("Model"), model),
       ...pair(t("Seed"), n > 1 ? t("{seed}, image {number}", { seed, number: this.#sample + 1 }) : String(seed)),
+      ...(label ? pair(t("Label"), label) : []),
       ...pair(t("Temperature"), say(temperature)),
       ...pair(t("Size"), `${width} × ${height}`),
       el("dt", {}, t("Surprise")),

@@ -1,4 +1,4 @@
-/** The words inside a PNG file: its tEXt chunks, where the server writes what drew the picture. */
+/** The words inside a PNG file: its tEXt chunks, and plain iTXt ones, where the server writes what drew the picture. */
 
 /** @import {Kind, Settings} from "./types" */
 
@@ -18,9 +18,15 @@ export function textOf(file) {
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     if (at + 12 + length > bytes.length) break;
-    if (latin.decode(bytes.subarray(at + 4, at + 8)) === "tEXt") {
-      const [name, value] = latin.decode(bytes.subarray(at + 8, at + 8 + length)).split("\0");
+    const kind = latin.decode(bytes.subarray(at + 4, at + 8));
+    const content = bytes.subarray(at + 8, at + 8 + length);
+    if (kind === "tEXt") {
+      const [name, value] = latin.decode(content).split("\0");
       found[name] = value ?? "";
+    }
+    if (kind === "iTXt") {
+      const [name, , , , , ...text] = new TextDecoder().decode(content).split("\0");
+      found[name] = text.join("");
     }
     at += 12 + length;
   }
@@ -38,5 +44,6 @@ export function settingsOf(text) {
   const temperature = Number(text.temperature);
   if (!text.model || !Number.isSafeInteger(seed) || !(temperature > 0)) return null;
   const n = Number(text.samples) || Number(text.sample) + 1 || 1;
-  return { kind: /** @type {Kind} */ (text.kind ?? ""), model: text.model, seed, temperature, n };
+  const label = text.labels ? JSON.parse(text.labels) : (text.label ?? null);
+  return { kind: /** @type {Kind} */ (text.kind ?? ""), model: text.model, seed, temperature, n, label };
 }

@@ -22,7 +22,8 @@ export function curlLine(job, sample, origin, isGuarded) {
 function bodyOf(job, n) {
   const { model, seed, temperature } = job;
   if (job.kind === "sample") {
-    return `-H 'Content-Type: application/json' \\\n  -d '${JSON.stringify({ model, n, seed, temperature })}'`;
+    const body = JSON.stringify({ model, n, seed, temperature, label: labelOf(job, n) });
+    return `-H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
   const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
   const how = methodOf(job).map(([name, value]) => ` -F ${name}=${value}`);
@@ -34,7 +35,10 @@ export function pythonLine(job, sample, origin, isGuarded) {
   const files =
     { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
   const key = isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : "";
-  const how = methodOf(job).map(([name, value]) => `    ${name}=${JSON.stringify(value)},`);
+  const label = job.kind === "sample" ? labelOf(job, sample + 1) : undefined;
+  const how = [...methodOf(job), .../** @type {[string, any][]} */ (label ? [["label", label]] : [])].map(
+    ([name, value]) => `    ${name}=${JSON.stringify(value)},`,
+  );
   return [
     ...(isGuarded ? ["import os", ""] : []),
     "from pixelrnn.client import Client",
@@ -50,10 +54,16 @@ export function pythonLine(job, sample, origin, isGuarded) {
   ].join("\n");
 }
 
+/** That of all images, or those of the first n; absent where none was asked for. @param {Job} job @param {number} n */
+function labelOf({ label }, n) {
+  return (Array.isArray(label) ? label.slice(0, n) : label) ?? undefined;
+}
+
 /** How a completion is drawn, as far as its job says. @param {Job} job @returns {[string, string | number][]} */
-function methodOf({ method, particles, sweeps }) {
+function methodOf({ kind, label, method, particles, sweeps }) {
   /** @type {[string, string | number | null][]} */
   const all = [
+    ["label", kind === "sample" || Array.isArray(label) ? null : label],
     ["method", method],
     ["particles", particles],
     ["sweeps", sweeps],

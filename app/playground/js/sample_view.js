@@ -2,6 +2,7 @@
 
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
+import { LabelFields } from "./label_fields.js";
 import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 
@@ -10,8 +11,9 @@ import { ModelPicker } from "./model_picker.js";
 /** @param {HTMLElement} element @param {Shared} shared */
 export function sampleView(element, shared) {
   const models = new ModelPicker("sample", t("No running worker has a model that can draw."), shared.models);
+  const labels = new LabelFields(true);
   const fields = new DrawFields(16, shared.info);
-  return new DrawingView(element, shared, { models, fields }, t("Draw"), async (model) => {
-    return { path: "/sample", body: { model: model.name, ...fields.read() }, given: {} };
+  return new DrawingView(element, shared, { models, labels, fields }, t("Draw"), async (model) => {
+    return { path: "/sample", body: { model: model.name, ...fields.read(), ...labels.read() }, given: {} };
   });
 }

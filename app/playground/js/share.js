@@ -17,11 +17,12 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * @param {Given} given
  */
 export async function linkTo(job, paintings, given) {
-  const { id, kind, model, digest, seed, temperature, n, method, particles, sweeps } = job;
+  const { id, kind, model, digest, seed, temperature, n, label, method, particles, sweeps } = job;
   const sha256 = await fingerprint(paintings);
   const query = new URLSearchParams();
   const values = { model, digest, seed, temperature, n, method, particles, sweeps, sha256 };
   for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
+  for (const name of [label ?? []].flat()) query.append("label", name);
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
   const isWhole = kind === "sample" || given.image;
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
@@ -42,7 +43,9 @@ export function recipeFrom(view, text) {
     ["image", "mask"].flatMap((name) => (query.has(name) ? [[name, PNG + query.get(name)]] : [])),
   );
   const how = { method: query.get("method"), particles: count(query, "particles"), sweeps: count(query, "sweeps") };
-  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature, ...how };
+  const labels = query.getAll("label");
+  const label = labels.length > 1 ? labels : (labels[0] ?? null);
+  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature, label, ...how };
   return { settings, given, digest: query.get("digest") ?? "", sha256: query.get("sha256") ?? "" };
 }
 

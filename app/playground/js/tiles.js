@@ -106,6 +106,16 @@ export class Tiles {
     });
   }
 
+  /** What each image is called. @param {string[]} labels */
+  name(labels) {
+    labels.forEach((name, sample) => {
+      const tile = this.element.querySelector(`[data-sample="${sample}"]`);
+      const caption = t("Image {number}, label {name}", { number: sample + 1, name });
+      tile?.setAttribute("aria-label", t("{caption}: open large", { caption }));
+      tile?.querySelector(".caption")?.replaceChildren(name);
+    });
+  }
+
   /** The given picture goes where its likelihood belongs among the others. @param {number} nats */
   rankOriginal(nats) {
     /** @type {HTMLElement | null} */

@@ -48,6 +48,7 @@ export interface Remembered {
   seed: number;
   n: number;
   temperature: number;
+  label?: string | string[] | null;
   method?: string | null;
   particles?: number | null;
   sweeps?: number | null;
@@ -74,6 +75,8 @@ export interface Settings {
   n: number;
   seed: number;
   temperature: number;
+  /** That of all images, or those of each. */
+  label?: string | string[] | null;
   /** Of a completion; where they are not said, the server's usual ones. */
   method?: string | null;
   particles?: number | null;

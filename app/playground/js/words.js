@@ -89,8 +89,9 @@ export function standing(job) {
 }
 
 /** What drew it: the seed that is shown is the one that was drawn. @param {Job} job */
-export function drawnFrom({ model, seed, temperature }) {
-  return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) });
+export function drawnFrom({ model, seed, temperature, label }) {
+  const of = label ? ` · ${t("label {name}", { name: [label].flat().join(", ") })}` : "";
+  return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) }) + of;
 }
 
 const QUALITIES = /** @type {Record<string, string>} */ ({

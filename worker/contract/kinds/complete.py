@@ -18,6 +18,7 @@ from worker.contract.kind import (
     Summary,
     drawn_values,
 )
+from worker.contract.labels import LabelOptions
 from worker.contract.record import Record
 
 PARTICLES = 32
@@ -30,7 +31,7 @@ _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
 
-class CompleteOptions(SeededOptions):
+class CompleteOptions(LabelOptions, SeededOptions):
     """Fill the hole of an image."""
 
     rank: bool = Field(
@@ -71,6 +72,9 @@ class CompleteOptions(SeededOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         """Names the method, and for `posterior` the particles, that the model offers."""
+        return super().settled(model, n)._by_method(model, n)
+
+    def _by_method(self, model: Able, n: int) -> Self:
         method = self.method or next(iter(model.methods), Method.CLAMP)
         if method == Method.CLAMP:
             return self.model_copy(update={"method": "clamp", "particles": None, "sweeps": 0})
@@ -88,8 +92,8 @@ class CompleteOptions(SeededOptions):
 
     def fits(self, model: Able) -> bool:
         """True if the model offers the method and so many particles."""
-        if not self.by_posterior:
-            return True
+        if not super().fits(model) or not self.by_posterior:
+            return super().fits(model)
         return self.method in model.methods and (not self.given_behind or self._particles <= model.max_particles)
 
     def work(self, job: Asked) -> int:
@@ -105,13 +109,14 @@ class CompleteOptions(SeededOptions):
         return ("mean", "entropy") if self.by_posterior else ()
 
     def origin(self) -> dict[str, str]:
+        given = {} if self.label is None else {"label": self.label}
         if not self.by_posterior:
-            return {}
-        return {"method": Method.POSTERIOR, "particles": str(self._particles), "sweeps": str(self.sweeps)}
+            return given
+        return {**given, "method": Method.POSTERIOR, "particles": str(self._particles), "sweeps": str(self.sweeps)}
 
     def shown(self) -> dict[str, Any]:
         how = {"particles": self._particles, "sweeps": self.sweeps} if self.by_posterior else {}
-        return {"filled_pixels": self.filled_pixels, "method": self.method, **how}
+        return {"filled_pixels": self.filled_pixels, "method": self.method, **super().shown(), **how}
 
     @property
     def _particles(self) -> int:
@@ -154,6 +159,9 @@ class Receipt(Record):
     member: str = Field(
         description="The orientation of the network that drew last, `none` being that of the image; a mixture has "
         "several, which take turns."
+    )
+    label: str | None = Field(
+        default=None, description="Name of the label of the last image, of a model that has labels; null for others."
     )
     particles: int = Field(ge=0, description="Particles of each image; 0 when none were needed.")
     ess: float | None = Field(

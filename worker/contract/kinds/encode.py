@@ -5,28 +5,33 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.contract.kind import FOUND, Able, Asked, Input, Kind, Options, Shows, Summary, drawn_values
+from worker.contract.kind import FOUND, Able, Asked, Input, Kind, Shows, Summary, drawn_values
+from worker.contract.labels import LabelOptions, Shown, components
 
 _CODED = 3
 """Bytes of each variable in a file of coded images, when the model gives none of them any probability: the coder spends
 24 bits then, and no more."""
 
 
-class EncodeOptions(Options):
+class EncodeOptions(LabelOptions):
     """Many pictures as one file, without loss."""
 
     members: Annotated[int, FOUND] = Field(default=1, ge=1)
     """How many networks of a mixture try, each by itself."""
+    passes: Annotated[int, FOUND] = Field(default=0, ge=0)
+    """How often each picture is scored before, to find the label that makes its file shortest."""
 
     def settled(self, model: Able, n: int) -> Self:
-        return self.model_copy(update={"members": len(model.members)})
+        passes = components(model) if model.labels and self.label is None else 0
+        return super().settled(model, n).model_copy(update={"members": len(model.members), "passes": passes})
 
     @property
     def keeps(self) -> Sequence[str]:
         return ("blob",)
 
     def work(self, job: Asked) -> int:
-        return self.members * drawn_values(job, job.height * job.width)
+        coded = self.members * drawn_values(job, job.height * job.width)
+        return coded + self.passes * job.n * job.width * job.channels
 
     def room(self, job: Asked) -> int:
         return 1024 + _CODED * job.n * job.height * job.width * job.channels + 40 * job.n
@@ -73,4 +78,5 @@ KIND = Kind(
     shows=Shows.GIVEN,
     summary=EncodeSummary,
     answer=Answer,
+    shown=Shown,
 )

@@ -1,11 +1,12 @@
 """The likelihood of a picture: the bits that a perfect coder built on the model would spend, and where."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.contract.kind import Able, Asked, BadOptionError, Input, Kind, Options, Pixel, Shows, Summary
+from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Summary
+from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Record
 
 _NUMBERS = 24 * 1024
@@ -16,7 +17,7 @@ _INFLUENCE = 28
 """Bytes of each pixel, in the influence on one: a number as text, twice."""
 
 
-class ScoreOptions(Options):
+class ScoreOptions(LabelOptions):
     """How likely is this picture?"""
 
     x: int | None = Field(
@@ -33,26 +34,31 @@ class ScoreOptions(Options):
         description="Ask, beside `x` and `y`, how much each earlier pixel mattered there: `result.pixel.influence`.",
     )
 
+    further: Annotated[int, FOUND] = Field(default=0, ge=0)
+    """How many distributions the model is made of, beside the first: each takes a pass of its own."""
+
     @property
     def pixel(self) -> Pixel | None:
         """The pixel that is asked about, if any."""
         return None if self.x is None or self.y is None else Pixel(x=self.x, y=self.y)
 
     def settled(self, model: Able, n: int) -> Self:
+        further = components(model, is_given=self.label is not None) - 1
+        found = super().settled(model, n).model_copy(update={"further": further})
         if self.x is None and self.y is None:
             if self.influence:
                 raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
-            return self
+            return found
         for name, place, size in (("x", self.x, model.width), ("y", self.y, model.height)):
             if place is None or place >= size:
                 detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
                 raise BadOptionError(detail, name)
-        return self
+        return found
 
     def work(self, job: Asked) -> int:
-        """One pass over a picture counts as one row; what is expected at a pixel takes a second, and what mattered for
-        it about ten: there and back again by the plain pass."""
-        passes = 1 + (self.pixel is not None) + 10 * self.influence
+        """One pass over a picture counts as one row, and each distribution takes one; what is expected at a pixel takes
+        another, and what mattered for it about ten: there and back again by the plain pass."""
+        passes = 1 + self.further + (self.pixel is not None) + 10 * self.influence
         return passes * job.width * job.channels
 
     def room(self, job: Asked) -> int:
@@ -136,8 +142,15 @@ class ScoreSummary(Summary):
         description="The orientation, in a mixture, of the network whose bits the map shows, the one that finds the "
         "picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.",
     )
+    label: str | None = Field(
+        default=None,
+        description="Name of the label, of a model that has any, whose bits the map shows: the one that was asked for, "
+        "else the one that finds the picture likeliest, by which `member_nats` are. Null for other models.",
+    )
     member_nats: float | None = Field(
-        default=None, allow_inf_nan=False, description="-ln p(image) of that network of a mixture, the map's sum."
+        default=None,
+        allow_inf_nan=False,
+        description="-ln p(image) of that network of a mixture, given `label` if there is one: the map's sum.",
     )
 
     def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
@@ -168,4 +181,5 @@ KIND = Kind(
     shows=Shows.HEAT,
     summary=ScoreSummary,
     answer=Answer,
+    shown=Shown,
 )

@@ -1,11 +1,12 @@
 """Did the model draw this picture?"""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from worker.contract.kind import (
     FOUND,
+    Able,
     Asked,
     Input,
     Kind,
@@ -15,6 +16,7 @@ from worker.contract.kind import (
     Summary,
     drawn_values,
 )
+from worker.contract.labels import SINCE, label_name
 
 
 class VerifyOptions(Options):
@@ -24,6 +26,11 @@ class VerifyOptions(Options):
     """The number of the sample that is drawn again."""
     drawn_with: Annotated[str, FOUND] = ""
     """The arithmetic that the picture says it was drawn with; empty when it does not say."""
+    label: Annotated[str | None, FOUND, SINCE] = None
+    """Name of the label that the picture says it was drawn with."""
+
+    def settled(self, model: Able, n: int) -> Self:
+        return self if self.label is None else self.model_copy(update={"label": label_name(self.label, model)})
 
     def work(self, job: Asked) -> int:
         return drawn_values(job, job.height * job.width)

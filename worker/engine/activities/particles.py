@@ -59,7 +59,8 @@ class ByParticles:
             self._around.outlet.progress(token, stepped.share)
         if stepped.images is not None:
             images, found = stepped.images, stepped.found
-            self._assess(Assessment(order.claim, order.model, images, order.rank, found=found, values=order.values))
+            told = {"label": order.hole.label, "found": found, "values": order.values}
+            self._assess(Assessment(order.claim, order.model, images, order.rank, **told))
 
     def _failed(self, order: ParticleOrder, error: Exception) -> None:
         if isinstance(error, ImpossibleError):

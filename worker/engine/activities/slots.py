@@ -9,7 +9,7 @@ from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.drawings import Drawing, Drawings
 from worker.engine.scheduler import Scheduler
-from worker.orders.claims import SUCCEEDED
+from worker.engine.stored import drawn
 from worker.orders.drawing import DrawOrder
 from worker.orders.faults import drawing_failed
 from worker.orders.images import PlannedImage
@@ -111,9 +111,11 @@ class Slots:
     def _all_drawn(self, drawing: Drawing) -> None:
         order, images = drawing.order, drawing.images
         if images is None:
-            self._around.outlet.end(order.claim.token, SUCCEEDED)
+            self._around.outlet.end(order.claim.token, drawn(order.labelling))
         else:
-            self._assess(Assessment(order.claim, order.model, images, order.rank, order.hole, values=order.values))
+            self._assess(
+                Assessment(order.claim, order.model, images, order.rank, order.label, order.hole, values=order.values)
+            )
 
     def _fail(self, token: str, error: Exception) -> None:
         order = self._drawings.order_of(token)

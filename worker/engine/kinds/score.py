@@ -26,9 +26,10 @@ def scored(order: PictureOrder, model: Model) -> Outcome:
     """Raises FloatingPointError when the network gives a likelihood that is not finite."""
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.values)
+    model = model.given(options.label)
     score = score_picture(model, values)
     _, H, W = values.shape
-    is_mixture = len(model.members) > 1
+    is_mixture, is_sum = len(model.members) > 1, len(model.components) > 1
     summary = ScoreSummary(
         nats=score.nats,
         bits_per_dim=score.bits_per_dim,
@@ -38,18 +39,19 @@ def scored(order: PictureOrder, model: Model) -> Outcome:
         quantised_pixels=moved,
         uniform_bits=score.uniform_bits,
         **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
-        pixel=believed(values, options, model, score.member),
+        pixel=believed(values, options, model, score.member, score.label),
         member=score.member if is_mixture else None,
-        member_nats=score.member_nats if is_mixture else None,
+        label=None if score.label is None else model.card.labels[score.label].name,
+        member_nats=score.member_nats if is_sum else None,
     )
     return succeeded(summary, bits=stored(score.bits), heat=score.heat.tobytes())
 
 
 def believed(
-    values: NDArray[np.integer], options: ScoreOptions, model: Model, member: Orientation
+    values: NDArray[np.integer], options: ScoreOptions, model: Model, member: Orientation, label: int | None
 ) -> PixelBelief | None:
-    """Expectation of the pixel that is asked about, if any, by the member of this orientation: a second pass, and for
-    its influence a third there and back again.
+    """Expectation of the pixel that is asked about, if any, by the member of this orientation, given the label: another
+    pass, and for its influence one more, there and back again.
 
     Raises FloatingPointError when the network gives a probability that is not finite.
     """
@@ -63,10 +65,10 @@ def believed(
             bits=belief.bits,
             entropy_bits=belief.entropy_bits,
         )
-        for belief in pixel_belief(model, values, pixel.y, pixel.x, member)
+        for belief in pixel_belief(model, values, pixel.y, pixel.x, member, label)
     )
     influence = None
     if options.influence:
-        slopes = pixel_influence(model, values, pixel.y, pixel.x, member)
+        slopes = pixel_influence(model, values, pixel.y, pixel.x, member, label)
         influence = tuple(tuple(float(f"{slope:.{SLOPE_DIGITS}g}") for slope in row) for row in slopes)
     return PixelBelief(x=pixel.x, y=pixel.y, colours=colours, influence=influence)

@@ -26,6 +26,7 @@ def verified(order: PictureOrder, model: Model) -> Outcome:
         expect_numerics(options.drawn_with, numerics_of(model))
     except ProvenanceError as error:
         return failed(not_verifiable(error))
+    model = model.given(options.label)
     (changed,) = changed_pixels(model, order.pixels[None], [options.sample], job.seed, job.temperature)
     places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
     summary = VerifySummary(

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
-
 from model_core.data.pixels import pixels_to_values
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.contract.kinds.complete import PARTICLES, CompleteOptions
 from worker.orders.drawing import DrawOrder, Hole, draw_order
-from worker.orders.faults import JobRefusedError, malformed_spec, method_refused
-from worker.orders.images import Drawer, Given, exact_drawer, rows_published, whole_picture
+from worker.orders.faults import JobRefusedError, method_refused
+from worker.orders.images import Drawer, Given, asked_label, exact_drawer, kept_pixels, rows_published, whole_picture
 from worker.orders.order import Material, Order
 from worker.orders.priorities import priority_of
 
@@ -43,7 +41,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
         first = Drawer(0, resumes=card.members[0] == "none")  # given pixels are put into the order of the first member
         return draw_order(spec, card, material, given, first, options.rank)
     assert given.keep is not None
-    hole = Hole(given, spec.temperature, spec.seed, spec.first)
+    hole = Hole(given, spec.temperature, spec.seed, spec.first, asked_label(spec, card))
     drawer = exact_drawer(card.members, given.keep)
     if drawer is not None:
         return draw_order(spec, card, material, given, drawer, options.rank, hole)
@@ -66,8 +64,4 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given:
     """The image and what of it is given, as values. JobRefusedError when they do not fit."""
-    image = whole_picture(spec, pixels)
-    H, W = spec.height, spec.width
-    if len(keep) != H * W:
-        raise JobRefusedError(malformed_spec(f"A completion needs {H * W} keep bytes; there are {len(keep)}."))
-    return Given(pixels_to_values(image, values), np.frombuffer(keep, np.uint8).reshape(H, W) != 0)
+    return Given(pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep))

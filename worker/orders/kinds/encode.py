@@ -8,7 +8,7 @@ from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
 from worker.orders.faults import JobRefusedError, not_encodable
 from worker.orders.files import FileOrder
-from worker.orders.images import whole_picture
+from worker.orders.images import asked_label, whole_picture
 from worker.orders.order import Material
 
 
@@ -18,7 +18,8 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
     size = len(material.pixels) // spec.n
     parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
     images = [_exact(spec, card.values, pixels, i) for i, pixels in enumerate(parts)]
-    return FileOrder(material.claim, spec.model, spec.kind, np.stack(images), card.values)
+    label = asked_label(spec, card)
+    return FileOrder(material.claim, spec.model, spec.kind, np.stack(images), card.values, label=label)
 
 
 def _exact(spec: JobSpec, values: int, pixels: bytes, number: int) -> NDArray[np.uint8]:

@@ -467,4 +467,9 @@ export default {
     "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
   "Nothing is given yet, or nothing that is not certain.":
     "Noch ist nichts gegeben, oder nichts, was nicht sicher ist.",
+  Label: "Art",
+  Any: "Beliebig",
+  "One of each": "Je eines",
+  "label {name}": "Art {name}",
+  "Image {number}, label {name}": "Bild {number}, Art {name}",
 };

@@ -1,0 +1,156 @@
+"""Labels in requests, jobs, pictures and links; and POST /classify, as far as the API has a part in it."""
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.queue_entry import queue_key
+from tests.app.answers import is_problem
+from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, eventually
+from tests.app.pictures import grey, png
+from worker.contract import keys
+from worker.contract.cards import ModelCard
+from worker.contract.kind import Label, Method
+from worker.contract.kinds import KINDS
+from worker.contract.kinds.sample import SampleSummary
+
+NAMES = ("1", "0", "猫")
+LABELLED = GREY.model_copy(
+    update={
+        "name": "labelled",
+        "can": tuple(KINDS),
+        "labels": tuple(Label(name=name, prior=prior) for name, prior in zip(NAMES, (0.5, 0.3, 0.2), strict=True)),
+        "methods": tuple(Method),
+        "max_particles": 64,
+        "members": ("none", "rotate_180"),
+    }
+)
+PLAIN = GREY.model_copy(update={"can": tuple(word for word, kind in KINDS.items() if not kind.needs_labels)})
+IMAGE = png(grey([0, 255, 0], [0, 0, 0], [255, 0, 255], [0, 0, 0]))
+HOLE = png(grey([0, 0, 0], [0, 255, 0], [0, 0, 0], [0, 0, 0]))
+ALL_GIVEN, NONE_GIVEN = png(grey(*[[0] * 3] * 4)), png(grey(*[[255] * 3] * 4))
+FORMS = {"complete": {"image": IMAGE, "mask": HOLE}, "score": {"image": IMAGE}, "encode": {"image": IMAGE}}
+
+
+@pytest.fixture(autouse=True)
+def models(worker: HandWorker) -> None:
+    worker.announce(LABELLED, PLAIN, SCALES)
+
+
+def ask(client: httpx.Client, kind: str, **fields: object) -> httpx.Response:
+    if kind == "sample":
+        return client.post("/sample", json={"model": "labelled", **fields})
+    return client.post(f"/{kind}", data={"model": "labelled", **fields}, files=FORMS[kind])
+
+
+def test_card_says_labels_and_priors(client: httpx.Client) -> None:
+    """Of a model that has any, which alone classifies."""
+    models = {model["name"]: model for model in client.get("/models").json()["models"]}
+    assert models["labelled"]["labels"][1] == {"name": "0", "prior": 0.3}
+    assert (models["grey"]["labels"], models["scales"]["labels"]) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["sample", *FORMS])
+def test_label_reaches_the_worker_by_its_name(client: httpx.Client, worker: HandWorker, kind: str) -> None:
+    """Asked for by name or by number, a name first; an earlier worker does not take the job."""
+    for asked, name in (("猫", "猫"), (2, "猫"), ("2", "猫"), ("1", "1"), (0, "0")):
+        answer = ask(client, kind, label=asked)
+        assert (answer.status_code, answer.json()["label"]) == (202, name), answer.text
+        spec = worker.take()
+        assert (spec.options.label_of(0), spec.version) == (name, 6)
+    worker.announce(LABELLED, version=5)
+    assert "earlier version" in is_problem(ask(client, kind, label="0"), 503)["detail"]
+    if kind != "encode":
+        assert ask(client, kind).status_code == 202
+
+
+def test_a_job_without_a_label_is_as_it_was(client: httpx.Client, worker: HandWorker) -> None:
+    """Not a field more, of a model without labels."""
+    for kind in ("sample", "complete", "score"):
+        answer = ask(client, kind, model="grey", seed=3) if kind != "score" else ask(client, kind, model="grey")
+        assert (answer.status_code, answer.json()["label"]) == (202, None), answer.text
+        said = json.loads(worker.redis.hget(keys.job(worker.take().id), "spec"))
+        assert not {"label", "labels", "further"} & set(said.get("options", ()))
+        assert said.get("version", 1) < 6
+
+
+def test_a_list_draws_one_image_each(client: httpx.Client, worker: HandWorker) -> None:
+    """`n` may be left out, or say the same."""
+    answer = ask(client, "sample", label=["0", 2, "1"], seed=4)
+    assert (answer.json()["n"], answer.json()["label"]) == (3, ["0", "猫", "1"])
+    assert ask(client, "sample", label=["0", "0"], n=2).json()["n"] == 2
+    assert "expected 3" in is_problem(ask(client, "sample", label=["0", "0", "1"], n=2), 422)["detail"]
+    for wrong in ([], ["0"] * 65, ["0", "9"], "9", -1, True, 0.5, {"a": 1}, [["0"]], "x" * 65):
+        is_problem(ask(client, "sample", label=wrong), 422)
+
+
+def test_who_asks_for_a_label_that_is_not_there_learns_which_are(client: httpx.Client) -> None:
+    """422: another name, a number beyond the last, a model that has none; and where labels have no place."""
+    for kind in ("sample", *FORMS):
+        for label in ("3", "cat"):
+            problem = is_problem(ask(client, kind, label=label), 422)
+            assert problem["errors"][0]["pointer"] == "#/label"
+            assert "expected one of 1, 0, 猫" in problem["detail"]
+    for kind in ("sample", "complete", "score"):
+        assert "has no labels" in is_problem(ask(client, kind, model="grey", label="0"), 422)["detail"]
+    is_problem(client.post("/upsample", data={"model": "scales", "label": "0"}, files={"image": IMAGE}), 422)
+    is_problem(client.post("/sample", json={"model": "scales", "label": "0"}), 422)
+
+
+def test_picture_says_its_label(client: httpx.Client, worker: HandWorker) -> None:
+    """The one that was asked for, or the one that was drawn, as soon as that is known; in a grid, all; and a picture
+    that is handed in again is verified by it."""
+    job = ask(client, "sample", seed=5, n=2).json()
+    spec = worker.take()
+    worker.rows(spec, (0, 0), (1, 0))
+    assert "label" not in text_of(client, job, sample=1)
+    worker.rows(spec, *((sample, y) for y in range(1, spec.height) for sample in range(2)))
+    worker.settle_told(spec, SampleSummary(labels=("0", "猫")))
+    assert client.get(job["links"]["self"]).json()["result"]["labels"] == ["0", "猫"]
+    assert text_of(client, job, sample=1)["label"] == "猫"
+    assert json.loads(text_of(client, job, grid=1)["labels"]) == ["0", "猫"]
+    picture = client.get(job["links"]["image"], params={"sample": 1}).content
+    assert client.post("/verify", files={"image": picture}).status_code == 202
+    verification = worker.take()
+    assert (verification.kind, verification.options.label, verification.version) == ("verify", "猫", 6)
+
+
+def test_picture_says_the_label_that_was_asked_for(client: httpx.Client, worker: HandWorker) -> None:
+    """Also while it is drawn; in a grid once, where all have the same."""
+    job = ask(client, "sample", seed=5, n=2, label="猫").json()
+    spec = worker.take()
+    worker.rows(spec, *((sample, y) for y in range(spec.height) for sample in range(2)))
+    assert text_of(client, job, sample=1)["label"] == text_of(client, job, grid=1)["label"] == "猫"
+    worker.settle(spec)
+    followed = client.get(job["links"]["image"], params={"follow": 1}).content
+    assert Image.open(io.BytesIO(followed)).info["label"] == "猫"
+
+
+def text_of(client: httpx.Client, job: dict, **which: int) -> dict:
+    return Image.open(io.BytesIO(client.get(job["links"]["image"], params=which).content)).info
+
+
+def test_an_earlier_api_passes_over_what_it_does_not_know() -> None:
+    """Labels and the new kind, in a card."""
+    text = json.loads(LABELLED.model_dump_json())
+    assert {"labels", "can"} <= set(text)
+    assert ModelCard.model_validate({**text, "labels": ()}).labels == ()
+    assert COLOUR.labels == ()
+
+
+def test_link_carries_the_labels(client: httpx.Client, worker: HandWorker) -> None:
+    """To the page, and to its picture, for which the first is asked; of one that is not there there is no picture."""
+    recipe = {"model": "labelled", "seed": 0, "n": 2, "label": ["猫", "0"]}
+    assert "seed=0&amp;" in client.get("/s", params=recipe).text
+    assert "label=%E7%8C%AB&amp;label=0" in client.get("/s", params=recipe).text
+    with ThreadPoolExecutor() as pool:
+        card = pool.submit(client.get, "/s/card.png", params=recipe)
+        spec = eventually(lambda: worker.redis.llen(queue_key(keys.QUEUE))) and worker.draw()
+        assert card.result().headers["cache-control"] != "no-store"
+    assert (spec.n, spec.options.label) == (1, "猫")
+    unknown = client.get("/s/card.png", params={**recipe, "label": "dog"})
+    assert (unknown.status_code, unknown.headers["cache-control"]) == (200, "no-store")

@@ -1,0 +1,154 @@
+"""Labels in real worker processes: what the library draws, scores and says, in any company and after a crash."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model_core import decode, load_model, sample
+from model_core.data.pixels import pixels_to_values, values_to_pixels
+from model_core.measures.picture_score import score_picture
+from tests.tiny_models import save_tiny_labelled
+from tests.worker.harness import Client, StartWorker, wait_for
+from worker.contract import keys
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.kinds.sample import SampleSummary
+from worker.contract.kinds.score import ScoreSummary
+from worker.contract.kinds.verify import VerifySummary
+
+SIZE = 4, 3
+NAMES = "1", "0", "cat"
+BOTH = pytest.mark.parametrize("name", ["tiny-labelled", "tiny-labelled-two"])
+VALUES = np.array([[[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]]])
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("labelled")
+    save_tiny_labelled(directory)
+    return directory
+
+
+def pixels_of(values: NDArray[np.integer]) -> bytes:
+    return values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
+
+
+def ended(client: Client, spec: JobSpec) -> JobRecord:
+    record = client.wait_end(spec.id)
+    assert record.status is JobStatus.SUCCEEDED, record.error
+    return record
+
+
+def drawn(client: Client, spec: JobSpec) -> NDArray[np.integer]:
+    """Images of a job that has ended well, as values (n, C, H, W)."""
+    ended(client, spec)
+    return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 2)
+
+
+def told_labels(client: Client, spec: JobSpec) -> tuple[str, ...]:
+    result = ended(client, spec).result
+    assert isinstance(result, SampleSummary)
+    return result.labels
+
+
+def ask(client: Client, name: str, n: int, **options: object) -> JobSpec:
+    return client.submit(model=name, n=n, options=options)
+
+
+@BOTH
+def test_images_are_the_library_s_beside_whatever_labels(
+    client: Client, start_worker: StartWorker, models_dir: Path, name: str
+) -> None:
+    """Asked for as one label, one for each image, or none, in slots that others share: the same bytes; and the labels
+    that were drawn are told, by whose names the same bytes come again."""
+    start_worker(slots=3, models=name)
+    model = load_model(name, models_dir=models_dir)
+    each = ["cat", "1", "cat", "0", "0", "1"]
+    jobs = [
+        (ask(client, name, 6, label=each), each),
+        (ask(client, name, 5, label="cat"), ["cat"] * 5),
+        (ask(client, name, 40), None),
+        (ask(client, name, 4, label=["1", "1", "0", "0"], first=2), ["1", "1", "0", "0"]),
+    ]
+    for spec, label in jobs:
+        expected = sample(model, spec.n, spec.seed, label=label, first=spec.first).numpy()
+        np.testing.assert_array_equal(drawn(client, spec), expected)
+    assert [told_labels(client, spec) for spec, _ in jobs[:2]] == [tuple(each), ("cat",) * 5]
+    chosen = told_labels(client, jobs[2][0])
+    assert set(chosen) == set(NAMES)
+    again = ask(client, name, 40, label=list(chosen))
+    np.testing.assert_array_equal(drawn(client, again), drawn(client, jobs[2][0]))
+    client.wait_idle()
+
+
+def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+    """Of images that are resumed, and of those that were whole before: bytes and names."""
+    name = "tiny-labelled"
+    model = load_model(name, models_dir=models_dir)
+    doomed = start_worker(step_delay_s=0.05, slots=2, express_slots=0, models=name)
+    free, asked = ask(client, name, 8), ask(client, name, 8, label=["cat", "0"] * 4)
+    wait_for(lambda: len(client.rows(free.id)) > 9, "some rows")
+    doomed.kill()
+    start_worker(models=name)
+    np.testing.assert_array_equal(drawn(client, free), sample(model, 8, free.seed).numpy())
+    np.testing.assert_array_equal(drawn(client, asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy())
+    assert client.attempts(free.id) == 2
+    assert told_labels(client, asked) == ("cat", "0") * 4
+    undisturbed = ask(client, name, 8)
+    assert told_labels(client, undisturbed) == told_labels(client, free)
+    client.wait_idle()
+
+
+@BOTH
+def test_scores_name_the_label(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+    """The likeliest whose bits the map shows, or the one that was asked for; `nats` are of the sum, or given it."""
+    start_worker(models=name)
+    model = load_model(name, models_dir=models_dir)
+    for label in (None, *NAMES):
+        said = {"x": 1, "y": 2, "influence": True} | ({} if label is None else {"label": label})
+        spec = client.submit(pixels_of(VALUES), b"", kind="score", model=name, options=said)
+        result, expected = ended(client, spec).result, score_picture(model.given(label), VALUES)
+        assert isinstance(result, ScoreSummary)
+        assert expected.label is not None
+        assert result.nats == pytest.approx(expected.nats, rel=1e-5)
+        assert result.label == NAMES[expected.label] == (label or result.label)
+        is_sum = label is None or name.endswith("two")
+        assert result.member_nats == (pytest.approx(expected.member_nats, rel=1e-5) if is_sum else None)
+        assert result.pixel is not None
+        assert result.pixel.colours[0].bits == pytest.approx(float(expected.bits[0, 2, 1]), rel=1e-4)
+    client.wait_idle()
+
+
+@BOTH
+def test_files_hold_their_labels(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+    """Coded by the best label for each picture, or by the one that was asked for: they come back as they were."""
+    start_worker(models=name)
+    model = load_model(name, models_dir=models_dir)
+    values = sample(model, 5, seed=1)
+    pixels = b"".join(pixels_of(image) for image in values.numpy())
+    for said in ({}, {"label": "0"}):
+        spec = client.submit(pixels, b"", kind="encode", model=name, n=5, options=said)
+        ended(client, spec)
+        blob = client.redis.hget(keys.image(spec.id), "blob")
+        np.testing.assert_array_equal(decode(model, blob).numpy(), values.numpy())
+    client.wait_idle()
+
+
+def test_a_picture_is_verified_by_its_label(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+    """By the one that it names; by another it is another picture."""
+    name = "tiny-labelled"
+    start_worker(models=name)
+    values = sample(load_model(name, models_dir=models_dir), 12, seed=7, label="cat").numpy()
+
+    def found(i: int, **options: object) -> bool:
+        said = {"sample": i, **options}
+        spec = client.submit(pixels_of(values[i]), b"", kind="verify", model=name, options=said)
+        result = ended(client, spec).result
+        assert isinstance(result, VerifySummary)
+        return result.verified
+
+    assert all(found(i, label="cat") for i in range(12))
+    assert not all(found(i, label="0") for i in range(12))
+    assert not all(found(i) for i in range(12))
+    client.wait_idle()
