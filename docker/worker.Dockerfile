@@ -13,6 +13,8 @@ RUN /opt/pixelrnn/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "to
 COPY docker/worker.lock docker/build.lock ./
 RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r worker.lock
 COPY . .
+# The drawing loops, so that no worker compiles them at its first start.
+RUN /opt/pixelrnn/bin/python -m model_core.portable.native
 RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip install --no-deps /wheel/*.whl
 
 FROM python:3.11-slim
@@ -20,12 +22,13 @@ COPY --from=build /opt/pixelrnn /opt/pixelrnn
 RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /cache
 USER pixelrnn
 WORKDIR /home/pixelrnn
-# NUMBA_CACHE_DIR: code compiled for this host's processor, kept on a volume so that a restart starts warm.
+# NUMBA_CACHE_DIR: code compiled for this host's processor, where what the image brings does not fit; on a volume, so that
+# a restart starts warm.
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 ENV NUMBA_CACHE_DIR=/cache PIXELRNN_KEPT_DIR=/cache/weights
 ENV PIXELRNN_HEALTH_FILE=/tmp/pixelrnn-healthy
 VOLUME /cache
-# The first start on a volume compiles every network's loops: minutes, where the processor is busy with other things too.
+# A first start that has to compile takes minutes, where the processor is busy with other things too.
 HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --start-interval=2s --retries=3 \
     CMD test -n "$(find "$PIXELRNN_HEALTH_FILE" -mmin -0.25)"
 CMD ["pixelrnn", "worker"]

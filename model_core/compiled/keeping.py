@@ -16,11 +16,19 @@ from llvmlite import binding
 from numba.core import caching, dispatcher
 
 
+def _sources() -> str:
+    content = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()
+
+
+SOURCES = _sources()
+"""The digest of all files of this package."""
+
+
 def _cache_directory() -> Path:
     """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources on this processor."""
-    sources = [source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py"))]
-    target = numba.__version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
-    digest = hashlib.sha256(b"".join([*sources, repr(target).encode()])).hexdigest()[:16]
+    target = SOURCES, numba.__version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
 

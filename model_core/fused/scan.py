@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_core.compiled.built import Entry
 from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.fused.products import Gradients
 from model_core.fused.trunk import Maps
 from model_core.layers.lstm import GATES, LSTMParameters
+
+_forward = Entry(forward_scan)
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,14 @@ class Scan:
             _fill_outside(state, initial.detach(), walk)
         weights = _packed(self._matrix(inputs.shape[1])).t()  # (K, 4h)
         above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
-        forward_scan(
+        _forward(
             bits(inputs),
             panels(weights[:above], inputs.dtype),
             panels(weights[above:], inputs.dtype, GATES * LANES),
             bits(self._bias(maps)),
             *(bits(t) for t in (gates, cell, hidden)),
             *walk.arguments(),
-        )  # pyright: ignore[reportCallIssue]
+        )
         return states
 
     def _bias(self, maps: Maps) -> Tensor:

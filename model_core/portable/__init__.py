@@ -1,4 +1,4 @@
-"""The drawing loops built ahead of time, for machines that compile nothing: browsers and Node.
+"""The drawing loops built ahead of time, for what compiles nothing: browsers, Node, and workers at their first start.
 
 build.py       the command that makes the modules in engine/
 loops.py       what a module holds
@@ -9,6 +9,8 @@ wasm.py        from programs to a module
 target.py      for what is compiled
 sources.py     of which sources a module was made
 modules.py     the modules that there are
+native.py      the command that makes object files for workers: native_calls.py calls each entry once, native_text.py
+               puts in what is numba's own
 packed.py      a model as the engine reads it
 folder.py      a folder for any web server: page, engine, models
 """

@@ -4,6 +4,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from model_core.compiled import is_kept
+from model_core.compiled.built import is_built
+from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
@@ -46,6 +49,16 @@ def compiled_loops(model: Model) -> str | None:
     """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
     network; None if it is drawn from in plain torch."""
     return model.config.network if _first_for(_all_of(model)) is CompiledStage else None
+
+
+def is_cold(model: Model) -> bool:
+    """True if something must be compiled before the first image of a model is drawn: it was neither built ahead of time
+    nor kept by an earlier process."""
+    loops = compiled_loops(model)
+    if loops is None or is_kept(loops):
+        return False
+    module = part(model.config.kind.compiled).code.__name__.rpartition(".")[2]
+    return not is_built(module)
 
 
 def slot_bytes(model: Model) -> int:

@@ -1,7 +1,8 @@
 """Makes the models ready, one after the other, while the engine already draws from those that are.
 
-The drawing loops of a kind of network are compiled before its first image, which takes a processor about half a minute.
-That is done once, by other processes, in two parts at a time; the engine's takes the code from disk in a moment.
+The drawing loops of a kind of network that were not built ahead of time (model_core/compiled/built.py) are compiled
+before its first image, which takes a processor about half a minute. That is done once, by other processes, in two parts
+at a time; the engine's takes the code from disk in a moment.
 """
 
 import os
@@ -50,8 +51,9 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
 
 
 def _warm_up(pool: ModelPool, name: str, tell: Callable[[str], None]) -> None:
+    was_cold, loops = pool.is_cold(name), pool.loops(name)
     pool.warm_up(name)
-    if loops := pool.loops(name):
+    if was_cold and loops:
         note_kept(loops)
     tell(name)
     structlog.get_logger("models").info("model_ready", model=name)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from model_core import load_model, model_names
 from model_core.codec.codec import has_codec
-from model_core.compiled import is_kept
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
@@ -23,7 +22,7 @@ from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.stages import compiled_loops, numerics_of, seats, slot_bytes
+from model_core.sampling.stages import compiled_loops, is_cold, numerics_of, seats, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
@@ -162,7 +161,7 @@ class ModelPool:
 
     def is_cold(self, name: str) -> bool:
         """True if something has to be compiled for this model."""
-        return _is_cold(self._models[name])
+        return is_cold(self._models[name])
 
     def values_of(self, name: str) -> int:
         """How many values an image of the model has."""
@@ -274,11 +273,6 @@ def _numerics(model: Model, plan: SlotPlan) -> str:
     return numerics_of(model, plan.slots + plan.express)
 
 
-def _is_cold(model: Model) -> bool:
-    loops = compiled_loops(model)
-    return loops is not None and not is_kept(loops)
-
-
 def _can(kind: Kind, model: Model) -> bool:
     has_all = model.config.multi_scale or not kind.needs_scales
     return has_all and (has_codec(model) or not kind.needs_codec) and (bool(model.card.labels) or not kind.needs_labels)
@@ -309,5 +303,5 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         max_particles=plan.particles,
         labels=tuple(Label(name=label.name, prior=label.prior) for label in card.labels),
         compiling=True,
-        cold=_is_cold(model),
+        cold=is_cold(model),
     )

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.compiled.built import Entry
 from model_core.compiled.loop import BY_COLUMN, IN_RING
 from model_core.compiled.range_coder import BYTES_A_VALUE, REGISTERS, Coder
 from model_core.compiled.records import SIDE, Front, Places, State
@@ -55,13 +56,15 @@ class CompiledStage:
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
         self._network, self._slots = network, sizes.slots
-        self._advance, self._pass_given = kind.code.advance, kind.code.pass_given
         self._layers = kind.code.Layers(**weights, **kind.state(network, maps, sizes))
         self._streams, self._by_column = kind.code.STREAMS, kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
         self._state = _state(network, maps, sizes)
         self._front, self._places = _front(sizes), _places(sizes)
+        records = self._front, self._shared, self._state, self._places, self._layers
+        self._advance = Entry(kind.code.advance, *records)
+        self._pass_given = Entry(kind.code.pass_given, self._front.work, *records[1:])
         self._active: list[int] = []
         self._given_rows: dict[int, int] = {}
 
@@ -176,13 +179,13 @@ class CompiledStage:
     def _take_row(self, slot: int) -> int:
         """Work off the next row, which is given whole; returns which it was."""
         front, y = self._front, int(self._front.first_row[slot])
-        self._pass_given(slot, y, front.work, self._shared, self._state, self._places, self._layers)
+        self._pass_given(slot, y)
         front.done[slot, y], front.first_row[slot] = self._shared.width, y + 1
         return y
 
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
         front = self._front
-        count = self._advance(*self.handed(slots).values())
+        count = self._advance(np.array(slots))
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
         return self._rows(front.finished[:count, 0], front.finished[:count, 1])
