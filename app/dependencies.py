@@ -16,6 +16,7 @@ from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
+from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
@@ -44,6 +45,7 @@ class Services:
     webhooks: Webhooks
     packing: EntryPacking
     pictures: Pictures
+    portable: PortableModels
     row_reader: RowReader
     row_feed: RowFeed
     cards: ShareCards

@@ -19,7 +19,8 @@
     ├── NoGivenError          ├── ForeignHostError
     ├── NoLinksError          ├── BadLinkError
     ├── HeadTooLargeError     ├── MalformedRequestError
-    ├── UnknownCodingError    └── UnfinishedJobError
+    ├── UnknownCodingError    ├── UnfinishedJobError
+    ├── NoPortableError       └── NotPortableError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -63,6 +64,14 @@ class BadLinkError(RefusedError):
 
 class NoLinksError(RefusedError):
     """The operator has given no secret to sign addresses with."""
+
+
+class NoPortableError(RefusedError):
+    """The operator does not offer models for browsers."""
+
+
+class NotPortableError(RefusedError):
+    """This model is not laid out for browsers."""
 
 
 class UnknownModelError(RefusedError):

@@ -12,7 +12,7 @@ from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
-from app.routes import events, health, jobs, models, openai, page, pictures, share, submit
+from app.routes import events, health, jobs, models, openai, page, pictures, portable, share, submit
 from app.routes import links as link_routes
 from app.schema import openapi
 from app.services.fleet import FleetWatch
@@ -21,6 +21,7 @@ from app.services.links import SigningLinks
 from app.services.models import Models
 from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
+from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
@@ -89,7 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
     )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, link_routes, models, openai, health, share, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, portable, openai, health, share, page):
         app.include_router(module.router)
     return app
 
@@ -131,6 +132,7 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
         ),
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=pictures,
+        portable=PortableModels(settings.portable_dir if settings.offers_portable else None),
         cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),
         row_reader=row_reader,
         row_feed=row_feed,

@@ -119,6 +119,11 @@ class Settings(RedisSettings):
     """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
     mark: bool = True
     """Pictures that were drawn say so in their files, in the words of IPTC; their pixels are the same without it."""
+    portable_dir: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """Directory in which workers lay models out for browsers (their PIXELRNN_PORTABLE_DIR): then the page also draws
+    where it is shown. None: no models for browsers."""
+    portable_open: bool = False
+    """Give models for browsers, weights and all, to everybody where there are keys. Without keys everybody has them."""
     client_rate: float = Field(default=50.0, gt=0)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1)
@@ -159,6 +164,11 @@ class Settings(RedisSettings):
     def needs_key(self) -> bool:
         """True if calls need a key."""
         return bool(self.api_keys) or self.keys_file is not None
+
+    @property
+    def offers_portable(self) -> bool:
+        """True if everybody may have models for browsers."""
+        return self.portable_dir is not None and (self.portable_open or not self.needs_key)
 
     @field_validator("insecure", mode="after")
     @classmethod

@@ -218,6 +218,7 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
         "PIXELRNN_REDIS_URL": redis_url,
         "PIXELRNN_REDIS_PASSWORD": "",  # the address has it; the embedded server has none
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
+        "PIXELRNN_PORTABLE_DIR": os.environ.get("PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")),
     }
     return {"PIXELRNN_KEPT_DIR": str((options.data_dir / "weights").absolute()), **os.environ, **ours}
 

@@ -29,6 +29,9 @@ class Settings(RedisSettings):
     kept_dir: Path | None = None
     """Directory for a copy of the weights that it was started with, for jobs that are still open when they are
     exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
+    portable_dir: Path | None = None
+    """Directory in which it lays its models out for browsers, as the API's PIXELRNN_PORTABLE_DIR finds them. None: it
+    does not."""
     device: str = "cpu"
     """Device that draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=0, ge=0, le=1024)

@@ -22,7 +22,8 @@ from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsErro
 from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
-_OPEN_PREFIX = "/playground/"
+_OPEN_PREFIXES = ("/playground/", "/portable/")
+"""Files: those of the page, and models for browsers, which are there where the operator lets everybody have them."""
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _OF_A_PROXY = ("x-forwarded-for", "forwarded", "via")
 """Headers that a proxy adds: what it passes on comes from elsewhere, whatever its address."""
@@ -75,7 +76,7 @@ class Gatekeeper:
         path = scope["path"]
         if path == "/metrics":
             return self._metrics_open and not any(name in headers for name in _OF_A_PROXY)
-        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX):
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return True
         return is_preflight(scope["method"], headers)
 

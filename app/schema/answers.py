@@ -261,6 +261,17 @@ class Model(_Answer):
     """Who draws from it."""
 
 
+class PortableModel(_Answer):
+    """Addresses of everything that a browser needs to draw from a model itself."""
+
+    digest: str
+    """sha256 of the weights."""
+    engine: str
+    """Address of the engine's directory on this server: `index.js` and `in_worker.js` in it are ES modules."""
+    model: str
+    """Address of the model's directory, for the engine's `load`."""
+
+
 class RefusedModel(_Answer):
     """A model that a worker was given and does not serve."""
 

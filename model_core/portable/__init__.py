@@ -13,4 +13,5 @@ native.py      the command that makes object files for workers: native_calls.py 
                puts in what is numba's own
 packed.py      a model as the engine reads it
 folder.py      a folder for any web server: page, engine, models
+laid_out.py    the same models by their digests, for the browsers of a service
 """

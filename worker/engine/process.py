@@ -40,6 +40,7 @@ from worker.engine.inbox import Inbox
 from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
+from worker.engine.offering import offer
 from worker.engine.runner import Brought, Runner
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
@@ -143,10 +144,7 @@ def main(usable: Collection[int]) -> None:
         kept = KeptWeights(settings.kept_dir or usual_directory())
         threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
         threading.Thread(
-            target=make_ready,
-            args=(pool, settings.models_dir, usable, lambda name: inbox.put("compiled", name)),
-            name="compiling",
-            daemon=True,
+            target=_make_ready, args=(pool, settings, usable, inbox), name="compiling", daemon=True
         ).start()
         if settings.models_look_s:
             threading.Thread(
@@ -159,6 +157,13 @@ def main(usable: Collection[int]) -> None:
     connection.close()
     sys.stderr.flush()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
+
+
+def _make_ready(pool: ModelPool, settings: Settings, usable: Collection[int], inbox: Inbox) -> None:
+    digests = {name: card.digest for name, card in pool.cards.items()}
+    make_ready(pool, settings.models_dir, usable, lambda name: inbox.put("compiled", name))
+    if settings.portable_dir:
+        offer(settings.portable_dir, settings.models_dir, digests, usable)
 
 
 def _draw(

@@ -1,0 +1,43 @@
+"""GET /models/{name}/portable, and the files that it names: a model, and the engine that draws from it in a browser."""
+
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from starlette.exceptions import HTTPException
+
+from app.dependencies import ServicesDep
+from app.routes.known_query import KnownQueryRoute
+from app.schema.answers import PortableModel
+from app.schema.openapi import refusals
+from app.services.portable import PREFIX
+
+router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
+
+_TYPES = {".js": "text/javascript; charset=utf-8", ".json": "application/json"}
+_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+}
+"""An address names the release and the weights. The policy is that of a Web Worker, which compiles WebAssembly."""
+
+
+@router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 501, 503))
+async def get_portable_model(name: str, services: ServicesDep) -> PortableModel:
+    """Addresses of this model and of the engine that draws from it in a browser or in Node: the same bytes as here.
+
+    Both are below this server's own, are open to everybody, and mean the same files for ever. 501 where the
+    operator does not offer this, which with keys must be allowed.
+    """
+    model = await services.models.find(name)
+    return await run_sync(services.portable.of, model)
+
+
+@router.get(PREFIX + "{path:path}", include_in_schema=False)
+async def portable_file(path: str, services: ServicesDep) -> FileResponse:
+    """A file of the engine or of a model."""
+    found = await run_sync(services.portable.file, path)
+    if found is None:
+        raise HTTPException(404)
+    return FileResponse(found, headers=_HEADERS, media_type=_TYPES.get(Path(path).suffix, "application/octet-stream"))

@@ -1,0 +1,83 @@
+"""GET /models/{name}/portable, and the files to which it leads."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.app.answers import is_problem
+from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, settings
+from tests.app.live import serving
+
+RELEASE = "0123456789abcdef"
+
+
+@pytest.fixture
+def laid_out(worker: HandWorker, client: httpx.Client, tmp_path: Path) -> Path:
+    """A directory in which a worker has laid out `grey`, and not `colour`."""
+    place = tmp_path / "portable"
+    for name, content in (
+        ("engine/index.js", "export {}"),
+        (f"models/{client.get('/models/grey').json()['digest']}/portable.json", "{}"),
+    ):
+        file = place / RELEASE / name
+        file.parent.mkdir(parents=True)
+        file.write_text(content)
+    (place / "release").write_text(RELEASE)
+    (place / "secret.txt").write_text("secret")
+    return place
+
+
+def without_keys(redis_url: str, folder: Path | None) -> Settings:
+    return settings(redis_url, api_keys=(), portable_dir=folder)
+
+
+def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path) -> None:
+    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url) as client:
+        found = client.get("/models/grey/portable").raise_for_status().json()
+        assert found["digest"] == client.get("/models/grey").json()["digest"]
+        module = client.get(f"{found['engine']}index.js")
+        assert (module.text, module.headers["content-type"]) == ("export {}", "text/javascript; charset=utf-8")
+        assert "wasm-unsafe-eval" in module.headers["content-security-policy"]
+        assert "immutable" in module.headers["cache-control"]
+        assert client.get(f"{found['model']}portable.json").json() == {}
+        is_problem(client.get("/models/colour/portable"), 404)
+        is_problem(client.get("/models/nobody/portable"), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secret.txt",
+        f"{RELEASE}/../secret.txt",
+        f"{RELEASE}/engine/..%2f..%2fsecret.txt",
+        f"{RELEASE}/engine/",
+        "release",
+    ],
+)
+def test_nothing_else_is_given(redis_url: str, laid_out: Path, path: str) -> None:
+    with serving(without_keys(redis_url, laid_out)) as (url, _):
+        assert httpx.get(f"{url}/portable/{path}").status_code == 404
+
+
+def test_nothing_is_offered_where_the_operator_names_no_directory(redis_url: str, worker: HandWorker) -> None:
+    with serving(without_keys(redis_url, None)) as (url, _):
+        is_problem(httpx.get(f"{url}/models/grey/portable"), 501)
+
+
+def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_out: Path) -> None:
+    """Files of an address are then open to who has no key: a Web Worker asks with none."""
+    file = f"/portable/{RELEASE}/engine/index.js"
+    for is_open, offered, given in ((False, 501, 404), (True, 200, 200)):
+        kept = settings(redis_url, portable_dir=laid_out, portable_open=is_open)
+        with serving(kept) as (url, _), httpx.Client(base_url=url) as client:
+            assert client.get("/models/grey/portable").status_code == 401
+            assert client.get("/models/grey/portable", headers=ALICE).status_code == offered
+            assert client.get(file).status_code == given
+
+
+def test_a_directory_that_is_not_filled_yet_is_none(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    with serving(without_keys(redis_url, tmp_path / "none")) as (url, _):
+        is_problem(httpx.get(f"{url}/models/grey/portable"), 404)

@@ -1,0 +1,33 @@
+"""Models for browsers: laid out where the API finds them, by a process of its own, once all models are ready."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import structlog
+
+from model_core.portable.laid_out import missing
+from model_core.portable.target import ENVIRONMENT
+from worker.process import processors
+
+LIMIT_S = 900.0
+
+
+def offer(folder: Path, models_dir: Path | None, digests: Mapping[str, str], usable: Collection[int]) -> None:
+    """Lay out the models that are not there yet. digests: of the weights, by name. usable: the processors that this
+    thread and its process are kept to from now on; any when empty. Failures are logged: whoever cannot draw in a
+    browser asks the service."""
+    log = structlog.get_logger("models")
+    try:
+        wanted = missing(folder, digests.values())
+        names = [name for name, digest in digests.items() if digest in wanted]
+        if names:
+            command = [sys.executable, "-P", "-m", "model_core.portable.laid_out"]
+            arguments = [str(folder), str(models_dir or ""), *names]
+            processors.keep_to(usable)
+            environment = os.environ | ENVIRONMENT
+            subprocess.run([*command, *arguments], env=environment, check=True, timeout=LIMIT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("not_laid_out", folder=str(folder), error=repr(error))
