@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PIXELRNN_PORTABLE_DIR", "")  # models are laid out for browsers only where a test is about that
 os.environ["PIXELRNN_BUILT_DIR"] = os.devnull  # what is tested is this checkout's code, not what somebody built of it
 
 SHARED_BY_A_FOLDER = ("browser", "client")

@@ -4,8 +4,9 @@ import re
 import socket
 import uuid
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from worker.contract import keys
 from worker.contract.environment import CommaList, RedisSettings
@@ -29,7 +30,7 @@ class Settings(RedisSettings):
     kept_dir: Path | None = None
     """Directory for a copy of the weights that it was started with, for jobs that are still open when they are
     exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
-    portable_dir: Path | None = None
+    portable_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
     """Directory in which it lays its models out for browsers, as the API's PIXELRNN_PORTABLE_DIR finds them. None: it
     does not."""
     device: str = "cpu"

@@ -76,7 +76,13 @@ async def info(services: ServicesDep) -> Info:
         queue_jobs=settings.queue_jobs,
         queue_values=settings.queue_work,
     )
-    return Info(version=version("pixelrnn"), python=python_version(), needs_key=settings.needs_key, limits=limits)
+    return Info(
+        version=version("pixelrnn"),
+        python=python_version(),
+        needs_key=settings.needs_key,
+        portable=settings.offers_portable,
+        limits=limits,
+    )
 
 
 @router.get(

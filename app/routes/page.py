@@ -20,9 +20,9 @@ _ALWAYS_ASK = "no-cache"
 _KEEP = "public, max-age=31536000, immutable"
 _HEADERS = MappingProxyType(
     {
-        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
         "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'",
+        "require-trusted-types-for 'script'; trusted-types pixelrnn-engine",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
         "Vary": "Accept-Encoding",

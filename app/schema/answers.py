@@ -358,6 +358,8 @@ class Info(_Answer):
     """Version of Python that it runs on."""
     needs_key: bool
     """Calls need an API key."""
+    portable: bool
+    """Models are offered to browsers: `GET /models/{name}/portable`."""
     limits: Limits
     """How much may be asked for."""
 

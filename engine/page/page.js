@@ -10,6 +10,8 @@ import { recipeOf, toByte } from "../recipe.js";
 /** @typedef {Portable & {close: () => void}} Loaded */
 /** @typedef {{name: string, sha256: string, about: string}} Listed */
 
+/** Begins links, so that each opens here and, behind its #, at a service. */
+const VIEW = "sample?";
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (element("form"));
 const field = (/** @type {string} */ name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
@@ -69,7 +71,7 @@ async function draw() {
   history.replaceState(
     null,
     "",
-    `#${new URLSearchParams({ model: name, seed: `${seed}`, n: `${n}`, temperature: `${temperature}` })}`,
+    `#${VIEW}${new URLSearchParams({ model: name, seed: `${seed}`, n: `${n}`, temperature: `${temperature}` })}`,
   );
   element("about").textContent = models.find((each) => each.name === name)?.about ?? "";
   element("same").hidden = true;
@@ -146,9 +148,9 @@ async function open(drawer, bytes) {
 const hexOf = (images) =>
   images.map(({ values }) => Array.from(values, (v) => v.toString(16).padStart(2, "0")).join("")).join(" ");
 
-/** Fill the form as the page's address says. */
+/** Fill the form as the page's address says, or a link of a service's page behind its #. */
 function take() {
-  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1).replace(VIEW, ""))) {
     if (["model", "seed", "n", "temperature"].includes(name)) field(name).value = value;
   }
 }

@@ -46,7 +46,7 @@ def lay_out(folder: Path, models_dir: Path | None, names: Iterable[str]) -> None
         model = load_model(name, models_dir=models_dir)
         if unportable(model) is None:
             _make(place / "models" / model.card.sha256, lambda made, model=model: write_packed(model, made))
-    _name(folder)
+            _name(folder)
 
 
 def _make(target: Path, write: Callable[[Path], object]) -> None:

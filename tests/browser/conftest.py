@@ -42,7 +42,9 @@ def service(
     browser: Any, example_page: str, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Up]:
     """All processes; asked for after the browser, so that nothing is started where there is none."""
+    portable = str(tmp_path_factory.mktemp("portable"))
     settings = {"PIXELRNN_STEP_DELAY_S": STEP_DELAY_S, "PIXELRNN_ORIGINS": example_page}
+    settings["PIXELRNN_PORTABLE_DIR"] = portable
     running = Up(tmp_path_factory.mktemp("data"), all_models_dir, **settings)
     running.wait_until_ready()
     yield running

@@ -15,11 +15,15 @@ from worker.process import processors
 LIMIT_S = 900.0
 
 
-def offer(folder: Path, models_dir: Path | None, digests: Mapping[str, str], usable: Collection[int]) -> None:
-    """Lay out the models that are not there yet. digests: of the weights, by name. usable: the processors that this
-    thread and its process are kept to from now on; any when empty. Failures are logged: whoever cannot draw in a
-    browser asks the service."""
-    log = structlog.get_logger("models")
+def offer(folder: Path | None, models_dir: Path | None, digests: Mapping[str, str], usable: Collection[int]) -> None:
+    """Lay out the models that are not there yet; nothing without a folder. Failures are logged: whoever cannot draw in
+    a browser asks the service.
+
+    digests: of the weights, by name. usable: the processors that this thread and its process are kept to from now on;
+    any when empty.
+    """
+    if folder is None:
+        return
     try:
         wanted = missing(folder, digests.values())
         names = [name for name, digest in digests.items() if digest in wanted]
@@ -30,4 +34,4 @@ def offer(folder: Path, models_dir: Path | None, digests: Mapping[str, str], usa
             environment = os.environ | ENVIRONMENT
             subprocess.run([*command, *arguments], env=environment, check=True, timeout=LIMIT_S)
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("not_laid_out", folder=str(folder), error=repr(error))
+        structlog.get_logger("models").warning("not_laid_out", folder=str(folder), error=repr(error))

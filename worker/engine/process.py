@@ -160,10 +160,16 @@ def main(usable: Collection[int]) -> None:
 
 
 def _make_ready(pool: ModelPool, settings: Settings, usable: Collection[int], inbox: Inbox) -> None:
+    """Make the models ready, and offer them to browsers: first where the service itself must compile for so long."""
     digests = {name: card.digest for name, card in pool.cards.items()}
+    arguments = settings.portable_dir, settings.models_dir, digests, usable
+    offering = threading.Thread(target=offer, args=arguments, name="offering", daemon=True)
+    is_cold = any(card.cold for card in pool.cards.values())
+    if is_cold:
+        offering.start()
     make_ready(pool, settings.models_dir, usable, lambda name: inbox.put("compiled", name))
-    if settings.portable_dir:
-        offer(settings.portable_dir, settings.models_dir, digests, usable)
+    if not is_cold:
+        offering.start()
 
 
 def _draw(

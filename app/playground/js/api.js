@@ -38,6 +38,11 @@ export class Api {
     return (await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) })).models;
   }
 
+  /** Where a browser finds a model and the engine that draws from it. @param {string} name @returns {Promise<{digest: string, engine: string, model: string}>} */
+  portable(name) {
+    return this.#json(`/models/${encodeURIComponent(name)}/portable`);
+  }
+
   /**
    * @param {string} id
    * @param {number} waitS how long to wait for the end

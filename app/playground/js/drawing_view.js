@@ -6,7 +6,7 @@ import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "./fields.js
 import { remembered } from "./history.js";
 import { JobBoard } from "./job_board.js";
 import { t } from "./lang.js";
-import { FieldTrouble } from "./problems.js";
+import { FieldTrouble, Unreachable } from "./problems.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {DrawFields} from "./draw_fields.js" */
@@ -161,6 +161,18 @@ export class DrawingView {
     return isThere;
   }
 
+  /** The service is away: this browser may have what draws new images. */
+  async #drawAlone() {
+    const { models, fields } = this.#parts;
+    const { model } = models;
+    if (!model || this.#parts.pictures) return false;
+    const asked = { ...model, ...fields.read(), kind: "sample", model: model.name };
+    if (!(await this.#board.alone(/** @type {any} */ (asked)))) return false; // of a job, all that drawing looks at
+    this.#element.dataset.used = "";
+    fields.used();
+    return true;
+  }
+
   /** What the form says. @param {Recipe | null} recipe that says what should come out; null = whatever comes */
   async #draw(recipe) {
     clearTrouble(this.#form);
@@ -177,7 +189,7 @@ export class DrawingView {
       this.#board.expect(recipe);
       this.#shared.onJob(job.id);
     } catch (error) {
-      showTrouble(this.#form, error);
+      if (!(error instanceof Unreachable) || !(await this.#drawAlone())) showTrouble(this.#form, error);
     } finally {
       button.disabled = false;
     }

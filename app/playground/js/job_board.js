@@ -1,8 +1,9 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { labelsOf, rankingOf, receiptOf, scoreOf } from "./api.js";
+import { labelsOf, pause, rankingOf, receiptOf, scoreOf } from "./api.js";
 import { announce, el, find } from "./dom.js";
 import { follow } from "./events.js";
+import { Here } from "./here.js";
 import { remembered } from "./history.js";
 import { icon } from "./icons.js";
 import { t } from "./lang.js";
@@ -19,6 +20,8 @@ import { zipped } from "./zip.js";
 /** @import {Given, Job, Receipt, Recipe, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
+/** So long the service may keep a job waiting before this browser draws it. */
+const PATIENCE_MS = 1500;
 const NARROW = "(max-width: 860px)";
 
 export class JobBoard {
@@ -27,6 +30,7 @@ export class JobBoard {
     this.#shared = shared;
     this.#api = shared.api;
     this.#history = shared.history;
+    this.#here = new Here(shared);
     this.#status = el("p", { class: "standing", role: "status" });
     this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
     this.#origin = el("p", { class: "hint origin" });
@@ -57,6 +61,7 @@ export class JobBoard {
   #shared;
   #api;
   #history;
+  #here;
   #origin;
   #status;
   #bar;
@@ -135,6 +140,7 @@ export class JobBoard {
       this.#remember(job);
       this.onFound(job, this.#given);
       this.#look();
+      this.#help(job);
     }
     if (job.finished_at) this.#say(t("Loading…"), "busy");
     else this.#tell(job);
@@ -165,6 +171,45 @@ export class JobBoard {
       this.#job.status = "running";
       this.#tell(this.#job);
     }
+  }
+
+  /** Draw a job here that waits there. Its rows are the same whoever draws them. @param {Job} job */
+  async #help(job) {
+    const { signal } = this.#leave;
+    const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
+    await pause(PATIENCE_MS);
+    if (!isWaiting() || !(await this.#here.drawer(job)) || !isWaiting()) return;
+    this.#sayHere();
+    await this.#here.draw(job, (row) => this.#tiles.put(row), signal);
+  }
+
+  /**
+   * Draw here what nobody was found to draw; false where that cannot be.
+   *
+   * @param {Job} job that no service knows
+   */
+  async alone(job) {
+    this.#leave.abort();
+    const { signal } = (this.#leave = new AbortController());
+    if (!(await this.#here.drawer(job)) || signal.aborted) return false;
+    this.#watched = "";
+    this.#job = null;
+    this.#bar.value = 0;
+    for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
+    await this.#tiles.lay(job, {});
+    this.#origin.textContent = drawnFrom(job);
+    this.#sayHere();
+    this.#say(t("The service is away."), "busy");
+    const isDrawn = await this.#here.draw(job, (row) => this.#tiles.put(row), signal);
+    if (isDrawn) this.#bar.value = 1;
+    this.#tiles.rest();
+    return true;
+  }
+
+  #sayHere() {
+    const words = t("drawn in this browser: the same bytes");
+    this.#origin.append(" · ", el("strong", {}, words));
+    announce(words);
   }
 
   /** Places in the queue and estimates are not in the stream: ask for them while it lasts. */
@@ -210,6 +255,7 @@ export class JobBoard {
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
+    this.#here.keepReady(job);
     if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
     announce(this.#status.textContent ?? "");
   }

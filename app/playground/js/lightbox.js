@@ -2,9 +2,11 @@
 
 import { labelsOf, rankingOf, scoreOf } from "./api.js";
 import { el, find, stamp } from "./dom.js";
+import { Here } from "./here.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "./lang.js";
 import { onward } from "./onward.js";
+import { Painting } from "./painting.js";
 import { explain } from "./problems.js";
 import { blankCanvas, canvasOf, pen, save, scoreForm, smallSize } from "./raster.js";
 import { curlLine, pythonLine } from "./recipe.js";
@@ -12,7 +14,6 @@ import { Latest } from "./signal.js";
 import { ordinal } from "./words.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Painting} from "./painting.js" */
 /** @import {Given, Job} from "./types" */
 
 export class Lightbox {
@@ -28,6 +29,7 @@ export class Lightbox {
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
+    this.#here = new Here(shared);
     const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);
@@ -43,6 +45,7 @@ export class Lightbox {
     this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
     this.#wire("copy", "copy", () => this.#copyPicture());
+    this.#wire("check", "again", () => this.#check());
     for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
       button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
     }
@@ -53,6 +56,7 @@ export class Lightbox {
   #job;
   #paintings;
   #given;
+  #here;
   #dialog;
   /** Samples in the order in which the board shows them. @type {number[]} */
   #order;
@@ -101,6 +105,7 @@ export class Lightbox {
     this.#showFacts();
     this.#showFiles();
     this.#showWays();
+    find(this.#dialog, "[data-act=check]").hidden = !this.#here.can(this.#job);
     const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
@@ -193,6 +198,23 @@ export class Lightbox {
     } catch (error) {
       this.#say(explain(error).text);
     }
+  }
+
+  /** The picture is drawn again in this browser, and compared. */
+  async #check() {
+    const { width, height } = this.#job;
+    const [sample, shown] = [this.#sample, this.#painting.whole("final")];
+    if (!shown) return this.#say(t("It can be used when it is complete."));
+    this.#say(t("Drawing it again in this browser…"));
+    const again = new Painting(this.#job, null);
+    const one = { ...this.#job, n: 1, first: (this.#job.first ?? 0) + sample };
+    const isDrawn = await this.#here.draw(one, (row) => again.put(row), new AbortController().signal);
+    if (sample !== this.#sample) return;
+    const pixels = say(width * height);
+    const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;
+    if (!isDrawn) this.#say(t("It cannot be drawn in this browser."));
+    else if (differ) this.#say(t("Drawn again in this browser: it is not the same."));
+    else this.#say(t("Drawn again in this browser: all {pixels} pixels are the same.", { pixels }));
   }
 
   async #copyPicture() {

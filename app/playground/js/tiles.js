@@ -63,8 +63,9 @@ export class Tiles {
     if (small) this.#showOriginal(t("Given, {size}", { size: `${job.small_width} × ${job.small_height}` }), small);
   }
 
-  /** @param {RowEvent} row */
+  /** A row that is there already comes again from whoever draws the same. @param {RowEvent} row */
   put(row) {
+    if (row.stage !== "small" && row.y < (this.paintings[row.sample]?.large.next ?? 0)) return;
     this.#rows.push(row);
     this.paintings[row.sample]?.put(row);
     this.#frame ||= requestAnimationFrame(() => this.#show());

@@ -429,6 +429,14 @@ export default {
   "How to call it": "Wie man es aufruft",
   "The networks of “Pixel Recurrent Neural Networks” (van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv:1601.06759), drawing in your browser from this server. They know the probability of every picture exactly.":
     "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759), die von diesem Server in deinen Browser zeichnen. Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
+  "drawn in this browser: the same bytes": "in diesem Browser gezeichnet: dieselben Bytes",
+  "The service is away.": "Der Dienst ist nicht da.",
+  "Check here": "Hier prüfen",
+  "Drawing it again in this browser…": "Wird in diesem Browser noch einmal gezeichnet…",
+  "It cannot be drawn in this browser.": "In diesem Browser kann es nicht gezeichnet werden.",
+  "Drawn again in this browser: it is not the same.": "In diesem Browser noch einmal gezeichnet: Es ist nicht dasselbe.",
+  "Drawn again in this browser: all {pixels} pixels are the same.":
+    "In diesem Browser noch einmal gezeichnet: Alle {pixels} Pixel sind dieselben.",
   "Twenty pixels are not obvious. Say how likely white is; the network has said it, too. Who thought a colour unlikely pays when it comes: one bit for 1 in 2, two for 1 in 4.":
     "Zwanzig Pixel sind nicht klar. Sag, wie wahrscheinlich Weiß ist; auch das Netz hat es gesagt. Wer eine Farbe für unwahrscheinlich hielt, zahlt, wenn sie kommt: ein Bit bei 1 zu 2, zwei bei 1 zu 4.",
   "{number} of {all}": "{number} von {all}",

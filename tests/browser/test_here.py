@@ -1,0 +1,118 @@
+"""The page draws in the browser itself where the service keeps it waiting: the same bytes, and it says so."""
+
+import base64
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_core import load_model, sample
+from model_core.data.pixels import values_to_pixels
+from tests.browser.site import Site
+from tests.house.processes import eventually
+from tests.house.running import Up
+
+MODEL = "tiny-cnn"
+HERE = "drawn in this browser: the same bytes"
+
+
+@pytest.fixture(autouse=True)
+def laid_out(service: Up) -> None:
+    """The worker has laid the model out, which it does once all models are ready."""
+
+    def is_there() -> bool:
+        try:
+            return bool(service.get(f"/models/{MODEL}/portable"))
+        except OSError:
+            return False
+
+    assert eventually(is_there, 120)
+
+
+def expected(models_dir: Path, n: int, seed: int) -> list[list[int]]:
+    drawn = sample(load_model(MODEL, models_dir=models_dir), n=n, seed=seed)
+    return values_to_pixels(np.asarray(drawn), 2)[:, 0].reshape(n, -1).tolist()
+
+
+def ask(site: Site, seed: int, n: int = 2) -> None:
+    site.choose_model(MODEL)
+    site.fill("n", str(n))
+    site.fill("seed", str(seed))
+    site.submit()
+
+
+def test_job_that_waits_is_drawn_here_and_then_there(site: Site, all_models_dir: Path) -> None:
+    """The service goes on where it was; its rows are those that are there already."""
+    site.open()
+    worker = site.service.children()["worker"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        ask(site, seed=11)
+        site.view.locator(".origin", has_text=HERE).wait_for()
+        whole = expected(all_models_dir, 2, 11)
+        assert eventually(lambda: [site.pixels(0), site.pixels(1)] == whole)
+        assert site.service.get(f"/jobs/{site.job_id}")["rows_done"] == 0
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    site.wait_for_standing("Done")
+    assert [site.pixels(0), site.pixels(1)] == whole
+
+
+def test_picture_is_drawn_here_when_the_service_is_away(site: Site, all_models_dir: Path) -> None:
+    """The page has fetched what it needs with the first picture."""
+    site.open()
+    with site.page.expect_response(re.compile("weights-")):
+        ask(site, seed=12)
+        site.wait_for_standing("Done")
+    site.page.wait_for_load_state("networkidle")
+    site.context.set_offline(True)
+    ask(site, seed=13)
+    site.view.locator(".origin", has_text=HERE).wait_for()
+    whole = expected(all_models_dir, 2, 13)
+    assert eventually(lambda: [site.pixels(0), site.pixels(1)] == whole)
+    assert "The service is away." in site.view.inner_text()
+    site.context.set_offline(False)
+
+
+def test_picture_of_the_service_is_checked_here(site: Site) -> None:
+    """Drawn again and compared: also where the service, or whoever stands before it, has changed a pixel."""
+    site.open()
+    ask(site, seed=14)
+    site.wait_for_standing("Done")
+    checked = [check(site, index) for index in (0, 1)]
+    assert checked == ["Drawn again in this browser: all 30 pixels are the same."] * 2
+    job = site.job_id
+    site.context.route("**/events*", changed)
+    site.page.goto("about:blank")
+    site.page.goto(f"/#sample/{job}")
+    site.wait_for_standing("Done")
+    assert check(site, 0) == "Drawn again in this browser: it is not the same."
+
+
+def check(site: Site, index: int) -> str:
+    """What is said once the picture was drawn again."""
+    dialog = site.open_large(index)
+    dialog.get_by_role("button", name="Check here").click()
+    said = dialog.locator("[data-said]", has_text="Drawn again")
+    said.wait_for()
+    text = said.inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    return text
+
+
+def changed(route: Any) -> None:
+    """The first row of the first image, black and white exchanged."""
+
+    def other(match: re.Match[str]) -> str:
+        row = json.loads(match[1])
+        if (row["sample"], row["y"]) == (0, 0):
+            row["pixels"] = base64.b64encode(bytes(255 - byte for byte in base64.b64decode(row["pixels"]))).decode()
+        return f"data: {json.dumps(row)}"
+
+    answer = route.fetch()
+    route.fulfill(response=answer, body=re.sub(r'data: ({"type":"row".*})', other, answer.text()))
