@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PIXELRNN_PORTABLE_DIR", "")  # models are laid out for browsers only where a test is about that
-os.environ["PIXELRNN_BUILT_DIR"] = os.devnull  # what is tested is this checkout's code, not what somebody built of it
+os.environ.setdefault("PIXELRNN_BUILT_DIR", os.devnull)  # tested is the code of this checkout, not what was built of it
 
 SHARED_BY_A_FOLDER = ("browser", "client")
 """Folders whose tests have one service, or one browser, for all of them."""

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -25,13 +26,8 @@ HERE = "drawn in this browser: the same bytes"
 def laid_out(service: Up) -> None:
     """The worker has laid the model out, which it does once all models are ready."""
 
-    def is_there() -> bool:
-        try:
-            return bool(service.get(f"/models/{MODEL}/portable"))
-        except OSError:
-            return False
-
-    assert eventually(is_there, 120)
+    address = f"{service.url}/models/{MODEL}/portable"
+    assert eventually(lambda: httpx.get(address).status_code == 200, 120, look_s=0.2)
 
 
 def expected(models_dir: Path, n: int, seed: int) -> list[list[int]]:
