@@ -27,6 +27,9 @@ LIMIT_MS = 60_000
 WRITTEN = 400
 """Pixels of the first picture when its picture is taken."""
 
+STROKE = ((0.3, 0.8), (0.5, 0.85), (0.68, 0.75), (0.66, 0.65))
+"""Places in parts of the paper's width and height: the lower bow of a 3, or of a 5."""
+
 RECORDED = {"width": 1000, "height": 640}
 SHOWN = {"x": 0, "y": 122, "width": 1000, "height": 480}
 PIXELS_A_FRAME = 28
@@ -65,6 +68,16 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.goto("/#bet")
     page.get_by_role("button", name="That is my bet").click()
     yield "bet", page
+    page.goto("/#ink")
+    _ink(page)
+    yield "ink", page
+    page.goto("/#real")
+    page.locator(".glyph").nth(11).wait_for()
+    for place in range(0, 12, 2):
+        page.locator(".glyph input").nth(place).check()
+    page.get_by_role("button", name="Turn them over").click()
+    page.get_by_text("In the mean the real ones").wait_for()
+    yield "real", page
     _begin(page, "sample")
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "sample")
@@ -140,6 +153,24 @@ def _watch(page: Any, written: int) -> int:
     place = page.get_by_label("Pixel", exact=True)
     place.fill(str(written))
     return int(place.get_attribute("max"))
+
+
+def _ink(page: Any) -> None:
+    """A stroke at the bottom, when the paper is there, and the endings that keep it."""
+    endings = page.locator("#view-ink .standing", has_text="Four endings")
+    endings.wait_for()
+    paper = page.locator("canvas.paper")
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    places = [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in STROKE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+    page.locator("#view-ink .sentence", has_text="about").wait_for()
+    endings.wait_for()
+    page.wait_for_timeout(2 * FOG_MS)
 
 
 def _begin(page: Any, view: str, model: str = MODEL) -> None:

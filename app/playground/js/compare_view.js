@@ -8,6 +8,7 @@ import { remembered } from "./history.js";
 import { kindOf, rankOf, titleOf } from "./kinds.js";
 import { say, t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
+import { modelCard } from "./model_picker.js";
 import { FieldTrouble } from "./problems.js";
 import { blankCanvas, pen, save } from "./raster.js";
 import { Latest } from "./signal.js";
@@ -19,6 +20,12 @@ import { Tiles } from "./tiles.js";
 
 const COLUMNS = 6;
 const TEMPERATURES = [0.3, 0.6, 1, 1.4, 2];
+/** What some of them mean. @type {Record<number, string>} */
+const NOTES = {
+  0.3: t("cold: hardly anything but what is likely"),
+  1: t("what the network believes"),
+  2: t("hot: nearly anything goes"),
+};
 const MOST_SIDE = 112;
 /** Of the saved picture, for each pixel of an image. */
 const SCALE = 8;
@@ -35,7 +42,7 @@ export class CompareView {
     this.#fields = new DrawFields(COLUMNS, shared.info);
     this.#by = el("select", {}, new Option(t("Models"), "models"), new Option(t("Temperatures"), "temperatures"));
     this.#model = el("select");
-    this.#models = group("models", t("Models"));
+    this.#models = group("models", t("Models"), this.#cards);
     const one = field("model", t("Model"), this.#model);
     const what = field("by", t("What differs"), this.#by);
     this.#form.append(what, this.#models, one, this.#fields.element, submitRow(t("Compare")));
@@ -61,6 +68,7 @@ export class CompareView {
   #by;
   #model;
   #models;
+  #cards = el("div", { class: "cards" });
   #rows;
   #save;
   #state;
@@ -126,12 +134,12 @@ export class CompareView {
     this.#titles = new Map(able.map((model) => [model.name, titleOf(model)]));
     const [best] = [...able].sort((a, b) => rankOf(a) - rankOf(b));
     const first = able.filter((model) => kindOf(model) === kindOf(best) && model.members.length === 1);
-    this.#models.querySelectorAll(".check").forEach((node) => node.remove());
-    for (const model of [...able].sort((a, b) => rankOf(a) - rankOf(b))) {
-      const box = el("input", { type: "checkbox", value: model.name, checked: first.includes(model) });
-      const text = el("span", {}, titleOf(model), " ", el("small", {}, model.name));
-      find(this.#models, ".trouble").before(el("label", { class: "check" }, box, text));
-    }
+    const cards = [...able]
+      .sort((a, b) => rankOf(a) - rankOf(b))
+      .map((model) =>
+        modelCard(model, el("input", { type: "checkbox", value: model.name, checked: first.includes(model) })),
+      );
+    this.#cards.replaceChildren(...cards);
     this.#model.replaceChildren(...able.map((model) => new Option(titleOf(model), model.name)));
   }
 
@@ -143,6 +151,7 @@ export class CompareView {
       if (!model) throw new FieldTrouble("model", t("There is no model to draw with."));
       return TEMPERATURES.map((degree) => ({
         label: t("Temperature {degree}", { degree: say(degree) }),
+        note: NOTES[degree] ?? "",
         wish: { model, n, seed, temperature: degree },
       }));
     }
@@ -150,6 +159,7 @@ export class CompareView {
     if (!chosen.length) throw new FieldTrouble("models", t("Choose the models that are to be compared."));
     return chosen.map(({ value: model }) => ({
       label: this.#titles.get(model) ?? model,
+      note: t("seed {seed}", { seed }),
       wish: { model, n, seed, temperature },
     }));
   }
@@ -171,13 +181,14 @@ export class CompareView {
       this.#fields.used();
       this.#element.dataset.used = "";
       this.#rows.replaceChildren();
+      this.#rows.dataset.by = this.#by.value;
       this.#save.hidden = true;
       this.#drawn = [];
       this.#count(variants.length);
       const jobs = await Promise.all(variants.map(({ wish }) => this.#shared.api.submit("/sample", wish)));
       for (const { id } of jobs) this.#shared.api.takeBackWith(id, signal);
       if (signal.aborted) return;
-      this.#drawn = await Promise.all(jobs.map((job, i) => this.#lay(variants[i].label, job)));
+      this.#drawn = await Promise.all(jobs.map((job, i) => this.#lay(variants[i], job)));
       this.#cancel.hidden = false;
       await Promise.all(this.#drawn.map((row) => this.#draw(row, signal).then(() => this.#count(variants.length))));
       if (signal.aborted) return;
@@ -200,11 +211,11 @@ export class CompareView {
     this.#state.textContent = done < all ? t("Drawing: {done} of {all} rows are there", counts) : "";
   }
 
-  /** An empty row. @param {string} label @param {Job} job @returns {Promise<Row>} */
-  async #lay(label, job) {
+  /** An empty row. @param {{label: string, note: string}} variant @param {Job} job @returns {Promise<Row>} */
+  async #lay({ label, note }, job) {
     const tiles = new Tiles();
     tiles.onOpen = (sample) => new Lightbox(this.#shared, job, tiles.paintings, {}).open(sample);
-    const facts = el("span", { class: "hint" }, t("seed {seed}", { seed: job.seed }));
+    const facts = el("span", { class: "hint" }, note);
     this.#rows.append(el("div", { class: "row" }, el("p", {}, el("strong", {}, label), " ", facts), tiles.element));
     await tiles.lay(job, {});
     tiles.element.style.setProperty("--columns", String(job.n));

@@ -12,6 +12,9 @@ const KINDS = /** @type {const} */ ([
   [/cifar|imagenet/i, t("Photographs")],
 ]);
 
+/** Of an enlarger: above it the pictures are noise in the colours of the small one. */
+const GOOD_BITS = 3.5;
+
 /** Of a model of the user's own, its name. @param {Model} model */
 export function kindOf({ name, data }) {
   return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
@@ -23,6 +26,11 @@ export function titleOf(model) {
   if (kind === model.name) return kind;
   const orders = model.members.length > 1 ? t("in {count} orientations", { count: model.members.length }) : "";
   return [`${kind} · ${model.small_width ? "Multi-Scale " : ""}${model.title}`, orders].filter(Boolean).join(" ");
+}
+
+/** Whether its large pictures are more than a mosaic of the small one; nobody knows of one that was never measured. @param {Model} model */
+export function enlarges({ can, test_bits_per_dim: bits }) {
+  return can.includes("upsample") && (bits === null || bits < GOOD_BITS);
 }
 
 /** @param {Model} model where its word stands among others: black and white before colours, then as in the list */

@@ -12,6 +12,7 @@ import { receiveFiles } from "./incoming.js";
 import { InkView } from "./ink_view.js";
 import { InspectView } from "./inspect_view.js";
 import { KeyDialog } from "./key_dialog.js";
+import { enlarges } from "./kinds.js";
 import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { settingsOf, textOf } from "./png_text.js";
 import { explain } from "./problems.js";
@@ -197,6 +198,9 @@ receiveFiles(take);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault(); // the address names the view
   find(document, "main").focus();
+});
+world.models.watch((models) => {
+  find(document, '.tabs a[href^="#upsample"]').hidden = !models?.some(enlarges);
 });
 offerLanguages(find(document, "#language"));
 route();

@@ -97,23 +97,27 @@ export class ModelPicker {
 
   /** @param {Model} model */
   #card(model) {
-    const facts = modelFacts(model);
-    const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
-    showPicture(picture, model.name);
-    return el(
-      "label",
-      { class: "card", title: modelOrigin(model) },
-      el("input", { type: "radio", name: this.#name, value: model.name }),
-      picture,
-      el(
-        "span",
-        { class: "card-text" },
-        el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
-        el("span", {}, facts),
-        el("span", { class: "score" }, modelScore(model)),
-      ),
-    );
+    return modelCard(model, el("input", { type: "radio", name: this.#name, value: model.name }));
   }
+}
+
+/** What one wants to know of it before it is chosen. @param {Model} model @param {HTMLInputElement} choice */
+export function modelCard(model, choice) {
+  const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
+  showPicture(picture, model.name);
+  return el(
+    "label",
+    { class: "card", title: modelOrigin(model) },
+    choice,
+    picture,
+    el(
+      "span",
+      { class: "card-text" },
+      el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
+      el("span", {}, modelFacts(model)),
+      el("span", { class: "score" }, modelScore(model)),
+    ),
+  );
 }
 
 /**

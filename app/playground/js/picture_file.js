@@ -1,12 +1,16 @@
 /** Files as pictures. How large one would be is read from its first bytes, so that no monster is ever decoded. */
 
+import { pause } from "./api.js";
 import { t } from "./lang.js";
 import { FieldTrouble } from "./problems.js";
+import { blankCanvas, pen } from "./raster.js";
 
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 50e6;
 /** Models draw small pictures: more than this is not kept. */
 const MOST_SIDE = 1024;
+/** So many are made smaller at once. */
+const STRIP_PIXELS = 1e6;
 
 /**
  * Throws FieldTrouble for a file that is no picture, or too large.
@@ -26,11 +30,28 @@ export async function decoded(file) {
   try {
     const bitmap = await createImageBitmap(file); // a picture that is turned by its camera is turned here
     if (share === 1) return bitmap;
-    const [w, h] = bitmap.width === width ? [resizeWidth, resizeHeight] : [resizeHeight, resizeWidth];
-    return await createImageBitmap(bitmap, { resizeWidth: w, resizeHeight: h, resizeQuality: "high" });
+    return await (bitmap.width === width
+      ? shrunk(bitmap, resizeWidth, resizeHeight)
+      : shrunk(bitmap, resizeHeight, resizeWidth));
   } catch {
     throw unreadable();
   }
+}
+
+/** Strip by strip: nothing else waits until all of a large one is done. @param {ImageBitmap} bitmap @param {number} width @param {number} height */
+async function shrunk(bitmap, width, height) {
+  const canvas = blankCanvas(width, height);
+  const most = Math.max(1, Math.floor((STRIP_PIXELS / bitmap.width / bitmap.height) * height));
+  for (let top = 0; top < height; top += most) {
+    const resizeHeight = Math.min(most, height - top);
+    const [from, to] = [top, top + resizeHeight].map((y) => Math.round((y / height) * bitmap.height));
+    const size = { resizeWidth: width, resizeHeight, resizeQuality: /** @type {const} */ ("high") };
+    const strip = await createImageBitmap(bitmap, 0, from, bitmap.width, Math.max(1, to - from), size);
+    pen(canvas).drawImage(strip, 0, top);
+    await pause(0);
+  }
+  bitmap.close();
+  return createImageBitmap(canvas);
 }
 
 function tooLarge() {

@@ -14,7 +14,7 @@ const SIDE = 672;
 export class ScoredPicture {
   constructor() {
     this.element = stamp("scored-picture");
-    this.summary = el("dl", { class: "facts" });
+    this.summary = el("div", { class: "summary" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#canvas.addEventListener("pointermove", (event) => this.#look(pixelAt(event, this.#canvas, this.#map)));
     this.#canvas.addEventListener("pointerleave", () => this.#look(this.chosen));
@@ -69,10 +69,12 @@ export class ScoredPicture {
       ["Bits/dim", fixed(perDim, 3)],
     ];
     if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
-    if (rarity != null)
-      facts.push([t("As surprising, or more"), t("{share} of pictures of its kind", { share: percent(rarity) })]);
     if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
-    this.summary.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    const list = el("dl", { class: "facts" });
+    list.append(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    const rare =
+      rarity != null && t("{share} of pictures of its kind are as surprising, or more.", { share: percent(rarity) });
+    this.summary.replaceChildren(list, rare || "");
   }
 
   /** Its place and its bits, in words. @param {number[]} pixel */
@@ -113,7 +115,8 @@ export class ScoredPicture {
   /** @param {number[]} pixel */
   #look(pixel) {
     this.#cursor = pixel;
-    find(this.element, ".looked-at").textContent = this.wordsOf(pixel);
+    const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
+    find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
     this.#draw();
   }
 

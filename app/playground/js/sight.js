@@ -18,10 +18,15 @@ const DARKER = [79, 140, 255];
 const DIMMED = 0.62;
 /** Slopes range over many powers of ten; this lets the small ones be seen. */
 const GAMMA = 0.7;
+/** From that share on a window is none to the eye. */
+const NEARLY_ALL = 0.75;
 
 /** @type {Record<string, string>} */
 const FIELDS = {
   "pixel-cnn": t("A window: it grows with each layer and ends there, and to the upper right a corner is cut off."),
+  "wide-pixel-cnn": t(
+    "A window that grows with each layer: from here it covers nearly everything, and to the upper right a corner is cut off.",
+  ),
   "row-lstm": t("A triangle that grows wider with each row up: the row above is read three pixels at a time."),
   "diagonal-bilstm": t(
     "Nearly everything: two passes from both upper corners bring along what stands before the pixel; only the end of the row above may be missing.",
@@ -42,14 +47,8 @@ export class Sight {
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#said = el("p", { class: "sight-said", id: uniqueId("sight") });
     this.#canvas.setAttribute("aria-describedby", this.#said.id);
-    this.element = el(
-      "div",
-      { class: "sight" },
-      el("h2", {}, model.title),
-      this.#canvas,
-      this.#said,
-      el("p", { class: "hint" }, FIELDS[model.network] ?? ""),
-    );
+    this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#said, this.#field);
+    this.#explain(0);
   }
 
   /** Called with the pixel that is chosen here. @type {(pixel: number[]) => void} */
@@ -58,6 +57,7 @@ export class Sight {
   #scale;
   #canvas;
   #said;
+  #field = el("p", { class: "hint" });
   /** @type {ImageData | null} */
   #picture = null;
   #chosen = [0, 0];
@@ -95,12 +95,19 @@ export class Sight {
     );
     const percent = fixed((100 * brightness.reduce((sum, part) => sum + part, 0)) / brightness.length, 1);
     const seen = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
+    this.#explain(seen / Math.max(1, this.#at));
     const facts = { percent, seen: say(seen), earlier: say(this.#at) };
     this.#said.textContent =
       this.model.values === 2
         ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)
         : t("It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.", facts);
     this.#draw();
+  }
+
+  /** What shape the part has that it sees. @param {number} share of the earlier pixels */
+  #explain(share) {
+    const wide = share > NEARLY_ALL ? FIELDS[`wide-${this.model.network}`] : "";
+    this.#field.textContent = wide || (FIELDS[this.model.network] ?? "");
   }
 
   /** How many pixels stand before the chosen one. */

@@ -14,9 +14,11 @@ const REPLAY_MS = 4000;
 const ROW_MS = 50;
 const GAP = 12;
 const CRISP = 4;
-const MOST_ROOM = 780;
-/** Where the hole is painted beside it. */
-const MOST_ROOM_BESIDE = 620;
+/** While it is not seen how much there is. */
+const USUAL_ROOM = 780;
+const LEAST_ROOM = 480;
+/** What stands above the tiles. */
+const HEAD = 120;
 const MOST_SIDE = 448;
 const MARKER = /** @type {const} */ ([79, 124, 255]);
 
@@ -56,11 +58,17 @@ export class Tiles {
     this.paintings = this.#blank(job);
     this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
     const count = job.n + (job.kind === "sample" ? 0 : 1);
-    const { columns, side } = tileSide(count, job.width, job.kind === "complete" ? MOST_ROOM_BESIDE : MOST_ROOM);
+    const { columns, side } = tileSide(count, job.width, this.#room);
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
     if (original) this.#showOriginal(t("Original"), original);
     if (small) this.#showOriginal(t("Given, {size}", { size: `${job.small_width} × ${job.small_height}` }), small);
+  }
+
+  /** A square as wide as there is room for, and no higher than the window. */
+  get #room() {
+    const wide = this.element.closest(".stage")?.clientWidth || USUAL_ROOM;
+    return Math.min(wide, Math.max(LEAST_ROOM, innerHeight - HEAD));
   }
 
   /** A row that is there already comes again from whoever draws the same. @param {RowEvent} row */

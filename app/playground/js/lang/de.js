@@ -60,9 +60,6 @@ export default {
   Bit: "Bit",
   "A unit of surprise: a pixel that had a chance of 1 in 2 costs one bit, 1 in 4 two bits. Blank paper costs nearly nothing.":
     "Ein Maß der Überraschung: Ein Pixel mit der Chance 1 zu 2 kostet ein Bit, eines mit 1 zu 4 zwei Bit. Leeres Papier kostet fast nichts.",
-  Likelihood: "Wahrscheinlichkeit",
-  "How probable exactly this picture is: the chances of all its pixels, multiplied. This network knows it exactly, which few others do.":
-    "Wie wahrscheinlich genau dieses Bild ist: die Chancen aller Pixel, miteinander multipliziert. Dieses Netz kennt sie genau; das können nur wenige.",
   Nat: "Nat",
   "Another unit of surprise: one bit is 0.693 nats. Papers count in them, and less is better.":
     "Ein anderes Maß der Überraschung: Ein Bit sind 0,693 Nat. In Fachartikeln rechnet man damit; weniger ist besser.",
@@ -480,4 +477,14 @@ export default {
   "One of each": "Je eines",
   "label {name}": "Art {name}",
   "Image {number}, label {name}": "Bild {number}, Art {name}",
+  "Chance of just this": "Chance für genau dieses",
+  "The chances of all its pixels, multiplied. This network knows it exactly, which few others do; papers call it the likelihood.":
+    "Die Chancen aller Pixel, miteinander multipliziert. Dieses Netz kennt sie genau, was nur wenige können; in Fachartikeln heißt sie Likelihood.",
+  "A window that grows with each layer: from here it covers nearly everything, and to the upper right a corner is cut off.":
+    "Ein Fenster, das mit jeder Schicht wächst: Von hier aus bedeckt es fast alles, und rechts oben ist eine Ecke abgeschnitten.",
+  "{share} of pictures of its kind are as surprising, or more.":
+    "{share} der Bilder dieser Art sind so überraschend oder überraschender.",
+  "cold: hardly anything but what is likely": "kalt: kaum etwas außer dem Wahrscheinlichen",
+  "what the network believes": "was das Netz selbst glaubt",
+  "hot: nearly anything goes": "heiß: Fast alles kommt vor",
 };
