@@ -25,8 +25,8 @@ MAY_DIE = 4
 IN_S = 60.0
 """A child that dies a fifth time within so many seconds ends `pixelrnn up`."""
 
-BACK_LIMIT_S = 180.0
-"""After this long a stack that does not come back is a failure of its own."""
+BACK_LIMIT_S = 600.0
+"""After this long a stack that does not come back is a failure of its own; a busy machine takes its time."""
 
 LOOK_S = 0.1
 
