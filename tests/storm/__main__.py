@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.storm.counts import COUNTS, Counts, table, write_page
 from tests.storm.judge import HARMS
+from tests.storm.load import Mix
 from tests.storm.sitting import Storm, any_fault, sit
 from tests.storm.wishes import save_models
 
@@ -33,22 +34,23 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=1.0, help="of all storms that the counts are of")
     parser.add_argument("--counts", type=Path, default=COUNTS, help="a file of its own leaves the page as it is")
     parser.add_argument("--cores", type=float, default=0.5, help="how many processors it may keep busy, on average")
+    parser.add_argument("--jobs", type=float, default=1.2, help="how many a second; fewer on a busy machine")
     arguments = parser.parse_args()
     counts = Counts(arguments.counts)
-    asyncio.run(_storm(counts, arguments.hours, arguments.cores))
+    asyncio.run(_storm(counts, arguments.hours, arguments.cores, Mix(per_s=arguments.jobs)))
     print(table(counts))
     if arguments.counts == COUNTS:
         write_page(counts)
     return int(harm(counts) > 0)
 
 
-async def _storm(counts: Counts, hours: float, cores: float) -> None:
+async def _storm(counts: Counts, hours: float, cores: float, mix: Mix) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     folder = Path(tempfile.mkdtemp(prefix="pixelrnn-storm-"))
     save_models(folder / "models")
-    storm = Storm(counts, folder / "models", cores)
+    storm = Storm(counts, folder / "models", cores, mix=mix)
     while counts.hours < hours and not told.is_set():
         place = folder / time.strftime("%d-%H.%M.%S")
         before, seed = harm(counts), random.randrange(2**32)

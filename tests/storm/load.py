@@ -22,7 +22,7 @@ from tests.storm.wishes import Wish, decodings, first_wishes, verifications
 PATIENCE_S = 300.0
 """A job that has not ended so long after it was asked for is lost."""
 
-MOST_UNDER_WAY = 100
+MOST_UNDER_WAY = 40
 CLIENTS = 4
 TRIES = 1000
 LOOK_AGAIN_S = 0.5
