@@ -70,12 +70,10 @@ def _identity(manifest: Manifest) -> tuple[str, str, str]:
 
 
 def _merge(target: Manifest, change: Manifest) -> None:
-    """Mappings by key, lists of named things by name; any other list is replaced, and what is null is taken out."""
+    """Mappings by key, lists of named things by name; any other list is replaced."""
     for key, new in change.items():
         old = target.get(key)
-        if new is None:
-            target.pop(key, None)
-        elif isinstance(old, dict) and isinstance(new, dict):
+        if isinstance(old, dict) and isinstance(new, dict):
             _merge(old, new)
         elif isinstance(old, list) and _are_named(new):
             _merge_named(old, new)

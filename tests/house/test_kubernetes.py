@@ -22,7 +22,7 @@ whole = pytest.mark.parametrize("directory", WHOLE, ids=lambda path: path.name)
 
 def test_there_is_an_overlay_for_each_component() -> None:
     """What can be had alone can be had together, and the other way round."""
-    assert [path.name for path in OVERLAYS] == ["cache", "gpu", "ingress", "keda", "monitoring"]
+    assert [path.name for path in OVERLAYS] == ["gpu", "ingress", "keda", "monitoring"]
     assert sorted(path.name for path in (K8S / "components").iterdir()) == [path.name for path in OVERLAYS]
 
 
