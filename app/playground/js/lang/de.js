@@ -431,7 +431,8 @@ export default {
   "Check here": "Hier prüfen",
   "Drawing it again in this browser…": "Wird in diesem Browser noch einmal gezeichnet…",
   "It cannot be drawn in this browser.": "In diesem Browser kann es nicht gezeichnet werden.",
-  "Drawn again in this browser: it is not the same.": "In diesem Browser noch einmal gezeichnet: Es ist nicht dasselbe.",
+  "Drawn again in this browser: it is not the same.":
+    "In diesem Browser noch einmal gezeichnet: Es ist nicht dasselbe.",
   "Drawn again in this browser: all {pixels} pixels are the same.":
     "In diesem Browser noch einmal gezeichnet: Alle {pixels} Pixel sind dieselben.",
   "Twenty pixels are not obvious. Say how likely white is; the network has said it, too. Who thought a colour unlikely pays when it comes: one bit for 1 in 2, two for 1 in 4.":
