@@ -182,6 +182,9 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
                 "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
             )
             body[_JSON_BODY] = _base64_files(schemas[form])
+            lists = [name for name, field in schemas[form]["properties"].items() if field.get("type") == "array"]
+            if lists:  # a client in Ruby else joins the files by commas
+                body["content"][_FORM]["encoding"] = {name: {"style": "form", "explode": True} for name in lists}
 
 
 def _form_models(schema: dict[str, Any]) -> list[str]:
