@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from model_core.models import Model, load_model, save_model, untrained
     from model_core.models_directory import model_names
     from model_core.networks import build_network
+    from model_core.posterior.classify import Classification, classify
     from model_core.posterior.completion import Completion, complete
     from model_core.sampling import sample, upsample
 
 _HOMES = {
+    "Classification": "posterior.classify",
     "Completion": "posterior.completion",
     "Model": "models",
     "build_network": "networks",
+    "classify": "posterior.classify",
     "complete": "posterior.completion",
     "decode": "codec.codec",
     "encode": "codec.codec",
@@ -42,9 +45,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Classification",
     "Completion",
     "Model",
     "build_network",
+    "classify",
     "complete",
     "decode",
     "encode",

@@ -23,6 +23,7 @@ NEEDED = {
     "complete": _DRAWS,
     "upsample": _DRAWS,
     "score": _DRAWS,
+    "classify": _DRAWS,
     "encode": _DRAWS,
     "decode": _DRAWS,
     "verify": _DRAWS,

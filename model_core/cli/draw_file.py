@@ -36,6 +36,13 @@ class DrawRequest:
     """Stretches pictures of another size than the model's to it."""
     first: int = 0
     """Number of the first image among those of the seed."""
+    labels: tuple[str, ...] = ()
+    """Labels by name or number: one of all images, or one for each."""
+
+    @property
+    def label(self) -> str | tuple[str, ...] | None:
+        """The labels, as `sample` takes them."""
+        return self.labels[0] if len(self.labels) == 1 else self.labels or None
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def complete_file(request: CompleteRequest, work: Work) -> Drawn:
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
-    completion = complete(model, known, keep, *how, work.begin("completing"), drawing.first)
+    completion = complete(model, known, keep, *how, work.begin("completing"), drawing.first, *drawing.labels)
     drawn = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
     if request.rank:
         work.begin("ranking")
@@ -118,6 +125,7 @@ def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]
         "numerics": numerics_of(model),
         "sample": str(request.first),
         "samples": str(request.n),
+        **({"label": ",".join(map(str, map(model.card.label_number, request.labels)))} if request.labels else {}),
     }
 
 
@@ -138,7 +146,7 @@ def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seco
 def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     how = request.n, request.seed, request.temperature
     if request.small is None:
-        return sample(model, *how, on_row=on_row, first=request.first)
+        return sample(model, *how, on_row=on_row, first=request.first, label=request.label)
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     small = torch.from_numpy(read_values(request.small, model.config.small, request.resize))

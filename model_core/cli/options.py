@@ -47,6 +47,10 @@ First = Annotated[
     int, typer.Option("--first", min=0, max=FIRST_LIMIT, help="Number of the first image among those of the seed.")
 ]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
+Label = Annotated[str | None, typer.Option(help="A label of the model's, by name or number.")]
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", help="A label, by name or number; several draw one image each.")
+]
 Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
 Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too: its pixels, or two a character.")]

@@ -14,6 +14,8 @@ from model_core.cli.options import (
     First,
     Fit,
     Json,
+    Label,
+    Labels,
     Mask,
     ModelName,
     ModelsDir,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs that start from a picture; verbs.py adds `sample` and `complete` at their place among its own."""
-    for verb in (upsample, score):
+    for verb in (upsample, score, classify):
         app.command()(verb)
 
 
@@ -56,9 +58,12 @@ def sample(
     json_: Json = False,
     show: Show = False,
     first: First = 0,
+    label: Labels = None,
 ) -> None:
     """Draw new images."""
-    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, first=first)
+    labels = tuple(label or ())
+    n = len(labels) if n == 1 and labels else n
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, first=first, labels=labels)
 
 
 def complete(
@@ -83,6 +88,7 @@ def complete(
     rank: Rank = False,
     show: Show = False,
     first: First = 0,
+    label: Label = None,
 ) -> None:
     """Fill the masked part of an image, given all the rest of it."""
     expect_one_result(out, json_)
@@ -90,7 +96,8 @@ def complete(
         from model_core.cli.draw_file import CompleteRequest, DrawRequest, complete_file
 
         how = n, _seed(seed), temperature
-        drawing = DrawRequest(model, models_dir, device, *how, out, scale, None, fit == "resize", first)
+        labels = () if label is None else (label,)
+        drawing = DrawRequest(model, models_dir, device, *how, out, scale, None, fit == "resize", first, labels)
         drawn = complete_file(CompleteRequest(drawing, image, mask, method, particles, sweeps, rank), work)
     facts = drawn.facts
     _report(drawn, json_, show)
@@ -133,6 +140,7 @@ def _draw(
     small: Path | None = None,
     resize: bool = False,
     first: int = 0,
+    labels: tuple[str, ...] = (),
 ) -> None:
     """Draw into a file, and say so."""
     expect_one_result(out, json_)
@@ -140,7 +148,7 @@ def _draw(
         from model_core.cli.draw_file import DrawRequest, draw
 
         how = n, _seed(seed), temperature
-        request = DrawRequest(model, models_dir, device, *how, out, scale, small, resize, first)
+        request = DrawRequest(model, models_dir, device, *how, out, scale, small, resize, first, labels)
         drawn = draw(request, work)
     _report(drawn, json_, show)
 
@@ -197,6 +205,7 @@ def score(
     fit: Fit = "strict",
     x: Annotated[int | None, typer.Option(min=0, help="With --y: what was expected in this column, 0 is left.")] = None,
     y: Annotated[int | None, typer.Option(min=0, help="With --x: and in this row, 0 is at the top.")] = None,
+    label: Label = None,
     influence: Annotated[
         bool, typer.Option("--influence", help="With --x and --y: how much each earlier pixel mattered there.")
     ] = False,
@@ -214,7 +223,9 @@ def score(
 
         work.begin(f"scoring with {model}")
         resize = fit == "resize"
-        facts, heat = score_file(ScoreRequest(model, image, models_dir, device, map_, scale, resize, pixel, influence))
+        facts, heat = score_file(
+            ScoreRequest(model, image, models_dir, device, map_, scale, resize, pixel, influence, label)
+        )
     if show:
         _show(heat)
     say(
@@ -243,3 +254,29 @@ def _most_influential(influence: list[list[float]]) -> str:
 
 def _strength(found: tuple[float, int, int]) -> float:
     return abs(found[0])
+
+
+def classify(
+    model: ModelName,
+    image: Picture,
+    mask: Annotated[
+        Path | None, typer.Argument(metavar="[MASK]", help="Black is given, white is not. [default: all is given]")
+    ] = None,
+    particles: Annotated[int, typer.Option(min=2, max=256, help="Draws for each label, where they are needed.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT - 1, help="The noise of these draws.")] = 0,
+    models_dir: ModelsDir = None,
+    device: Device = "cpu",
+    json_: Json = False,
+    fit: Fit = "strict",
+) -> None:
+    """How likely each label is, given a picture or a part of it; needs a model with labels."""
+    with working() as work:
+        from model_core.cli.classify_file import ClassifyRequest, classify_file
+
+        work.begin(f"classifying with {model}")
+        request = ClassifyRequest(model, image, mask, models_dir, device, seed, particles, fit == "resize")
+        facts = classify_file(request)
+    say(", ".join(f"{each['name']}: {each['p']:.4f}" for each in facts["labels"][:3]) + f" ({facts['quality']})")
+    say(f"{facts['model']}: {facts['nats']:.2f} nats of what is given")
+    if json_:
+        print_json(facts)

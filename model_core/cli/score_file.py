@@ -34,6 +34,8 @@ class ScoreRequest:
     """(x, y) of one of which is also said what was expected."""
     influence: bool = False
     """Measures, too, how much each earlier pixel mattered for that."""
+    label: str | None = None
+    """Scores the picture given this label, by name or number."""
 
 
 def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
@@ -42,7 +44,7 @@ def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
     Raises the errors of load_model, and DataError for a picture that cannot be read, has another size, or a heat map
     that cannot be written.
     """
-    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
+    model = load_model(request.model, device=request.device, models_dir=request.models_dir).given(request.label)
     keep_freed_memory()
     if request.map is not None:
         check_picture_place(request.map)
@@ -81,11 +83,11 @@ def _pixel(
             "bits": belief.bits,
             "entropy_bits": belief.entropy_bits,
         }
-        for belief in pixel_belief(model, values, y, x, score.member)
+        for belief in pixel_belief(model, values, y, x, score.member, score.label)
     ]
     belief = {"x": x, "y": y, "colours": colours}
     if request.influence:
-        belief["influence"] = pixel_influence(model, values, y, x, score.member).tolist()
+        belief["influence"] = pixel_influence(model, values, y, x, score.member, score.label).tolist()
     return belief
 
 

@@ -16,7 +16,8 @@ def canary(stage: CompiledStage, config: NetworkConfig) -> bytes:
     image's code. The stage must be a new one, whose slots have all been empty."""
     noise = image_noise(0, 0, config.height, config.width, config.channels)
     values = (noise * config.values).astype(np.uint8).transpose(2, 0, 1)
-    (code,) = finished(LaneCoder(stage, config).encode(values[None], 1))
+    labels = np.zeros(1, np.int64) if config.labels else None
+    (code,) = finished(LaneCoder(stage, config).encode(values[None], 1, labels))
     digest = hashlib.sha256(code)
     for kept in stage.kept(0):
         digest.update(kept.astype("<f4").tobytes())

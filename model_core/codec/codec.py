@@ -1,6 +1,8 @@
 """Images to a file's bytes and back, without loss: `encode` and `decode`.
 
 A file names one member of a model, the one under which all its images together are the likeliest: it is the shortest.
+Where the model has labels, each image is coded with the one under which it is the likeliest, which stands before its
+stripe's first lane.
 The network's probabilities are those of the compiled drawing loop, whose bits are the same on every processor; a canary
 tells where they are not.
 """
@@ -10,12 +12,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.codec.canary import canary
-from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, unpack
+from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, pack_labels, unpack, unpack_labels
 from model_core.codec.lanes import LaneCoder, Steps, Values, finished
+from model_core.components import BATCH
 from model_core.errors import ConfigError, DataError, ModelError
+from model_core.measures.likelihood import component_nats
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
@@ -31,13 +36,15 @@ DECODE_VALUES = 1 << 26
 """`decode` gives no more at once: half a gigabyte."""
 
 
-def encode(model: Model, values: Tensor, on_images: OnImages = lambda count: None) -> bytes:
+def encode(
+    model: Model, values: Tensor, on_images: OnImages = lambda count: None, label: int | str | None = None
+) -> bytes:
     """Images (B, C, H, W), integers 0..V-1, as the bytes of a file: the shortest of those that the members give.
 
-    on_images hears of every image that a member has encoded. Raises ConfigError for a model that has no codec,
-    DataError for values that are not the model's, or for none.
+    on_images hears of every image that a member has encoded; label: that of all images. Raises ConfigError for a model
+    that has no codec or not that label, DataError for values that are not the model's, or for none.
     """
-    return finished(encoding(model, values), on_images)
+    return finished(encoding(model.given(label), values), on_images)
 
 
 def encoding(model: Model, values: Tensor) -> Steps[bytes]:
@@ -55,9 +62,23 @@ def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
     coder, found = _coder(model, k, max(map(_lanes, parts)))
     stripes = []
     for part in parts:
-        code = yield from coder.encode(turn(part, orientation), _lanes(part))
+        labels = (yield from _likeliest_labels(model, k, part)) if model.config.labels else None
+        code = yield from coder.encode(turn(part, orientation), _lanes(part), labels)
+        if labels is not None:
+            code[0] = pack_labels(labels, model.config.labels) + code[0]
         stripes.append(Stripe(len(part), code, zlib.crc32(part.tobytes())))
     return pack(Header(model.card.sha256 or _NO_DIGEST, orientation, len(images), found), stripes)
+
+
+def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
+    """The label of each image under which the k-th member finds it the likeliest."""
+    components, found = [each for each in model.components if each.member is model.members[k]], []
+    for part in torch.from_numpy(images.astype(np.int64)).split(BATCH):
+        with torch.inference_mode():
+            likeliest = component_nats(components, part).argmin(0)
+        found.append(np.array([components[int(each)].label for each in likeliest]))
+        yield 0
+    return np.concatenate(found)
 
 
 def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Tensor:
@@ -99,15 +120,17 @@ def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
         )
     if any(stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes):
         raise DataError(f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}")
-    return (_decoded(coder, header, stripe) for stripe in stripes)
+    return (_decoded(coder, header, stripe, model.config.labels) for stripe in stripes)
 
 
 _NO_DIGEST = "0" * 64
 """Stands for the digest of a model that was never saved."""
 
 
-def _decoded(coder: LaneCoder, header: Header, stripe: Stripe) -> Steps[Values]:
-    images = turn_back((yield from coder.decode(stripe.lanes, stripe.images)), header.member)
+def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, labels: int) -> Steps[Values]:
+    first, *others = stripe.lanes
+    of, first = unpack_labels(first, stripe.images, labels) if labels else (None, first)
+    images = turn_back((yield from coder.decode([first, *others], stripe.images, of)), header.member)
     if zlib.crc32(images.tobytes()) != stripe.values_crc:
         raise DataError(
             "the file does not decode to the images that were encoded: the checksum of their values is wrong"

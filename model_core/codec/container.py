@@ -5,6 +5,8 @@
     stripes   until all images are there: number of images, number of lanes, bytes of each lane (LEB128 each), CRC-32 of
               the values, the lanes, CRC-32 of the whole stripe
 
+The first lane of a stripe begins with the labels of its images, where the model has any (pack_labels).
+
 Numbers of fixed size are big-endian. A stripe holds at least one bit for each image, so that a short file cannot ask
 for an endless number of them.
 """
@@ -14,6 +16,9 @@ import zlib
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_core.errors import DataError
 from model_core.orientation import ORIENTATIONS, Orientation
 
@@ -22,6 +27,7 @@ NUMERICS = ("cpu-compiled",)
 """Names by their number in the file."""
 MAX_LANES = 16
 CANARY_BYTES = 8
+LABELS_TOGETHER = 256
 _HEADER = struct.Struct(f">4sBBBI32s{CANARY_BYTES}s")
 _CRC = struct.Struct(">I")
 _LONGEST_NUMBER = 5
@@ -157,3 +163,36 @@ def _read_number(data: bytes, at: int) -> tuple[int, int]:
         if data[at + i] < 0x80:
             return n, at + i + 1
     raise DataError("the file is damaged: a number in it is too long")
+
+
+def pack_labels(labels: NDArray[np.int64], count: int) -> bytes:
+    """Labels (n,), each below `count`, as digits of one number for each LABELS_TOGETHER: log2 count bits a label, and
+    less than a byte a number."""
+    packed = bytearray()
+    for first in range(0, len(labels), LABELS_TOGETHER):
+        number, part = 0, labels[first : first + LABELS_TOGETHER].tolist()
+        for label in part:
+            number = number * count + label
+        packed += number.to_bytes(_label_bytes(len(part), count))
+    return bytes(packed)
+
+
+def unpack_labels(data: bytes, images: int, count: int) -> tuple[NDArray[np.int64], bytes]:
+    """The labels of so many images at the beginning of data, and what follows; DataError when data is too short or no
+    such number."""
+    labels, at = np.zeros(images, np.int64), 0
+    for first in range(0, images, LABELS_TOGETHER):
+        last = min(first + LABELS_TOGETHER, images)
+        end = at + _label_bytes(last - first, count)
+        if end > len(data):
+            raise DataError("the file ends within the labels of its images")
+        number, at = int.from_bytes(data[at:end]), end
+        for i in range(last - 1, first - 1, -1):
+            number, labels[i] = divmod(number, count)
+        if number:
+            raise DataError("the file is damaged: a label is none of the model's")
+    return labels, data[at:]
+
+
+def _label_bytes(images: int, count: int) -> int:
+    return ((count**images - 1).bit_length() + 7) // 8

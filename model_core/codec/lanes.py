@@ -17,6 +17,7 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stage import Drawing
 
 Values = NDArray[np.uint8]
+Labels = NDArray[np.int64] | None
 T = TypeVar("T")
 Steps = Generator[int, None, T]
 """A computation that pauses after every row or so, says how many images are done since the last time, and ends in T."""
@@ -86,25 +87,25 @@ class LaneCoder:
         self._all = torch.ones(self._shape[1:], dtype=torch.bool)
         self._noise = torch.zeros(*self._shape[1:], config.channels, dtype=torch.float64)
 
-    def encode(self, values: Values, lanes: int) -> Steps[list[bytes]]:
-        """Images (n, C, H, W) -> the bytes of each lane."""
+    def encode(self, values: Values, lanes: int, labels: Labels = None) -> Steps[list[bytes]]:
+        """Images (n, C, H, W) -> the bytes of each lane; labels: those of the images, if they have any."""
         streams = [EncodingLane() for _ in range(lanes)]
         given = {"keep": self._all, "weighed": self._all}
 
         def drawing(i: int, coder: Coder) -> Drawing:
             known = torch.from_numpy(values[i].astype(np.int64))
-            return Drawing(self._noise, _TEMPERATURE, known, coder=coder, **given)
+            return Drawing(self._noise, _TEMPERATURE, known, coder=coder, label=_of(labels, i), **given)
 
         yield from self._code(len(values), streams, drawing, lambda i, slot: None)
         return [stream.finish() for stream in streams]
 
-    def decode(self, streams: list[bytes], count: int) -> Steps[Values]:
-        """The bytes of each lane -> images (count, C, H, W)."""
+    def decode(self, streams: list[bytes], count: int, labels: Labels = None) -> Steps[Values]:
+        """The bytes of each lane -> images (count, C, H, W), of these labels, if they have any."""
         lanes = [DecodingLane(stream, int(np.prod(self._shape))) for stream in streams]
         values = np.zeros((count, *self._shape), np.uint8)
 
         def drawing(i: int, coder: Coder) -> Drawing:
-            return Drawing(self._noise, _TEMPERATURE, coder=coder)
+            return Drawing(self._noise, _TEMPERATURE, coder=coder, label=_of(labels, i))
 
         def image_ended(i: int, slot: int) -> None:
             values[i] = self._stage.image(slot).numpy()
@@ -138,6 +139,10 @@ class LaneCoder:
                 if at[slot] < count:
                     stage.open(slot, drawing(at[slot], lane.before_image()))
             yield ended - before
+
+
+def _of(labels: Labels, i: int) -> int | None:
+    return None if labels is None else int(labels[i])
 
 
 def finished(steps: Steps[T], on_images: Callable[[int], None] = lambda count: None) -> T:

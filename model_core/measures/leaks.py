@@ -54,7 +54,7 @@ def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
 
 def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
     if not isinstance(network, MultiScaleNetwork):
-        labels = [*range(network.config.labels)] or [None]
+        labels = sorted({0, network.config.labels - 1}) if network.config.labels else [None]  # masks are all alike
         for component in (Component(Member(network), label) for label in labels):
             words = "" if component.label is None else f" with label {component.label}"
             yield words, network, component.logits

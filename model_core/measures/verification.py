@@ -12,12 +12,18 @@ from model_core.sampling.offline import draw
 
 
 def changed_pixels(
-    model: Model, pixels: NDArray[np.uint8], samples: Sequence[int], seed: int, temperature: float
+    model: Model,
+    pixels: NDArray[np.uint8],
+    samples: Sequence[int],
+    seed: int,
+    temperature: float,
+    labels: Sequence[int | None] = (),
 ) -> NDArray[np.bool_]:
     """Mark where pictures (n, C, H, W) are not what the model draws as these samples of a seed: (n, H, W).
 
     A pixel that was changed afterwards is one True. A picture of another seed has many. Only pictures that were drawn
-    with this model's numerics can be told.
+    with this model's numerics can be told. labels: those that they were asked for by, if they were.
     """
-    drawn = draw(model, [ImageRequest(seed, sample, temperature) for sample in samples])
+    asked = zip(samples, labels or [None] * len(samples), strict=True)
+    drawn = draw(model, [ImageRequest(seed, sample, temperature, label=label) for sample, label in asked])
     return (values_to_pixels(drawn.numpy(), model.config.values) != pixels).any(1)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.elementary import exp, log, log_mean, shares
+from model_core.elementary import exp, log, log_mean, log_sum, shares
 from model_core.posterior.chain import chosen
 from model_core.posterior.marginals import Weighted
-from model_core.posterior.mixture import Given, Images, Mixture, mixed
+from model_core.posterior.mixture import Given, Images, Mixture, mixed, summed
 from model_core.sampling.noise import choice_noise
 
 TOP = 4.0, 2.0
@@ -107,7 +107,7 @@ class Accepting:
             while not sweep.finished:
                 sweep.step()
                 yield 1.0
-            its_part = way.log_p_before(given) + sweep.island.evidence() - math.log(len(ways))
+            its_part = log_sum(way.log_p_before(given)) + sweep.island.evidence() - math.log(len(ways))
             self._is_missed |= its_part > self.log_evidence + MISSED_NATS
 
     @property
@@ -123,7 +123,7 @@ class Accepting:
     @property
     def log_evidence(self) -> float:
         """ln of an estimate of the model's p(given), unbiased in p."""
-        before = self._mixture.ways[self.member].log_p_before(self._given(0))
+        before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)
 
     @property
@@ -169,7 +169,7 @@ class Accepting:
         assert sweep.images is not None
         images, said = way.upright(sweep.images), []
         for each in ways:
-            said.append(each.log_p(images, given.temperature))
+            said.append(summed(each.log_p(images, given.temperature)))
             yield (1 + len(said)) / (1 + len(ways))
         log_p = np.stack(said)
         yield Candidates.of(images, log_p, self.member)

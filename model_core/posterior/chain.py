@@ -1,16 +1,17 @@
 """A Markov chain on the images that fill a hole, whose stationary distribution is the model's own posterior.
 
-    p(image, k | given)  is proportional to  p_k(image)    where the image is as given
+    p(image, k | given)  is proportional to  prior_k p_k(image)    where the image is as given
 
-The member k is a variable of the chain. A round draws k from p(k | image so far), which needs what each member says of
-that image, and then parts of the hole in k's order by conditional sequential Monte Carlo, all else given: particle
-Gibbs in blocks (Andrieu, Doucet and Holenstein, 2010). Each of these moves leaves the posterior as it is, for any
-number of particles, so a round does. First the whole hole, where the first particles were worth something; then
-windows, in which a few particles are enough.
+The component k, a member with a label, is a variable of the chain. A round draws k from p(k | image so far), which
+needs what each component says of that image, and then parts of the hole in its member's order by conditional sequential
+Monte Carlo, all else given: particle Gibbs in blocks (Andrieu, Doucet and Holenstein, 2010). Each of these moves leaves
+the posterior as it is, for any number of particles, so a round does. First the whole hole, where the first particles
+were worth something, each with a label of its own; then windows, in which a few particles are enough.
 
-It begins with particles of the members that suit the hole best. Their last images, weighed by p(image) over the sum of
-what those members say of it, estimate the model's p(given) without bias, and the first image is one of them. Chains of
-one image share theirs: one that has begun badly goes on from where another has.
+It begins with particles of the members that suit the hole best, with labels from p(label | given before the hole).
+Their last images, weighed by p(image) over the sum of what those members say of it, estimate the model's p(given)
+without bias, and the first image is one of them. Chains of one image share theirs: one that has begun badly goes on
+from where another has.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from model_core.elementary import log, log_sum, shares
 from model_core.posterior.marginals import Weighted
-from model_core.posterior.mixture import Given, Images, Mixture, mixed
+from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
 from model_core.posterior.plan import given_behind, window_size, windows
 from model_core.posterior.smc import Sweep
 from model_core.sampling.noise import choice_noise
@@ -45,10 +46,10 @@ class Start:
 
     images: Images
     """(N, C, H, W): candidates for the first image, the right way up."""
-    members: Sequence[int]
-    """The member that drew each."""
+    components: Sequence[int]
+    """The component that drew each: a member, with the label that it finds the likeliest."""
     log_p: NDArray[np.float64]
-    """(K, N): what each member says of them."""
+    """(K, N): what each component says of them, and its prior."""
     log_weights: NDArray[np.float64]
     """(N,): what is expected of the sum of their exponentials is p(given), of the model."""
     least_ess: float
@@ -76,24 +77,25 @@ class Chain:
     image: Images = field(init=False)
     """(C, H, W), the right way up, after each step."""
     log_p: NDArray[np.float64] = field(init=False)
-    """(K,): ln p_k of the image after the last round."""
-    member: int = field(init=False)
-    """The member that drew last."""
+    """(K,): what each component says of the image after the last round, and its prior."""
+    component: int = field(init=False)
+    """The component that drew last."""
     start: Start = field(init=False)
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
+        self._known_before: dict[int, NDArray[np.float64]] = {}
 
     @property
     def nats(self) -> float:
         """-ln p of the image after the last round."""
-        return -float(mixed(self.log_p[:, None])[0])
+        return -float(self.mixture.whole(self.log_p[:, None])[0])
 
     def begin(self) -> Iterator[float]:
         """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
         found = []
         for done, k in enumerate(self.starts):
-            sweep = self._sweep(k, ~self.given.keep)
+            sweep = self._sweep(k, ~self.given.keep, labels=self._first_labels(k))
             while not sweep.finished:
                 sweep.step()
                 yield (done + sweep.done) / len(self.starts)
@@ -107,7 +109,7 @@ class Chain:
         islands = [sweep.island for _, sweep in found]
         return Start(
             np.concatenate([part.images for part in parts]),
-            [k for (k, _), part in zip(found, parts, strict=True) for _ in part.weights],
+            [self._drawn_by(k, each) for (k, _), part in zip(found, log_p, strict=True) for each in part.T],
             np.concatenate(log_p, 1),
             np.concatenate(weights),
             min(island.least_ess for island in islands),
@@ -116,19 +118,40 @@ class Chain:
 
     def _log_weights(self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
         k, sweep = found
-        behind = self.mixture.ways[k].log_p_before(self.given) + sweep.island.evidence()
-        drawn_by = np.array([log_sum(each) for each in log_p[list(self.starts)].T])
-        return behind + log(part.weights) + mixed(log_p) - drawn_by
+        behind = log_sum(self._before(k)) + sweep.island.evidence()
+        drawn_by = summed(self.mixture.of_members(log_p)[list(self.starts)])
+        return behind + log(part.weights) + self.mixture.whole(log_p) - drawn_by
+
+    def _drawn_by(self, k: int, log_p: NDArray[np.float64]) -> int:
+        """The component of member k that an image is likeliest by, of all that say log_p (K,) of it."""
+        labels = len(self.mixture.ways[k].labels)
+        return k * labels + int(log_p[k * labels : (k + 1) * labels].argmax())
+
+    def _before(self, k: int) -> NDArray[np.float64]:
+        """ln p of each label and of what is given before the hole in the order of member k."""
+        if k not in self._known_before:
+            self._known_before[k] = self.mixture.ways[k].log_p_before(self.given)
+        return self._known_before[k]
+
+    def _first_labels(self, k: int) -> NDArray[np.int64] | None:
+        """The labels of the first particles of member k, evenly by p(label | given before the hole)."""
+        if self.mixture.ways[k].labels == [None]:
+            return None
+        return self._labels_at(k, (self._uniforms(1)[0] + np.arange(self.size)) / self.size)
+
+    def _labels_at(self, k: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The labels that uniform numbers in [0, 1) choose by p(label | given before the hole)."""
+        return np.array([self.mixture.ways[k].labels[chosen(self._before(k), float(each))] for each in uniforms])
 
     def take(self, start: Start, i: int) -> None:
         """Go on from candidate i of a chain's start."""
-        self.image, self.log_p, self.member = start.images[i], start.log_p[:, i], start.members[i]
+        self.image, self.log_p, self.component = start.images[i], start.log_p[:, i], start.components[i]
 
     def _candidates(self, k: int, sweep: Sweep) -> Weighted:
-        """Draw some of a sweep's last images by their weights; all of them count where no other member has a say."""
+        """Draw some of a sweep's last images by their weights; all of them count where no other component has a say."""
         assert sweep.images is not None
         way, island = self.mixture.ways[k], sweep.island
-        if len(self.mixture.ways) == 1:
+        if len(self.mixture.log_priors) == 1:
             return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
         most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
         uniforms = (self._uniforms(1)[0] + np.arange(min(most, self.size))) / min(most, self.size)
@@ -138,7 +161,7 @@ class Chain:
     def rounds(self, count: int) -> Iterator[float]:
         """Draw the image anew so many times: after each step, how much of one round is done, 0 to 1."""
         for _ in range(count):
-            self.member = chosen(self.log_p, self._uniforms(1)[0])
+            self.component = chosen(self.log_p, self._uniforms(1)[0])
             blocks = self._blocks()
             for done, block in enumerate(blocks):
                 for share in self.move(block):
@@ -147,7 +170,7 @@ class Chain:
 
     def _blocks(self) -> list[NDArray[np.bool_]]:
         """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""
-        way, hole = self.mixture.ways[self.member], ~self.given.keep
+        way, hole = self._way(), ~self.given.keep
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
         parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
@@ -156,19 +179,41 @@ class Chain:
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
         """Draw a part (H, W) of the hole anew, all else given: after each step, how much of that is done, 0 to 1."""
-        sweep = self._sweep(self.member, block, self.image)
+        k, number = self.mixture.way_of(self.component)
+        sweep = self._sweep(k, block, self.image, self._next_labels(k, number, block))
         while not sweep.finished:
             sweep.step()
             yield sweep.done
         assert sweep.image is not None
         assert sweep.images is not None
-        way = self.mixture.ways[self.member]
+        way = self._way()
+        self.component = k * len(way.labels) + way.labels.index(sweep.label)
         self.image = way.upright(sweep.image)
         self.took(Weighted(way.upright(sweep.images), sweep.island.weights), block)
 
-    def _sweep(self, k: int, block: NDArray[np.bool_], image: Images | None = None) -> Sweep:
+    def _way(self) -> Way:
+        return self.mixture.ways[self.mixture.way_of(self.component)[0]]
+
+    def _next_labels(self, k: int, number: int, block: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """The labels of the particles of a move: all that of the image, the first of them; of the whole hole, where an
+        image has other labels to choose from, the others' as of the first particles."""
+        way = self.mixture.ways[k]
+        if way.labels == [None]:
+            return None
+        labels = np.full(self.size, way.labels[number])
+        if len(way.labels) > 1 and (block == ~self.given.keep).all():
+            labels[1:] = self._labels_at(k, self._uniforms(self.size - 1))
+        return labels
+
+    def _sweep(
+        self,
+        k: int,
+        block: NDArray[np.bool_],
+        image: Images | None = None,
+        labels: NDArray[np.int64] | None = None,
+    ) -> Sweep:
         number, self._next = self._next, self._next + 1
-        return self.mixture.ways[k].sweep(self.given, self.size, number, block, image)
+        return self.mixture.ways[k].sweep(self.given, self.size, number, block, image, labels)
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
         """Numbers in [0, 1) that no sweep uses."""

@@ -6,7 +6,7 @@ image and handed to `drawn_receipt_steps`; else it is an `IslandsRun` (islands.p
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import count
 from typing import Literal
 
@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_core.elementary import log_sum
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.orientation import Orientation, turn
-from model_core.posterior.islands import IslandsRun
+from model_core.posterior.islands import IslandsRun, way_of
 from model_core.posterior.marginals import Marginals, Shares
-from model_core.posterior.mixture import Way
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import Receipt
@@ -84,6 +84,7 @@ def complete(
     sweeps: int = SWEEPS,
     on_share: OnShare = lambda share: None,
     first: int = 0,
+    label: int | str | None = None,
 ) -> Completion:
     """Draw n images (n, C, H, W), those of the seed from number `first` on, that agree with known (C, H, W) values
     where keep (H, W) is True.
@@ -91,13 +92,15 @@ def complete(
     posterior: from p(hole | everything given) of the model, a mixture too. Where the model is one network and nothing
     given lies behind the hole's first pixel, each image is one exact draw; else two chains of `particles` together draw
     each, in `sweeps` rounds at the most (chain.py). clamp: the first member draws each pixel of the hole given what is
-    above and left of it in its order, which is exact only where nothing given lies behind. on_share hears how much of
-    the drawing is done, 0 to 1.
+    above and left of it in its order, which is exact only where nothing given lies behind. label: that of the images,
+    by name or number; without one, where the model has labels, it is drawn from p(label | given) too. on_share hears
+    how much of the drawing is done, 0 to 1.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
-    model that has no posterior; ImpossibleError when the model gives what is given no probability.
+    model that has no posterior or not that label; ImpossibleError when the model gives what is given no probability.
     """
     _check(model, known, keep, method, particles, sweeps)
+    model = model.given(label)
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
         values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
@@ -130,17 +133,25 @@ def drawn_receipt_steps(
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
     """The same in steps, each a pass over some images; the last one brings what there is to say. So few draws as would
     be taken for certain are made more, for the marginals."""
-    ((network, orientation),) = target.networks
-    way = Way(orientation, partial(lru_cache(1)(StageParticles), network, DRAWS))
+    (components,) = target.of_members
+    way = way_of(components, max(DRAWS, len(components)), lru_cache(1)(StageParticles))
     drawn = np.ascontiguousarray(values, np.int64)
     more = way.draws(target.given(seed), range(first + len(drawn), first + DRAWS))
     yield None
     shares = Shares(target.values, target.known, target.keep, target.temperature)
-    for _ in shares.predicting(network, orientation, np.concatenate([drawn, more])):
-        yield None
-    nats = [-float(way.log_p(image[None], target.temperature)[0]) for image in drawn]
-    receipt = Receipt(True, orientation, "exact", evidence_nats=-way.log_p_before(target.given(seed)), nats=tuple(nats))
-    yield receipt, shares.result()
+    images = np.concatenate([drawn, more])
+    asked = images if len(components) > 1 else drawn
+    said = [way.log_p(image[None], target.temperature)[:, 0] + way.log_priors for image in asked]
+    likeliest = np.zeros(len(images), np.int64)
+    likeliest[: len(said)] = [each.argmax() for each in said]
+    for k in np.unique(likeliest):
+        for _ in shares.predicting(components[k], images[likeliest == k]):
+            yield None
+    nats = tuple(-log_sum(each) for each in said[: len(drawn)])
+    evidence = -log_sum(way.log_p_before(target.given(seed)))
+    last = components[likeliest[len(drawn) - 1]]
+    found = Receipt(True, last.orientation, "exact", evidence_nats=evidence, nats=nats, label=last.label)
+    yield found, shares.result()
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.components import Component
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepted, Accepting
 from model_core.posterior.chain import FEW, Chain, seat
@@ -47,9 +48,9 @@ class IslandsRun:
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
-        stage_of = stage_of or lru_cache(len(target.members))(StageParticles)
-        self._mixture = Mixture([_way(network, name, self._size, stage_of) for network, name in target.networks])
-        self._starts = ranked_members(target.keep, [name for _, name in target.networks])[:STARTS]
+        stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
+        self._mixture = Mixture([way_of(each, self._size, stage_of) for each in target.of_members])
+        self._starts = ranked_members(target.keep, [way.orientation for way in self._mixture.ways])[:STARTS]
         self._accepting = self._accepting_by_the_last()
         self._shares = self._no_shares()
         self._islands: list[Island] = []
@@ -76,19 +77,19 @@ class IslandsRun:
             yield step if isinstance(step, np.ndarray) else begun + (1 - begun) * step
 
     def _accepting_by_the_last(self) -> Accepting | None:
-        """Draws by the member of a mixture that comes to the hole last, if one does."""
+        """Draws by the member of a mixture without labels that comes to the hole last, if one does."""
         k = self._starts[0]
         way = self._mixture.ways[k]
-        if len(self._mixture.ways) == 1 or given_behind(way.turned(self._target.keep)):
+        if len(self._mixture.ways) == 1 or way.labels != [None] or given_behind(way.turned(self._target.keep)):
             return None
         return Accepting(self._mixture, k, partial(self._target.given, self._seed), self._particles, self._size)
 
     def _expected(self, accepting: Accepting) -> Iterator[float]:
         """Take in what the pool says of each pixel, and what its member predicts along some of it."""
         if accepting.suffices:
-            network, orientation = self._target.networks[accepting.member]
+            (component,) = self._target.of_members[accepting.member]
             self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_SWEEP)
-            for _ in self._shares.predicting(network, orientation, accepting.some(PREDICTED_ALONG)):
+            for _ in self._shares.predicting(component, accepting.some(PREDICTED_ALONG)):
                 yield 0.5
 
     def _accepted(self, accepting: Accepting, i: int) -> Iterator[float | NDArray[np.int64]]:
@@ -121,11 +122,18 @@ class IslandsRun:
                 yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds))
         arrived = arrived_of(chains)
         for number in arrived:
-            for network, orientation in self._target.networks:
-                for _ in told[number].predicting(network, orientation, chains[number].image[None]):
+            for component in self._predicting(chains[number]):
+                for _ in told[number].predicting(component, chains[number].image[None]):
                     yield 1.0
             self._shares.merge(told[number])
         yield self._taken(chains, chains[arrived[int(which * len(arrived))]])
+
+    def _predicting(self, chain: Chain) -> Iterator[Component]:
+        """The components that are asked what they predict along a chain's image: each member's likeliest."""
+        for components, log_p in zip(
+            self._target.of_members, np.split(chain.log_p, len(self._target.of_members)), strict=True
+        ):
+            yield components[int(log_p.argmax())]
 
     def _no_shares(self) -> Shares:
         target = self._target
@@ -140,9 +148,11 @@ class IslandsRun:
 
     def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
         """The image of one of the chains."""
+        component = self._target.components[chain.component]
         self._islands.append(
             Island(
-                self._target.members[chain.member].orientation,
+                component.orientation,
+                component.label,
                 chain.nats,
                 [each.nats for each in chains],
                 [each.start.log_evidence for each in chains],
@@ -155,7 +165,7 @@ class IslandsRun:
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
         if self._nats and self._accepting is not None:
-            orientation = self._target.members[self._accepting.member].orientation
+            orientation = self._mixture.ways[self._accepting.member].orientation
             return accepted_receipt(self._accepting, orientation, self._nats), self._shares.result()
         return receipt_of(self._islands, self._particles, self._target.strange_nats), self._shares.result()
 
@@ -166,5 +176,9 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
     return [number for number, chain in enumerate(chains) if chain.nats <= least + GOOD_APART]
 
 
-def _way(network: PixelNetwork, orientation: str, size: int, stage_of: StageOf) -> Way:
-    return Way(orientation, partial(stage_of, network, size), stage_for(network).stops_within_rows)  # pyright: ignore
+def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:
+    """The way of one member, whose components these are, with so many particles."""
+    network = components[0].network
+    assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
+    within_rows = stage_for(network).stops_within_rows
+    return Way(components[0].orientation, partial(stage_of, network, size), within_rows, components, size)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_core.networks.pixel_network import PixelNetwork
-from model_core.orientation import Orientation, turn, turn_back
+from model_core.components import Component
+from model_core.orientation import turn, turn_back
 
 BATCH = 8
 """Images of one teacher-forced pass: others that want the processor wait for one at most."""
@@ -63,14 +63,14 @@ class Shares:
         self._predicted += other._predicted
         self._predictions += other._predictions
 
-    def predicting(self, network: PixelNetwork, orientation: Orientation, images: NDArray[np.int64]) -> Iterator[None]:
-        """Add what a network that sees images in this orientation predicts along images (N, C, H, W): in steps, each a
-        teacher-forced pass over some of them."""
-        turned = np.ascontiguousarray(turn(images, orientation))
+    def predicting(self, component: Component, images: NDArray[np.int64]) -> Iterator[None]:
+        """Add what a component predicts along images (N, C, H, W): in steps, each a teacher-forced pass over some of
+        them."""
+        turned = np.ascontiguousarray(turn(images, component.orientation))
         for start in range(0, len(turned), BATCH):
             part = turned[start : start + BATCH]
-            shares = _predicted_shares(network, part, self._temperature)
-            self._predicted += turn_back(shares, orientation)
+            shares = _predicted_shares(component, part, self._temperature)
+            self._predicted += turn_back(shares, component.orientation)
             self._predictions += len(part)
             yield
 
@@ -85,8 +85,9 @@ class Shares:
         return Marginals(mean, np.abs(-(shares * logs).sum(0)))
 
 
-def _predicted_shares(network: PixelNetwork, images: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
-    """(V, C, H, W): what the network predicts along images (N, C, H, W) in its orientation, summed over them."""
-    given = torch.from_numpy(images).to(network.input.bias.device)
+def _predicted_shares(component: Component, images: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
+    """(V, C, H, W): what a component predicts along images (N, C, H, W) in its orientation, summed over them."""
+    given = torch.from_numpy(images).to(next(component.network.parameters()).device)
     with torch.inference_mode():
-        return network.distribution.probabilities(network(given).cpu(), temperature, dim=1).sum(0).numpy()
+        logits = component.logits(given).cpu()
+        return component.network.distribution.probabilities(logits, temperature, dim=1).sum(0).numpy()

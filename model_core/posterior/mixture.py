@@ -1,27 +1,29 @@
-"""A model of several distributions, as a completion sees it: the even mixture of what its members say.
+"""A model of several distributions (components.py), as a completion sees it.
 
-    p(image) = mean over members k of p_k(image)
+    p(image) = mean over members m of the sum over labels k of prior_k p_m(image | k)
 
-Each member is a way through the image: a network, and the orientation in which it sees images. This is the one place
-that says so. Whatever else makes a model a mixture of distributions that can be drawn from, a label that is not given
-for one, joins here: as more ways. Chains know no more of it than these two questions: how likely a member finds an
-image, and what draws particles in its order.
+Each member is a way through the image: a network, the orientation in which it sees images, and its labels, if it has
+any. A member draws its particles with their labels: these come first, and weights tell which of them suit what is given
+behind the hole. Chains ask how likely a component, a member given a label, finds an image, and what draws particles in
+a member's order.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.elementary import log_sum
+from model_core.components import Component
+from model_core.elementary import log, log_sum, shares
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole
 from model_core.posterior.smc import Hole, Sweep
-from model_core.sampling.noise import image_noise
+from model_core.sampling.noise import chosen_label, image_noise
 
 Kind = TypeVar("Kind", bound=np.generic)
 Images = NDArray[np.int64]
@@ -49,6 +51,20 @@ class Way:
     """Makes what draws in its order; it is nobody else's until a sweep is finished."""
     within_rows: bool = True
     """Particles may be compared in the midst of a row."""
+    components: Sequence[Component] = ()
+    """The member's, one for each label that an image may have; without any, one without a label."""
+    most: int = 1
+    """Images that it can weigh side by side."""
+
+    @property
+    def labels(self) -> Sequence[int | None]:
+        """The labels that an image may have; one, None, of a network without labels."""
+        return [each.label for each in self.components] or [None]
+
+    @cached_property
+    def log_priors(self) -> NDArray[np.float64]:
+        """ln of the prior of each label (K,)."""
+        return log(np.array([each.prior for each in self.components] or [1.0]))
 
     def turned(self, upright: NDArray[Kind]) -> NDArray[Kind]:
         """(..., H, W) as this member sees it."""
@@ -59,14 +75,21 @@ class Way:
         return np.ascontiguousarray(turn_back(turned, self.orientation))
 
     def sweep(
-        self, given: Given, size: int, number: int, hole: NDArray[np.bool_], image: Images | None = None
+        self,
+        given: Given,
+        size: int,
+        number: int,
+        hole: NDArray[np.bool_],
+        image: Images | None = None,
+        labels: NDArray[np.int64] | None = None,
     ) -> Sweep:
-        """Particles through a hole (H, W): from what is given, or conditional on an image of which all else is."""
+        """Particles of these labels through a hole (H, W): from what is given, or conditional on an image, the first
+        particle, of which all else is."""
         known = given.known if image is None else image
         keep = self.turned(~hole)
         place = Hole(self.turned(known), keep, given.seed, given.sample, given.temperature)
         retained = None if image is None else place.known
-        return Sweep(self.particles(), place, size, number, retained, self.within_rows)
+        return Sweep(self.particles(), place, size, number, retained, self.within_rows, labels)
 
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
         """The images of these numbers, each drawn once through the hole: exact where nothing given lies behind."""
@@ -74,27 +97,36 @@ class Way:
         C, H, W = known.shape
         if not samples:
             return np.zeros((0, *given.known.shape), np.int64)
+        likely = shares(self.log_p_before(given)).tolist() if len(self.labels) > 1 else [1.0]
+        labels = [self.labels[chosen_label(given.seed, each, likely)] for each in samples]
         noise = [image_noise(given.seed, each, H, W, C) for each in samples]
         particles = self.particles()
-        particles.begin([Particle(each, known, keep) for each in noise], np.zeros_like(keep), given.temperature)
+        begun = [Particle(*each) for each in zip(noise, [known] * len(noise), [keep] * len(noise), labels, strict=True)]
+        particles.begin(begun, np.zeros_like(keep), given.temperature)
         particles.advance(Stop(H - 1, W))
         return self.upright(particles.images().copy())
 
     def log_p(self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """ln p_T (N,) of whole images, or of their pixels `where` (H, W) in this member's orientation."""
+        """ln p_T of whole images given each label (K, N), or of their pixels `where` (H, W) in this member's order."""
         turned = self.turned(images)
         _, C, H, W = turned.shape
         everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, C))
-        particles = self.particles()
-        weighed = everywhere if where is None else where
-        particles.begin([Particle(none, each, everywhere) for each in turned], weighed, temperature)
-        return particles.advance(Stop(H - 1, W))
+        pairs = [Particle(none, each, everywhere, label) for label in self.labels for each in turned]
+        weighed, found, particles = everywhere if where is None else where, [], self.particles()
+        together = max(self.most, len(turned))
+        for first in range(0, len(pairs), together):
+            particles.begin(pairs[first : first + together], weighed, temperature)
+            found.append(particles.advance(Stop(H - 1, W)))
+        return np.concatenate(found).reshape(-1, len(turned))
 
-    def log_p_before(self, given: Given) -> float:
-        """ln p_T of what is given before the hole's first pixel in this member's order, which no particle weighs."""
+    def log_p_before(self, given: Given) -> NDArray[np.float64]:
+        """ln of p_T of each label (K,) and of what is given before the hole's first pixel in this member's order, which
+        no particle weighs."""
         keep = self.turned(given.keep)
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
-        return float(self.log_p(given.known[None], given.temperature, before)[0]) if before.any() else 0.0
+        if not before.any():
+            return self.log_priors
+        return self.log_p(given.known[None], given.temperature, before)[:, 0] + self.log_priors
 
 
 @dataclass(frozen=True)
@@ -103,12 +135,33 @@ class Mixture:
 
     ways: Sequence[Way]
 
+    @cached_property
+    def log_priors(self) -> NDArray[np.float64]:
+        """ln of the prior of each component (M * K,), member by member."""
+        return np.concatenate([way.log_priors for way in self.ways])
+
     def log_p(self, images: Images, temperature: float) -> NDArray[np.float64]:
-        """(K, N): ln p_k of each image."""
-        return np.stack([way.log_p(images, temperature) for way in self.ways])
+        """(M * K, N): ln of each component's prior and of what it says of each image."""
+        return np.concatenate([way.log_p(images, temperature) + way.log_priors[:, None] for way in self.ways])
+
+    def way_of(self, component: int) -> tuple[int, int]:
+        """A component's member, and the number of its label among those that an image may have."""
+        return divmod(component, len(self.ways[0].labels))
+
+    def of_members(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ln p of each member (M, N), from that of its components (M * K, N)."""
+        return np.stack([summed(part) for part in np.split(log_p, len(self.ways))])
+
+    def whole(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ln p of the model (N,), from that of all components (M * K, N)."""
+        return summed(log_p) - math.log(len(self.ways))
+
+
+def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln of the sum over the first dimension: (N, B) -> (B,)."""
+    return np.array([log_sum(each) for each in log_p.T])
 
 
 def mixed(log_p: NDArray[np.float64], but: int | None = None) -> NDArray[np.float64]:
-    """ln p of the mixture (N,), from ln p_k (K, N); but: leave out this member's part in it."""
-    parts = log_p if but is None else np.delete(log_p, but, 0)
-    return np.array([log_sum(each) for each in parts.T]) - math.log(len(log_p))
+    """ln p of the mixture (N,), from what its members say, ln p_m (M, N); but: leave out this member's part in it."""
+    return summed(log_p if but is None else np.delete(log_p, but, 0)) - math.log(len(log_p))

@@ -17,11 +17,12 @@ from model_core.sampling.stages import stage_for
 
 @dataclass(frozen=True)
 class Particle:
-    """One of an island's particles: noise (H, W, C), known (C, H, W) values where keep (H, W) is True."""
+    """One of an island's particles: noise (H, W, C), known (C, H, W) values where keep (H, W) is True; its label."""
 
     noise: NDArray[np.float64]
     known: NDArray[np.int64]
     keep: NDArray[np.bool_]
+    label: int | None = None
 
 
 class Particles(Protocol):
@@ -49,10 +50,11 @@ class Particles(Protocol):
 
 
 class StageParticles:
-    """Particles in the slots of a stage. Rows that are given to all of them are worked off once."""
+    """Particles in the slots of a stage. Rows that are given to all of one label are worked off once."""
 
     def __init__(self, network: PixelNetwork, size: int) -> None:
         """size: how many particles there may be."""
+        self.size = size
         self._stage = stage_for(network)(network, size)
         self._width = network.config.width
         self._slots = list(range(size))
@@ -68,17 +70,21 @@ class StageParticles:
             self._open([_drawing(particle, weighed, temperature) for particle in particles])
 
     def _open(self, drawings: list[Drawing]) -> None:
-        """Work off the rows before the hole in the last slot, which retains no image; the others take them over."""
-        last, leader = len(drawings) - 1, drawings[-1]
-        self._stage.open(last, leader)
-        if leader.given_rows:
-            self._stage.hold(last, leader.given_rows - 1, self._width)
+        """Work off the rows before the hole in the last slot of each label, which retains no image; the others take
+        them over."""
+        rows = drawings[-1].given_rows
+        waiting = [slot for slot, drawing in enumerate(drawings) if rows and drawing.given_rows == rows]
+        leaders = {drawings[slot].label: slot for slot in waiting}
+        for slot in leaders.values():
+            self._stage.open(slot, drawings[slot])
+            self._stage.hold(slot, rows - 1, self._width)
+        if leaders:
             self._go_on()
-        for slot, drawing in enumerate(drawings[:-1]):
-            if leader.given_rows and drawing.given_rows == leader.given_rows:
-                self._stage.fork(last, slot, drawing)
-            else:
+        for slot, drawing in enumerate(drawings):
+            if slot not in waiting:
                 self._stage.open(slot, drawing)
+            elif slot != leaders[drawing.label]:
+                self._stage.fork(leaders[drawing.label], slot, drawing)
 
     def _go_on(self) -> None:
         """Step until every image is held or ended."""
@@ -116,4 +122,4 @@ class StageParticles:
 
 def _drawing(particle: Particle, weighed: NDArray[np.bool_], temperature: float) -> Drawing:
     noise, known, keep = (torch.from_numpy(part) for part in (particle.noise, particle.known, particle.keep))
-    return Drawing(noise, temperature, known, keep, weighed=torch.from_numpy(weighed))
+    return Drawing(noise, temperature, known, keep, label=particle.label, weighed=torch.from_numpy(weighed))

@@ -45,10 +45,15 @@ class Receipt:
     apart_nats: float | None = None
     """How far the two chains of an image, which began apart, were from each other at their ends: the difference of
     their images' nats, the largest of all images. None where no chain was needed."""
+    label: int | None = None
+    """The label of the last image, in a model with labels."""
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON takes it."""
-        return asdict(self)
+        facts = asdict(self)
+        if self.label is None:
+            del facts["label"]
+        return facts
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Island:
     """The facts of one image and of the chains that drew it."""
 
     member: Orientation
+    label: int | None
     nats: float
     """Nats of the image."""
     chains_nats: Sequence[float]
@@ -77,6 +83,7 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
     return Receipt(
         exact=False,
         member=islands[-1].member,
+        label=islands[-1].label,
         quality=quality_of(apart, float(evidence.std(ddof=1)), is_strange),
         particles=particles,
         ess=min(island.ess for island in islands),

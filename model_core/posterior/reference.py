@@ -23,6 +23,7 @@ class ReferenceParticles:
         self._noise = torch.from_numpy(np.stack([particle.noise for particle in particles]))
         self._known = torch.from_numpy(np.stack([particle.known for particle in particles]))
         self._keep = torch.from_numpy(np.stack([particle.keep for particle in particles]))
+        self._labels = torch.tensor([-1 if particle.label is None else particle.label for particle in particles])
         self._weighed = weighed
         self._temperature = torch.full((len(particles),), temperature, dtype=torch.float64)
         self._values = torch.zeros_like(self._known)
@@ -34,13 +35,18 @@ class ReferenceParticles:
         for y, x in self._places_until(stop):
             for c in range(self._values.shape[1]):
                 with torch.inference_mode():
-                    logits = self._network(self._values)[:, :, c, y, x]  # (N, V)
+                    logits = self._logits()[:, :, c, y, x]  # (N, V)
                 drawn = self._network.distribution.draw(logits, self._noise[:, y, x, c], self._temperature)
                 value = torch.where(self._keep[:, y, x], self._known[:, c, y, x], drawn)
                 self._values[:, c, y, x] = value
                 if self._weighed[y, x]:
                     log_p += self._network.distribution.log_p(logits, value, self._temperature)
         return log_p.numpy()
+
+    def _logits(self) -> torch.Tensor:
+        if (self._labels < 0).all():
+            return self._network(self._values)
+        return self._network(self._values, self._network.of_labels(self._labels))
 
     def _places_until(self, stop: Stop) -> Iterator[tuple[int, int]]:
         width = self._values.shape[3]
@@ -51,13 +57,13 @@ class ReferenceParticles:
 
     def copy(self, parents: Parents) -> None:
         """See Particles.copy."""
-        self._values = self._values[torch.from_numpy(parents)]
+        self._values, self._labels = self._values[torch.from_numpy(parents)], self._labels[torch.from_numpy(parents)]
 
     def narrow(self, left: NDArray[np.int64]) -> None:
         """See Particles.narrow."""
         chosen = torch.from_numpy(left)
-        self._noise, self._known, self._keep, self._values = (
-            part[chosen] for part in (self._noise, self._known, self._keep, self._values)
+        self._noise, self._known, self._keep, self._values, self._labels = (
+            part[chosen] for part in (self._noise, self._known, self._keep, self._values, self._labels)
         )
         self._temperature = self._temperature[chosen]
 

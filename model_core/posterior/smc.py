@@ -6,7 +6,7 @@ distribution is p(hole | everything given) for any number of particles (particle
 2010).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,24 +58,33 @@ class Sweep:
         number: int = 0,
         retained: NDArray[np.int64] | None = None,
         within_rows: bool = True,
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
         """particles: what draws them, nobody else's until the sweep is finished; size: how many; number: of this sweep
-        among those of the image, for its noise; retained: an image (C, H, W) that takes part; within_rows: whether
-        particles may be compared in the midst of a row."""
+        among those of the image, for its noise; retained: an image (C, H, W) that takes part, as the first;
+        within_rows: whether particles may be compared in the midst of a row; labels (N,): the particles', where images
+        have some."""
         self._particles = particles
         self._hole = hole
         self._number = number
         self._compared = frozenset(stops(hole.keep, within_rows))
         self._stops = with_row_ends(hole.keep, sorted(self._compared))
         self._next = 0
+        self._labels = labels
+        self.label: int | None = None
+        """The label of the image."""
         self.island = Island(size, None if retained is None else 0)
         self.image: NDArray[np.int64] | None = None
         """(C, H, W), drawn by the weights at the end."""
         self.images: NDArray[np.int64] | None = None
         """All particles (N, C, H, W), at the end; island.weights are theirs."""
-        first = [] if retained is None else [Particle(self._noise(0), retained, np.ones_like(hole.keep))]
-        others = [Particle(self._noise(i), hole.known, hole.keep) for i in range(len(first), size)]
-        particles.begin(first + others, hole.weighed, hole.temperature)
+        begun = [Particle(self._noise(i), hole.known, hole.keep, self._label(i)) for i in range(size)]
+        if retained is not None:
+            begun[0] = replace(begun[0], known=retained, keep=np.ones_like(hole.keep))
+        particles.begin(begun, hole.weighed, hole.temperature)
+
+    def _label(self, i: int) -> int | None:
+        return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
         C, H, W = self._hole.known.shape
@@ -106,9 +115,18 @@ class Sweep:
         self.island.weigh(log_p)
         if stop < self._hole_ends:
             if self.island.is_poor:
-                self._particles.copy(self.island.resample(self._uniforms(stop)))
+                parents = self.island.resample(self._uniforms(stop))
+                self._particles.copy(parents)
+                self._follow(parents)
         elif stop.y >= self._hole_ends.y + ROWS_BEHIND and self.island.size > LAST:
-            self._particles.narrow(self.island.narrow(self._uniforms(stop), LAST))
+            left = self.island.narrow(self._uniforms(stop), LAST)
+            self._particles.narrow(left)
+            self._follow(left)
+
+    def _follow(self, parents: NDArray[np.int64]) -> None:
+        """Let labels go where their particles go."""
+        if self._labels is not None:
+            self._labels = self._labels[parents]
 
     def _uniforms(self, stop: Stop) -> NDArray[np.float64]:
         return choice_noise(self._hole.seed, self._hole.sample, self._number, stop.y, stop.x, self.island.size)
@@ -125,4 +143,5 @@ class Sweep:
         self._particles.advance(hole.end)
         (uniform,) = choice_noise(hole.seed, hole.sample, self._number, hole.keep.shape[0], 0, 1)
         self.images = self._particles.images().copy()
-        self.image = self.images[self.island.drawn(float(uniform))]
+        drawn = self.island.drawn(float(uniform))
+        self.image, self.label = self.images[drawn], self._label(drawn)

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.components import Member
+from model_core.components import Component
 from model_core.models import Model
-from model_core.networks.pixel_network import PixelNetwork
-from model_core.orientation import Orientation, turn
+from model_core.orientation import turn
 from model_core.posterior.mixture import Given
 from model_core.posterior.plan import given_behind
 
@@ -22,7 +23,7 @@ class Target:
     """p(hole | everything given) of a model: known (C, H, W) values where keep (H, W) is True, the right way up, at a
     temperature."""
 
-    members: Sequence[Member]
+    components: Sequence[Component]
     known: NDArray[np.int64]
     keep: NDArray[np.bool_]
     temperature: float
@@ -34,18 +35,19 @@ class Target:
         validation = model.card.validation if temperature == 1 else None
         strange = None if validation is None else quantile(validation.nats_quantiles, USUAL)
         given = np.ascontiguousarray(known, np.int64), np.ascontiguousarray(keep, np.bool_)
-        return cls(model.members, *given, temperature, strange)
+        return cls(model.components, *given, temperature, strange)
 
     @property
     def needs_particles(self) -> bool:
         """True if one draw is not exact: something given lies behind the hole's first pixel, or several members have a
-        say, of which each would draw from another distribution."""
-        return len(self.members) > 1 or given_behind(turn(self.keep, self.members[0].orientation)) > 0
+        say, of which each would draw from another distribution. Labels need none: one is drawn before the image is."""
+        orientation = self.components[0].orientation
+        return len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0
 
-    @property
-    def networks(self) -> Sequence[tuple[PixelNetwork, Orientation]]:
-        """Network and orientation of each member."""
-        return [(_network(member), member.orientation) for member in self.members]
+    @cached_property
+    def of_members(self) -> Sequence[Sequence[Component]]:
+        """The components of each member."""
+        return [list(group) for _, group in groupby(self.components, lambda each: id(each.member))]
 
     def given(self, seed: int, sample: int = 0) -> Given:
         """The material of one image."""
@@ -54,14 +56,9 @@ class Target:
     @property
     def values(self) -> int:
         """V"""
-        return self.networks[0][0].config.values
+        return self.components[0].network.config.values
 
 
 def quantile(evenly: Sequence[float], share: float) -> float:
     """The number below which so large a share lies, from evenly spaced quantiles."""
     return float(np.interp(share * (len(evenly) - 1), np.arange(len(evenly)), evenly))
-
-
-def _network(member: Member) -> PixelNetwork:
-    assert isinstance(member.network, PixelNetwork), "a Multi-Scale model has no posterior"
-    return member.network

@@ -68,7 +68,8 @@ def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
 def origin_of(name_or_path: str, model: Model) -> Start:
     """A run's record of the model that it began with, by the name in its recipe."""
     history = model.card.training.get("history")
-    return Start(name_or_path, model.card.sha256, [Sitting(**sitting) for sitting in history or _whole(model.card)])
+    sittings = [Sitting(**sitting) for sitting in history or _whole(model.card)]
+    return Start(name_or_path, model.card.sha256, sittings, model.config.labels)
 
 
 def _whole(card: Card) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Loop:
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
         """True when all epochs are done, False when stopped; either way the last checkpoint is up to date."""
         self._start_window()
-        if self.state.start is not None and self.state.best_nats is None:
+        if self._has_bar and self.state.best_nats is None:
             try:
                 self._score_start(stop, display)
             except EvaluationStoppedError:
@@ -58,6 +58,12 @@ class Loop:
             elif self._update(stop(), display):
                 return self._stopped()
         return True
+
+    @property
+    def _has_bar(self) -> bool:
+        """True if an epoch must be better than the start: one without labels does not do what this network is to do."""
+        start = self.state.start
+        return start is not None and start.labels == self._learner.network.config.labels
 
     def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
         """The starting model's own score is the bar that an epoch must beat: a restart is worse at first."""

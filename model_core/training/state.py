@@ -49,6 +49,8 @@ class Start:
     """Digest of its weights."""
     history: list[Sitting] = field(default_factory=list)
     """How those were trained, oldest first."""
+    labels: int = 0
+    """How many labels it had."""
 
 
 @dataclass

@@ -1,0 +1,174 @@
+"""How well a model with labels tells them, beside a network that was trained for nothing else. Writes docs/labels.md.
+
+    python benchmarks/labels.py --data PATH --originals PATH     binarized MNIST, and MNIST; minutes on one core
+
+Test images of MNIST, spread over the ten digits: whole ones, the first rows of them (what is given comes first: exact)
+and pixels here and there (by particles). Errors, -ln p of the true label, and the expected error of calibration over
+images whose highest p is below 0.99. The classifier is a small convolutional network, trained here on the same images.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from page import machine, table, weights_of, write_section
+from torch import Tensor, nn
+
+from model_core import classify, load_model
+from model_core.data.datasets import read_dataset, read_labels
+from model_core.data.splits import spread
+from model_core.models import Model
+
+PAGE, PLOT = Path("docs/labels.md"), Path("docs/img/labels-reliability.svg")
+SURE, BINS = 0.99, 10
+Floats = NDArray[np.float64]
+Damage = Callable[[Tensor, torch.Generator], Tensor]
+
+DAMAGES: dict[str, Damage] = {
+    "plain": lambda images, _: images,
+    "noisy: one pixel in ten turned over": lambda images, noise: noisy(images, noise),
+    "covered: a black square of 10 x 10 in the middle": lambda images, _: covered(images),
+    "shifted: three pixels to the right and down": lambda images, _: images.roll((3, 3), (2, 3)),
+}
+
+
+def noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    """One pixel in ten is the other value."""
+    return images ^ (torch.rand(images.shape, generator=generator) < 0.1).long()
+
+
+def covered(images: Tensor) -> Tensor:
+    """The middle is black."""
+    hidden = images.clone()
+    hidden[:, :, 9:19, 9:19] = 0
+    return hidden
+
+
+def trained(images: Tensor, labels: Tensor, epochs: int) -> Callable[[Tensor], Floats]:
+    """A small classifier, trained on whole images as they are: images -> p (B, K)."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 49, 64),
+        nn.ReLU(),
+        nn.Linear(64, int(labels.max()) + 1),
+    )
+    rule = torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(images)).split(64):
+            rule.zero_grad()
+            nn.functional.cross_entropy(network(images[chosen].float()), labels[chosen]).backward()
+            rule.step()
+
+    def told(given: Tensor) -> Floats:
+        with torch.inference_mode():
+            return network(given.float()).double().softmax(1).numpy()
+
+    return told
+
+
+def figures(p: Floats, labels: NDArray[np.int64]) -> tuple[str, str, str]:
+    """Errors, log-loss and the expected error of calibration, as the table shows them."""
+    wrong = (p.argmax(1) != labels).mean()
+    loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-300)).mean()
+    bins = reliability(p, labels)
+    count = sum(n for *_, n in bins)
+    apart = sum(abs(said - true) * n for said, true, n in bins) / count if count else 0.0
+    return f"{wrong:.2%}", f"{loss:.3f}", f"{apart:.1%} of {count}"
+
+
+def reliability(p: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float, int]]:
+    """Bins of as many images, those whose highest p is below SURE: the mean highest p, how many are right, and how many
+    there are."""
+    highest = p.max(1)
+    order = np.argsort(highest)[: int((highest < SURE).sum())]
+    right = p.argmax(1) == labels
+    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    return [(float(highest[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+
+
+def plot(bins: list[tuple[float, float, int]], title: str) -> str:
+    """Said against true, as SVG."""
+    points = "".join(
+        f'<circle cx="{40 + 240 * x:.1f}" cy="{260 - 240 * y:.1f}" r="4" fill="#1b6ca8"/>' for x, y, _ in bins
+    )
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300" width="300" height="300">'
+        '<style>text{font:12px sans-serif;fill:#333}</style><rect width="100%" height="100%" fill="white"/>'
+        f'<path d="M40 260H280M40 260V20M40 260L280 20" stroke="#bbb" fill="none"/>{points}'
+        f'<text x="40" y="14">{title}</text>'
+        '<text x="40" y="282">p of the likeliest label; up: how often it is right</text>'
+        "</svg>\n"
+    )
+
+
+def rows_given(rows: int) -> Tensor:
+    """(28, 28): the first rows."""
+    keep = torch.zeros(28, 28, dtype=torch.bool)
+    keep[:rows] = True
+    return keep
+
+
+def scattered(share: float, generator: torch.Generator) -> Tensor:
+    """(28, 28): so large a share of the pixels, anywhere."""
+    return torch.rand(28, 28, generator=generator) < share
+
+
+def by_particles(model: Model, images: Tensor, share: float) -> Floats:
+    """p (B, K) of scattered pixels, others of each image."""
+    generator = torch.Generator().manual_seed(7)
+    return np.concatenate([classify(model, image, scattered(share, generator)).p for image in images])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mnist-labelled")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--originals", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=1000, help="of each kind; by particles a twentieth")
+    parser.add_argument("--epochs", type=int, default=3, help="of the classifier, on 20,000 images")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_model(arguments.model)
+
+    def read(split: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
+        values = spread(read_dataset(arguments.data, split, model.config), count)
+        labels = read_labels(arguments.data, split, model.config, originals=arguments.originals)
+        return torch.from_numpy(values.astype(np.int64)), spread(labels.of, count)
+
+    (images, labels), (train, train_labels) = read("test", arguments.images), read("train", 20_000)
+    other = trained(train, torch.from_numpy(train_labels), arguments.epochs)
+    rows, generator = [], torch.Generator().manual_seed(1)
+    for name, damage in DAMAGES.items():
+        seen = damage(images, generator)
+        found = classify(model, seen)
+        if name == "plain":
+            PLOT.write_text(plot(reliability(found.p, labels), f"{model.card.name}, {len(images)} test images"))
+        nats = f"{np.median(found.total_nats):.1f}"
+        rows += [
+            (name, "model", *figures(found.p, labels), nats),
+            (name, "classifier", *figures(other(seen), labels), "-"),
+        ]
+    head = ("images", "who", "errors", "nats of the label", "error of calibration", "median nats of the image")
+    facts = f"{weights_of(model.card.name, model.card.sha256)}, {len(images)} test images; {machine()}."
+    write_section("labels", [facts, "", *table(head, rows)], PAGE)
+    parts = [(f"the first {n} of 28 rows", classify(model, images, rows_given(n)).p, labels) for n in (14, 9, 3)]
+    step = max(1, len(images) // (arguments.images // 20))
+    few, of_few = images[::step], labels[::step]
+    shares = (("a half", 1 / 2), ("a third", 1 / 3), ("a tenth", 1 / 10))
+    parts += [(f"{name} of the pixels, anywhere", by_particles(model, few, share), of_few) for name, share in shares]
+    lines = [(name, str(len(true)), *figures(p, true)) for name, p, true in parts]
+    write_section("labels-parts", table(("given", "images", *head[2:5]), lines), PAGE)
+
+
+if __name__ == "__main__":
+    main()

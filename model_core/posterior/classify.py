@@ -1,0 +1,175 @@
+"""The label of a picture, or of the part of it that is given: p(label | given), by Bayes' rule.
+
+    p(k | given)  is proportional to  prior_k p(given | k)
+
+Exact for a whole picture, and where what is given comes first in every member's order: one pass for each component.
+Elsewhere p(given | k) is the evidence of particles that all have label k, estimated twice: how far the two estimates
+are apart says how good the answer is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_core.components import BATCH, Component, by_label, nats_maps
+from model_core.errors import ConfigError, DataError
+from model_core.models import Model
+from model_core.orientation import Orientation, turn
+from model_core.posterior.islands import StageOf, way_of
+from model_core.posterior.mixture import Given, Way
+from model_core.posterior.particles import StageParticles
+from model_core.posterior.plan import given_behind
+from model_core.posterior.targets import Target
+
+Floats = NDArray[np.float64]
+Quality = Literal["exact", "good", "rough", "poor"]
+GOOD_APART, ROUGH_APART = 0.05, 0.15
+"""The two estimates of no label's p are further apart."""
+ESTIMATES = 2
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The labels of B pictures, of K each."""
+
+    p: Floats
+    """(B, K): p(label | given)."""
+    nats: Floats
+    """(B, K): -ln p(given | label)."""
+    total_nats: Floats
+    """(B,): -ln p(given) of the whole model: large where a picture suits no label."""
+    sd: Floats | None = None
+    """(B, K): the standard deviation of the estimates of nats; None where it is exact."""
+    p_sd: Floats | None = None
+    """(B, K): that of the estimates of p."""
+    quality: Quality = "exact"
+    """The word for how far the estimates of p are apart."""
+
+    @property
+    def exact(self) -> bool:
+        return self.sd is None
+
+
+def classify(
+    model: Model, values: Tensor, keep: Tensor | None = None, seed: int = 0, particles: int = 32
+) -> Classification:
+    """p(label | given) of pictures (B, C, H, W), or of one (C, H, W): of the pixels where keep (H, W) is True, or all.
+
+    particles: for each label, where they are needed, with the noise of `seed`. Raises ConfigError for a model without
+    labels or of one label that is given, DataError for shapes that do not fit.
+    """
+    _check(model, values, keep)
+    pictures = values if values.ndim == 4 else values[None]
+    mask = torch.ones(pictures.shape[2:], dtype=torch.bool) if keep is None else keep
+    if can_be_exact([member.orientation for member in model.members], mask.numpy()):
+        parts = [_exact(model.components, part, mask) for part in pictures.split(BATCH)]
+        return _told(np.concatenate(parts), model)
+    found = [_last(classify_steps(model, each, mask.numpy(), seed, particles)) for each in pictures.numpy()]
+    return _joined(found)
+
+
+def can_be_exact(orientations: Sequence[Orientation], keep: NDArray[np.bool_]) -> bool:
+    """True if no particles are needed: what is given, keep (H, W), comes first in the order of every member."""
+    return not any(given_behind(turn(keep, orientation)) for orientation in orientations)
+
+
+def classify_steps(
+    model: Model,
+    values: NDArray[np.integer],
+    keep: NDArray[np.bool_],
+    seed: int = 0,
+    particles: int = 32,
+    stage_of: StageOf | None = None,
+) -> Iterator[float | Classification]:
+    """The same of one picture (C, H, W), in steps: after each how much is done, 0 to 1; at last the result.
+
+    stage_of(network, size): what draws so many particles of a network; its own when not given.
+    """
+    target = Target.of(model, values, keep, 1.0)
+    if can_be_exact([member.orientation for member in model.members], keep):
+        image = torch.from_numpy(target.known)[None]
+        yield _told(_exact(model.components, image, torch.from_numpy(target.keep)), model)
+        return
+    size, count = max(2, particles // ESTIMATES), len(target.components)
+    stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
+    ways = [way_of(components, size, stage_of) for components in target.of_members]
+    given, log_p = target.given(seed), np.zeros((ESTIMATES, count))
+    for i in range(ESTIMATES):
+        for number, way in enumerate(ways):
+            before = way.log_p_before(given) - way.log_priors
+            for k in range(len(before)):
+                at = number * len(before) + k
+                for evidence in _evidence(way, given, size, i * count + at, k):
+                    log_p[i, at] = before[k] + evidence
+                    yield (i * count + at) / (ESTIMATES * count)
+    yield _estimated(log_p, model)
+
+
+def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[float]:
+    """ln of an estimate of p(given behind the hole's first pixel | what is before, label k), after each step so far."""
+    label = way.labels[k]
+    assert label is not None
+    sweep = way.sweep(given, size, number, ~given.keep, labels=np.full(size, label))
+    while not sweep.finished:
+        sweep.step()
+        yield sweep.island.evidence()
+
+
+def _exact(components: Sequence[Component], values: Tensor, keep: Tensor) -> Floats:
+    """ln p of each label and what is given (B, K)."""
+    device = next(components[0].network.parameters()).device
+    with torch.inference_mode():
+        maps = nats_maps(components, values.to(device)).double().cpu()  # (N, B, C, H, W)
+    given = torch.stack([turn(keep, component.orientation) for component in components])
+    log_p = -(maps * given[:, None, None]).sum((2, 3, 4))
+    return by_label(log_p, components).t().numpy()
+
+
+def _told(joint: Floats, model: Model) -> Classification:
+    """The answer from ln p of each label and what is given (B, K)."""
+    priors = np.array([label.prior for label in model.card.labels])
+    total = np.logaddexp.reduce(joint, 1)
+    return Classification(np.exp(joint - total[:, None]), np.log(priors) - joint, -total)
+
+
+def _estimated(log_p: Floats, model: Model) -> Classification:
+    """The answer from estimates of what each component says of what is given (E, N)."""
+    parts = [_told(by_label(torch.from_numpy(each)[:, None], model.components).t().numpy(), model) for each in log_p]
+    mean = np.logaddexp.reduce(log_p, 0) - np.log(len(log_p))
+    found = _told(by_label(torch.from_numpy(mean)[:, None], model.components).t().numpy(), model)
+    p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
+    apart = float((p.max(0) - p.min(0)).max())
+    quality = "good" if apart <= GOOD_APART else "rough" if apart <= ROUGH_APART else "poor"
+    return Classification(found.p, found.nats, found.total_nats, nats.std(0, ddof=1), p.std(0, ddof=1), quality)
+
+
+def _joined(found: Sequence[Classification]) -> Classification:
+    """The answers of several pictures as one, with the poorest word."""
+    words: tuple[Quality, ...] = ("exact", "good", "rough", "poor")
+    worst = words[max(words.index(each.quality) for each in found)]
+    parts = [
+        np.concatenate([getattr(each, name) for each in found]) for name in ("p", "nats", "total_nats", "sd", "p_sd")
+    ]
+    return Classification(*parts, quality=worst)
+
+
+def _last(steps: Iterator[float | Classification]) -> Classification:
+    *_, found = steps
+    assert isinstance(found, Classification)
+    return found
+
+
+def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
+    config = model.config
+    if not config.labels or model.label is not None:
+        raise ConfigError(f"{model.card.name} has no labels to choose from: expected a model with labels, none given")
+    shape = config.channels, config.height, config.width
+    if values.shape[-3:] != shape or values.ndim not in (3, 4) or (keep is not None and keep.shape != shape[1:]):
+        found = [tuple(each.shape) for each in (values, keep) if each is not None]
+        raise DataError(f"values and keep must be (B, *{shape}) and {shape[1:]}, not {' and '.join(map(str, found))}")

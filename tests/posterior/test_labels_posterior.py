@@ -1,0 +1,109 @@
+"""Labels in completions and classifications: Bayes' rule by enumeration, on every image and mask of 3 x 3."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from model_core import Model, complete, log_likelihood
+from model_core.components import Member
+from model_core.errors import ConfigError, DataError
+from model_core.posterior.classify import can_be_exact, classify
+from tests.labelled_models import PRIORS, all_images, chi_square, labelled
+
+LOG_PRIORS = torch.tensor(PRIORS, dtype=torch.float64).log()
+
+
+def joint(model: Model) -> Tensor:
+    """ln of prior and of p(image | label), of every image there is: (K, 512)."""
+    return (
+        torch.stack([log_likelihood(model, all_images(), label).double() for label in range(3)]) + LOG_PRIORS[:, None]
+    )
+
+
+def fitting(known: Tensor, keep: Tensor) -> Tensor:
+    """Every image that is as given: (512,) bool."""
+    return ((all_images() == known) | ~keep).all((1, 2, 3))
+
+
+def mixture() -> Model:
+    """Two members of one shape and the same labels."""
+    first, second = labelled(seed=1), labelled(seed=2)
+    return Model((first.members[0], Member(second.members[0].network, "rotate_180")), first.card)
+
+
+@pytest.mark.parametrize("make", [labelled, mixture])
+def test_a_whole_picture_has_the_label_that_bayes_gives(make: type) -> None:
+    """Every image; nats of each label and of the whole."""
+    model = make()
+    found, log_p = classify(model, all_images()), joint(model)
+    np.testing.assert_allclose(found.p, log_p.softmax(0).t(), atol=1e-5)
+    np.testing.assert_allclose(found.nats, (LOG_PRIORS[:, None] - log_p).t(), rtol=1e-5)
+    np.testing.assert_allclose(found.total_nats, -log_p.logsumexp(0), rtol=1e-5)
+    assert (found.exact, found.quality) == (True, "exact")
+
+
+def test_a_part_of_a_picture_too_with_every_mask() -> None:
+    """Exact where what is given comes first; else by particles, close to it on average, as their spread says."""
+    model = labelled()
+    log_p, image, errors, exact = joint(model), all_images()[0b100111010], [], 0
+    for bits in itertools.product((False, True), repeat=9):
+        keep = torch.tensor(bits).view(3, 3)
+        truth = log_p[:, fitting(image, keep)].logsumexp(1)
+        found = classify(model, image, keep, particles=16)
+        difference = np.abs(found.p[0] - truth.softmax(0).numpy())
+        if found.exact:
+            exact += 1
+            assert difference.max() < 1e-5
+            assert found.total_nats[0] == pytest.approx(-float(truth.logsumexp(0)), abs=1e-5)
+        else:
+            errors.append(difference.max())
+    assert exact == 10
+    assert np.mean(errors) < 0.03
+
+
+def test_particles_find_what_enumeration_does_in_a_mixture() -> None:
+    """Given pixels that lie behind the hole of one member only are not exact; many particles come close."""
+    model, keep = mixture(), torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 0]]).bool()
+    assert not can_be_exact(["none", "rotate_180"], keep.numpy())
+    image = all_images()[0b110010001]
+    truth = joint(model)[:, fitting(image, keep)].logsumexp(1)
+    found = classify(model, image, keep, particles=256)
+    np.testing.assert_allclose(found.p[0], truth.softmax(0), atol=0.03)
+    assert found.sd is not None
+    assert found.quality in ("good", "rough")
+
+
+@pytest.mark.parametrize(("make", "given"), [(labelled, "110000000"), (labelled, "000010010"), (mixture, "000010010")])
+def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) -> None:
+    """Images as often as p(image | given), and their labels as p(label | given); evidence as the sum says."""
+    model, keep = make(), torch.tensor([each == "1" for each in given]).view(3, 3)
+    known, n = all_images()[0b110011010], 200
+    fits, log_p = fitting(known, keep), joint(model)
+    done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2)
+    index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
+    p = log_p.logsumexp(0).exp() * fits
+    found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
+    assert found < most
+    truth = log_p[:, fits].logsumexp(1)
+    assert done.evidence_nats == pytest.approx(-float(truth.logsumexp(0)), abs=0.05)
+    assert done.receipt.nats == pytest.approx((-log_p.logsumexp(0)[index]).tolist(), abs=1e-4)
+    assert done.receipt.label in range(3)
+    alone = complete(model, known, keep, 100, seed=4, particles=8, label="b")
+    found, most = chi_square(
+        torch.bincount((alone.values.view(100, -1) * 2 ** torch.arange(8, -1, -1)).sum(1), minlength=512),
+        100 * (log_p[1] - log_p[1, fits].logsumexp(0)).exp() * fits,
+    )
+    assert found < most
+
+
+def test_what_cannot_be_classified_is_refused() -> None:
+    """A model without labels, one label that is given, other shapes."""
+    model, image = labelled(), all_images()[:1]
+    for refused in (model.given("a"), Model(model.members[:0], labelled(seed=1).given(0).card, label=0)):
+        with pytest.raises(ConfigError, match="no labels to choose from"):
+            classify(refused, image)
+    with pytest.raises(DataError, match="values and keep must be"):
+        classify(model, image, torch.ones(3, 4, dtype=torch.bool))
