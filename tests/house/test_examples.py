@@ -6,17 +6,21 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFont
 
-from model_core import save_model, untrained
+from model_core import load_model, log_likelihood, save_model, untrained
+from model_core.measures.standing import validation_scores
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from pixelrnn.client import Client
 from tests.house.running import Up
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -94,6 +98,25 @@ def test_characters(
     for name in ("drawn", "completed", "surprising"):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert len(np.unique(np.asarray(picture))) >= 2
+
+
+def test_inspection(tiny: Path, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every flaw changes a print, has its line in the table, and is shown with the service's map of its surprise."""
+    explore = script("inspection/explore")
+    y, x = np.mgrid[:32, :32] - 15.5
+    prints = np.stack([(np.abs(np.hypot(y, x) - radius) < 1.5).astype(np.uint8) for radius in (7, 8, 9, 10)])
+    for flaw in explore.FLAWS.values():
+        assert all((flaw(good, np.random.default_rng(7)) != good).any() for good in prints)
+    model = load_model("maps", models_dir=tiny / "models")
+    quantiles = validation_scores(log_likelihood(model, torch.from_numpy(prints[:, None])).numpy().repeat(5))
+    explore.inspected(replace(model, card=replace(model.card, validation=quantiles)), prints, prints)
+    said = capsys.readouterr().out
+    assert all(f"| {name} (4) | " in said for name in ("good", *explore.FLAWS))
+    with Client(url) as client:
+        explore.shown(client, "maps", prints, tmp_path / "found.png")
+    with Image.open(tmp_path / "found.png") as picture:
+        assert picture.size == (4 * 32 * 4, 3 * 32 * 4)
+        assert len(np.unique(np.asarray(picture)[-128:])) > 2
 
 
 def test_the_notebook_runs_from_top_to_bottom(tiny: Path, url: str, tmp_path: Path) -> None:
