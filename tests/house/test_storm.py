@@ -110,6 +110,8 @@ def test_judge_finds_no_harm_where_there_is_none() -> None:
         (lambda: seen(accounts=[account(1, 2, 3, end="canceled")]), Verdict.MISLED),
         (lambda: seen(accounts=[account(1, 2, 3, end="")]), Verdict.MISLED),
         (lambda: seen(accounts=[account(1, 2, 3, rows=[OTHER, *ROWS[1:]])]), Verdict.MISLED),
+        (lambda: seen(by_link=account(1, 2)), Verdict.MISLED),
+        (lambda: seen(shown_alike=False), Verdict.MISLED),
     ],
 )
 def test_judge_finds_each_harm(lie: Callable[[], Seen], verdict: Verdict) -> None:

@@ -79,15 +79,15 @@ class Seen:
     record: Account | None = None
     status: str = ""
     rows_total: int = 0
-    by_link: Account | None = None
-    """Its stream as a signed link shows it, where one was asked for."""
-    shown_alike: bool = True
-    """A signed link shows the picture that the job's own address does."""
     rest: str = ""
     accepted: float | None = None
     """By our monotonic clock."""
     trouble: ServiceError | TimeoutError | None = None
     """Why no more was seen."""
+    by_link: Account | None = None
+    """Its stream as a signed link shows it, where one was asked for."""
+    shown_alike: bool = True
+    """A signed link shows the picture that the job's own address does."""
 
     @property
     def outcome(self) -> Outcome:
