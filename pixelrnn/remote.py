@@ -168,6 +168,33 @@ def remote_score(
         print_json({"model": model, "job": job.id, **result})
 
 
+@remote.command("classify")
+def remote_classify(
+    model: Model,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture, of the model's size.")],
+    mask: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MASK]", help="White is not given, black is. [default: transparent pixels are not]"),
+    ] = None,
+    particles: Annotated[int | None, typer.Option(help="Draws behind each label, where it is not exact.")] = None,
+    fit: Fit = "strict",
+    url: Url = HERE,
+    key: Key = None,
+    json_: Json = False,
+) -> None:
+    """How probable each label is, given a picture or a part of it; needs a model with labels."""
+    with calling(Service(url, key)) as client, working() as work:
+        work.begin(f"classifying with {model}")
+        job = client.classify(model, image, mask, particles, fit=fit)
+        result = job.result()
+    say(f"{model}: {result['nats']:.2f} nats, {result['quality']}, job {job.id}")
+    print_table(
+        ("label", "p", "nats"), ((each["name"], f"{each['p']:.4f}", f"{each['nats']:.2f}") for each in result["labels"])
+    )
+    if json_:
+        print_json({"model": model, "job": job.id, **result})
+
+
 @remote.command("jobs")
 def remote_jobs(
     status: Annotated[

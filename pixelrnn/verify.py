@@ -62,7 +62,8 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         raise DataError(f"{picture} has other colours than it was written with: another program saved it")
     pixels, broken = cut(table, provenance.samples, config.height, config.width)
     samples = [provenance.sample + i for i in range(provenance.samples)]
-    changed = changed_pixels(model, pixels, samples, provenance.seed, provenance.temperature) | broken
+    labels = [model.card.label_number(provenance.label_of(i)) for i in range(provenance.samples)]
+    changed = changed_pixels(model, pixels, samples, provenance.seed, provenance.temperature, labels) | broken
     places = np.argwhere(changed)
     return {
         "verified": not len(places),

@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from model_core import Model, save_model, untrained
-from model_core.card import CardLabel
 from model_core.components import Member
 from model_core.mixing import mix
 from model_core.orientation import Orientation
+from tests.labelled_models import labelled
 
 
 def save_tiny_models(directory: Path) -> None:
@@ -29,14 +27,10 @@ def save_tiny_scales(directory: Path) -> None:
 
 
 def tiny_labelled(seed: int = 6, orientation: Orientation = "none") -> Model:
-    """Binary, 4 x 3, with the labels `1`, `0` and `cat`, uneven and far apart: weights are random, and not small."""
-    sizes = {"height": 4, "width": 3, "layers": 1, "hidden": 4, "head": 4}
-    model = untrained("mnist-diagonal-bilstm", seed, labels=3, **sizes)
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.network.named_parameters():
-        strength = 3.0 if "condition" in name else 0.5 if parameter.dim() == 1 else 0.3
-        parameter.add_(strength * torch.randn(parameter.shape, generator=generator))
-    labels = (CardLabel("1", 0.5), CardLabel("0", 0.3), CardLabel("cat", 0.2))
+    """Binary, 4 x 3, with the labels `1`, `0` and `cat`, uneven and far apart."""
+    model = labelled(seed=seed, height=4, width=3)
+    names = zip(("1", "0", "cat"), model.card.labels, strict=True)
+    labels = tuple(replace(label, name=name) for name, label in names)
     return Model((Member(model.network, orientation),), replace(model.card, labels=labels))
 
 

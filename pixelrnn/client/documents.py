@@ -14,7 +14,7 @@ class JobError(TypedDict):
     detail: str
 
 
-JobKind = Literal["sample", "complete", "upsample", "score", "verify", "encode", "decode"]
+JobKind = Literal["sample", "complete", "upsample", "score", "verify", "encode", "decode", "classify"]
 
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
@@ -27,6 +27,30 @@ class Links(TypedDict):
 
 
 Method = Literal["posterior", "clamp"]
+
+
+class LabelBelief(TypedDict):
+    """How probable one label is."""
+
+    label: int
+    name: str
+    p: float
+    nats: float
+    sd: NotRequired[float | None]
+    p_sd: NotRequired[float | None]
+
+
+class ClassifyResult(TypedDict):
+    """How probable each label is, and how well that is known."""
+
+    labels: list[LabelBelief]
+    nats: float
+    exact: bool
+    quality: Literal["exact", "good", "rough", "poor"]
+    particles: int
+    quantised_pixels: int
+    type: Literal["classification"]
+    images: list[str]
 
 
 class EncodeResult(TypedDict):
@@ -136,7 +160,7 @@ class VerifyResult(TypedDict):
     images: list[str]
 
 
-Result = ScoreResult | VerifyResult | EncodeResult | JobResult
+Result = ScoreResult | VerifyResult | EncodeResult | ClassifyResult | JobResult
 
 
 WebhookStatus = Literal["waiting", "delivered", "given-up"]

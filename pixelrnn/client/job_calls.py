@@ -19,9 +19,10 @@ Drawn = TypeVar("Drawn", covariant=True)
 Scored = TypeVar("Scored", covariant=True)
 Verified = TypeVar("Verified", covariant=True)
 Encoded = TypeVar("Encoded", covariant=True)
+Classified = TypeVar("Classified", covariant=True)
 
 
-class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
+class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
     """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await. Pictures are bytes,
     or paths of image files."""
 
@@ -83,6 +84,21 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded]):
         where = {"x": x, "y": y, "influence": influence, "label": label}
         return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
 
+    def classify(
+        self,
+        model: str,
+        image: Picture,
+        mask: Picture | None = None,
+        particles: int | None = None,
+        **options: Unpack[calls.Scoring],
+    ) -> Classified:
+        """How probable each label of the model is, given the picture, or the part of it where the mask is black.
+
+        particles: of each label, where that is not exact.
+        """
+        pictures = {"image": image, "mask": mask}
+        return self.start(calls.form("/classify", pictures, model=model, particles=particles, **options))
+
     def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
         """Check that a sample, as the service wrote it, is what the model draws with the seed that it names."""
         return self.start(calls.form("/verify", {"image": image}, **options))
@@ -106,12 +122,14 @@ if TYPE_CHECKING:
         Job[documents.ScoreResult],
         Job[documents.VerifyResult],
         Job[documents.EncodeResult],
+        Job[documents.ClassifyResult],
     ]
     AsyncCalls = JobCalls[
         Awaitable[AsyncJob[documents.JobResult]],
         Awaitable[AsyncJob[documents.ScoreResult]],
         Awaitable[AsyncJob[documents.VerifyResult]],
         Awaitable[AsyncJob[documents.EncodeResult]],
+        Awaitable[AsyncJob[documents.ClassifyResult]],
     ]
 else:
     Calls = AsyncCalls = JobCalls

@@ -52,6 +52,7 @@ def test_card_says_labels_and_priors(client: httpx.Client) -> None:
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
     assert models["labelled"]["labels"][1] == {"name": "0", "prior": 0.3}
     assert (models["grey"]["labels"], models["scales"]["labels"]) == ([], [])
+    assert [name for name, model in models.items() if "classify" in model["can"]] == ["labelled", "scales"]
 
 
 @pytest.mark.parametrize("kind", ["sample", *FORMS])
@@ -132,6 +133,40 @@ def test_picture_says_the_label_that_was_asked_for(client: httpx.Client, worker:
 
 def text_of(client: httpx.Client, job: dict, **which: int) -> dict:
     return Image.open(io.BytesIO(client.get(job["links"]["image"], params=which).content)).info
+
+
+def classify(client: httpx.Client, *, model: str = "labelled", mask: bytes | None = None, **fields: object):
+    files = {"image": IMAGE} | ({} if mask is None else {"mask": mask})
+    return client.post("/classify", data={"model": model, **fields}, files=files)
+
+
+def test_classification_says_what_is_given(client: httpx.Client, worker: HandWorker) -> None:
+    """All of the picture, or what the mask leaves of it; with its particles where something is given behind a hole,
+    and its cost."""
+    transparent = Image.new("LA", (3, 4), (255, 255))
+    transparent.putpixel((2, 3), (255, 0))
+    whole, masked, all_given, none_given = (
+        (classify(client, mask=mask), worker.take()) for mask in (None, HOLE, ALL_GIVEN, NONE_GIVEN)
+    )
+    for answer, spec in (whole, masked, all_given, none_given):
+        assert answer.status_code == 202, answer.text
+        assert (spec.options.components, spec.options.particles, spec.seed) == (6, 32, 0)
+    assert [spec.options.particles_needed for _, spec in (whole, masked, all_given, none_given)] == [0, 32, 0, 0]
+    assert [spec.work for _, spec in (whole, masked)] == [6 * 3, 6 * 32 * 12]
+    kept = [worker.redis.hget(keys.image(spec.id), "keep") for _, spec in (whole, masked, all_given, none_given)]
+    assert kept == [b"", bytes([1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1]), b"", bytes(12)]
+    answer = client.post("/classify", data={"model": "labelled"}, files={"image": png(transparent)})
+    assert worker.redis.hget(keys.image(worker.take().id), "keep") == bytes([1] * 11 + [0])
+    assert answer.json()["kind"] == "classify"
+
+
+def test_classification_is_refused(client: httpx.Client) -> None:
+    """By a model without labels; for more particles than there is room for; for pictures of another size; for a field
+    that it does not have."""
+    assert "cannot classify" in is_problem(classify(client, model="grey"), 422)["detail"]
+    assert "at most 64" in is_problem(classify(client, particles=65), 422)["detail"]
+    is_problem(classify(client, mask=png(grey([0, 255]))), 422)
+    is_problem(classify(client, label="0"), 422)
 
 
 def test_an_earlier_api_passes_over_what_it_does_not_know() -> None:

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from model_core import decode, load_model, sample
+from model_core import classify, complete, decode, load_model, sample
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
+from model_core.models import Model
 from tests.tiny_models import save_tiny_labelled
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.kinds.classify import ClassifySummary
+from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.sample import SampleSummary
 from worker.contract.kinds.score import ScoreSummary
 from worker.contract.kinds.verify import VerifySummary
@@ -21,6 +25,9 @@ SIZE = 4, 3
 NAMES = "1", "0", "cat"
 BOTH = pytest.mark.parametrize("name", ["tiny-labelled", "tiny-labelled-two"])
 VALUES = np.array([[[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]]])
+ABOVE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]], np.uint8)
+BELOW = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 1], [1, 1, 1]], np.uint8)
+"""keep (H, W): 1 = given."""
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +108,38 @@ def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWo
 
 
 @BOTH
+def test_completions_are_the_library_s(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+    """Given a label, or of all, from p(label | given): exactly, by particles and by `clamp`, scored by the same."""
+    start_worker(slots=2, models=name)
+    model = load_model(name, models_dir=models_dir)
+    for keep in (ABOVE, BELOW):
+        for label in (None, "cat"):
+            for method in ("posterior", "clamp"):
+                behind = int(keep is BELOW or name.endswith("two"))
+                options = {"method": method, "particles": 6, "sweeps": 1, "given_behind": behind, "rank": True}
+                said = {
+                    **options,
+                    "filled_pixels": int((keep == 0).sum()),
+                    **({} if label is None else {"label": label}),
+                }
+                spec = client.submit(pixels_of(VALUES), keep.tobytes(), kind="complete", model=name, n=3, options=said)
+                images, result = drawn(client, spec), ended(client, spec).result
+                known, kept = torch.from_numpy(VALUES), torch.from_numpy(keep).bool()
+                expected = complete(model, known, kept, 3, spec.seed, method=method, particles=6, sweeps=1, label=label)
+                np.testing.assert_array_equal(images, expected.values.numpy())
+                assert isinstance(result, CompletionSummary)
+                nats = [score_picture(model.given(label), image).nats for image in images]
+                assert result.sample_nats == pytest.approx(nats, rel=1e-5)
+                if method == "posterior":
+                    assert result.posterior is not None
+                    assert expected.receipt is not None
+                    number = expected.receipt.to_dict()["label"]
+                    assert result.posterior.label == NAMES[number]
+                    assert label in (None, result.posterior.label)
+    client.wait_idle()
+
+
+@BOTH
 def test_scores_name_the_label(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
     """The likeliest whose bits the map shows, or the one that was asked for; `nats` are of the sum, or given it."""
     start_worker(models=name)
@@ -151,4 +190,63 @@ def test_a_picture_is_verified_by_its_label(client: Client, start_worker: StartW
     assert all(found(i, label="cat") for i in range(12))
     assert not all(found(i, label="0") for i in range(12))
     assert not all(found(i) for i in range(12))
+    client.wait_idle()
+
+
+def check_classified(result: object, model: Model, keep: NDArray[np.uint8] | None) -> ClassifySummary:
+    """It says what the library says."""
+    given = None if keep is None else torch.from_numpy(keep).bool()
+    expected = classify(model, torch.from_numpy(VALUES), given, seed=7, particles=8)
+    assert isinstance(result, ClassifySummary)
+    assert result.nats == pytest.approx(float(expected.total_nats[0]), rel=1e-5)
+    assert [belief.p for belief in result.labels] == pytest.approx(sorted(expected.p[0], reverse=True), rel=1e-4)
+    for belief in result.labels:
+        assert belief.name == NAMES[belief.label]
+        assert belief.p == pytest.approx(expected.p[0, belief.label], rel=1e-4)
+        assert belief.nats == pytest.approx(expected.nats[0, belief.label], rel=1e-5)
+        assert (belief.sd is None) == (belief.p_sd is None) == result.exact == expected.exact
+    assert (result.quality, result.particles) == (expected.quality, 0 if expected.exact else 8)
+    return result
+
+
+@BOTH
+def test_classifications_are_the_library_s(
+    client: Client, start_worker: StartWorker, models_dir: Path, name: str
+) -> None:
+    """Whole pictures, and parts of them; exact wherever that is possible."""
+    start_worker(models=name)
+    model = load_model(name, models_dir=models_dir)
+    members = [member.orientation for member in model.members]
+    for keep in (None, ABOVE, BELOW, np.zeros(SIZE, np.uint8)):
+        behind = int(keep is BELOW or (keep is ABOVE and len(members) > 1))
+        said = {"particles": 8, "components": 3 * len(members), "given_behind": behind}
+        spec = client.submit(
+            pixels_of(VALUES), b"" if keep is None else keep.tobytes(), kind="classify", model=name, options=said
+        )
+        result = check_classified(ended(client, spec).result, model, keep)
+        assert result.exact == (behind == 0)
+    client.wait_idle()
+
+
+def test_classifications_by_particles_give_way(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+    """Pictures of which all is given are told while they go on, and so is how far they are; one that is canceled
+    stops; after a crash they begin anew."""
+    name = "tiny-labelled"
+    doomed = start_worker(step_delay_s=0.02, models=name)
+    said = {"particles": 8, "components": 3, "given_behind": 9}
+    part, other, third = (
+        client.submit(pixels_of(VALUES), BELOW.tobytes(), kind="classify", model=name, options=said) for _ in range(3)
+    )
+    wait_for(lambda: client.record(part.id).progress > 0, "its first steps")
+    assert client.record(other.id).progress == 0, "one at a time holds memory"
+    whole = client.submit(pixels_of(VALUES), b"", kind="classify", model=name, options={"components": 3})
+    ended(client, whole)
+    assert client.status(part.id) is JobStatus.RUNNING
+    assert client.cancel(third.id) == "canceling"
+    doomed.kill()
+    start_worker(models=name)
+    model = load_model(name, models_dir=models_dir)
+    for spec in (part, other):
+        check_classified(ended(client, spec).result, model, BELOW)
+    assert client.wait_end(third.id).status is JobStatus.CANCELED
     client.wait_idle()

@@ -22,6 +22,7 @@ class LabelOptions(Options):
 
     label: Annotated[AskedLabel | None, SINCE] = Field(
         default=None,
+        examples=["7"],
         description="The label of the images: its name in the model's `labels`, or its place there, counted from 0. "
         "Without it, all labels count, each by its probability.",
     )

@@ -36,6 +36,10 @@ class Provenance(Record):
     numerics: str = ""
     """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
 
+    def label_of(self, i: int) -> str | None:
+        """Name of the label of picture i of those that are shown; None if that is not said, and was the noise's."""
+        return self.label if self.labels is None else self.labels[i]
+
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
         """Read a PNG's keywords and texts. Raises ProvenanceError if it is no sample of ours."""

@@ -8,6 +8,7 @@ import { friendlySeed } from "./draw_fields.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "./fields.js";
 import { remembered } from "./history.js";
 import { givenOf, JobBoard } from "./job_board.js";
+import { LabelBars } from "./label_bars.js";
 import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 import { onward } from "./onward.js";
@@ -52,7 +53,9 @@ export class InspectView {
     this.#scored.onPick = (x, y) => this.#ask(x, y);
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
-    const side = el("div", { class: "side" }, this.#scored.summary, this.#chosen, this.#beliefs, this.#trouble);
+    this.#labels = new LabelBars(shared.api, this.#scored);
+    const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
+    const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
     side.append(this.#redraw, this.#ways);
     this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
@@ -67,6 +70,7 @@ export class InspectView {
   #board;
   #beliefs;
   #redraw;
+  #labels;
   #chosen;
   #trouble;
   #result;
@@ -168,6 +172,7 @@ export class InspectView {
       this.#redraw.hidden = picture === null;
       this.#state.textContent = "";
       this.#scored.show(job, map, picture);
+      this.#labels.show(this.#shared.models.value?.find(({ name }) => name === job.model) ?? null);
       this.#ways.replaceChildren(...(picture ? this.#waysOf(job, picture) : []));
       const isAsked = jobId !== this.#example;
       if (isAsked) this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));

@@ -3,6 +3,7 @@
 import { announce, el, find, stamp } from "./dom.js";
 import { glowing, heatPicture } from "./heat.js";
 import { fixed, t } from "./lang.js";
+import { Mask } from "./mask.js";
 import { blankCanvas, canvasOf, pen } from "./raster.js";
 import { moved, pixelAt, STEPS } from "./steps.js";
 import { percent } from "./words.js";
@@ -10,15 +11,23 @@ import { percent } from "./words.js";
 /** @import {Job, ScoreMap, ScoreResult} from "./types" */
 
 const SIDE = 672;
+/** Brushes side by side in a row. */
+const BRUSH = 9;
+const COVERED = "#6f7fa8";
 
 export class ScoredPicture {
   constructor() {
     this.element = stamp("scored-picture");
     this.summary = el("div", { class: "summary" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
-    this.#canvas.addEventListener("pointermove", (event) => this.#look(pixelAt(event, this.#canvas, this.#map)));
+    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    this.#canvas.addEventListener("pointermove", (event) => this.#move(pixelAt(event, this.#canvas, this.#map)));
+    this.#canvas.addEventListener("pointerup", () => this.#lift());
+    this.#canvas.addEventListener("pointercancel", () => this.#lift());
     this.#canvas.addEventListener("pointerleave", () => this.#look(this.chosen));
-    this.#canvas.addEventListener("click", (event) => this.#choose(pixelAt(event, this.#canvas, this.#map)));
+    this.#canvas.addEventListener("click", (event) => {
+      if (!this.isCovering) this.#choose(pixelAt(event, this.#canvas, this.#map));
+    });
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     for (const radio of this.element.querySelectorAll("input")) {
       radio.name = "layer";
@@ -32,8 +41,15 @@ export class ScoredPicture {
   picture = null;
   chosen = [0, 0];
   heat = blankCanvas(1, 1);
+  /** The pixels that are painted over. */
+  cover = new Mask({ width: 1, height: 1 });
+  /** Called when others are. */
+  onCover = () => {};
 
   #canvas;
+  #isCovering = false;
+  /** Where the stroke is that covers. @type {number[] | null} */
+  #last = null;
   #cursor = [0, 0];
   /** @type {ScoreMap} */
   #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
@@ -46,6 +62,7 @@ export class ScoredPicture {
     const { uniform_bits: most } = score;
     this.#map = map;
     this.picture = picture;
+    this.cover = new Mask(map);
     const shares = map.bits.flat().map((bits) => sum(bits) / most);
     this.heat = canvasOf(heatPicture(shares, map.width));
     this.#layers = { heat: this.heat };
@@ -98,11 +115,56 @@ export class ScoredPicture {
     if (!step && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
     if (!step) {
-      this.#choose(this.#cursor);
+      if (this.#isCovering) this.#coverOne();
+      else this.#choose(this.#cursor);
       return;
     }
     this.#look(moved(this.#cursor, step, this.#map));
     announce(this.wordsOf(this.#cursor));
+  }
+
+  get isCovering() {
+    return this.#isCovering;
+  }
+
+  /** Whether pixels are painted over, and not asked about. */
+  set isCovering(isCovering) {
+    this.#isCovering = isCovering;
+    this.#canvas.classList.toggle("covering", isCovering);
+  }
+
+  uncover() {
+    this.cover = new Mask(this.#map);
+    this.#draw();
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (!this.#isCovering || event.button !== 0) return;
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.#last = pixelAt(event, this.#canvas, this.#map);
+    this.#move(this.#last);
+  }
+
+  /** @param {number[]} pixel */
+  #move(pixel) {
+    if (this.#last) this.cover.stroke(middle(this.#last), middle(pixel), this.#map.width / BRUSH, 1);
+    if (this.#last) this.#last = pixel;
+    this.#look(pixel);
+  }
+
+  #lift() {
+    if (!this.#last) return;
+    this.#last = null;
+    this.onCover();
+  }
+
+  /** The pixel under the cursor, or no more. */
+  #coverOne() {
+    const [x, y] = this.#cursor;
+    this.cover.dab(x + 0.5, y + 0.5, 1, 1 - this.cover.hole[y * this.cover.width + x]);
+    this.#draw();
+    this.onCover();
   }
 
   /** @param {number[]} pixel */
@@ -127,6 +189,12 @@ export class ScoredPicture {
     brush.imageSmoothingEnabled = false;
     brush.clearRect(0, 0, width, height);
     brush.drawImage(this.#layers[layer] ?? this.heat, 0, 0, width, height);
+    const side = width / this.#map.width;
+    brush.fillStyle = COVERED;
+    this.cover.hole.forEach((isCovered, i) => {
+      if (!isCovered) return;
+      brush.fillRect((i % this.#map.width) * side, Math.floor(i / this.#map.width) * side, side, side);
+    });
     this.#frame(brush, this.chosen, "#ff8a3d", 4);
     if (String(this.#cursor) !== String(this.chosen)) this.#frame(brush, this.#cursor, "#4f7cff", 3);
   }
@@ -138,6 +206,11 @@ export class ScoredPicture {
     brush.strokeStyle = colour;
     brush.strokeRect(x * side + line / 2, y * side + line / 2, side - line, side - line);
   }
+}
+
+/** @param {number[]} pixel */
+function middle([x, y]) {
+  return [x + 0.5, y + 0.5];
 }
 
 /** @param {number[]} numbers */

@@ -4,9 +4,11 @@
 import type { JobKind as Kind, JobStatus as Status } from "../../../tests/browser/openapi";
 
 export type {
+  ClassifyResult,
   ColourBelief,
   Info,
   Job,
+  LabelBelief,
   Model,
   PixelBelief,
   RankedImage,

@@ -6,7 +6,7 @@ one, and `tests/worker/test_declared_kind.py` declares one of its own.
 """
 
 from worker.contract.kind import Kind
-from worker.contract.kinds import complete, decode, encode, sample, score, upsample, verify
+from worker.contract.kinds import classify, complete, decode, encode, sample, score, upsample, verify
 
 KINDS: dict[str, Kind] = {
     kind.word: kind
@@ -18,6 +18,7 @@ KINDS: dict[str, Kind] = {
         verify.KIND,
         encode.KIND,
         decode.KIND,
+        classify.KIND,
     )
 }
 """The key is the word in calls, jobs and cards."""

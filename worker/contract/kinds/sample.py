@@ -19,6 +19,7 @@ class SampleOptions(SeededOptions):
         AskedLabel | Annotated[list[AskedLabel], Field(min_length=1, max_length=MAX_IMAGES)] | None, SINCE
     ] = Field(
         default=None,
+        examples=["7", ["7", "3"]],
         description="The label of the images: its name in the model's `labels`, or its place there, counted from 0. Of "
         "a list each stands for one image, and `n` may be left out. Without it, each image's is drawn, too: "
         "`result.labels` names them.",

@@ -473,6 +473,10 @@ export default {
     "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
   "Nothing is given yet, or nothing that is not certain.":
     "Noch ist nichts gegeben, oder nichts, was nicht sicher ist.",
+  exact: "genau",
+  "well known": "gut bekannt",
+  "roughly known": "ungefähr bekannt",
+  "hardly known": "kaum bekannt",
   Label: "Art",
   Any: "Beliebig",
   "One of each": "Je eines",
@@ -488,4 +492,10 @@ export default {
   "cold: hardly anything but what is likely": "kalt: kaum etwas außer dem Wahrscheinlichen",
   "what the network believes": "was das Netz selbst glaubt",
   "hot: nearly anything goes": "heiß: Fast alles kommt vor",
+  "Which label?": "Welche Art?",
+  "Cover pixels": "Pixel verdecken",
+  "Uncover all": "Alles aufdecken",
+  "{name} with {share}": "{name} mit {share}",
+  "{nats} nats for what is seen, whatever its label · {quality}":
+    "{nats} Nats für das Sichtbare, gleich welcher Art · {quality}",
 };

@@ -1,0 +1,107 @@
+"""Labels on the page: a row of them under the model, and bars that move as pixels are painted over."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.site import Site
+from tests.browser.test_access import _findings
+from tests.house.running import Up
+from tests.tiny_models import save_tiny_labelled
+
+
+@pytest.fixture(scope="module")
+def service(browser: Any, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A service of a labelled model, and of one without."""
+    directory = tmp_path_factory.mktemp("labelled")
+    save_tiny_labelled(directory)
+    (directory / "tiny-cnn").symlink_to(all_models_dir / "tiny-cnn")
+    running = Up(tmp_path_factory.mktemp("data"), directory)
+    running.wait_until_ready()
+    yield running
+    running.output()
+
+
+def test_label_is_chosen_under_the_model(site: Site, browser: Any, service: Up) -> None:
+    """Only of models that have any: one, or one of each, and their names stand under the images; so does a link."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.open("sample")
+    row = site.view.locator("[data-field=label]")
+    site.choose_model("tiny-cnn")
+    assert row.is_hidden()
+    site.choose_model("tiny-labelled")
+    assert row.locator("label").all_inner_texts() == ["Any", "One of each", "1", "0", "cat"]
+    site.fill("n", "2")
+    row.get_by_label("cat").check()
+    site.submit()
+    site.wait_for_standing("Done")
+    assert service.get(f"/jobs/{site.job_id}")["label"] == "cat"
+    row.get_by_label("One of each").check()
+    site.submit()
+    site.view.locator("button.tile:nth-of-type(3) .caption", has_text="cat").wait_for()
+    job = service.get(f"/jobs/{site.job_id}")
+    assert (job["label"], job["n"]) == (["1", "0", "cat"], 3)
+    assert site.view.locator("button.tile .caption").all_inner_texts() == ["1", "0", "cat"]
+    assert _findings(site) == []
+    drawn = [site.pixels(i) for i in range(3)]
+    site.view.get_by_role("button", name="Copy link").click()
+    site.view.get_by_role("button", name="Copied.").wait_for()
+    context = browser.new_context(base_url=service.url)
+    other = Site(context, service)
+    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
+    other.view.get_by_text("drawn again here: the same bytes").wait_for()
+    assert [other.pixels(i) for i in range(3)] == drawn
+    context.close()
+    assert other.complaints == []
+
+
+def test_hole_is_filled_as_a_label(site: Site, service: Up) -> None:
+    """The row of a completion has no choice for each; a job that is opened again brings its label along."""
+    site.open("complete")
+    site.choose_model("tiny-labelled")
+    row = site.view.locator("[data-field=label]")
+    assert row.locator("label").all_inner_texts() == ["Any", "1", "0", "cat"]
+    row.get_by_label("cat").check()
+    site.fill("n", "2")
+    site.submit()
+    site.wait_for_standing("Done")
+    job = service.get(f"/jobs/{site.job_id}")
+    assert (job["label"], job["result"]["posterior"]["label"]) == ("cat", "cat")
+    site.page.reload()
+    site.wait_for_standing("Done")
+    assert row.get_by_label("cat").is_checked()
+
+
+def test_bars_move_as_pixels_are_covered(site: Site) -> None:
+    """A bar for each label, of the whole picture and then of what is left of it, by pointer and by keyboard."""
+    site.open("inspect")
+    site.choose_model("tiny-labelled")
+    with site.page.expect_response("**/classify") as asked:
+        site.submit()
+    bars = site.view.locator(".label-bars")
+    bars.locator(".first").wait_for()
+    assert bars.locator("li span:first-child").all_inner_texts() == ["1", "0", "cat"]
+    assert asked.value.ok
+    before = bars.inner_text()
+    site.view.get_by_role("button", name="Cover pixels").click()
+    canvas = site.view.locator(".scored-picture canvas")
+    canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
+    box = canvas.bounding_box()
+    site.page.mouse.move(box["x"] + box["width"] / 6, box["y"] + box["height"] / 8)
+    site.page.mouse.down()
+    site.page.mouse.move(box["x"] + 5 * box["width"] / 6, box["y"] + 5 * box["height"] / 8, steps=4)
+    with site.page.expect_response("**/classify") as asked:
+        site.page.mouse.up()
+    assert b'name="mask"' in (asked.value.request.post_data_buffer or b"")
+    site.view.locator(".label-bars:not([aria-busy])").wait_for()
+    assert bars.inner_text() != before
+    canvas.focus()
+    with site.page.expect_response("**/classify"):
+        site.page.keyboard.press(" ")
+    site.view.locator(".label-bars:not([aria-busy])").wait_for()
+    assert _findings(site) == []
+    site.view.get_by_role("button", name="Uncover all").click()
+    site.view.locator(".label-bars:not([aria-busy])").wait_for()
+    assert bars.inner_text() == before
