@@ -54,29 +54,29 @@ def main(
     name: Annotated[str, typer.Argument(help="The model's name.")],
     data: Annotated[Path, typer.Option(help="The data set that it is scored on.")],
     run: Annotated[Path | None, typer.Option(help="The run whose best weights are shipped.")] = None,
-    digits: Annotated[Path | None, typer.Option(help="MNIST for the README's digits. [default: the data]")] = None,
+    digits: Annotated[Path | None, typer.Option(help="MNIST: see above. [default: the data]")] = None,
     root: Annotated[Path, typer.Option(help="The checkout that is renewed.")] = Path(),
 ) -> None:
     """Publish, score, and renew; takes as long as the scoring of all test images, and a minute."""
     try:
-        ship(name, data, run, digits or data, root)
+        ship(name, data, run, digits, root)
     except PixelRNNError as error:
         typer.echo(f"make_weights: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def ship(name: str, data: Path, run: Path | None, digits: Path, root: Path) -> None:
+def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Path) -> None:
     """All of it, in order: nothing is drawn or written elsewhere before the score is in the card."""
     models = root / "models"
     if run is not None:
         typer.echo(publish(best_checkpoint(run), models, say=typer.echo, name=name))
-    score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo)
+    score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo, originals=digits)
     keep_score(models / name, "test", score)
     typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
     typer.echo(calibrate(name, data, models))
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
-    draw_pictures(model, digits if name == README_MODEL else data, root)
+    draw_pictures(model, digits if digits and name == README_MODEL else data, root)
     renew_pages(root)
     for line in older_tables(root):
         typer.echo(line)
