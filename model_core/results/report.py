@@ -76,6 +76,8 @@ def describe_network(config: NetworkConfig) -> str:
         small = config.small
         words[0] = f"Multi-Scale {words[0]}"
         words.append(f"after {small.height} x {small.width} with {_count(small.layers, 'layer')}, h = {small.hidden}")
+    if config.labels:
+        words.append(_count(config.labels, "label"))
     return ", ".join(words)
 
 
@@ -207,4 +209,12 @@ def _measured(card: Card) -> str:
     colours = card.scores.get("colour_bits", [])
     named = ", ".join(f"{name} {bits:.3f}" for name, bits in zip(("red", "green", "blue"), colours, strict=False))
     by_colour = f" ({named})" if len(colours) > 1 else ""
-    return f"scored: {score}{by_colour}, with `pixelrnn evaluate {card.name} --data DATA --split {split} --write-card`"
+    labels = ""
+    if "label_nats" in card.scores:
+        labels = f"; labels: {card.scores['label_nats']:.3f} nats, {card.scores['label_errors']:.2%} wrong"
+    return f"scored: {score}{by_colour}{labels}, with `{_evaluation(card, split)}`"
+
+
+def _evaluation(card: Card, split: str) -> str:
+    originals = " --originals MNIST" if "label_nats" in card.scores else ""
+    return f"pixelrnn evaluate {card.name} --data DATA{originals} --split {split} --write-card"
