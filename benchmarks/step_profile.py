@@ -13,7 +13,7 @@ operations.
 
 import argparse
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -125,7 +125,8 @@ def compiled_parts(model: Model, batch: int, rounds: int) -> tuple[float, np.nda
     network = _plain_network(model)
     stage = CompiledStage(network, batch)
     clock, advance = np.zeros(len(PARTS) + 1, np.int64), timed_advance(part(model.config.kind.compiled).code)
-    stage._advance = lambda *arguments: advance(clock, *arguments)
+    _, *records = stage.handed([]).values()
+    cast(Any, stage)._advance = lambda slots: advance(clock, slots, *records)
     began = 0.0
     for round_ in range(rounds + 1):
         if round_ == 1:  # what came before compiled the loop
