@@ -1,5 +1,6 @@
 """A request on the command line to a PNG: the work of `pixelrnn sample`, `complete` and `upsample`."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,16 @@ def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]
         "numerics": numerics_of(model),
         "sample": str(request.first),
         "samples": str(request.n),
-        **({"label": ",".join(map(str, map(model.card.label_number, request.labels)))} if request.labels else {}),
+        **_labels_told(request, model),
     }
+
+
+def _labels_told(request: DrawRequest, model: Model) -> dict[str, str]:
+    """Names of the labels that were asked for, as the service tells them: once where all are the same."""
+    names = [model.card.labels[model.card.label_number(asked) or 0].name for asked in request.labels]
+    if len(set(names)) > 1:
+        return {"labels": json.dumps(names)}
+    return {"label": names[0]} if names else {}
 
 
 def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> Drawn:

@@ -1,0 +1,135 @@
+"""Labels through the whole service: both clients, the verbs, and answers that are Bayes' rule by enumeration."""
+
+import asyncio
+import itertools
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from model_core import load_model, log_likelihood, sample
+from pixelrnn.client import ApiError, AsyncClient, Client
+from tests.client.test_client import _png_of
+from tests.client.test_remote import LIMIT_S, command, pixelrnn, pixels, remote
+from tests.house.running import Up
+from tests.tiny_models import save_tiny_labelled
+
+MODEL = "tiny-labelled"
+SIZE = 4, 3
+PICTURE = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8)
+ABOVE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]], bool)
+BELOW = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 1], [1, 1, 1]], bool)
+NOTHING, ALL = np.zeros(SIZE, bool), np.ones(SIZE, bool)
+"""True = given."""
+
+
+@pytest.fixture(scope="module")
+def labelled_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("labelled")
+    save_tiny_labelled(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def labelled(labelled_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the service, with all of its processes."""
+    running = Up(tmp_path_factory.mktemp("data"), labelled_dir)
+    running.wait_until_ready()
+    yield running.url
+    running.output()
+
+
+def joint(directory: Path, name: str, keep: NDArray[np.bool_]) -> dict[str, float]:
+    """p(label, what is given) of every label, summed over all pictures that agree with what is given."""
+    model = load_model(name, models_dir=directory)
+    every = np.array([*itertools.product((0, 1), repeat=PICTURE.size)]).reshape(-1, 1, *SIZE)
+    agree = torch.from_numpy(every[(every[:, 0] == PICTURE)[:, keep].all(1)])
+    return {
+        label.name: label.prior * float(log_likelihood(model, agree, label.name).double().exp().sum())
+        for label in model.card.labels
+    }
+
+
+@pytest.mark.parametrize("name", [MODEL, "tiny-labelled-two"])
+def test_classification_is_bayes_rule_by_enumeration(labelled: str, labelled_dir: Path, name: str) -> None:
+    """Exactly, of a whole picture, of its first pixels, of nothing at all; closely by particles."""
+    image = _png_of(PICTURE * 255)
+    with Client(labelled) as client:
+        for keep in (ALL, ABOVE, NOTHING, BELOW):
+            mask = _png_of((~keep).astype(np.uint8) * 255)
+            found = client.classify(name, image, mask, particles=200).result()
+            true = joint(labelled_dir, name, keep)
+            total = sum(true.values())
+            is_exact = keep.all() or not keep.any() or (name == MODEL and keep is ABOVE)
+            assert (found["exact"], found["quality"] == "exact") == (is_exact, is_exact)
+            near = {"rel": 1e-3, "abs": 1e-5} if is_exact else {"abs": 0.1}
+            assert {each["name"]: each["p"] for each in found["labels"]} == pytest.approx(
+                {label: p / total for label, p in true.items()}, **near
+            )
+            assert found["nats"] == pytest.approx(-np.log(total), abs=1e-3 if is_exact else 0.5)
+            assert [each["p"] for each in found["labels"]] == sorted((e["p"] for e in found["labels"]), reverse=True)
+
+
+def test_both_clients_ask_for_labels(labelled: str, labelled_dir: Path) -> None:
+    """Images are those that are drawn here, and the pictures are verified by the labels that they name."""
+    model = load_model(MODEL, models_dir=labelled_dir)
+    wanted = sample(model, 3, seed=7, label=["cat", "0", "cat"]).numpy()[:, 0] * 255
+
+    async def asynchronously() -> list[str]:
+        async with AsyncClient(labelled) as client:
+            job = await client.sample(MODEL, seed=7, label=["cat", "0", 2])
+            return (await job.result())["labels"] or []
+
+    assert asyncio.run(asynchronously()) == ["cat", "0", "cat"]
+    image = _png_of(PICTURE * 255)
+    with Client(labelled) as client:
+        job = client.sample(MODEL, seed=7, label=["cat", "0", 2])
+        np.testing.assert_array_equal(job.array()[..., 0], wanted)
+        free = client.sample(MODEL, n=4, seed=9)
+        free.wait()
+        for each in (job, free):
+            assert all(client.verify(each.image(sample=i)).result()["verified"] for i in range(each.state["n"]))
+        nats = {name: client.score(MODEL, image, label=name).result()["nats"] for name in ("1", "0", "cat")}
+        true = -float(log_likelihood(model, torch.from_numpy(PICTURE[None, None]).long(), "0"))
+        assert nats["0"] == pytest.approx(true, rel=1e-5)
+        found = client.classify(MODEL, image).result()
+        assert {each["name"]: each["nats"] for each in found["labels"]} == pytest.approx(nats, rel=1e-5)
+        file = client.encode(MODEL, [image], label="cat")
+        file.wait()
+        np.testing.assert_array_equal(client.decode(file.blob()).array()[0, ..., 0], PICTURE * 255)
+        with pytest.raises(ApiError, match="expected one of 1, 0, cat"):
+            client.sample(MODEL, label="dog")
+
+
+def test_verbs_ask_for_labels(labelled: str, labelled_dir: Path, tmp_path: Path) -> None:
+    """As without a service; what one wrote the other verifies; an unknown label is one line and exit code 2."""
+    words = ["sample", MODEL, "--seed", 5, "--label", "cat", "--label", "0", "--out"]
+    remote(labelled, *words, tmp_path / "there.png")
+    pixelrnn(*words, tmp_path / "here.png", "--models-dir", labelled_dir)
+    assert pixels(tmp_path / "there.png") == pixels(tmp_path / "here.png")
+    for name in ("here", "there"):
+        assert json.loads(pixelrnn("verify", tmp_path / f"{name}.png", "--models-dir", labelled_dir, "--json").stdout)[
+            "verified"
+        ]
+    one = ["sample", MODEL, "--seed", 5, "--label", "1", "--out", tmp_path / "one.png"]
+    pixelrnn(*one, "--models-dir", labelled_dir)
+    assert json.loads(remote(labelled, "verify", tmp_path / "one.png", "--json"))["verified"]
+    Image.fromarray(PICTURE * 255).save(tmp_path / "picture.png")
+    found = json.loads(remote(labelled, "classify", MODEL, tmp_path / "picture.png", "--json"))
+    assert sum(each["p"] for each in found["labels"]) == pytest.approx(1)
+    refused = subprocess.run(
+        command("remote", "sample", MODEL, "--label", "dog", "--url", labelled),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert "expected one of 1, 0, cat" in line
