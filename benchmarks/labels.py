@@ -106,7 +106,8 @@ def plot(bins: list[tuple[float, float, int]], title: str) -> str:
         '<style>text{font:12px sans-serif;fill:#333}</style><rect width="100%" height="100%" fill="white"/>'
         f'<path d="M40 260H280M40 260V20M40 260L280 20" stroke="#bbb" fill="none"/>{points}'
         f'<text x="40" y="14">{title}</text>'
-        '<text x="40" y="282">p of the likeliest label; up: how often it is right</text>'
+        '<text x="40" y="282">p of the likeliest label</text>'
+        '<text transform="translate(30 260) rotate(-90)">how often it is right</text>'
         "</svg>\n"
     )
 

@@ -1,40 +1,23 @@
 """For everybody: by keyboard, with a screen reader, on any screen, in light and dark."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.axe import findings
 from tests.browser.site import Site
 from tests.house.running import Up
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = ("watch", "bet", "ink", "real", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
-
-
-def _findings(site: Site) -> list[str]:
-    """What axe-core finds serious or critical on the page as it is, in light and in dark."""
-    if not AXE.exists():
-        pytest.skip("needs axe-core (npm ci --prefix tests/browser)")
-    site.page.evaluate(AXE.read_text(encoding="utf-8"))
-    return [finding for scheme in ("light", "dark") for finding in _findings_in(site, scheme)]
-
-
-def _findings_in(site: Site, scheme: str) -> list[str]:
-    site.page.emulate_media(color_scheme=scheme)
-    result = site.page.evaluate("axe.run()")
-    assert len(result["passes"]) > 10, "axe looked at next to nothing"
-    grave = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
-    return [f"{one['id']}, {scheme}: {node['html']}" for one in grave for node in one["nodes"]]
 
 
 def test_axe_finds_nothing_serious(site: Site) -> None:
     """Names, roles, contrast and order of every view, before anything is in it."""
     for view in VIEWS:
         site.open(view)
-        assert _findings(site) == [], view
+        assert findings(site) == [], view
 
 
 def test_axe_finds_nothing_serious_in_results(site: Site) -> None:
@@ -44,34 +27,34 @@ def test_axe_finds_nothing_serious_in_results(site: Site) -> None:
     site.fill("n", "2")
     site.submit()
     site.wait_for_standing("Done")
-    assert _findings(site) == []
+    assert findings(site) == []
     site.view.locator("button.tile").first.click()
     site.page.get_by_role("dialog").get_by_text("bits/dim").wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.page.keyboard.press("Escape")
     site.open("inspect")
     site.choose_model("tiny-rgb")
     site.submit()
     site.view.locator(".belief").first.wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.fill("n", "2")
     site.submit()
     site.view.locator(".tile.original .caption", has_text="nats").wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.open("sight")
     site.view.get_by_text("earlier pixels").nth(1).wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.open("history")
     site.view.locator("li img").nth(2).wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.open("watch")
     site.wait_for_drawing()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.open("ink")
     site.wait_for_standing("Four endings")
-    assert _findings(site) == []
+    assert findings(site) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser.axe import findings
 from tests.browser.site import Site
-from tests.browser.test_access import _findings
 from tests.house.running import Up
 from tests.tiny_models import save_tiny_labelled
 
@@ -44,7 +44,7 @@ def test_label_is_chosen_under_the_model(site: Site, browser: Any, service: Up) 
     job = service.get(f"/jobs/{site.job_id}")
     assert (job["label"], job["n"]) == (["1", "0", "cat"], 3)
     assert site.view.locator("button.tile .caption").all_inner_texts() == ["1", "0", "cat"]
-    assert _findings(site) == []
+    assert findings(site) == []
     drawn = [site.pixels(i) for i in range(3)]
     site.view.get_by_role("button", name="Copy link").click()
     site.view.get_by_role("button", name="Copied.").wait_for()
@@ -100,7 +100,7 @@ def test_bars_move_as_pixels_are_covered(site: Site) -> None:
     with site.page.expect_response("**/classify"):
         site.page.keyboard.press(" ")
     site.view.locator(".label-bars:not([aria-busy])").wait_for()
-    assert _findings(site) == []
+    assert findings(site) == []
     site.view.get_by_role("button", name="Uncover all").click()
     site.view.locator(".label-bars:not([aria-busy])").wait_for()
     assert bars.inner_text() == before
