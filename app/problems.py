@@ -62,7 +62,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.HeadTooLargeError: ProblemKind(431, "head-too-large", "The request's headers are too large"),
     errors.UnknownCodingError: ProblemKind(501, "unknown-coding", "Not a transfer coding of this server"),
     errors.NoLinksError: ProblemKind(501, "no-links", "No signed addresses here"),
-    errors.NoPortableError: ProblemKind(501, "no-portable", "No models for browsers here"),
+    errors.NoPortableError: ProblemKind(404, "no-portable", "No models for browsers here"),
     errors.NoWorkerError: ProblemKind(503, "no-worker", "No worker is ready", 5),
     errors.QueueFullError: ProblemKind(503, "queue-full", "The queue is full", 5),
     errors.StoreFullError: ProblemKind(503, "store-full", "The job store is nearly full", 30),

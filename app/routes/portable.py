@@ -23,11 +23,11 @@ _HEADERS = {
 """An address names the release and the weights. The policy is that of a Web Worker, which compiles WebAssembly."""
 
 
-@router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 501, 503))
+@router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 503))
 async def get_portable_model(name: str, services: ServicesDep) -> PortableModel:
     """Addresses of this model and of the engine that draws from it in a browser or in Node: the same bytes as here.
 
-    Both are below this server's own, are open to everybody, and mean the same files for ever. 501 where the
+    Both are below this server's own, are open to everybody, and mean the same files for ever. 404 where the
     operator does not offer this, which with keys must be allowed.
     """
     model = await services.models.find(name)

@@ -348,6 +348,7 @@ def test_score_is_gone_when_it_is_deleted(client: httpx.Client, worker: HandWork
 def test_models_say_what_they_can_when_listed(client: httpx.Client) -> None:
     """Upsampling where there are two scales, with the size that it takes."""
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
-    assert models["scales"]["can"] == ["sample", "complete", "upsample", "score", "verify", "encode", "decode"]
+    every = ["sample", "complete", "upsample", "score", "verify", "encode", "decode", "classify"]
+    assert models["scales"]["can"] == every
     assert (models["scales"]["small_height"], models["scales"]["small_width"]) == (2, 3)
     assert (models["grey"]["can"], models["grey"]["small_height"]) == (["sample", "complete"], 0)

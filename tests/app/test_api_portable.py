@@ -64,13 +64,13 @@ def test_nothing_else_is_given(redis_url: str, laid_out: Path, path: str) -> Non
 
 def test_nothing_is_offered_where_the_operator_names_no_directory(redis_url: str, worker: HandWorker) -> None:
     with serving(without_keys(redis_url, None)) as (url, _):
-        is_problem(httpx.get(f"{url}/models/grey/portable"), 501)
+        is_problem(httpx.get(f"{url}/models/grey/portable"), 404)
 
 
 def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_out: Path) -> None:
     """Files of an address are then open to who has no key: a Web Worker asks with none."""
     file = f"/portable/{RELEASE}/engine/index.js"
-    for is_open, offered, given in ((False, 501, 404), (True, 200, 200)):
+    for is_open, offered, given in ((False, 404, 404), (True, 200, 200)):
         kept = settings(redis_url, portable_dir=laid_out, portable_open=is_open)
         with serving(kept) as (url, _), httpx.Client(base_url=url) as client:
             assert client.get("/models/grey/portable").status_code == 401

@@ -139,7 +139,7 @@ def test_every_call_that_makes_a_job_takes_one() -> None:
     schema = create_app(Settings()).openapi()
     documents = schema["components"]["schemas"]
     calls = [path["post"] for path in schema["paths"].values() if path.get("post", {}).get("tags") == ["draw"]]
-    assert len(calls) == 7
+    assert len(calls) == 8
     for call in calls:
         (body,) = call["requestBody"]["content"].values()
         fields = documents[body["schema"]["$ref"].rpartition("/")[2]]["properties"] if "$ref" in body["schema"] else ()

@@ -223,7 +223,7 @@ def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path, tempe
     site.drop("main", picture)
     site.page.locator("#view-sample").wait_for()
     assert "4321" in site.page.locator("#notice").inner_text()
-    assert site.view.locator("input[type=radio]:checked").get_attribute("value") == "tiny-rgb"
+    assert site.view.locator("input[name^=model]:checked").get_attribute("value") == "tiny-rgb"
     assert site.view.locator("[data-field=seed] input").first.input_value() == "4321"
     assert site.view.locator("[data-field=n] input").input_value() == "2"
     assert site.view.locator("[data-field=temperature] input").first.input_value() == str(temperature)

@@ -15,6 +15,7 @@ from PIL import Image
 from model_core import complete, encode, load_model, log_likelihood, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, ServiceError, UnreachableError
+from tests.client.by_command import png_of
 from tests.client.flaky import Answer, flaky
 
 JOB = {"id": "a", "status": "running"}
@@ -23,12 +24,6 @@ JOB = {"id": "a", "status": "running"}
 def _png(width: int, height: int, mode: str = "RGB") -> bytes:
     file = io.BytesIO()
     Image.new(mode, (width, height)).save(file, "PNG")
-    return file.getvalue()
-
-
-def _png_of(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
 
 
@@ -61,7 +56,7 @@ def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(ser
     lower = np.zeros((6, 5), np.uint8)
     lower[3:] = 255
     holes = [
-        {"image": _png(5, 6), "mask": _png_of(hole), "method": method}
+        {"image": _png(5, 6), "mask": png_of(hole), "method": method}
         for hole, method in ((mask, "posterior"), (mask, "clamp"), (lower, "posterior"))
     ]
     with Client(service) as client:
@@ -96,7 +91,7 @@ def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_mod
     """What the library draws, with its receipt and its map; by clamp there is neither. Asynchronously too."""
     keep = np.ones((6, 5), bool)
     keep[1:3, 1:4] = False
-    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": _png_of(np.uint8(255 * ~keep)), "seed": 3}
+    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": png_of(np.uint8(255 * ~keep)), "seed": 3}
     model = load_model("tiny-cnn", models_dir=all_models_dir)
     done = complete(model, torch.zeros(1, 6, 5, dtype=torch.int64), torch.from_numpy(keep), 1, 3, particles=6, sweeps=1)
     assert done.mean is not None

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,32 +15,8 @@ from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
 from model_core import load_model, log_likelihood
 from tests.app.live import serving
+from tests.client.by_command import LIMIT_S, command, pixelrnn, pixels, remote
 from tests.house.pseudo_terminal import in_terminal
-
-LIMIT_S = 170
-"""On a busy machine that compiles for the first time."""
-
-
-def command(*words: object) -> Sequence[str]:
-    return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
-
-
-def pixelrnn(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*words), env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S
-    )
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def remote(service: str, *words: object) -> str:
-    """The last line of what `pixelrnn remote ... --url SERVICE` says on stdout."""
-    return (pixelrnn("remote", *words, PIXELRNN_URL=service, COLUMNS="40").stdout.splitlines() or [""])[-1]
-
-
-def pixels(path: Path) -> bytes:
-    with Image.open(path) as picture:
-        return picture.convert("RGB").tobytes()
 
 
 @pytest.mark.parametrize("verb", ["sample", "complete"])

@@ -123,7 +123,7 @@ def test_bits_are_those_of_a_uniform_guess_when_the_network_knows_nothing() -> N
 def test_heat_goes_from_black_over_red_and_yellow_to_white() -> None:
     """Thirds of what a uniform guess costs; above it stays white."""
     bits = np.array([[[0.0, 1.0, 2.0, 3.0, 9.0]]], np.float32)
-    heat = PictureScore(bits, 0.0, "none", 0.0, 0.0, [0.0], uniform_bits=3.0).heat
+    heat = PictureScore(bits, 0.0, "none", None, 0.0, 0.0, [0.0], uniform_bits=3.0).heat
     assert heat.tolist() == [[[0, 0, 0], [255, 0, 0], [255, 255, 0], [255, 255, 255], [255, 255, 255]]]
 
 

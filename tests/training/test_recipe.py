@@ -11,8 +11,8 @@ from model_core.training.recipe import Recipe
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.toml"))
 
 
-OWN_SIZES = ("small", "own")
-"""Recipes with one of these in their names are presets at a size of ours."""
+OWN_SIZES = ("small", "own", "labelled")
+"""Recipes with one of these in their names are presets at a size of ours, or with labels."""
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -15,8 +15,7 @@ from PIL import Image
 
 from model_core import load_model, log_likelihood, sample
 from pixelrnn.client import ApiError, AsyncClient, Client
-from tests.client.test_client import _png_of
-from tests.client.test_remote import LIMIT_S, command, pixelrnn, pixels, remote
+from tests.client.by_command import LIMIT_S, command, pixelrnn, pixels, png_of, remote
 from tests.house.running import Up
 from tests.tiny_models import save_tiny_labelled
 
@@ -59,10 +58,10 @@ def joint(directory: Path, name: str, keep: NDArray[np.bool_]) -> dict[str, floa
 @pytest.mark.parametrize("name", [MODEL, "tiny-labelled-two"])
 def test_classification_is_bayes_rule_by_enumeration(labelled: str, labelled_dir: Path, name: str) -> None:
     """Exactly, of a whole picture, of its first pixels, of nothing at all; closely by particles."""
-    image = _png_of(PICTURE * 255)
+    image = png_of(PICTURE * 255)
     with Client(labelled) as client:
         for keep in (ALL, ABOVE, NOTHING, BELOW):
-            mask = _png_of((~keep).astype(np.uint8) * 255)
+            mask = png_of((~keep).astype(np.uint8) * 255)
             found = client.classify(name, image, mask, particles=200).result()
             true = joint(labelled_dir, name, keep)
             total = sum(true.values())
@@ -87,7 +86,7 @@ def test_both_clients_ask_for_labels(labelled: str, labelled_dir: Path) -> None:
             return (await job.result())["labels"] or []
 
     assert asyncio.run(asynchronously()) == ["cat", "0", "cat"]
-    image = _png_of(PICTURE * 255)
+    image = png_of(PICTURE * 255)
     with Client(labelled) as client:
         job = client.sample(MODEL, seed=7, label=["cat", "0", 2])
         np.testing.assert_array_equal(job.array()[..., 0], wanted)
