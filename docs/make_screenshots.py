@@ -20,6 +20,7 @@ from PIL import Image
 OUT = Path("docs/img")
 MODEL = "mnist-diagonal-bilstm"
 COLOUR_MODEL = "cifar10-small-row-lstm"
+LABELLED_MODEL = "mnist-labelled"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 SEED = 2016
@@ -86,6 +87,11 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.get_by_role("dialog").get_by_text("bits/dim").wait_for()
     yield "image", page
     page.keyboard.press("Escape")
+    _begin(page, "sample", LABELLED_MODEL)
+    page.locator("#view-sample .labels").get_by_label("One of each").check()
+    page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
+    _submit(page, "sample")
+    yield "labels", page
     _begin(page, "complete", "mnist-diagonal-bilstm-x4")
     page.locator("#view-complete [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "complete")
