@@ -22,9 +22,14 @@ import { standing } from "./words.js";
  * @typedef {(job: Job) => void} OnWait told now and then where a job stands
  */
 
-/** Whether its scores are of the order in which it draws: from the top, a pixel after the other. @param {Model} model */
-export function isInOneOrder({ members, small_width: hasStages }) {
-  return members.length === 1 && members[0] === "none" && !hasStages;
+/**
+ * Whether its scores are of what it draws by: from the top, a pixel after the other, and no label, since a score with
+ * labels has seen the whole picture to choose one.
+ *
+ * @param {Model} model
+ */
+export function isInOneOrder({ members, labels, small_width: hasStages }) {
+  return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
 }
 
 /** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait @param {number} [seed] */
