@@ -1,140 +1,134 @@
-/** Files of coded images: the range coder stands in the place of the noise, as in model_core/codec. */
+/** Images to a file's bytes and back, without loss, as model_core/codec/codec.py has it. */
 
-/** @import {Coder, Drawing} from "./types" */
+/** @import {Description} from "./types" */
 
-import { crc32 } from "./container.js";
+import { crc32, joined, pack, packLabels, unpack, unpackLabels } from "./container.js";
 import { EngineError } from "./files.js";
-import { sha256 } from "./sha256.js";
+import { canary, decodeLanes, encodeLanes } from "./lanes.js";
+import { turn, turnBack } from "./orientation.js";
 
 /** @import {Stage} from "./stage.js" */
+/** @import {Stripe} from "./container.js" */
 
-const BYTES_A_VALUE = 8;
-const FIRST_BYTES = 8;
-/** Registers of a coder: compiled/range_coder.py. */
-const [LOW, RANGE, READ, PLACE] = [0, 1, 2, 3];
-const WHOLE = 2n ** 64n - 1n;
-const CANARY_HEX = 16;
+const MAX_LANES = 16;
+/** One more lane for each so many values. */
+const LANE_VALUES = 2 ** 19;
+/** A stripe has no more. */
+const STRIPE_VALUES = 2 ** 24;
+/** `decode` gives no more at once. */
+const DECODE_VALUES = 2 ** 26;
 
-/** @returns {BigUint64Array} */
-const newRegisters = () => BigUint64Array.from([0n, WHOLE, 0n, 0n]);
-
-/** Takes in the bytes of one image after the other; behind the last are zeros. */
-class DecodingLane {
-  #code;
-  #most;
-  #at = FIRST_BYTES;
-  #registers = newRegisters();
+export class Codec {
+  #description;
+  #stageOf;
 
   /**
-   * @param {Uint8Array} code
-   * @param {number} size - how many values each image has
+   * @param {Description} description
+   * @param {(member: number, images: number) => Stage} stageOf - makes a new one
    */
-  constructor(code, size) {
-    this.#code = code;
-    this.#most = BYTES_A_VALUE * size;
-    for (let i = 0; i < FIRST_BYTES; i++) this.#registers[READ] = (this.#registers[READ] << 8n) | BigInt(code[i] ?? 0);
+  constructor(description, stageOf) {
+    this.#description = description;
+    this.#stageOf = stageOf;
   }
 
-  /** @returns {Coder} */
-  beforeImage() {
-    const code = new Uint8Array(this.#most);
-    code.set(this.#code.subarray(this.#at, this.#at + this.#most));
-    return { registers: this.#registers, code };
+  /**
+   * The shortest of the files that the members give. Each image has the label under which it is the likeliest.
+   *
+   * @param {Uint8Array[]} images
+   * @param {number} [label] - that of all images, if it is given
+   */
+  async encode(images, label) {
+    const files = [];
+    for (const member of this.#description.members.keys()) files.push(await this.#encoded(member, images, label));
+    return files.reduce((best, file) => (file.length < best.length ? file : best));
   }
 
-  /** @param {Coder} coder */
-  afterImage({ registers }) {
-    this.#at += Number(registers[PLACE]);
-    this.#registers = registers;
-    this.#registers[PLACE] = 0n;
+  /**
+   * @param {number} member
+   * @param {Uint8Array[]} images
+   * @param {number} [label]
+   */
+  async #encoded(member, images, label) {
+    const { image, labels, sha256 } = this.#description;
+    const { orientation } = this.#description.members[member];
+    const parts = inStripes(images);
+    const stage = this.#stageOf(member, Math.max(...parts.map(lanesOf)));
+    const found = await canary(stage, image, labels.length > 0);
+    const stripes = parts.map((part) => {
+      const turned = part.map((values) => turn(values, image.height, image.width, orientation));
+      const theirs = labels.length ? this.#likeliestLabels(member, turned, label) : undefined;
+      const lanes = encodeLanes(stage, turned, lanesOf(part), image, theirs);
+      if (theirs) lanes[0] = joined([packLabels(theirs, labels.length), lanes[0]]);
+      return { images: part.length, lanes, valuesCrc: crc32(joined(part)) };
+    });
+    return pack({ sha256, member: orientation, images: images.length, canary: found }, stripes);
   }
-}
 
-/**
- * Images (upright or not: as the network reads them) of one stripe, side by side; each lane has every so many-th.
- *
- * @param {Stage} stage
- * @param {Uint8Array[]} streams - the bytes of each lane
- * @param {number} count
- * @param {{channels: number, height: number, width: number}} image
- */
-export function decodeLanes(stage, streams, count, { channels, height, width }) {
-  const lanes = streams.map((stream) => new DecodingLane(stream, channels * height * width));
-  const at = lanes.map((_, slot) => slot);
-  /** @type {Uint8Array[]} */
-  const images = new Array(count);
-  const open = (/** @type {number} */ slot) => stage.open(slot, { ...NOTHING, coder: lanes[slot].beforeImage() });
-  let busy = at.filter((index) => index < count);
-  busy.forEach(open);
-  while (busy.length) {
-    for (const [slot, y] of stage.step(busy)) {
-      if (y < height - 1) continue;
-      lanes[slot].afterImage(stage.coder(slot));
-      images[at[slot]] = stage.values(slot);
-      at[slot] += lanes.length;
-      if (at[slot] < count) open(slot);
+  /**
+   * @param {number} member
+   * @param {Uint8Array[]} turned - images as the member sees them
+   * @param {number} [label]
+   */
+  #likeliestLabels(member, turned, label) {
+    if (label !== undefined) return turned.map(() => label);
+    const { image, labels } = this.#description;
+    const numbers = labels.map((_, k) => k);
+    const stage = this.#stageOf(member, numbers.length);
+    const keep = new Uint8Array(image.height * image.width).fill(1);
+    return turned.map((known) => {
+      const logP = stage.logPOf({ known, keep }, numbers, image.height);
+      return logP.indexOf(Math.max(...logP));
+    });
+  }
+
+  /**
+   * The images of a file.
+   *
+   * @param {Uint8Array} bytes
+   */
+  async decode(bytes) {
+    const { header, stripes } = unpack(bytes);
+    const { name, image, labels, sha256, members } = this.#description;
+    if (header.sha256 !== sha256) {
+      throw new EngineError(
+        `the file was encoded with the model of sha256 ${header.sha256.slice(0, 12)}..., ` +
+          `${name} has ${sha256.slice(0, 12)}...`,
+      );
     }
-    busy = lanes.map((_, slot) => slot).filter((slot) => at[slot] < count);
-  }
-  return images;
-}
-
-/** @type {Drawing} */
-const NOTHING = { seed: 0n, sample: 0, temperature: 1 };
-
-/**
- * A digest of the state that a network is in once a fixed image is encoded, and of its code: model_core/codec/canary.py.
- * The stage must be a new one.
- *
- * @param {Stage} stage
- * @param {{channels: number, height: number, width: number, values: number}} image
- */
-export async function canary(stage, { channels, height, width, values }) {
-  const pixels = height * width;
-  const noise = stage.noiseOf(0n, 0);
-  const known = Uint8Array.from(noise, (_, i) => noise[(i % pixels) * channels + Math.floor(i / pixels)] * values);
-  const keep = new Uint8Array(pixels).fill(1);
-  const coder = { registers: newRegisters(), code: new Uint8Array() };
-  stage.open(0, { ...NOTHING, known, keep, weighed: true, coder });
-  for (let rows = 0; rows < height; ) rows += stage.step([0]).length;
-  const parts = [finished(stage.coder(0)), ...stage.kept(0)];
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
-  return (await sha256(all)).slice(0, CANARY_HEX);
-}
-
-/**
- * All bytes that were put out, the last of them the shortest that lies in the interval; zeros at the end are left out.
- *
- * @param {Coder} coder
- */
-function finished({ registers, code }) {
-  const place = Number(registers[PLACE]);
-  const bytes = new Uint8Array(place + 8);
-  bytes.set(code.subarray(0, place));
-  for (let free = 56n; free >= 0n; free -= 8n) {
-    const number = ((registers[LOW] + (1n << free) - 1n) >> free) << free;
-    if (number < registers[LOW] + registers[RANGE]) {
-      new DataView(bytes.buffer).setBigUint64(place, number);
-      break;
+    const most = Math.floor(DECODE_VALUES / (image.channels * image.height * image.width));
+    if (header.images > most) throw new EngineError(`the file holds ${header.images} images: expected at most ${most}`);
+    const member = members.findIndex(({ orientation }) => orientation === header.member);
+    if (member < 0) throw new EngineError(`the file was coded by the member ${header.member}, which ${name} has not`);
+    const stage = this.#stageOf(member, Math.max(...stripes.map(({ lanes }) => lanes.length)));
+    if ((await canary(stage, image, labels.length > 0)) !== header.canary) {
+      throw new EngineError("the file was encoded by a machine that computes otherwise than this one");
     }
+    return stripes.flatMap((stripe) => this.#decoded(stage, stripe, header.member));
   }
-  return bytes.subarray(0, bytes.findLastIndex((byte) => byte !== 0) + 1);
-}
 
-/**
- * The values of images one after the other must be those that were encoded.
- *
- * @param {Uint8Array[]} images
- * @param {number} expected
- */
-export function checkValues(images, expected) {
-  const size = images[0].length;
-  const all = new Uint8Array(size * images.length);
-  images.forEach((image, i) => all.set(image, i * size));
-  if (crc32(all) !== expected) {
+  /**
+   * @param {Stage} stage
+   * @param {Stripe} stripe
+   * @param {import("./types").Orientation} orientation
+   */
+  #decoded(stage, { images, lanes: [first, ...others], valuesCrc }, orientation) {
+    const { image, labels } = this.#description;
+    const [theirs, code] = labels.length ? unpackLabels(first, images, labels.length) : [undefined, first];
+    const found = decodeLanes(stage, [code, ...others], images, image, theirs);
+    const upright = found.map((values) => turnBack(values, image.height, image.width, orientation));
+    if (crc32(joined(upright)) === valuesCrc) return upright;
     throw new EngineError(
       "the file does not decode to the images that were encoded: the checksum of their values is wrong",
     );
   }
+}
+
+/** @param {Uint8Array[]} part */
+const lanesOf = (part) =>
+  Math.min(MAX_LANES, part.length, 1 + Math.floor((part.length * part[0].length) / LANE_VALUES));
+
+/** @param {Uint8Array[]} images */
+function inStripes(images) {
+  const size = Math.max(1, Math.floor(STRIPE_VALUES / images[0].length));
+  return Array.from({ length: Math.ceil(images.length / size) }, (_, i) => images.slice(i * size, (i + 1) * size));
 }

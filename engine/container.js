@@ -17,6 +17,7 @@ const MAX_LANES = 16;
 const HEADER_BYTES = 55;
 const CRC_BYTES = 4;
 const LONGEST_NUMBER = 5;
+const LABELS_TOGETHER = 256;
 const DAMAGED = "the file is damaged: the checksum of a";
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -33,6 +34,16 @@ export function crc32(bytes) {
 
 /** @param {Uint8Array} bytes */
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** @param {string} text */
+const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+
+/** @param {Uint8Array[]} parts */
+export function joined(parts) {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+  return all;
+}
 
 /** @param {Uint8Array} bytes */
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -124,7 +135,97 @@ function unpackStripe(bytes, begin) {
 }
 
 /**
+ * A whole file.
+ *
+ * @param {Header} header
+ * @param {Stripe[]} stripes
+ */
+export function pack({ sha256, member, images, canary }, stripes) {
+  const bytes = new Uint8Array(HEADER_BYTES - CRC_BYTES);
+  for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
+  bytes.set([VERSION, CPU_COMPILED, ORIENTATIONS.indexOf(member)], 4);
+  viewOf(bytes).setUint32(7, images);
+  bytes.set(unhex(sha256), 11);
+  bytes.set(unhex(canary), 43);
+  return joined([withCrc(bytes), ...stripes.map(packStripe)]);
+}
+
+/** @param {Stripe} stripe */
+function packStripe({ images, lanes: [first, ...others], valuesCrc }) {
+  const lacking = Math.ceil(images / 8) - others.reduce((sum, { length }) => sum + length, 0);
+  const longest = new Uint8Array(Math.max(first.length, lacking));
+  longest.set(first);
+  const lanes = [longest, ...others];
+  const numbers = [images, lanes.length, ...lanes.map(({ length }) => length)].flatMap(numberOf);
+  return withCrc(joined([Uint8Array.from(numbers), uint32(valuesCrc), ...lanes]));
+}
+
+/** @param {number} number */
+function uint32(number) {
+  const bytes = new Uint8Array(4);
+  viewOf(bytes).setUint32(0, number);
+  return bytes;
+}
+
+/** @param {Uint8Array} bytes */
+const withCrc = (bytes) => joined([bytes, uint32(crc32(bytes))]);
+
+/**
  * LEB128: seven bits a byte, the lowest first; the highest bit says that more follow.
+ *
+ * @param {number} number
+ * @returns {number[]}
+ */
+const numberOf = (number) => (number < 128 ? [number] : [(number & 127) | 128, ...numberOf(number >>> 7)]);
+
+/**
+ * Labels as digits of one number for each LABELS_TOGETHER: model_core/codec/container.py.
+ *
+ * @param {number[]} labels
+ * @param {number} count - how many labels there are
+ */
+export function packLabels(labels, count) {
+  const parts = [];
+  for (let first = 0; first < labels.length; first += LABELS_TOGETHER) {
+    const part = labels.slice(first, first + LABELS_TOGETHER);
+    let number = part.reduce((sum, label) => sum * BigInt(count) + BigInt(label), 0n);
+    const bytes = new Uint8Array(labelBytes(part.length, count));
+    for (let i = bytes.length - 1; i >= 0; i--, number >>= 8n) bytes[i] = Number(number & 255n);
+    parts.push(bytes);
+  }
+  return joined(parts);
+}
+
+/**
+ * The labels of so many images at the beginning of a stripe's first lane, and what follows.
+ *
+ * @param {Uint8Array} bytes
+ * @param {number} images
+ * @param {number} count
+ * @returns {[number[], Uint8Array]}
+ */
+export function unpackLabels(bytes, images, count) {
+  const labels = new Array(images);
+  let at = 0;
+  for (let first = 0; first < images; first += LABELS_TOGETHER) {
+    const end = Math.min(first + LABELS_TOGETHER, images);
+    const part = bytes.subarray(at, (at += labelBytes(end - first, count)));
+    if (at > bytes.length) throw new EngineError("the file ends within the labels of its images");
+    let number = part.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+    for (let i = end - 1; i >= first; i--, number /= BigInt(count)) labels[i] = Number(number % BigInt(count));
+    if (number) throw new EngineError("the file is damaged: a label is none of the model's");
+  }
+  return [labels, bytes.subarray(at)];
+}
+
+/**
+ * @param {number} images
+ * @param {number} count
+ */
+const labelBytes = (images, count) => Math.ceil((BigInt(count) ** BigInt(images) - 1n).toString(2).length / 8);
+
+/**
+ * Undo `numberOf`.
  *
  * @param {Uint8Array} bytes
  * @param {number} at

@@ -48,10 +48,10 @@ export function folderAt(url) {
  * @param {URL} folder
  */
 function check(description, folder) {
-  const { format, table, members, image } = description ?? {};
-  if (format !== FORMAT || !Array.isArray(table) || !Array.isArray(members) || !image) {
+  const { format, image, ...lists } = description ?? {};
+  if (format !== FORMAT || !image || ![lists.table, lists.members, lists.labels].every(Array.isArray)) {
     throw new EngineError(`${folder} has format ${format}: this engine reads ${FORMAT}`);
   }
-  const odd = members.find(({ orientation }) => !isOrientation(orientation));
+  const odd = description.members.find(({ orientation }) => !isOrientation(orientation));
   if (odd) throw new EngineError(`${folder} has a member with the unknown orientation ${odd.orientation}`);
 }

@@ -1,10 +1,11 @@
 /** A model that draws here: its members, each in its own orientation. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, OnRow, Picture, Program, SampleOptions, Verdict} from "./types" */
+/** @import {CompleteOptions, Completion, Description, Drawing, LabelOptions, OnRow, Picture, Program, SampleOptions, Verdict} from "./types" */
 
-import { canary, checkValues, decodeLanes } from "./codec.js";
-import { unpack } from "./container.js";
+import { drawingsOf, labelNumber, maskOf, pictureOf } from "./asked.js";
+import { Codec } from "./codec.js";
 import { EngineError } from "./files.js";
+import { Chooser } from "./noise.js";
 import { turn, turnBack } from "./orientation.js";
 import { readPng } from "./png.js";
 import { cut, recipeOf, toByte } from "./recipe.js";
@@ -12,11 +13,8 @@ import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
 const SLOTS = 8;
-/** `decode` gives no more at once. */
-const DECODE_VALUES = 2 ** 26;
 /** For so long nothing else runs where the engine does. */
 const TURN_MS = 16;
-const MAX_SEED = 2n ** 63n - 1n;
 
 /** @typedef {{member: number, index: number, drawing: Drawing}} Order */
 
@@ -24,6 +22,7 @@ export class Model {
   #program;
   #description;
   #weights;
+  #codec;
 
   /**
    * @param {Program} program
@@ -34,12 +33,14 @@ export class Model {
     this.#program = program;
     this.#description = description;
     this.#weights = weights;
+    this.#codec = new Codec(description, (member, images) => this.#stage(member, images));
     this.name = description.name;
     this.channels = description.image.channels;
     this.height = description.image.height;
     this.width = description.image.width;
     this.values = description.image.values;
     this.orientations = description.members.map(({ orientation }) => orientation);
+    this.labels = description.labels.map(({ name }) => name);
   }
 
   /**
@@ -49,11 +50,12 @@ export class Model {
    * @returns {Promise<Picture[]>}
    */
   async sample(options) {
-    const drawings = checked(options);
-    const members = this.orientations.length;
-    const chooser = members === 1 ? null : this.#stage(0, 1);
+    const drawings = drawingsOf(options, this.#description);
+    const chooser = new Chooser(this.#program);
+    const priors = this.#priors();
     const orders = drawings.map((drawing, index) => {
-      return { member: chooser?.chosenMember(drawing.seed, drawing.sample, members) ?? 0, index, drawing };
+      const member = chooser.member(drawing, this.orientations.length);
+      return { member, index, drawing: this.#labelled(drawing, priors, chooser) };
     });
     return this.#draw(orders, options);
   }
@@ -65,68 +67,66 @@ export class Model {
    * @returns {Promise<Completion>}
    */
   async complete(options) {
-    const keep = this.#mask(options.keep);
-    const known = this.#picture(options.known, keep);
+    const drawings = drawingsOf(options, this.#description);
+    const keep = maskOf(options.keep, this);
+    const known = pictureOf(options.known, this, keep);
     const behind = this.orientations.map((orientation) => givenBehind(this.#turned(keep, orientation)));
     const member = this.#completing(options.method ?? "posterior", behind);
     const orientation = this.orientations[member];
     const given = { known: this.#turned(known, orientation), keep: this.#turned(keep, orientation) };
-    const orders = checked(options).map((drawing, index) => ({ member, index, drawing: { ...drawing, ...given } }));
+    const shares = options.label === undefined ? this.#shares(member, { ...drawings[0], ...given }) : this.#priors();
+    const chooser = new Chooser(this.#program);
+    const orders = drawings.map((drawing, index) => {
+      return { member, index, drawing: { ...this.#labelled(drawing, shares, chooser), ...given } };
+    });
     const images = await this.#draw(orders, options);
     return { images, exact: this.orientations.length === 1 && behind[member] === 0, member: orientation };
   }
 
   /**
-   * -ln p of a picture, in nats; of a mixture that of all its members together.
+   * -ln p of a picture, in nats, given a label or not; of all members and labels together.
    *
    * @param {ArrayLike<number>} values
+   * @param {LabelOptions} [options]
    */
-  async score(values) {
-    const pixels = this.height * this.width;
-    const keep = new Uint8Array(pixels).fill(1);
-    const picture = this.#picture(values, keep);
-    const logP = [];
-    for (const [member, orientation] of this.orientations.entries()) {
-      const stage = this.#stage(member, 1);
+  async score(values, { label } = {}) {
+    const picture = pictureOf(values, this);
+    const asked = labelNumber(label, this.#description);
+    const labels = asked === undefined ? numbersOf(this.labels) : [asked];
+    const logPriors = asked === undefined ? this.#priors().map(Math.log) : [0];
+    const keep = new Uint8Array(this.height * this.width).fill(1);
+    const terms = this.orientations.flatMap((orientation, member) => {
       const known = this.#turned(picture, orientation);
-      stage.open(0, { seed: 0n, sample: 0, temperature: 1, known, keep, weighed: true });
-      for (let rows = 0; rows < this.height; ) rows += stage.step([0]).length;
-      logP.push(stage.logP(0));
-    }
-    const top = Math.max(...logP);
-    return -(top + Math.log(logP.reduce((sum, each) => sum + Math.exp(each - top), 0) / logP.length));
+      return this.#stage(member, labels.length)
+        .logPOf({ known, keep }, labels, this.height)
+        .map((logP, k) => logP + logPriors[k]);
+    });
+    return Math.log(this.orientations.length) - logSum(terms);
   }
 
   /**
-   * The images of a file that `pixelrnn encode` or the service made with this model.
+   * Images as the bytes of a file, without loss: those that `pixelrnn encode` and the service give.
+   *
+   * @param {ArrayLike<number>[]} images - values as a picture has them
+   * @param {LabelOptions} [options] - label: that of all images
+   */
+  async encode(images, { label } = {}) {
+    if (!images?.length) throw new EngineError("there is no image to encode");
+    return this.#codec.encode(
+      Array.from(images, (values) => pictureOf(values, this)),
+      labelNumber(label, this.#description),
+    );
+  }
+
+  /**
+   * The images of a file that `encode`, `pixelrnn encode` or the service made with this model.
    *
    * @param {Uint8Array} bytes
    * @returns {Promise<Picture[]>}
    */
   async decode(bytes) {
-    const { header, stripes } = unpack(bytes);
     const { channels, height, width } = this;
-    if (header.sha256 !== this.#description.sha256) {
-      throw new EngineError(
-        `the file was encoded with the model of sha256 ${header.sha256.slice(0, 12)}..., ` +
-          `${this.name} has ${this.#description.sha256.slice(0, 12)}...`,
-      );
-    }
-    const most = Math.floor(DECODE_VALUES / (channels * height * width));
-    if (header.images > most) throw new EngineError(`the file holds ${header.images} images: expected at most ${most}`);
-    const member = this.orientations.indexOf(header.member);
-    if (member < 0)
-      throw new EngineError(`the file was coded by the member ${header.member}, which ${this.name} has not`);
-    const stage = this.#stage(member, Math.max(...stripes.map(({ lanes }) => lanes.length)));
-    if ((await canary(stage, this.#description.image)) !== header.canary) {
-      throw new EngineError("the file was encoded by a machine that computes otherwise than this one");
-    }
-    return stripes.flatMap((stripe) => {
-      const images = decodeLanes(stage, stripe.lanes, stripe.images, this);
-      const upright = images.map((values) => turnBack(values, height, width, header.member));
-      checkValues(upright, stripe.valuesCrc);
-      return upright.map((values) => ({ values, width, height, channels }));
-    });
+    return (await this.#codec.decode(bytes)).map((values) => ({ values, width, height, channels }));
   }
 
   /**
@@ -137,12 +137,12 @@ export class Model {
    */
   async verify(png) {
     const file = await readPng(png);
-    const { digest, seed, temperature, sample, samples } = recipeOf(file.text);
+    const { digest, seed, temperature, sample, samples, label } = recipeOf(file.text);
     if (digest !== this.#description.sha256) {
       throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
     }
     const shown = cut(file, samples, this);
-    const drawn = await this.sample({ n: samples, first: sample, seed, temperature });
+    const drawn = await this.sample({ n: samples, first: sample, seed, temperature, label });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, shown[i], sample + i));
     return { verified: !changed.length, seed, samples, changed };
   }
@@ -276,31 +276,59 @@ export class Model {
     return turn(maps, this.height, this.width, orientation);
   }
 
-  /** @param {ArrayLike<number | boolean>} keep */
-  #mask(keep) {
-    const pixels = this.height * this.width;
-    if (keep?.length !== pixels) throw new EngineError(`keep must have ${pixels} pixels, not ${keep?.length}`);
-    return Uint8Array.from(keep, (each) => (each ? 1 : 0));
+  /** The probability of each label; 1 of a model without. */
+  #priors() {
+    return this.labels.length ? this.#description.labels.map(({ prior }) => prior) : [1];
   }
 
   /**
-   * Values of which those that are kept must be some of the model's.
+   * The same with a label, if the model has any: the one that is asked for, or one that the noise chooses.
    *
-   * @param {ArrayLike<number>} values
-   * @param {Uint8Array} keep
+   * @param {Drawing} drawing
+   * @param {number[]} shares - of the labels
+   * @param {Chooser} chooser
+   * @returns {Drawing}
    */
-  #picture(values, keep) {
-    const size = this.channels * keep.length;
-    if (values?.length !== size) throw new EngineError(`a picture must have ${size} values, not ${values?.length}`);
-    for (let i = 0; i < size; i++) {
-      if (keep[i % keep.length] && !(Number.isInteger(values[i]) && values[i] >= 0 && values[i] < this.values)) {
-        throw new EngineError(
-          `a picture's values must be whole numbers from 0 to ${this.values - 1}, not ${values[i]}`,
-        );
-      }
-    }
-    return Uint8Array.from(values);
+  #labelled(drawing, shares, chooser) {
+    return this.labels.length ? { ...drawing, label: drawing.label ?? chooser.label(drawing, shares) } : drawing;
   }
+
+  /**
+   * How likely each label is, given the pixels up to the hole's first (sampling/label_choice.py).
+   *
+   * @param {number} member
+   * @param {Drawing & {known: Uint8Array, keep: Uint8Array}} drawing
+   */
+  #shares(member, { known, keep, temperature }) {
+    const priors = this.#priors();
+    const first = keep.indexOf(0);
+    const leading = first < 0 ? keep.length : first;
+    if (!leading || !this.labels.length) return priors;
+    const before = Uint8Array.from(keep, (_, i) => Number(i < leading));
+    const stage = this.#stage(member, priors.length);
+    const rows = Math.ceil(leading / this.width);
+    const logP = stage.logPOf({ known, keep: before, temperature }, numbersOf(this.labels), rows);
+    const terms = logP.map((each, k) => each + Math.log(priors[k]));
+    const sum = logSum(terms);
+    return terms.map((each) => Math.exp(each - sum));
+  }
+}
+
+/**
+ * The numbers of labels; none stands for all images.
+ *
+ * @param {string[]} labels
+ */
+const numbersOf = (labels) => (labels.length ? labels.map((_, k) => k) : [undefined]);
+
+/**
+ * ln of a sum, given the logarithms of its terms.
+ *
+ * @param {number[]} terms
+ */
+function logSum(terms) {
+  const top = Math.max(...terms);
+  return top + Math.log(terms.reduce((sum, each) => sum + Math.exp(each - top), 0));
 }
 
 /**
@@ -311,25 +339,4 @@ export class Model {
 function givenBehind(keep) {
   const first = keep.indexOf(0);
   return first < 0 ? 0 : keep.subarray(first).reduce((sum, each) => sum + each, 0);
-}
-
-/**
- * What to draw, or a sentence on what was wrong.
- *
- * @param {SampleOptions} options
- * @returns {Drawing[]}
- */
-function checked({ n = 1, seed, temperature = 1, first = 0, label }) {
-  if (label !== undefined) throw new EngineError("this engine draws no labels yet");
-  if (!Number.isSafeInteger(n) || n < 1) throw new EngineError(`n must be a whole number from 1 on, not ${n}`);
-  if (!Number.isSafeInteger(first) || first < 0)
-    throw new EngineError(`first must be a whole number from 0 on, not ${first}`);
-  if (!(temperature > 0 && temperature < Infinity))
-    throw new EngineError(`temperature must be above 0, not ${temperature}`);
-  if (typeof seed !== "bigint" && !Number.isSafeInteger(seed)) {
-    throw new EngineError(`seed must be a whole number, from 2^53 on a bigint, not ${seed}`);
-  }
-  const whole = BigInt(seed);
-  if (whole < 0n || whole > MAX_SEED) throw new EngineError(`seed must be from 0 to 2^63 - 1, not ${seed}`);
-  return Array.from({ length: n }, (_, i) => ({ seed: whole, sample: first + i, temperature }));
 }

@@ -7,7 +7,7 @@ const NUMERICS = "cpu-compiled";
 /** Between the pictures of a table. */
 const LINE = 1;
 
-/** @typedef {{model: string, digest: string, seed: bigint, temperature: number, sample: number, samples: number}} Recipe */
+/** @typedef {{model: string, digest: string, seed: bigint, temperature: number, sample: number, samples: number, label?: string | string[]}} Recipe */
 /** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
 
 /**
@@ -35,7 +35,17 @@ export function recipeOf(text) {
   ) {
     throw new EngineError("what the picture says of how it was drawn makes no sense");
   }
-  return { model, digest, seed: BigInt(text.seed), temperature, sample, samples };
+  const label = text.labels === undefined ? text.label : namesIn(text.labels);
+  return { model, digest, seed: BigInt(text.seed), temperature, sample, samples, label };
+}
+
+/** @param {string} text @returns {string[]} */
+function namesIn(text) {
+  try {
+    const names = JSON.parse(text);
+    if (Array.isArray(names)) return names.map(String);
+  } catch {}
+  throw new EngineError("what the picture says of how it was drawn makes no sense: labels");
 }
 
 /**

@@ -3,12 +3,11 @@
 /** @import {Coder, Description, Drawing, Program} from "./types" */
 
 import { EngineError } from "./files.js";
+import { fillNoise, PIXELS } from "./noise.js";
 import { Instance } from "./program.js";
 import { Table } from "./table.js";
 
 const WORD = 8;
-/** The stage word of the choice of a member (sampling/noise.py). */
-const MEMBER_STAGE = 2n;
 
 export class Stage {
   #instance;
@@ -36,9 +35,15 @@ export class Stage {
     const keep = table.bytes("state.keep");
     keep.fill(1, keep.length - height * width); // the scratch slot asks for no logits
     table.floats("state.temperature").fill(1);
-    for (let slot = 0; slot < table.shape("front.stop")[0]; slot++) {
-      table.integers("front.stop").set([BigInt(height), 0n], 2 * slot);
-    }
+    for (let slot = 0; slot < table.shape("front.stop")[0]; slot++) this.#stop(slot, height);
+  }
+
+  /**
+   * @param {number} slot
+   * @param {number} rows - how many are drawn, and no more
+   */
+  #stop(slot, rows) {
+    this.#table.integers("front.stop").set([BigInt(rows), 0n], 2 * slot);
   }
 
   /**
@@ -51,13 +56,15 @@ export class Stage {
     const { channels, height, width } = this.#image;
     const table = this.#table;
     table.integers("front.first_row")[slot] = 0n;
+    this.#stop(slot, height);
     table.integers("front.done").fill(0n, slot * (height + 1), slot * (height + 1) + height);
     table.integers("state.summed").fill(0n, slot * height, (slot + 1) * height);
     table.floats("state.temperature")[slot] = drawing.temperature;
     table.floats("state.log_p").fill(0, slot * height, (slot + 1) * height);
     const noise = table.addressOf("state.noise") + slot * height * width * channels * WORD;
-    if (!drawing.coder) this.#noise(drawing, 0n, noise, [height, width, channels]);
+    if (!drawing.coder) this.#noise(drawing, noise);
     this.#give(slot, drawing);
+    this.#condition(slot, drawing.label);
     this.#code(slot, drawing.coder);
     for (const name of table.kept) {
       const cells = Math.floor(table.shape(name)[1] / table.shape("front.first_row")[0]);
@@ -75,9 +82,25 @@ export class Stage {
     const table = this.#table;
     const given = table.bytes("state.keep").subarray(slot * pixels, (slot + 1) * pixels);
     given.set(keep ?? new Uint8Array(pixels));
-    table.bytes("state.weighed").fill(weighed ? 1 : 0, slot * pixels, (slot + 1) * pixels);
+    table.bytes("state.weighed").set(weighed ?? new Uint8Array(pixels), slot * pixels);
     const values = table.integers("state.images").subarray(slot * size, (slot + 1) * size);
     if (known) known.forEach((value, i) => (values[i] = BigInt(given[i % pixels] ? value : 0)));
+  }
+
+  /**
+   * Say at each pixel which label the image has.
+   *
+   * @param {number} slot
+   * @param {number} [label]
+   */
+  #condition(slot, label) {
+    if (label === undefined) return;
+    const { height, width } = this.#image;
+    const [, labels] = this.#table.shape("state.conditions");
+    const size = height * width * labels;
+    const map = this.#table.floats("state.conditions").subarray(slot * size, (slot + 1) * size);
+    map.fill(0);
+    for (let at = label; at < size; at += labels) map[at] = 1;
   }
 
   /**
@@ -133,35 +156,34 @@ export class Stage {
    */
   noiseOf(seed, sample) {
     const { channels, height, width } = this.#image;
-    this.#noise({ seed, sample }, 0n, this.#table.addressOf("state.noise"), [height, width, channels]);
+    this.#noise({ seed, sample }, this.#table.addressOf("state.noise"));
     return this.#table.floats("state.noise").slice(0, height * width * channels);
   }
 
   /**
-   * Numbers in [0, 1) of a seed and an image, at an address.
-   *
    * @param {{seed: bigint, sample: number}} of
-   * @param {bigint} stage - which of the image's numbers
    * @param {number} address
-   * @param {number[]} shape - (H, W, C)
    */
-  #noise(of, stage, address, shape) {
-    const words = [of.seed, BigInt(of.sample), stage, BigInt(address), ...shape.map(BigInt)];
-    new BigUint64Array(this.#instance.memory.buffer, this.#table.spare, words.length).set(words);
-    this.#instance.uniform(this.#table.spare);
+  #noise(of, address) {
+    const { channels, height, width } = this.#image;
+    fillNoise(this.#instance, this.#table.spare, of, PIXELS, address, [height, width, channels]);
   }
 
   /**
-   * Which of so many members draws an image: each equally often.
+   * ln p of the given pixels of an image under each of some labels, each in a slot.
    *
-   * @param {bigint} seed
-   * @param {number} sample
-   * @param {number} members
+   * @param {{known: Uint8Array, keep: Uint8Array, temperature?: number}} given
+   * @param {(number | undefined)[]} labels
+   * @param {number} rows - how many are asked about
    */
-  chosenMember(seed, sample, members) {
-    const at = this.#table.spare + 8 * WORD;
-    this.#noise({ seed, sample }, MEMBER_STAGE, at, [1, 1, 1]);
-    return Math.floor(new Float64Array(this.#instance.memory.buffer, at, 1)[0] * members);
+  logPOf({ known, keep, temperature = 1 }, labels, rows) {
+    const slots = labels.map((_, slot) => slot);
+    labels.forEach((label, slot) => {
+      this.open(slot, { seed: 0n, sample: 0, temperature, known, keep, weighed: keep, label });
+      this.#stop(slot, rows);
+    });
+    for (let left = slots.length * rows; left > 0; ) left -= this.step(slots).length;
+    return slots.map((slot) => this.logP(slot));
   }
 
   /**

@@ -36,9 +36,17 @@ export interface Description {
   data: string;
   kind: string;
   sources: string;
-  image: { channels: number; height: number; width: number; values: number };
+  image: Size3 & { values: number };
   members: { orientation: Orientation; weights: WeightsFile }[];
+  /** Of the model's images, with the share of each; none of most models. */
+  labels: { name: string; prior: number }[];
   table: Entry[];
+}
+
+export interface Size3 {
+  channels: number;
+  height: number;
+  width: number;
 }
 
 export interface Picture {
@@ -52,14 +60,26 @@ export interface Picture {
 /** A row that is final: of which image, which row, and its values, colour after colour. */
 export type OnRow = (image: number, y: number, values: Uint8Array) => void;
 
+/** A label by its name or number. */
+export type Label = string | number;
+
+/** One of all images, or one of each. */
+export type Labels = Label | Label[];
+
+export interface LabelOptions {
+  label?: Label;
+}
+
 export interface SampleOptions {
+  /** 1 when left out, or as many as there are labels in a list. */
   n?: number;
   /** A whole number from 0 to 2^63 - 1; a bigint where it has more than 53 bits. */
   seed: number | bigint;
   temperature?: number;
   /** The number of the first image of the seed. */
   first?: number;
-  label?: never;
+  /** Without one, where the model has labels, the noise chooses by how frequent each is. */
+  label?: Labels;
   onRow?: OnRow;
   signal?: AbortSignal;
 }
@@ -93,7 +113,9 @@ export interface Drawing {
   temperature: number;
   known?: Uint8Array;
   keep?: Uint8Array;
-  weighed?: boolean;
+  /** Where ln p of given pixels is asked for. */
+  weighed?: Uint8Array;
+  label?: number;
   /** Stands in the place of the noise. */
   coder?: Coder;
 }
@@ -117,9 +139,12 @@ export interface Portable {
   channels: number;
   values: number;
   orientations: Orientation[];
+  /** Names; none of most models. */
+  labels: string[];
   sample(options: SampleOptions): Promise<Picture[]>;
   complete(options: CompleteOptions): Promise<Completion>;
-  score(values: ArrayLike<number>): Promise<number>;
+  score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;
+  encode(images: ArrayLike<number>[], options?: LabelOptions): Promise<Uint8Array>;
   decode(bytes: Uint8Array): Promise<Picture[]>;
   verify(png: Uint8Array): Promise<Verdict>;
 }

@@ -41,11 +41,12 @@ async function answer(id, call, argument) {
 async function carriedOut(id, call, argument, signal) {
   if (call === "load") {
     model = load(argument);
-    const { name, width, height, channels, values, orientations } = await model;
-    return { name, width, height, channels, values, orientations };
+    const { name, width, height, channels, values, orientations, labels } = await model;
+    return { name, width, height, channels, values, orientations, labels };
   }
   const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
-  if (call === "score") return loaded.score(argument);
+  if (call === "score") return loaded.score(argument.values, argument.options);
+  if (call === "encode") return loaded.encode(argument.images, argument.options);
   if (call === "decode") return loaded.decode(argument);
   if (call === "verify") return loaded.verify(argument);
   const onRow = (/** @type {any[]} */ ...row) => postMessage({ id, row });

@@ -8,10 +8,12 @@ import { readPng } from "../png.js";
 import { recipeOf, toByte } from "../recipe.js";
 
 /** @typedef {Portable & {close: () => void}} Loaded */
-/** @typedef {{name: string, sha256: string, about: string}} Listed */
+/** @typedef {{name: string, sha256: string, about: string, labels: string[]}} Listed */
 
 /** Begins links, so that each opens here and, behind its #, at a service. */
 const VIEW = "sample?";
+/** No label. */
+const ANY = "[]";
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (element("form"));
 const field = (/** @type {string} */ name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
@@ -63,16 +65,42 @@ function easel({ width, height, channels, values }, n) {
   };
 }
 
+/**
+ * The labels that the chosen model's pictures can be asked for by: any, one of each, one of all.
+ *
+ * @param {string[]} asked - what is chosen, if the model has it
+ */
+function offerLabels(asked) {
+  const { labels = [] } = models.find(({ name }) => name === field("model").value) ?? {};
+  const each = [ANY, JSON.stringify(labels), ...labels.map((name) => JSON.stringify([name]))];
+  const wanted = asked.every((name) => labels.includes(name)) ? JSON.stringify(asked) : ANY;
+  const choices = [...new Set([...each, wanted])];
+  const text = (/** @type {string} */ choice) =>
+    choice === ANY ? "any" : choice === each[1] ? "one of each" : JSON.parse(choice).join(", ");
+  field("label").replaceChildren(
+    ...choices.map((choice) => new Option(text(choice), choice, false, choice === wanted)),
+  );
+  element("labels").hidden = !labels.length;
+}
+
+/** What is asked for: labels, and of several that many pictures. */
+function asked() {
+  /** @type {string[]} */
+  const labels = JSON.parse(field("label").value);
+  if (labels.length > 1) field("n").value = `${labels.length}`;
+  const n = Number(field("n").value);
+  return { labels, n, label: labels.length > 1 ? labels : labels[0] };
+}
+
 async function draw() {
   stop.abort();
   const { signal } = (stop = new AbortController());
-  const [name, seed, n] = [field("model").value, BigInt(field("seed").value), Number(field("n").value)];
+  const [name, seed] = [field("model").value, BigInt(field("seed").value)];
   const temperature = Number(field("temperature").value);
-  history.replaceState(
-    null,
-    "",
-    `#${VIEW}${new URLSearchParams({ model: name, seed: `${seed}`, n: `${n}`, temperature: `${temperature}` })}`,
-  );
+  const { labels, n, label } = asked();
+  const link = new URLSearchParams({ model: name, seed: `${seed}`, n: `${n}`, temperature: `${temperature}` });
+  for (const each of labels) link.append("label", each);
+  history.replaceState(null, "", `#${VIEW}${link}`);
   element("about").textContent = models.find((each) => each.name === name)?.about ?? "";
   element("same").hidden = true;
   say("Loading the model");
@@ -81,10 +109,11 @@ async function draw() {
     signal.throwIfAborted();
     say("Drawing");
     const since = performance.now();
-    const images = await drawer.sample({ n, seed, temperature, onRow: easel(drawer, n), signal });
+    const images = await drawer.sample({ n, seed, temperature, label, onRow: easel(drawer, n), signal });
     if (signal.aborted) return;
     say(`Drawn in this browser in ${Math.round(performance.now() - since)} ms: the same bytes as the service.`);
-    const command = `pixelrnn sample ${name} --n ${n} --seed ${seed} --temperature ${temperature} --out pictures.png`;
+    const given = labels.map((each) => `--label '${each}' `).join("");
+    const command = `pixelrnn sample ${name} ${given}--n ${n} --seed ${seed} --temperature ${temperature} --out pictures.png`;
     /** @type {HTMLElement} */ (element("same").querySelector("code")).textContent = command;
     element("same").hidden = false;
     document.body.dataset.drawn = hexOf(images);
@@ -150,16 +179,20 @@ const hexOf = (images) =>
 
 /** Fill the form as the page's address says, or a link of a service's page behind its #. */
 function take() {
-  for (const [name, value] of new URLSearchParams(location.hash.slice(1).replace(VIEW, ""))) {
-    if (["model", "seed", "n", "temperature"].includes(name)) field(name).value = value;
-  }
+  const link = new URLSearchParams(location.hash.slice(1).replace(VIEW, ""));
+  for (const name of ["model", "seed", "n", "temperature"]) if (link.has(name)) field(name).value = `${link.get(name)}`;
+  offerLabels(link.getAll("label"));
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void draw();
 });
-field("model").addEventListener("change", () => void draw());
+field("model").addEventListener("change", () => {
+  offerLabels(JSON.parse(field("label").value));
+  void draw();
+});
+field("label").addEventListener("change", () => void draw());
 field("another").addEventListener("click", () => {
   field("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
   void draw();

@@ -57,7 +57,15 @@ def _write_engine(folder: Path, kinds: set[str]) -> None:
 
 def _write_list(models: Sequence[Model], folder: Path) -> None:
     """Write the list of the models that the page offers: exactly these."""
-    listed = [{"name": model.card.name, "sha256": model.card.sha256, "about": _about(model)} for model in models]
+    listed = [
+        {
+            "name": model.card.name,
+            "sha256": model.card.sha256,
+            "about": _about(model),
+            "labels": [label.name for label in model.card.labels],
+        }
+        for model in models
+    ]
     (folder / "models" / "index.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 

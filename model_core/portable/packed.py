@@ -23,8 +23,6 @@ def unportable(model: Model) -> str | None:
     """Why a model cannot be exported, in a sentence; None where it can."""
     if model.config.multi_scale:
         return f"{model.card.name} is a Multi-Scale model: its conditioning map is computed by torch"
-    if model.config.labels:
-        return f"{model.card.name} has labels: the engine of browsers does not choose one yet"
     if compiled_loops(model) not in modules():
         return f"{model.card.name} has no drawing loop that was built ahead of time: there is {', '.join(modules())}"
     return None
@@ -65,5 +63,6 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "sources": modules()[config.network]["sources"],
         "image": {name: getattr(config, name) for name in ("channels", "height", "width", "values")},
         "members": members,
+        "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
         "table": table,
     }

@@ -8,17 +8,25 @@ import pytest
 
 from tests.browser.axe import findings
 from tests.browser.site import Site
+from tests.data.serving import serving
 from tests.house.running import Up
+from tests.portable.exporting import export
 from tests.tiny_models import save_tiny_labelled
 
 
 @pytest.fixture(scope="module")
-def service(browser: Any, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A service of a labelled model, and of one without."""
+def models_dir_labelled(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled models, and one without."""
     directory = tmp_path_factory.mktemp("labelled")
     save_tiny_labelled(directory)
     (directory / "tiny-cnn").symlink_to(all_models_dir / "tiny-cnn")
-    running = Up(tmp_path_factory.mktemp("data"), directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def service(browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A service of them."""
+    running = Up(tmp_path_factory.mktemp("data"), models_dir_labelled)
     running.wait_until_ready()
     yield running
     running.output()
@@ -55,6 +63,38 @@ def test_label_is_chosen_under_the_model(site: Site, browser: Any, service: Up) 
     assert [other.pixels(i) for i in range(3)] == drawn
     context.close()
     assert other.complaints == []
+
+
+def test_links_open_at_a_service_and_in_an_exported_folder(
+    site: Site, browser: Any, service: Up, models_dir_labelled: Path, tmp_path: Path
+) -> None:
+    """What is behind ? in the service's link, and behind # in the folder's: the same pictures, of the same labels."""
+    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.open("sample")
+    site.choose_model("tiny-labelled")
+    site.view.locator("[data-field=label]").get_by_label("One of each").check()
+    site.submit()
+    site.wait_for_standing("Done")
+    there = [site.pixels(i) for i in range(3)]
+    site.view.get_by_role("button", name="Copy link").click()
+    site.view.get_by_role("button", name="Copied.").wait_for()
+    _, _, recipe = site.page.evaluate("navigator.clipboard.readText()").partition("?")
+    assert export(tmp_path / "site", "tiny-labelled", "--models-dir", models_dir_labelled).returncode == 0
+    with serving(tmp_path / "site") as url:
+        page = browser.new_page()
+        page.goto(f"{url}/#sample?{recipe}")
+        drawn = "() => document.body.dataset.drawn"
+        here = page.wait_for_function(drawn).json_value()
+        assert [[255 * value for value in bytes.fromhex(each)] for each in here.split()] == there
+        page.evaluate("() => delete document.body.dataset.drawn")
+        page.locator("[name=label]").select_option(label="cat")
+        here = page.wait_for_function(drawn).json_value()
+        site.page.goto(f"{service.url}/{page.evaluate('() => location.hash')}")
+        page.close()
+    site.wait_for_standing("Done")
+    assert service.get(f"/jobs/{site.job_id}")["label"] == "cat"
+    there = [site.pixels(i) for i in range(3)]
+    assert [[255 * value for value in bytes.fromhex(each)] for each in here.split()] == there
 
 
 def test_hole_is_filled_as_a_label(site: Site, service: Up) -> None:

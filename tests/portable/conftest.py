@@ -11,6 +11,7 @@ import pytest
 from model_core import save_model, shipped, untrained
 from model_core.mixing import mix, turned
 from model_core.models import load_model
+from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, export
 
 SMALL = {"layers": 2, "hidden": 5, "head": 8}
@@ -36,7 +37,7 @@ def ask() -> Ask:
 
 @pytest.fixture(scope="session")
 def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All kinds of network, grey and in colour, H != W, and a mixture of two members."""
+    """All kinds of network, grey and in colour, H != W, a mixture of two members, and the same with labels."""
     directory = tmp_path_factory.mktemp("portable") / "models"
     shutil.copytree(models_dir, directory)
     rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
@@ -44,6 +45,11 @@ def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFacto
     save_model(untrained("mnist-diagonal-bilstm", seed=6, **rgb, **SMALL), directory / "tiny-diagonal-rgb")
     one = load_model("tiny-diagonal", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
+    save_model(labelled("mnist-pixelcnn", **rgb, **SMALL), directory / "tiny-labelled-cnn-rgb")
+    save_model(labelled("mnist-row-lstm", **rgb, **SMALL), directory / "tiny-labelled-row-rgb")
+    save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")
+    one = load_model("tiny-labelled", models_dir=directory)
+    mix([one, *turned(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
     return directory
 
 

@@ -54,12 +54,12 @@ export class Here {
   async draw(job, onRow, signal) {
     const drawer = await this.drawer(job);
     if (!drawer || signal.aborted) return false;
-    const { n, seed, temperature, first = 0 } = job;
+    const { n, seed, temperature, first = 0, label } = job;
     const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
       if (!signal.aborted) onRow({ type: "row", sample, y, stage: "final", pixels: pixelsOf(values, drawer) });
     };
     try {
-      await drawer.sample({ n, seed, temperature, first, onRow: tell, signal });
+      await drawer.sample({ n, seed, temperature, first, label: label ?? undefined, onRow: tell, signal });
       return true;
     } catch {
       return false; // the service draws it

@@ -207,7 +207,8 @@ export class Lightbox {
     if (!shown) return this.#say(t("It can be used when it is complete."));
     this.#say(t("Drawing it again in this browser…"));
     const again = new Painting(this.#job, null);
-    const one = { ...this.#job, n: 1, first: (this.#job.first ?? 0) + sample };
+    const { first = 0, label } = this.#job;
+    const one = { ...this.#job, n: 1, first: first + sample, label: Array.isArray(label) ? label[sample] : label };
     const isDrawn = await this.#here.draw(one, (row) => again.put(row), new AbortController().signal);
     if (sample !== this.#sample) return;
     const pixels = say(width * height);

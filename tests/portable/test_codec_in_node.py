@@ -1,0 +1,75 @@
+"""Coded files of the engine in JavaScript are Python's, byte for byte, and each opens the other's."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core import encode, load_model, sample, shipped
+from tests.portable.exporting import Ask
+
+ENCODE = """
+const model = await parts.load(at(given.folder));
+return model.encode(given.images, {label: given.label});
+"""
+DECODE = """
+const model = await parts.load(at(given.folder));
+const said = (error) => `${error.name}: ${error.message}`;
+const tried = given.files.map((file) => model.decode(Uint8Array.from(file)));
+return Promise.all(tried.map((each) => each.then((images) => images.map(({values}) => values), said)));
+"""
+MODELS = ("tiny-mixture", "tiny-rgb", "tiny-row-rgb", "tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-mixture")
+IMAGES = 5
+LANE_IMAGES = 2
+"""So many images fill a lane here, and so five have three."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine, but that lanes are full sooner."""
+    folder = tmp_path_factory.mktemp("lanes") / "engine"
+    shutil.copytree(shipped.ENGINE, folder)
+    codec = folder / "codec.js"
+    text = codec.read_text()
+    assert "LANE_VALUES = 2 ** 19" in text
+    codec.write_text(text.replace("LANE_VALUES = 2 ** 19", f"LANE_VALUES = {LANE_IMAGES} * 60"))
+    return folder
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_coded_files_are_those_of_python(
+    ask: Ask, engine: Path, exported: Path, portable_models_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one lane and in several, by the member that finds the images the likeliest, with the labels that do; the
+    canary is the same, which is every bit of the state. Each side opens what the other made."""
+    model = load_model(name, models_dir=portable_models_dir)
+    images = sample(model, IMAGES, seed=2)
+    folder, values = str(exported / "models" / name), images.flatten(1).tolist()
+    for place, lane_values in ((shipped.ENGINE, 1 << 19), (engine, LANE_IMAGES * 60)):
+        monkeypatch.setattr("model_core.codec.codec.LANE_VALUES", lane_values)
+        file = encode(model, images)
+        assert bytes(ask(ENCODE, place, folder=folder, images=values)) == file
+        (found,) = ask(DECODE, place, folder=folder, files=[list(file)])
+        assert np.array_equal(np.array(found).reshape(images.shape), images.numpy())
+
+
+def test_label_is_given_to_coded_files(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+    """By name, that of all images."""
+    model = load_model("tiny-labelled", models_dir=portable_models_dir)
+    images = sample(model, 2, seed=3)
+    found = ask(ENCODE, folder=str(exported / "models" / "tiny-labelled"), images=images.flatten(1).tolist(), label="c")
+    assert bytes(found) == encode(model, images, label="c")
+
+
+def test_damage_to_coded_files_is_told_in_a_sentence(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+    """A bit that was turned, a byte that lacks, another's file, another model's."""
+    one, other = (load_model(name, models_dir=portable_models_dir) for name in ("tiny-labelled", "tiny-cnn"))
+    file, foreign = encode(one, sample(one, 5, seed=2)), encode(other, sample(other, 1, seed=2))
+    flipped = bytes([*file[:-6], file[-6] ^ 1, *file[-5:]])
+    files = [list(each) for each in (flipped, file[:-1], b"PNG" + file, foreign)]
+    said = ask(DECODE, folder=str(exported / "models" / "tiny-labelled"), files=files)
+    expected = ("checksum of a stripe", "ends within a stripe", "does not begin with PXRN", "the model of sha256")
+    for sentence, part in zip(said, expected, strict=True):
+        assert sentence.startswith("EngineError: ")
+        assert part in sentence

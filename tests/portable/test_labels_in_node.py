@@ -1,0 +1,117 @@
+"""Labels in the engine in JavaScript: asked for, chosen by the noise, and read off a picture, as Python does."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import load_model, sample
+from model_core.measures.likelihood import log_likelihood
+from model_core.posterior.completion import complete
+from tests.portable.exporting import Ask, run
+
+LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
+ASKED = ["b", 2, "a"]
+DRAW = """
+const drawn = {};
+for (const name of given.models) {
+  const model = await parts.load(at(`${given.folder}/models/${name}`));
+  drawn[name] = [model.labels, (await model.sample({seed: 4, label: given.label})).map(({values}) => values)];
+}
+return drawn;
+"""
+
+
+def test_images_of_labels_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+    """By name and by number, one of each; their number is that of the images."""
+    drawn = ask(DRAW, folder=str(exported), models=LABELLED, label=ASKED)
+    for name in LABELLED:
+        names, values = drawn[name]
+        expected = sample(load_model(name, models_dir=portable_models_dir), 3, 4, label=ASKED)
+        assert names == ["a", "b", "c"]
+        assert np.array_equal(np.array(values).reshape(expected.shape), expected.numpy())
+
+
+SCORE = """
+const model = await parts.load(at(given.folder));
+return Promise.all([model.score(given.values), ...["a", 1, "c"].map((label) => model.score(given.values, {label}))]);
+"""
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path, name: str) -> None:
+    """Of all labels together, each by its prior, and given one."""
+    model = load_model(name, models_dir=portable_models_dir)
+    values = sample(model, 1, seed=1)
+    found = ask(SCORE, folder=str(exported / "models" / name), values=values.ravel().tolist())
+    for nats, label in zip(found, (None, "a", "b", "c"), strict=True):
+        assert math.isclose(nats, -float(log_likelihood(model, values, label)), rel_tol=1e-5)
+
+
+COMPLETE = """
+const model = await parts.load(at(given.folder));
+const completed = {};
+for (const label of [undefined, "b"]) {
+  const {images, exact} = await model.complete({...given.options, seed: 5, n: 12, label});
+  completed[label ?? "any"] = [images.map(({values}) => values), exact];
+}
+return completed;
+"""
+
+
+@pytest.mark.parametrize(("name", "method"), [("tiny-labelled-mixture", "clamp"), ("tiny-labelled", "posterior")])
+def test_completions_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path, name: str, method: str
+) -> None:
+    """The label is drawn by how likely each is, given the pixels before the hole, which begins in the midst of a row.
+    With clamp a pixel behind the hole's first is given, too."""
+    model = load_model(name, models_dir=portable_models_dir)
+    known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 5)))
+    keep = torch.zeros(6, 5, dtype=torch.bool)
+    keep[:2], keep[2, :3] = True, True
+    keep[4, 1] = method == "clamp"
+    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": method}
+    found = ask(COMPLETE, folder=str(exported / "models" / name), options=options)
+    for label in (None, "b"):
+        values, exact = found[label or "any"]
+        expected = complete(model, known, keep, 12, seed=5, method=method, label=label)
+        assert np.array_equal(np.array(values).reshape(12, 1, 6, 5), expected.values.numpy())
+        assert exact == expected.exact
+
+
+REFUSED = """
+const model = await parts.load(at(given.folder));
+const calls = [() => model.sample({seed: 1, label: "seven"}), () => model.sample({seed: 1, n: 2, label: ["a"]})];
+return Promise.all(calls.map((call) => call().then(() => "nothing", (error) => `${error.name}: ${error.message}`)));
+"""
+
+
+def test_unknown_labels_are_refused_in_a_sentence(ask: Ask, exported: Path) -> None:
+    """It says what there is."""
+    assert ask(REFUSED, folder=str(exported / "models" / "tiny-labelled")) == [
+        "EngineError: tiny-labelled has no label seven: there is a, b, c",
+        "EngineError: expected one label, or one for each of 2 images, not 1",
+    ]
+
+
+VERIFY = """
+const model = await parts.load(at(given.folder));
+return Promise.all(given.files.map((file) => model.verify(Uint8Array.from(file)).then(({verified}) => verified)));
+"""
+
+
+@pytest.mark.parametrize("labels", [["b"], ["b", "a", "c"], []], ids=str)
+def test_pictures_of_labels_are_verified(
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path, labels: list[str]
+) -> None:
+    """The PNG says the label of all, or those of each; none where the noise chose."""
+    out = tmp_path / "drawn.png"
+    asked = [word for label in labels for word in ("--label", label)]
+    options = [*asked, "--n", "3", "--seed", "5", "--models-dir", portable_models_dir, "--out", out]
+    done = run("sample", "tiny-labelled", *options)
+    assert done.returncode == 0, done.stderr
+    folder = str(exported / "models" / "tiny-labelled")
+    assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], json.dumps(labels)
