@@ -137,6 +137,7 @@ class Outlet:
         self.out_of_memory: list[str] = []
         self.order: list[str] = []
         self.shares: dict[str, list[float]] = {}
+        self.estimates: dict[str, list[str]] = {}
         self.usage: dict[str, Usage] = {}
         self.cards: list[ModelCard] = []
         self.changed = threading.Condition()
@@ -149,9 +150,10 @@ class Outlet:
                 )
             self.changed.notify_all()
 
-    def progress(self, token: str, share: float) -> None:
+    def progress(self, token: str, share: float, estimate: str = "") -> None:
         with self.changed:
             self.shares.setdefault(token, []).append(share)
+            self.estimates.setdefault(token, []).extend([estimate] if estimate else [])
 
     def end(self, token: str, outcome: Outcome) -> None:
         with self.changed:

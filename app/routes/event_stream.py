@@ -22,7 +22,7 @@ def event_stream(services: Services, job: Job, after: int, headers: dict[str, st
 
     @contextlib.contextmanager
     def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
-        with services.row_feed.follow(job, after) as follower:
+        with services.row_feed.follow(job, after, estimates=True) as follower:
             yield follower, _encoded(services.row_feed.events(job, follower))
 
     return StreamedResponse(body(), services.seats, "text/event-stream", services.settings.stall_s, headers)

@@ -35,9 +35,9 @@ class EventStream(Response):
     response_class=EventStream,
     responses={
         200: {
-            "description": "Server-sent events: `snapshot`, `row` and `progress`, then one of `done`, `error`, "
-            "`canceled`. `server-stopping` ends a stream early: come back with the last id. The data of each repeats "
-            "the event's name as `type`, but for an `error` that is a Problem.",
+            "description": "Server-sent events: `snapshot`, `row`, `progress` and `estimate`, then one of `done`, "
+            "`error`, `canceled`. `server-stopping` ends a stream early: come back with the last id. The data of each "
+            "repeats the event's name as `type`, but for an `error` that is a Problem.",
             "content": events_content(),
         },
         204: {"description": "The reader has the last event already; an EventSource stops here"},

@@ -50,6 +50,20 @@ class ProgressEvent(_Data):
     progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
 
 
+class EstimateEvent(_Data):
+    """The expectation so far of a completion that is drawn by particles: at most five a second, the newest only, and
+    none where the end comes first. A reader that comes back gets the newest, and none of those before."""
+
+    type: Literal["estimate"]
+    """The event's name."""
+    sample: int
+    """Number of the image that is being drawn, counted from 0."""
+    share: float = Field(ge=0, le=1, description="How much of the job's work is done.")
+    mean: str
+    """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the expected value of each by what is
+    drawn so far. Given pixels are as they are."""
+
+
 class StoppingEvent(_Data):
     """The server leaves before the job has ended: come back with the last id."""
 
@@ -75,7 +89,7 @@ class GoneEvent(_Data):
     """The problem's detail."""
 
 
-_Any = JobEvent | RowEvent | ProgressEvent | StoppingEvent | GoneEvent
+_Any = JobEvent | RowEvent | ProgressEvent | EstimateEvent | StoppingEvent | GoneEvent
 
 
 class EventData(RootModel[Annotated[_Any, Field(discriminator="type")]]):

@@ -3,6 +3,7 @@
     snapshot            the Job
     row                 {sample, y, pixels}, of a small first image also stage
     progress            {rows_done, rows_total, progress} after each batch of rows
+    estimate            {sample, share, mean} of a completion by particles, what is expected so far: the newest only
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
     server-stopping     instead of the end, when this process leaves
 
@@ -24,6 +25,7 @@ from app.schema.answers import Job
 from app.services.jobs import Jobs
 from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
+from worker.contract.kinds import KINDS
 
 SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
 
@@ -42,9 +44,9 @@ class RowFeed:
         self._jobs = jobs
         self._ping_s = ping_s
 
-    def follow(self, job: Job, after: int) -> contextlib.AbstractContextManager[Follower]:
-        """Entries behind `after` (0 = from the first row)."""
-        return self._reader.follow(job.id, after)
+    def follow(self, job: Job, after: int, estimates: bool = False) -> contextlib.AbstractContextManager[Follower]:
+        """Entries behind `after` (0 = from the first row); also estimates, where the job may have some."""
+        return self._reader.follow(job.id, after, estimates and KINDS[job.kind].estimates)
 
     async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
         """Batches of what the follower gets; an empty one if nothing came for `ping_s` seconds. Ends behind the last
@@ -53,7 +55,7 @@ class RowFeed:
         try:
             async for batch in self._batches(job, follower):
                 if not batch or not batch[0].is_last:
-                    yield _row_events(batch, job.rows_total)
+                    yield _estimates(follower) + _row_events(batch, job.rows_total)
                 if batch and batch[-1].is_last:
                     yield [_end(await self._finished(job), batch[-1].seq)]
                     return
@@ -110,6 +112,11 @@ class _EndedUnseenError(Exception):
         super().__init__(job.id)
         self.job = job
         self.seq = seq
+
+
+def _estimates(follower: Follower) -> list[FeedEvent]:
+    estimate = follower.take_estimate()
+    return [] if estimate is None else [_event("estimate", estimate)]
 
 
 def _row_events(batch: list[Entry], rows_total: int) -> list[FeedEvent]:

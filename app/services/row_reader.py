@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 import structlog
 
@@ -52,10 +53,12 @@ class Pause(Enum):
 class Follower:
     """One reader of one job, at the entry `last`."""
 
-    def __init__(self, reader: "RowReader", job_id: str, after: int) -> None:
+    def __init__(self, reader: "RowReader", job_id: str, after: int, wants_estimates: bool) -> None:
         self._reader = reader
         self._job_id = job_id
         self.last = after
+        self.wants_estimates = wants_estimates
+        self._estimate: str | None = None
         self._pending: deque[Entry] = deque()
         self._behind = True
         self._joined = False
@@ -76,6 +79,16 @@ class Follower:
             self._pending.extend(entries)
         self._news.set()
 
+    def offer_estimate(self, estimate: str) -> None:
+        """It takes the place of one that was not taken."""
+        self._estimate = estimate
+        self._news.set()
+
+    def take_estimate(self) -> str | None:
+        """The newest of what is expected so far, in JSON; None where there is none since the last."""
+        taken, self._estimate = self._estimate, None
+        return taken
+
     def fall_behind(self) -> None:
         """Entries were read that this one was not offered."""
         self._behind = True
@@ -92,12 +105,13 @@ class Follower:
         return bool(await self._reader.store.entries_after(self._job_id, self.last))
 
     async def next(self, quiet_s: float) -> list[Entry] | Pause:
-        """The next entries, in order, each once. Trouble with Redis is waited out."""
+        """The next entries, in order, each once; none where there is an estimate first. Trouble with Redis is waited
+        out."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + quiet_s
         while not self._ended:
             try:
-                if batch := await self._take():
+                if (batch := await self._take()) or self._estimate is not None:
                     return batch
                 if self._doubted:
                     self._doubted = False
@@ -158,9 +172,9 @@ class RowReader:
         return len(self._followers)
 
     @contextlib.contextmanager
-    def follow(self, job_id: str, after: int) -> Iterator[Follower]:
-        """Entries behind `after` (0 = all)."""
-        follower = Follower(self, job_id, after)
+    def follow(self, job_id: str, after: int, estimates: bool = False) -> Iterator[Follower]:
+        """Entries behind `after` (0 = all); also what is expected so far."""
+        follower = Follower(self, job_id, after, estimates)
         self._followers.add(follower)
         if self._stopped:
             follower.end()
@@ -194,15 +208,30 @@ class _Watch:
     job_id: str
     seq: int
     followers: set[Follower] = field(default_factory=set)
+    has_estimates: bool = False
+    """Somebody wants them."""
+    estimate: str | None = None
+    """The newest, for those who come later."""
 
     def __post_init__(self) -> None:
         self.name = keys.events(self.job_id).encode()
         self.name_word = packed(self.name)
+        self.estimate_name = keys.estimate(self.job_id).encode()
+        self.estimate_words = packed(self.estimate_name), packed("0")
         self.move(self.seq)
 
     def move(self, seq: int) -> None:
         self.seq = seq
         self.place_word = packed(f"{seq}-0")
+
+    def note_estimate(self, raw: list[Any]) -> None:
+        """Keep and hand out the newest of a stream's entries."""
+        entry_id, (_, estimate) = raw[-1]
+        self.estimate_words = packed(self.estimate_name), packed(entry_id)
+        self.estimate = newest = estimate.decode()
+        for follower in self.followers:
+            if follower.wants_estimates:
+                follower.offer_estimate(newest)
 
 
 class _Shard:
@@ -226,6 +255,15 @@ class _Shard:
         elif watch.seq > follower.last:
             follower.fall_behind()
         watch.followers.add(follower)
+        if follower.wants_estimates:
+            self._join_estimates(watch, follower)
+
+    def _join_estimates(self, watch: _Watch, follower: Follower) -> None:
+        if watch.estimate is not None:
+            follower.offer_estimate(watch.estimate)
+        if not watch.has_estimates:
+            watch.has_estimates = True
+            self._poke()
 
     def leave(self, job_id: str, follower: Follower) -> None:
         watch = self._watches.get(job_id)
@@ -289,13 +327,19 @@ class _Shard:
 
     async def _read(self) -> None:
         watches = list(self._watches.values())
-        head = b"*%d\r\n" % (_XREAD_WORDS + 2 * len(watches)) + _XREAD
-        words = [watch.name_word for watch in watches] + [watch.place_word for watch in watches]
+        streams = [(watch.name_word, watch.place_word) for watch in watches]
+        streams += [watch.estimate_words for watch in watches if watch.has_estimates]
+        head = b"*%d\r\n" % (_XREAD_WORDS + 2 * len(streams)) + _XREAD
+        names, places = zip(*streams, strict=True)
         self._reads += 1
-        answer = await self._connection.ask(head + b"".join(words))
+        answer = await self._connection.ask(b"".join((head, *names, *places)))
         by_name = {watch.name: watch for watch in watches} if answer else {}
+        estimated = {watch.estimate_name: watch for watch in watches if watch.has_estimates} if answer else {}
         for name, raw in streams_of(answer):
-            self._hand_out(by_name[name], entries_of(raw))
+            if name in estimated:
+                estimated[name].note_estimate(raw)
+            else:
+                self._hand_out(by_name[name], entries_of(raw))
         await asyncio.sleep(min(_MAX_PAUSE_S, len(watches) * _PAUSE_PER_JOB_S))
 
     def _hand_out(self, watch: _Watch, entries: list[Entry]) -> None:

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.components import Component
+from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepted, Accepting
-from model_core.posterior.chain import FEW, Chain, seat
-from model_core.posterior.marginals import Marginals, Shares
+from model_core.posterior.chain import FEW, Chain, Took, seat
+from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind, ranked_members
 from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
+from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
 from model_core.sampling.stages import stage_for
@@ -53,6 +55,7 @@ class IslandsRun:
         self._starts = ranked_members(target.keep, [way.orientation for way in self._mixture.ways])[:STARTS]
         self._accepting = self._accepting_by_the_last()
         self._shares = self._no_shares()
+        self._so_far = SoFar(target.known, target.keep)
         self._islands: list[Island] = []
         self._nats: list[float] = []
 
@@ -89,6 +92,7 @@ class IslandsRun:
         if accepting.suffices:
             (component,) = self._target.of_members[accepting.member]
             self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_SWEEP)
+            self._so_far.add(accepting.draws(), ~self._target.keep)
             for _ in self._shares.predicting(component, accepting.some(PREDICTED_ALONG)):
                 yield 0.5
 
@@ -106,17 +110,19 @@ class IslandsRun:
         given = self._target.given(self._seed, i)
         told = [self._no_shares() for _ in range(CHAINS)]
         chains = [
-            Chain(self._mixture, given, self._size, self._starts, number, each.add) for number, each in enumerate(told)
+            Chain(self._mixture, given, self._size, self._starts, number, self._heard_by(each))
+            for number, each in enumerate(told)
         ]
         parts = CHAINS * (1 + self._sweeps)
         for number, chain in enumerate(chains):
             for done in chain.begin():
                 yield (number + done) / parts
+            self._so_far.add(Weighted(chain.start.images, shares(chain.start.log_weights)), ~given.keep, START)
         uniform, which = choice_noise(given.seed, given.sample, CHOICE, 0, 0, 2)
         draws, rounds = seat(chains, float(uniform)), self._rounds(chains)
         if not rounds or min(chain.start.least_ess for chain in chains) >= FEW:
             for each in told:
-                each.add(draws, ~given.keep)
+                self._heard_by(each)(draws, ~given.keep)
         for number, chain in enumerate(chains):
             for done in chain.rounds(rounds):
                 yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds))
@@ -127,6 +133,20 @@ class IslandsRun:
                     yield 1.0
             self._shares.merge(told[number])
         yield self._taken(chains, chains[arrived[int(which * len(arrived))]])
+
+    def _heard_by(self, told: Shares) -> Took:
+        """Make what hears of a chain's moves: its own shares, and what is expected so far."""
+
+        def heard(draws: Weighted, block: NDArray[np.bool_]) -> None:
+            told.add(draws, block)
+            self._so_far.add(draws, block)
+
+        return heard
+
+    def expected_so_far(self) -> NDArray[np.float64] | None:
+        """The expected value (C, H, W) of each variable by what is drawn so far, between two steps; None where that has
+        not changed since it was asked last. To ask changes no image."""
+        return self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
         """The components that are asked what they predict along a chain's image: each member's likeliest."""

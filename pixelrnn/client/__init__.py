@@ -25,7 +25,7 @@ from pixelrnn.client.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from pixelrnn.client.feed import Row
+from pixelrnn.client.feed import Estimate, Row
 from pixelrnn.client.synchronous import Client, Job
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "Client",
+    "Estimate",
     "Job",
     "JobEndedError",
     "Row",

@@ -10,7 +10,7 @@ import httpx
 
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, MapKind, Showing
-from pixelrnn.client.feed import Feed, Reading, Row
+from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import AsyncCalls
 from pixelrnn.client.pictures import array_of, pictures_of
@@ -47,9 +47,10 @@ class AsyncJob(JobView[R]):
         await self.wait(on_progress)
         return self.result_of_success()
 
-    async def rows(self) -> AsyncIterator[Row]:
-        """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
-        feed = Feed()
+    async def rows(self, on_estimate: OnEstimate | None = None) -> AsyncIterator[Row]:
+        """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end.
+        on_estimate: called with what is expected so far of a completion by particles, up to five times a second."""
+        feed = Feed(on_estimate)
         async for row in self._client.follow(f"/jobs/{self.id}/events", feed):
             yield row
         self.state = feed.state or self.state

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -30,10 +31,26 @@ class Row:
     """`small`: of the image that a Multi-Scale model draws first."""
 
 
-class Feed:
-    """The part of one job's stream that has arrived."""
+@dataclass(frozen=True)
+class Estimate:
+    """The expectation so far of a completion that is drawn by particles."""
 
-    def __init__(self) -> None:
+    sample: int
+    """The image that is being drawn."""
+    share: float
+    """How much of the job's work is done, 0 to 1."""
+    mean: bytes
+    """H * W * C bytes 0..255: the expected value of each colour of each pixel, the rows from the top down."""
+
+
+OnEstimate = Callable[[Estimate], None]
+
+
+class Feed:
+    """The part of one job's stream that has arrived. on_estimate hears what is expected so far, as that comes."""
+
+    def __init__(self, on_estimate: OnEstimate | None = None) -> None:
+        self._on_estimate = on_estimate
         self.state: documents.Job | None = None
         """The job as the stream last told it."""
         self.has_ended = False
@@ -72,6 +89,8 @@ class Feed:
         self._last_id = fields.get("id", self._last_id)
         if name == "row":
             return Row(data["sample"], data["y"], base64.b64decode(data["pixels"]), data.get("stage", "final"))
+        if name == "estimate" and self._on_estimate is not None:
+            self._on_estimate(Estimate(data["sample"], data["share"], base64.b64decode(data["mean"])))
         if name == "snapshot" or name in _ENDS:
             if "id" not in data:  # the job is gone, and a problem says why
                 raise ApiError(data["status"], data)

@@ -10,7 +10,7 @@ import httpx
 
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, MapKind, Showing
-from pixelrnn.client.feed import Feed, Reading, Row
+from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import Calls
 from pixelrnn.client.pictures import array_of, pictures_of
@@ -47,9 +47,10 @@ class Job(JobView[R]):
         self.wait(timeout_s, on_progress)
         return self.result_of_success()
 
-    def rows(self) -> Iterator[Row]:
-        """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end."""
-        feed = Feed()
+    def rows(self, on_estimate: OnEstimate | None = None) -> Iterator[Row]:
+        """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end.
+        on_estimate: called with what is expected so far of a completion by particles, up to five times a second."""
+        feed = Feed(on_estimate)
         yield from self._client.follow(f"/jobs/{self.id}/events", feed)
         self.state = feed.state or self.state
         self.succeeded()

@@ -1,5 +1,6 @@
 """Completions by `posterior` in real worker processes: what the library draws, however the worker is disturbed."""
 
+import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +205,38 @@ def test_particles_stop_when_the_job_is_canceled_or_the_worker_is_told_to(
     assert client.status(other.id) is JobStatus.QUEUED
     start_worker()
     case.check(client, other)
+
+
+def test_estimates_are_the_newest_only_and_gone_with_the_end(
+    client: Client, start_worker: StartWorker, four: Model, colour: Model
+) -> None:
+    """While it is drawn there is one, of bounded size, with a lifetime; behind success and cancel there is none. Images
+    and maps are the library's, which tells nobody."""
+    start_worker(step_delay_s=SLOW)
+    case, canceled = Case(colour, "left"), Case(four, "centre").submit(client, n=40)
+    spec = case.submit(client, n=2)
+    seen: set[bytes] = set()
+
+    def look() -> bool:
+        for _, fields in client.redis.xrange(keys.estimate(spec.id), "-", "+"):
+            seen.add(fields[b"data"])
+            assert client.redis.xlen(keys.estimate(spec.id)) <= 1
+            assert client.redis.ttl(keys.estimate(spec.id)) <= keys.ESTIMATE_TTL_S
+        return client.status(spec.id) is JobStatus.SUCCEEDED
+
+    wait_for(look, "the end of the first")
+    wait_for(lambda: client.redis.exists(keys.estimate(canceled.id)), "an estimate of the other")
+    client.cancel(canceled.id)
+    client.wait_end(canceled.id)
+    case.check(client, spec)
+    assert len(seen) > 2
+    for told in map(json.loads, seen):
+        mean = np.frombuffer(base64.b64decode(told["mean"]), np.uint8).reshape(SIDE, SIDE, 3).transpose(2, 0, 1)
+        keep = case.keep.astype(bool)
+        np.testing.assert_array_equal(mean[:, keep], values_to_pixels(case.values, 4)[:, keep])
+        assert told["sample"] in (0, 1)
+        assert 0 < told["share"] < 1
+    assert not client.redis.keys(keys.estimate("*"))
 
 
 def test_a_description_without_a_method_is_clamped(client: Client, start_worker: StartWorker, four: Model) -> None:

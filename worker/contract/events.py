@@ -1,5 +1,7 @@
 """Entries of a job's stream: rows, then one that says how the job ended. Each has the fields `type` and `data`.
 
+Beside it there may be an estimate, which is in no stream of rows: what is expected so far of an image by particles.
+
 Rows are numbered 1, 2, ... without a gap, and so is the end. An entry's id is the number of the last row in it: `row`
 has one, in JSON, and `rows` has several that were written together, a line each.
 """
@@ -62,6 +64,12 @@ def row_entry(sample: int, y: int, pixels: bytes, of_small: bool = False) -> str
     """
     unusual = f',"stage":"{Stage.SMALL}"' if of_small else ""
     return f'{{"sample":{sample},"y":{y},"pixels":"{binascii.b2a_base64(pixels, newline=False).decode()}"{unusual}}}'
+
+
+def estimate_entry(sample: int, share: float, mean: bytes) -> str:
+    """The expectation of each pixel so far, in JSON: H*W*C bytes 0..255 in base64, the rows from the top down, each as
+    in RowDrawn. sample: the image that is being drawn; share: how much of the job's work is done, 0 to 1."""
+    return f'{{"sample":{sample},"share":{share:.4f},"mean":"{binascii.b2a_base64(mean, newline=False).decode()}"}}'
 
 
 def rows_of(type_: bytes, data: bytes) -> list[str]:

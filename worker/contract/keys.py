@@ -86,12 +86,16 @@ must not end a healthy job."""
 LEASE_S = 3
 """A worker that has not renewed its jobs for this long has lost them."""
 
+ESTIMATE_TTL_S = 60
+"""An estimate of a job that is drawn by particles goes with its end, or this long after its worker died."""
+
 ANNOUNCE_TTL_S = 15
 """A worker that has not renewed its announcement for this long is gone."""
 
 
 JOB = "px:job:"
 PARKED = "px:parked:"
+ESTIMATE = "px:est:"
 LISTED = "px:jobs:"
 """The beginnings of the keys below, for scripts that find the job, the queue or the client themselves."""
 
@@ -112,6 +116,12 @@ def events(job_id: str) -> str:
     """Stream of the rows, in entries that have their last row's number as id, and then of exactly one terminal entry,
     with the next number: events.py."""
     return f"px:ev:{job_id}"
+
+
+def estimate(job_id: str) -> str:
+    """Stream of one entry, the newest: what is expected so far of a job that is being drawn by particles, as
+    events.estimate_entry has it, in the field `data`. It is no part of the job's record, and goes with its end."""
+    return f"{ESTIMATE}{job_id}"
 
 
 def packed(job_id: str) -> str:

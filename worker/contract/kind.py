@@ -319,6 +319,8 @@ class Kind:
     """Fields of a Job that tell of its options, null for other kinds."""
     why_no_provenance: str = NO_PROVENANCE
     """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
+    estimates: bool = False
+    """Estimates are told while such a job is drawn, if it takes particles: keys.estimate."""
     source: Source | None = None
     """The mark of pictures that such a job has drawn; None: they are as they were handed in, or maps."""
     example: Mapping[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 Islands of several jobs take turns image by image, by the scheduler's rules. Knows claims only by their token.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,10 +19,15 @@ SHARE_TOLD = 0.01
 """How much more of a job's work must be done before it is told again."""
 
 
+ESTIMATE_EVERY_S = 0.2
+"""Seconds from one estimate of a job to its next, at the least."""
+
+
 class Run(Protocol):
     """model_core.posterior.completion.IslandsRun, as far as it is used here."""
 
     def steps(self, i: int, /) -> Iterator[float | NDArray[np.int64]]: ...
+    def expected_so_far(self) -> NDArray[np.float64] | None: ...
     def receipt(self) -> Found: ...
 
 
@@ -32,6 +38,7 @@ class _Job:
     """The run, from its first island on."""
     images: list[NDArray[np.int64]] = field(default_factory=list)
     told: float = 0.0
+    estimated_at: float = -ESTIMATE_EVERY_S
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Stepped:
     share: float | None = None
     """How much of the job's work is done, 0 to 1; None where that is hardly more than was told before."""
     sample: int = 0
+    expected: NDArray[np.float64] | None = None
+    """The expected value (C, H, W) of each variable so far, where that is news."""
     image: NDArray[np.int64] | None = None
     """The sample (C, H, W), once it is final."""
     images: NDArray[np.int64] | None = None
@@ -67,8 +76,11 @@ class IslandError(Exception):
 class Islands:
     """new_run(order): what draws the job's islands; several runs of a model may be open, but only one is in a step."""
 
-    def __init__(self, new_run: Callable[[ParticleOrder], Run] | None = None) -> None:
+    def __init__(
+        self, new_run: Callable[[ParticleOrder], Run] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._new_run = new_run
+        self._clock = clock
         self._scheduler: Scheduler[int] = Scheduler()
         self._jobs: dict[str, _Job] = {}
         self._seated: dict[str, _Island] = {}
@@ -125,10 +137,20 @@ class Islands:
 
     def _went_on(self, job: _Job, done: float) -> Stepped:
         share = (len(job.images) + done) / len(job.order.published)
-        if share < job.told + SHARE_TOLD:
+        expected = self._expected(job)
+        if share < job.told + SHARE_TOLD and expected is None:
             return Stepped(job.order)
         job.told = share
-        return Stepped(job.order, share)
+        return Stepped(job.order, share, len(job.images), expected)
+
+    def _expected(self, job: _Job) -> NDArray[np.float64] | None:
+        now = self._clock()
+        if job.run is None or now < job.estimated_at + ESTIMATE_EVERY_S:
+            return None
+        expected = job.run.expected_so_far()
+        if expected is not None:
+            job.estimated_at = now
+        return expected
 
     def _image_done(self, job: _Job, image: NDArray[np.int64]) -> Stepped:
         order = job.order
@@ -138,7 +160,7 @@ class Islands:
         share = (sample + 1) / len(order.published)
         self._scheduler.leave(order.claim.token)
         if len(job.images) < len(order.published):
-            return Stepped(order, share, sample, image)
+            return Stepped(order, share, sample, image=image)
         assert job.run is not None
         del self._jobs[order.claim.token]
-        return Stepped(order, share, sample, image, np.stack(job.images), job.run.receipt())
+        return Stepped(order, share, sample, None, image, np.stack(job.images), job.run.receipt())

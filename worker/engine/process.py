@@ -67,8 +67,8 @@ class _Worker:
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         self._said.append(("publish", rows))
 
-    def progress(self, token: str, share: float) -> None:
-        self._said.append(("progress", token, share))
+    def progress(self, token: str, share: float, estimate: str = "") -> None:
+        self._said.append(("progress", token, share, estimate))
 
     def end(self, token: str, outcome: Outcome) -> None:
         self._said.append(("end", token, outcome))

@@ -7,7 +7,7 @@ It knows jobs and their streams, and nothing of queues or networks.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
@@ -60,6 +60,13 @@ class Opened:
     pixels: bytes
     keep: bytes
     """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
+
+
+class Progress(NamedTuple):
+    """How much of a job's work is done, 0 to 1; and what is expected so far (`keys.estimate`), where that is news."""
+
+    share: float
+    estimate: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,12 +147,13 @@ class Ledger:
                 pipeline.evalsha(digest_of(scripts.FINISH), len(job), *words, *_result(batch.end))
         return pipeline.execute(raise_on_error=False)
 
-    def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
-        """Note how much of the work of several jobs is done, 0 to 1, in one round trip; answers as `append`."""
+    def progress(self, told: Sequence[tuple[Claim, Progress]]) -> list[Answer | RedisError]:
+        """Note how far several jobs are, in one round trip; answers as `append`."""
         pipeline = self._redis.pipeline(transaction=False)
-        for claim, share in shares:
+        for claim, progress in told:
             job = scripts.of(claim.job_id)
-            pipeline.eval(scripts.PROGRESS, len(job), *job, claim.token, f"{share:.4f}")
+            words = claim.token, f"{progress.share:.4f}", progress.estimate
+            pipeline.eval(scripts.PROGRESS, len(job), *job, *words)
         return [_answer(answer) for answer in pipeline.execute(raise_on_error=False)]
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:

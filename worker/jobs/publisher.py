@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch, Settled
+from worker.jobs.ledger import Answer, Batch, Progress, Settled
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
 from worker.orders.faults import rows_lost
 from worker.process.patience import Patience
@@ -46,7 +46,7 @@ class LedgerPort(Protocol):
     """The part of worker.jobs.ledger.Ledger that is used here."""
 
     def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
-    def progress(self, shares: Sequence[tuple[Claim, float]], /) -> list[Answer | RedisError]: ...
+    def progress(self, told: Sequence[tuple[Claim, Progress]], /) -> list[Answer | RedisError]: ...
     def settle(self, job_id: str, token: str, outcome: Outcome, /) -> Settled: ...
     def has_ended(self, job_id: str, /) -> bool: ...
 
@@ -58,12 +58,12 @@ class _Outbox:
     rows: list[str] = field(default_factory=list)
     written_at: float = 0.0
     """When rows went out last."""
-    share: float | None = None
-    """How much of the job is done, where that is news."""
+    progress: Progress | None = None
+    """How far the job is, where that is news."""
     outcome: Outcome | None = None
 
     def has_work(self, pace_s: float) -> bool:
-        return self.share is not None or self.outcome is not None or self.is_due(pace_s)
+        return self.progress is not None or self.outcome is not None or self.is_due(pace_s)
 
     def is_due(self, pace_s: float) -> bool:
         """Are there rows that may go out now?"""
@@ -128,12 +128,14 @@ class Publisher:
             if self._has_work():  # else the thread sleeps on until some are due
                 self._changed.notify()
 
-    def progress(self, token: str, share: float) -> None:
-        """Note how much of the claim's work is done, 0 to 1: for jobs whose rows alone do not tell."""
+    def progress(self, token: str, share: float, estimate: str = "") -> None:
+        """Note how much of the claim's work is done, 0 to 1, and what is expected so far: for jobs whose rows alone do
+        not tell."""
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
-                outbox.share = share
+                waiting = outbox.progress.estimate if outbox.progress else ""
+                outbox.progress = Progress(share, estimate or waiting)
                 self._changed.notify()
 
     def end(self, token: str, outcome: Outcome) -> None:
@@ -206,14 +208,14 @@ class Publisher:
     def _tell_progress(self) -> None:
         """The newest of each claim; what Redis refuses now, the next one says."""
         with self._changed:
-            told = [(outbox, outbox.share) for outbox in self._outboxes.values() if outbox.share is not None]
+            told = [(outbox, outbox.progress) for outbox in self._outboxes.values() if outbox.progress is not None]
         if not told:
             return
-        answers = self._ledger.progress([(outbox.claim, share) for outbox, share in told])
-        for (outbox, share), answer in zip(told, answers, strict=True):
+        answers = self._ledger.progress([(outbox.claim, progress) for outbox, progress in told])
+        for (outbox, progress), answer in zip(told, answers, strict=True):
             with self._changed:
-                if outbox.share == share:
-                    outbox.share = None
+                if outbox.progress is progress:
+                    outbox.progress = None
             if isinstance(answer, Answer) and answer is not Answer.OK:
                 self._stopped_by(answer, outbox.claim.token)
 

@@ -1,5 +1,8 @@
 """Images by particles in the engine's thread: turns with everything else, whole images, honest ends."""
 
+import base64
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -19,7 +22,7 @@ from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
 from worker.engine.assessment import Assessment, Found, assessed
 from worker.engine.cohort import Cohort
-from worker.engine.islands import Islands
+from worker.engine.islands import ESTIMATE_EVERY_S, Islands
 from worker.engine.runner import Runner
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder, Hole
@@ -159,8 +162,54 @@ class Impossible:
         yield 0.1
         raise self._error
 
+    def expected_so_far(self) -> NDArray[np.float64] | None:
+        return None
+
     def receipt(self) -> Found:
         return Receipt(False, "none"), Marginals(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+
+
+def test_estimates_come_five_times_a_second_at_most_and_at_once(heard: Heard) -> None:
+    """A step takes 10 ms here: the first estimate comes with the first draws, later ones when it is time and there is
+    news. Every byte is the run's own, to the nearest 255th."""
+    now, told = [100.0], []
+    islands = Islands(lambda asked: CountedRun(asked, heard, {}), lambda: now[0])
+    islands.add(order("told", *[0] * 6))
+    while "m" in islands.models:
+        stepped = islands.step("m")
+        now[0] += 0.01
+        if stepped.expected is not None:
+            assert stepped.share is not None
+            told.append((now[0], stepped.sample, stepped.share))
+            np.testing.assert_array_equal(stepped.expected[:, KEEP], 1)
+    times, samples, shares = zip(*told, strict=True)
+    assert len(times) > 3
+    assert min(after - before for before, after in itertools.pairwise(times)) >= ESTIMATE_EVERY_S
+    assert list(shares) == sorted(shares)
+    assert list(samples) == sorted(samples)
+    assert samples[0] == 0
+    assert shares[0] < 1 / 6
+
+
+def test_estimate_is_told_in_bytes(start: Callable[..., Runner], heard: Heard) -> None:
+    """Row by row, colour by colour, as rows are; none once the job has ended."""
+    mean = np.arange(2 * HEIGHT * WIDTH).reshape(2, HEIGHT, WIDTH) / (2 * HEIGHT * WIDTH)
+
+    class Sure(Impossible):
+        def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
+            yield 0.25
+            yield np.ones((2, HEIGHT, WIDTH), np.int64)
+
+        def expected_so_far(self) -> NDArray[np.float64] | None:
+            return mean
+
+    start(lambda asked: Sure(ValueError()), order("sure", 0))
+    wait_for(lambda: "sure" in heard.ends, "the end")
+    (estimate,) = heard.estimates["sure"]
+    told = json.loads(estimate)
+    assert (told["sample"], told["share"]) == (0, 0.25)
+    pixels = np.frombuffer(base64.b64decode(told["mean"]), np.uint8).reshape(HEIGHT, WIDTH, 2)
+    np.testing.assert_array_equal(pixels, np.rint(255 * mean).transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(

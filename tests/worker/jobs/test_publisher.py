@@ -9,7 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from tests.worker.harness import wait_for
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch, Settled
+from worker.jobs.ledger import Answer, Batch, Progress, Settled
 from worker.jobs.publisher import ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST, Publisher
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, SUCCEEDED, Claim, Outcome
 
@@ -21,7 +21,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.stream: dict[int, str] = {}
-        self.shares: list[float] = []
+        self.told: list[Progress] = []
         self.settled: list[Outcome] = []
         self.errors: list[RedisError] = []
         self.lose_replies = 0
@@ -45,9 +45,9 @@ class MemoryLedger:
             raise RedisConnectionError("the reply is lost")
         return [self.answer for _ in batches]
 
-    def progress(self, shares: Sequence[tuple[Claim, float]]) -> list[Answer | RedisError]:
-        self.shares += [share for _, share in shares]
-        return [self.answer for _ in shares]
+    def progress(self, told: Sequence[tuple[Claim, Progress]]) -> list[Answer | RedisError]:
+        self.told += [progress for _, progress in told]
+        return [self.answer for _ in told]
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
         if self.errors:
@@ -175,18 +175,18 @@ def test_stop_writes_what_waits_when_redis_is_there(watched: Watched) -> None:
 
 
 def test_progress_is_noted_once_when_it_is_told() -> None:
-    """The newest of what waits; nothing more is said of it afterwards."""
+    """The newest of what waits, an estimate also where a share came after it; nothing more is said afterwards."""
     watched = Watched()
     watched.publisher.open(CLAIM)
-    for share in (0.1, 0.2, 0.3):
-        watched.publisher.progress(CLAIM.token, share)
+    for told in ((0.1, "old"), (0.2, "new"), (0.3, "")):
+        watched.publisher.progress(CLAIM.token, *told)
     watched.publisher.progress("another", 0.5)
     watched.publisher.start()
-    wait_for(lambda: watched.ledger.shares, "a round trip")
+    wait_for(lambda: watched.ledger.told, "a round trip")
     watched.publisher.publish(rows("a"))
     watched.publisher.end(CLAIM.token, SUCCEEDED)
     watched.publisher.stop(5)
-    assert watched.ledger.shares == [0.3]
+    assert watched.ledger.told == [(0.3, "new")]
     assert watched.ledger.settled == [SUCCEEDED]
 
 

@@ -265,5 +265,6 @@ KIND = Kind(
     shown=Shown,
     why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
     "given, and a picture does not say which they were",
+    estimates=True,
     source=Source.EDITED,
 )

@@ -13,6 +13,7 @@ local function settle(status, error, result)
              'entries', redis.call('XLEN', KEYS[2]), 'expires_at', string.format('%.6f', tonumber(at) + result_ttl))
   if result then redis.call('HSET', KEYS[1], 'result', result) end
   redis.call('HDEL', KEYS[1], 'owner')
+  redis.call('DEL', keys.ESTIMATE .. string.sub(KEYS[1], #keys.JOB + 1))
   if webhook then
     redis.call('ZADD', keys.WEBHOOKS, at, string.sub(KEYS[1], #keys.JOB + 1))
   end

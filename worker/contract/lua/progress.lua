@@ -1,8 +1,15 @@
--- ARGV: owner token, how much of the work is done, 0 to 1. It never goes back, also where a job is begun anew.
+--!include names
+-- ARGV: owner token, how much of the work is done, 0 to 1, which never goes back, also where a job is begun anew; and where
+-- there is one an estimate, as keys.estimate has it.
 -- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
 if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
 if tonumber(ARGV[2]) > tonumber(redis.call('HGET', KEYS[1], 'share') or 0) then
   redis.call('HSET', KEYS[1], 'share', ARGV[2])
+end
+if ARGV[3] and ARGV[3] ~= '' then
+  local estimate = keys.ESTIMATE .. string.sub(KEYS[1], #keys.JOB + 1)
+  redis.call('XADD', estimate, 'MAXLEN', 1, '*', 'data', ARGV[3])
+  redis.call('EXPIRE', estimate, keys.ESTIMATE_TTL_S)
 end
 return 'ok'

@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+import numpy as np
+
 from model_core.posterior.island import ImpossibleError
+from worker.contract.events import estimate_entry
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.whole_image import hand_on_image
 from worker.engine.assessment import Assessment
@@ -56,7 +59,7 @@ class ByParticles:
         if stepped.image is not None:
             hand_on_image(self._around, order, stepped.sample, stepped.image)
         if stepped.share is not None:
-            self._around.outlet.progress(token, stepped.share)
+            self._around.outlet.progress(token, stepped.share, _estimate(stepped))
         if stepped.images is not None:
             images, found = stepped.images, stepped.found
             told = {"label": order.hole.label, "found": found, "values": order.values}
@@ -67,3 +70,11 @@ class ByParticles:
             self._around.outlet.end(order.claim.token, failed(impossible_picture(error)))
             return
         self._around.broke_off(order, error, drawing_failed)
+
+
+def _estimate(stepped: Stepped) -> str:
+    """The expectation so far as readers of the job get it; empty where it is no news."""
+    if stepped.expected is None or stepped.share is None:
+        return ""
+    pixels = np.rint(stepped.expected * (255 / (stepped.order.values - 1))).astype(np.uint8)
+    return estimate_entry(stepped.sample, stepped.share, pixels.transpose(1, 2, 0).tobytes())

@@ -1,0 +1,37 @@
+"""The expectation of each pixel of a hole while images are still being drawn, for whoever looks on.
+
+The marginals (marginals.py) come at the end and know more: shares of values, and what is predicted. This costs a sum
+for each move of a chain, draws nothing, and changes nothing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.posterior.marginals import Weighted
+
+START = 0.1
+"""Weight of the images that a chain begins with, beside that of one move: they are all there is, until it moves."""
+
+
+class SoFar:
+    """Averages weighted draws, the right way up. known (C, H, W) where keep (H, W) is True."""
+
+    def __init__(self, known: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
+        self._known, self._keep = known, keep
+        self._sum = np.zeros(known.shape)
+        self._times = np.zeros(keep.shape)
+        self._is_new = False
+
+    def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+        """The particles of a move that drew the pixels `where` (H, W); they count as so many moves. The first ones are
+        of the whole hole."""
+        self._sum[:, where] += times * np.tensordot(draws.weights, draws.images[:, :, where], 1)
+        self._times += times * where
+        self._is_new = True
+
+    def news(self) -> NDArray[np.float64] | None:
+        """The expected value (C, H, W) of each variable by now; None where nothing came since it was asked last."""
+        if not self._is_new:
+            return None
+        self._is_new = False
+        return np.where(self._keep, self._known, self._sum / np.where(self._keep, 1.0, self._times))
