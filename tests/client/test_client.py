@@ -14,7 +14,7 @@ from PIL import Image
 
 from model_core import complete, encode, load_model, log_likelihood, sample
 from model_core.data.pixels import values_to_pixels
-from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, Row, ServiceError, UnreachableError
+from pixelrnn.client import ApiError, AsyncClient, Client, Estimate, JobEndedError, Row, ServiceError, UnreachableError
 from tests.client.by_command import png_of
 from tests.client.flaky import Answer, flaky
 
@@ -119,6 +119,31 @@ def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_mod
 
     job_id = job.id
     assert 0 < asyncio.run(asynchronously()) <= 1
+
+
+def test_estimates_are_heard_while_a_completion_is_drawn(service: str) -> None:
+    """By particles of a hole in the middle: some of both pixels, white what is given so. Rows come as without."""
+    keep = np.ones((6, 5), bool)
+    keep[1:3, 1:4] = False
+    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": png_of(np.uint8(255 * ~keep)), "seed": 3, "n": 4}
+    told: list[Estimate] = []
+    with Client(service) as client:
+        rows = list(client.complete(**asked).rows(on_estimate=told.append))
+        assert list(client.complete(**asked).rows()) == rows
+
+    async def asynchronously() -> list[Row]:
+        async with AsyncClient(service) as client:
+            return [row async for row in (await client.complete(**asked)).rows(on_estimate=told.append)]
+
+    heard = len(told)
+    assert asyncio.run(asynchronously()) == rows
+    assert 0 < heard < len(told)
+    for estimate in told:
+        mean = np.frombuffer(estimate.mean, np.uint8).reshape(6, 5)
+        assert not mean[keep].any()
+        assert 0 <= estimate.sample < 4
+        assert 0 < estimate.share <= 1
+    assert any(np.frombuffer(estimate.mean, np.uint8).any() for estimate in told)
 
 
 def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> None:
