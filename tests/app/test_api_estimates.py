@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from app.schema.event_data import EstimateEvent
+from tests.app.completions import POSTERIOR, announce, post
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import Event, events_of
-from tests.app.test_api_posterior import POSTERIOR, announce, post
 from worker.contract import keys, scripts
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import JobSpec

@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-from collections.abc import Mapping
 
 import httpx
 import numpy as np
@@ -15,32 +14,14 @@ from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion
 from model_core.posterior.plan import given_behind
 from tests.app.answers import is_problem
+from tests.app.completions import FOUR, POSTERIOR, announce, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
 from worker.contract import keys, scripts
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kind import Method
 from worker.contract.kinds import complete
 from worker.contract.kinds.complete import CompletionSummary, Receipt
-
-FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
-POSTERIOR = GREY.model_copy(
-    update={"name": "posterior", "methods": tuple(Method), "max_particles": 64, "members": FOUR, "title": "PixelCNN"}
-)
-HOLE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 1]], np.uint8)
-"""keep (H, W): one pixel is missing."""
-
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def post(client: httpx.Client, keep: np.ndarray = HOLE, headers: Mapping[str, str] | None = None, **fields: object):
-    files = {"image": png(np.zeros_like(keep)), "mask": png(255 * (1 - keep))}
-    data = {"model": "posterior", **{name: str(value) for name, value in fields.items()}}
-    return client.post("/complete", files=files, data=data, headers=headers)
 
 
 @pytest.fixture
@@ -48,11 +29,6 @@ def posterior(worker: HandWorker) -> HandWorker:
     """A worker of this version with three models, of which one offers `posterior`."""
     announce(worker, GREY, SCALES, POSTERIOR)
     return worker
-
-
-def announce(worker: HandWorker, *cards: ModelCard, version: int = VERSION) -> None:
-    info = WorkerInfo(name=worker.name, device="cpu", slots=4, models=cards, started_at=1.0, version=version)
-    worker.redis.set(keys.worker(worker.name), info.entry())
 
 
 def settle(worker: HandWorker, spec: JobSpec, receipt: Receipt, mean: list[float], entropy: list[float]) -> None:
