@@ -174,7 +174,7 @@ def _ink(page: Any) -> None:
     for place in places[1:]:
         page.mouse.move(*place, steps=8)
     page.mouse.up()
-    page.locator("#view-ink .sentence", has_text="about").wait_for()
+    page.locator("#view-ink .receipt", has_text=": ").wait_for()  # the one before went with the first ink
     endings.wait_for()
     page.wait_for_timeout(2 * FOG_MS)
 

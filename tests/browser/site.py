@@ -111,6 +111,23 @@ class Site:
         line.wait_for()
         return line.inner_text()
 
+    @contextmanager
+    def elsewhere(self, url: str, **options: Any) -> Iterator["Site"]:
+        """A link opened in a second browser, which knows nothing of this one."""
+        context = self.context.browser.new_context(base_url=self.service.url, **options)
+        other = Site(context, self.service)
+        other.page.goto(url)
+        yield other
+        context.close()
+        assert other.complaints == []
+
+    def copied_link(self, button: str = "Copy link") -> str:
+        """What is on the clipboard when a link was copied."""
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.view.get_by_role("button", name=button).click()
+        self.view.get_by_role("button", name="Copied.").wait_for()
+        return self.page.evaluate("navigator.clipboard.readText()")
+
     def open_large(self, index: int) -> Any:
         """The dialog of a tile."""
         self.view.locator("button.tile").nth(index).click()

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from tests.browser.site import Site
-from tests.house.running import Up
 
 
 def _bet(site: Site, percent: int) -> None:
@@ -42,23 +41,16 @@ def test_both_pay_for_what_they_did_not_expect(site: Site) -> None:
     assert (many, abs(float(theirs) - paid) < 0.06) == (asked, True)
 
 
-def test_friend_has_the_same_bets(site: Site, browser: Any, service: Up) -> None:
+def test_friend_has_the_same_bets(site: Site) -> None:
     """The link says the picture, and what was paid for it."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
     site.page.emulate_media(reduced_motion="reduce")
     site.page.goto("/#bet")
     site.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
     _bet(site, 70)
     paid = re.findall(r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text())[0]
-    site.view.get_by_role("button", name="The same bets for a friend").click()
-    site.view.get_by_role("button", name="Copied.").wait_for()
-    context = browser.new_context(base_url=service.url, reduced_motion="reduce")
-    other = Site(context, service)
-    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
-    other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
-    _bet(other, 70)
-    said = other.view.locator(".question").inner_text()
+    with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
+        other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
+        _bet(other, 70)
+        said = other.view.locator(".question").inner_text()
     assert f"You paid {paid} bits" in said
     assert f"Whoever sent you this paid {paid} bits." in said
-    context.close()
-    assert other.complaints == []

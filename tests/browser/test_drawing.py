@@ -278,11 +278,11 @@ def test_completion_says_how_good_it_is(site: Site, rule: str) -> None:
 
 
 def test_hole_is_painted_erased_and_undone(site: Site) -> None:
-    """Brush, eraser, box, undo, invert and clear do what they say."""
+    """Unknown, as given, black, box, undo, invert and clear do what they say."""
     site.open("complete")
     site.choose_model("tiny-cnn")
     count = site.view.locator("[data-count]")
-    canvas = site.view.locator(".mask-editor canvas")
+    canvas = site.view.locator("canvas.paper")
     site.view.get_by_role("button", name="Clear").click()
     assert count.inner_text().startswith("0 pixels")
     site.view.get_by_role("button", name="Box").click()
@@ -298,13 +298,14 @@ def test_hole_is_painted_erased_and_undone(site: Site) -> None:
     assert count.inner_text().startswith("24 pixels")
     site.view.get_by_role("button", name="Undo").click()
     assert count.inner_text().startswith("6 pixels")
-    site.view.get_by_role("button", name="Erase").click()
+    site.view.get_by_role("button", name="Box").click()
+    site.view.get_by_role("button", name="As given").click()
     site.view.locator(".size input").fill("1")
     canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
     box = canvas.bounding_box()
     site.page.mouse.click(box["x"] + 0.5 * cell, box["y"] + 0.5 * cell)
     assert count.inner_text().startswith("5 pixels")
-    site.view.get_by_role("button", name="Brush").click()
+    site.view.get_by_role("button", name="Unknown").click()
     site.page.mouse.move(box["x"] + 0.5 * cell, box["y"] + 4.5 * cell)
     site.page.mouse.down()
     site.page.mouse.move(box["x"] + 4.5 * cell, box["y"] + 4.5 * cell)

@@ -32,9 +32,8 @@ def service(browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.Te
     running.output()
 
 
-def test_label_is_chosen_under_the_model(site: Site, browser: Any, service: Up) -> None:
+def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     """Only of models that have any: one, or one of each, and their names stand under the images; so does a link."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
     site.open("sample")
     row = site.view.locator("[data-field=label]")
     site.choose_model("tiny-cnn")
@@ -54,15 +53,9 @@ def test_label_is_chosen_under_the_model(site: Site, browser: Any, service: Up) 
     assert site.view.locator("button.tile .caption").all_inner_texts() == ["1", "0", "cat"]
     assert findings(site) == []
     drawn = [site.pixels(i) for i in range(3)]
-    site.view.get_by_role("button", name="Copy link").click()
-    site.view.get_by_role("button", name="Copied.").wait_for()
-    context = browser.new_context(base_url=service.url)
-    other = Site(context, service)
-    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
-    other.view.get_by_text("drawn again here: the same bytes").wait_for()
-    assert [other.pixels(i) for i in range(3)] == drawn
-    context.close()
-    assert other.complaints == []
+    with site.elsewhere(site.copied_link()) as other:
+        other.view.get_by_text("drawn again here: the same bytes").wait_for()
+        assert [other.pixels(i) for i in range(3)] == drawn
 
 
 def test_links_open_at_a_service_and_in_an_exported_folder(

@@ -104,6 +104,36 @@ def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
     assert found == [{}, {}, None, None]
 
 
+def test_models_of_one_network_are_told_apart_by_name(site: Site) -> None:
+    """One that knows labels says so."""
+    site.open("history")
+    plain, labelled = site.page.evaluate(
+        """async () => {
+          const {titleOf} = await import("/playground/js/kinds.js");
+          const model = {name: "m", data: "binarized MNIST", title: "Row LSTM", members: ["none"], labels: []};
+          return [model, {...model, labels: [{name: "1", prior: 1}]}].map(titleOf);
+        }"""
+    )
+    assert (plain, labelled) == ("Digits · Row LSTM", "Digits · Row LSTM with labels")
+
+
+def test_chance_is_told_with_its_spread_where_it_has_one(site: Site) -> None:
+    """Both ends of it, and nothing of what is not to be relied on."""
+    site.open("history")
+    exact, good, poor = site.page.evaluate(
+        """async () => {
+          const {chanceOfGiven} = await import("/playground/js/words.js");
+          const receipt = {evidence_nats: 32.24, evidence_sd: 3.85};
+          return ["exact", "good", "poor"].map((word) => chanceOfGiven(receipt, word));
+        }"""
+    )
+    assert exact == "What you gave has a chance of 1 in 10¹⁴."
+    assert good == (
+        "What you gave has a chance of about 1 in 10¹⁴; most estimates of it lie between 1 in 10¹⁶ and 1 in 10¹²."
+    )
+    assert poor == ""
+
+
 @pytest.mark.parametrize("sample", [0, 3])
 def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(site: Site, sample: int) -> None:
     """Lines that are shown to others must not show it."""

@@ -97,12 +97,13 @@ def test_best_network_of_each_kind_is_shown_of_those_that_draw_the_same(site: Si
         """async () => {
           const {besideEachOther} = await import("/playground/js/sight_view.js");
           const plain = {width: 28, height: 28, channels: 1, values: 2, small_width: 0, members: ["none"],
-            can: ["score"]};
+            labels: [], can: ["score"]};
           const small = {...plain, width: 16, height: 16};
           return besideEachOther([
             {...plain, name: "worse", network: "pixel-cnn", test_bits_per_dim: 0.2},
             {...plain, name: "cnn", network: "pixel-cnn", test_bits_per_dim: 0.16},
             {...plain, name: "diagonal", network: "diagonal-bilstm", test_bits_per_dim: 0.14},
+            {...plain, name: "labelled", network: "diagonal-bilstm", labels: [{}], test_bits_per_dim: 0.13},
             {...plain, name: "mixture", network: "row-lstm", members: ["none", "rotate_180"], test_bits_per_dim: 0.1},
             {...small, name: "small", network: "diagonal-bilstm", test_bits_per_dim: 0.05},
             {...plain, name: "mute", network: "row-lstm", can: ["sample"], test_bits_per_dim: 0.1},

@@ -4,7 +4,6 @@ import html
 import io
 import re
 import zipfile
-from typing import Any
 
 import httpx
 import pytest
@@ -15,9 +14,8 @@ from tests.house.running import Up
 
 
 @pytest.mark.parametrize("view", ["sample", "complete"])
-def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, browser: Any, service: Up, view: str) -> None:
+def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, view: str) -> None:
     """It needs no job: given pixels stand in it. Whoever opens it is told whether the same bytes came out."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
     site.open(view)
     site.choose_model("tiny-cnn")
     site.fill("n", "2")
@@ -25,24 +23,17 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, browser: Any, s
     site.submit()
     site.wait_for_standing("Done")
     drawn = [site.pixels(i) for i in range(2)]
-    site.view.get_by_role("button", name="Copy link").click()
-    site.view.get_by_role("button", name="Copied.").wait_for()
-    link = site.page.evaluate("navigator.clipboard.readText()")
+    link = site.copied_link()
     assert site.job_id not in link
     if view == "sample":
         face = re.search('og:image" content="([^"]+)"', httpx.get(link).text)
         card = httpx.get(html.unescape(face[1]), timeout=30)  # pyright: ignore[reportOptionalSubscript]
         assert (card.headers["content-type"], card.headers["cache-control"]) == ("image/png", "public, max-age=86400")
-    context = browser.new_context(base_url=service.url)
-    other = Site(context, service)
-    other.page.goto(link)
-    other.view.get_by_text("drawn again here: the same bytes").wait_for()
-    assert [other.pixels(i) for i in range(2)] == drawn
-    other.page.goto("about:blank")
-    other.page.goto(re.sub(r"seed=\d+", "seed=1234567", link))
-    other.view.get_by_text("not the bytes of the link").wait_for()
-    context.close()
-    assert other.complaints == []
+    with site.elsewhere(link) as other:
+        other.view.get_by_text("drawn again here: the same bytes").wait_for()
+        assert [other.pixels(i) for i in range(2)] == drawn
+    with site.elsewhere(re.sub(r"seed=\d+", "seed=1234567", link)) as other:
+        other.view.get_by_text("not the bytes of the link").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -50,11 +41,8 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, browser: Any, s
     [{"method": "posterior", "particles": 5, "sweeps": 1}, {"method": "clamp", "particles": None, "sweeps": None}],
     ids=["posterior", "clamp"],
 )
-def test_link_of_a_completion_says_how_it_is_filled(
-    site: Site, browser: Any, service: Up, how: dict[str, str | int | None]
-) -> None:
+def test_link_of_a_completion_says_how_it_is_filled(site: Site, service: Up, how: dict[str, str | int | None]) -> None:
     """Method, particles and sweeps stand in it, in the form that it opens, and in the job that is drawn from it."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.view.get_by_role("button", name="Right half").click()
@@ -67,25 +55,19 @@ def test_link_of_a_completion_says_how_it_is_filled(
     site.submit()
     site.wait_for_standing("Done")
     first, drawn = site.job_id, [site.pixels(i) for i in range(2)]
-    site.view.get_by_role("button", name="Copy link").click()
-    site.view.get_by_role("button", name="Copied.").wait_for()
-    context = browser.new_context(base_url=service.url)
-    other = Site(context, service)
-    other.page.goto(site.page.evaluate("navigator.clipboard.readText()"))
-    other.view.get_by_text("drawn again here: the same bytes").wait_for()
-    assert [other.pixels(i) for i in range(2)] == drawn
-    assert other.view.get_by_label("Method").input_value() == how["method"]
-    assert other.job_id != first
-    for job in (first, other.job_id):
-        found = service.get(f"/jobs/{job}")
-        assert {name: found[name] for name in how} == how
-    for name in ("particles", "sweeps") if how["particles"] else ():
-        assert other.view.locator(f"[data-field={name}] input").input_value() == str(how[name])
-    dialog = other.open_large(0)
-    lines = dialog.locator("[data-code=curl]").inner_text()
-    assert all(f"-F {name}={value}" in lines for name, value in how.items() if value is not None)
-    context.close()
-    assert other.complaints == []
+    with site.elsewhere(site.copied_link()) as other:
+        other.view.get_by_text("drawn again here: the same bytes").wait_for()
+        assert [other.pixels(i) for i in range(2)] == drawn
+        assert other.view.get_by_label("Method").input_value() == how["method"]
+        assert other.job_id != first
+        for job in (first, other.job_id):
+            found = service.get(f"/jobs/{job}")
+            assert {name: found[name] for name in how} == how
+        for name in ("particles", "sweeps") if how["particles"] else ():
+            assert other.view.locator(f"[data-field={name}] input").input_value() == str(how[name])
+        dialog = other.open_large(0)
+        lines = dialog.locator("[data-code=curl]").inner_text()
+        assert all(f"-F {name}={value}" in lines for name, value in how.items() if value is not None)
 
 
 def test_field_that_is_folded_away_opens_when_it_is_wrong(site: Site) -> None:

@@ -77,7 +77,7 @@ def test_late_answer_about_a_picture_is_never_shown(site: Site) -> None:
     assert f"{nats:.2f}" in site.view.locator(".facts").inner_text()
 
 
-def test_link_opens_as_it_was_made(site: Site, browser: Any, service: Up) -> None:
+def test_link_opens_as_it_was_made(site: Site) -> None:
     """In another browser, which never saw the picture: form, hole, original and answers are the same."""
     site.open("complete")
     site.choose_model("tiny-cnn")
@@ -94,25 +94,21 @@ def test_link_opens_as_it_was_made(site: Site, browser: Any, service: Up) -> Non
     _inspect(site, "Digit 3")
     site.view.locator(".belief").wait_for()
     score, facts = site.page.url, site.view.locator(".readout").inner_text()
-    context = browser.new_context(base_url=service.url)
-    other = Site(context, service)
-    other.page.goto(completion)
-    other.wait_for_standing("Done")
-    other.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
-    shown = {name: other.view.locator(f"[data-field={name}] input").first.input_value() for name in ("n", "seed")}
-    assert shown == {"n": "3", "seed": "77"}
-    assert other.view.locator("[data-field=temperature] input").first.input_value() == "0.7"
-    assert other.view.locator("input[value=tiny-cnn]").is_checked()
-    assert other.view.get_by_label("Your picture").is_checked()
-    other.view.locator(".tile.original").wait_for()
-    assert [other.pixels(i) for i in range(3)] == drawn
-    other.page.goto(score)
-    other.view.locator(".belief").wait_for()
-    assert other.view.locator(".readout").inner_text() == facts
-    assert other.view.get_by_label("Your picture").is_checked()
-    assert other.view.get_by_role("button", name="Redraw").is_visible()
-    context.close()
-    assert other.complaints == []
+    with site.elsewhere(completion) as other:
+        other.wait_for_standing("Done")
+        other.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
+        shown = {name: other.view.locator(f"[data-field={name}] input").first.input_value() for name in ("n", "seed")}
+        assert shown == {"n": "3", "seed": "77"}
+        assert other.view.locator("[data-field=temperature] input").first.input_value() == "0.7"
+        assert other.view.locator("input[value=tiny-cnn]").is_checked()
+        assert other.view.get_by_label("Your picture").is_checked()
+        other.view.locator(".tile.original").wait_for()
+        assert [other.pixels(i) for i in range(3)] == drawn
+        other.page.goto(score)
+        other.view.locator(".belief").wait_for()
+        assert other.view.locator(".readout").inner_text() == facts
+        assert other.view.get_by_label("Your picture").is_checked()
+        assert other.view.get_by_role("button", name="Redraw").is_visible()
 
 
 def test_images_fit_whatever_becomes_of_the_window(site: Site) -> None:
@@ -153,7 +149,7 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path:
     middle = ".example:has(:checked) canvas"
     for shade, hand_over in enumerate(
         (
-            lambda path: site.drop("#view-complete .mask-editor canvas", path),
+            lambda path: site.drop("#view-complete canvas.paper", path),
             lambda path: site.drop("#view-complete .stage", path),
             site.paste,
         )
@@ -261,7 +257,7 @@ def test_canvas_is_seen_at_400_percent(site: Site) -> None:
     """A wide screen at 400% is 320 by 225: nothing sticks over what is painted."""
     site.page.set_viewport_size({"width": 320, "height": 225})
     site.open("complete")
-    canvas = site.view.locator(".mask-editor canvas")
+    canvas = site.view.locator("canvas.paper")
     site.view.locator("[data-count]", has_text=re.compile("of (30|20|24)")).wait_for()  # it has its picture
     canvas.evaluate("node => node.scrollIntoView({block: 'start'})")
     seen = canvas.evaluate(
@@ -280,7 +276,7 @@ def test_hole_is_taken_back_done_again_and_survives_another_model(site: Site) ->
     assert undo.is_disabled()
     assert redo.is_disabled()
     site.view.get_by_role("button", name="Clear").click()
-    site.click_pixel(site.view.locator(".mask-editor canvas"), 1, 4, SIZE)
+    site.click_pixel(site.view.locator("canvas.paper"), 1, 4, SIZE)
     painted = count.inner_text()
     assert re.match(r"[1-9]\d? pixels of 30", painted)
     for keys, words in (

@@ -3,11 +3,10 @@
 import { Bet } from "./bet.js";
 import { announce, find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
+import { Inquiry } from "./inquiry.js";
 import { kindOf, rankOf } from "./kinds.js";
 import { fixed, t } from "./lang.js";
-import { explain, Unreachable } from "./problems.js";
 import { Reel } from "./reel.js";
-import { Latest } from "./signal.js";
 import { standing } from "./words.js";
 import { drawn, isInOneOrder } from "./written.js";
 
@@ -37,8 +36,12 @@ export class BetView {
     find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
     this.#link = find(element, "[data-act=friend]");
     this.#link.addEventListener("click", () => this.#copyLink());
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(text),
+      () => this.open(this.#place),
+    );
     shared.models.watch((models) => models && this.#suit(models));
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open(this.#place));
   }
 
   #element;
@@ -46,15 +49,13 @@ export class BetView {
   #reel;
   #slider;
   #link;
-  #asking = new Latest();
+  #inquiry;
   /** @type {Model[]} */
   #models = [];
   /** What the address says: a picture that a friend has bet on. */
   #place = "";
   /** @type {{model: Model, seed: number, rival: string, written: Written, bet: Bet} | null} */
   #game = null;
-  #isAsking = false;
-  #isCutOff = false;
   /** Whether the bet on this pixel is paid, and the next press goes on. */
   #isPaid = false;
   #at = 0;
@@ -64,15 +65,14 @@ export class BetView {
   open(place = "") {
     const isNew = place !== this.#place;
     this.#place = place;
-    if (this.#element.hidden || (!isNew && (this.#game || this.#isAsking))) return;
+    if (this.#element.hidden || (!isNew && (this.#game || this.#inquiry.isAsking))) return;
     const query = new URLSearchParams(place);
     const seed = Number(query.get("seed") ?? NaN);
     this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "");
   }
 
   leave() {
-    this.#asking.ask();
-    this.#isAsking = false;
+    this.#inquiry.giveUp();
     cancelAnimationFrame(this.#frame);
   }
 
@@ -83,7 +83,7 @@ export class BetView {
       .filter(({ can }) => can.includes("sample") && can.includes("score"))
       .sort((a, b) => rankOf(a) - rankOf(b) || (a.test_bits_per_dim ?? 99) - (b.test_bits_per_dim ?? 99));
     if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
-    if (!this.#game && !this.#isAsking) this.open(this.#place);
+    if (!this.#game && !this.#inquiry.isAsking) this.open(this.#place);
   }
 
   /** The one that the address names, else the best. */
@@ -93,16 +93,13 @@ export class BetView {
   }
 
   /** @param {number} seed @param {string} rival what somebody else paid for the same pixels */
-  async #begin(seed, rival) {
+  #begin(seed, rival) {
     const model = this.#model;
     if (!model) return;
     if (model.compiling) return this.#say(t("The model is being made ready…"));
-    const signal = this.#asking.ask();
-    this.#isAsking = true;
-    this.#isCutOff = false;
     this.#game = null;
     this.#say(t("Asking the model…"));
-    try {
+    this.#inquiry.ask(async (signal) => {
       const written = await drawn(this.#shared.api, model, signal, (job) => this.#say(standing(job)), seed);
       if (signal.aborted) return;
       this.#game = { model, seed, rival, written, bet: new Bet(written) };
@@ -110,13 +107,7 @@ export class BetView {
       this.#isPaid = false;
       this.#say("");
       this.#go();
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#isCutOff = error instanceof Unreachable;
-      this.#say(explain(error).text);
-    } finally {
-      if (!signal.aborted) this.#isAsking = false;
-    }
+    });
   }
 
   /** Drawn as far as the next bet, or to its end. */

@@ -159,7 +159,7 @@ export class CompareView {
     if (!chosen.length) throw new FieldTrouble("models", t("Choose the models that are to be compared."));
     return chosen.map(({ value: model }) => ({
       label: this.#titles.get(model) ?? model,
-      note: t("seed {seed}", { seed }),
+      note: (this.#titles.get(model) === model ? "" : `${model} · `) + t("seed {seed}", { seed }),
       wish: { model, n, seed, temperature },
     }));
   }

@@ -1,14 +1,13 @@
 /** Complete: a picture with a hole, and several ways to fill it. */
 
-import { isWriting } from "./dom.js";
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
 import { clearTrouble, group } from "./fields.js";
 import { LabelFields } from "./label_fields.js";
 import { t } from "./lang.js";
-import { MaskEditor } from "./mask_editor.js";
 import { MethodFields } from "./method_fields.js";
 import { ModelPicker } from "./model_picker.js";
+import { Pad } from "./pad.js";
 import { PicturePicker } from "./picture_picker.js";
 import { FieldTrouble } from "./problems.js";
 import { dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf } from "./raster.js";
@@ -23,28 +22,30 @@ export function completeView(element, shared) {
     shared.models,
   );
   const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "2" }));
-  const editor = new MaskEditor();
-  const hole = group("mask", t("Hole"), editor.element);
+  const pad = new Pad("unknown");
+  const hole = group("mask", t("Hole"), pad.element);
   const labels = new LabelFields(false);
   const fields = new DrawFields(8, shared.info);
   const method = new MethodFields();
   fields.element.append(method.element);
   const parts = { models, labels, pictures, hole, fields };
   const view = new DrawingView(element, shared, parts, t("Fill the hole"), async (model) => {
-    const picture = await pictures.chosen();
-    const { mask } = editor;
-    if (!mask.count) throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
-    return completionOf(model.name, picture, mask.hole, { ...fields.read(), ...method.read(), ...labels.read() });
+    await pictures.chosen();
+    const { picture, unknown } = pad;
+    if (!unknown.includes(1))
+      throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
+    return completionOf(model.name, picture, unknown, { ...fields.read(), ...method.read(), ...labels.read() });
   });
-  pictures.onChange = (picture) => editor.edit(picture);
-  editor.onChange = () => clearTrouble(hole);
-  addEventListener("keydown", (event) => {
-    if (!element.hidden && !isWriting(event.target)) editor.takeBack(event);
-  });
+  pictures.onChange = (picture) => pad.edit(picture);
+  pad.onInk = () => {
+    clearTrouble(hole);
+    pad.expect(null);
+  };
+  view.onExpect = (mean, { channels }) => pad.expect(mean, channels === 1);
   view.onRefill = async ({ mask }, settings) => {
     method.set(settings);
     const kept = mask && (await pixelsOf(mask));
-    if (kept) editor.setHole(holeOf(kept), kept);
+    if (kept) pad.want(holeOf(kept), kept);
   };
   return view;
 }

@@ -77,6 +77,7 @@ export class DrawingView {
     }
     this.#board = new JobBoard(shared);
     this.#board.onFound = (job, given) => this.#found(job, given);
+    this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
     this.#board.onHarder = (job, given) => this.#drawHarder(job, given);
     find(element, ".stage").append(this.#board.element);
   }
@@ -87,6 +88,8 @@ export class DrawingView {
    * @type {(given: Given, settings: Partial<Settings>) => unknown}
    */
   onRefill = () => null;
+  /** Called with what is expected of each pixel of a completion. @type {(mean: ImageData, job: Job) => void} */
+  onExpect = () => {};
 
   #element;
   #shared;

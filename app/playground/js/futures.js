@@ -1,7 +1,8 @@
 /** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
 
+import { pictureOf } from "./raster.js";
 import { Latest } from "./signal.js";
-import { endings, pictureOf, succeeded } from "./written.js";
+import { endings, succeeded } from "./written.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {Model, Size} from "./types" */

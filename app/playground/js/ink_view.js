@@ -6,19 +6,19 @@ import { announce, el, find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { follow } from "./events.js";
 import { examplesFor } from "./examples.js";
-import { BLACK, InkPad, UNKNOWN, WHITE } from "./ink_pad.js";
+import { Inquiry } from "./inquiry.js";
 import { firstOfEach, KindPicker } from "./kind_picker.js";
 import { kindOf, rankOf } from "./kinds.js";
 import { t } from "./lang.js";
-import { explain, FieldTrouble, Unreachable } from "./problems.js";
-import { asSeenBy, blankCanvas, canvasOf, load, pen, scoreForm } from "./raster.js";
-import { Latest } from "./signal.js";
+import { BLACK, Pad, UNKNOWN, WHITE } from "./pad.js";
+import { FieldTrouble } from "./problems.js";
+import { asSeenBy, blankCanvas, canvasOf, expected, load, pen, pictureOf, scoreForm } from "./raster.js";
 import { Tiles } from "./tiles.js";
 import { chanceOfGiven, chanceOfPicture, quality, qualityOf, standing } from "./words.js";
-import { isInOneOrder, pictureOf, succeeded } from "./written.js";
+import { isInOneOrder, succeeded } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Job, Model} from "./types" */
+/** @import {EstimateEvent, Job, Model} from "./types" */
 
 const NOBODY = t("No running worker has a model of black and white that completes.");
 const REST_MS = 300;
@@ -31,7 +31,7 @@ export class InkView {
     this.#element = element;
     this.#shared = shared;
     this.#api = shared.api;
-    this.#pad = new InkPad(element);
+    find(element, ".easel").append(this.#pad.element);
     this.#pad.onInk = () => this.#forget();
     this.#pad.onRest = () => this.#finishSoon();
     this.#kinds = new KindPicker(find(element, ".kinds"), "inked");
@@ -41,19 +41,23 @@ export class InkView {
     this.#use = find(element, "[data-act=use]");
     find(element, ".endings").append(this.#tiles.element);
     this.#tiles.onOpen = (sample) => this.#show(sample);
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(text),
+      () => this.open(),
+    );
     shared.models.watch((models) => models && this.#suit(models));
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
   }
 
   #element;
   #shared;
   #api;
-  #pad;
+  #pad = new Pad("white");
   #kinds;
   #harder;
   #use;
   #tiles = new Tiles();
-  #asking = new Latest();
+  #inquiry;
   /** @type {Model[]} */
   #models = [];
   /** One that draws pictures of the kind that is chosen. @type {Model | null} */
@@ -64,18 +68,15 @@ export class InkView {
   #effort = 0;
   #timer = 0;
   #isAnswered = false;
-  #isAsking = false;
-  #isCutOff = false;
 
   /** It is seen now. */
   open() {
-    if (!this.#element.hidden && this.#model && !this.#isAnswered && !this.#isAsking) this.#finish();
+    if (!this.#element.hidden && this.#model && !this.#isAnswered && !this.#inquiry.isAsking) this.#finish();
   }
 
   leave() {
     clearTimeout(this.#timer);
-    this.#asking.ask();
-    this.#isAsking = false;
+    this.#inquiry.giveUp();
   }
 
   /** What is opaque of a picture is given. @param {string} url @param {string} model */
@@ -157,25 +158,16 @@ export class InkView {
   }
 
   /** The rest is drawn, or, where there is none, what is there is judged. */
-  async #finish() {
-    const unknown = this.#pad.ink.hole.map((ink) => Number(ink === UNKNOWN));
+  #finish() {
+    const { unknown } = this.#pad;
     const model = this.#modelFor(unknown);
     if (!model) return;
     if (model.compiling) return this.#say(t("The model is being made ready…"));
-    const signal = this.#asking.ask();
-    this.#isAsking = true;
-    this.#isCutOff = false;
-    try {
+    this.#inquiry.ask(async (signal) => {
       if (unknown.includes(1)) await this.#complete(model, unknown, signal);
       else await this.#judge(model, signal);
       if (!signal.aborted) this.#isAnswered = true;
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#isCutOff = error instanceof Unreachable;
-      this.#say(explain(error).text);
-    } finally {
-      if (!signal.aborted) this.#isAsking = false;
-    }
+    });
   }
 
   /**
@@ -194,19 +186,11 @@ export class InkView {
     return able.sort((a, b) => Number(a.compiling) - Number(b.compiling) || fit(b) - fit(a))[0] ?? null;
   }
 
-  /** The given pixels as a picture. */
-  get #picture() {
-    const { hole, width, height } = this.#pad.ink;
-    const picture = new ImageData(width, height);
-    hole.forEach((ink, i) => picture.data.set(ink === WHITE ? [255, 255, 255, 255] : [0, 0, 0, 255], 4 * i));
-    return picture;
-  }
-
   /** @param {Model} model @param {Uint8Array} unknown @param {AbortSignal} signal */
   async #complete(model, unknown, signal) {
     this.#say(t("The network draws…"));
     const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1, ...this.#effortOf(model) };
-    const { path, body, given } = await completionOf(model.name, this.#picture, unknown, settings);
+    const { path, body, given } = await completionOf(model.name, this.#pad.picture, unknown, settings);
     body.delete("rank");
     const job = await this.#api.submit(path, body);
     this.#api.takeBackWith(job.id, signal);
@@ -215,9 +199,17 @@ export class InkView {
     for await (const { name, data } of follow(this.#api, job.id, signal, () => {})) {
       if (name === "row") this.#tiles.put(data);
       if (name === "progress") this.#say(standing({ ...job, status: "running", progress: data.progress }));
+      if (name === "estimate") this.#foresee(data, job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name === "done") await this.#present(data, model, signal);
     }
+  }
+
+  /** The fog moves while particles work. @param {EstimateEvent} estimate @param {Job} job */
+  #foresee(estimate, job) {
+    const mean = expected(estimate, job);
+    this.#tiles.expect(estimate.sample, mean);
+    this.#pad.expect(mean);
   }
 
   /** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @returns {Record<string, number>} */
@@ -248,7 +240,7 @@ export class InkView {
   /** Nothing is left to draw. @param {Model} model @param {AbortSignal} signal */
   async #judge(model, signal) {
     this.#say(t("Asking the model…"));
-    const job = succeeded(await this.#api.ask("/score", await scoreForm(model.name, this.#picture), signal));
+    const job = succeeded(await this.#api.ask("/score", await scoreForm(model.name, this.#pad.picture), signal));
     const score = scoreOf(job);
     this.#say(t("Everything is given. Make something unknown, and it is drawn."));
     if (score) this.#tell(chanceOfPicture(score), "");

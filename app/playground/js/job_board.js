@@ -9,7 +9,7 @@ import { icon } from "./icons.js";
 import { t } from "./lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "./problems.js";
-import { dataUrlOfFile, pixelsOf, save, scoreForm } from "./raster.js";
+import { dataUrlOfFile, expected, pictureOf, pixelsOf, save, scoreForm } from "./raster.js";
 import { fingerprint, linkTo, withFace } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
@@ -17,7 +17,7 @@ import { drawnFrom, quality, qualityOf, standing } from "./words.js";
 import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
-/** @import {Given, Job, Receipt, Recipe, ServerEvent} from "./types" */
+/** @import {EstimateEvent, Given, Job, Receipt, Recipe, ServerEvent} from "./types" */
 
 const LOOK_MS = 1500;
 /** So long the service may keep a job waiting before this browser draws it. */
@@ -55,6 +55,8 @@ export class JobBoard {
 
   /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: Given) => void} */
   onFound = () => {};
+  /** Called with what is expected of each pixel of a completion, so far and in the end. @type {(mean: ImageData, job: Job) => void} */
+  onExpect = () => {};
   /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: Given) => void} */
   onHarder = () => {};
 
@@ -124,6 +126,7 @@ export class JobBoard {
     if (event.name === "snapshot") await this.#begin(event.data);
     else if (event.name === "row") this.#tiles.put(event.data);
     else if (event.name === "progress") this.#progress(event.data.progress);
+    else if (event.name === "estimate") this.#expect(event.data);
     else if (event.name === "error" && !event.data.id) this.#ended(explain(new Problem(event.data)).text, "failed");
     else if (["done", "error", "canceled"].includes(event.name)) this.#finish(event.data);
   }
@@ -156,6 +159,14 @@ export class JobBoard {
     this.#given = given;
     await this.#tiles.lay(job, given);
     if (this.#isSought) this.element.scrollIntoView({ block: "start" });
+  }
+
+  /** @param {EstimateEvent} estimate */
+  #expect(estimate) {
+    if (!this.#job) return;
+    const mean = expected(estimate, this.#job);
+    this.#tiles.expect(estimate.sample, mean);
+    this.onExpect(mean, this.#job);
   }
 
   /** @param {number} sample */
@@ -266,10 +277,12 @@ export class JobBoard {
     this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
     const { signal } = this.#leave;
     try {
-      const url = URL.createObjectURL(await this.#api.marginals(job.id, "entropy"));
-      const picture = await pixelsOf(url);
-      URL.revokeObjectURL(url);
-      if (!signal.aborted) this.#tiles.showMap(t("Uncertain where bright"), picture);
+      const [mean, entropy] = await Promise.all(
+        /** @type {const} */ (["mean", "entropy"]).map(async (of) => pictureOf(await this.#api.marginals(job.id, of))),
+      );
+      if (signal.aborted) return;
+      this.#tiles.showMap(t("Uncertain where bright"), entropy);
+      this.onExpect(mean, job);
     } catch {
       // the images are there without it
     }

@@ -20,12 +20,17 @@ export function kindOf({ name, data }) {
   return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
 }
 
+/** What it is by its network. @param {Model} model */
+export function networkOf({ title, small_width: hasStages, members, labels }) {
+  const scales = hasStages ? "Multi-Scale " : "";
+  const orders = members.length > 1 ? ` ${t("in {count} orientations", { count: members.length })}` : "";
+  return scales + title + orders + (labels.length ? ` ${t("with labels")}` : "");
+}
+
 /** What tells it from others of its kind. @param {Model} model */
 export function titleOf(model) {
   const kind = kindOf(model);
-  if (kind === model.name) return kind;
-  const orders = model.members.length > 1 ? t("in {count} orientations", { count: model.members.length }) : "";
-  return [`${kind} · ${model.small_width ? "Multi-Scale " : ""}${model.title}`, orders].filter(Boolean).join(" ");
+  return kind === model.name ? kind : `${kind} · ${networkOf(model)}`;
 }
 
 /** Whether its large pictures are more than a mosaic of the small one; nobody knows of one that was never measured. @param {Model} model */

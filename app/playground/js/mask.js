@@ -19,7 +19,7 @@ export class Mask {
   #undone = [];
 
   get count() {
-    return this.hole.reduce((sum, filled) => sum + filled, 0);
+    return this.hole.filter((value) => value === 1).length;
   }
 
   get canUndo() {
@@ -64,10 +64,10 @@ export class Mask {
     return other;
   }
 
-  /** @param {(x: number, y: number, filled: number) => boolean} rule which pixels are to be filled */
+  /** @param {(x: number, y: number, value: number) => number} rule */
   setAll(rule) {
     this.mark();
-    this.hole = this.hole.map((filled, i) => Number(rule(i % this.width, Math.floor(i / this.width), filled)));
+    this.hole = this.hole.map((value, i) => rule(i % this.width, Math.floor(i / this.width), value));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** One image while it is drawn: its rows land in memory as they come, and on the canvas once a frame. */
 
-import { blankCanvas, pen } from "./raster.js";
+import { blankCanvas, layBytes, pen } from "./raster.js";
 
 /** @import {Job, RowEvent, Stage} from "./types" */
 
@@ -21,16 +21,7 @@ class Rows {
 
   /** @param {RowEvent} row */
   put(row) {
-    const bytes = atob(row.pixels);
-    const { data, width } = this.pixels;
-    const start = 4 * width * row.y;
-    for (let x = 0; x < width; x += 1) {
-      for (let colour = 0; colour < 3; colour += 1) {
-        const from = this.channels === 1 ? x : 3 * x + colour;
-        data[start + 4 * x + colour] = bytes.charCodeAt(from);
-      }
-      data[start + 4 * x + 3] = 255;
-    }
+    layBytes(this.pixels, row.pixels, this.channels, row.y);
     this.next = row.y + 1;
   }
 
@@ -72,6 +63,11 @@ export class Painting {
     this.small.next = picture.height;
     this.#smallShown = picture.height;
     this.#enlarge(this.small.pixels);
+  }
+
+  /** Seen until its rows come. @param {ImageData} mean */
+  expect(mean) {
+    if (!this.large.next) this.#pen.putImageData(mean, 0, 0);
   }
 
   /**

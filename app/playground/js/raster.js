@@ -66,6 +66,33 @@ export function asSeenBy(picture, model) {
   return picture;
 }
 
+/**
+ * Bytes as the server sends them, the colours of a pixel side by side, into a picture.
+ *
+ * @param {ImageData} picture
+ * @param {string} base64
+ * @param {number} channels
+ * @param {number} [y] the row where they begin
+ */
+export function layBytes({ data, width }, base64, channels, y = 0) {
+  const bytes = atob(base64);
+  const first = width * y;
+  for (let at = 0; at < bytes.length; at += channels) {
+    const pixel = 4 * (first + at / channels);
+    for (let colour = 0; colour < 3; colour += 1) {
+      data[pixel + colour] = bytes.charCodeAt(channels === 1 ? at : at + colour);
+    }
+    data[pixel + 3] = 255;
+  }
+}
+
+/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number}} job */
+export function expected({ mean }, { width, height, channels }) {
+  const picture = new ImageData(width, height);
+  layBytes(picture, mean, channels);
+  return picture;
+}
+
 /** What a Multi-Scale model draws first. @param {{small_width: number, small_height: number}} made */
 export function smallSize({ small_width, small_height }) {
   return { width: small_width, height: small_height };
@@ -117,9 +144,14 @@ export function shipped(name) {
 
 /** As an address that can be kept. @param {Blob} blob @returns {Promise<string>} */
 export async function dataUrlOfFile(blob) {
-  const url = URL.createObjectURL(blob);
+  return dataUrlOf(await pictureOf(blob));
+}
+
+/** @param {Blob} file */
+export async function pictureOf(file) {
+  const url = URL.createObjectURL(file);
   try {
-    return dataUrlOf(await pixelsOf(url));
+    return await pixelsOf(url);
   } finally {
     URL.revokeObjectURL(url);
   }

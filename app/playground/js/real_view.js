@@ -5,13 +5,12 @@ import { announce, el, find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { isOfCharacters, shuffled, someCharacters } from "./examples.js";
 import { cutApart } from "./futures.js";
+import { Inquiry } from "./inquiry.js";
 import { titleOf } from "./kinds.js";
 import { fixed, say, t } from "./lang.js";
-import { explain, Unreachable } from "./problems.js";
-import { canvasOf, scoreForm } from "./raster.js";
-import { Latest } from "./signal.js";
+import { canvasOf, pictureOf, scoreForm } from "./raster.js";
 import { standing } from "./words.js";
-import { pictureOf, succeeded } from "./written.js";
+import { succeeded } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model} from "./types" */
@@ -40,32 +39,33 @@ export class RealView {
       else this.#turn();
     });
     find(element, ".glyphs").addEventListener("change", () => this.#count());
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(this.#isTurned ? `${this.#found} ${text}` : text),
+      () => this.open(),
+    );
     shared.models.watch((models) => models && this.#suit(models));
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
   }
 
   #element;
   #shared;
   #press;
-  #asking = new Latest();
+  #inquiry;
   /** @type {Model | null} */
   #model = null;
   /** @type {Card[]} */
   #cards = [];
-  #isAsking = false;
   #isTurned = false;
-  #isCutOff = false;
 
   /** It is seen now. */
   open() {
-    if (this.#element.hidden || this.#isAsking) return;
+    if (this.#element.hidden || this.#inquiry.isAsking) return;
     if (!this.#cards.length) this.#begin();
     else if (this.#isTurned && this.#cards.some(({ nats }) => nats === null)) this.#weigh();
   }
 
   leave() {
-    this.#asking.ask();
-    this.#isAsking = false;
+    this.#inquiry.giveUp();
   }
 
   /** @param {Model[]} models */
@@ -78,26 +78,17 @@ export class RealView {
   }
 
   /** Twelve others. */
-  async #begin() {
+  #begin() {
     const model = this.#model;
     if (!model) return;
     if (model.compiling) return this.#say(t("The model is being made ready…"));
-    const signal = this.#asking.ask();
-    this.#isAsking = true;
-    this.#isCutOff = false;
     this.#say(t("The network draws…"));
-    try {
+    this.#inquiry.ask(async (signal) => {
       const drawn = await drawnBy(this.#shared.api, model, signal, (text) => this.#say(text));
       const real = await someCharacters(model, HALF);
       if (signal.aborted) return;
       this.#lay(shuffled([...drawn.map((picture) => ({ picture, name: "" })), ...real]));
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#isCutOff = error instanceof Unreachable;
-      this.#say(explain(error).text);
-    } finally {
-      if (!signal.aborted) this.#isAsking = false;
-    }
+    });
   }
 
   /** @param {{picture: ImageData, name: string}[]} pictures */
@@ -138,22 +129,14 @@ export class RealView {
   }
 
   /** How surprising the network finds each. */
-  async #weigh() {
+  #weigh() {
     const [model, cards] = [this.#model, this.#cards];
     this.#say(this.#found);
     if (!model) return;
-    const signal = this.#asking.ask();
-    this.#isAsking = true;
-    try {
+    this.#inquiry.ask(async (signal) => {
       await Promise.all(cards.map((card) => this.#measure(model, card, signal)));
       if (!signal.aborted) this.#say(`${this.#found} ${verdict(cards)}`);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#isCutOff = error instanceof Unreachable;
-      this.#say(`${this.#found} ${explain(error).text}`);
-    } finally {
-      if (!signal.aborted) this.#isAsking = false;
-    }
+    });
   }
 
   /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
@@ -187,10 +170,10 @@ function show(card) {
   const { name, box, caption, nats } = card;
   box.disabled = true;
   const code = `U+${name.codePointAt(0)?.toString(16).toUpperCase()}`;
-  const what = name ? t("Exists: {name} ({code})", { name, code }) : t("Drawn just now");
+  const what = name ? t("Exists: {code}", { code }) : t("Drawn just now");
   const surprise = nats === null ? "…" : t("{nats} nats", { nats: fixed(nats, 1) });
   const mark = isRight(card) ? t("You were right.") : t("You were wrong.");
-  caption.replaceChildren(el("strong", {}, what), el("br"), surprise, el("br"), mark);
+  caption.replaceChildren(el("strong", { title: name }, what), el("br"), surprise, el("br"), mark);
   caption.parentElement?.setAttribute("data-right", String(isRight(card)));
 }
 

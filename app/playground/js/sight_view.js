@@ -2,13 +2,14 @@
 
 import { pause, scoreOf } from "./api.js";
 import { announce, find } from "./dom.js";
+import { Inquiry } from "./inquiry.js";
 import { t } from "./lang.js";
 import { PicturePicker } from "./picture_picker.js";
-import { explain, FieldTrouble, Unreachable } from "./problems.js";
+import { explain, FieldTrouble } from "./problems.js";
 import { pngOf } from "./raster.js";
-import { Latest } from "./signal.js";
 import { Sight } from "./sight.js";
 import { standing } from "./words.js";
+import { isInOneOrder } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model, PixelBelief} from "./types" */
@@ -26,8 +27,12 @@ export class SightView {
     find(element, ".choice").append(this.#pictures.element);
     this.#pictures.onChange = (picture) => this.#show(picture);
     this.#pictures.onTrouble = (error) => this.#say(error);
+    const cease = (/** @type {string} */ text) => {
+      this.#wait("");
+      this.#say(text);
+    };
+    this.#inquiry = new Inquiry(shared.isOnline, cease, () => this.open());
     shared.models.watch((models) => models && this.#suit(models));
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
   }
 
   #element;
@@ -41,22 +46,18 @@ export class SightView {
   /** The question that the panels are to answer, or "" once they did. */
   #open = "";
   #isReady = false;
-  #isAsking = false;
-  /** The server did not answer. */
-  #isCutOff = false;
-  #asking = new Latest();
+  #inquiry;
 
   /** It is seen now: what is not answered yet is asked. */
   open() {
-    if (!this.#open || this.#isAsking || this.#element.hidden) return;
+    if (!this.#open || this.#inquiry.isAsking || this.#element.hidden) return;
     if (this.#isReady) this.#ask();
     else this.#wait(t("The model is being made ready…"));
   }
 
   /** It is not seen any more: nobody waits for an answer. */
   leave() {
-    this.#isAsking = false;
-    this.#asking.ask();
+    this.#inquiry.giveUp();
   }
 
   /** @param {File} file */
@@ -103,15 +104,12 @@ export class SightView {
   }
 
   /** All networks the same; only the answers to the last question are shown. */
-  async #ask() {
-    const signal = this.#asking.ask();
+  #ask() {
     const { picture } = this.#pictures;
     const [x, y] = this.#chosen;
-    this.#isAsking = true;
-    this.#isCutOff = false;
-    await pause(REST_MS);
-    if (signal.aborted) return;
-    try {
+    this.#inquiry.ask(async (signal) => {
+      await pause(REST_MS);
+      if (signal.aborted) return;
       if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
       const image = await pngOf(picture);
       await Promise.all(
@@ -121,17 +119,10 @@ export class SightView {
         }),
       );
       if (signal.aborted) return;
-      this.#isAsking = false;
       this.#open = "";
       this.#say(null);
       announce(this.#sights.map(({ words }) => words).join(". "));
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#isCutOff = error instanceof Unreachable; // when the server is back it is asked again
-      this.leave();
-      this.#wait("");
-      this.#say(error);
-    }
+    });
   }
 
   /**
@@ -175,8 +166,7 @@ export function besideEachOther(models) {
   /** @type {Map<string, Map<string, Model>>} */
   const groups = new Map();
   for (const model of models) {
-    const isPlain = model.members.length === 1 && model.members[0] === "none" && !model.small_width;
-    if (!isPlain || !model.can.includes("score")) continue;
+    if (!isInOneOrder(model) || !model.can.includes("score")) continue;
     const { width, height, channels, values, network } = model;
     const key = [width, height, channels, values].join(" ");
     const group = groups.get(key) ?? new Map();

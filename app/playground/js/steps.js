@@ -10,12 +10,16 @@ export function moved([x, y], [right, down], { width, height }) {
   return [within(x + right, width), within(y + down, height)];
 }
 
-/** The pixel under the pointer. @param {MouseEvent} event @param {HTMLCanvasElement} canvas @param {Size} size */
-export function pixelAt(event, canvas, { width, height }) {
+/** Where the pointer is, in pixels of the picture. @param {MouseEvent} event @param {HTMLCanvasElement} canvas @param {Size} size */
+export function placeAt(event, canvas, { width, height }) {
   const box = canvas.getBoundingClientRect();
-  const x = Math.floor(((event.clientX - box.left) / box.width) * width);
-  const y = Math.floor(((event.clientY - box.top) / box.height) * height);
-  return [within(x, width), within(y, height)];
+  return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+}
+
+/** The pixel under the pointer. @param {MouseEvent} event @param {HTMLCanvasElement} canvas @param {Size} size */
+export function pixelAt(event, canvas, size) {
+  const [x, y] = placeAt(event, canvas, size).map(Math.floor);
+  return [within(x, size.width), within(y, size.height)];
 }
 
 /** @param {number} at @param {number} length */

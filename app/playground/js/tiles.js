@@ -79,6 +79,11 @@ export class Tiles {
     this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
+  /** What is expected of an image so far. @param {number} sample @param {ImageData} mean */
+  expect(sample, mean) {
+    this.paintings[sample]?.expect(mean);
+  }
+
   /** No more rows come. */
   rest() {
     this.stop();

@@ -6,6 +6,7 @@ import type { JobKind as Kind, JobStatus as Status } from "../../../tests/browse
 export type {
   ClassifyResult,
   ColourBelief,
+  EstimateEvent,
   Info,
   Job,
   LabelBelief,

@@ -1,5 +1,6 @@
 /** Numbers and states as people say them. */
 
+import { networkOf } from "./kinds.js";
 import { fixed, language, say, t } from "./lang.js";
 
 /** @import {Job, Model, Receipt, ScoreResult, Status} from "./types" */
@@ -27,9 +28,7 @@ export function ordinal(place) {
 /** @param {Model} model */
 export function modelFacts(model) {
   const colours = model.channels > 1 ? t("colour") : model.values === 2 ? t("black and white") : t("grey");
-  const orders = model.members.length > 1 ? ` ${t("in {count} orientations", { count: model.members.length })}` : "";
-  const scales = model.small_width ? "Multi-Scale " : "";
-  return `${scales}${model.title}${orders} · ${model.width} × ${model.height} ${colours}`;
+  return `${networkOf(model)} · ${model.width} × ${model.height} ${colours}`;
 }
 
 /** @param {Model} model */
@@ -96,7 +95,7 @@ export function drawnFrom({ model, seed, temperature, label }) {
 
 const QUALITIES = /** @type {Record<string, string>} */ ({
   exact: t("exact: drawn from just what the network believes"),
-  good: t("good: two tries at each image agree"),
+  good: t("good: close to what the network believes"),
   rough: t("rough: two tries at each image do not quite agree"),
   poor: t("poor: do not rely on these"),
 });
@@ -133,11 +132,12 @@ export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word
   if (nats < SURE_NATS) return t("Nothing is given yet, or nothing that is not certain.");
   const chance = likelihood(nats / Math.LN2);
   if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
-  const factor = Math.exp(spread);
-  const times = fixed(factor, factor < 10 ? 1 : 0);
-  return t("What you gave has a chance of about {chance}; estimates of it differ by a factor of {times}.", {
+  const [least, most] = [nats + spread, Math.max(0, nats - spread)].map((far) => likelihood(far / Math.LN2));
+  if (least === most) return t("What you gave has a chance of about {chance}.", { chance });
+  return t("What you gave has a chance of about {chance}; most estimates of it lie between {least} and {most}.", {
     chance,
-    times,
+    least,
+    most,
   });
 }
 

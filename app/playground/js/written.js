@@ -4,7 +4,7 @@ import { scoreOf } from "./api.js";
 import { completionOf } from "./complete_view.js";
 import { friendlySeed } from "./draw_fields.js";
 import { FieldTrouble } from "./problems.js";
-import { pixelsOf, scoreForm } from "./raster.js";
+import { pictureOf, scoreForm } from "./raster.js";
 import { standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
@@ -84,14 +84,4 @@ async function known(api, model, view, job, signal, onWait) {
 export function succeeded(job) {
   if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
   return job;
-}
-
-/** @param {Blob} file */
-export async function pictureOf(file) {
-  const url = URL.createObjectURL(file);
-  try {
-    return await pixelsOf(url);
-  } finally {
-    URL.revokeObjectURL(url);
-  }
 }

@@ -94,13 +94,9 @@ export default {
   "Use it": "Benutzen",
   "Not now": "Jetzt nicht",
   Tools: "Werkzeuge",
-  Brush: "Pinsel",
-  Erase: "Radierer",
   Box: "Kasten",
   Undo: "Zurück",
   Redo: "Wieder",
-  "The hole. Arrow keys move, the space bar paints, shift with an arrow paints on the way.":
-    "Das Loch. Pfeiltasten bewegen, die Leertaste malt, Umschalt mit Pfeil malt unterwegs.",
   Size: "Größe",
   "Lower half": "Untere Hälfte",
   "Right half": "Rechte Hälfte",
@@ -239,10 +235,10 @@ export default {
     "Einstellungen von „{name}“ wiederhergestellt: Startwert {seed}, Temperatur {temperature}.",
   "“{name}” does not say how it was drawn, so it is a picture to complete here.":
     "„{name}“ sagt nicht, wie es gezeichnet wurde; hier ist es ein Bild zum Ergänzen.",
-  "to be filled": "wird gefüllt",
-  kept: "bleibt",
+  "As given": "Wie gegeben",
+  "as given": "wie gegeben",
   "Row {row}, column {column}: {state}": "Zeile {row}, Spalte {column}: {state}",
-  "{count} pixels of {all} will be filled": "{count} von {all} Pixeln werden gefüllt",
+  "{count} pixels of {all} are unknown": "{count} von {all} Pixeln sind unbekannt",
   "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.":
     "Nats und Bits/dim sagen, wie sehr Bilder, die es nie gesehen hat, das Modell überraschen, in zwei Maßen: Weniger ist besser.",
   "Looking for models…": "Suche Modelle …",
@@ -305,6 +301,7 @@ export default {
   colour: "farbig",
   "black and white": "schwarzweiß",
   grey: "grau",
+  "with labels": "mit Arten",
   "in {count} orientations": "in {count} Richtungen",
   "not measured": "nicht gemessen",
   "compiling for this processor: its jobs wait": "wird für diesen Prozessor übersetzt: seine Aufträge warten",
@@ -354,7 +351,7 @@ export default {
   "Character {number} exists": "Zeichen {number} gibt es",
   "{count} ticked; {half} of them exist.": "{count} angehakt; {half} von ihnen gibt es.",
   "You were right about {count} of {all}.": "Bei {count} von {all} lagst du richtig.",
-  "Exists: {name} ({code})": "Gibt es: {name} ({code})",
+  "Exists: {code}": "Gibt es: {code}",
   "Drawn just now": "Eben gezeichnet",
   "{nats} nats": "{nats} Nat",
   "You were right.": "Du lagst richtig.",
@@ -438,8 +435,8 @@ export default {
   "Twenty pixels are not obvious. Say how likely white is; the network has said it, too. Who thought a colour unlikely pays when it comes: one bit for 1 in 2, two for 1 in 4.":
     "Zwanzig Pixel sind nicht klar. Sag, wie wahrscheinlich Weiß ist; auch das Netz hat es gesagt. Wer eine Farbe für unwahrscheinlich hielt, zahlt, wenn sie kommt: ein Bit bei 1 zu 2, zwei bei 1 zu 4.",
   "{number} of {all}": "{number} von {all}",
-  "Your paper. Arrow keys move, the space bar draws, shift with an arrow draws on the way.":
-    "Dein Papier. Pfeiltasten bewegen, die Leertaste zeichnet, Umschalt mit Pfeil zeichnet unterwegs.",
+  "Your paper. Arrow keys move, the space bar paints, shift with an arrow paints on the way.":
+    "Dein Papier. Pfeiltasten bewegen, die Leertaste malt, Umschalt mit Pfeil malt unterwegs.",
   Show: "Zeigen",
   Everything: "Alles",
   "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.":
@@ -462,12 +459,13 @@ export default {
   "No running worker has a model of black and white that completes.":
     "Kein laufender Worker hat ein Modell von Schwarz und Weiß, das ergänzt.",
   "exact: drawn from just what the network believes": "genau: gezogen aus eben dem, was das Netz glaubt",
-  "good: two tries at each image agree": "gut: Zwei Versuche an jedem Bild stimmen überein",
+  "good: close to what the network believes": "gut: nahe an dem, was das Netz glaubt",
   "rough: two tries at each image do not quite agree": "grob: Zwei Versuche an jedem Bild stimmen nicht ganz überein",
   "poor: do not rely on these": "schlecht: Verlass dich nicht darauf",
   "What you gave has a chance of {chance}.": "Was du gegeben hast, hat eine Chance von {chance}.",
-  "What you gave has a chance of about {chance}; estimates of it differ by a factor of {times}.":
-    "Was du gegeben hast, hat eine Chance von etwa {chance}; Schätzungen davon liegen um den Faktor {times} auseinander.",
+  "What you gave has a chance of about {chance}.": "Was du gegeben hast, hat eine Chance von etwa {chance}.",
+  "What you gave has a chance of about {chance}; most estimates of it lie between {least} and {most}.":
+    "Was du gegeben hast, hat eine Chance von etwa {chance}; die meisten Schätzungen davon liegen zwischen {least} und {most}.",
   "Your picture has a chance of {chance}.": "Dein Bild hat eine Chance von {chance}.",
   "Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.":
     "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
