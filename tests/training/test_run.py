@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,21 @@ def test_training_learns_and_logs(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_the_curve_is_the_same_when_stopped_anywhere_and_resumed(recipe: Recipe, tmp_path: Path) -> None:
     """Stopped after 1, 5, ... questions, in an epoch, at its end, in validation: bits and log are those of one run."""
+    stopped_and_resumed(recipe, tmp_path, (1, 5, 6, 7, 8, 9, 10))
+
+
+def test_the_curve_of_muon_is_the_same_when_resumed(recipe: Recipe, tmp_path: Path) -> None:
+    """Its momentum and squares are in the checkpoint."""
+    muon = recipe.training.model_copy(update={"rule": "muon", "momentum": 0.9})
+    stopped_and_resumed(recipe.model_copy(update={"training": muon}), tmp_path, (5,))
+
+
+def stopped_and_resumed(recipe: Recipe, tmp_path: Path, numbers: Sequence[int]) -> None:
+    """Bits and log are those of one run, when it is stopped after each of these numbers of questions."""
     whole = RunRequest(recipe, tmp_path / "whole")
     assert run(whole, never)
     expected, _ = read_checkpoint(whole.directory / "last.safetensors")
-    for number in (1, 5, 6, 7, 8, 9, 10):
+    for number in numbers:
         directory = tmp_path / f"stopped-{number}"
         assert not run(RunRequest(recipe, directory), stop_at_question(number))
         assert not run(RunRequest(recipe, directory, resume=True), stop_at_question(3))

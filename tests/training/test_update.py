@@ -11,12 +11,13 @@ import torch
 
 from model_core.config import preset
 from model_core.errors import ConfigError
+from model_core.layers.masked_conv import MaskedConv2d
 from model_core.measures.likelihood import nats_per_image
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.learning_rate import learning_rate
-from model_core.training.optimiser import Average, Optimiser
+from model_core.training.optimiser import Average, Optimiser, orthogonal
 from model_core.training.recipe import TrainingSection
 
 CONFIG = preset("mnist-diagonal-bilstm").with_overrides(height=4, width=3, layers=2, hidden=3, head=4)
@@ -56,15 +57,53 @@ def test_flat_updates_equal_those_of_separate_tensors(
         torch.testing.assert_close(ours, theirs)
 
 
-def test_masked_weights_stay_masked_when_updated(network: PixelNetwork, values: torch.Tensor) -> None:
-    """No update lets the future in."""
-    optimiser = Optimiser(FlatParameters(network), TrainingSection(epochs=1, momentum=0.9))
-    hidden = network.input.mask == 0
+@pytest.mark.parametrize("rule", ["rmsprop", "muon"])
+@pytest.mark.parametrize("kind", ["mnist-pixelcnn", "cifar10-pixelcnn"])
+def test_masked_weights_stay_masked_when_updated(rule: str, kind: str) -> None:
+    """No update lets the future in, nor one colour of a pixel into another that comes before it."""
+    config = preset(kind).with_overrides(height=4, width=3, layers=2, hidden=24, head=24)
+    network = build_network(config)
+    values = torch.randint(config.values, (5, config.channels, 4, 3), generator=torch.Generator().manual_seed(1))
+    optimiser = Optimiser(
+        FlatParameters(network), TrainingSection.model_validate({"epochs": 1, "momentum": 0.9, "rule": rule})
+    )
     for _ in range(3):
         nats_per_image(network, values).mean().backward()
         optimiser.step(0.1)
-    assert hidden.any()
-    assert (network.input.weight[hidden] == 0).all()
+    masked = [layer for layer in network.modules() if isinstance(layer, MaskedConv2d) and (layer.mask == 0).any()]
+    assert len(masked) > 2
+    for layer in masked:
+        assert (layer.weight[layer.mask.expand_as(layer.weight) == 0] == 0).all()
+
+
+def test_orthogonal_keeps_singular_vectors_and_makes_values_alike() -> None:
+    """Five steps bring each singular value of a random matrix near 1, tall and wide alike, and zeros stay."""
+    matrices = torch.randn(3, 24, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrices[:, 5] = 0
+    near = orthogonal(matrices)
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    between = u.mT @ near @ v.mT
+    torch.testing.assert_close(between, torch.diag_embed(between.diagonal(dim1=1, dim2=2)))
+    assert ((between.diagonal(dim1=1, dim2=2) - 1).abs() < 0.35).all()
+    assert (near[:, 5] == 0).all()
+    torch.testing.assert_close(orthogonal(matrices.mT), near.mT)
+
+
+def test_muon_moves_hidden_matrices_by_a_given_size_and_the_rest_by_adams_rule() -> None:
+    """One update from known gradients."""
+    network = build_network(preset("mnist-pixelcnn").with_overrides(height=4, width=3, layers=2, hidden=16, head=16))
+    parameters = FlatParameters(network)
+    optimiser = Optimiser(parameters, TrainingSection(epochs=1, rule="muon", momentum=0.5, alpha=0.75, epsilon=1e-12))
+    before = {name: view.clone() for name, view in parameters.views(parameters.weights)}
+    parameters.gradients.copy_(torch.randn(parameters.size, generator=torch.Generator().manual_seed(0)))
+    optimiser.step(0.1)
+    moves = {name: (before[name] - view) for name, view in parameters.views(parameters.weights)}
+    hidden = [move.flatten(1) for move in moves.values() if move.ndim >= 2 and min(move.shape[:2]) >= 8]
+    assert len(hidden) > 6
+    for move in hidden:
+        assert float(move.square().mean().sqrt()) == pytest.approx(0.1 * 0.2, rel=0.35)
+    for name in (name for name, move in moves.items() if move.ndim == 1):
+        torch.testing.assert_close(moves[name].abs(), torch.full_like(moves[name], 0.1 * 0.75 / math.sqrt(0.25)))
 
 
 def test_clipping_shortens_the_gradient_when_it_is_longer_than_allowed(network: PixelNetwork) -> None:
