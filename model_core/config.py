@@ -137,7 +137,7 @@ _CIFAR_CNN = NetworkConfig(
 PRESETS: dict[str, NetworkConfig] = {
     "mnist-diagonal-bilstm": _MNIST_DIAGONAL,
     "mnist-row-lstm": replace(_MNIST_DIAGONAL, network="row-lstm"),
-    "mnist-pixelcnn": replace(_MNIST_DIAGONAL, network="pixel-cnn", layers=24),
+    "mnist-pixelcnn": replace(_MNIST_DIAGONAL, network="pixel-cnn", layers=15),
     "cifar10-pixelcnn": _CIFAR_CNN,
     "cifar10-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12),
     "cifar10-diagonal-bilstm": replace(_CIFAR_CNN, network="diagonal-bilstm", layers=12),
