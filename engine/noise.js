@@ -34,7 +34,7 @@ export class Chooser {
 
   /** @param {Program} program */
   constructor(program) {
-    this.#instance = new Instance(program);
+    this.#instance = new Instance(program.module);
     this.#instance.memory.grow(1);
   }
 

@@ -21,7 +21,7 @@ export class Stage {
    * @param {number} images - how many slots there are
    */
   constructor(program, description, weights, images) {
-    this.#instance = new Instance(program);
+    this.#instance = new Instance(program.module);
     this.#table = new Table(this.#instance.memory, this.#instance.free, description.table, weights, images);
     this.#image = description.image;
     this.#begin();

@@ -128,7 +128,8 @@ export interface Coder {
 
 export interface Program {
   module: WebAssembly.Module;
-  kind: string;
+  /** Of it, beside the engine. */
+  file: string;
 }
 
 /** What `load` and `loadInWorker` give alike. */

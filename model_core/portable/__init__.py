@@ -5,6 +5,7 @@ loops.py       what a module holds
 program.py     a function of numba's with an entry that takes the address of one table
 table.py       what that table holds, described once for Python and JavaScript
 exact_fma.py   the one instruction that WebAssembly lacks
+relaxed.py     the same where WebAssembly leaves it to the machine: faster, and taken where it is seen to be equal
 wasm.py        from programs to a module
 target.py      for what is compiled
 sources.py     of which sources a module was made

@@ -41,15 +41,19 @@ def write_modules(folder: Path) -> None:
 
 def _write(kind: str, folder: Path) -> dict[str, Any]:
     from model_core.kinds import KINDS, part
-    from model_core.portable.loops import loop_module
+    from model_core.portable.loops import loop_modules
     from model_core.portable.sources import sources_digest
 
-    module = loop_module(kind)
-    file = f"{kind}.wasm.gz"
-    (folder / file).write_bytes(gzip.compress(module, 9, mtime=0))
-    print(f"{file}: {len(module):,} bytes, {(folder / file).stat().st_size:,} packed", flush=True)
+    exact, relaxed = loop_modules(kind)
     sources = sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
-    return {"file": file, "bytes": len(module), "sha256": hashlib.sha256(module).hexdigest(), "sources": sources}
+    facts = _packed(exact, folder / f"{kind}.wasm.gz")
+    return facts | {"sources": sources, "relaxed": _packed(relaxed, folder / f"{kind}.relaxed.wasm.gz")}
+
+
+def _packed(module: bytes, file: Path) -> dict[str, Any]:
+    file.write_bytes(gzip.compress(module, 9, mtime=0))
+    print(f"{file.name}: {len(module):,} bytes, {file.stat().st_size:,} packed", flush=True)
+    return {"file": file.name, "bytes": len(module), "sha256": hashlib.sha256(module).hexdigest()}
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ def _write_engine(folder: Path, kinds: set[str]) -> None:
     shutil.copytree(shipped.ENGINE, target, ignore=shutil.ignore_patterns("*.wasm.gz", "*.d.ts", _PAGE, MODULES.name))
     wanted = {kind: facts for kind, facts in modules().items() if kind in kinds}
     for facts in wanted.values():
-        shutil.copyfile(shipped.ENGINE / facts["file"], target / facts["file"])
+        for file in (facts["file"], facts["relaxed"]["file"]):
+            shutil.copyfile(shipped.ENGINE / file, target / file)
     (target / MODULES.name).write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 

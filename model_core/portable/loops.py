@@ -14,9 +14,11 @@ from model_core.sampling.compiled.stage import CompiledStage
 _NOISE = types.uint64, types.uint64, types.uint64, types.Array(types.float64, 3, "C")
 
 
-def loop_module(kind: str) -> bytes:
-    """The WebAssembly module of a kind: `draw` is its `advance`, `uniform` the noise (compiled/philox.py)."""
-    return wasm_module([_loop(kind), Program.of("uniform", fill_uniform, _NOISE)])
+def loop_modules(kind: str) -> tuple[bytes, bytes]:
+    """The WebAssembly module of a kind, and the relaxed one (wasm.py): `draw` is its `advance`, `uniform` the noise
+    (compiled/philox.py)."""
+    programs = [_loop(kind), Program.of("uniform", fill_uniform, _NOISE)]
+    return wasm_module(programs, is_relaxed=False), wasm_module(programs, is_relaxed=True)
 
 
 def _loop(kind: str) -> Program:

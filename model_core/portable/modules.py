@@ -9,6 +9,6 @@ MODULES = shipped.ENGINE / "modules.json"
 
 
 def modules() -> dict[str, Any]:
-    """The module of each kind of network: `file`, its `bytes` unpacked and their `sha256`, and `sources`, of what it
-    was made."""
+    """The module of each kind of network: `file`, its `bytes` unpacked and their `sha256`, `sources`, of what it was
+    made, and `relaxed`, the same of the faster one (relaxed.py)."""
     return json.loads(MODULES.read_text(encoding="utf-8"))

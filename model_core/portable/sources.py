@@ -7,7 +7,9 @@ import tokenize
 from pathlib import Path
 
 _COMPILED = Path(__file__).parents[1] / "compiled"
-_OURS = [Path(__file__).with_name(name) for name in ("exact_fma.py", "program.py", "wasm.py", "target.py")]
+_OURS = [
+    Path(__file__).with_name(name) for name in ("exact_fma.py", "relaxed.py", "program.py", "wasm.py", "target.py")
+]
 _PREFIX = "model_core.compiled."
 _IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 

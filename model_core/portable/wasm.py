@@ -1,4 +1,5 @@
-"""A WebAssembly module of linked programs: the one arithmetic instruction that WebAssembly lacks is put in.
+"""A WebAssembly module of linked programs: the one arithmetic instruction that WebAssembly lacks, or leaves to the
+machine, is put in.
 
 llvmlite emits the object file; a linker (wasm-ld of LLVM's lld) makes the module of it.
 """
@@ -13,12 +14,12 @@ from pathlib import Path
 from llvmlite import binding
 
 from model_core.errors import ConfigError
-from model_core.portable import exact_fma
+from model_core.portable import exact_fma, relaxed
 from model_core.portable.program import Program, linked
 
 TRIPLE = "wasm32-unknown-unknown"
-FEATURES = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext,-relaxed-simd"
-"""Features of WebAssembly 2, which browsers have. relaxed-simd would leave rounding to the machine."""
+FEATURES = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext"
+"""Features of WebAssembly 2, which browsers have."""
 STACK_BYTES = 1 << 18
 IMPORTED = ("log",)
 """The only function that is asked for: of whoever weighs given pixels."""
@@ -36,19 +37,22 @@ define void @multiply_add(ptr %table) {{
   ret void
 }}
 """
-"""Store 16 sums of the 48 floats at an address behind them, for tests."""
+"""Store 16 sums of the 48 floats at an address behind them, for tests and for engine/rounding.js."""
 TESTED = "multiply_add"
 
 
-def wasm_module(programs: Sequence[Program]) -> bytes:
-    """One module that exports each program's entry, its memory, and where the memory is free (__heap_base)."""
+def wasm_module(programs: Sequence[Program], is_relaxed: bool) -> bytes:
+    """One module that exports each program's entry, its memory, and where the memory is free (__heap_base).
+
+    is_relaxed: the multiply-add is the machine's, which may round once or twice (relaxed.py); else it is put in.
+    """
     entries = [*(program.entry for program in programs), TESTED]
-    return _link(_object(linked(programs), entries), entries)
+    return _link(_object(linked(programs), entries, is_relaxed), entries)
 
 
-def _object(text: str, entries: Sequence[str]) -> bytes:
-    machine = _machine()
-    module = binding.parse_assembly(_for_wasm(text, str(machine.target_data)))
+def _object(text: str, entries: Sequence[str], is_relaxed: bool) -> bytes:
+    machine = _machine(is_relaxed)
+    module = binding.parse_assembly(_for_wasm(text, str(machine.target_data), is_relaxed))
     for function in module.functions:
         if not function.is_declaration and function.name not in entries:
             function.linkage = "internal"
@@ -57,15 +61,16 @@ def _object(text: str, entries: Sequence[str]) -> bytes:
     return machine.emit_object(module)
 
 
-def _machine() -> binding.TargetMachine:
+def _machine(is_relaxed: bool) -> binding.TargetMachine:
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(TRIPLE)
-    return target.create_target_machine(opt=3, features=FEATURES, reloc="static", codemodel="small")
+    features = f"{FEATURES},{'+' if is_relaxed else '-'}{relaxed.FEATURE}"
+    return target.create_target_machine(opt=3, features=features, reloc="static", codemodel="small")
 
 
-def _for_wasm(text: str, layout: str) -> str:
-    """The module with another target, and its multiply-adds by way of float64."""
+def _for_wasm(text: str, layout: str, is_relaxed: bool) -> str:
+    """The module with another target, and its multiply-adds by one of two ways."""
     text = re.sub(r"^target datalayout = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^target triple = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(rf"^declare .*@{re.escape(_INTRINSIC)}\(.*$", "", text, flags=re.MULTILINE)
@@ -73,6 +78,8 @@ def _for_wasm(text: str, layout: str) -> str:
     assert "@llvm.fma" not in text, "every multiply-add must be one of vector_code.multiply_add"
     text = text.replace(" = common ", " = internal ")  # WebAssembly has no such symbols
     head = f'target datalayout = "{layout}"\ntarget triple = "{TRIPLE}"\n'
+    if is_relaxed:
+        return "\n".join([head, relaxed.with_plain_selections(text), relaxed.DEFINITION, _TESTED])
     return "\n".join([head, text, exact_fma.DEFINITION, _TESTED])
 
 

@@ -15,24 +15,39 @@ from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, export
 
 SMALL = {"layers": 2, "hidden": 5, "head": 8}
+RELAXED = "--experimental-wasm-relaxed-simd"
 
 
 @pytest.fixture(scope="session")
 def ask() -> Ask:
     """ask(script, **given): what a function body of JavaScript returns; it sees the engine's `parts`, `at` (the URL
-    of a folder) and `given`."""
+    of a folder) and `given`. Relaxed modules are taken, which some versions of Node want to be told."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
+    known = subprocess.run([node, "--v8-options"], capture_output=True, text=True, check=True).stdout
+    options = [RELAXED] if RELAXED in known else []
 
     def asked(script: str, engine: Path = shipped.ENGINE, **given: Any) -> Any:
         question = json.dumps({"engine": str(engine), "script": script, "given": given})
-        command = [node, str(Path(__file__).with_name("asked.mjs"))]
+        command = [node, *options, str(Path(__file__).with_name("asked.mjs"))]
         done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=150)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     return asked
+
+
+@pytest.fixture(scope="session")
+def exact_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine where it finds that the machine's multiply-add does not round once."""
+    folder = tmp_path_factory.mktemp("exact") / "engine"
+    shutil.copytree(shipped.ENGINE, folder)
+    rounding = folder / "rounding.js"
+    text = rounding.read_text()
+    assert "0xbdb96767" in text, "the first of the sums"
+    rounding.write_text(text.replace("0xbdb96767", "0xbdb96766"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from model_core import load_model, sample
+from model_core import load_model, sample, shipped
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
@@ -26,22 +26,29 @@ SEED = 2**53 + 2017
 """One that is no exact number in JavaScript."""
 DRAW = """
 const drawn = {};
+const {readFileSync} = await import("node:fs");
 for (const name of given.models) {
-  const model = await parts.load(at(`${given.folder}/models/${name}`));
+  const folder = at(`${given.folder}/models/${name}`);
+  const model = await parts.load(folder);
+  const {file} = await parts.programOf(JSON.parse(readFileSync(new URL("portable.json", folder))));
   const rows = [];
   const onRow = (image, y, values) => rows.push([image, y, values]);
   const images = await model.sample({...given.options, seed: BigInt(given.seed), onRow});
-  drawn[name] = {values: images.map(({values}) => values), rows};
+  drawn[name] = {values: images.map(({values}) => values), rows, file};
 }
 return drawn;
 """
 
 
-@pytest.fixture(scope="module")
-def drawn(ask: Ask, exported: Path) -> dict:
-    """Of each model: images 3 to 13, more than are drawn side by side, and their rows as they came."""
+@pytest.fixture(scope="module", params=["relaxed", "exact"])
+def drawn(request: pytest.FixtureRequest, ask: Ask, exported: Path, exact_engine: Path) -> dict:
+    """Of each model: images 3 to 13, more than are drawn side by side, and their rows as they came; by the modules that
+    multiply and add as the machine does, and by those that do it in their own way."""
     options = {"n": 11, "first": 3, "temperature": 0.7}
-    return ask(DRAW, folder=str(exported), models=MODELS, seed=str(SEED), options=options)
+    engine = exact_engine if request.param == "exact" else shipped.ENGINE
+    found = ask(DRAW, engine, folder=str(exported), models=MODELS, seed=str(SEED), options=options)
+    assert {".relaxed" in each["file"] for each in found.values()} == {request.param == "relaxed"}
+    return found
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,13 +28,26 @@ def test_modules_are_made_of_these_sources(kind: str) -> None:
     """If this fails, a drawing loop was changed: run `python -m model_core.portable.build`, which wants wasm-ld."""
     facts = modules()[kind]
     assert facts["sources"] == sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
-    module = gzip.decompress((shipped.ENGINE / facts["file"]).read_bytes())
-    assert hashlib.sha256(module).hexdigest() == facts["sha256"]
+    for each in (facts, facts["relaxed"]):
+        assert hashlib.sha256(_unpacked(each)).hexdigest() == each["sha256"]
+
+
+def _unpacked(facts: dict) -> bytes:
+    return gzip.decompress((shipped.ENGINE / facts["file"]).read_bytes())
+
+
+def test_relaxed_modules_have_one_relaxed_instruction() -> None:
+    """Its bytes are looked for in all, and those of the others, 0xfd 0x100 to 0x113, in LEB128."""
+    for facts in modules().values():
+        found = set(re.findall(rb"\xfd[\x80-\x93]\x02", _unpacked(facts["relaxed"])))
+        assert found == {b"\xfd\x85\x02"}, "f32x4.relaxed_madd"
+        assert not re.search(rb"\xfd[\x80-\x93]\x02", _unpacked(facts))
 
 
 def test_modules_are_small() -> None:
     """They lie in the repository: 150 kB packed each, 400 kB together."""
-    sizes = [(shipped.ENGINE / facts["file"]).stat().st_size for facts in modules().values()]
+    files = [file for facts in modules().values() for file in (facts["file"], facts["relaxed"]["file"])]
+    sizes = [(shipped.ENGINE / file).stat().st_size for file in files]
     assert max(sizes) < 150_000
     assert sum(sizes) < 400_000
 
@@ -54,7 +68,7 @@ return [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module).m
 
 def test_modules_ask_for_one_function(ask: Ask) -> None:
     """`log`, which whoever weighs given pixels wants; nothing of a page or a system."""
-    for facts in modules().values():
+    for facts in (each for of_kind in modules().values() for each in (of_kind, of_kind["relaxed"])):
         imported, exported = ask(EXPORTS, file=str(shipped.ENGINE / facts["file"]))
         assert imported == [{"module": "env", "name": "log", "kind": "function"}]
         assert {"draw", "uniform", "memory", "__heap_base"} <= set(exported)
@@ -102,18 +116,39 @@ return given.cases.map((lanes) => { bits.set(lanes); exports.multiply_add(at); r
 """
 
 
-def test_multiply_add_rounds_once(ask: Ask) -> None:
+@pytest.mark.parametrize("is_relaxed", [False, True], ids=["exact", "relaxed"])
+def test_multiply_add_rounds_once(ask: Ask, is_relaxed: bool) -> None:
     """By way of float64, and yet every bit is that of the exact sum rounded once: also in the midst of two numbers and
-    below the smallest normal one."""
+    below the smallest normal one. So is the machine's own, where the engine takes it."""
     cases = _hard_cases()
     lanes = cases.reshape(-1, 16, 3).transpose(0, 2, 1).reshape(-1, 48).view(np.uint32)
-    file = shipped.ENGINE / modules()["pixel-cnn"]["file"]
+    facts = modules()["pixel-cnn"]
+    file = shipped.ENGINE / (facts["relaxed"] if is_relaxed else facts)["file"]
+    if is_relaxed and not ask(ROUNDS_ONCE, file=str(file)):
+        pytest.skip("this machine rounds twice")
     found = np.array(ask(SUMS, file=str(file), cases=lanes.tolist()), np.uint32).ravel()
     with np.errstate(over="ignore", under="ignore"):
         expected = np.array([_rounded_once(*case) for case in cases], np.float32).view(np.uint32)
         twice = (cases[:, 0].astype("f8") * cases[:, 1] + cases[:, 2]).astype(np.float32).view(np.uint32)
     assert np.array_equal(found, expected)
     assert (twice != expected).sum() > 200, "the cases must be hard for a sum that is rounded twice"
+
+
+ROUNDS_ONCE = """
+const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
+return parts.roundsOnce(new parts.Instance(new WebAssembly.Module(gunzipSync(readFileSync(given.file)))));
+"""
+
+
+def test_sums_tell_whether_a_machine_rounds_once() -> None:
+    """Those that the engine looks at: each is right, and other than in float32 or by way of float64."""
+    words = re.findall(r"0x([0-9a-f]{8})", (shipped.ENGINE / "rounding.js").read_text())
+    a, b, c, expected = np.array([int(word, 16) for word in words], np.uint32).view(np.float32).reshape(4, 16)
+    assert [_rounded_once(*case) for case in zip(a, b, c, strict=True)] == expected.tolist()
+    in_float32, by_float64 = a * b + c, (a.astype("f8") * b + c).astype(np.float32)
+    assert ((in_float32 != expected) | (by_float64 != expected)).all()
+    assert (in_float32 != expected).sum() > 8
+    assert (by_float64 != expected).sum() > 4
 
 
 def test_orientations_are_those_of_python(ask: Ask) -> None:
