@@ -9,6 +9,7 @@ import typer
 
 from model_core.cli.options import (
     Count,
+    CountOrNone,
     First,
     Fit,
     Json,
@@ -93,7 +94,7 @@ def remote_complete(
     model: Model,
     image: Picture,
     mask: Mask = None,
-    n: Count = 1,
+    n: CountOrNone = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,
     out: Out = Path("completion.png"),

@@ -122,6 +122,6 @@ def show_picture(data: bytes) -> None:
 
 def report(state: dict[str, Any], out: Path, json_: bool) -> None:
     """Tell what a job has drawn, in a sentence or as its document."""
-    say(f"wrote {out}: {state['n']} from seed {state['seed']}, job {state['id']}")
+    say(f"wrote {out}: {state['n'] or 'the expected image'} from seed {state['seed']}, job {state['id']}")
     if json_:
         print_json(state)

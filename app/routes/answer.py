@@ -32,10 +32,10 @@ async def answer(submitted: Submitted, wanted: Preferences, services: Services) 
 
 
 async def _picture(job: Job, wanted: Preferences, headers: dict[str, str], services: Services) -> Response:
-    """The only sample, or all of them in a grid."""
+    """The only sample, or all of them in a grid; where none is drawn the expected one."""
     kind = PICTURE_FORMATS[wanted.media]
     record = await services.jobs.record(job.id)
-    sample = 0 if job.n == 1 else None
+    sample = 0 if job.n <= 1 else None
     picture = await services.pictures.picture(record, Stage.FINAL, sample, wanted.scale, kind)
     headers |= {"X-Job-Id": job.id, "X-Seed": str(job.seed)}
     return picture_response(picture, kind, name_of(job.id, Stage.FINAL, sample), headers)

@@ -144,7 +144,7 @@ async def _submit(
     model, found = await _asked(kind, body, files, services.models)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     if wanted.media in PICTURE_FORMATS:
-        expect_side(options.n, model.width, model.height, wanted.scale)
+        expect_side(max(1, options.n), model.width, model.height, wanted.scale)
     given = None
     if kind.input is not Input.NOTHING:
         given = await run_sync(read_given, kind.input, files, model, may_resize(body), limiter=services.imaging)

@@ -152,6 +152,9 @@ _SHOWN: dict[str, Any] = {"scale": (Scale, 1), "format": (Format, None)}
 def _form(kind: Kind) -> type[BaseModel]:
     names_its_model = kind.input in (Input.DRAWN_PICTURE, Input.CODED_FILE)
     fields = {**_FILES.get(kind.input, {}), **({} if names_its_model else _MODEL), **(_DRAWING if kind.draws else {})}
+    if kind.none_told:
+        told = f"How many images. {kind.none_told}"
+        fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
         fields["fit"] = (Literal["strict", "resize"], Field(default="strict", description=_FITS[kind.input]))
     own = kind.options.model_fields.items()

@@ -40,7 +40,7 @@ class Pictures:
         """One sample, or with None all of them in a grid, as far as they are drawn; each pixel a square of `scale`.
 
         Raises BadParameterError for a stage or sample that the job does not have and for too large a scale,
-        NoRowsYetError, NoScoreYetError, NoScoreError.
+        NoRowsYetError, NoScoreYetError, NoScoreError, NoMarginalsYetError, NoMarginalsError.
         """
         canvas = await self._canvas(record, stage)
         if sample is None:
@@ -52,7 +52,8 @@ class Pictures:
         return Archive(await self._canvas(record, stage), scale, self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
-        """The samples in one stage, the heat map of a score, the picture of a verification or those of an encoding."""
+        """The samples in one stage, the heat map of a score, the picture of a verification or those of an encoding; the
+        expected picture where none is drawn."""
         spec = record.spec
         kind = KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
@@ -61,6 +62,8 @@ class Pictures:
             return Canvas.of_score(spec, *await self._scored(record, "heat"))
         if kind.input is Input.SMALL_PICTURE if stage is Stage.SMALL else kind.shows is Shows.GIVEN:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
+        if spec.n == 0:
+            return Canvas.of_marginals(spec, await self.marginals(record, "mean"))
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
         return Canvas.of(spec, rows, stage, record.numerics, self._marked, record.result)
@@ -113,8 +116,8 @@ class Pictures:
             width=spec.width,
             channels=spec.channels,
             values=found.values,
-            draws=spec.n * (receipt.particles or 1),
-            ancestors=spec.n * (receipt.distinct or 1),
+            draws=max(1, spec.n) * (receipt.particles or 1),
+            ancestors=max(1, spec.n) * (receipt.distinct or 1),
             map=_rows(spec, raw),
         )
 

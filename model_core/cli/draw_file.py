@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from model_core.cli.progress import Work
-from model_core.data.images import check_picture_place, grid, read_keep, read_values, save_picture
+from model_core.data.images import check_picture_place, expected_picture, grid, read_keep, read_values, save_picture
 from model_core.errors import DataError
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model, load_model
-from model_core.posterior.completion import complete, share_of_rows
+from model_core.posterior.completion import Completion, complete, share_of_rows
 from model_core.sampling.offline import OnRow, sample, upsample
 from model_core.sampling.stages import numerics_of
 
@@ -85,12 +85,19 @@ def complete_file(request: CompleteRequest, work: Work) -> Drawn:
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how, work.begin("completing"), drawing.first, *drawing.labels)
-    drawn = _written("complete", drawing, model, completion.values, time.perf_counter() - started)
+    drawn = _written("complete", drawing, model, _shown(completion, model, drawing.scale), started)
     if request.rank:
         work.begin("ranking")
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
     ranking = {"ranking": _ranking(model, completion.values)} if request.rank else {}
     return Drawn({**drawn.facts, "method": method, **receipt, **ranking}, drawn.picture)
+
+
+def _shown(completion: Completion, model: Model, scale: int) -> Image.Image:
+    """The images, or without any the expected one."""
+    if completion.mean is None or len(completion.values):
+        return grid(completion.values.cpu().numpy(), model.config, scale)
+    return expected_picture(completion.mean.numpy(), model.config, scale)
 
 
 def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
@@ -105,7 +112,7 @@ def draw(request: DrawRequest, work: Work) -> Drawn:
     started = time.perf_counter()
     values = _values(request, model, share_of_rows(request.n * model.config.height, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
-    return _written(kind, request, model, values, time.perf_counter() - started)
+    return _written(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
 
 
 def _model(request: DrawRequest, work: Work) -> Model:
@@ -138,8 +145,9 @@ def _labels_told(request: DrawRequest, model: Model) -> dict[str, str]:
     return {"label": names[0]} if names else {}
 
 
-def _written(kind: str, request: DrawRequest, model: Model, values: Tensor, seconds: float) -> Drawn:
-    picture = grid(values.cpu().numpy(), model.config, request.scale)
+def _written(kind: str, request: DrawRequest, model: Model, picture: Image.Image, started: float) -> Drawn:
+    """started: when drawing began, by time.perf_counter."""
+    seconds = time.perf_counter() - started
     _write(picture, request.out, _provenance(kind, request, model))
     facts = {
         "model": model.card.name,

@@ -47,6 +47,10 @@ First = Annotated[
     int, typer.Option("--first", min=0, max=FIRST_LIMIT, help="Number of the first image among those of the seed.")
 ]
 Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
+CountOrNone = Annotated[
+    int,
+    typer.Option("--n", min=0, max=1024, help="How many images; 0: none, and the expected one is written."),
+]
 Label = Annotated[str | None, typer.Option(help="A label of the model's, by name or number.")]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="A label, by name or number; several draw one image each.")

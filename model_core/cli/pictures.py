@@ -10,6 +10,7 @@ import typer
 from model_core.cli.options import (
     SEED_LIMIT,
     Count,
+    CountOrNone,
     Device,
     First,
     Fit,
@@ -70,7 +71,7 @@ def complete(
     model: ModelName,
     image: Picture,
     mask: Mask = None,
-    n: Count = 1,
+    n: CountOrNone = 1,
     seed: Seed = None,
     temperature: Temperature = 1.0,
     out: Out = Path("completion.png"),
@@ -162,7 +163,8 @@ def _report(drawn: "Drawn", json_: bool, show: bool) -> None:
     facts = drawn.facts
     if show:
         _show(drawn.picture)
-    say(f"wrote {facts['out']}: {facts['n']} from seed {facts['seed']} in {facts['seconds']:.2f} s")
+    what = facts["n"] or "the expected image"
+    say(f"wrote {facts['out']}: {what} from seed {facts['seed']} in {facts['seconds']:.2f} s")
     if json_:
         print_json(facts)
 

@@ -110,7 +110,16 @@ def write_grid(
 
 def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1) -> Image.Image:
     """Images (N, C, H, W) as one picture, near square, row by row, a grey line between; pixels are `scale` wide."""
-    picture = tile(values_to_pixels(values, config.values))  # (H', W', C)
+    return _picture(tile(values_to_pixels(values, config.values)), scale)
+
+
+def expected_picture(mean: npt.NDArray[np.floating], config: NetworkConfig, scale: int = 1) -> Image.Image:
+    """The expected value (C, H, W) of each variable, 0 to V-1, as the picture that it would be."""
+    return _picture(np.rint(mean * (255 / (config.values - 1))).astype(np.uint8).transpose(1, 2, 0), scale)
+
+
+def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
+    """Pixels (H, W, C), each a square of `scale`."""
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 

@@ -96,10 +96,12 @@ def complete(
     by name or number; without one, where the model has labels, it is drawn from p(label | given) too. on_share hears
     how much of the drawing is done, 0 to 1.
 
+    n = 0: no image, only receipt, mean and entropy, which are those of one image.
+
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior or not that label; ImpossibleError when the model gives what is given no probability.
     """
-    _check(model, known, keep, method, particles, sweeps)
+    _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
@@ -108,11 +110,14 @@ def complete(
         return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
     target = Target.of(model, known.numpy(), keep.numpy(), temperature)
     if not target.needs_particles:
-        values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
+        values = known.new_zeros((0, *known.shape))
+        if n:
+            values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
         return _completion(values, *drawn_receipt(target, values.numpy(), seed, first))
     run = IslandsRun(target, seed, particles, sweeps)
-    images = [run.draw(first + i, lambda done, i=i: on_share((i + done) / n)) for i in range(n)]
-    return _completion(torch.from_numpy(np.stack(images)), *run.receipt())
+    drawn = max(1, n)
+    images = [run.draw(first + i, lambda done, i=i: on_share((i + done) / drawn)) for i in range(drawn)]
+    return _completion(torch.from_numpy(np.stack(images)[:n]), *run.receipt())
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
@@ -155,11 +160,12 @@ def drawn_receipt_steps(
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:
+    receipt = receipt if len(values) else receipt.of_no_image
     maps = (torch.from_numpy(np.ascontiguousarray(each)) for each in (found.mean, found.entropy_bits))
     return Completion(values, receipt, *maps)
 
 
-def _check(model: Model, known: Tensor, keep: Tensor, method: str, particles: int, sweeps: int) -> None:
+def _check(model: Model, known: Tensor, keep: Tensor, n: int, method: str, particles: int, sweeps: int) -> None:
     config = model.config
     shape = config.channels, config.height, config.width
     if known.shape != shape or keep.shape != shape[1:]:
@@ -170,6 +176,8 @@ def _check(model: Model, known: Tensor, keep: Tensor, method: str, particles: in
         raise ConfigError(f"unknown method {method!r}: expected posterior or clamp")
     if method == "posterior" and config.multi_scale:
         raise ConfigError(f"{model.card.name} is a Multi-Scale model, which has no posterior: expected method clamp")
+    if n < (method == "clamp"):
+        raise ConfigError(f"n must be at least {int(method == 'clamp')} for {method}, not {n}")
     if not 1 <= particles <= MAX_PARTICLES:
         raise ConfigError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles}")
     if not 0 <= sweeps <= MAX_SWEEPS:

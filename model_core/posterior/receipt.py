@@ -1,7 +1,7 @@
 """How good the images of a completion are: figures, and one word that they come to."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +47,11 @@ class Receipt:
     their images' nats, the largest of all images. None where no chain was needed."""
     label: int | None = None
     """The label of the last image, in a model with labels."""
+
+    @property
+    def of_no_image(self) -> "Receipt":
+        """The same where nobody gets the image: what is known of the hole."""
+        return replace(self, nats=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON takes it."""

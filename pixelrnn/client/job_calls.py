@@ -54,7 +54,8 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
         label: Label | None = None,
         **options: Unpack[calls.Completing],
     ) -> Drawn:
-        """Fill the white part of the mask, or without one what is transparent, n times.
+        """Fill the white part of the mask, or without one what is transparent, n times; 0 times where only
+        `marginals()` and the receipt are wanted.
 
         method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
         and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.

@@ -16,6 +16,7 @@ from model_core.posterior.plan import given_behind
 from tests.app.answers import is_problem
 from tests.app.completions import FOUR, POSTERIOR, announce, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
+from tests.app.live import events_of
 from worker.contract import keys, scripts
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import VERSION, JobSpec
@@ -132,6 +133,49 @@ def test_earlier_workers_do_not_get_it_when_they_hold_the_model(client: httpx.Cl
     for method in Method:
         assert "earlier version" in is_problem(post(client, method=method.value), 503)["detail"]
     assert client.post("/sample", json={"model": "posterior"}).status_code == 202
+
+
+def test_job_without_images_has_what_is_expected_alone(client: httpx.Client, posterior: HandWorker) -> None:
+    """n = 0: no rows and no addresses of images; marginals and receipt as always, and the expected image is the job's
+    picture, also as the answer of the request. Before the end there is none."""
+    key = {"Idempotency-Key": "k"}
+    job = post(client, n=0, seed=1, headers=key).json()
+    assert (job["n"], job["rows_total"], job["progress"]) == (0, 0, 0)
+    spec = posterior.take()
+    assert (spec.version, spec.n, spec.work) == (7, 0, 96)
+    link = f"/jobs/{spec.id}"
+    is_problem(client.get(f"{link}/image"), 409)
+    assert "row by row" in is_problem(client.get(f"{link}/image", params={"follow": 1}), 422)["detail"]
+    receipt = Receipt(exact=False, member="none", particles=32, ess=3.0, distinct=4, quality="good", nats=())
+    settle(posterior, spec, receipt, [0, 0, 0, 0, 0.75, 0, *[1] * 6], [0.0] * 12)
+    ended = client.get(link).json()
+    assert (ended["status"], ended["progress"], ended["result"]["images"]) == ("succeeded", 1, [])
+    assert ended["result"]["marginals"] == f"{link}/marginals"
+    numbers = client.get(f"{link}/marginals", headers={"Accept": "application/json"}).json()
+    assert (numbers["draws"], numbers["map"][1][1]) == (32, [0.75])
+    again = post(client, n=0, seed=1, headers={**key, "Accept": "image/png", "Prefer": "wait=5"})
+    assert again.headers["X-Job-Id"] == spec.id
+    for file in (again.content, client.get(f"{link}/image").content, client.get(f"{link}/image?grid=1").content):
+        pixels = np.asarray(Image.open(io.BytesIO(file)))
+        assert pixels.tolist() == [[0, 0, 0], [0, 191, 0], [255] * 3, [255] * 3]
+    assert "samples 0 to 0" in is_problem(client.get(f"{link}/image?sample=1"), 422)["detail"]
+    assert "no image of the model's values" in is_problem(client.get(f"{link}/image?format=npy"), 422)["detail"]
+    assert client.get(f"{link}/image?format=zip").status_code == 200
+    assert [event.name for event in events_of(client.get(f"{link}/events"))] == ["snapshot", "done"]
+    is_problem(post(client, n=1, seed=1, headers=key), 422)
+
+
+def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
+    """Clamp expects nothing, there is nothing to rank, and no other kind draws none."""
+    for fields, field in (({"method": "clamp"}, "n"), ({"model": "grey"}, "n"), ({"rank": True}, "rank")):
+        (error,) = is_problem(post(client, n=0, **fields), 422)["errors"]
+        assert error["pointer"] == f"#/{field}"
+    is_problem(client.post("/sample", json={"model": "grey", "n": 0}), 422)
+    announce(posterior, POSTERIOR, version=6)
+    assert "earlier version" in is_problem(post(client, n=0), 503)["detail"]
+    assert post(client).status_code == 202
 
 
 def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, posterior: HandWorker) -> None:

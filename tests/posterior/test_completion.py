@@ -1,5 +1,7 @@
 """Completions of a picture: exact draws, receipts, and requests that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,12 @@ from torch import Tensor
 
 from model_core import log_likelihood, sample, untrained
 from model_core.errors import ConfigError, DataError
+from model_core.models import Model
 from model_core.orientation import Orientation
 from model_core.posterior.completion import complete
 from tests.posterior.tiny import CENTRE, awake, mask, mixture, truth
+
+ENDS = mask("######### ######### ######### ######### ......... .........")
 
 
 def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
@@ -31,7 +36,7 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
 
 
 @pytest.mark.parametrize(("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 2)])
-@pytest.mark.parametrize("keep", [CENTRE, mask("######### ######### ######### ######### ......... .........")])
+@pytest.mark.parametrize("keep", [CENTRE, ENDS])
 def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: str, sweeps: int) -> None:
     """Never less than before, and all of it at the end: of exact draws, and of particles."""
     model = awake("mnist-pixelcnn", height=6, width=9)
@@ -42,6 +47,33 @@ def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: st
     assert len(set(told)) >= 6
     assert 0 < told[0] < 0.5
     assert told[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "keep"),
+    [
+        (awake("mnist-row-lstm", height=6, width=9), ENDS),
+        (awake("mnist-pixelcnn", height=6, width=9, channels=3, values=4), CENTRE),
+        (mixture("none", "rotate_180"), mask("###### ###### ###### ###### ...... ......")),
+    ],
+    ids=["exact", "by particles", "by the member that comes last"],
+)
+def test_marginals_are_the_same_with_an_image_or_without(model: Model, keep: NDArray[np.bool_]) -> None:
+    """n = 0: receipt and marginals of one image, and no image of which anything is told."""
+    shape = model.config.channels, *keep.shape
+    known = torch.randint(0, model.config.values, shape, generator=torch.Generator().manual_seed(0))
+    one, none = (complete(model, known, torch.from_numpy(keep), n, 8, particles=6, first=3) for n in (1, 0))
+    assert none.values.shape == (0, *shape)
+    assert none.receipt == replace(one.receipt, nats=(), label=None)
+    assert one.mean is not None
+    assert one.entropy_bits is not None
+    assert none.mean is not None
+    assert none.entropy_bits is not None
+    assert torch.equal(none.mean, one.mean)
+    assert torch.equal(none.entropy_bits, one.entropy_bits)
+    for n, method in ((0, "clamp"), (-1, "posterior")):
+        with pytest.raises(ConfigError, match="n must be at least"):
+            complete(model, known, torch.from_numpy(keep), n, 8, method=method)
 
 
 def test_images_do_not_depend_on_how_many_are_asked_for() -> None:

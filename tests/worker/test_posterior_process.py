@@ -239,6 +239,32 @@ def test_estimates_are_the_newest_only_and_gone_with_the_end(
     assert not client.redis.keys(keys.estimate("*"))
 
 
+def test_a_job_without_images_ends_with_what_is_expected(
+    client: Client, start_worker: StartWorker, four: Model, colour: Model
+) -> None:
+    """By particles, by the member that comes last, exactly: no row is written, receipt and maps are the library's; a
+    worker that is killed leaves nothing to go on from."""
+    doomed = start_worker(step_delay_s=SLOW)
+    asked = {"n": 0, "version": 7, "alone": True, "first": 2}
+    cases = [Case(four, "centre"), Case(four, "lower"), Case(colour, "lower")]
+    specs = [case.submit(client, **asked) for case in cases]
+    wait_for(lambda: client.record(specs[0].id).progress > 0, "the first steps")
+    doomed.kill()
+    start_worker()
+    for case, spec in zip(cases, specs, strict=True):
+        record = client.wait_end(spec.id)
+        assert (record.status, record.rows_done, record.progress) == (JobStatus.SUCCEEDED, 0, 1)
+        assert client.rows(spec.id) == []
+        known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
+        expected = complete(case.model, known, keep, 0, spec.seed, particles=5, first=2)
+        assert isinstance(record.result, CompletionSummary)
+        assert record.result.posterior is not None
+        assert record.result.posterior.model_dump() == pytest.approx({"label": None, **expected.receipt.to_dict()})
+        assert expected.mean is not None
+        stored = np.array(unpack_map(client.redis.hget(keys.image(spec.id), "mean"), SIDE, SIDE, spec.channels))
+        np.testing.assert_allclose(stored, expected.mean.numpy().transpose(1, 2, 0), atol=1e-6)
+
+
 def test_a_description_without_a_method_is_clamped(client: Client, start_worker: StartWorker, four: Model) -> None:
     """As an earlier API wrote it: the first member draws, and nothing is said of the posterior."""
     start_worker()

@@ -85,7 +85,8 @@ class JobSpec(Record):
     digest: str
     """sha256 of the weights the client was shown; a worker with others refuses the job."""
     seed: int = Field(ge=0, le=MAX_SEED)
-    n: int = Field(ge=1)
+    n: int = Field(ge=0)
+    """0 where the kind may draw none: `Kind.none_told`."""
     temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
     height: int = Field(ge=1)
     width: int = Field(ge=1)

@@ -214,9 +214,9 @@ class SeededOptions(DrawnOptions):
 
 
 def drawn_values(job: Asked, pixels: int) -> int:
-    """Values of all samples, with so many drawn pixels in each, and in both stages."""
+    """Values of all samples, with so many drawn pixels in each, and in both stages. A job of none draws one too."""
     small = job.small_height * job.small_width if job.draws_small else 0
-    return job.n * (pixels + small) * job.channels
+    return max(1, job.n) * (pixels + small) * job.channels
 
 
 class Summary(Record):
@@ -309,6 +309,8 @@ class Kind:
     function returns, or of a file (worker.orders.files)."""
     draws: bool = False
     """New images are drawn: clients may say how many, with which seed, at which temperature, and how urgent it is."""
+    none_told: str = ""
+    """Meaning of a job of no images, where there are such jobs."""
     draws_small: bool = False
     """Does the model draw its small image too? Else that is given, or nothing is drawn."""
     shows: Shows = Shows.ROWS

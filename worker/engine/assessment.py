@@ -103,6 +103,8 @@ def assessed(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)
+    if receipt is not None and not len(task.images):
+        receipt = receipt.of_no_image
     summary = CompletionSummary(
         sample_nats=tuple(task.nats) if task.rank else None,
         posterior=None if receipt is None else ToldReceipt(**_told(receipt, names)),

@@ -60,7 +60,7 @@ class Stepped:
     image: NDArray[np.int64] | None = None
     """The sample (C, H, W), once it is final."""
     images: NDArray[np.int64] | None = None
-    """All of the job's (n, C, H, W), with its last one."""
+    """All of the job's (n, C, H, W), with its last one; n may be 0."""
     found: Found | None = None
 
 
@@ -89,7 +89,7 @@ class Islands:
         """The token must be new."""
         token = order.claim.token
         self._jobs[token] = _Job(order)
-        self._scheduler.add(token, order.model, range(len(order.published)), order.priority)
+        self._scheduler.add(token, order.model, range(order.images), order.priority)
 
     def forget(self, token: str) -> None:
         """Do no more for this claim."""
@@ -136,7 +136,7 @@ class Islands:
         yield from job.run.steps(job.order.hole.first + sample)
 
     def _went_on(self, job: _Job, done: float) -> Stepped:
-        share = (len(job.images) + done) / len(job.order.published)
+        share = (len(job.images) + done) / job.order.images
         expected = self._expected(job)
         if share < job.told + SHARE_TOLD and expected is None:
             return Stepped(job.order)
@@ -157,10 +157,11 @@ class Islands:
         del self._seated[order.model]
         sample = len(job.images)
         job.images.append(image)
-        share = (sample + 1) / len(order.published)
+        share = (sample + 1) / order.images
         self._scheduler.leave(order.claim.token)
-        if len(job.images) < len(order.published):
+        if len(job.images) < order.images:
             return Stepped(order, share, sample, image=image)
         assert job.run is not None
         del self._jobs[order.claim.token]
-        return Stepped(order, share, sample, None, image, np.stack(job.images), job.run.receipt())
+        images = np.stack(job.images)[: len(order.published)]
+        return Stepped(order, share, sample, None, image, images, job.run.receipt())

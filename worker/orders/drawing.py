@@ -70,7 +70,7 @@ def draw_order(
 ) -> DrawOrder:
     """The order for a job whose images begin with `given`."""
     images: Sequence[PlannedImage] = plan_images(spec, card.values, given, material.rows, drawer)
-    labels = [asked_label(spec, card, sample) for sample in range(spec.n)] if card.labels else []
+    labels = [asked_label(spec, card, sample) for sample in range(max(1, spec.n))] if card.labels else []
     if labels:
         keep = None if given is None else given.keep
         images = [_labelled(image, labels[image.request.sample - spec.first], keep) for image in images]

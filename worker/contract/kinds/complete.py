@@ -14,6 +14,7 @@ from worker.contract.kind import (
     Kind,
     Method,
     SeededOptions,
+    Since,
     Source,
     Summary,
     drawn_values,
@@ -66,13 +67,24 @@ class CompleteOptions(LabelOptions, SeededOptions):
     """How many given pixels lie behind the hole's first one, in the order of the member that has the most. With none,
     images are drawn exactly, without particles."""
 
+    alone: Annotated[bool, FOUND, Since(7)] = False
+    """The marginals and the receipt alone are wanted: n is 0."""
+
     @property
     def by_posterior(self) -> bool:
         return self.method == Method.POSTERIOR
 
     def settled(self, model: Able, n: int) -> Self:
         """Names the method, and for `posterior` the particles, that the model offers."""
-        return super().settled(model, n)._by_method(model, n)
+        settled = super().settled(model, n)._by_method(model, n)
+        return settled if n else settled._without_images()
+
+    def _without_images(self) -> Self:
+        if not self.by_posterior:
+            raise BadOptionError("n: expected at least 1 for clamp, which expects nothing of the hole", "n")
+        if self.rank:
+            raise BadOptionError("rank: expected false where no image is drawn, with n = 0", "rank")
+        return self.model_copy(update={"alone": True})
 
     def _by_method(self, model: Able, n: int) -> Self:
         method = self.method or next(iter(model.methods), Method.CLAMP)
@@ -84,7 +96,7 @@ class CompleteOptions(LabelOptions, SeededOptions):
         if particles > model.max_particles:
             detail = f"particles: expected at most {model.max_particles}, for which the model's workers have room"
             raise BadOptionError(detail, "particles")
-        if n * particles > MAX_PARTICLES_OF_JOB:
+        if max(1, n) * particles > MAX_PARTICLES_OF_JOB:
             most = MAX_PARTICLES_OF_JOB // n
             detail = f"particles: expected at most {most} for {n} images ({MAX_PARTICLES_OF_JOB} for all of them)"
             raise BadOptionError(detail, "particles")
@@ -266,5 +278,7 @@ KIND = Kind(
     why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
     "given, and a picture does not say which they were",
     estimates=True,
+    none_told="0: none, only what is expected of the hole: `result.posterior` and `GET /jobs/{id}/marginals` are those "
+    "of one image, by `posterior`, and the job's picture is the expected one.",
     source=Source.EDITED,
 )

@@ -30,6 +30,11 @@ class ParticleOrder(Order):
     priority: Priority = Priority.INTERACTIVE
     rank: bool = False
 
+    @property
+    def images(self) -> int:
+        """Images that are drawn: one, which nobody sees, where only what is expected is wanted."""
+        return max(1, len(self.published))
+
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | ParticleOrder:
     """JobRefusedError for an input that does not fit, and for a method that the model does not have, or not so far."""
