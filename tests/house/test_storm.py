@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.storm.counts import BEGIN, COUNTS, END, PAGE, Books, Counts, Fault, b
 from tests.storm.faults import KINDS
 from tests.storm.judge import Account, Outcome, Seen, Verdict, judge
 from tests.storm.load import Mix
-from tests.storm.sitting import Storm, sit
+from tests.storm.sitting import ENOUGH, Storm, shortfalls, sit
 from tests.storm.wishes import first_wishes
 
 SHORT = [
@@ -142,6 +143,13 @@ def test_fault_is_counted_once_its_jobs_are_judged(tmp_path: Path) -> None:
             faults,
             0,
         )
+
+
+def test_kind_that_has_struck_seldom_comes_more_often(tmp_path: Path) -> None:
+    """By as many as it falls short; one with enough still comes."""
+    counts = Counts(tmp_path / "counts.json")
+    counts.faults = {KINDS[0].name: Counter(faults=ENOUGH - 3), KINDS[1].name: Counter(faults=9 * ENOUGH)}
+    assert list(shortfalls(counts).values())[:3] == [3, 1, ENOUGH]
 
 
 def test_bound_is_the_rule_of_three() -> None:

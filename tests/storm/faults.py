@@ -1,4 +1,4 @@
-"""What goes wrong: each fault, how often it comes, and for how long."""
+"""What goes wrong: each fault, and for how long."""
 
 import asyncio
 import random
@@ -21,11 +21,10 @@ Act = Callable[[World, random.Random], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Kind:
-    """`weight`: how often it comes, compared with others. `parts`: what it is done to; nothing else is done to those at
-    the same time. `deaths`: how many of the first part it may cost."""
+    """`parts`: what it is done to; nothing else is done to those at the same time. `deaths`: how many of the first part
+    it may cost."""
 
     name: str
-    weight: float
     parts: tuple[str, ...]
     act: Act
     deaths: int = 0
@@ -108,25 +107,25 @@ async def older_state(world: World, rng: random.Random) -> None:
 
 
 KINDS = [
-    Kind("API, kill -9", 3, ("api",), killing("api", signal.SIGKILL), deaths=1),
-    Kind("API, SIGTERM", 3, ("api",), killing("api", signal.SIGTERM), deaths=1),
-    Kind("API, SIGSTOP 1 to 30 s", 4, ("api",), stopping("api")),
-    Kind("worker, kill -9", 2, ("worker",), killing("worker", signal.SIGKILL), deaths=1),
-    Kind("worker, SIGTERM", 1.5, ("worker",), killing("worker", signal.SIGTERM), deaths=1),
-    Kind("worker, SIGSTOP 1 to 30 s", 3, ("worker",), stopping("worker")),
-    Kind("engine, kill -9", 1.5, ("worker",), killing("engine", signal.SIGKILL), deaths=1),
-    Kind("engine, SIGTERM", 1.5, ("worker",), killing("engine", signal.SIGTERM), deaths=1),
-    Kind("engine, SIGSTOP 1 to 30 s", 3, ("worker",), stopping("engine"), deaths=1),
-    Kind("Redis, kill -9", 6, ("server",), killing("server", signal.SIGKILL), deaths=1),
-    Kind("Redis, SIGTERM", 4, ("server",), killing("server", signal.SIGTERM), deaths=1),
-    Kind("Redis, SIGSTOP 1 to 30 s", 3, ("server",), stopping("server")),
-    Kind("Redis, disk full", 2, ("server",), full_disk, deaths=3, disk=True),
-    Kind("Redis, back without its data", 1.5, ("server", "supervisor"), without_data, deaths=1, forgets=True),
-    Kind("Redis, back with an older state", 2, ("server", "supervisor"), older_state, deaths=1, turns_back=True),
-    Kind("`pixelrnn up`, kill -9", 1.2, ("supervisor", "server"), killing("supervisor", signal.SIGKILL)),
-    Kind("`pixelrnn up`, SIGTERM", 1.2, ("supervisor", "server"), killing("supervisor", signal.SIGTERM)),
-    Kind("`pixelrnn up`, SIGSTOP 1 to 30 s", 2, ("supervisor", "server"), stopping("supervisor")),
-    Kind("reply of Redis lost", 20, (), on_the_wire(Mishap.REPLY_LOST), apart=True),
-    Kind("reply of Redis late by up to 8 s", 10, (), on_the_wire(Mishap.REPLY_LATE), apart=True),
-    Kind("command to Redis late by up to 8 s", 10, (), on_the_wire(Mishap.COMMAND_LATE), apart=True),
+    Kind("API, kill -9", ("api",), killing("api", signal.SIGKILL), deaths=1),
+    Kind("API, SIGTERM", ("api",), killing("api", signal.SIGTERM), deaths=1),
+    Kind("API, SIGSTOP 1 to 30 s", ("api",), stopping("api")),
+    Kind("worker, kill -9", ("worker",), killing("worker", signal.SIGKILL), deaths=1),
+    Kind("worker, SIGTERM", ("worker",), killing("worker", signal.SIGTERM), deaths=1),
+    Kind("worker, SIGSTOP 1 to 30 s", ("worker",), stopping("worker")),
+    Kind("engine, kill -9", ("worker",), killing("engine", signal.SIGKILL), deaths=1),
+    Kind("engine, SIGTERM", ("worker",), killing("engine", signal.SIGTERM), deaths=1),
+    Kind("engine, SIGSTOP 1 to 30 s", ("worker",), stopping("engine"), deaths=1),
+    Kind("Redis, kill -9", ("server",), killing("server", signal.SIGKILL), deaths=1),
+    Kind("Redis, SIGTERM", ("server",), killing("server", signal.SIGTERM), deaths=1),
+    Kind("Redis, SIGSTOP 1 to 30 s", ("server",), stopping("server")),
+    Kind("Redis, disk full", ("server",), full_disk, deaths=3, disk=True),
+    Kind("Redis, back without its data", ("server", "supervisor"), without_data, deaths=1, forgets=True),
+    Kind("Redis, back with an older state", ("server", "supervisor"), older_state, deaths=1, turns_back=True),
+    Kind("`pixelrnn up`, kill -9", ("supervisor", "server"), killing("supervisor", signal.SIGKILL)),
+    Kind("`pixelrnn up`, SIGTERM", ("supervisor", "server"), killing("supervisor", signal.SIGTERM)),
+    Kind("`pixelrnn up`, SIGSTOP 1 to 30 s", ("supervisor", "server"), stopping("supervisor")),
+    Kind("reply of Redis lost", (), on_the_wire(Mishap.REPLY_LOST), apart=True),
+    Kind("reply of Redis late by up to 8 s", (), on_the_wire(Mishap.REPLY_LATE), apart=True),
+    Kind("command to Redis late by up to 8 s", (), on_the_wire(Mishap.COMMAND_LATE), apart=True),
 ]

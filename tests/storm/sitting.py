@@ -4,6 +4,7 @@ import asyncio
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from tests.storm.world import NothingToStrikeError, World
 AT_ONCE = 3
 """Faults of processes that are under way together; and as many of the wire."""
 LONGEST_GAP_S = 1.0
+ENOUGH = 40
+"""Faults of a kind; one that has fewer comes more often."""
 CALM_AFTER_S = 30.0
 """Nothing is killed or stopped while a job is under way for longer: it shall end in spite of faults, but needs a moment
 to do so."""
@@ -81,7 +84,7 @@ def any_fault() -> Iterator[None]:
 async def _blow(
     storm: Storm, world: World, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
 ) -> None:
-    meter, rng = Meter(), storm.rng
+    meter, rng, weights = Meter(), storm.rng, shortfalls(storm.counts)
     under_way: dict[asyncio.Task[None], Kind] = {}
     for wanted in faults:
         kind = None
@@ -89,7 +92,7 @@ async def _blow(
             kinds = [wanted] if wanted else KINDS
             if books.oldest_s() > CALM_AFTER_S:
                 kinds = [kind for kind in kinds if not kind.parts]
-            kind = _one_of(kinds, world, under_way, rng)
+            kind = _one_of(kinds, weights, world, under_way, rng)
             if kind is not None:
                 under_way[asyncio.create_task(_happen(kind, world, books, rng))] = kind
             await asyncio.sleep(rng.uniform(0, LONGEST_GAP_S))
@@ -102,8 +105,18 @@ async def _blow(
     await asyncio.gather(*under_way)
 
 
+def shortfalls(counts: Counts) -> dict[str, int]:
+    """How many of each kind are missing, and at least one. Counts before a sitting alone decide, so that its seed and
+    they repeat its choices."""
+    return {kind.name: max(1, ENOUGH - counts.faults.get(kind.name, Counter())["faults"]) for kind in KINDS}
+
+
 def _one_of(
-    kinds: Iterable[Kind], world: World, under_way: dict[asyncio.Task[None], Kind], rng: random.Random
+    kinds: Iterable[Kind],
+    weights: dict[str, int],
+    world: World,
+    under_way: dict[asyncio.Task[None], Kind],
+    rng: random.Random,
 ) -> Kind | None:
     """A fault that may come now, if any."""
     busy = {part for kind in under_way.values() for part in kind.parts}
@@ -112,7 +125,7 @@ def _one_of(
     possible = [kind for kind in kinds if kind.is_possible(world, busy) and not full[not kind.parts]]
     if not possible:
         return None
-    return rng.choices(possible, [kind.weight for kind in possible])[0]
+    return rng.choices(possible, [weights[kind.name] for kind in possible])[0]
 
 
 async def _happen(kind: Kind, world: World, books: Books, rng: random.Random) -> None:
