@@ -37,9 +37,12 @@ class Kind:
     turns_back: bool = False
     """Redis comes back as it was when the fault began."""
 
+    def fits(self, world: World) -> bool:
+        return (world.apart or not self.apart) and (world.has_disk or not self.disk)
+
     def is_possible(self, world: World, busy: set[str]) -> bool:
-        fits = (world.apart or not self.apart) and (world.has_disk or not self.disk)
-        return fits and busy.isdisjoint(self.parts) and (not self.deaths or world.may_die(self.parts[0], self.deaths))
+        """Of one that fits."""
+        return busy.isdisjoint(self.parts) and (not self.deaths or world.may_die(self.parts[0], self.deaths))
 
 
 def killing(part: str, number: signal.Signals) -> Act:

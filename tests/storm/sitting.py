@@ -89,10 +89,8 @@ async def _blow(
     for wanted in faults:
         kind = None
         while kind is None and not is_over():
-            kinds = [wanted] if wanted else KINDS
-            if books.oldest_s() > CALM_AFTER_S:
-                kinds = [kind for kind in kinds if not kind.parts]
-            kind = _one_of(kinds, weights, world, under_way, rng)
+            chosen = _one_of([wanted] if wanted else KINDS, weights, world, rng)
+            kind = chosen if chosen and _may_come(chosen, world, books, under_way) else None
             if kind is not None:
                 under_way[asyncio.create_task(_happen(kind, world, books, rng))] = kind
             await asyncio.sleep(rng.uniform(0, LONGEST_GAP_S))
@@ -111,21 +109,20 @@ def shortfalls(counts: Counts) -> dict[str, int]:
     return {kind.name: max(1, ENOUGH - counts.faults.get(kind.name, Counter())["faults"]) for kind in KINDS}
 
 
-def _one_of(
-    kinds: Iterable[Kind],
-    weights: dict[str, int],
-    world: World,
-    under_way: dict[asyncio.Task[None], Kind],
-    rng: random.Random,
-) -> Kind | None:
-    """A fault that may come now, if any."""
-    busy = {part for kind in under_way.values() for part in kind.parts}
-    of_processes = sum(bool(kind.parts) for kind in under_way.values())
-    full = of_processes >= AT_ONCE, len(under_way) - of_processes >= AT_ONCE  # a process takes long to be back
-    possible = [kind for kind in kinds if kind.is_possible(world, busy) and not full[not kind.parts]]
-    if not possible:
-        return None
-    return rng.choices(possible, [weights[kind.name] for kind in possible])[0]
+def _one_of(kinds: Iterable[Kind], weights: dict[str, int], world: World, rng: random.Random) -> Kind | None:
+    """A fault of those that fit such a world, if any."""
+    fitting = [kind for kind in kinds if kind.fits(world)]
+    return rng.choices(fitting, [weights[kind.name] for kind in fitting])[0] if fitting else None
+
+
+def _may_come(kind: Kind, world: World, books: Books, under_way: dict[asyncio.Task[None], Kind]) -> bool:
+    """True where it may come now. Else there is none for the moment: were another one taken, there would be more and
+    more of those that always may, the wire's, under which nothing gets done."""
+    if kind.parts and books.oldest_s() > CALM_AFTER_S:
+        return False
+    busy = {part for other in under_way.values() for part in other.parts}
+    alike = sum(bool(other.parts) == bool(kind.parts) for other in under_way.values())
+    return alike < AT_ONCE and kind.is_possible(world, busy)  # a process takes long to be back
 
 
 async def _happen(kind: Kind, world: World, books: Books, rng: random.Random) -> None:
