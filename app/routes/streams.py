@@ -13,6 +13,9 @@ from app.redis_connections import STORE_TROUBLE
 from app.services.followed_picture import UnfinishedPictureError
 from app.services.seats import Seats
 
+_PIECE = 4096
+"""Bytes handed to the server at once: a reader that takes so many in `stall_s` seconds, or few more, is kept."""
+
 NOT_KEPT = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -62,9 +65,14 @@ class StreamedResponse(Response):
     async def _send_all(self, chunks: AsyncIterator[bytes], send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for chunk in chunks:
-            async with asyncio.timeout(self._stall_s):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            for first in range(0, len(chunk), _PIECE):
+                await self._send(send, chunk[first : first + _PIECE])
+        await self._send(send, b"", is_last=True)
+
+    async def _send(self, send: Send, piece: bytes, is_last: bool = False) -> None:
+        """Raises TimeoutError where the reader takes nothing of what was sent before."""
+        async with asyncio.timeout(self._stall_s):
+            await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
 
 async def _leaving(receive: Receive) -> None:

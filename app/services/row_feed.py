@@ -27,6 +27,9 @@ from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
 from worker.contract.kinds import KINDS
 
+_ROWS_AT_ONCE = 64
+"""Rows that become events together: a reader who takes slowly holds no more of them."""
+
 SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
 
 
@@ -54,8 +57,12 @@ class RowFeed:
         yield [_event(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, follower):
-                if not batch or not batch[0].is_last:
-                    yield _estimates(follower) + _row_events(batch, job.rows_total)
+                rows = [entry for entry in batch if not entry.is_last]
+                estimates = _estimates(follower) if rows or not batch else []
+                if estimates or not batch:
+                    yield estimates
+                for first in range(0, len(rows), _ROWS_AT_ONCE):
+                    yield _row_events(rows[first : first + _ROWS_AT_ONCE], job.rows_total)
                 if batch and batch[-1].is_last:
                     yield [_end(await self._finished(job), batch[-1].seq)]
                     return
@@ -119,12 +126,9 @@ def _estimates(follower: Follower) -> list[FeedEvent]:
     return [] if estimate is None else [_event("estimate", estimate)]
 
 
-def _row_events(batch: list[Entry], rows_total: int) -> list[FeedEvent]:
-    rows = [entry for entry in batch if not entry.is_last]
-    events = [_event(entry.type, entry.data, entry.seq) for entry in rows]
-    if rows:
-        events.append(_event("progress", _progress(rows[-1].seq, rows_total)))
-    return events
+def _row_events(rows: list[Entry], rows_total: int) -> list[FeedEvent]:
+    progress = _event("progress", _progress(rows[-1].seq, rows_total))
+    return [*(_event(entry.type, entry.data, entry.seq) for entry in rows), progress]
 
 
 def _end(job: Job, seq: int) -> FeedEvent:

@@ -39,6 +39,10 @@ MOST_TICK_S = 0.2
 """A longer time between two sweeps is one in which this process stood still, and no client's fault."""
 
 
+_UNSENT_BYTES = {"high": 16384, "low": 12288}
+"""How much waits here for a reader who takes slowly: above one nothing is made for it, until it is below the other."""
+
+
 class WaitingRoom:
     """The connections whose request is not there yet, oldest first. receive_s: how long all of one may take."""
 
@@ -112,6 +116,7 @@ class PromptProtocol(HttpProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.transport.set_write_buffer_limits(**_UNSENT_BYTES)
         self._room.enter(self)
 
     def data_received(self, data: bytes) -> None:

@@ -1,12 +1,19 @@
 """The event stream: complete, in order, once, and closed properly."""
 
+import contextlib
+import http.client
 import signal
 import socket
 import threading
+import time
+from collections.abc import AsyncIterator
+from unittest.mock import Mock
 
 import httpx
 import pytest
+from fastapi import Response
 
+from app.routes.streams import StreamedResponse
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker, eventually, row_bytes
 from tests.app.live import Event, events_of, process_serving, serving
@@ -146,6 +153,34 @@ def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) 
         eventually(lambda: seats.taken == 0)
         worker.draw()
         assert read_all(client, link)[-1].name == "done"
+
+
+def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
+    """Only one that takes nothing is let go, whatever the size of a chunk."""
+    body = bytes(range(256)) * 1600
+    with serving(Settings(redis_url=redis_url, port=0)) as (url, running):
+        seats = running.config.app.state.services.seats
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for first in (0, len(body) // 2):
+                yield body[first : first + len(body) // 2]
+
+        async def long() -> Response:
+            return StreamedResponse(contextlib.nullcontext((Mock(), chunks())), seats, "text/plain", 1.5, {})
+
+        running.config.app.router.add_api_route("/long", long)
+        running.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of those that it accepts
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]))) as reader:
+            reader.sock = socket.socket()
+            reader.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.sock.connect((reader.host, reader.port))
+            reader.request("GET", "/long")
+            response, taken = reader.getresponse(), b""
+            for _ in range(30):
+                taken += response.read(2048)
+                time.sleep(0.1)
+            taken += response.read()
+    assert taken == body
 
 
 def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, worker: HandWorker) -> None:
