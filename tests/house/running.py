@@ -17,7 +17,7 @@ from tests.house.processes import children_of, eventually
 
 ENGINE = "worker.engine."
 PORT = "{port}"
-READY_LIMIT_S = 300.0
+READY_LIMIT_S = 900.0
 """On a busy machine that compiles everything for the first time."""
 
 

@@ -25,7 +25,7 @@ MAY_DIE = 4
 IN_S = 60.0
 """A child that dies a fifth time within so many seconds ends `pixelrnn up`."""
 
-BACK_LIMIT_S = 600.0
+BACK_LIMIT_S = 1800.0
 """After this long a stack that does not come back is a failure of its own; a busy machine takes its time."""
 
 LOOK_S = 0.1
