@@ -154,7 +154,7 @@ class Settings(RedisSettings):
     receive_s: float = Field(default=60.0, gt=0)
     """How long a client may take to send a request, with its pictures; its headers must be there in ten seconds."""
     stall_s: float = Field(default=30.0, gt=0)
-    """A reader that takes nothing for this long is let go; it may come back with the last id it has."""
+    """A reader that takes next to nothing for this long is let go; it may come back with the last id it has."""
     drain_s: int = Field(default=4, ge=1)
     """How long a stopping server waits for its requests."""
     access_log: bool = True
