@@ -22,7 +22,7 @@ from tests.storm.load import Mix
 from tests.storm.sitting import Storm, any_fault, sit
 from tests.storm.wishes import save_models
 
-SITTING_S = 600.0
+SITTING_S = 1800.0
 """Then all begins anew."""
 
 EMBEDDED = 1 / 3
