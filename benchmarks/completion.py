@@ -5,14 +5,15 @@
     python benchmarks/completion.py --data PATH --own                    of images that the model drew itself
     python benchmarks/completion.py --enumeration                        tiny images, against all outcomes
     python benchmarks/completion.py --data PATH --quick                  few images, nothing written
+    python benchmarks/completion.py --data PATH --turns 4 --log FILE     a fourth of the kinds for each image
 
 Each image gets a hole of each kind, completed once by the default settings. The nats of the completion are set beside
 those of the image, under the whole model: a draw from the posterior is as likely on average. Hole pixels are binned by
 the probability of white that the marginals give them: of those said to be white with probability p, a share of p should
 be. enumeration: total variation between completions of a tiny image and the distribution of all outcomes of its hole.
 
-One thread. --log FILE keeps what was measured of each completion, and goes on from there when it is given again. The
-figures are kept in benchmarks/completion.json.
+One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it is
+given again; limits of the words are chosen by such files. The figures are kept in benchmarks/completion.json.
 """
 
 import argparse
@@ -67,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--first", type=int, default=0, help="Image to begin with: several can be measured at once.")
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--turns", type=int, default=1, help="Kinds of hole that take turns: each image gets one of them.")
     parser.add_argument("--own", action="store_true")
     parser.add_argument("--enumeration", action="store_true")
     parser.add_argument("--islands", type=int, default=20_000)
@@ -87,7 +89,7 @@ def measured(arguments: argparse.Namespace) -> Facts:
     log: Path | None = arguments.log
     records = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
     done = {(record["kind"], record["i"]) for record in records}
-    for record in completions(model, images_of(model, arguments), arguments.first, done):
+    for record in completions(model, images_of(model, arguments), arguments.first, arguments.turns, done):
         records.append(record)
         if log:
             with log.open("a") as file:
@@ -105,12 +107,14 @@ def images_of(model: Model, arguments: argparse.Namespace) -> Tensor:
     return torch.from_numpy(values[order[: arguments.images]].astype(np.int64))
 
 
-def completions(model: Model, images: Tensor, first: int, done: set[tuple[str, int]]) -> Iterator[Facts]:
-    """Measure each completion that is not done, from image `first` on."""
+def completions(
+    model: Model, images: Tensor, first: int, turns: int, done: set[tuple[str, int]]
+) -> Iterator[Facts]:
+    """Measure each completion that is not done, from image `first` on; of so many kinds of hole, each image gets one."""
     for i, image in enumerate(images[first:], first):
         real = -float(log_likelihood(model, image[None])[0])
-        for kind, keep in holes(images[i - 1], i).items():
-            if (kind, i) not in done:
+        for at, (kind, keep) in enumerate(holes(images[i - 1], i).items()):
+            if (at + i) % turns == 0 and (kind, i) not in done:
                 yield {"kind": kind, "i": i, "real": real, **completed(model, image, keep, i)}
 
 

@@ -14,6 +14,7 @@
     records.py       drawing: the records of arrays that the loop is handed, with their shapes
     shared.py        drawing: what every network does around its layers
     categorical.py   drawing: from logits to a value
+    logarithm.py     its logarithm, with the same bits everywhere
     range_coder.py   coding: between values and the bytes of a file
     keeping.py       where compiled code is kept, and how damage heals
     built.py         code that was built ahead of time, in the place of what is compiled; levels.py: for what processors

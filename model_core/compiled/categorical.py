@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import LEAN
+from model_core.compiled.logarithm import logarithm
 from model_core.compiled.products import everywhere
 from model_core.compiled.tiles import exponentials
 from model_core.compiled.vector_code import LANES
@@ -34,7 +35,7 @@ def draw_value(logits, values, noise, temperature, weights):
 def log_p_of_value(logits, values, value, temperature, weights):
     """ln p of one of the values, float64; NaN when a logit is not finite. Arguments as in draw_value."""
     top, total = exponentiate(logits, values, temperature, weights)
-    return (np.float64(logits[value]) - np.float64(top)) / temperature - math.log(total)
+    return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(total)
 
 
 @njit(inline="always")

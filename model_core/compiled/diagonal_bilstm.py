@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import BY_COLUMN, begin_given, draw_rows, no_clock, nothing_ahead
+from model_core.compiled.loop import BY_COLUMN, begin_given, draw_rows, no_clock, nothing_ahead, weigh_given
 from model_core.compiled.products import address, columns, from_pixel, multiply, spot, vector_of
 from model_core.compiled.records import OF_LAYER, Floats, Integers
 from model_core.compiled.recurrence import add_input, add_state, continue_cells
-from model_core.compiled.shared import of_colour, to_stream
+from model_core.compiled.shared import of_colour, to_skips, to_stream
 from model_core.compiled.tiles import add
 
 LEFT_GATES, LEFT_BESIDE, RIGHT_GATES, RIGHT_BESIDE = range(OF_LAYER, OF_LAYER + 4)
@@ -211,8 +211,9 @@ def advance(slots, front, shared, state, places, layers):
 
 
 @njit(**ENTRY)
-def pass_given(slot, y, work, shared, state, places, layers):
-    """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it."""
+def pass_given(slot, y, weigh, work, shared, state, places, layers):
+    """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it. With
+    weigh = 1 its weighed pixels too. Returns -1 when a logit is not finite."""
     count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)
     _begin_rows(shared.width, work, shared, state, layers)
     _find_right(count, work, shared, layers)
@@ -225,5 +226,9 @@ def pass_given(slot, y, work, shared, state, places, layers):
         for colour in range(shared.channels):
             joined = _join(i, colour, count, shared, places, layers)
             to_stream(i, colour, count, joined, shared, state, places)
+            if weigh:
+                to_skips(i, colour, count, joined, shared, state, places)
+    finite = weigh_given(slot, y, work, shared, state, places) if weigh else 0
     work[0, 0], work[0, 1] = slot, y
     _end_rows(work, 1, shared, state, layers)
+    return finite

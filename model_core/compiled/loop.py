@@ -100,11 +100,17 @@ def begin_step(slots, front, shared, state, places, layers, streams):
     real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
     count = fill_up(work, real, len(front.first_row) - 1)
     locate(work, count, shared, places, layers.ring_rows, streams, len(state.temperature))
+    begin_skips(count, shared, state)
+    input_from_before(count, shared, state, places)
+    return real, count, list_wanted(work, real, state.keep, state.weighed, places.wanted)
+
+
+@njit(inline="always")
+def begin_skips(count, shared, state):
+    """Begin the skip sums of `count` pixels."""
     for m in range(count):
         for feature in range(len(shared.skip_b)):  # numba compiles a long message into an assignment of slices
             state.skips[m, feature] = shared.skip_b[feature]
-    input_from_before(count, shared, state, places)
-    return real, count, list_wanted(work, real, state.keep, state.weighed, places.wanted)
 
 
 @njit(inline="always")
@@ -125,12 +131,28 @@ def begin_given(slot, y, work, shared, state, places, ring_rows, streams):
         work[x, 0], work[x, 1], work[x, 2] = slot, y, x
     count = fill_up(work, shared.width, len(state.temperature) - 1)
     locate(work, count, shared, places, ring_rows, streams, len(state.temperature))
-    for colour in range(shared.channels):
-        settle_colour(colour, shared.width, work, shared, state, places)
+    for x in range(shared.width):
+        for colour in range(shared.channels):
+            _show(places.values[x], colour, state.images[slot, colour, y, x], shared, state)
+    begin_skips(count, shared, state)
     input_from_before(count, shared, state, places)
     for colour in range(1, shared.channels):
         input_from_own(colour, count, shared, state, places)
     return count
+
+
+@njit(inline="always")
+def weigh_given(slot, y, work, shared, state, places):
+    """Add up ln p of the weighed pixels of a row that is given whole, whose streams and skip sums are there; returns 0,
+    or -1 when a logit is not finite."""
+    wanted = list_wanted(work, shared.width, state.keep, state.weighed, places.wanted)
+    for colour in range(shared.channels):
+        head(colour, wanted, shared, state, places)
+    for x in range(shared.width):
+        for colour in range(shared.channels):
+            if state.weighed[slot, y, x] and settle_value(x, slot, y, x, colour, shared, state) < 0:
+                return -1
+    return 0
 
 
 @njit(inline="always")
@@ -168,15 +190,21 @@ def list_wanted(work, real, keep, weighed, wanted):
 def settle_colour(colour, real, work, shared, state, places):
     """Settle one colour of the real pixels, and let the pixels and colours after them see it; False when a logit is
     not finite."""
-    step = np.float32(2.0 / (shared.values - 1))
     for i in range(real):
         slot, y, x = work[i, 0], work[i, 1], work[i, 2]
         value = settle_value(i, slot, y, x, colour, shared, state)
         if value < 0:
             return False
         state.images[slot, colour, y, x] = value
-        state.scaled[places.values[i], colour] = np.float32(value) * step - np.float32(1)
+        _show(places.values[i], colour, value, shared, state)
     return True
+
+
+@njit(inline="always")
+def _show(cell, colour, value, shared, state):
+    """Let the pixels and colours behind it see a value, scaled to -1 to 1."""
+    step = np.float32(2.0 / (shared.values - 1))
+    state.scaled[cell, colour] = np.float32(value) * step - np.float32(1)
 
 
 @njit(inline="always")

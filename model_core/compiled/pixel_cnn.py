@@ -6,10 +6,10 @@ from typing import NamedTuple
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import IN_ORDER, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends
+from model_core.compiled.loop import IN_ORDER, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
 from model_core.compiled.products import address, at_column, columns, everywhere, multiply, one_colour, spot, vector_of
 from model_core.compiled.records import OF_LAYER, Floats
-from model_core.compiled.shared import from_above, of_colour, to_stream
+from model_core.compiled.shared import from_above, of_colour, to_skips, to_stream
 from model_core.compiled.tiles import rectify
 
 DOWN, ACROSS = OF_LAYER, OF_LAYER + 1
@@ -123,14 +123,19 @@ def advance(slots, front, shared, state, places, layers):
 
 
 @njit(**ENTRY)
-def pass_given(slot, y, work, shared, state, places, layers):
-    """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
+def pass_given(slot, y, weigh, work, shared, state, places, layers):
+    """Work off a row that is given whole, layer by layer, as far as the rows below see it; with weigh = 1 its weighed
+    pixels too. Returns -1 when a logit is not finite."""
     count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)
     for i in range(shared.layers):
         for colour in range(shared.channels):
             _down(i, colour, count, shared, state, places, layers)
-        if i < shared.layers - 1:
+        if i < shared.layers - 1 or weigh:
             _from_before(i, count, False, shared, state, places, layers)
             for colour in range(shared.channels):
                 _spread(i, colour, count, shared, state, places, layers)
-                to_stream(i, colour, count, spot(layers.out, i, places.order, 0, 0), shared, state, places)
+                hidden = spot(layers.out, i, places.order, 0, 0)
+                to_stream(i, colour, count, hidden, shared, state, places)
+                if weigh:
+                    to_skips(i, colour, count, hidden, shared, state, places)
+    return weigh_given(slot, y, work, shared, state, places) if weigh else 0

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import IN_RING, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends
+from model_core.compiled.loop import IN_RING, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
 from model_core.compiled.products import address, columns, multiply, spot
 from model_core.compiled.records import OF_LAYER, Floats
 from model_core.compiled.recurrence import add_input, continue_cells
-from model_core.compiled.shared import from_above, of_colour, to_stream
+from model_core.compiled.shared import from_above, of_colour, to_skips, to_stream
 
 INPUT_TO_GATES = OF_LAYER
 """A product of one colour: from the pixel's input to the gates."""
@@ -103,11 +103,15 @@ def advance(slots, front, shared, state, places, layers):
 
 
 @njit(**ENTRY)
-def pass_given(slot, y, work, shared, state, places, layers):
-    """Work off a row that is given whole, layer by layer, as far as the rows below see it."""
+def pass_given(slot, y, weigh, work, shared, state, places, layers):
+    """Work off a row that is given whole, layer by layer, as far as the rows below see it; with weigh = 1 its weighed
+    pixels too. Returns -1 when a logit is not finite."""
     count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)
     for i in range(shared.layers):
         _from_before(i, count, False, shared, state, places, layers)
         for colour in range(shared.channels):
             hidden = layer(i, colour, count, shared, state, places, layers)
             to_stream(i, colour, count, hidden, shared, state, places)
+            if weigh:
+                to_skips(i, colour, count, hidden, shared, state, places)
+    return weigh_given(slot, y, work, shared, state, places) if weigh else 0

@@ -73,7 +73,8 @@ class Call:
 
 
 def calls(kinds: Iterable[str]) -> list[Call]:
-    """The first call of each entry, where images of these kinds of network are drawn, taken as given, and scored."""
+    """The first call of each entry, where images of these kinds of network are drawn, taken as given and
+    weighed, and scored."""
     found: dict[str, Call] = {}
 
     def note(entry: Entry, arguments: tuple[Any, ...]) -> None:
@@ -98,7 +99,7 @@ def _draw_and_score(kind: str) -> None:
         stage = CompiledStage(network, IMAGES)
         for slot in range(IMAGES):
             noise = torch.from_numpy(image_noise(slot, 0, config.height, config.width, config.channels))
-            stage.open(slot, Drawing(noise, 1.0, known, keep))
+            stage.open(slot, Drawing(noise, 1.0, known, keep, weighed=keep))
         for _ in range(GIVEN_ROWS):
             stage.step()
     with torch.inference_mode():

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.elementary import exp, log, log_mean, log_sum, shares
+from model_core.elementary import exp, log, log_count, log_mean, log_sum, shares
 from model_core.posterior.chain import chosen
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, mixed, summed
@@ -54,7 +54,7 @@ class Candidates:
     @property
     def ess(self) -> float:
         """How many equally weighted draws would be worth as much."""
-        return 1 / float(np.square(shares(self.log_weights)).sum())
+        return 1 / math.fsum(np.square(shares(self.log_weights)))
 
     @classmethod
     def of(cls, images: Images, log_p: NDArray[np.float64], k: int) -> "Candidates":
@@ -107,7 +107,7 @@ class Accepting:
             while not sweep.finished:
                 sweep.step()
                 yield 1.0
-            its_part = log_sum(way.log_p_before(given)) + sweep.island.evidence() - math.log(len(ways))
+            its_part = log_sum(way.log_p_before(given)) + sweep.island.evidence() - log_count(ways)
             self._is_missed |= its_part > self.log_evidence + MISSED_NATS
 
     @property
@@ -129,7 +129,7 @@ class Accepting:
     @property
     def evidence_sd(self) -> float:
         """The standard deviation of that estimate, in nats: as large as the weights of the pool say."""
-        return max(0.0, 1 / self._found.ess - 1 / self.size) ** 0.5
+        return math.sqrt(max(0.0, 1 / self._found.ess - 1 / self.size))
 
     def draws(self) -> Weighted:
         """The pool, weighed."""

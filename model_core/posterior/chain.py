@@ -24,11 +24,13 @@ from model_core.elementary import log, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
 from model_core.posterior.plan import given_behind, window_size, windows
-from model_core.posterior.smc import Sweep
+from model_core.posterior.smc import Passed, Sweep
 from model_core.sampling.noise import choice_noise
 
 FEW = 2.0
 """Particles of the whole hole of which fewer count would hardly ever change a good image."""
+OF_WINDOW = 2
+"""A window is drawn by a sweep's particles divided by so many: it is smaller than the hole, and more of them count."""
 CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
 """Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
 own."""
@@ -70,10 +72,12 @@ class Chain:
     mixture: Mixture
     given: Given
     size: int
-    """Particles of a sweep."""
+    """Particles of a sweep of the whole hole."""
     starts: Sequence[int]
     number: int = 0
     took: Took = lambda draws, block: None
+    passed: Took = lambda draws, block: None
+    """Hears of the first particles on their way: they have drawn some pixels, and what lies behind is still to come."""
     image: Images = field(init=False)
     """(C, H, W), the right way up, after each step."""
     log_p: NDArray[np.float64] = field(init=False)
@@ -95,12 +99,15 @@ class Chain:
         """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
         found = []
         for done, k in enumerate(self.starts):
-            sweep = self._sweep(k, ~self.given.keep, labels=self._first_labels(k))
+            sweep = self._sweep(k, ~self.given.keep, self.size, labels=self._first_labels(k), passed=self._tell)
             while not sweep.finished:
                 sweep.step()
                 yield (done + sweep.done) / len(self.starts)
             found.append((k, sweep))
         self.start = self._started(found)
+
+    def _tell(self, images: Images, weights: NDArray[np.float64], where: NDArray[np.bool_]) -> None:
+        self.passed(Weighted(images, weights), where)
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
         parts = [self._candidates(k, sweep) for k, sweep in found]
@@ -180,7 +187,8 @@ class Chain:
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
         """Draw a part (H, W) of the hole anew, all else given: after each step, how much of that is done, 0 to 1."""
         k, number = self.mixture.way_of(self.component)
-        sweep = self._sweep(k, block, self.image, self._next_labels(k, number, block))
+        size = self.size if (block == ~self.given.keep).all() else max(2, self.size // OF_WINDOW)
+        sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
         while not sweep.finished:
             sweep.step()
             yield sweep.done
@@ -194,26 +202,28 @@ class Chain:
     def _way(self) -> Way:
         return self.mixture.ways[self.mixture.way_of(self.component)[0]]
 
-    def _next_labels(self, k: int, number: int, block: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    def _next_labels(self, k: int, number: int, block: NDArray[np.bool_], size: int) -> NDArray[np.int64] | None:
         """The labels of the particles of a move: all that of the image, the first of them; of the whole hole, where an
         image has other labels to choose from, the others' as of the first particles."""
         way = self.mixture.ways[k]
         if way.labels == [None]:
             return None
-        labels = np.full(self.size, way.labels[number])
+        labels = np.full(size, way.labels[number])
         if len(way.labels) > 1 and (block == ~self.given.keep).all():
-            labels[1:] = self._labels_at(k, self._uniforms(self.size - 1))
+            labels[1:] = self._labels_at(k, self._uniforms(size - 1))
         return labels
 
     def _sweep(
         self,
         k: int,
         block: NDArray[np.bool_],
+        size: int,
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
+        passed: Passed | None = None,
     ) -> Sweep:
         number, self._next = self._next, self._next + 1
-        return self.mixture.ways[k].sweep(self.given, self.size, number, block, image, labels)
+        return self.mixture.ways[k].sweep(self.given, size, number, block, image, labels, passed)
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
         """Numbers in [0, 1) that no sweep uses."""

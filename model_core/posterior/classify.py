@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.components import BATCH, Component, by_label, nats_maps
+from model_core.elementary import deviation, exp, log, log_count
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.orientation import Orientation, turn
 from model_core.posterior.islands import StageOf, way_of
-from model_core.posterior.mixture import Given, Way
+from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
 from model_core.posterior.targets import Target
@@ -134,19 +135,29 @@ def _exact(components: Sequence[Component], values: Tensor, keep: Tensor) -> Flo
 def _told(joint: Floats, model: Model) -> Classification:
     """The answer from ln p of each label and what is given (B, K)."""
     priors = np.array([label.prior for label in model.card.labels])
-    total = np.logaddexp.reduce(joint, 1)
-    return Classification(np.exp(joint - total[:, None]), np.log(priors) - joint, -total)
+    total = summed(joint.T)
+    return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
 
 
 def _estimated(log_p: Floats, model: Model) -> Classification:
     """The answer from estimates of what each component says of what is given (E, N)."""
-    parts = [_told(by_label(torch.from_numpy(each)[:, None], model.components).t().numpy(), model) for each in log_p]
-    mean = np.logaddexp.reduce(log_p, 0) - np.log(len(log_p))
-    found = _told(by_label(torch.from_numpy(mean)[:, None], model.components).t().numpy(), model)
+    *parts, found = (_told(_by_label(each, model)[None], model) for each in (*log_p, summed(log_p) - log_count(log_p)))
     p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
     apart = float((p.max(0) - p.min(0)).max())
     quality = "good" if apart <= GOOD_APART else "rough" if apart <= ROUGH_APART else "poor"
-    return Classification(found.p, found.nats, found.total_nats, nats.std(0, ddof=1), p.std(0, ddof=1), quality)
+    return Classification(found.p, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)
+
+
+def _by_label(log_p: Floats, model: Model) -> Floats:
+    """ln of the model's p of each label and what is given (K,), from what each component says (M * K,)."""
+    log_priors = log(np.array([each.prior for each in model.components]))
+    members = (log_p + log_priors).reshape(len(model.members), -1)
+    return summed(members) - log_count(members)
+
+
+def _deviations(estimates: Floats) -> Floats:
+    """The standard deviation of each of several figures (E, *S) -> S."""
+    return np.apply_along_axis(deviation, 0, estimates)
 
 
 def _joined(found: Sequence[Classification]) -> Classification:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.elementary import log, log_mean, shares
+from model_core.elementary import log, log_count, log_mean, shares
 from model_core.errors import PixelRNNError
 
 Parents = NDArray[np.int64]
@@ -38,6 +38,7 @@ class Island:
 
     def __post_init__(self) -> None:
         self._began = self.size
+        self._shares: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self.log_weights = np.zeros(self.size)
         self.ancestors = np.arange(self.size)
         self.least_ess = float(self.size)
@@ -55,7 +56,9 @@ class Island:
     @property
     def weights(self) -> NDArray[np.float64]:
         """(N,), adding up to 1."""
-        return shares(self.log_weights)
+        if self._shares is None or self._shares[0] is not self.log_weights:
+            self._shares = self.log_weights, shares(self.log_weights)
+        return self._shares[1]
 
     @property
     def ess(self) -> float:
@@ -77,6 +80,16 @@ class Island:
         self.log_weights = np.zeros(self.size)
         self.ancestors = self.ancestors[parents]
         return parents
+
+    def merge(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Let particles that are the same from now on be one with their weight together; groups (N,): the first one
+        that each is the same as. Returns which particles are left."""
+        left, places = np.unique(groups, return_inverse=True)
+        together = np.bincount(places, self.weights) * (len(left) / self.size)
+        top = log_mean(self.log_weights) + log_count(self.log_weights)
+        self.log_weights = np.where(together > 0, log(np.maximum(together, 1e-300)) + top, -np.inf)
+        self.ancestors, self.size = self.ancestors[left], len(left)
+        return left
 
     def narrow(self, uniforms: NDArray[np.float64], draws: int) -> NDArray[np.int64]:
         """Go on with so many draws by the weights, of which equal ones are one particle with their weight together;

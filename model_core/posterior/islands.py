@@ -30,8 +30,8 @@ ALIKE_NATS = 0.5
 """Chains that agree so closely on the evidence need one round only."""
 PREDICTED_ALONG = 16
 """Draws of a pool along which pixels are predicted."""
-AS_ONE_SWEEP = 4.0
-"""Draws of a pool that count, and together are worth a sweep of a chain; what is predicted is worth one."""
+AS_ONE_CHAIN = 2.0
+"""Draws of a pool that count, and together tell as much of a pixel as a chain."""
 CHOICE = (1 << 30) - 1
 """The number, among the sweeps of an image, of the choice among its chains."""
 
@@ -91,7 +91,7 @@ class IslandsRun:
         """Take in what the pool says of each pixel, and what its member predicts along some of it."""
         if accepting.suffices:
             (component,) = self._target.of_members[accepting.member]
-            self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_SWEEP)
+            self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_CHAIN)
             self._so_far.add(accepting.draws(), ~self._target.keep)
             for _ in self._shares.predicting(component, accepting.some(PREDICTED_ALONG)):
                 yield 0.5
@@ -110,7 +110,7 @@ class IslandsRun:
         given = self._target.given(self._seed, i)
         told = [self._no_shares() for _ in range(CHAINS)]
         chains = [
-            Chain(self._mixture, given, self._size, self._starts, number, self._heard_by(each))
+            Chain(self._mixture, given, self._size, self._starts, number, self._heard_by(each), each.pass_by)
             for number, each in enumerate(told)
         ]
         parts = CHAINS * (1 + self._sweeps)

@@ -1,9 +1,10 @@
 """Marginals: the expectation of each pixel of a hole, its mean value and how uncertain it is, from weighted draws.
 
-Each sweep of a chain says with which weight its particles have which value; these shares are averaged over all sweeps
-that drew a pixel. Few draws that agree do not make a pixel certain. So what the networks predict of the pixel, given
-what comes before it in their order in images that were drawn, counts as one sweep more. Where images are drawn exactly,
-that prediction alone says more than the drawn values.
+Each sweep of a chain says with which weight its particles have which value; the shares of its sweeps are averaged. Few
+chains that agree do not make a pixel certain, and an average of few is too sure. So two things count beside them, less
+and less as chains are more: what the networks predict of the pixel, given what comes before it in their order in images
+that were drawn; and what the chains' first particles had there as they passed, which know the given pixels up to that
+row and not yet those behind. Where images are drawn exactly, the prediction alone says more than the drawn values.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.components import Component
+from model_core.elementary import exp, log2, total
+from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import turn, turn_back
+from model_core.sampling.stages import stage_for
 
 BATCH = 8
 """Images of one teacher-forced pass: others that want the processor wait for one at most."""
-PREDICTED = 1.0
-"""Weight of what is predicted of a pixel, beside that of one sweep that drew it."""
+PREDICTED, PASSED = 2.0, 2.0
+"""Chains that what is predicted of a pixel counts as much as, and what the first particles had."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +52,27 @@ class Shares:
         self._sweeps = np.zeros(keep.shape)
         self._predicted = np.zeros((values, *known.shape))
         self._predictions = 0.0
+        self._passed = np.zeros((values, *known.shape))
+        self._passes = np.zeros(keep.shape)
 
     def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
         """The particles of a sweep that drew the pixels `where` (H, W); they count as so many sweeps."""
-        images, weights = draws
-        for value in np.unique(images[:, :, where]):
-            self._drawn[value][:, where] += times * np.tensordot(weights, images[:, :, where] == value, 1)
+        _add(self._drawn, draws, where, times)
         self._sweeps += times * where
 
+    def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
+        """First particles that have just drawn the pixels `where` (H, W)."""
+        _add(self._passed, draws, where)
+        self._passes += where
+
     def merge(self, other: "Shares") -> None:
-        """Take in what another has, of the same hole."""
-        self._drawn += other._drawn
-        self._sweeps += other._sweeps
+        """Take in what a chain has, of the same hole: all its sweeps together as one, since they hang together."""
+        self._drawn += other._drawn / np.maximum(other._sweeps, 1)
+        self._sweeps += other._sweeps > 0
         self._predicted += other._predicted
         self._predictions += other._predictions
+        self._passed += other._passed
+        self._passes += other._passes
 
     def predicting(self, component: Component, images: NDArray[np.int64]) -> Iterator[None]:
         """Add what a component predicts along images (N, C, H, W): in steps, each a teacher-forced pass over some of
@@ -76,18 +87,28 @@ class Shares:
 
     def result(self) -> Marginals:
         """The marginals of everything taken in so far, which is at least one prediction."""
-        predicted = self._predicted / self._predictions
-        shares = (self._drawn + PREDICTED * predicted) / (self._sweeps + PREDICTED)
+        predicted, passed = self._predicted / self._predictions, self._passed / np.maximum(self._passes, 1)
+        shares = self._drawn + PREDICTED * predicted + PASSED * passed
+        shares /= self._sweeps + PREDICTED + PASSED * (self._passes > 0)
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
-        mean = np.tensordot(np.arange(len(shares), dtype=np.float64), shares, 1)
-        logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-        return Marginals(mean, np.abs(-(shares * logs).sum(0)))
+        mean = total(np.arange(len(shares))[:, None, None, None] * shares)
+        bits = total(shares * log2(np.where(shares > 0, shares, 1.0)))
+        return Marginals(mean, np.abs(bits))
+
+
+def _add(shares: NDArray[np.float64], draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+    """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
+    images, weights = draws
+    for value in np.unique(images[:, :, where]):
+        shares[value][:, where] += times * total(weights[:, None, None] * (images[:, :, where] == value))
 
 
 def _predicted_shares(component: Component, images: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
     """(V, C, H, W): what a component predicts along images (N, C, H, W) in its orientation, summed over them."""
-    given = torch.from_numpy(images).to(next(component.network.parameters()).device)
+    network = component.network
+    assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     with torch.inference_mode():
-        logits = component.logits(given).cpu()
-        return component.network.distribution.probabilities(logits, temperature, dim=1).sum(0).numpy()
+        logits = stage_for(network).logits(network, images, component.label).astype(np.float64)
+    weights = exp((logits - logits.max(1, keepdims=True)) / temperature)
+    return total(weights / total(weights.swapaxes(0, 1))[:, None])

@@ -8,7 +8,6 @@ behind the hole. Chains ask how likely a component, a member given a label, find
 a member's order.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.components import Component
-from model_core.elementary import log, log_sum, shares
+from model_core.elementary import log, log_count, log_sum, shares
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole
-from model_core.posterior.smc import Hole, Sweep
+from model_core.posterior.smc import Hole, Passed, Sweep
 from model_core.sampling.noise import chosen_label, image_noise
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -82,14 +81,16 @@ class Way:
         hole: NDArray[np.bool_],
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
+        passed: Passed | None = None,
     ) -> Sweep:
         """Particles of these labels through a hole (H, W): from what is given, or conditional on an image, the first
-        particle, of which all else is."""
+        particle, of which all else is. passed hears of them on their way, the right way up."""
         known = given.known if image is None else image
         keep = self.turned(~hole)
         place = Hole(self.turned(known), keep, given.seed, given.sample, given.temperature)
         retained = None if image is None else place.known
-        return Sweep(self.particles(), place, size, number, retained, self.within_rows, labels)
+        told = passed and (lambda images, weights, where: passed(self.upright(images), weights, self.upright(where)))
+        return Sweep(self.particles(), place, size, number, retained, self.within_rows, labels, told)
 
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
         """The images of these numbers, each drawn once through the hole: exact where nothing given lies behind."""
@@ -154,7 +155,7 @@ class Mixture:
 
     def whole(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
         """ln p of the model (N,), from that of all components (M * K, N)."""
-        return summed(log_p) - math.log(len(self.ways))
+        return summed(log_p) - log_count(self.ways)
 
 
 def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,4 +165,4 @@ def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mixed(log_p: NDArray[np.float64], but: int | None = None) -> NDArray[np.float64]:
     """ln p of the mixture (N,), from what its members say, ln p_m (M, N); but: leave out this member's part in it."""
-    return summed(log_p if but is None else np.delete(log_p, but, 0)) - math.log(len(log_p))
+    return summed(log_p if but is None else np.delete(log_p, but, 0)) - log_count(log_p)

@@ -1,6 +1,7 @@
 """The words between an island and whatever draws its particles: pixels up to a stop, ln p of what is given, and
 copies."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,7 +98,7 @@ class StageParticles:
             for slot in self._slots:
                 self._stage.hold(slot, stop.y, stop.x)
             self._go_on()
-        total = np.array([self._stage.log_p(slot).sum() for slot in self._slots])
+        total = np.array([math.fsum(self._stage.log_p(slot)) for slot in self._slots])
         passed, self._log_p = total - self._log_p, total
         return passed
 

@@ -58,19 +58,22 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
     wherever a hole pixel comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and
     hole pixels: weights that grow over a whole row of scattered pixels would leave one particle alive.
     """
-    H, W = keep.shape
-    first = first_hole(keep)
-    found = []
-    for y in range(first // W if first < H * W else H, H):
-        begun = 0
-        for x in range(1, W + 1):
-            chunk = keep[y, begun:x].copy()
-            chunk[: max(0, min(x, first - y * W) - begun)] = False  # what is given before the hole says nothing of it
-            is_end = x == W
-            has_both = within_rows and x - begun >= COLUMNS_BETWEEN_STOPS and chunk.any() and not keep[y, begun:x].all()
-            if (is_end and chunk.any()) or (not is_end and has_both and not keep[y, x]):
+    W = keep.shape[1]
+    first, found = first_hole(keep), list[Stop]()
+    for y in range(first // W, len(keep)):
+        begun, tells, lacks = (
+            0,
+            False,
+            False,
+        )  # since the last stop: something is given behind the first hole, or missing
+        for x, is_given in enumerate(keep[y].tolist()):
+            if within_rows and tells and lacks and not is_given and x - begun >= COLUMNS_BETWEEN_STOPS:
                 found.append(Stop(y, x))
-                begun = x
+                begun, tells, lacks = x, False, False
+            tells |= is_given and y * W + x > first
+            lacks |= not is_given
+        if tells:
+            found.append(Stop(y, W))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model_core.elementary import log_mean
+from model_core.elementary import deviation, log_mean
 from model_core.orientation import Orientation
 from model_core.posterior.accepting import Accepting
 
@@ -84,17 +84,18 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
     nats = [each for island in islands for each in island.chains_nats]
     apart = max(max(island.chains_nats) - min(island.chains_nats) for island in islands)
     worst = max(island.nats for island in islands)
+    evidence_sd = deviation(evidence)
     is_strange = apart > ROUGH_APART if strange_nats is None else worst > strange_nats
     return Receipt(
         exact=False,
         member=islands[-1].member,
         label=islands[-1].label,
-        quality=quality_of(apart, float(evidence.std(ddof=1)), is_strange),
+        quality=quality_of(apart, evidence_sd, is_strange),
         particles=particles,
         ess=min(island.ess for island in islands),
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),
-        evidence_sd=float(evidence.std(ddof=1)),
+        evidence_sd=evidence_sd,
         nats=tuple(island.nats for island in islands),
         apart_nats=apart,
     )

@@ -6,6 +6,7 @@ distribution is p(hole | everything given) for any number of particles (particle
 2010).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +17,10 @@ from model_core.posterior.island import Island
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
+
+Passed = Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]], None]
+"""Hears of particles (N, C, H, W), as far as they are drawn, their weights (N,), and the hole pixels (H, W) that they
+have drawn since it heard of them last."""
 
 ROWS_BEHIND = 2
 """Rows behind a hole's last pixel that tell most of what is to be told of its particles."""
@@ -59,6 +64,7 @@ class Sweep:
         retained: NDArray[np.int64] | None = None,
         within_rows: bool = True,
         labels: NDArray[np.int64] | None = None,
+        passed: Passed | None = None,
     ) -> None:
         """particles: what draws them, nobody else's until the sweep is finished; size: how many; number: of this sweep
         among those of the image, for its noise; retained: an image (C, H, W) that takes part, as the first;
@@ -68,16 +74,19 @@ class Sweep:
         self._hole = hole
         self._number = number
         self._compared = frozenset(stops(hole.keep, within_rows))
-        self._stops = with_row_ends(hole.keep, sorted(self._compared))
+        pauses = {self._hole_ends} if retained is not None and within_rows else set[Stop]()
+        self._stops = with_row_ends(hole.keep, sorted(self._compared | pauses))
+        self._is_merged = retained is None
         self._next = 0
         self._labels = labels
+        self._passed, self._heard = passed, hole.keep.copy()
         self.label: int | None = None
         """The label of the image."""
         self.island = Island(size, None if retained is None else 0)
         self.image: NDArray[np.int64] | None = None
         """(C, H, W), drawn by the weights at the end."""
         self.images: NDArray[np.int64] | None = None
-        """All particles (N, C, H, W), at the end; island.weights are theirs."""
+        """All particles (N, C, H, W) that are left at the end; island.weights are theirs."""
         begun = [Particle(self._noise(i), hole.known, hole.keep, self._label(i)) for i in range(size)]
         if retained is not None:
             begun[0] = replace(begun[0], known=retained, keep=np.ones_like(hole.keep))
@@ -108,11 +117,38 @@ class Sweep:
         stop = self._stops[self._next]
         log_p = self._particles.advance(stop)
         if stop in self._compared:
-            self._compare(stop, log_p)
+            self.island.weigh(log_p)
+        self._tell(stop)
+        if stop in self._compared:
+            self._compare(stop)
         self._next += 1
+        if stop >= self._hole_ends and not self._is_merged:
+            self._merge()
 
-    def _compare(self, stop: Stop, log_p: NDArray[np.float64]) -> None:
-        self.island.weigh(log_p)
+    def _merge(self) -> None:
+        """Go on with one of those particles that have drawn the same: they are given the same from here on. Nothing is
+        left to do where all have."""
+        self._is_merged = True
+        drawn = self._particles.images()[:, :, ~self._hole.keep]
+        first: dict[tuple[int | None, bytes], int] = {}
+        groups = np.array([first.setdefault((self._label(i), each.tobytes()), i) for i, each in enumerate(drawn)])
+        left = self.island.merge(groups)
+        self._particles.narrow(left)
+        self._follow(left)
+        if len(left) == 1:
+            self._draw()
+
+    def _tell(self, stop: Stop) -> None:
+        """Tell of the hole pixels since the last stop, while particles are as many as their weights tell apart."""
+        if self._passed is None:
+            return
+        since = ~self._heard
+        since.ravel()[stop.y * since.shape[1] + stop.x :] = False
+        if since.any():
+            self._passed(self._particles.images(), self.island.weights, since)
+            self._heard |= since
+
+    def _compare(self, stop: Stop) -> None:
         if stop < self._hole_ends:
             if self.island.is_poor:
                 parents = self.island.resample(self._uniforms(stop))
@@ -139,9 +175,13 @@ class Sweep:
         return Stop(y, x + 1)
 
     def _end(self) -> None:
+        self._particles.advance(self._hole.end)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the image by the weights."""
         hole = self._hole
-        self._particles.advance(hole.end)
         (uniform,) = choice_noise(hole.seed, hole.sample, self._number, hole.keep.shape[0], 0, 1)
-        self.images = self._particles.images().copy()
+        self.images = np.where(hole.keep, hole.known, self._particles.images())
         drawn = self.island.drawn(float(uniform))
         self.image, self.label = self.images[drawn], self._label(drawn)

@@ -7,6 +7,7 @@ for each move of a chain, draws nothing, and changes nothing.
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.elementary import total
 from model_core.posterior.marginals import Weighted
 
 START = 0.1
@@ -25,7 +26,7 @@ class SoFar:
     def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
         """The particles of a move that drew the pixels `where` (H, W); they count as so many moves. The first ones are
         of the whole hole."""
-        self._sum[:, where] += times * np.tensordot(draws.weights, draws.images[:, :, where], 1)
+        self._sum[:, where] += times * total(draws.weights[:, None, None] * draws.images[:, :, where])
         self._times += times * where
         self._is_new = True
 

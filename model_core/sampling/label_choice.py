@@ -1,5 +1,6 @@
 """The label of an image that is asked for without one: by the prior, or by what is given before the first hole."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,4 +48,4 @@ def log_p_leading(
             stage.hold(label, end, W)
         while stage.step():
             pass
-    return np.array([stage.log_p(label).sum() for label in range(labels)])
+    return np.array([math.fsum(stage.log_p(label)) for label in range(labels)])

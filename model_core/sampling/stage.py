@@ -69,6 +69,11 @@ class Stage(Protocol):
     keeps_closed: ClassVar[bool]
     """A slot stays as it is once it is closed, so that others can be forked from it."""
 
+    @staticmethod
+    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> NDArray[np.floating]:
+        """Logits (N, V, C, H, W) of whole images (N, C, H, W), in the arithmetic with which the stage draws."""
+        ...
+
     def __init__(self, network: PixelNetwork, slots: int) -> None: ...
 
     @staticmethod

@@ -10,7 +10,7 @@ from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.prepared import prepared
-from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.stage import DRAWN, CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import PlainStage
@@ -91,10 +91,11 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
     keep[:3] = True
     noise = torch.from_numpy(image_noise(1, 0, 6, 9, 3))
     images, states = [], []
-    for given in (3, 0):
+    for at_once in (True, False):
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 1.0, known, keep))
-        stage._given_rows[1] = given
+        if not at_once:
+            stage._passed[1] = DRAWN
         while not any(row.is_last for row in stage.step()):
             pass
         images.append(stage.image(1).clone())
@@ -103,6 +104,34 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
     assert torch.equal(*images)
     for name, state in states[0].items():
         np.testing.assert_array_equal(state, states[1][name])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(preset: str) -> None:
+    """ln p of each row, also where not all of it is weighed, and behind a hole; logits are those of the dense pass."""
+    model = lively(preset)
+    assert isinstance(model.network, PixelNetwork)
+    known = torch.randint(0, 5, (3, 6, 9), generator=torch.Generator().manual_seed(7))
+    keep, weighed = (
+        torch.ones(6, 9, dtype=torch.bool),
+        torch.rand(6, 9, generator=torch.Generator().manual_seed(8)) < 0.7,
+    )
+    keep[1, 2:5] = False
+    weighed &= keep
+    noise, found = torch.from_numpy(image_noise(1, 0, 6, 9, 3)), []
+    for at_once in (True, False):
+        stage = CompiledStage(model.network, slots=2)
+        stage.open(1, Drawing(noise, 0.7, known, keep, weighed=weighed))
+        if not at_once:
+            stage._passed[1] = DRAWN
+        while not any(row.is_last for row in stage.step()):
+            stage.hold(1, int(stage._front.first_row[1]), 9)  # so that no row begins before the one above has ended
+        found.append((stage.log_p(1), stage.image(1).clone()))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert (found[0][0] != 0).all()
+    logits = CompiledStage.logits(model.network, known[None].numpy())
+    torch.testing.assert_close(torch.from_numpy(logits), model.network(known[None]), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])

@@ -8,13 +8,15 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.elementary import exp, log, log_sum
+from model_core.posterior import smc
 from model_core.posterior.island import ImpossibleError, Island
 from model_core.posterior.mixture import Given
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.reference import ReferenceParticles
+from model_core.posterior.smc import Hole, Sweep
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import stage_for
-from tests.posterior.tiny import CENTRE, KINDS, LEFT, SCATTERED, awake, finished, network_of
+from tests.posterior.tiny import CENTRE, KINDS, LEFT, SCATTERED, awake, finished, mask, network_of
 
 
 @pytest.mark.parametrize("preset", KINDS)
@@ -86,6 +88,41 @@ def test_an_island_resamples_in_place_and_keeps_count() -> None:
     retained = Island(3, retained=1)
     retained.weigh(np.array([0.0, -50.0, 0.0]))
     assert retained.resample(np.array([0.1, 0.2, 0.9]))[1] == 1
+
+
+def test_particles_that_are_the_same_go_on_as_one() -> None:
+    """With their weight together: shares and evidence stay; the retained one keeps its place."""
+    island = Island(5, retained=0)
+    island.weigh(np.log([0.1, 0.2, 0.3, 0.2, 0.2]))
+    before = island.evidence()
+    assert island.merge(np.array([0, 1, 0, 3, 1])).tolist() == [0, 1, 3]
+    assert island.weights == pytest.approx([0.4, 0.4, 0.2])
+    assert island.evidence() == pytest.approx(before)
+    assert island.merge(np.zeros(3, np.int64)).tolist() == [0]
+    assert island.evidence() == pytest.approx(before)
+
+
+@pytest.mark.parametrize("keep", [CENTRE, mask("#########/###...###/#########".replace("/", " "))])
+def test_a_sweep_that_merges_weighs_images_as_one_that_does_not(
+    keep: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each different image has the weight of all particles that are the same, all of which go on to the end."""
+    monkeypatch.setattr(smc, "LAST", 16)
+    network = network_of(awake("mnist-row-lstm", height=len(keep), width=9))
+    known = np.random.default_rng(3).integers(0, 2, keep.shape)[None]
+    hole, found = Hole(known, keep, 5, 0, 1.0), []
+    for merges in (True, False):
+        sweep = Sweep(StageParticles(network, 16), hole, 16, 1, known)
+        sweep._is_merged = not merges
+        while not sweep.finished:
+            sweep.step()
+        weights: dict[bytes, float] = {}
+        assert sweep.images is not None
+        for image, weight in zip(sweep.images, sweep.island.weights, strict=True):
+            weights[image.tobytes()] = weights.get(image.tobytes(), 0.0) + weight
+        found.append((len(sweep.images), weights))
+    assert found[0][0] < found[1][0]
+    assert found[0][1] == pytest.approx(found[1][1])
 
 
 def test_what_the_model_finds_impossible_is_said() -> None:

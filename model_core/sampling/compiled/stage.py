@@ -27,6 +27,11 @@ from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
 
+TOGETHER = 4
+"""Pixels that are computed at once, if more than one is."""
+DRAWN, GIVEN, WEIGHED = range(3)
+"""How a row is worked off: pixel by pixel, or at once, as it is given whole, without or with weighed pixels."""
+
 HANDED = ("slots", "front", "shared", "state", "places", "layers")
 """The parameters of a kind's `advance`."""
 
@@ -66,7 +71,7 @@ class CompiledStage:
         self._advance = Entry(kind.code.advance, *records)
         self._pass_given = Entry(kind.code.pass_given, self._front.work, *records[1:])
         self._active: list[int] = []
-        self._given_rows: dict[int, int] = {}
+        self._passed = np.zeros((self._slots, self._shared.height), np.int8)
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -86,7 +91,7 @@ class CompiledStage:
     def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
         front, state = self._front, self._state
         self._active.append(slot)
-        front.first_row[slot], self._given_rows[slot] = first_row, drawing.given_rows
+        front.first_row[slot] = first_row
         front.done[slot, :first_row], front.done[slot, first_row:-1] = self._shared.width, 0
         state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
@@ -102,6 +107,8 @@ class CompiledStage:
             state.images[slot] = drawing.known.numpy()
         if drawing.weighed is not None:
             state.weighed[slot] = drawing.weighed.numpy()
+        is_weighed = state.weighed[slot].any(1)
+        self._passed[slot] = state.keep[slot].all(1) * np.where(is_weighed, 0 if state.coded[slot] else WEIGHED, GIVEN)
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot up to row y, column x, and no further."""
@@ -115,6 +122,22 @@ class CompiledStage:
     def coder(self, slot: int) -> Coder:
         """The range coder of an image that was coded: its registers, and what was put out up to PLACE."""
         return Coder(self._state.coders[slot].copy(), self._state.codes[slot])
+
+    @staticmethod
+    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> Floats:
+        """See Stage.logits."""
+        N, C, H, W = images.shape
+        stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
+        noise, bounds = torch.zeros(H, W, C, dtype=torch.float64), stage._shared.outputs
+        found = np.empty((N, network.config.values, C, H, W), np.float32)
+        for image, its in zip(images, found, strict=True):
+            stage.open(0, Drawing(noise, 1.0, torch.from_numpy(image), every, label=label, weighed=every))
+            for y in range(H):
+                stage._take_row(0)
+                for c in range(C):
+                    its[:, c, y] = stage._state.logits[:W, bounds[c] : bounds[c] + len(its)].T
+            stage.close(0)
+        return found
 
     def kept(self, slot: int) -> list[Floats]:
         """Everything that the network keeps of an image for the pixels to come, at its end as at any time."""
@@ -168,18 +191,26 @@ class CompiledStage:
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete; returns the rows that are.
 
-        An image whose next row is given whole works that off. Raises FloatingPointError when the network gives logits
-        that are not finite.
+        An image whose next row is given whole works that off at once. Raises FloatingPointError when the network gives
+        logits that are not finite.
         """
-        given = [slot for slot in self._active if self._front.first_row[slot] < self._given_rows[slot]]
+        given = [slot for slot in self._active if self._passes(slot)]
         drawn = [slot for slot in self._active if slot not in given]
+        if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
+            given, drawn = [], self._active
         taken = self._rows(np.array(given), np.array([self._take_row(slot) for slot in given])) if given else []
         return taken + (self._draw_rows(drawn) if drawn else [])
+
+    def _passes(self, slot: int) -> bool:
+        """True if the next row is given whole, not begun, and not behind where the image is held."""
+        front, y = self._front, self._front.first_row[slot]
+        return bool(y < front.stop[slot, 0] and self._passed[slot, y] != DRAWN and front.done[slot, y] == 0)
 
     def _take_row(self, slot: int) -> int:
         """Work off the next row, which is given whole; returns which it was."""
         front, y = self._front, int(self._front.first_row[slot])
-        self._pass_given(slot, y)
+        if self._pass_given(slot, y, int(self._passed[slot, y] == WEIGHED)) < 0:
+            raise FloatingPointError(NOT_FINITE)
         front.done[slot, y], front.first_row[slot] = self._shared.width, y + 1
         return y
 

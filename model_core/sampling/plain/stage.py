@@ -45,6 +45,14 @@ class PlainStage:
         """Seen on a step for one image."""
         return StaticStep(network, slots=1).slot_bytes
 
+    @staticmethod
+    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> NDArray[np.floating]:
+        """See Stage.logits."""
+        values = torch.from_numpy(images).to(network.input.bias.device)
+        if label is None:
+            return network(values).cpu().numpy()
+        return network(values, network.of_labels(torch.full((len(values),), label, device=values.device))).cpu().numpy()
+
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         device = network.input.bias.device
         config, slots = network.config, _computed(device, slots)
