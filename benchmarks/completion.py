@@ -68,7 +68,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--first", type=int, default=0, help="Image to begin with: several can be measured at once.")
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--turns", type=int, default=1, help="Kinds of hole that take turns: each image gets one of them.")
+    parser.add_argument(
+        "--turns", type=int, default=1, help="Kinds of hole that take turns: each image gets one of them."
+    )
     parser.add_argument("--own", action="store_true")
     parser.add_argument("--enumeration", action="store_true")
     parser.add_argument("--islands", type=int, default=20_000)
@@ -107,9 +109,7 @@ def images_of(model: Model, arguments: argparse.Namespace) -> Tensor:
     return torch.from_numpy(values[order[: arguments.images]].astype(np.int64))
 
 
-def completions(
-    model: Model, images: Tensor, first: int, turns: int, done: set[tuple[str, int]]
-) -> Iterator[Facts]:
+def completions(model: Model, images: Tensor, first: int, turns: int, done: set[tuple[str, int]]) -> Iterator[Facts]:
     """Measure each completion that is not done, from image `first` on; of so many kinds of hole, each image gets one."""
     for i, image in enumerate(images[first:], first):
         real = -float(log_likelihood(model, image[None])[0])

@@ -65,7 +65,7 @@ async function exact({ file, sha256 }) {
 export class Instance {
   /** @param {WebAssembly.Module} module */
   constructor(module) {
-    const { exports } = new WebAssembly.Instance(module, { env: { log: Math.log } });
+    const { exports } = new WebAssembly.Instance(module);
     this.memory = /** @type {WebAssembly.Memory} */ (exports.memory);
     this.free = Number(/** @type {WebAssembly.Global} */ (exports.__heap_base).value);
     /** Draw until a row is complete: its number of rows, -1 where a logit is not finite. */

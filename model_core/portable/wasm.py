@@ -21,8 +21,6 @@ TRIPLE = "wasm32-unknown-unknown"
 FEATURES = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext"
 """Features of WebAssembly 2, which browsers have."""
 STACK_BYTES = 1 << 18
-IMPORTED = ("log",)
-"""The only function that is asked for: of whoever weighs given pixels."""
 _INTRINSIC = "llvm.fma.v16f32"
 _TESTED = f"""
 define void @multiply_add(ptr %table) {{
@@ -100,12 +98,11 @@ def _link(wasm_object: bytes, entries: Sequence[str]) -> bytes:
     if linker is None:
         raise ConfigError("no wasm-ld: install LLVM's linker (Debian: apt-get install lld)")
     with tempfile.TemporaryDirectory() as folder:
-        source, allowed, made = (Path(folder, name) for name in ("loop.o", "imported", "loop.wasm"))
+        source, made = Path(folder, "loop.o"), Path(folder, "loop.wasm")
         source.write_bytes(wasm_object)
-        allowed.write_text("\n".join(IMPORTED))
         exported = [f"--export={name}" for name in (*entries, "__heap_base")]
         command = [linker, "--no-entry", "--gc-sections", "--strip-all", "--stack-first", "-z"]
-        command += [f"stack-size={STACK_BYTES}", f"--allow-undefined-file={allowed}", *exported]
+        command += [f"stack-size={STACK_BYTES}", *exported]
         done = subprocess.run([*command, source, "-o", made], capture_output=True, text=True)
         if done.returncode:
             raise ConfigError(f"wasm-ld failed: {done.stderr.strip()}")
