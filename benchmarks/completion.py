@@ -12,8 +12,8 @@ those of the image, under the whole model: a draw from the posterior is as likel
 the probability of white that the marginals give them: of those said to be white with probability p, a share of p should
 be. enumeration: total variation between completions of a tiny image and the distribution of all outcomes of its hole.
 
-One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it is
-given again; limits of the words are chosen by such files. The figures are kept in benchmarks/completion.json.
+One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it
+is given again; limits of the words are chosen by such files. benchmarks/completion.json has the figures.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def images_of(model: Model, arguments: argparse.Namespace) -> Tensor:
 
 
 def completions(model: Model, images: Tensor, first: int, turns: int, done: set[tuple[str, int]]) -> Iterator[Facts]:
-    """Measure each completion that is not done, from image `first` on; of so many kinds of hole, each image gets one."""
+    """Measure each completion that is not done, from image `first` on; each image gets one of so many kinds."""
     for i, image in enumerate(images[first:], first):
         real = -float(log_likelihood(model, image[None])[0])
         for at, (kind, keep) in enumerate(holes(images[i - 1], i).items()):

@@ -21,13 +21,14 @@ class SoFar:
         self._known, self._keep = known, keep
         self._sum = np.zeros(known.shape)
         self._times = np.zeros(keep.shape)
-        self._is_new = False
+        self._is_new, self._most = False, 0.0
 
     def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
         """The particles of a move that drew the pixels `where` (H, W); they count as so many moves. The first ones are
         of the whole hole."""
         self._sum[:, where] += times * total(draws.weights[:, None, None] * draws.images[:, :, where])
         self._times += times * where
+        self._most = max(self._most, float(draws.images.max()))
         self._is_new = True
 
     def news(self) -> NDArray[np.float64] | None:
@@ -35,4 +36,5 @@ class SoFar:
         if not self._is_new:
             return None
         self._is_new = False
-        return np.where(self._keep, self._known, self._sum / np.where(self._keep, 1.0, self._times))
+        expected = np.minimum(self._sum / np.where(self._keep, 1.0, self._times), self._most)  # weights are rounded
+        return np.where(self._keep, self._known, expected)

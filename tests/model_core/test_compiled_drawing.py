@@ -95,7 +95,7 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 1.0, known, keep))
         if not at_once:
-            stage._passed[1] = DRAWN
+            stage._passed[1] = [DRAWN] * 6
         while not any(row.is_last for row in stage.step()):
             pass
         images.append(stage.image(1).clone())
@@ -123,7 +123,7 @@ def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(pres
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 0.7, known, keep, weighed=weighed))
         if not at_once:
-            stage._passed[1] = DRAWN
+            stage._passed[1] = [DRAWN] * 6
         while not any(row.is_last for row in stage.step()):
             stage.hold(1, int(stage._front.first_row[1]), 9)  # so that no row begins before the one above has ended
         found.append((stage.log_p(1), stage.image(1).clone()))

@@ -71,7 +71,7 @@ class CompiledStage:
         self._advance = Entry(kind.code.advance, *records)
         self._pass_given = Entry(kind.code.pass_given, self._front.work, *records[1:])
         self._active: list[int] = []
-        self._passed = np.zeros((self._slots, self._shared.height), np.int8)
+        self._passed: dict[int, list[int]] = {}  # how each row of an image is worked off
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -108,7 +108,8 @@ class CompiledStage:
         if drawing.weighed is not None:
             state.weighed[slot] = drawing.weighed.numpy()
         is_weighed = state.weighed[slot].any(1)
-        self._passed[slot] = state.keep[slot].all(1) * np.where(is_weighed, 0 if state.coded[slot] else WEIGHED, GIVEN)
+        how = np.where(is_weighed, DRAWN if state.coded[slot] else WEIGHED, GIVEN)
+        self._passed[slot] = np.where(state.keep[slot].all(1), how, DRAWN).tolist()
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot up to row y, column x, and no further."""
@@ -204,12 +205,12 @@ class CompiledStage:
     def _passes(self, slot: int) -> bool:
         """True if the next row is given whole, not begun, and not behind where the image is held."""
         front, y = self._front, self._front.first_row[slot]
-        return bool(y < front.stop[slot, 0] and self._passed[slot, y] != DRAWN and front.done[slot, y] == 0)
+        return bool(y < front.stop[slot, 0] and self._passed[slot][y] != DRAWN and front.done[slot, y] == 0)
 
     def _take_row(self, slot: int) -> int:
         """Work off the next row, which is given whole; returns which it was."""
         front, y = self._front, int(self._front.first_row[slot])
-        if self._pass_given(slot, y, int(self._passed[slot, y] == WEIGHED)) < 0:
+        if self._pass_given(slot, y, int(self._passed[slot][y] == WEIGHED)) < 0:
             raise FloatingPointError(NOT_FINITE)
         front.done[slot, y], front.first_row[slot] = self._shared.width, y + 1
         return y
