@@ -11,10 +11,12 @@ from collections.abc import Sequence, Sized
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.compiled.logarithm import ATANH, LN2_HIGH, LN2_LOW
-
 Floats = NDArray[np.float64]
 
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+"""ln 2 in two parts: a whole number up to 2^20 times the first one is exact."""
+
+_ATANH = [1 / (2 * k + 1) for k in range(11, -1, -1)]
 _EXP = [1 / math.factorial(k) for k in range(13, -1, -1)]
 
 
@@ -22,7 +24,7 @@ def exp(x: Floats) -> Floats:
     """e^x; 0 of -inf and of what is below -745."""
     x = np.maximum(x, -800.0)
     whole = np.rint(x * (1 / math.log(2)))
-    rest = (x - whole * LN2_HIGH) - whole * LN2_LOW  # at most ln 2 / 2
+    rest = (x - whole * _LN2_HIGH) - whole * _LN2_LOW  # at most ln 2 / 2
     return np.ldexp(_polynomial(_EXP, rest), whole.astype(np.int64))
 
 
@@ -32,7 +34,7 @@ def log(x: Floats) -> Floats:
     small = fraction < math.sqrt(0.5)
     fraction, power = np.where(small, 2 * fraction, fraction), power - small
     s = (fraction - 1) / (fraction + 1)
-    return power * LN2_HIGH + (power * LN2_LOW + 2 * s * _polynomial(ATANH, s * s))
+    return power * _LN2_HIGH + (power * _LN2_LOW + 2 * s * _polynomial(_ATANH, s * s))
 
 
 def log_sum(log_terms: Floats) -> float:
