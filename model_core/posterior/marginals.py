@@ -92,7 +92,7 @@ class Shares:
         shares /= self._sweeps + PREDICTED + PASSED * (self._passes > 0)
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
-        mean = total(np.arange(len(shares))[:, None, None, None] * shares)
+        mean = total(np.arange(len(shares), dtype=np.float64)[:, None, None, None] * shares)
         bits = total(shares * log2(np.where(shares > 0, shares, 1.0)))
         return Marginals(mean, np.abs(bits))
 
