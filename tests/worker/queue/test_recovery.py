@@ -9,7 +9,7 @@ from rq.executions import Execution
 from tests.worker.harness import Client
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Batch, Ledger, Settled, Unclaimed
+from worker.jobs.ledger import Batch, Ledger, Progress, Settled, Unclaimed
 from worker.orders.claims import CANCELED, Claim
 from worker.queue import recovery, strays
 from worker.queue.recovery import redis_time
@@ -300,7 +300,7 @@ def test_job_outlives_any_number_of_workers_when_each_drew_a_part(client: Client
     ledger, spec = Ledger(client.redis), client.submit(n=5)
     for death in range(keys.CRASHES_FORGIVEN):
         die(client, spec.id, lambda claim: ledger.append([Batch(claim, claim.last_seq + 1, ("a row",))]))
-        die(client, spec.id, lambda claim, share=(death + 1) / 100: ledger.progress([(claim, share)]))
+        die(client, spec.id, lambda claim, share=(death + 1) / 100: ledger.progress([(claim, Progress(share))]))
         assert waiting(client) == [spec.id]
     for _ in range(keys.CRASHES_FORGIVEN):
         die(client, spec.id)
