@@ -41,6 +41,7 @@ export class Model {
     this.values = description.image.values;
     this.orientations = description.members.map(({ orientation }) => orientation);
     this.labels = description.labels.map(({ name }) => name);
+    this.module = program.file;
   }
 
   /**

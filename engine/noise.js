@@ -5,9 +5,8 @@
 import { Instance } from "./program.js";
 
 const WORD = 8;
-const PAGE = 65536;
 /** What a call of `uniform` is handed. */
-export const CALL_BYTES = 8 * WORD;
+const CALL_BYTES = 8 * WORD;
 /** Stage words: of an image's pixels, and of the choice of a member and of a label. */
 export const PIXELS = 0n;
 const [MEMBER, LABEL] = [2n, 3n];
@@ -35,7 +34,7 @@ export class Chooser {
   /** @param {Program} program */
   constructor(program) {
     this.#instance = new Instance(program.module);
-    this.#instance.memory.grow(1);
+    this.#instance.reach(this.#instance.free + CALL_BYTES + WORD);
   }
 
   /**
@@ -67,9 +66,9 @@ export class Chooser {
    * @param {bigint} stage
    */
   #number(of, stage) {
-    const { memory } = this.#instance;
-    const [scratch, at] = [memory.buffer.byteLength - PAGE, memory.buffer.byteLength - PAGE + CALL_BYTES];
-    fillNoise(this.#instance, scratch, of, stage, at, [1, 1, 1]);
+    const { memory, free } = this.#instance;
+    const at = free + CALL_BYTES;
+    fillNoise(this.#instance, free, of, stage, at, [1, 1, 1]);
     return new Float64Array(memory.buffer, at, 1)[0];
   }
 }

@@ -8,6 +8,9 @@ import { hasRelaxed, roundsOnce } from "./rounding.js";
 /** @typedef {{file: string, sha256: string}} ModuleFile */
 
 const HERE = new URL(".", import.meta.url);
+const PAGE = 65536;
+/** Bytes: a cache line. */
+const ALIGNMENT = 64;
 
 /** @type {Map<string, Promise<Program>>} */
 const compiled = new Map();
@@ -65,14 +68,38 @@ async function exact({ file, sha256 }) {
 export class Instance {
   /** @param {WebAssembly.Module} module */
   constructor(module) {
-    const { exports } = new WebAssembly.Instance(module);
+    const { exports } = instanceOf(module);
     this.memory = /** @type {WebAssembly.Memory} */ (exports.memory);
-    this.free = Number(/** @type {WebAssembly.Global} */ (exports.__heap_base).value);
+    const free = Number(/** @type {WebAssembly.Global} */ (exports.__heap_base).value);
+    /** The first address that nobody uses. */
+    this.free = Math.ceil(free / ALIGNMENT) * ALIGNMENT;
     /** Draw until a row is complete: its number of rows, -1 where a logit is not finite. */
     this.draw = /** @type {(table: number) => number} */ (exports.draw);
     /** Fill an array (H, W, C) with the noise of two keys and a stage word. */
     this.uniform = /** @type {(table: number) => number} */ (exports.uniform);
     /** Store 16 sums a * b + c behind the floats at an address: 16 of a, of b, of c. */
     this.multiplyAdd = /** @type {(address: number) => void} */ (exports.multiply_add);
+  }
+  /**
+   * Let the memory have so many bytes at the least.
+   *
+   * @param {number} bytes
+   */
+  reach(bytes) {
+    const lacking = bytes - this.memory.buffer.byteLength;
+    try {
+      if (lacking > 0) this.memory.grow(Math.ceil(lacking / PAGE));
+    } catch {
+      throw new EngineError(`too little memory: the model asks for ${Math.ceil(bytes / 2 ** 20)} MiB`);
+    }
+  }
+}
+
+/** @param {WebAssembly.Module} module */
+function instanceOf(module) {
+  try {
+    return new WebAssembly.Instance(module);
+  } catch (error) {
+    throw new EngineError(`too little memory to begin: ${error}`);
   }
 }

@@ -6,7 +6,6 @@
 /** @import {Instance} from "./program.js" */
 
 const LANES = 16;
-const PAGE = 65536;
 /** Bits of a, b, c and a * b + c, rounded once: sums that any other way gets wrong, in float32, or by way of float64. */
 const SUMS = Uint32Array.from([
   0xb54aebcf, 0xbfab7861, 0xcc9ccaee, 0x44ec3a73, 0x433ca62d, 0xc0be37de, 0x362224cf, 0xc808f157, 0x33800020,
@@ -30,10 +29,10 @@ const SMALLEST = Uint8Array.from([
 export const hasRelaxed = () => WebAssembly.validate(SMALLEST);
 
 /** @param {Instance} instance - a new one */
-export function roundsOnce({ memory, multiplyAdd }) {
-  const at = memory.grow(1) * PAGE;
-  const words = new Uint32Array(memory.buffer, at, SUMS.length);
+export function roundsOnce(instance) {
+  instance.reach(instance.free + SUMS.byteLength);
+  const words = new Uint32Array(instance.memory.buffer, instance.free, SUMS.length);
   words.set(SUMS.subarray(0, 3 * LANES));
-  multiplyAdd(at);
+  instance.multiplyAdd(instance.free);
   return words.every((word, i) => word === SUMS[i]);
 }

@@ -22,7 +22,7 @@ export class Stage {
    */
   constructor(program, description, weights, images) {
     this.#instance = new Instance(program.module);
-    this.#table = new Table(this.#instance.memory, this.#instance.free, description.table, weights, images);
+    this.#table = new Table(this.#instance, description.table, weights, images);
     this.#image = description.image;
     this.#begin();
   }

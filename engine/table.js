@@ -4,6 +4,8 @@
 
 import { EngineError } from "./files.js";
 
+/** @import {Instance} from "./program.js" */
+
 const WORD = 8;
 const ALIGNMENT = 64;
 const PAGE = 65536;
@@ -37,28 +39,28 @@ export class Table {
   spare = 0;
 
   /**
-   * @param {WebAssembly.Memory} memory
-   * @param {number} free - the first address that nobody uses
+   * @param {Instance} instance
    * @param {Entry[]} entries
    * @param {Uint8Array} weights
    * @param {number} images - for how many there is room
    */
-  constructor(memory, free, entries, weights, images) {
-    this.memory = memory;
-    this.address = aligned(free);
-    const base = this.#lay(entries, images, aligned(weights.length));
-    new Uint8Array(memory.buffer, base, weights.length).set(weights);
+  constructor(instance, entries, weights, images) {
+    this.memory = instance.memory;
+    this.address = instance.free;
+    const base = this.#lay(instance, entries, images, aligned(weights.length));
+    new Uint8Array(this.memory.buffer, base, weights.length).set(weights);
     for (const { entry, shape, address } of this.#places.values()) this.#fill(entry, shape, address);
   }
 
   /**
    * Find a place for everything and write the table; returns where the weights lie.
    *
+   * @param {Instance} instance
    * @param {Entry[]} entries
    * @param {number} images
    * @param {number} weightBytes
    */
-  #lay(entries, images, weightBytes) {
+  #lay(instance, entries, images, weightBytes) {
     let words = 0;
     const laid = entries.map((entry) => {
       const shape = sizes(entry.shape ?? [], images);
@@ -78,23 +80,13 @@ export class Table {
       this.#places.set(entry.name, { entry, shape, address, word });
     }
     this.spare = end;
-    this.#grow(end + PAGE);
+    instance.reach(end + PAGE);
     const table = new BigInt64Array(this.memory.buffer, this.address, words);
     for (const { entry, shape, word } of laid) {
       const first = entry.dtype ? this.#of(entry.name).address : Number(entry.value);
       [first, ...shape].forEach((number, i) => (table[word + i] = BigInt(number)));
     }
     return base;
-  }
-
-  /** @param {number} bytes */
-  #grow(bytes) {
-    const lacking = bytes - this.memory.buffer.byteLength;
-    try {
-      if (lacking > 0) this.memory.grow(Math.ceil(lacking / PAGE));
-    } catch {
-      throw new EngineError(`too little memory: the model asks for ${Math.ceil(bytes / 2 ** 20)} MiB`);
-    }
   }
 
   /**

@@ -142,6 +142,8 @@ export interface Portable {
   orientations: Orientation[];
   /** Names; none of most models. */
   labels: string[];
+  /** The file of the compiled loop that draws. */
+  module: string;
   sample(options: SampleOptions): Promise<Picture[]>;
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;

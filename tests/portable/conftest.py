@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,19 @@ RELAXED = "--experimental-wasm-relaxed-simd"
 @pytest.fixture(scope="session")
 def ask() -> Ask:
     """ask(script, **given): what a function body of JavaScript returns; it sees the engine's `parts`, `at` (the URL
-    of a folder) and `given`. Relaxed modules are taken, which some versions of Node want to be told."""
+    of a folder) and `given`. Relaxed modules are taken, which some versions of Node want to be told. node_options: more
+    of what Node is told."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
     known = subprocess.run([node, "--v8-options"], capture_output=True, text=True, check=True).stdout
-    options = [RELAXED] if RELAXED in known else []
+    relaxed = [RELAXED] if RELAXED in known else []
 
-    def asked(script: str, engine: Path = shipped.ENGINE, **given: Any) -> Any:
+    def asked(script: str, engine: Path = shipped.ENGINE, node_options: Sequence[str] = (), **given: Any) -> Any:
+        if not all(option.partition("=")[0].replace("--no-", "--") in known for option in node_options):
+            pytest.skip(f"this machine's Node has no {' '.join(node_options)}")
         question = json.dumps({"engine": str(engine), "script": script, "given": given})
-        command = [node, *options, str(Path(__file__).with_name("asked.mjs"))]
+        command = [node, *relaxed, *node_options, str(Path(__file__).with_name("asked.mjs"))]
         done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=150)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
