@@ -118,7 +118,7 @@ def _node(name: str, folder: Path, first: int, end: int) -> tuple[bytes, Facts]:
 
 @cache
 def _options() -> list[str]:
-    """What versions of Node want to be told whose relaxed instructions are not taken as they are."""
+    """Options for versions of Node that take relaxed instructions only when they are told to."""
     known = subprocess.run(["node", "--v8-options"], check=True, capture_output=True, text=True).stdout
     return [RELAXED] if RELAXED in known else []
 
