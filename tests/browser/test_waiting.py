@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.hand_worker import GREY, HandWorker
+from tests.app.hand_worker import GREY, HandWorker, image_bytes
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
+from worker.contract import scripts
+from worker.contract.events import estimate_entry
 from worker.contract.jobs import VERSION
 from worker.contract.kind import Method
 from worker.contract.kinds.complete import Receipt
@@ -210,6 +212,35 @@ def test_job_whose_worker_is_gone_has_no_estimate(site: Site, worker: HandWorker
     worker.announce(CNN, version=VERSION)
     site.page.clock.fast_forward(5000)
     site.wait_for_standing("Drawing")
+
+
+def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
+    """What is expected so far is seen in the image that is being drawn and in the hole; then come its rows."""
+    worker.announce(CNN.model_copy(update={"methods": (Method.POSTERIOR,), "max_particles": 64}), version=VERSION)
+    site.page.emulate_media(reduced_motion="reduce")
+    site.open("complete")
+    site.fill("n", "2")
+    site.submit()
+    site.wait_for_standing("Waiting")
+    spec = worker.take()
+    mean = bytes(range(0, 240, 20))
+    words = [worker.token, 0.4, estimate_entry(1, 0.4, mean)]
+    assert worker.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"ok"
+    site.wait_for_standing("Drawing: 40%")
+    assert site.pixels(1) == list(mean)
+    assert site.pixels(0) != site.pixels(1)
+    site.page.wait_for_function(
+        """() => {
+          const {width, height} = document.querySelector("#view-complete canvas.paper");
+          const brush = document.querySelector("#view-complete canvas.paper").getContext("2d");
+          const light = [1, 3, 5].map((x) => brush.getImageData(x * width / 6, height * 7 / 8, 1, 1).data[0]);
+          return light[0] < light[1] && light[1] < light[2];
+        }"""
+    )
+    worker.rows(spec, *((sample, y) for sample in range(2) for y in range(4)))
+    worker.settle(spec)
+    site.wait_for_standing("Done")
+    assert site.pixels(1) == list(image_bytes(spec, 1))
 
 
 def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWorker) -> None:

@@ -1,7 +1,7 @@
 /** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
 
 import { el } from "./dom.js";
-import { fixed, t } from "./lang.js";
+import { fixed, say, t } from "./lang.js";
 
 /** @import {ColourBelief} from "./types" */
 
@@ -79,7 +79,9 @@ function axis(probabilities, value) {
 function percent(share) {
   const of100 = 100 * share;
   if (of100 < 0.01) return t("under 0.01%");
-  return `${of100 >= 1 ? of100.toFixed(1) : of100.toPrecision(2)}%`;
+  const digits =
+    of100 >= 1 ? { minimumFractionDigits: 1 } : { minimumSignificantDigits: 2, maximumSignificantDigits: 2 };
+  return say(share, { style: "percent", ...digits, maximumFractionDigits: 1 });
 }
 
 /** @param {string} tag @param {Record<string, string | number>} attributes */

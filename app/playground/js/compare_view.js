@@ -58,7 +58,7 @@ export class CompareView {
     this.#cancel.addEventListener("click", () => this.#stop());
     const head = el("div", { class: "board-head" }, this.#state, this.#cancel, this.#save);
     find(element, ".stage").append(head, this.#rows);
-    shared.models.watch((models) => models && this.#offer(models));
+    shared.models.watch((models) => models && this.#suit(models));
   }
 
   #shared;
@@ -81,13 +81,23 @@ export class CompareView {
   #titles = new Map();
   /** @type {Row[]} */
   #drawn = [];
+  /** Names of those that can draw now. @type {Set<string>} */
+  #ready = new Set();
 
   /** What an address says is drawn again, here or elsewhere. @param {string} place */
   async open(place) {
+    if (!place) this.#begin();
     if (!place || place === this.#shown) return;
     this.#shown = place;
     await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
     if (this.#shown === place && this.#restore(new URLSearchParams(place))) this.#compare();
+  }
+
+  /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
+  #begin() {
+    const chosen = [...this.#models.querySelectorAll("input:checked")].map((box) => box.getAttribute("value") ?? "");
+    const isReady = chosen.length && chosen.every((name) => this.#ready.has(name));
+    if (isReady && !this.#element.hidden && !("used" in this.#element.dataset)) this.#compare(false);
   }
 
   /** @param {URLSearchParams} query @returns {boolean} whether it says what is to be drawn */
@@ -123,6 +133,13 @@ export class CompareView {
     this.#models.hidden = !isByModel;
     one.hidden = isByModel;
     find(this.#fields.element, "[data-field=temperature]").hidden = !isByModel;
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    this.#ready = new Set(models.filter(({ compiling }) => !compiling).map(({ name }) => name));
+    this.#offer(models);
+    if (!this.#shown) this.#begin();
   }
 
   /** @param {Model[]} models */
@@ -170,15 +187,18 @@ export class CompareView {
     this.#compare();
   }
 
-  async #compare() {
+  /** @param {boolean} isAsked */
+  async #compare(isAsked = true) {
     clearTrouble(this.#form);
     try {
       const variants = this.#variants();
       const signal = this.#asking.ask();
       const place = this.#placeOf([...new Set(variants.map(({ wish }) => wish.model))]);
-      this.#shown = place;
-      this.#shared.onJob(place);
-      this.#fields.used();
+      if (isAsked) {
+        this.#shown = place;
+        this.#shared.onJob(place);
+        this.#fields.used();
+      }
       this.#element.dataset.used = "";
       this.#rows.replaceChildren();
       this.#rows.dataset.by = this.#by.value;
@@ -194,13 +214,14 @@ export class CompareView {
       if (signal.aborted) return;
       this.#save.hidden = false;
       this.#cancel.hidden = true;
+      if (!isAsked) return;
       const [{ job }] = this.#drawn;
       const canvases = this.#drawn.map(({ tiles }) => tiles.paintings[0].canvas);
       this.#shared.history.keep({ ...remembered({ ...job, status: "succeeded" }, {}, thumbnailOf(canvases)), place });
     } catch (error) {
       this.#state.textContent = "";
       this.#cancel.hidden = true;
-      showTrouble(this.#form, error);
+      if (isAsked) showTrouble(this.#form, error);
     }
   }
 

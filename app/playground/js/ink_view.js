@@ -198,11 +198,16 @@ export class InkView {
     await this.#tiles.lay(job, given);
     for await (const { name, data } of follow(this.#api, job.id, signal, () => {})) {
       if (name === "row") this.#tiles.put(data);
-      if (name === "progress") this.#say(standing({ ...job, status: "running", progress: data.progress }));
+      if (name === "progress") this.#count(job, data.progress);
       if (name === "estimate") this.#foresee(data, job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name === "done") await this.#present(data, model, signal);
     }
+  }
+
+  /** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
+  #count(job, progress) {
+    this.#say(standing({ ...job, status: "running", eta_s: null, progress }));
   }
 
   /** The fog moves while particles work. @param {EstimateEvent} estimate @param {Job} job */
@@ -210,6 +215,7 @@ export class InkView {
     const mean = expected(estimate, job);
     this.#tiles.expect(estimate.sample, mean);
     this.#pad.expect(mean);
+    this.#count(job, estimate.share);
   }
 
   /** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @returns {Record<string, number>} */

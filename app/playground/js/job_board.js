@@ -167,6 +167,7 @@ export class JobBoard {
     const mean = expected(estimate, this.#job);
     this.#tiles.expect(estimate.sample, mean);
     this.onExpect(mean, this.#job);
+    this.#progress(estimate.share);
   }
 
   /** @param {number} sample */

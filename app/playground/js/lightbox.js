@@ -181,7 +181,8 @@ export class Lightbox {
     try {
       const form = await scoreForm(this.#job.model, picture);
       const score = scoreOf(await this.#api.ask("/score", form, signal));
-      if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${fixed(score.nats, 1)} nats`;
+      const nats = score && t("{nats} nats", { nats: fixed(score.nats, 1) });
+      if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${nats}`;
       place.textContent = painting.likelihood || t("not known yet");
     } catch (error) {
       if (!signal.aborted) place.textContent = explain(error).text;

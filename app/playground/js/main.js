@@ -102,11 +102,8 @@ function route() {
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
   const view = views.get(wanted);
-  const isAlwaysOpen = [HistoryView, WatchView, SightView, BetView, InkView, RealView, InspectView].some(
-    (kind) => view instanceof kind,
-  );
   const any = /** @type {InspectView | undefined} */ (view); // all are opened alike
-  if (jobId || isAlwaysOpen) any?.open(jobId ?? "", redrawnId);
+  if (jobId || !(view instanceof DrawingView)) any?.open(jobId ?? "", redrawnId);
   const recipe = query && recipeFrom(wanted, query);
   if (recipe && view instanceof DrawingView) view.follow(recipe);
 }

@@ -7,12 +7,13 @@ import { Painting } from "./painting.js";
 import { canvasOf, fitted, holeOf, load, pixelsOf, smallSize } from "./raster.js";
 import { ordinal } from "./words.js";
 
-/** @import {Given, Job, RankedImage, RowEvent} from "./types" */
+/** @import {Given, Job, RankedImage, RowEvent, Size} from "./types" */
 
 /** How long a second look takes: a moment for each row, up to this. */
 const REPLAY_MS = 4000;
 const ROW_MS = 50;
 const GAP = 12;
+const WIDEST_GAP = 32;
 const CRISP = 4;
 /** While it is not seen how much there is. */
 const USUAL_ROOM = 780;
@@ -57,18 +58,19 @@ export class Tiles {
     this.#outline = ground && outlineOf(holeIn(ground), job);
     this.paintings = this.#blank(job);
     this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
-    const count = job.n + (job.kind === "sample" ? 0 : 1);
-    const { columns, side } = tileSide(count, job.width, this.#room);
+    const beside = Number(original !== null) + Number(small !== null) + Number(job.method === "posterior");
+    const { columns, side, gap } = bestGrid(job.n + beside, job.width, this.#room);
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
+    this.element.style.setProperty("--gap", `${gap}px`);
     if (original) this.#showOriginal(t("Original"), original);
     if (small) this.#showOriginal(t("Given, {size}", { size: `${job.small_width} × ${job.small_height}` }), small);
   }
 
-  /** A square as wide as there is room for, and no higher than the window. */
+  /** As wide as the stage, and no higher than the window. */
   get #room() {
-    const wide = this.element.closest(".stage")?.clientWidth || USUAL_ROOM;
-    return Math.min(wide, Math.max(LEAST_ROOM, innerHeight - HEAD));
+    const width = this.element.closest(".stage")?.clientWidth || USUAL_ROOM;
+    return { width, height: Math.max(LEAST_ROOM, innerHeight - HEAD) };
   }
 
   /** A row that is there already comes again from whoever draws the same. @param {RowEvent} row */
@@ -224,17 +226,22 @@ function holeIn({ data, width, height }) {
 }
 
 /**
- * How many tiles stand side by side, so that all of them make a square, and the side of one in CSS pixels where there
- * is `room`: a whole multiple of the image's width where that wastes little. The style sheet makes them smaller where
- * there is less.
+ * How many tiles stand side by side, so that all of them are as large as there is room for, the side of one in CSS pixels,
+ * and the gap that fills the width: the side is a whole multiple of the image's where that wastes little. The style sheet
+ * makes them smaller where there is less.
  *
  * @param {number} count
  * @param {number} width
- * @param {number} room
+ * @param {Size} room
  */
-function tileSide(count, width, room) {
-  const columns = Math.ceil(Math.sqrt(count));
-  const most = Math.min(MOST_SIDE, Math.floor((room + GAP) / columns) - GAP);
-  const scale = Math.floor(most / width);
-  return { columns, side: scale < CRISP ? most : scale * width };
+function bestGrid(count, width, room) {
+  const fit = (/** @type {number} */ length, /** @type {number} */ tiles) => Math.floor((length + GAP) / tiles) - GAP;
+  const grids = Array.from({ length: count }, (_, i) => {
+    const most = Math.min(MOST_SIDE, fit(room.width, i + 1), fit(room.height, Math.ceil(count / (i + 1))));
+    const scale = Math.floor(most / width);
+    return { columns: i + 1, side: scale < CRISP ? most : scale * width };
+  });
+  const { columns, side } = grids.reduce((best, grid) => (grid.side >= best.side ? grid : best));
+  const gap = Math.floor((room.width - columns * side) / Math.max(1, columns - 1));
+  return { columns, side, gap: Math.min(WIDEST_GAP, Math.max(GAP, gap)) };
 }

@@ -37,7 +37,8 @@ export function modelScore(model) {
   if (model.state === "loading") return t("loading: its jobs wait");
   if (model.test_bits_per_dim === null) return t("not measured");
   const bits = `${fixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
-  return model.values === 2 && model.test_nats !== null ? `${fixed(model.test_nats, 2)} nats · ${bits}` : bits;
+  if (model.values > 2 || model.test_nats === null) return bits;
+  return `${t("{nats} nats", { nats: fixed(model.test_nats, 2) })} · ${bits}`;
 }
 
 /** @param {Model} model */

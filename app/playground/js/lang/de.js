@@ -240,7 +240,7 @@ export default {
   "Row {row}, column {column}: {state}": "Zeile {row}, Spalte {column}: {state}",
   "{count} pixels of {all} are unknown": "{count} von {all} Pixeln sind unbekannt",
   "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.":
-    "Nats und Bits/dim sagen, wie sehr Bilder, die es nie gesehen hat, das Modell überraschen, in zwei Maßen: Weniger ist besser.",
+    "Nat und bits/dim sagen, wie sehr Bilder, die es nie gesehen hat, das Modell überraschen, in zwei Maßen: Weniger ist besser.",
   "Looking for models…": "Suche Modelle …",
   "This picture is too large. At most {most} million pixels are read.":
     "Dieses Bild ist zu groß. Höchstens {most} Millionen Pixel werden gelesen.",
@@ -346,7 +346,7 @@ export default {
   "Turn them over": "Umdrehen",
   "Twelve others": "Zwölf andere",
   "Nats count surprise: less means likelier. The real ones are from GNU Unifont 15.1 (SIL Open Font License 1.1); to exist means to stand in it.":
-    "Nats zählen Überraschung: Weniger heißt wahrscheinlicher. Die echten sind aus GNU Unifont 15.1 (SIL Open Font License 1.1); es geben heißt, darin zu stehen.",
+    "Nat zählen Überraschung: Weniger heißt wahrscheinlicher. Die echten sind aus GNU Unifont 15.1 (SIL Open Font License 1.1); es geben heißt, darin zu stehen.",
   "No running worker has a model of characters.": "Kein laufender Worker hat ein Modell von Schriftzeichen.",
   "Character {number} exists": "Zeichen {number} gibt es",
   "{count} ticked; {half} of them exist.": "{count} angehakt; {half} von ihnen gibt es.",
@@ -495,5 +495,5 @@ export default {
   "Uncover all": "Alles aufdecken",
   "{name} with {share}": "{name} mit {share}",
   "{nats} nats for what is seen, whatever its label · {quality}":
-    "{nats} Nats für das Sichtbare, gleich welcher Art · {quality}",
+    "{nats} Nat für das Sichtbare, gleich welcher Art · {quality}",
 };
