@@ -130,7 +130,7 @@ def record(page: Any) -> None:
         _turn_to(page, written, is_last=written == count)
         shots.append(Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB"))
     # one palette, so that nothing flickers, in which the few orange pixels have their place
-    palette = shots[len(shots) // 3].quantize(96, Image.Quantize.MAXCOVERAGE)
+    palette = shots[len(shots) // 3].quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=2)
     frames = [shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)

@@ -130,7 +130,7 @@ function taken(job) {
 /** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
-  if (nats < SURE_NATS) return t("Nothing is given yet, or nothing that is not certain.");
+  if (nats < SURE_NATS) return t("Nothing is given yet, or only what is certain anyway.");
   const chance = likelihood(nats / Math.LN2);
   if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
   const [least, most] = [nats + spread, Math.max(0, nats - spread)].map((far) => likelihood(far / Math.LN2));

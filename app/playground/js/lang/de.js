@@ -70,8 +70,8 @@ export default {
     "Neue Bilder aus dem Nichts: Jedes Pixel wird aus allen darüber und links davon gezogen.",
   "Draw, and watch the rows arrive. The same seed draws the same images again, to the byte.":
     "Zeichne und sieh zu, wie die Zeilen kommen. Derselbe Startwert zeichnet dieselben Bilder noch einmal, Byte für Byte.",
-  "Paint a hole into a picture, and see how the model would fill it.":
-    "Male ein Loch in ein Bild und sieh, wie das Modell es füllen würde.",
+  "Make a part of a picture unknown, and see how the model would fill it.":
+    "Mach einen Teil eines Bildes unbekannt und sieh, wie das Modell ihn füllen würde.",
   "The completions appear here beside the original, the likeliest first.":
     "Hier erscheinen die Ergänzungen neben dem Original, die wahrscheinlichste zuerst.",
   "A Multi-Scale model takes a small picture as its first stage, and draws large ones from it.":
@@ -469,8 +469,8 @@ export default {
   "Your picture has a chance of {chance}.": "Dein Bild hat eine Chance von {chance}.",
   "Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.":
     "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
-  "Nothing is given yet, or nothing that is not certain.":
-    "Noch ist nichts gegeben, oder nichts, was nicht sicher ist.",
+  "Nothing is given yet, or only what is certain anyway.":
+    "Noch ist nichts gegeben, oder nur, was ohnehin sicher ist.",
   exact: "genau",
   "well known": "gut bekannt",
   "roughly known": "ungefähr bekannt",
