@@ -154,7 +154,7 @@ def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
 def _watch(page: Any, written: int) -> int:
     """The first view, stopped when so many pixels are written. Returns how many there are."""
     page.goto("/#watch")
-    page.locator("#view-watch .next", has_text="Next, row").wait_for()
+    page.locator("#view-watch[data-live=true] .next", has_text="Next, row").wait_for()  # and no film
     page.locator("#view-watch [data-act=play]").click()
     place = page.get_by_label("Pixel", exact=True)
     place.fill(str(written))
@@ -165,7 +165,7 @@ def _ink(page: Any) -> None:
     """A stroke at the bottom, when the paper is there, and the endings that keep it."""
     endings = page.locator("#view-ink .standing", has_text="Four endings")
     endings.wait_for()
-    paper = page.locator("canvas.paper")
+    paper = page.locator("#view-ink canvas.paper")
     paper.scroll_into_view_if_needed()
     box = paper.bounding_box()
     places = [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in STROKE]
