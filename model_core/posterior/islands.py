@@ -187,7 +187,8 @@ class IslandsRun:
         if self._nats and self._accepting is not None:
             orientation = self._mixture.ways[self._accepting.member].orientation
             return accepted_receipt(self._accepting, orientation, self._nats), self._shares.result()
-        return receipt_of(self._islands, self._particles, self._target.strange_nats), self._shares.result()
+        strange, values = self._target.strange_nats, self._target.values
+        return receipt_of(self._islands, self._particles, strange, values), self._shares.result()
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:

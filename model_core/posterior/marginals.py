@@ -23,7 +23,7 @@ from model_core.sampling.stages import stage_for
 
 BATCH = 8
 """Images of one teacher-forced pass: others that want the processor wait for one at most."""
-PREDICTED, PASSED = 2.0, 2.0
+PREDICTED, PASSED = 2.0, 4.0
 """Chains that what is predicted of a pixel counts as much as, and what the first particles had."""
 
 

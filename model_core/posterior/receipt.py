@@ -16,6 +16,9 @@ rely on them; more sweeps and particles may help. docs/completion.md measures ho
 GOOD_APART, ROUGH_APART = 25.0, 50.0
 """Nats: two images of one posterior are hardly ever further apart than the first."""
 GOOD_SD = 5.0
+MANY_VALUES, LEAST_ESS = 16, 2.0
+"""Windows hardly mend what fewer first particles than that have missed where a pixel has so many values, and chains
+may agree on it."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +80,24 @@ class Island:
     distinct: int
 
 
-def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | None) -> Receipt:
+def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | None, values: int = 2) -> Receipt:
     """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
-    that the model was made for has so many."""
+    that the model was made for has so many; values: V of the model."""
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
     apart = max(max(island.chains_nats) - min(island.chains_nats) for island in islands)
     worst = max(island.nats for island in islands)
     evidence_sd = deviation(evidence)
+    ess = min(island.ess for island in islands)
     is_strange = apart > ROUGH_APART if strange_nats is None else worst > strange_nats
+    is_missed = values >= MANY_VALUES and ess < LEAST_ESS
     return Receipt(
         exact=False,
         member=islands[-1].member,
         label=islands[-1].label,
-        quality=quality_of(apart, evidence_sd, is_strange),
+        quality=quality_of(apart, evidence_sd, is_strange or is_missed),
         particles=particles,
-        ess=min(island.ess for island in islands),
+        ess=ess,
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),
         evidence_sd=evidence_sd,
@@ -117,8 +122,8 @@ def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float
     )
 
 
-def quality_of(apart_nats: float, evidence_sd: float, is_strange: bool) -> Quality:
+def quality_of(apart_nats: float, evidence_sd: float, is_poor: bool) -> Quality:
     """The word for a completion by particles."""
-    if is_strange:
+    if is_poor:
         return "poor"
     return "good" if apart_nats <= GOOD_APART and evidence_sd <= GOOD_SD else "rough"

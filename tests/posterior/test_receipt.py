@@ -1,0 +1,26 @@
+"""One word for the figures of a completion."""
+
+import pytest
+
+from model_core.posterior.receipt import Island, receipt_of
+
+
+@pytest.mark.parametrize(
+    ("nats", "apart", "evidence", "ess", "values", "word"),
+    [
+        (70, 10, 2.0, 1.0, 2, "good"),
+        (70, 30, 2.0, 9.0, 2, "rough"),
+        (70, 10, 9.0, 9.0, 2, "rough"),
+        (130, 10, 2.0, 9.0, 2, "poor"),
+        (70, 10, 2.0, 2.5, 256, "good"),
+        (70, 10, 2.0, 1.5, 256, "poor"),
+    ],
+    ids=["agree", "apart", "evidence apart", "strange", "colour", "colour, missed by the first particles"],
+)
+def test_the_word_follows_from_the_figures(
+    nats: float, apart: float, evidence: float, ess: float, values: int, word: str
+) -> None:
+    """Of a model whose images hardly ever have 120 nats; where that is not known, chains must be near each other."""
+    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], ess, 3)
+    assert receipt_of([island], 32, 120.0, values).quality == word
+    assert receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 9.0, 3)], 32, None, values).quality == "poor"
