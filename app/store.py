@@ -27,7 +27,7 @@ from app.packed_pictures import unpacked_picture
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
-from worker.contract.durability import CLUSTER, is_cluster, weaknesses
+from worker.contract.durability import CLUSTER, LOADING, is_cluster, is_loading, weaknesses
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
@@ -372,6 +372,8 @@ class Store:
         memory, persistence, cluster = found
         if is_cluster(cluster):
             raise redis_connections.StoreRefusesError(CLUSTER)
+        if is_loading(persistence):
+            raise redis_errors.BusyLoadingError(LOADING)
         appendfsync = setting.get("appendfsync") if isinstance(setting, dict) else None  # some hosts forbid CONFIG
         return ServerState(
             used=int(memory.get("used_memory", 0)),

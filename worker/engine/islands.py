@@ -140,8 +140,8 @@ class Islands:
         expected = self._expected(job)
         if share < job.told + SHARE_TOLD and expected is None:
             return Stepped(job.order)
-        job.told = share
-        return Stepped(job.order, share, len(job.images), expected)
+        job.told = max(job.told, share)
+        return Stepped(job.order, job.told, len(job.images), expected)
 
     def _expected(self, job: _Job) -> NDArray[np.float64] | None:
         now = self._clock()

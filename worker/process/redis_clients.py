@@ -8,10 +8,10 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import BusyLoadingError, ResponseError
 from redis.retry import Retry
 
-from worker.contract.durability import CLUSTER, is_cluster, weaknesses
+from worker.contract.durability import CLUSTER, LOADING, is_cluster, is_loading, weaknesses
 
 BLOCK_S = 1
 """How long a blocking command waits on the server before it answers "nothing"."""
@@ -38,6 +38,8 @@ def weaknesses_of(redis: Redis) -> tuple[str, ...]:
     """How this server may lose accepted jobs, a sentence each. Raises RedisError."""
     client: Any = redis  # redis-py types every answer as "awaitable or not"
     memory, persistence = client.info("memory"), client.info("persistence")
+    if is_loading(persistence):
+        raise BusyLoadingError(LOADING)
     try:
         setting = client.config_get("appendfsync")
     except ResponseError:  # some hosts forbid it
