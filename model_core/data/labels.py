@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from model_core.errors import DataError
 
+MAX_NAME = 64
+"""Characters of a label's name, at most: it is asked for in addresses and told in files of pictures."""
+
 Numbers = npt.NDArray[np.int64]
 """(N,): of each image the number of its label."""
 
@@ -24,13 +27,16 @@ class Labels:
     def numbered(cls, numbers: npt.ArrayLike, names: Sequence[str] | None, source: object) -> "Labels":
         """Numbers as a file says them; names: None for the numbers themselves, up to the largest.
 
-        Raises DataError when a number has no name.
+        Raises DataError when a number has no name, and for a name that is too long or empty.
         """
         of = np.asarray(numbers)
         if of.ndim != 1 or of.dtype.kind not in "iub":
             raise DataError(f"{source}: expected whole numbers, one for each image, not {of.dtype} {of.shape}")
         of = of.astype(np.int64)
         names = tuple(names or map(str, range(int(of.max(initial=-1)) + 1)))
+        if odd := [name for name in names if not 1 <= len(name) <= MAX_NAME]:
+            said = f"1 to {MAX_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
+            raise DataError(f"{source}: a label's name must have {said}")
         if len(of) and not 0 <= of.min() <= of.max() < len(names):
             raise DataError(f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}")
         return cls(names, of)

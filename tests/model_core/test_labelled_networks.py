@@ -12,7 +12,8 @@ from model_core import Model, log_likelihood, sample, save_model, untrained
 from model_core.card import Card, CardLabel
 from model_core.components import Member
 from model_core.config import preset
-from model_core.errors import ConfigError, ModelError
+from model_core.data.labels import Labels
+from model_core.errors import ConfigError, DataError, ModelError
 from model_core.image_request import ImageRequest
 from model_core.measures.leaks import require_causal
 from model_core.measures.picture_score import score_picture
@@ -233,7 +234,7 @@ def test_no_label_lets_the_future_in(tmp_path: object) -> None:
 
 def test_a_card_says_labels_and_their_priors(tmp_path) -> None:  # type: ignore[no-untyped-def]
     """Saved and loaded again; a card without labels has no word of them; what is wrong is refused."""
-    model = labelled()
+    model, odd = labelled(), tmp_path / "odd"
     save_model(model, tmp_path / "tiny")
     loaded = load_model(tmp_path / "tiny")
     assert loaded.card.labels == model.card.labels
@@ -245,9 +246,16 @@ def test_a_card_says_labels_and_their_priors(tmp_path) -> None:  # type: ignore[
     with pytest.raises(ConfigError, match="none has no labels"):
         log_likelihood(load_model(tmp_path / "none"), all_images()[:1], label=0)
     for labels in ((), model.card.labels[:2], (*model.card.labels[:2], CardLabel("a", 0.2))):
-        save_model(Model(model.members, replace(model.card, labels=labels)), tmp_path / "odd")
+        save_model(Model(model.members, replace(model.card, labels=labels)), odd)
         with pytest.raises(ModelError, match="expected 3 labels"):
-            load_model(tmp_path / "odd")
+            load_model(odd)
+    for name in ("", 65 * "n"):
+        labels = (*model.card.labels[:2], CardLabel(name, 0.2))
+        save_model(Model(model.members, replace(model.card, labels=labels)), odd)
+        with pytest.raises(ModelError, match="1 to 64 characters"):
+            load_model(odd)
+        with pytest.raises(DataError, match="here: a label's name must have 1 to 64 characters"):
+            Labels.numbered([0, 1], ["a", name], "here")
     with pytest.raises(ConfigError, match="networks of one scale"):
         preset("cifar10-multi-scale").with_overrides(labels=2)
     assert CompiledStage.can(model.network, torch.device("cpu"))  # type: ignore[arg-type]
