@@ -12,7 +12,7 @@ from PIL import Image
 from app.imaging.given import given_behind_hole
 from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion
-from model_core.posterior.plan import given_behind
+from model_core.posterior.plan import given_behind, window_size
 from tests.app.answers import is_problem
 from tests.app.completions import FOUR, POSTERIOR, announce, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
@@ -50,7 +50,7 @@ def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, pos
     spec = posterior.take()
     assert (spec.version, spec.options.method) == (4, Method.POSTERIOR)
     assert (spec.options.given_behind, spec.options.filled_pixels) == (7, 1)
-    assert spec.work == 96
+    assert spec.work == 1560
     for fields in ({"model": "grey"}, {"method": "clamp"}):
         job = post(client, **fields).json()
         assert (job["method"], job["particles"], job["sweeps"]) == ("clamp", None, None)
@@ -124,6 +124,7 @@ def test_limits_are_the_library_s() -> None:
     assert complete.MAX_PARTICLES == completion.MAX_PARTICLES
     assert complete.CompleteOptions().sweeps == completion.SWEEPS
     assert complete.MAX_SWEEPS == completion.MAX_SWEEPS
+    assert window_size(40 * complete.WINDOWS, 28 * complete.WINDOWS) == (40, 28)
 
 
 def test_earlier_workers_do_not_get_it_when_they_hold_the_model(client: httpx.Client, posterior: HandWorker) -> None:
@@ -142,7 +143,7 @@ def test_job_without_images_has_what_is_expected_alone(client: httpx.Client, pos
     job = post(client, n=0, seed=1, headers=key).json()
     assert (job["n"], job["rows_total"], job["progress"]) == (0, 0, 0)
     spec = posterior.take()
-    assert (spec.version, spec.n, spec.work) == (7, 0, 96)
+    assert (spec.version, spec.n, spec.work) == (7, 0, 1560)
     link = f"/jobs/{spec.id}"
     is_problem(client.get(f"{link}/image"), 409)
     assert "row by row" in is_problem(client.get(f"{link}/image", params={"follow": 1}), 422)["detail"]

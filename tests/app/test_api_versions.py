@@ -20,6 +20,8 @@ SAMPLE = {"model": "grey"}
 SERVER = ServerState(used=0, limit=0, weaknesses=())
 
 
+REPRICED = {"complete posterior": 610}
+"""Jobs that earlier versions took for cheaper than they are."""
 OLDER = json.loads(Path(__file__).with_name("older_records.json").read_text())
 """Jobs of version 3, one of each kind and more: the hash of each in Redis, and what its API answered."""
 
@@ -200,10 +202,12 @@ def test_model_that_a_worker_does_not_serve_is_named(client: httpx.Client, worke
 
 @pytest.mark.parametrize("name", OLDER)
 def test_job_of_an_earlier_version_is_what_it_was(client: httpx.Client, worker: HandWorker, name: str) -> None:
-    """It is shown and costs as it did, and stays so when it is written anew; fields that are new since are null."""
+    """It is shown and costs as it did, unless that was wrong, and stays so when it is written anew; fields that are new
+    since are null."""
     kept, answer = OLDER[name]["hash"], OLDER[name]["answer"]
     spec = JobSpec.read(kept["spec"])
-    assert (spec.work, spec.rows_total) == (int(kept["work"]), int(kept["rows_total"]))
+    work = REPRICED.get(name, int(kept["work"]))
+    assert (spec.work, spec.rows_total) == (work, int(kept["rows_total"]))
     for text in (kept["spec"], spec.entry()):
         assert JobSpec.read(text) == spec
         worker.redis.hset(keys.job(spec.id), mapping=kept | {"spec": text})

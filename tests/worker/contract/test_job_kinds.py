@@ -43,7 +43,7 @@ def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
             "complete",
             {"filled_pixels": 5, "method": "posterior", "given_behind": 1, "particles": 8, "sweeps": 2},
             2 * H,
-            2 * 5 * C * 8 * 3,
+            int(2 * (5 + 1) * C * 8 * (1 + 2 * (1 + (1 + 4 * (5 / (H * W)) ** 0.5) ** 2 / 3))),
         ),
         ("score", {"n": 1}, 0, W * C),
         ("score", {"n": 1, "options": {"x": 0, "y": 0}}, 0, 2 * W * C),
@@ -54,7 +54,8 @@ def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
 def test_job_costs_what_is_computed_one_after_the_other(
     kind: str, changes: dict[str, object], rows: int, work: int
 ) -> None:
-    """A value for each colour of a pixel that is drawn; a pass over a picture counts as one row."""
+    """A value for each colour of a pixel that is drawn, or that a particle passes; a pass over a picture counts as one
+    row."""
     assert (spec(kind, **changes).rows_total, spec(kind, **changes).work) == (rows, work)
 
 

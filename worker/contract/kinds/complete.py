@@ -28,6 +28,9 @@ MAX_PARTICLES = 256
 MAX_PARTICLES_OF_JOB = 2048
 MAX_SWEEPS = 16
 
+WINDOWS = 4
+"""Windows side by side, in which a sweep draws a hole: model_core.posterior.plan.window_size."""
+
 _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
@@ -109,8 +112,14 @@ class CompleteOptions(LabelOptions, SeededOptions):
         return self.method in model.methods and (not self.given_behind or self._particles <= model.max_particles)
 
     def work(self, job: Asked) -> int:
-        passes = self._particles * (1 + self.sweeps) if self.by_posterior and self.given_behind else 1
-        return passes * drawn_values(job, self.filled_pixels or job.height * job.width)
+        """Particles pass what is given behind the hole too: once at the beginning, and in each sweep once for the whole
+        hole and, as measured, about a third of that for each window."""
+        filled = self.filled_pixels or job.height * job.width
+        if not (self.by_posterior and self.given_behind):
+            return drawn_values(job, filled)
+        sweep = 1 + _windows(filled / (job.height * job.width)) / 3
+        passes = self._particles * (1 + self.sweeps * sweep)
+        return int(passes * drawn_values(job, filled + self.given_behind))
 
     def room(self, job: Asked) -> int:
         maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
@@ -133,6 +142,12 @@ class CompleteOptions(LabelOptions, SeededOptions):
     @property
     def _particles(self) -> int:
         return self.particles or PARTICLES
+
+
+def _windows(share: float) -> float:
+    """About how many windows, squares of a quarter of the image's side, a hole meets that is such a share of the image,
+    and as long as it is high."""
+    return (1 + WINDOWS * share**0.5) ** 2
 
 
 def _why_no_posterior(model: Able) -> str:
