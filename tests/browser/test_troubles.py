@@ -119,3 +119,12 @@ def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
     site.submit()
     assert "does not answer" in site.trouble("form")
     assert site.view.locator("[data-field=seed] input").first.input_value() == "5"
+
+
+def test_answer_that_is_cut_off_is_no_answer(site: Site) -> None:
+    """Half of the list of models: the page says that it is not connected, and that is all it says."""
+    site.page.route("**/models", lambda route: route.fulfill(content_type="application/json", body='{"models": [{"na'))
+    site.page.goto("/#sample")
+    fleet = site.page.get_by_text("Not connected")
+    fleet.wait_for()
+    assert "does not answer" in (fleet.get_attribute("title") or "")

@@ -102,7 +102,7 @@ export class Api {
     const request = { method: "POST", headers, body: sent, signal };
     for (let tried = 1; ; tried += 1) {
       try {
-        return await (await this.send(path, request)).json();
+        return await this.#json(path, request);
       } catch (error) {
         if (!(error instanceof Unreachable) || tried === TRIES) throw error;
         await pause(PAUSE_MS * tried);
@@ -201,17 +201,31 @@ export class Api {
     const headers = new Headers(request.headers);
     const key = passing.get(KEY);
     if (key) headers.set("Authorization", `Bearer ${key}`);
-    try {
-      return await fetch(path, { ...request, headers });
-    } catch (error) {
-      if (request.signal?.aborted && request.signal.reason.name !== "TimeoutError") throw error;
-      throw new Unreachable();
-    }
+    return reached(fetch(path, { ...request, headers }), request.signal);
   }
 
   /** @param {string} path @param {RequestInit} request */
   async #json(path, request = {}) {
-    return (await this.send(path, request)).json();
+    const response = await this.send(path, request);
+    return reached(response.json(), request.signal);
+  }
+}
+
+/**
+ * An answer, or a part of one: whatever cuts it off, its time limit too, the server does not answer. Only who gave it up
+ * hears what the browser says.
+ *
+ * @template T
+ * @param {Promise<T>} answer
+ * @param {AbortSignal | null} [signal]
+ * @returns {Promise<T>}
+ */
+async function reached(answer, signal) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (signal?.aborted && signal.reason.name !== "TimeoutError") throw error;
+    throw new Unreachable();
   }
 }
 
