@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from model_core.config import NetworkConfig
-from model_core.data.labels import MAX_NAME
+from model_core.config import MAX_LABEL_NAME, NetworkConfig
 from model_core.data.options import Resize
 from model_core.errors import ConfigError, ModelError, first_complaint
 from model_core.orientation import Orientation, check_orientation
@@ -186,8 +185,8 @@ class Card:
         names, priors = {label.name for label in self.labels}, [label.prior for label in self.labels]
         if not len(names) == len(priors) == self.config.labels:
             raise ValueError(f"expected {self.config.labels} labels, each of its own name")
-        if any(not 1 <= len(name) <= MAX_NAME for name in names):
-            raise ValueError(f"the names of the labels must have 1 to {MAX_NAME} characters")
+        if any(not 1 <= len(name) <= MAX_LABEL_NAME for name in names):
+            raise ValueError(f"the names of the labels must have 1 to {MAX_LABEL_NAME} characters")
         if priors and not (min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)):
             raise ValueError("the priors of the labels must be above 0 and add up to 1")
 

@@ -6,6 +6,9 @@ from typing import Any, Self
 from model_core.errors import ConfigError
 from model_core.kinds import KINDS, Kind
 
+MAX_LABEL_NAME = 64
+"""Characters of a label's name, at most: it is asked for in addresses and told in files of pictures."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:

@@ -24,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         group = path.parts[0] if path.parts[0] in SHARED_BY_A_FOLDER else str(path)
+        if group == "browser":  # takes longer than any other, so two processes have a browser and a service each
+            group += "-1" if path.name < "test_l" else "-2"
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_rank)
 
@@ -34,9 +36,9 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: tests of processes wait for them half of the time."""
+    """Two for each processor: tests of processes, and of the page, wait for those half of the time."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, processors + processors // 2)
+    return min(4, 2 * processors)
 
 
 @pytest.hookimpl(tryfirst=True)

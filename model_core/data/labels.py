@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model_core.config import MAX_LABEL_NAME
 from model_core.errors import DataError
-
-MAX_NAME = 64
-"""Characters of a label's name, at most: it is asked for in addresses and told in files of pictures."""
 
 Numbers = npt.NDArray[np.int64]
 """(N,): of each image the number of its label."""
@@ -34,8 +32,8 @@ class Labels:
             raise DataError(f"{source}: expected whole numbers, one for each image, not {of.dtype} {of.shape}")
         of = of.astype(np.int64)
         names = tuple(names or map(str, range(int(of.max(initial=-1)) + 1)))
-        if odd := [name for name in names if not 1 <= len(name) <= MAX_NAME]:
-            said = f"1 to {MAX_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
+        if odd := [name for name in names if not 1 <= len(name) <= MAX_LABEL_NAME]:
+            said = f"1 to {MAX_LABEL_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
             raise DataError(f"{source}: a label's name must have {said}")
         if len(of) and not 0 <= of.min() <= of.max() < len(names):
             raise DataError(f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}")

@@ -129,6 +129,12 @@ class JobSpec(Record):
             raise ValueError(f"expected one of {', '.join(KINDS)}")
         return word
 
+    @model_validator(mode="after")
+    def _draws_some(self) -> Self:
+        if self.n == 0 and not KINDS[self.kind].none_told:
+            raise ValueError(f"n must be at least 1 for {self.kind}, not 0")
+        return self
+
     @property
     def draws_small(self) -> bool:
         """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""

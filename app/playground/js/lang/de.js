@@ -469,8 +469,7 @@ export default {
   "Your picture has a chance of {chance}.": "Dein Bild hat eine Chance von {chance}.",
   "Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.":
     "Dein Bild hat eine Chance von {chance}: Es überrascht mehr als {share} der Bilder seiner Art.",
-  "Nothing is given yet, or only what is certain anyway.":
-    "Noch ist nichts gegeben, oder nur, was ohnehin sicher ist.",
+  "Nothing is given yet, or only what is certain anyway.": "Noch ist nichts gegeben, oder nur, was ohnehin sicher ist.",
   exact: "genau",
   "well known": "gut bekannt",
   "roughly known": "ungefähr bekannt",
