@@ -61,11 +61,8 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
     W = keep.shape[1]
     first, found = first_hole(keep), list[Stop]()
     for y in range(first // W, len(keep)):
-        begun, tells, lacks = (
-            0,
-            False,
-            False,
-        )  # since the last stop: something is given behind the first hole, or missing
+        # since the last stop: does something that is given lie behind the first hole pixel, and is a pixel missing?
+        begun, tells, lacks = 0, False, False
         for x, is_given in enumerate(keep[y].tolist()):
             if within_rows and tells and lacks and not is_given and x - begun >= COLUMNS_BETWEEN_STOPS:
                 found.append(Stop(y, x))
