@@ -236,11 +236,11 @@ def test_nothing_is_run_when_an_entry_names_another_function(
     client: Client, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     """os.system from a raw queue entry, also as a callback, is refused; the worker lives."""
-    worker = start_worker()
     proof = tmp_path / "proof"
     client.enqueue("evil", "os.system", [f"touch {proof}"])
     client.enqueue("callback", args=["other"])
-    client.redis.hset("rq:job:callback", "failure_callback_name", "os.abort")
+    client.redis.hset("rq:job:callback", "failure_callback_name", "os.abort")  # before a worker may delete the record
+    worker = start_worker()
     records = [f"{keys.RQ_JOB}{name}" for name in ("evil", "callback")]
     wait_for(lambda: not client.redis.exists(*records), "both to be refused")
     assert not proof.exists()
