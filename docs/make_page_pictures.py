@@ -3,9 +3,10 @@
     python docs/make_page_pictures.py --characters characters.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
-pictures, drawn here, side by side. model-NAME.webp: samples of each model in models/, drawn with seed 2016.
-characters.webp: 64 characters of the test split of characters.npz (examples/characters), which no shipped network has
-been trained on, side by side; their names, which are printed, stand in app/playground/js/examples.js.
+pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise. model-NAME.webp: samples of each model
+in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
+(examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
+in app/playground/js/examples.js.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 OUT = Path("app/playground/img")
 COMPLETIONS = Path("docs/img/completions.png")
@@ -40,6 +41,7 @@ def main(
         save(real_characters(characters), OUT / "characters.webp")
     save(digits(), OUT / "digits.png")
     save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
+    save(_beside([doodle(rows) for rows in DOODLES]), OUT / "doodles.png")
     for card in sorted(models_dir.glob("*/card.json")):
         save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
 
@@ -144,6 +146,31 @@ def _peaks(pen: Pen) -> None:
 
 
 SCENES: tuple[Callable[[Pen], None], ...] = (_boat, _dunes, _night, _tree, _house, _peaks)
+
+
+PALETTE = {
+    ".": "#fff", "k": "#222", "n": "#853", "r": "#e23", "y": "#fc3", "g": "#4a4", "c": "#9df", "b": "#38e", "i": "#f9b"
+}  # fmt: skip
+DOODLES = (
+    "........ ..yyyyy. .yyyyyyy .ykyyyky .yyyyyyy .ykyyyky .yykkkyy ..yyyyy.",
+    "........ ..rr.rr. .rrrrrrr .rrrrrrr .rrrrrrr ..rrrrr. ...rrr.. ....r...",
+    "........ ....ng.. ..rrnrr. .rrrrrrr .rrrrrrr .rrrrrrr ..rrrrr. ...r.r..",
+    "........ ..ii.ii. .iiiiiii ..iiyii. .iiiiiii ..ii.ii. ....g... ...gg...",
+    "........ ....g... ...ggg.. ..ggggg. ..ggggg. .ggggggg ....n... ....n...",
+    "........ ........ ..bbb..b .bbbbbbb .kbbbbb. .bbbbbbb ..bbb..b ........",
+    "........ ....r... ...rrr.. ..rrrrr. .rrrrrrr ..yyyyy. ..yncyy. ..ynyyy.",
+    "........ ....y... ....y... .yyyyyyy ..yyyyy. ..yyyyy. ..yy.yy. .yy...yy",
+)
+"""Smiley, heart, apple, flower, tree, fish, house, star. The first row and column are free: each pixel is the upper
+left one of its square of the large picture."""
+
+
+def doodle(rows: str) -> Image.Image:
+    """A picture of which each letter is a pixel, and each word a row."""
+    lines = rows.split()
+    picture = Image.new("RGB", (len(lines[0]), len(lines)))
+    picture.putdata([ImageColor.getrgb(PALETTE[letter]) for line in lines for letter in line])
+    return picture
 
 
 def _beside(tiles: list[Image.Image]) -> Image.Image:

@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageFont
 
 from model_core import load_model, log_likelihood, save_model, untrained
+from model_core.data.datasets import read_dataset
 from model_core.measures.standing import validation_scores
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -205,3 +206,30 @@ def test_a_robot_sees_no_farther_than_walls() -> None:
     path = robot.walk(plan, np.random.default_rng(0))
     assert all(plan[cell] for cell in path)
     assert all(abs(y - v) + abs(x - u) == 1 for (y, x), (v, u) in pairwise(path))
+
+
+def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets become the data of the recipe's network: without skin tones, drawn on white, each one once, mirrored only to
+    be trained on; what has one name is in one split."""
+    maker = script("emoji/make_emoji")
+    named = {maker.split_of(f"e{i}"): f"e{i}" for i in range(100)}
+    bar = '<path fill="#f00" d="M0 0h4v16H0z"/>'
+    square = '<path fill="#080" d="M0 0h16v16H0z"/>'
+    for folder, icons in {
+        "one": {"bar": bar, "again": bar, "waving-hand-medium-dark-skin-tone": square, "flag-for-flag-chile": square},
+        "two": {named["valid"]: square, named["test"]: bar.replace("#f00", "#00f")},
+    }.items():
+        (tmp_path / folder).mkdir()
+        written = {"prefix": folder, "height": 16, "icons": {name: {"body": body} for name, body in icons.items()}}
+        (tmp_path / folder / "icons.json").write_text(json.dumps(written))
+    out = tmp_path / "emoji.npz"
+    monkeypatch.setattr("sys.argv", ["make_emoji", str(out), str(tmp_path / "one"), str(tmp_path / "two")])
+    maker.main()
+    config = Recipe.load(EXAMPLES / "emoji" / "emoji.toml", []).network.config()
+    train, valid, test = (read_dataset(out, split, config) for split in ("train", "valid", "test"))
+    assert (train[0, :, 7, 3].tolist(), train[0, :, 7, 12].tolist()) == ([15, 0, 0], [15, 15, 15])
+    assert len(train) == 2
+    assert (train[1] == train[0, :, :, ::-1]).all()
+    assert (valid == np.array([0, 8, 0])[:, None, None]).all()
+    assert test[0, :, 7, 3].tolist() == [0, 0, 15]
+    assert maker.split_of("man-running") == maker.split_of("woman-running") == maker.split_of("running")
