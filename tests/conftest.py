@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,24 +16,37 @@ os.environ.setdefault("PIXELRNN_BUILT_DIR", os.devnull)  # tested is the code of
 SHARED_BY_A_FOLDER = ("browser", "client")
 """Folders whose tests have one service, or one browser, for all of them."""
 
-LONG = "browser", "worker", "storm", "posterior", "house", "training"
+LONG = "browser", "client", "worker", "posterior", "house", "portable", "training"
 """Folders with the longest groups. They begin first, so that no process is left with one at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, those of a file go to the same one, and of some folders too."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        group = path.parts[0] if path.parts[0] in SHARED_BY_A_FOLDER else str(path)
-        if group == "browser":  # takes longer than any other, so two processes have a browser and a service each
-            group += "-1" if path.name < "test_l" else "-2"
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_rank)
+    """Sorts by folder, so that long groups are given away first."""
+    folders = {folder: rank for rank, folder in enumerate(LONG)}
+    items.sort(key=lambda item: folders.get(_group(item.nodeid).split("/")[0], len(LONG)))
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return LONG.index(folder) if folder in LONG else len(LONG)
+def _group(test: str) -> str:
+    """The tests that are done by one process, where several test: those of a file, and of some folders."""
+    file = test.partition("::")[0].removeprefix("tests/")
+    folder, _, name = file.partition("/")
+    if folder == "browser":  # takes longer than any other, so two processes have a browser and a service each
+        return "browser/1" if name < "test_l" else "browser/2"
+    return folder if folder in SHARED_BY_A_FOLDER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Gives whole groups to a process, in the order of the tests. xdist's own `loadgroup` gives each test for itself
+    since pytest 9.2, and then services and browsers are started by every process for every file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    config.option.loadscopereorder = False  # by number of tests
+    return Groups(config, log)
 
 
 def pytest_xdist_auto_num_workers() -> int:
