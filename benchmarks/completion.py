@@ -6,6 +6,7 @@
     python benchmarks/completion.py --enumeration                        tiny images, against all outcomes
     python benchmarks/completion.py --data PATH --quick                  few images, nothing written
     python benchmarks/completion.py --data PATH --turns 4 --log FILE     a fourth of the kinds for each image
+    python benchmarks/completion.py --data PATH --own --kind "upper half" --particles 128 --images 24 --quick
 
 Each image gets a hole of each kind, completed once by the default settings. The nats of the completion are set beside
 those of the image, under the whole model: a draw from the posterior is as likely on average. Hole pixels are binned by
@@ -35,6 +36,7 @@ from model_core.data.datasets import read_dataset
 from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import turn
+from model_core.posterior.completion import PARTICLES
 
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
@@ -67,10 +69,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--first", type=int, default=0, help="Image to begin with: several can be measured at once.")
-    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--images", type=int, help="[default: 100, or 2 with --quick]")
     parser.add_argument(
         "--turns", type=int, default=1, help="Kinds of hole that take turns: each image gets one of them."
     )
+    parser.add_argument("--kind", help="One kind of hole, and no other.")
+    parser.add_argument("--particles", type=int, default=PARTICLES)
     parser.add_argument("--own", action="store_true")
     parser.add_argument("--enumeration", action="store_true")
     parser.add_argument("--islands", type=int, default=20_000)
@@ -78,7 +82,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.images, arguments.islands = 2, 100
+        arguments.islands = 100
+    arguments.images = arguments.images or (2 if arguments.quick else 100)
     if not arguments.enumeration and arguments.data is None:
         parser.error("--data: expected the images that the model was made for")
     return arguments
@@ -91,7 +96,7 @@ def measured(arguments: argparse.Namespace) -> Facts:
     log: Path | None = arguments.log
     records = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
     done = {(record["kind"], record["i"]) for record in records}
-    for record in completions(model, images_of(model, arguments), arguments.first, arguments.turns, done):
+    for record in completions(model, images_of(model, arguments), arguments, done):
         records.append(record)
         if log:
             with log.open("a") as file:
@@ -109,19 +114,22 @@ def images_of(model: Model, arguments: argparse.Namespace) -> Tensor:
     return torch.from_numpy(values[order[: arguments.images]].astype(np.int64))
 
 
-def completions(model: Model, images: Tensor, first: int, turns: int, done: set[tuple[str, int]]) -> Iterator[Facts]:
-    """Measure each completion that is not done, from image `first` on; each image gets one of so many kinds."""
-    for i, image in enumerate(images[first:], first):
+def completions(
+    model: Model, images: Tensor, arguments: argparse.Namespace, done: set[tuple[str, int]]
+) -> Iterator[Facts]:
+    """Measure each completion that is not done, from image `first` on; each image gets one kind in so many turns."""
+    for i, image in enumerate(images[arguments.first :], arguments.first):
         real = -float(log_likelihood(model, image[None])[0])
         for at, (kind, keep) in enumerate(holes(images[i - 1], i).items()):
-            if (at + i) % turns == 0 and (kind, i) not in done:
-                yield {"kind": kind, "i": i, "real": real, **completed(model, image, keep, i)}
+            asked = arguments.kind in (None, kind) and (at + i) % arguments.turns == 0
+            if asked and (kind, i) not in done:
+                yield {"kind": kind, "i": i, "real": real, **completed(model, image, keep, i, arguments.particles)}
 
 
-def completed(model: Model, image: Tensor, keep: Keep, i: int) -> Facts:
-    """One completion by the default settings; where it is not exact, also one by clamp."""
+def completed(model: Model, image: Tensor, keep: Keep, i: int, particles: int) -> Facts:
+    """One completion by the default settings, or with so many particles; where it is not exact, also one by clamp."""
     given, began = torch.from_numpy(np.ascontiguousarray(keep)), time.process_time()
-    done = complete(model, image, given, n=1, seed=i)
+    done = complete(model, image, given, n=1, seed=i, particles=particles)
     seconds = time.process_time() - began
     clamped = complete(model, image, given, n=1, seed=i, method="clamp")
     assert done.mean is not None
