@@ -17,14 +17,13 @@ from torch import Tensor
 
 from model_core.codec.canary import canary
 from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, pack_labels, unpack, unpack_labels
-from model_core.codec.lanes import LaneCoder, Steps, Values, finished
-from model_core.components import BATCH
+from model_core.codec.lanes import TEMPERATURE, LaneCoder, Steps, Values, finished
 from model_core.errors import ConfigError, DataError, ModelError
-from model_core.measures.likelihood import component_nats
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.label_choice import log_p_on
 from model_core.sampling.stages import numerics_of
 
 OnImages = Callable[[int], None]
@@ -71,14 +70,15 @@ def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
 
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
-    """The label of each image under which the k-th member finds it the likeliest."""
-    components, found = [each for each in model.components if each.member is model.members[k]], []
-    for part in torch.from_numpy(images.astype(np.int64)).split(BATCH):
-        with torch.inference_mode():
-            likeliest = component_nats(components, part).argmin(0)
-        found.append(np.array([components[int(each)].label for each in likeliest]))
+    """The label of each image under which the k-th member finds it the likeliest, the first of equal ones."""
+    if model.label is not None:
+        return np.full(len(images), model.label)
+    labels, every = model.config.labels, np.ones(images.shape[2:], np.bool_)
+    stage, found = CompiledStage(_network(model, k), labels), []
+    for image in turn(images, model.members[k].orientation):
+        found.append(int(log_p_on(stage, labels, image, every, TEMPERATURE).argmax()))
         yield 0
-    return np.concatenate(found)
+    return np.array(found)
 
 
 def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Tensor:
@@ -144,11 +144,15 @@ def _lanes(part: Values) -> int:
 
 def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
     """The coder of a member's images in so many lanes, and this machine's canary."""
-    network = model.members[k].network
-    assert isinstance(network, PixelNetwork)
-    stage = CompiledStage(network, lanes)
+    stage = CompiledStage(_network(model, k), lanes)
     found = canary(stage, model.config)
     return LaneCoder(stage, model.config), found
+
+
+def _network(model: Model, k: int) -> PixelNetwork:
+    network = model.members[k].network
+    assert isinstance(network, PixelNetwork)
+    return network
 
 
 def _member(model: Model, orientation: Orientation) -> int:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 Steps = Generator[int, None, T]
 """A computation that pauses after every row or so, says how many images are done since the last time, and ends in T."""
 _FIRST_BYTES = 8
-_TEMPERATURE = 1.0
+TEMPERATURE = 1.0
 
 
 class EncodingLane:
@@ -94,7 +94,7 @@ class LaneCoder:
 
         def drawing(i: int, coder: Coder) -> Drawing:
             known = torch.from_numpy(values[i].astype(np.int64))
-            return Drawing(self._noise, _TEMPERATURE, known, coder=coder, label=_of(labels, i), **given)
+            return Drawing(self._noise, TEMPERATURE, known, coder=coder, label=_of(labels, i), **given)
 
         yield from self._code(len(values), streams, drawing, lambda i, slot: None)
         return [stream.finish() for stream in streams]
@@ -105,7 +105,7 @@ class LaneCoder:
         values = np.zeros((count, *self._shape), np.uint8)
 
         def drawing(i: int, coder: Coder) -> Drawing:
-            return Drawing(self._noise, _TEMPERATURE, coder=coder, label=_of(labels, i))
+            return Drawing(self._noise, TEMPERATURE, coder=coder, label=_of(labels, i))
 
         def image_ended(i: int, slot: int) -> None:
             values[i] = self._stage.image(slot).numpy()

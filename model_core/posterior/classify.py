@@ -21,12 +21,15 @@ from model_core.components import BATCH, Component, by_label, nats_maps
 from model_core.elementary import deviation, exp, log, log_count
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
+from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.islands import StageOf, way_of
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
 from model_core.posterior.targets import Target
+from model_core.sampling.label_choice import log_p_leading
+from model_core.sampling.stages import compiled_loops
 
 Floats = NDArray[np.float64]
 Quality = Literal["exact", "good", "rough", "poor"]
@@ -69,7 +72,7 @@ def classify(
     pictures = values if values.ndim == 4 else values[None]
     mask = torch.ones(pictures.shape[2:], dtype=torch.bool) if keep is None else keep
     if can_be_exact([member.orientation for member in model.members], mask.numpy()):
-        parts = [_exact(model.components, part, mask) for part in pictures.split(BATCH)]
+        parts = [_exact(model, part, mask) for part in pictures.split(BATCH)]
         return _told(np.concatenate(parts), model)
     found = [_last(classify_steps(model, each, mask.numpy(), seed, particles)) for each in pictures.numpy()]
     return _joined(found)
@@ -95,7 +98,7 @@ def classify_steps(
     target = Target.of(model, values, keep, 1.0)
     if can_be_exact([member.orientation for member in model.members], keep):
         image = torch.from_numpy(target.known)[None]
-        yield _told(_exact(model.components, image, torch.from_numpy(target.keep)), model)
+        yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
     stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
@@ -122,8 +125,26 @@ def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterato
         yield sweep.island.evidence()
 
 
-def _exact(components: Sequence[Component], values: Tensor, keep: Tensor) -> Floats:
-    """ln p of each label and what is given (B, K)."""
+def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
+    """ln p of each label and what is given (B, K): by the compiled loop, whose bits are the same on every processor,
+    where it draws; else by torch."""
+    if compiled_loops(model) is None:
+        return _by_torch(model.components, values, keep)
+    return np.stack([_by_label(_log_p_of_labels(model, known, keep.numpy()), model) for known in values.numpy()])
+
+
+def _log_p_of_labels(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]) -> Floats:
+    """What each component says of what is given in a picture (M * K,)."""
+    found = []
+    for member in model.members:
+        assert isinstance(member.network, PixelNetwork), "labels are for networks of one scale"
+        its_known, its_keep = (turn(each, member.orientation) for each in (known, keep))
+        found.append(log_p_leading(member.network, model.config.labels, its_known, its_keep, 1.0))
+    return np.concatenate(found)
+
+
+def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> Floats:
+    """The same as `_exact`, on any device and in float64."""
     device = next(components[0].network.parameters()).device
     with torch.inference_mode():
         maps = nats_maps(components, values.to(device)).double().cpu()  # (N, B, C, H, W)

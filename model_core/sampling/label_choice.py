@@ -1,6 +1,5 @@
 """The label of an image that is asked for without one: by the prior, or by what is given before the first hole."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from model_core.elementary import log, shares
 from model_core.networks import PixelNetwork
-from model_core.sampling.stage import Drawing
+from model_core.sampling.stage import Drawing, Stage
 from model_core.sampling.stages import stage_for
 
 
@@ -38,14 +37,33 @@ def log_p_leading(
     network: PixelNetwork, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
 ) -> NDArray[np.float64]:
     """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
+    return log_p_on(stage_for(network)(network, labels), labels, known, before, temperature)
+
+
+def log_p_on(
+    stage: Stage, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
+) -> NDArray[np.float64]:
+    """The same on a stage that has a slot for each label and no images.
+
+    Rows are added one after the other, as the engine in JavaScript does, so that labels that are equally likely up to
+    the last digits are told apart alike.
+    """
+    if not before.any():
+        return np.zeros(labels)
     C, (H, W) = len(known), before.shape
     end = (int(before.sum()) - 1) // W
-    values, keep = torch.from_numpy(np.ascontiguousarray(known, np.int64)), torch.from_numpy(before)
-    none, stage = torch.zeros(H, W, C, dtype=torch.float64), stage_for(network)(network, labels)
+    values, keep = (
+        torch.from_numpy(np.ascontiguousarray(known, np.int64)),
+        torch.from_numpy(np.ascontiguousarray(before)),
+    )
+    none = torch.zeros(H, W, C, dtype=torch.float64)
     with torch.inference_mode():
         for label in range(labels):
             stage.open(label, Drawing(none, temperature, values, keep, label=label, weighed=keep))
             stage.hold(label, end, W)
         while stage.step():
             pass
-    return np.array([math.fsum(stage.log_p(label)) for label in range(labels)])
+    rows = [np.add.accumulate(stage.log_p(label)) for label in range(labels)]
+    for label in range(labels):
+        stage.close(label)
+    return np.array([each[-1] for each in rows])

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from model_core import encode, load_model, sample, shipped
-from tests.portable.exporting import Ask
+from model_core import encode, load_model, sample, save_model, shipped
+from tests.labelled_models import labelled
+from tests.portable.exporting import Ask, export
 
 ENCODE = """
 const model = await parts.load(at(given.folder));
@@ -60,6 +62,22 @@ def test_label_is_given_to_coded_files(ask: Ask, exported: Path, portable_models
     images = sample(model, 2, seed=3)
     found = ask(ENCODE, folder=str(exported / "models" / "tiny-labelled"), images=images.flatten(1).tolist(), label="c")
     assert bytes(found) == encode(model, images, label="c")
+
+
+@pytest.mark.parametrize("kind", ["mnist-diagonal-bilstm", "mnist-pixelcnn", "mnist-row-lstm"])
+def test_labels_that_differ_in_the_last_digits_are_told_apart_alike(ask: Ask, tmp_path: Path, kind: str) -> None:
+    """Either side adds what the loop says, row after row: elsewhere the last digits come out otherwise."""
+    model = labelled(kind, height=9, width=7, layers=2, hidden=5, head=8)
+    for name, parameter in model.network.named_parameters():
+        if "condition" in name:
+            parameter.copy_(parameter[:, :1] * (1 + 1e-7 * torch.arange(3).view(1, 3, 1, 1)))
+    save_model(model, tmp_path / "models" / "ties")
+    done = export(tmp_path / "site", "--models-dir", tmp_path / "models")
+    assert done.returncode == 0, done.stderr
+    images = sample(model, 40, seed=4)
+    file = encode(load_model("ties", models_dir=tmp_path / "models"), images)
+    found = ask(ENCODE, folder=str(tmp_path / "site" / "models" / "ties"), images=images.flatten(1).tolist())
+    assert bytes(found) == file
 
 
 def test_damage_to_coded_files_is_told_in_a_sentence(ask: Ask, exported: Path, portable_models_dir: Path) -> None:

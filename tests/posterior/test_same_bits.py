@@ -1,4 +1,4 @@
-"""Completions have the same bits on every processor, as the loops that draw do: of weights, marginals and receipts."""
+"""Completions and classifications have the same bits on every processor, as the loops that draw do."""
 
 import ast
 import hashlib
@@ -18,6 +18,7 @@ from model_core import untrained
 from model_core.compiled.logarithm import logarithm
 from model_core.elementary import log
 from model_core.models import Member, Model
+from model_core.posterior.classify import classify
 from model_core.posterior.completion import complete
 from tests.posterior.tiny import mask
 
@@ -61,12 +62,13 @@ def test_nothing_that_differs_is_asked(source: Path) -> None:
 
 ALLOWED = {
     "keep.ravel()[first_hole(keep):].sum",  # counts pixels
-    "(maps * given[:, None, None]).sum",  # scores, which torch makes
+    "(maps * given[:, None, None]).sum",  # scores, which torch makes where no compiled loop draws
 }
 
 
 def test_libraries_that_do_without_vectors_give_the_same_bytes() -> None:
-    """Images, marginals and the receipt of a mixture, by draws that are accepted and by chains, in another process."""
+    """Images, marginals and the receipt of a mixture, by draws that are accepted and by chains, and what is said of
+    labels, of a picture and of its first rows, in another process."""
     environment = os.environ | LESS_ABLE
     told = subprocess.run(
         [sys.executable, "-c", "from tests.posterior.test_same_bits import found; print(found())"],
@@ -80,17 +82,18 @@ def test_libraries_that_do_without_vectors_give_the_same_bytes() -> None:
 
 
 def found() -> str:
-    """Digests of two completions."""
+    """Digests of two completions, and of two classifications."""
     members = [_network(seed) for seed in range(2)]
     names = "none", "rotate_180"
     model = Model(tuple(Member(each.network, name) for each, name in zip(members, names, strict=True)), members[0].card)
     known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 9)))
-    return " ".join(_digest(model, known, hole) for hole in ("......... " * 3 + "######### " * 3, "#.##.#### " * 6))
+    digests = [_digest(model, known, hole) for hole in ("......... " * 3 + "######### " * 3, "#.##.#### " * 6)]
+    return " ".join([*digests, *_digests_of_labels(_network(2, labels=3), known)])
 
 
-def _network(seed: int) -> Model:
+def _network(seed: int, labels: int = 0) -> Model:
     """Weights without a logarithm behind them: torch's normal numbers may differ between processors."""
-    model = untrained("mnist-row-lstm", seed=seed, layers=2, hidden=6, head=6, height=6, width=9)
+    model = untrained("mnist-row-lstm", seed=seed, layers=2, hidden=6, head=6, height=6, width=9, labels=labels)
     random = np.random.default_rng(seed)
     for parameter in model.network.parameters():
         parameter.copy_(torch.from_numpy(random.uniform(-0.7, 0.7, tuple(parameter.shape))))
@@ -104,3 +107,10 @@ def _digest(model: Model, known: torch.Tensor, hole: str) -> str:
     parts = done.values.numpy(), done.mean.numpy(), done.entropy_bits.numpy()
     content = b"".join(part.tobytes() for part in parts) + json.dumps(done.receipt.to_dict()).encode()
     return hashlib.sha256(content).hexdigest()
+
+
+def _digests_of_labels(model: Model, known: torch.Tensor) -> list[str]:
+    keep = torch.from_numpy(mask("######### " * 2 + "####..... " + "......... " * 3))
+    told = [classify(model, known), classify(model, known, keep)]
+    assert all(each.exact for each in told)
+    return [hashlib.sha256(b"".join(map(bytes, (each.p, each.nats, each.total_nats)))).hexdigest() for each in told]
