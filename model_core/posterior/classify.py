@@ -134,7 +134,7 @@ def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
 
 
 def _log_p_of_labels(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]) -> Floats:
-    """What each component says of what is given in a picture (M * K,)."""
+    """ln p that each component gives to what is given in a picture (M * K,)."""
     found = []
     for member in model.members:
         assert isinstance(member.network, PixelNetwork), "labels are for networks of one scale"
