@@ -24,6 +24,7 @@ port: | .venv/bin/python
 	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
 test: check .venv/installed-clients .venv/installed-node-packages
+	$(BIN)/python -m tests.compile_loops
 	$(BIN)/python -m pytest --numprocesses auto
 
 check: .venv/installed-dev

@@ -144,7 +144,8 @@ def unpacked(data: Path, out: Path) -> Path:
 
 def parts(device: str, data: Path, out: Path, tiny: bool) -> Iterator[Part]:
     """All parts in the order of their worth."""
-    yield Part("tests", (*PYTHON, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"))
+    marked = [file for file in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in file.read_text("utf-8")]
+    yield Part("tests", (*PYTHON, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *map(str, marked)))
     presets, batches = (PRESETS[:1], (1,)) if tiny else (PRESETS, (1, 16, 64))
     for preset in presets:
         for batch in batches:
