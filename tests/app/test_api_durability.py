@@ -111,7 +111,7 @@ def test_redis_in_cluster_mode_is_refused_at_the_start(tmp_path: Path, models_di
             assert "cluster mode" in ended.stderr.splitlines()[-1]
             assert "Traceback" not in ended.stderr
         with serving(Settings(redis_url=url, port=0)) as (address, _):
-            assert "cluster mode" in is_problem(httpx.get(f"{address}/readyz"), 503)["detail"]
+            assert "cluster mode" in is_problem(httpx.get(f"{address}/readyz", timeout=60), 503)["detail"]
 
 
 def test_store_that_takes_no_writes_is_told(client: httpx.Client, settings: Any) -> None:

@@ -131,7 +131,7 @@ def test_comments_keep_the_stream_open_when_nothing_happens(redis_url: str, work
     settings = Settings(redis_url=redis_url, port=0, ping_s=0.05)
     with (
         serving(settings) as (url, _),
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=60) as client,
         client.stream("GET", f"{submit(client)}/events") as response,
     ):
         events = events_of(response)
@@ -142,7 +142,7 @@ def test_comments_keep_the_stream_open_when_nothing_happens(redis_url: str, work
 def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) -> None:
     """Streams are bounded: one too many gets 503, and a reader that leaves frees its seat."""
     settings = Settings(redis_url=redis_url, port=0, max_streams=1)
-    with serving(settings) as (url, running), httpx.Client(base_url=url) as client:
+    with serving(settings) as (url, running), httpx.Client(base_url=url, timeout=60) as client:
         link = submit(client)
         with client.stream("GET", f"{link}/events") as response:
             events = events_of(response)

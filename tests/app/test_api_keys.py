@@ -23,7 +23,7 @@ from tests.app.live import serving
 )
 def test_answer_is_401_when_there_is_no_valid_key(redis_url: str, worker: HandWorker, headers: dict[str, str]) -> None:
     """Everywhere but where nothing is told: and before the body is read."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=headers) as client:
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         for method, path in (("POST", "/sample"), ("GET", "/jobs"), ("GET", "/models"), ("GET", "/metrics")):
             answer = client.request(method, path)
             is_problem(answer, 401)
@@ -49,7 +49,7 @@ def test_client_is_whom_a_trusted_proxy_speaks_for(
     """Only what a proxy of ours says counts; a client cannot give itself another address."""
     given = settings(redis_url, api_keys=(), proxies=proxies)
     with serving(given) as (url, _), structlog.testing.capture_logs() as lines:
-        httpx.get(f"{url}/models", headers={"X-Forwarded-For": forwarded}).raise_for_status()
+        httpx.get(f"{url}/models", headers={"X-Forwarded-For": forwarded}, timeout=60).raise_for_status()
     assert [line["client"] for line in lines if line["event"] == "request"] == [f"ip:{counts_as}"]
 
 
@@ -63,7 +63,7 @@ def test_proxies_are_refused_when_they_are_no_addresses(monkeypatch: pytest.Monk
 
 def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
     """Others cannot see, list, follow, cancel or delete them, nor tell that they are there."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
         for path in (link, f"{link}/events", f"{link}/image"):
             is_problem(client.get(path, headers=BOB), 404)
@@ -76,7 +76,7 @@ def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandW
 
 def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
     """One that hands in too much does not keep others out; the same Idempotency-Key of two clients is two."""
-    with serving(settings(redis_url, client_jobs=1)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings(redis_url, client_jobs=1)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         key = {"Idempotency-Key": "same"}
         first = client.post("/sample", json=SAMPLE, headers=ALICE | key)
         is_problem(client.post("/sample", json=SAMPLE, headers=ALICE), 429)
@@ -87,7 +87,7 @@ def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worke
 
 def test_answer_is_429_when_wrong_keys_keep_coming(redis_url: str, worker: HandWorker) -> None:
     """Ten a minute from one address. The right one is let in: others may share the address, as behind a proxy."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         for i in range(10):
             is_problem(client.get("/jobs", headers={"X-API-Key": f"wrong-{i}"}), 401)
         answer = client.get("/jobs", headers={"X-API-Key": "wrong-10"})
@@ -98,7 +98,7 @@ def test_answer_is_429_when_wrong_keys_keep_coming(redis_url: str, worker: HandW
 
 def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, capfd: pytest.CaptureFixture[str]) -> None:
     """Not in the logs, the metrics, the job or Redis."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=ALICE) as client:
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=ALICE, timeout=60) as client:
         answer = client.post("/sample", json=SAMPLE)
         shown = answer.text + client.get("/metrics").text + client.get("/info").text
     stored = [worker.redis.dump(key) for key in worker.redis.keys("*")]
@@ -130,7 +130,7 @@ def test_listed_page_may_ask_when_it_is_listed(redis_url: str, worker: HandWorke
     """The browser's question before, and the answer."""
     origin = "https://pixels.example"
     given = settings(redis_url, api_keys=(), origins=(origin,))
-    with serving(given) as (url, _), httpx.Client(base_url=url, headers={"Origin": origin}) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, headers={"Origin": origin}, timeout=60) as client:
         asked = client.options("/sample", headers={"Access-Control-Request-Method": "POST"})
         assert asked.headers["access-control-allow-origin"] == origin
         answer = client.post("/sample", json=SAMPLE)
@@ -188,7 +188,7 @@ def pixelrnn_keys(*words: object) -> str:
 
 def test_keys_come_and_go_while_the_server_runs(redis_url: str, worker: HandWorker, key_file: Path) -> None:
     """Added, listed, exchanged, revoked; those of the environment stay. A damaged file changes nothing."""
-    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
 
         def status(key: str) -> int:
             return client.get("/models", headers={"X-API-Key": key}).status_code
@@ -217,7 +217,7 @@ def test_key_in_a_file_has_an_end_and_allowances(redis_url: str, worker: HandWor
     facts = json.loads(key_file.read_text())
     facts["keys"][0]["until"] = "2026-01-01T00:00:00Z"
     key_file.write_text(json.dumps(facts))
-    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         is_problem(client.get("/models", headers={"X-API-Key": ended}), 401)
         accepted = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
         assert accepted.headers["ratelimit-policy"] == '"jobs";q=4;w=2, "open-jobs";q=1;qu="concurrent-requests"'

@@ -30,7 +30,7 @@ def api(redis_url: str, **more: object) -> Iterator[httpx.Client]:
     """A server with keys and a secret, and a client that has neither."""
     with (
         serving(settings(redis_url, **{"link_secret": SECRET, **more})) as (url, _),
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client
 

@@ -24,7 +24,7 @@ def losing_replies_to_script(script: str, times: int, worker: HandWorker, tmp_pa
     with (
         losing_replies_to(digest.encode(), path, target, times),
         serving(Settings(redis_url=f"unix://{path}", port=0)) as (url, _),
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client
 

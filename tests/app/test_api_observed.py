@@ -79,7 +79,7 @@ def test_spec_is_short_when_written() -> None:
 def test_metrics_are_not_open_through_a_proxy(redis_url: str) -> None:
     """An ingress adds a header; a scraper asks the server itself."""
     settings = Settings(redis_url=redis_url, port=0, api_keys=f"me:{'0' * 64}", metrics_open=True)
-    with serving(settings) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         assert client.get("/metrics").status_code == 200
         for header in ("X-Forwarded-For", "Forwarded", "Via"):
             assert client.get("/metrics", headers={header: "1.1 x"}).status_code == 401

@@ -35,7 +35,7 @@ def without_keys(redis_url: str, folder: Path | None) -> Settings:
 
 
 def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path) -> None:
-    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         found = client.get("/models/grey/portable").raise_for_status().json()
         assert found["digest"] == client.get("/models/grey").json()["digest"]
         module = client.get(f"{found['engine']}index.js")
@@ -59,12 +59,12 @@ def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path
 )
 def test_nothing_else_is_given(redis_url: str, laid_out: Path, path: str) -> None:
     with serving(without_keys(redis_url, laid_out)) as (url, _):
-        assert httpx.get(f"{url}/portable/{path}").status_code == 404
+        assert httpx.get(f"{url}/portable/{path}", timeout=60).status_code == 404
 
 
 def test_nothing_is_offered_where_the_operator_names_no_directory(redis_url: str, worker: HandWorker) -> None:
     with serving(without_keys(redis_url, None)) as (url, _):
-        is_problem(httpx.get(f"{url}/models/grey/portable"), 404)
+        is_problem(httpx.get(f"{url}/models/grey/portable", timeout=60), 404)
 
 
 def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_out: Path) -> None:
@@ -72,7 +72,7 @@ def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_ou
     file = f"/portable/{RELEASE}/engine/index.js"
     for is_open, offered, given in ((False, 404, 404), (True, 200, 200)):
         kept = settings(redis_url, portable_dir=laid_out, portable_open=is_open)
-        with serving(kept) as (url, _), httpx.Client(base_url=url) as client:
+        with serving(kept) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
             assert client.get("/models/grey/portable").status_code == 401
             assert client.get("/models/grey/portable", headers=ALICE).status_code == offered
             assert client.get(file).status_code == given
@@ -80,4 +80,4 @@ def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_ou
 
 def test_a_directory_that_is_not_filled_yet_is_none(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
     with serving(without_keys(redis_url, tmp_path / "none")) as (url, _):
-        is_problem(httpx.get(f"{url}/models/grey/portable"), 404)
+        is_problem(httpx.get(f"{url}/models/grey/portable", timeout=60), 404)

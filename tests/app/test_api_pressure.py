@@ -61,11 +61,11 @@ def test_answer_is_503_when_the_queue_has_its_work(redis_url: str, worker: HandW
 
 def test_answer_is_429_when_a_client_is_too_fast(redis_url: str, worker: HandWorker) -> None:
     """A few at once, then at the rate; Retry-After is when the next one may come, and a refused one costs nothing."""
-    with server(redis_url, client_rate=0.5) as client:
+    with server(redis_url, client_rate=0.25) as client:
         assert client.post("/sample", json=SAMPLE).status_code == 202
         for _ in range(3):
-            assert refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests") in (1, 2)
-        eventually = time.monotonic() + 10
+            assert refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests") in (1, 2, 3, 4)
+        eventually = time.monotonic() + 30
         while client.post("/sample", json=SAMPLE).status_code != 202:
             assert time.monotonic() < eventually
             time.sleep(0.1)

@@ -48,7 +48,7 @@ def test_operator_says_how_long_a_job_is_kept_at_most(redis_url: str, worker: Ha
     """That is what a request gets that says nothing, and what it may not exceed."""
     with (
         serving(Settings(redis_url=redis_url, port=0, retention_s=90)) as (url, _),
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=60) as client,
     ):
         assert client.get("/info").json()["limits"]["result_ttl_s"] == 90
         job = client.post("/sample", json={"model": "grey"}).json()

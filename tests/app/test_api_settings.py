@@ -1,6 +1,5 @@
 """What an operator sets, and the schema file that is kept in step."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import app.settings
 import worker.settings
 from app import openapi_file
 from pixelrnn.embedded import EmbeddedRedis, connect
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("settings", [app.settings.Settings, worker.settings.Settings])
@@ -62,8 +62,7 @@ def test_password_of_its_own_setting_may_be_anything(
         url = server.url
         with connect(url) as client:
             if with_port:
-                with socket.create_server(("127.0.0.1", 0)) as probe:
-                    port = probe.getsockname()[1]
+                port = free_port()
                 client.config_set("port", port)
                 url = f"redis://127.0.0.1:{port}/0"
             client.config_set("requirepass", password)

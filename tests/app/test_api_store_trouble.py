@@ -33,7 +33,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def troubled(own_server: str) -> Iterator[Any]:
     """A client of the server as an operator."""
-    with redis.Redis.from_url(own_server, socket_timeout=5) as operator:
+    with redis.Redis.from_url(own_server, socket_timeout=60) as operator:
         operator.flushall()
         yield operator
 
@@ -66,13 +66,20 @@ def held_up(operator: Any) -> Iterator[None]:
 
     thread = threading.Thread(target=loop)
     thread.start()
-    time.sleep(0.05)
     try:
+        eventually(lambda: is_busy(operator))
         yield
     finally:
         with redis.Redis(connection_pool=operator.connection_pool) as other:
             other.script_kill()
-        thread.join(5)
+        thread.join(60)
+
+
+def is_busy(operator: Any) -> bool:
+    try:
+        return not operator.ping()
+    except redis.ResponseError:
+        return True
 
 
 @contextmanager
@@ -113,7 +120,7 @@ def test_answer_is_503_when_redis_will_not_write(troubled: Any, own_server: str,
     """Whatever its reason: a problem with Retry-After on a connection that stays, and it works when that is over."""
     worker = HandWorker(own_server)
     worker.announce()
-    with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url) as client:
+    with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         with TROUBLES[trouble](troubled):
             seen = 0.0 if trouble == "BUSY" else 1.0  # which holds up reads too
@@ -132,7 +139,7 @@ def test_wrong_password_is_named_when_redis_asks_for_one(troubled: Any, own_serv
     troubled.execute_command("ACL", "SETUSER", "default", ">the-right-word")
     troubled.execute_command("AUTH", "the-right-word")
     try:
-        with serving(Settings(redis_url=own, port=0)) as (url, _), httpx.Client(base_url=url) as client:
+        with serving(Settings(redis_url=own, port=0)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
             said = is_problem(client.get("/readyz"), 503)["detail"]
             assert "password" in said
             assert "word@" not in said

@@ -35,7 +35,7 @@ def _ask(site: Site, n: int = 1) -> None:
 
 def _post(site: Site) -> None:
     """Somebody else's job."""
-    httpx.post(f"{site.service.url}/sample", json={"model": "grey"}).raise_for_status()
+    httpx.post(f"{site.service.url}/sample", json={"model": "grey"}, timeout=60).raise_for_status()
 
 
 def test_rows_are_painted_as_they_come_from_one_stream(site: Site, worker: HandWorker) -> None:
@@ -103,7 +103,7 @@ def test_late_cancel_leaves_the_images(site: Site, worker: HandWorker) -> None:
     assert answer.value.status == 200
     site.wait_for_standing("Done")
     assert site.view.locator("button.tile").count() == 1
-    assert httpx.get(f"{site.service.url}/jobs/{site.job_id}/image").status_code == 200
+    assert httpx.get(f"{site.service.url}/jobs/{site.job_id}/image", timeout=60).status_code == 200
 
 
 def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWorker) -> None:
@@ -140,7 +140,7 @@ def test_deleted_job_says_that_it_is_gone(site: Site, worker: HandWorker) -> Non
     site.wait_for_standing("Waiting")
     worker.draw()
     site.wait_for_standing("Done")
-    httpx.delete(f"{site.service.url}/jobs/{site.job_id}").raise_for_status()
+    httpx.delete(f"{site.service.url}/jobs/{site.job_id}", timeout=60).raise_for_status()
     site.page.reload()
     site.wait_for_standing("This job is no longer kept")
     assert site.view.locator("button.tile").count() == 0

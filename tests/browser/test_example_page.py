@@ -48,7 +48,7 @@ def test_rows_arrive_and_the_picture_is_the_service_s(page: Any, service: Up, mo
     """In one colour and in three; of two stages the last one is shown."""
     _draw(page, model, "succeeded")
     links = service.get("/jobs?limit=1")["jobs"][0]["links"]
-    with Image.open(io.BytesIO(httpx.get(service.url + links["image"]).content)) as picture:
+    with Image.open(io.BytesIO(httpx.get(service.url + links["image"], timeout=60).content)) as picture:
         rows = [f"row {y + 1} of {picture.height}" for y in range(picture.height)]
         assert page.evaluate(SHOWN) == list(picture.convert("RGBA").tobytes())
     assert page.evaluate("window.said") == [*rows, "succeeded"]

@@ -22,7 +22,7 @@ MOST_BYTES = 110_000
 def server() -> Iterator[httpx.Client]:
     """Speaks to a live server; the page needs no Redis."""
     settings = Settings(redis_url="redis://127.0.0.1:1/0", port=0)
-    with serving(settings) as (url, _), httpx.Client(base_url=url) as speaker:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
         yield speaker
 
 

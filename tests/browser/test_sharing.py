@@ -26,7 +26,7 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, view: str) -> N
     link = site.copied_link()
     assert site.job_id not in link
     if view == "sample":
-        face = re.search('og:image" content="([^"]+)"', httpx.get(link).text)
+        face = re.search('og:image" content="([^"]+)"', httpx.get(link, timeout=60).text)
         card = httpx.get(html.unescape(face[1]), timeout=30)  # pyright: ignore[reportOptionalSubscript]
         assert (card.headers["content-type"], card.headers["cache-control"]) == ("image/png", "public, max-age=86400")
     with site.elsewhere(link) as other:

@@ -89,7 +89,7 @@ class Tab:
 
 
 def _status(site: Site, job_id: str) -> str:
-    return httpx.get(f"{site.service.url}/jobs/{job_id}").json()["status"]
+    return httpx.get(f"{site.service.url}/jobs/{job_id}", timeout=60).json()["status"]
 
 
 def _asked(page: Any) -> list[str]:

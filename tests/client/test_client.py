@@ -211,14 +211,17 @@ def test_links_open_a_job_to_whoever_has_them(service: str) -> None:
         job = client.sample("tiny-cnn", n=2, seed=7)
         job.wait()
         links = job.links(expires_in=60)
-        assert [httpx.get(service + image).content for image in links["images"]] == [job.image(0), job.image(1)]
-        assert "event: done" in httpx.get(service + links["events"]).text
+        assert [httpx.get(service + image, timeout=60).content for image in links["images"]] == [
+            job.image(0),
+            job.image(1),
+        ]
+        assert "event: done" in httpx.get(service + links["events"], timeout=60).text
 
     async def asynchronously() -> str:
         async with AsyncClient(service) as client:
             return (await (await client.job(job.id)).links())["image"]
 
-    assert httpx.get(service + asyncio.run(asynchronously())).status_code == 200
+    assert httpx.get(service + asyncio.run(asynchronously()), timeout=60).status_code == 200
 
 
 def test_cancel_ends_the_rows(service: str) -> None:

@@ -104,4 +104,4 @@ def test_errors_have_openais_body(
     error = answer.json()["error"]
     assert words in error["message"]
     assert error.keys() == {"message", "type", "param", "code"}
-    assert httpx.get(f"{service}/models/none").headers["content-type"] == "application/problem+json"
+    assert httpx.get(f"{service}/models/none", timeout=60).headers["content-type"] == "application/problem+json"

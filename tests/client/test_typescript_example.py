@@ -35,7 +35,7 @@ def test_rows_are_shown_and_the_picture_is_saved(service: str, built: Path) -> N
     for model in ("tiny-cnn", "tiny-scales"):  # in black and white; in colour, of two stages
         *rows, saved = run("npm", "run", "--silent", "draw", "--", model, "drawn.png", service, cwd=built).splitlines()
         seed = int(re.fullmatch(rf"drawn.png: {model}, seed (\d+)", saved)[1])  # pyright: ignore[reportOptionalSubscript]
-        with httpx.Client(base_url=service, headers={"Prefer": "wait=30", "Accept": "image/png"}) as plain:
+        with httpx.Client(base_url=service, headers={"Prefer": "wait=30", "Accept": "image/png"}, timeout=60) as plain:
             png = plain.post("/sample", json={"model": model, "seed": seed}).content
         with Image.open(built / "drawn.png") as drawn, Image.open(io.BytesIO(png)) as again:
             assert drawn.size == (8 * again.width, 8 * again.height)

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 from pixelrnn.up import is_ready
 from tests.house.processes import children_of, eventually
+from tests.ports import free_port
 
 ENGINE = "worker.engine."
 PORT = "{port}"
@@ -37,8 +37,7 @@ class Up:
         return up
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str], directory: Path | None = None) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._words = [word.replace(PORT, str(self.port)) for word in command]
         self._place = {"cwd": directory, "env": environment}

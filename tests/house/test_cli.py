@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 VERBS = (
     "up",
     "api",
@@ -86,10 +88,16 @@ def test_up_is_refused_when_there_is_no_such_device(
     tmp_path: Path, models_dir: Path, device: str, complaint: str
 ) -> None:
     """One line, without a second try; before it, a start that is slow on a busy machine may say that it is open."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
     result = pixelrnn(
-        "up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir, "--device", device
+        "up",
+        "--port",
+        str(free_port()),
+        "--data-dir",
+        tmp_path / "data",
+        "--models-dir",
+        models_dir,
+        "--device",
+        device,
     )
     assert result.returncode == 2
     *before, line = result.stderr.splitlines()

@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from PIL import Image
 
 from model_core import load_model
 from model_core.measures.picture_score import score_picture
+from tests.ports import free_port
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 
@@ -31,8 +31,7 @@ def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api(declared: None, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("REDIS_URL", redis_url)
     command = [sys.executable, "-m", "pixelrnn", "api", "--port", str(port)]
     with (

@@ -5,18 +5,14 @@ import urllib.request
 
 import pytest
 
+from tests.ports import free_port
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.usage import Usage
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def test_usage_is_told_over_http() -> None:
     """Steps, occupancy, rows, images and slots by model, as they are when they are asked for."""
-    usage, port = Usage(), _free_port()
+    usage, port = Usage(), free_port()
     stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3), port)
     usage.step(seconds=0.5, busy=4, rows=2, left=1)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
