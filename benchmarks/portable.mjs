@@ -2,7 +2,7 @@
  * Draws in Node for benchmarks/portable.py: node portable.mjs ENGINE MODEL_FOLDER FIRST END OUT
  *
  * Writes the values of image 0 of the seeds FIRST to END - 1, one after the other; prints milliseconds of processor. With the
- * first seed, it also completes the lower half of its image, and codes the first images: OUT.completed, OUT.coded.
+ * first seed, it also codes the first images: OUT.coded.
  */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -20,14 +20,7 @@ for (let seed = Number(first); seed < Number(end); seed++) {
   ms.push((user + system) / 1000);
 }
 writeFileSync(out, Buffer.concat(pictures));
-if (first === "0") {
-  const pixels = model.width * model.height;
-  const keep = Array.from({ length: pixels }, (_, i) => i < pixels / 2);
-  const method = model.orientations.length > 1 ? "clamp" : "posterior";
-  const { images } = await model.complete({ known: pictures[0], keep, n: MORE, seed: 0, method });
-  writeFileSync(`${out}.completed`, Buffer.concat(images.map(({ values }) => values)));
-  writeFileSync(`${out}.coded`, await model.encode(pictures.slice(0, MORE)));
-}
+if (first === "0") writeFileSync(`${out}.coded`, await model.encode(pictures.slice(0, MORE)));
 const sorted = ms.toSorted((a, b) => a - b);
 const { module } = model;
 console.log(JSON.stringify({ module, first: ms[0], best: sorted[0], median: sorted[sorted.length >> 1] }));

@@ -4,10 +4,12 @@
     python benchmarks/portable.py --seeds 100 MODEL...    fewer, of some models; the others' figures stay as they are
     python benchmarks/portable.py --exact                 by the module that does not use the processor's multiply-add
     python benchmarks/portable.py --browser chromium      100 seeds each, on a page; so for firefox
+    python benchmarks/portable.py --completions           the completions alone, in Node or, with --browser, on a page
 
-Image 0 of each seed is drawn on both sides, and every value is compared; in Node also 20 completions and the file of 20
-coded images. Kept in benchmarks/portable.json: the digest of all pictures of each side, how many values differ, and
-processor milliseconds of a picture drawn alone. A model at a time; what an earlier run found stays.
+Image 0 of each seed is drawn on both sides, and every value is compared; in Node also completions
+(portable_completions.py) and the file of 20 coded images. Kept in benchmarks/portable.json: the digest of all pictures
+of each side, how many values differ, and processor milliseconds of a picture drawn alone. A model at a time; what an
+earlier run found stays.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -31,13 +33,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from page import machine, table, write_section
+from portable_completions import Request, compared
 
 from model_core import encode, load_model, sample
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.models_directory import model_names
 from model_core.portable.packed import unportable
-from model_core.posterior.completion import complete
 from model_core.sampling.offline import draw
 
 HERE = Path(__file__).parent
@@ -46,7 +48,7 @@ FIGURES = Path(__file__).with_suffix(".json")
 PAGE = HERE.parent / "docs" / "anywhere.md"
 SEEDS, IN_BROWSER, TIMED = 1000, 100, 20
 MORE = 20
-"""Images that are completed, and coded; so in portable.mjs."""
+"""Images that are coded; so in portable.mjs."""
 AT_ONCE = 250
 """Seeds of one comparison, so that a run that is stopped has not drawn for nothing."""
 
@@ -70,12 +72,20 @@ def main() -> None:
         if arguments.exact:
             _mistrust(Path(folder))
         for name in names:
-            model = load_model(name)
-            if arguments.browser:
-                _keep(name, in_browser(arguments.browser, model, Path(folder), arguments.seeds or IN_BROWSER))
-            else:
-                side = "node" if arguments.exact else "node_relaxed"
-                _keep(name, {side: in_node(model, Path(folder), arguments.seeds or SEEDS)})
+            for found in _sides(arguments, load_model(name), Path(folder)):
+                _keep(name, found)
+
+
+def _sides(arguments: argparse.Namespace, model: Model, folder: Path) -> Iterator[Facts]:
+    """Yield each thing that is found of a model by what was asked for."""
+    side = arguments.browser or ("node" if arguments.exact else "node_relaxed")
+    if not arguments.completions:
+        if arguments.browser:
+            yield {side: in_browser(side, model, folder, arguments.seeds or IN_BROWSER)}
+            return
+        yield {side: in_node(model, folder, arguments.seeds or SEEDS)}
+    ask = partial(_completed_on_page, side) if arguments.browser else _completed_in_node
+    yield {f"{side}_completions": compared(model, partial(ask, model, folder))}
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,6 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("models", nargs="*", help="default: all that can be exported")
     parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, in a browser {IN_BROWSER}")
     parser.add_argument("--browser", choices=list(BROWSERS), help="on a page, instead of in Node")
+    parser.add_argument("--completions", action="store_true", help="draw nothing, complete")
     parser.add_argument("--exact", action="store_true", help="in Node, without the processor's multiply-add")
     return parser.parse_args()
 
@@ -105,8 +116,12 @@ def in_node(model: Model, folder: Path, seeds: int) -> Facts:
     """Draw in Node, some hundred seeds a process, and compare."""
     pieces = [_node(model.card.name, folder, first, min(first + AT_ONCE, seeds)) for first in range(0, seeds, AT_ONCE)]
     facts = _compared(model, b"".join(values for values, _ in pieces), seeds)
-    facts |= {"completed": _is_completed_so(model, folder), "coded": _is_coded_so(model, folder)}
-    return facts | {"ms": pieces[0][1], "native_ms": _native_ms(model), "machine": machine()}
+    return facts | {
+        "coded": _is_coded_so(model, folder),
+        "ms": pieces[0][1],
+        "native_ms": _native_ms(model),
+        "machine": machine(),
+    }
 
 
 def _node(name: str, folder: Path, first: int, end: int) -> tuple[bytes, Facts]:
@@ -123,13 +138,11 @@ def _options() -> list[str]:
     return [RELAXED] if RELAXED in known else []
 
 
-def _is_completed_so(model: Model, folder: Path) -> bool:
-    """Are the lower halves the same that Node drew?"""
-    config, (known,) = model.config, sample(model, 1, 0)
-    keep = (torch.arange(config.height * config.width) < config.height * config.width / 2).view(config.height, -1)
-    method = "clamp" if len(model.members) > 1 else "posterior"
-    expected = complete(model, known, keep, MORE, seed=0, method=method).values
-    return (folder / f"{model.card.name}.values.completed").read_bytes() == _bytes(expected.numpy())
+def _completed_in_node(model: Model, folder: Path, requests: Sequence[Request]) -> Facts:
+    script = [HERE / "portable_completions.mjs", folder / "engine", folder / "models" / model.card.name]
+    asked = json.dumps(requests)
+    done = subprocess.run(["node", *_options(), *script], check=True, capture_output=True, text=True, input=asked)
+    return json.loads(done.stdout)
 
 
 def _is_coded_so(model: Model, folder: Path) -> bool:
@@ -140,13 +153,20 @@ def _is_coded_so(model: Model, folder: Path) -> bool:
 
 ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
   import { loadInWorker } from "./engine/in_worker.js";
-  const [name, seeds] = location.hash.slice(1).split(",");
+  const [name, wanted] = location.hash.slice(1).split(",");
   const tell = (where, body) => fetch(where, { method: "POST", body });
   try {
     const model = await loadInWorker(`models/${name}/`);
-    const values = [];
-    for (let seed = 0; seed < Number(seeds); seed++) values.push(...(await model.sample({ seed }))[0].values);
-    await tell(`values/${model.module}`, new Uint8Array(values));
+    if (wanted === "completions") {
+      const [completions, requests] = [[], await (await fetch("requests.json")).json()];
+      for (const request of requests) completions.push(await model.complete(request));
+      const plain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);
+      await tell("completions", JSON.stringify({ module: model.module, completions }, plain));
+    } else {
+      const values = [];
+      for (let seed = 0; seed < Number(wanted); seed++) values.push(...(await model.sample({ seed }))[0].values);
+      await tell(`values/${model.module}`, new Uint8Array(values));
+    }
   } catch (error) {
     await tell("failed", String(error));
   }
@@ -155,20 +175,37 @@ ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
 
 def in_browser(browser: str, model: Model, folder: Path, seeds: int) -> Facts:
     """Draw on a page of the folder, in a worker, and compare."""
-    program = next(filter(None, map(shutil.which, BROWSERS[browser][:-1])))
+    where, values = _told_by_page(browser, folder, f"{model.card.name},{seeds}")
+    return _compared(model, values, seeds) | {"version": _version(browser), "module": where.split("/")[-1]}
+
+
+def _completed_on_page(browser: str, model: Model, folder: Path, requests: Sequence[Request]) -> Facts:
+    (folder / "requests.json").write_text(json.dumps(requests))
+    return json.loads(_told_by_page(browser, folder, f"{model.card.name},completions")[1])
+
+
+def _told_by_page(browser: str, folder: Path, wanted: str) -> tuple[str, bytes]:
+    """Open a page of the folder with its work behind the #; where and what it posts."""
     (folder / "benchmark.html").write_text(ON_PAGE)
     with _listening(folder) as (url, told), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = [option.format(profile=profile) for option in BROWSERS[browser][-1].split()]
-        address = f"{url}/benchmark.html#{model.card.name},{seeds}"
+        address = f"{url}/benchmark.html#{wanted}"
         with subprocess.Popen(
-            [program, *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [_program(browser), *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as run:
             where, values = told.get(timeout=3000)
             run.terminate()
-    if not where.startswith("/values/"):
+    if where == "/failed":
         raise SystemExit(f"{browser}: {values.decode()}")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
-    return {browser: _compared(model, values, seeds) | {"version": version, "module": where.split("/")[-1]}}
+    return where, values
+
+
+def _program(browser: str) -> str:
+    return next(filter(None, map(shutil.which, BROWSERS[browser][:-1])))
+
+
+def _version(browser: str) -> str:
+    return subprocess.run([_program(browser), "--version"], capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
@@ -208,10 +245,6 @@ def _digest(values: Values) -> str:
     return hashlib.sha256(values.tobytes()).hexdigest()
 
 
-def _bytes(values: NDArray[np.integer]) -> bytes:
-    return values.astype(np.uint8).tobytes()
-
-
 def _native_ms(model: Model) -> float:
     """Processor milliseconds of a picture drawn alone by the compiled loop: the median."""
     times = []
@@ -232,12 +265,13 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
                 f"`{name}`",
                 *map(_pictures, (plain, fast)),
                 *(_pictures(sides.get(browser, {})) for browser in BROWSERS),
-                _more(fast or plain),
+                _completions(sides),
+                _coded(fast or plain),
                 *map(_ms, (plain, fast)),
                 f"{native['native_ms']:.1f} ms" if native else "",
             ]
         )
-    heads = ["model", "Node, exact", "Node, relaxed", "Chromium", "Firefox", "more"]
+    heads = ["model", "Node, exact", "Node, relaxed", "Chromium", "Firefox", "completions", "coded"]
     heads += ["a picture, exact", "relaxed", "compiled loop"]
     sides = [facts for each in figures.values() for facts in each.values()]
     machines = {facts["machine"] for facts in sides if "machine" in facts}
@@ -246,8 +280,9 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
 
 
 _SAID = (
-    "Values that differ from the compiled loop's; `*`: by the relaxed module. More: completions and a coded file of 20 "
-    "images each. Processor time of one picture drawn alone in Node."
+    "Values that differ from the compiled loop's; `*`: by the relaxed module. Completions: images in holes of five "
+    "shapes, and how many figures differ of pixels, receipts and marginals together. Coded: the file of 20 images. "
+    "Processor time of one picture drawn alone in Node."
 )
 
 
@@ -255,8 +290,19 @@ def _ms(facts: Facts) -> str:
     return f"{facts['ms']['median']:.0f} ms" if facts else ""
 
 
-def _more(facts: Facts) -> str:
-    return {True: "equal", False: "not equal"}[facts["completed"] and facts["coded"]] if "coded" in facts else ""
+def _coded(facts: Facts) -> str:
+    return {True: "equal", False: "not equal"}[facts["coded"]] if "coded" in facts else ""
+
+
+def _completions(sides: Facts) -> str:
+    """How many were compared on each side, and how many figures differ."""
+    names = {"node": "exact", "node_relaxed": "relaxed", "chromium": "Chromium", "firefox": "Firefox"}
+    told = {name: sides[f"{side}_completions"] for side, name in names.items() if f"{side}_completions" in sides}
+    return "; ".join(f"{name} {facts['images']}: {_figures(facts)}" for name, facts in told.items()) or "not yet"
+
+
+def _figures(facts: Facts) -> int:
+    return facts["differ"] + facts["receipts_differ"] + facts["marginals_differ"]
 
 
 def _pictures(facts: Facts) -> str:

@@ -1,8 +1,8 @@
 /** A model that draws here: its members, each in its own orientation. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, LabelOptions, OnRow, Picture, Program, SampleOptions, Verdict} from "./types" */
+/** @import {CompleteOptions, Completion, Description, Drawing, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
 
-import { drawingsOf, labelNumber, maskOf, pictureOf } from "./asked.js";
+import { drawingsOf, labelNumber, pictureOf } from "./asked.js";
 import { Codec } from "./codec.js";
 import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
@@ -15,8 +15,6 @@ import { Stage } from "./stage.js";
 const SLOTS = 8;
 /** For so long nothing else runs where the engine does. */
 const TURN_MS = 16;
-
-/** @typedef {{member: number, index: number, drawing: Drawing}} Order */
 
 export class Model {
   #program;
@@ -68,20 +66,17 @@ export class Model {
    * @returns {Promise<Completion>}
    */
   async complete(options) {
-    const drawings = drawingsOf(options, this.#description);
-    const keep = maskOf(options.keep, this);
-    const known = pictureOf(options.known, this, keep);
-    const behind = this.orientations.map((orientation) => givenBehind(this.#turned(keep, orientation)));
-    const member = this.#completing(options.method ?? "posterior", behind);
-    const orientation = this.orientations[member];
-    const given = { known: this.#turned(known, orientation), keep: this.#turned(keep, orientation) };
-    const shares = options.label === undefined ? this.#shares(member, { ...drawings[0], ...given }) : this.#priors();
-    const chooser = new Chooser(this.#program);
-    const orders = drawings.map((drawing, index) => {
-      return { member, index, drawing: { ...this.#labelled(drawing, shares, chooser), ...given } };
+    const { complete } = await import("./posterior/completion.js").catch((error) => {
+      throw new EngineError(`the engine's part that completes cannot be read: ${error.message}`);
     });
-    const images = await this.#draw(orders, options);
-    return { images, exact: this.orientations.length === 1 && behind[member] === 0, member: orientation };
+    const drawer = {
+      program: this.#program,
+      description: this.#description,
+      weights: this.#weights,
+      draw: this.#draw.bind(this),
+      tell: this.#told.bind(this),
+    };
+    return complete(drawer, options);
   }
 
   /**
@@ -126,8 +121,7 @@ export class Model {
    * @returns {Promise<Picture[]>}
    */
   async decode(bytes) {
-    const { channels, height, width } = this;
-    return (await this.#codec.decode(bytes)).map((values) => ({ values, width, height, channels }));
+    return (await this.#codec.decode(bytes)).map((values) => this.#picture(values));
   }
 
   /**
@@ -164,33 +158,16 @@ export class Model {
   }
 
   /**
-   * @param {string} method
-   * @param {number[]} behind - how many given pixels lie behind the hole's first, in each member's order
-   */
-  #completing(method, behind) {
-    if (method === "clamp") return 0;
-    if (method !== "posterior") throw new EngineError(`unknown method ${method}: expected posterior or clamp`);
-    if (behind.length > 1 || behind[0]) {
-      const reason = behind.length > 1 ? "the model is a mixture" : "given pixels lie behind the hole";
-      throw new EngineError(
-        `${reason}: that needs particles, which the service has and this engine has not yet; method clamp does without`,
-      );
-    }
-    return 0;
-  }
-
-  /**
    * @param {Order[]} orders
-   * @param {SampleOptions} options
+   * @param {Partial<SampleOptions>} options
    */
   async #draw(orders, { onRow = () => {}, signal }) {
     /** @type {Picture[]} */
     const images = [];
-    const { height, width, channels } = this;
     for (const member of this.orientations.keys()) {
       const own = orders.filter((order) => order.member === member);
       for await (const [index, values] of this.#drawn(member, own, onRow, signal)) {
-        images[index] = { values, width, height, channels };
+        images[index] = this.#picture(values);
       }
     }
     return images;
@@ -246,6 +223,24 @@ export class Model {
     seated.set(slot, order);
   }
 
+  /** @param {Uint8Array} values @returns {Picture} */
+  #picture(values) {
+    const { height, width, channels } = this;
+    return { values, width, height, channels };
+  }
+
+  /**
+   * The picture of an image that was drawn; its rows are told.
+   *
+   * @param {number} index
+   * @param {Uint8Array} values
+   * @param {Partial<SampleOptions>} options
+   */
+  #told(index, values, { onRow = () => {} }) {
+    this.#tellRows(index, values, onRow);
+    return this.#picture(values);
+  }
+
   /**
    * @param {number} index
    * @param {Uint8Array} image
@@ -293,26 +288,6 @@ export class Model {
   #labelled(drawing, shares, chooser) {
     return this.labels.length ? { ...drawing, label: drawing.label ?? chooser.label(drawing, shares) } : drawing;
   }
-
-  /**
-   * How likely each label is, given the pixels up to the hole's first (sampling/label_choice.py).
-   *
-   * @param {number} member
-   * @param {Drawing & {known: Uint8Array, keep: Uint8Array}} drawing
-   */
-  #shares(member, { known, keep, temperature }) {
-    const priors = this.#priors();
-    const first = keep.indexOf(0);
-    const leading = first < 0 ? keep.length : first;
-    if (!leading || !this.labels.length) return priors;
-    const before = Uint8Array.from(keep, (_, i) => Number(i < leading));
-    const stage = this.#stage(member, priors.length);
-    const rows = Math.ceil(leading / this.width);
-    const logP = stage.logPOf({ known, keep: before, temperature }, numbersOf(this.labels), rows);
-    const terms = logP.map((each, k) => each + Math.log(priors[k]));
-    const sum = logSum(terms);
-    return terms.map((each) => Math.exp(each - sum));
-  }
 }
 
 /**
@@ -330,14 +305,4 @@ const numbersOf = (labels) => (labels.length ? labels.map((_, k) => k) : [undefi
 function logSum(terms) {
   const top = Math.max(...terms);
   return top + Math.log(terms.reduce((sum, each) => sum + Math.exp(each - top), 0));
-}
-
-/**
- * How many given pixels lie behind the hole's first, in raster order.
- *
- * @param {Uint8Array} keep
- */
-function givenBehind(keep) {
-  const first = keep.indexOf(0);
-  return first < 0 ? 0 : keep.subarray(first).reduce((sum, each) => sum + each, 0);
 }

@@ -6,7 +6,7 @@ import { Instance } from "./program.js";
 
 const WORD = 8;
 /** What a call of `uniform` is handed. */
-const CALL_BYTES = 8 * WORD;
+export const CALL_BYTES = 8 * WORD;
 /** Stage words: of an image's pixels, and of the choice of a member and of a label. */
 export const PIXELS = 0n;
 const [MEMBER, LABEL] = [2n, 3n];

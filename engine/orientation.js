@@ -42,13 +42,23 @@ export const isOrientation = (name) => name in STEPS;
  * @param {Orientation} orientation
  */
 export function turn(values, height, width, orientation) {
+  const from = placesOf(height, width, orientation);
+  return Uint8Array.from(values, (_, i) => Number(values[i - (i % from.length) + from[i % from.length]]));
+}
+
+/**
+ * Of each pixel in another orientation, the place that it comes from.
+ *
+ * @param {number} height
+ * @param {number} width
+ * @param {Orientation} orientation
+ */
+export function placesOf(height, width, orientation) {
   const [exchanged, columns, rows] = STEPS[orientation];
-  const size = height * width;
-  return Uint8Array.from(values, (_, i) => {
-    const place = i % size;
+  return Array.from({ length: height * width }, (_, place) => {
     const [y, x] = [Math.floor(place / width), place % width];
     const [v, u] = [rows ? height - 1 - y : y, columns ? width - 1 - x : x];
-    return Number(values[i - place + (exchanged ? u * width + v : v * width + u)]);
+    return exchanged ? u * width + v : v * width + u;
   });
 }
 

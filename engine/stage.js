@@ -10,10 +10,6 @@ import { Table } from "./table.js";
 const WORD = 8;
 
 export class Stage {
-  #instance;
-  #table;
-  #image;
-
   /**
    * @param {Program} program
    * @param {Description} description
@@ -21,29 +17,32 @@ export class Stage {
    * @param {number} images - how many slots there are
    */
   constructor(program, description, weights, images) {
-    this.#instance = new Instance(program.module);
-    this.#table = new Table(this.#instance, description.table, weights, images);
-    this.#image = description.image;
+    this.instance = new Instance(program.module);
+    this.table = new Table(this.instance, description.table, weights, images);
+    this.image = description.image;
     this.#begin();
   }
 
   #begin() {
-    const { height, width } = this.#image;
-    const table = this.#table;
+    const { height, width } = this.image;
+    const table = this.table;
     const done = table.integers("front.done");
     for (let at = height; at < done.length; at += height + 1) done[at] = BigInt(width);
     const keep = table.bytes("state.keep");
     keep.fill(1, keep.length - height * width); // the scratch slot asks for no logits
     table.floats("state.temperature").fill(1);
-    for (let slot = 0; slot < table.shape("front.stop")[0]; slot++) this.#stop(slot, height);
+    for (let slot = 0; slot < table.shape("front.stop")[0]; slot++) this.hold(slot, height);
   }
 
   /**
+   * Draw an image so far and no further: whole rows, and columns of the next one.
+   *
    * @param {number} slot
-   * @param {number} rows - how many are drawn, and no more
+   * @param {number} rows
+   * @param {number} [columns]
    */
-  #stop(slot, rows) {
-    this.#table.integers("front.stop").set([BigInt(rows), 0n], 2 * slot);
+  hold(slot, rows, columns = 0) {
+    this.table.integers("front.stop").set([BigInt(rows), BigInt(columns)], 2 * slot);
   }
 
   /**
@@ -53,19 +52,9 @@ export class Stage {
    * @param {Drawing} drawing
    */
   open(slot, drawing) {
-    const { channels, height, width } = this.#image;
-    const table = this.#table;
-    table.integers("front.first_row")[slot] = 0n;
-    this.#stop(slot, height);
-    table.integers("front.done").fill(0n, slot * (height + 1), slot * (height + 1) + height);
-    table.integers("state.summed").fill(0n, slot * height, (slot + 1) * height);
-    table.floats("state.temperature")[slot] = drawing.temperature;
-    table.floats("state.log_p").fill(0, slot * height, (slot + 1) * height);
-    const noise = table.addressOf("state.noise") + slot * height * width * channels * WORD;
-    if (!drawing.coder) this.#noise(drawing, noise);
-    this.#give(slot, drawing);
+    this.takeUp(slot, drawing, 0);
     this.#condition(slot, drawing.label);
-    this.#code(slot, drawing.coder);
+    const { table } = this;
     for (const name of table.kept) {
       const cells = Math.floor(table.shape(name)[1] / table.shape("front.first_row")[0]);
       table.begin(name, slot * cells, (slot + 1) * cells);
@@ -73,13 +62,37 @@ export class Stage {
   }
 
   /**
+   * Begin with a row, but for what the network keeps of those before it.
+   *
+   * @param {number} slot
+   * @param {Drawing} drawing
+   * @param {number} row
+   */
+  takeUp(slot, drawing, row) {
+    const { table } = this;
+    const { channels, height, width } = this.image;
+    const first = slot * (height + 1);
+    table.integers("front.first_row")[slot] = BigInt(row);
+    this.hold(slot, height);
+    table.integers("front.done").fill(BigInt(width), first, first + row);
+    table.integers("front.done").fill(0n, first + row, first + height);
+    table.integers("state.summed").fill(0n, slot * height, (slot + 1) * height);
+    table.floats("state.temperature")[slot] = drawing.temperature;
+    table.floats("state.log_p").fill(0, slot * height, (slot + 1) * height);
+    const noise = table.addressOf("state.noise") + slot * height * width * channels * WORD;
+    if (!drawing.coder) this.#noise(drawing, noise);
+    this.#give(slot, drawing);
+    this.#code(slot, drawing.coder);
+  }
+
+  /**
    * @param {number} slot
    * @param {Drawing} drawing
    */
   #give(slot, { known, keep, weighed }) {
-    const { channels, height, width } = this.#image;
+    const { channels, height, width } = this.image;
     const [pixels, size] = [height * width, channels * height * width];
-    const table = this.#table;
+    const table = this.table;
     const given = table.bytes("state.keep").subarray(slot * pixels, (slot + 1) * pixels);
     given.set(keep ?? new Uint8Array(pixels));
     table.bytes("state.weighed").set(weighed ?? new Uint8Array(pixels), slot * pixels);
@@ -95,10 +108,10 @@ export class Stage {
    */
   #condition(slot, label) {
     if (label === undefined) return;
-    const { height, width } = this.#image;
-    const [, labels] = this.#table.shape("state.conditions");
+    const { height, width } = this.image;
+    const [, labels] = this.table.shape("state.conditions");
     const size = height * width * labels;
-    const map = this.#table.floats("state.conditions").subarray(slot * size, (slot + 1) * size);
+    const map = this.table.floats("state.conditions").subarray(slot * size, (slot + 1) * size);
     map.fill(0);
     for (let at = label; at < size; at += labels) map[at] = 1;
   }
@@ -108,10 +121,10 @@ export class Stage {
    * @param {Coder} [coder]
    */
   #code(slot, coder) {
-    this.#table.bytes("state.coded")[slot] = coder ? 1 : 0;
+    this.table.bytes("state.coded")[slot] = coder ? 1 : 0;
     if (!coder) return;
-    this.#table.words("state.coders").set(coder.registers, slot * coder.registers.length);
-    this.#table.bytes("state.codes").set(coder.code, slot * this.#table.shape("state.codes")[1]);
+    this.table.words("state.coders").set(coder.registers, slot * coder.registers.length);
+    this.table.bytes("state.codes").set(coder.code, slot * this.table.shape("state.codes")[1]);
   }
 
   /**
@@ -121,11 +134,11 @@ export class Stage {
    * @returns {Coder}
    */
   coder(slot) {
-    const [, registers] = this.#table.shape("state.coders");
-    const [, most] = this.#table.shape("state.codes");
+    const [, registers] = this.table.shape("state.coders");
+    const [, most] = this.table.shape("state.codes");
     return {
-      registers: this.#table.words("state.coders").slice(slot * registers, (slot + 1) * registers),
-      code: this.#table.bytes("state.codes").slice(slot * most, (slot + 1) * most),
+      registers: this.table.words("state.coders").slice(slot * registers, (slot + 1) * registers),
+      code: this.table.bytes("state.codes").slice(slot * most, (slot + 1) * most),
     };
   }
 
@@ -135,7 +148,7 @@ export class Stage {
    * @param {number} slot
    */
   kept(slot) {
-    const table = this.#table;
+    const table = this.table;
     return table.kept.map((name) => {
       const [layers, cells, width] = table.shape(name);
       const own = Math.floor(cells / table.shape("front.first_row")[0]) * width;
@@ -155,18 +168,18 @@ export class Stage {
    * @param {number} sample
    */
   noiseOf(seed, sample) {
-    const { channels, height, width } = this.#image;
-    this.#noise({ seed, sample }, this.#table.addressOf("state.noise"));
-    return this.#table.floats("state.noise").slice(0, height * width * channels);
+    const { channels, height, width } = this.image;
+    this.#noise({ seed, sample }, this.table.addressOf("state.noise"));
+    return this.table.floats("state.noise").slice(0, height * width * channels);
   }
 
   /**
-   * @param {{seed: bigint, sample: number}} of
+   * @param {{seed: bigint, sample: number, noise?: bigint}} of
    * @param {number} address
    */
   #noise(of, address) {
-    const { channels, height, width } = this.#image;
-    fillNoise(this.#instance, this.#table.spare, of, PIXELS, address, [height, width, channels]);
+    const { channels, height, width } = this.image;
+    fillNoise(this.instance, this.table.spare, of, of.noise ?? PIXELS, address, [height, width, channels]);
   }
 
   /**
@@ -180,7 +193,7 @@ export class Stage {
     const slots = labels.map((_, slot) => slot);
     labels.forEach((label, slot) => {
       this.open(slot, { seed: 0n, sample: 0, temperature, known, keep, weighed: keep, label });
-      this.#stop(slot, rows);
+      this.hold(slot, rows);
     });
     for (let left = slots.length * rows; left > 0; ) left -= this.step(slots).length;
     return slots.map((slot) => this.logP(slot));
@@ -193,14 +206,25 @@ export class Stage {
    * @returns {[number, number][]}
    */
   step(slots) {
-    const table = this.#table;
+    const rows = this.draw(slots);
+    if (!rows) throw new EngineError("the drawing loop stopped");
+    const finished = this.table.integers("front.finished");
+    return Array.from({ length: rows }, (_, i) => [Number(finished[2 * i]), Number(finished[2 * i + 1])]);
+  }
+
+  /**
+   * The same; returns how many rows are complete, 0 where no image may go on.
+   *
+   * @param {number[]} slots
+   */
+  draw(slots) {
+    const { table } = this;
     table.integers("slots").set(slots.map(BigInt));
     table.shorten("slots", slots.length);
-    const rows = this.#instance.draw(table.address);
+    const rows = this.instance.draw(table.address);
     if (rows === -1) throw new EngineError("the network gives logits that are not finite");
-    if (rows < 1) throw new EngineError("the drawing loop stopped");
-    const finished = table.integers("front.finished");
-    return Array.from({ length: rows }, (_, i) => [Number(finished[2 * i]), Number(finished[2 * i + 1])]);
+    if (rows < 0) throw new EngineError("the drawing loop stopped");
+    return rows;
   }
 
   /**
@@ -210,12 +234,11 @@ export class Stage {
    * @param {number} [y]
    */
   values(slot, y) {
-    const { channels, height, width } = this.#image;
+    const { channels, height, width } = this.image;
     const size = channels * height * width;
-    const image = Uint8Array.from(
-      this.#table.integers("state.images").subarray(slot * size, (slot + 1) * size),
-      Number,
-    );
+    const words = this.table.integers("state.images").subarray(slot * size, (slot + 1) * size);
+    const halves = new Int32Array(words.buffer, words.byteOffset, 2 * size);
+    const image = Uint8Array.from({ length: size }, (_, i) => halves[2 * i]);
     if (y === undefined) return image;
     return Uint8Array.from(
       { length: channels * width },
@@ -229,8 +252,8 @@ export class Stage {
    * @param {number} slot
    */
   logP(slot) {
-    const { height } = this.#image;
-    const rows = this.#table.floats("state.log_p").subarray(slot * height, (slot + 1) * height);
+    const { height } = this.image;
+    const rows = this.table.floats("state.log_p").subarray(slot * height, (slot + 1) * height);
     return Array.from(rows).reduce((sum, row) => sum + row, 0);
   }
 }

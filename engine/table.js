@@ -158,7 +158,12 @@ export class Table {
 
   /** @returns {string[]} the arrays that each image begins anew */
   get kept() {
-    return [...this.#places.values()].filter(({ entry }) => entry.kept).map(({ entry }) => entry.name);
+    return this.named(({ kept }) => kept);
+  }
+
+  /** @param {(entry: Entry) => boolean | undefined} wanted */
+  named(wanted) {
+    return [...this.#places.values()].flatMap(({ entry }) => (wanted(entry) ? [entry.name] : []));
   }
 
   /** @param {string} name */

@@ -21,6 +21,7 @@ export interface Entry {
   fill?: "zeros" | "count" | "outside" | "drawer";
   last?: "zero";
   kept?: boolean;
+  row?: "cells" | "columns";
 }
 
 export interface WeightsFile {
@@ -40,6 +41,8 @@ export interface Description {
   members: { orientation: Orientation; weights: WeightsFile }[];
   /** Of the model's images, with the share of each; none of most models. */
   labels: { name: string; prior: number }[];
+  /** Hardly any image has so many nats; null where that is not known. */
+  strange_nats: number | null;
   table: Entry[];
 }
 
@@ -89,14 +92,39 @@ export interface CompleteOptions extends SampleOptions {
   known: ArrayLike<number>;
   /** Of each pixel, row by row, whether it is given. */
   keep: ArrayLike<number | boolean>;
-  /** "posterior": by the member in whose order nothing given lies behind the hole. "clamp": by the first member. */
+  /** "posterior", when left out: from p(hole | all that is given). "clamp": by the first member, in its order. */
   method?: "posterior" | "clamp";
+  /** Of each image that takes some: 1 to 256, 32 when left out. */
+  particles?: number;
+  /** The most rounds of a chain: 0 to 16, 2 when left out. */
+  sweeps?: number;
 }
 
 export interface Completion {
   images: Picture[];
   exact: boolean;
   member: Orientation;
+  receipt: Receipt;
+  /** The expected value of each variable, in the order of a picture's values; null of a clamp. */
+  mean: Float64Array | null;
+  /** How uncertain each is, 0 where it is given; null of a clamp. */
+  entropyBits: Float64Array | null;
+}
+
+/** How good completions are: `result.posterior` of the service, told in docs/completion.md. */
+export interface Receipt {
+  exact: boolean;
+  member: Orientation;
+  quality: "exact" | "good" | "rough" | "poor" | null;
+  particles: number;
+  ess: number | null;
+  distinct: number | null;
+  evidence_nats: number | null;
+  evidence_sd: number | null;
+  nats: number[] | null;
+  apart_nats: number | null;
+  /** The number of the last image's, in a model with labels. */
+  label?: number;
 }
 
 /** Whether a model draws a picture again, and where not. */
@@ -111,6 +139,8 @@ export interface Drawing {
   seed: bigint;
   sample: number;
   temperature: number;
+  /** The stage word of its numbers; that of an image's pixels when left out. */
+  noise?: bigint;
   known?: Uint8Array;
   keep?: Uint8Array;
   /** Where ln p of given pixels is asked for. */
@@ -118,6 +148,13 @@ export interface Drawing {
   label?: number;
   /** Stands in the place of the noise. */
   coder?: Coder;
+}
+
+/** An image to be drawn: by which member, and its number among those that are asked for. */
+export interface Order {
+  member: number;
+  index: number;
+  drawing: Drawing;
 }
 
 /** A range coder between two images: compiled/range_coder.py. */

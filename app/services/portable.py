@@ -8,7 +8,7 @@ from app.schema.answers import Model, PortableModel
 
 PREFIX = "/portable/"
 _RELEASE = re.compile(r"[0-9a-f]{16}")
-_PATH = re.compile(r"[0-9a-f]{16}/(engine|models/[0-9a-f]{64})/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_PATH = re.compile(r"[0-9a-f]{16}/(engine(/posterior)?|models/[0-9a-f]{64})/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 class PortableModels:

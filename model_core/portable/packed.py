@@ -13,9 +13,10 @@ from model_core.models_directory import CARD
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.portable.modules import modules
 from model_core.portable.table import described
+from model_core.posterior.targets import strange_nats
 from model_core.sampling.stages import compiled_loops
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "portable.json"
 
 
@@ -64,5 +65,6 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "image": {name: getattr(config, name) for name in ("channels", "height", "width", "values")},
         "members": members,
         "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
+        "strange_nats": strange_nats(card),
         "table": table,
     }

@@ -11,7 +11,9 @@ entry has a name, as "state.images", and
     fill    says how it begins: "zeros"; "count" for 0, 1, 2, ... along the last axis; "outside" for (L, cells, width)
             in which all cells of a layer are alike, but where `last` is "zero" the very last; "drawer" where whoever
             draws says it;
-    kept    true if each image begins it anew.
+    kept    true if each image begins it anew;
+    row     if what it holds of a row that is begun goes over to an image that goes on from there: "cells", those of the
+            image side by side, or "columns", of each column the cells of all images.
 
 What the cells of an array X are alike to stands in an entry "outside.X" (L, width), behind those of the table.
 """
@@ -22,8 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.compiled.loop import BY_COLUMN, IN_RING
 from model_core.compiled.tiles import WIDEST
 from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
 
@@ -67,7 +71,7 @@ def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
         elif id(one) in constant:
             entries.append(weights.put(name, one))
         else:
-            entries.append(_state(name, one, two) | ({"kept": True} if name in kept else {}))
+            entries.append(_state(name, one, two) | ({"kept": True} if name in kept else {}) | _row(name, given.kind))
             if entries[-1]["fill"] == "outside":
                 outside.append(weights.put(f"outside.{name}", one[:, 0]))
     return [*entries, *outside], weights.content
@@ -95,6 +99,13 @@ def _state(name: str, one: Array, two: Array) -> Entry:
     shape = [a if a == b else [2 * a - b, b - a] for a, b in zip(one.shape, two.shape, strict=True)]
     rule = {"fill": "drawer"} if name in DRAWER else next(rule for rule in _rules(one) if rule in list(_rules(two)))
     return {"name": name, "dtype": one.dtype.name, "shape": shape, **rule}
+
+
+def _row(name: str, kind: CompiledKind) -> Entry:
+    """How an array holds what CompiledStage.copy copies of a row that is begun, if it does."""
+    streams = {IN_RING: "cells", BY_COLUMN: "columns"}.get(kind.code.STREAMS)
+    rows = {f"layers.{each}": "columns" for each in kind.by_column} | {"state.streams": streams}
+    return {"row": rows[name]} if rows.get(name) else {}
 
 
 def _rules(array: Array) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.card import Card
 from model_core.components import Component
 from model_core.models import Model
 from model_core.orientation import turn
@@ -32,8 +33,7 @@ class Target:
 
     @classmethod
     def of(cls, model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> "Target":
-        validation = model.card.validation if temperature == 1 else None
-        strange = None if validation is None else quantile(validation.nats_quantiles, USUAL)
+        strange = strange_nats(model.card) if temperature == 1 else None
         given = np.ascontiguousarray(known, np.int64), np.ascontiguousarray(keep, np.bool_)
         return cls(model.components, *given, temperature, strange)
 
@@ -57,6 +57,11 @@ class Target:
     def values(self) -> int:
         """V"""
         return self.components[0].network.config.values
+
+
+def strange_nats(card: Card) -> float | None:
+    """Hardly any validation image of a model has so many, at temperature 1; None where its card does not know."""
+    return None if card.validation is None else quantile(card.validation.nats_quantiles, USUAL)
 
 
 def quantile(evenly: Sequence[float], share: float) -> float:

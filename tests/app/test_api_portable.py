@@ -20,10 +20,11 @@ def laid_out(worker: HandWorker, client: httpx.Client, tmp_path: Path) -> Path:
     place = tmp_path / "portable"
     for name, content in (
         ("engine/index.js", "export {}"),
+        ("engine/posterior/chain.js", "export {}"),
         (f"models/{client.get('/models/grey').json()['digest']}/portable.json", "{}"),
     ):
         file = place / RELEASE / name
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     (place / "release").write_text(RELEASE)
     (place / "secret.txt").write_text("secret")
@@ -38,10 +39,11 @@ def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path
     with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         found = client.get("/models/grey/portable").raise_for_status().json()
         assert found["digest"] == client.get("/models/grey").json()["digest"]
-        module = client.get(f"{found['engine']}index.js")
-        assert (module.text, module.headers["content-type"]) == ("export {}", "text/javascript; charset=utf-8")
-        assert "wasm-unsafe-eval" in module.headers["content-security-policy"]
-        assert "immutable" in module.headers["cache-control"]
+        for name in ("index.js", "posterior/chain.js"):
+            module = client.get(found["engine"] + name)
+            assert (module.text, module.headers["content-type"]) == ("export {}", "text/javascript; charset=utf-8")
+            assert "wasm-unsafe-eval" in module.headers["content-security-policy"]
+            assert "immutable" in module.headers["cache-control"]
         assert client.get(f"{found['model']}portable.json").json() == {}
         is_problem(client.get("/models/colour/portable"), 404)
         is_problem(client.get("/models/nobody/portable"), 404)
@@ -54,6 +56,7 @@ def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path
         f"{RELEASE}/../secret.txt",
         f"{RELEASE}/engine/..%2f..%2fsecret.txt",
         f"{RELEASE}/engine/",
+        f"{RELEASE}/engine/posterior/",
         "release",
     ],
 )

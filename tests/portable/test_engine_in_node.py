@@ -18,6 +18,7 @@ from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
 from model_core.sampling.offline import draw
+from tests.portable.completions import assert_same
 from tests.portable.exporting import Ask, export, run
 
 LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
@@ -71,13 +72,20 @@ def test_rows_come_from_the_top_down_when_drawn_in_javascript(drawn: dict, name:
     assert all(ys == list(range(images.shape[2])) for ys in told.values())
 
 
-def test_shipped_models_draw_the_same_when_drawn_in_javascript(ask: Ask, tmp_path: Path) -> None:
-    """A trained network's bytes, too."""
+def test_shipped_models_draw_and_complete_the_same_in_javascript(ask: Ask, tmp_path: Path) -> None:
+    """A trained network's bytes, too; its card knows how many nats are strange, which the receipt's word asks."""
     done = export(tmp_path / "site", "characters")
     assert done.returncode == 0, done.stderr
     script = DRAW.replace("BigInt(given.seed)", "2016")
     (values,) = ask(script, folder=str(tmp_path / "site"), models=["characters"], seed="0", options={"n": 4}).values()
-    assert np.array_equal(np.array(values["values"]).ravel(), sample(load_model("characters"), 4, 2016).numpy().ravel())
+    model = load_model("characters")
+    drawn = sample(model, 4, 2016)
+    assert np.array_equal(np.array(values["values"]).ravel(), drawn.numpy().ravel())
+    keep = torch.ones(drawn.shape[2:], dtype=torch.bool)
+    keep[4:12, 4:12] = False
+    options = {"known": drawn[0].ravel().tolist(), "keep": keep.ravel().tolist()}
+    found = ask(COMPLETE, folder=str(tmp_path / "site" / "models" / "characters"), options=options)
+    assert_same(found, complete(model, drawn[0], keep, 3, seed=5))
 
 
 def test_a_changed_weight_changes_the_picture(ask: Ask, exported: Path, tmp_path: Path) -> None:
@@ -101,25 +109,23 @@ def test_a_changed_weight_changes_the_picture(ask: Ask, exported: Path, tmp_path
 
 COMPLETE = """
 const model = await parts.load(at(given.folder));
-const {images, exact, member} = await model.complete({...given.options, seed: 5, n: 3});
-return {values: images.map(({values}) => values), exact, member};
+return model.complete({...given.options, seed: 5, n: 3});
 """
 
 
-@pytest.mark.parametrize(("name", "method"), [("tiny-mixture", "clamp"), ("tiny-cnn", "posterior")])
-def test_completions_are_those_of_python_when_no_particles_are_needed(
-    ask: Ask, exported: Path, portable_models_dir: Path, name: str, method: str
-) -> None:
-    """Of a mixture by its first member, of one network from its posterior."""
-    model = load_model(name, models_dir=portable_models_dir)
+def test_clamped_completions_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+    """Of a mixture by its first member."""
+    model = load_model("tiny-mixture", models_dir=portable_models_dir)
     known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 5)))
     keep = torch.zeros(6, 5, dtype=torch.bool)
     keep[:3] = True
-    expected = complete(model, known, keep, 3, seed=5, method=method)
-    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": method}
-    found = ask(COMPLETE, folder=str(exported / "models" / name), options=options)
-    assert np.array_equal(np.array(found["values"]).reshape(3, 1, 6, 5), expected.values.numpy())
-    assert (found["exact"], found["member"]) == (expected.exact, expected.member)
+    expected = complete(model, known, keep, 3, seed=5, method="clamp")
+    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": "clamp"}
+    found = ask(COMPLETE, folder=str(exported / "models" / "tiny-mixture"), options=options)
+    values = [image["values"] for image in found["images"]]
+    assert np.array_equal(np.array(values).reshape(3, 1, 6, 5), expected.values.numpy())
+    assert found["receipt"] == expected.receipt.to_dict()
+    assert (found["exact"], found["member"], found["mean"]) == (expected.exact, expected.member, None)
 
 
 def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
@@ -165,6 +171,7 @@ def test_pictures_are_verified_in_javascript(
 
 REFUSED = """
 const model = await parts.load(at(given.folder));
+const hole = {seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]};
 const calls = {
   seed: () => model.sample({seed: 2 ** 60}),
   n: () => model.sample({seed: 1, n: 0}),
@@ -173,7 +180,12 @@ const calls = {
   none: () => model.encode([]),
   size: () => model.score([1, 2, 3]),
   value: () => model.score(new Array(30).fill(2)),
-  particles: () => model.complete({seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]}),
+  particles: () => model.complete({...hole, particles: 257}),
+  sweeps: () => model.complete({...hole, sweeps: 17}),
+  method: () => model.complete({...hole, method: "guess"}),
+  clamp: () => model.complete({...hole, method: "clamp", n: 0}),
+  labels: () => model.complete({...hole, label: ["a"]}),
+  keep: () => model.complete({...hole, keep: [1]}),
 };
 const said = {};
 for (const [name, call] of Object.entries(calls)) {
@@ -194,7 +206,12 @@ def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> 
         "none": "EngineError: there is no image to encode",
         "size": "EngineError: a picture must have 30 values, not 3",
         "value": "EngineError: a picture's values must be whole numbers from 0 to 1, not 2",
-        "particles": "EngineError: given pixels lie behind the hole: that needs particles",
+        "particles": "EngineError: particles must be a whole number from 1 to 256, not 257",
+        "sweeps": "EngineError: sweeps must be a whole number from 0 to 16, not 17",
+        "method": "EngineError: unknown method guess: expected posterior or clamp",
+        "clamp": "EngineError: n must be a whole number from 1 on for clamp, not 0",
+        "labels": "EngineError: a completion from the posterior takes one label for all images, not a list",
+        "keep": "EngineError: keep must have 30 pixels, not 1",
     }
     assert {name: text[: len(expected[name])] for name, text in said.items()} == expected
 
@@ -230,7 +247,7 @@ def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
         ("bit", "is damaged: its sha256 is"),
         ("cut", "is damaged: it cannot be unpacked"),
         ("gone", "cannot read"),
-        ("foreign", "has format undefined: this engine reads 1"),
+        ("foreign", "has format undefined: this engine reads 2"),
         ("text", "is not JSON"),
         ("older", "tiny-cnn was packed for another version of the engine: export it again"),
     ],

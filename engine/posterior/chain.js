@@ -1,0 +1,300 @@
+/** A Markov chain on the images that fill a hole: model_core/posterior/chain.py. */
+
+/** @import {Given, Took, Weighted} from "./types" */
+
+/** @import {Mixture} from "./mixture.js" */
+/** @import {Sweep} from "./smc.js" */
+
+import { argmax, chosen, log, logSum, shares } from "./elementary.js";
+import { summed } from "./mixture.js";
+import { givenBehind, inverted, windows, windowSize } from "./plan.js";
+
+export const FEW = 2;
+const OF_WINDOW = 2;
+const [CANDIDATES, CANDIDATES_OF_EXACT] = [2, 8];
+const SWEEPS_OF_CHAIN = 2 ** 24;
+
+/** The find of a chain's first particles: candidates for the first image. */
+class Start {
+  /**
+   * @param {Uint8Array[]} images
+   * @param {number[]} components - the one that drew each
+   * @param {number[][]} logP - (K, N)
+   * @param {number[]} logWeights - what is expected of the sum of their exponentials is p(given), of the model
+   * @param {number} leastEss
+   * @param {number} distinct
+   */
+  constructor(images, components, logP, logWeights, leastEss, distinct) {
+    this.images = images;
+    this.components = components;
+    this.logP = logP;
+    this.logWeights = logWeights;
+    this.leastEss = leastEss;
+    this.distinct = distinct;
+    this.logEvidence = logSum(logWeights);
+  }
+}
+
+export class Chain {
+  /** @type {Uint8Array} - the right way up, after each step */
+  image = new Uint8Array();
+  /** @type {number[]} - what each component says of the image after the last round, and its prior */
+  logP = [];
+  /** The component that drew last. */
+  component = 0;
+  /** @type {Start | undefined} */
+  #start;
+  #next;
+  /** @type {Map<number, number[]>} */
+  #knownBefore = new Map();
+
+  /**
+   * @param {Mixture} mixture
+   * @param {Given} given
+   * @param {number} size - particles of a sweep of the whole hole
+   * @param {number[]} starts - the members whose particles begin it
+   * @param {number} number - among the chains of one image
+   * @param {{took: Took, passed: Took}} listeners - of each move, and of the first particles on their way
+   */
+  constructor(mixture, given, size, starts, number, { took, passed }) {
+    this.mixture = mixture;
+    this.given = given;
+    this.size = size;
+    this.starts = starts;
+    this.took = took;
+    this.passed = passed;
+    this.hole = inverted(given.keep);
+    this.#next = number * SWEEPS_OF_CHAIN;
+  }
+
+  /** The find of the first particles. */
+  get start() {
+    return /** @type {Start} */ (this.#start);
+  }
+
+  /** -ln p of the image after the last round. */
+  get nats() {
+    return -this.mixture.whole(this.logP.map((each) => [each]))[0];
+  }
+
+  /** Draw candidates for the first image: in steps, each how much of that is done. */
+  *begin() {
+    /** @type {[number, Sweep][]} */
+    const found = [];
+    for (const [done, k] of this.starts.entries()) {
+      const labels = this.#firstLabels(k);
+      const way = this.mixture.ways[k];
+      const sweep = way.sweep(this.given, this.size, this.#next++, this.hole, { labels, passed: this.passed });
+      while (!sweep.isFinished) {
+        sweep.step();
+        yield (done + sweep.done) / this.starts.length;
+      }
+      found.push([k, sweep]);
+    }
+    this.#start = this.#started(found);
+  }
+
+  /** @param {[number, Sweep][]} found */
+  #started(found) {
+    const parts = found.map(([k, sweep]) => this.#candidates(k, sweep));
+    const logP = parts.map(({ images }) => this.mixture.logP(images, this.given.temperature));
+    const weights = found.flatMap(([k, sweep], i) => this.#logWeights(k, sweep, parts[i], logP[i]));
+    return new Start(
+      parts.flatMap(({ images }) => images),
+      found.flatMap(([k], i) => parts[i].images.map((_, n) => this.#drawnBy(k, columnOf(logP[i], n)))),
+      logP[0].map((_, k) => logP.flatMap((each) => each[k])),
+      weights,
+      Math.min(...found.map(([, { island }]) => island.leastEss)),
+      Math.min(...found.map(([, { island }]) => new Set(island.ancestors).size)),
+    );
+  }
+
+  /**
+   * @param {number} k
+   * @param {Sweep} sweep
+   * @param {Weighted} part
+   * @param {number[][]} logP
+   */
+  #logWeights(k, sweep, part, logP) {
+    const behind = logSum(this.#before(k)) + sweep.island.evidence();
+    const members = this.mixture.ofMembers(logP);
+    const drawnBy = summed(this.starts.map((each) => members[each]));
+    const whole = this.mixture.whole(logP);
+    return part.weights.map((weight, i) => behind + log(weight) + whole[i] - drawnBy[i]);
+  }
+
+  /**
+   * The component of member k that an image is likeliest by.
+   *
+   * @param {number} k
+   * @param {number[]} logP - what all say of it
+   */
+  #drawnBy(k, logP) {
+    const { labels } = this.mixture;
+    return k * labels + argmax(logP.slice(k * labels, (k + 1) * labels));
+  }
+
+  /** @param {number} k */
+  #before(k) {
+    const known = this.#knownBefore.get(k) ?? this.mixture.ways[k].logPBefore(this.given);
+    this.#knownBefore.set(k, known);
+    return known;
+  }
+
+  /**
+   * The labels of the first particles of member k, evenly by p(label | given before the hole).
+   *
+   * @param {number} k
+   */
+  #firstLabels(k) {
+    if (!this.mixture.ways[k].hasLabels) return undefined;
+    const [first] = this.#uniforms(1);
+    return this.#labelsAt(
+      k,
+      Array.from({ length: this.size }, (_, i) => (first + i) / this.size),
+    );
+  }
+
+  /**
+   * @param {number} k
+   * @param {number[]} uniforms
+   */
+  #labelsAt(k, uniforms) {
+    const { components } = this.mixture.ways[k];
+    return uniforms.map((each) => /** @type {number} */ (components[chosen(this.#before(k), each)].label));
+  }
+
+  /**
+   * Go on from candidate i of a chain's start.
+   *
+   * @param {Start} start
+   * @param {number} i
+   */
+  take(start, i) {
+    this.image = start.images[i];
+    this.logP = columnOf(start.logP, i);
+    this.component = start.components[i];
+  }
+
+  /**
+   * Some of a sweep's last images by their weights; all of them count where no other component has a say.
+   *
+   * @param {number} k
+   * @param {Sweep} sweep
+   * @returns {Weighted}
+   */
+  #candidates(k, { island, images }) {
+    const way = this.mixture.ways[k];
+    if (this.mixture.ways.length * this.mixture.labels === 1) {
+      return {
+        images: images.map((each) => way.upright(each)),
+        weights: island.weights.map((each) => Math.max(each, 1e-300)),
+      };
+    }
+    const most = givenBehind(way.turned(this.given.keep)) ? CANDIDATES : CANDIDATES_OF_EXACT;
+    const count = Math.min(most, this.size);
+    const [first] = this.#uniforms(1);
+    const all = Array.from({ length: count }, (_, i) => island.drawn((first + i) / count));
+    const drawn = [...new Set(all)].sort((a, b) => a - b);
+    const weights = drawn.map((each) => all.filter((other) => other === each).length / count);
+    return { images: drawn.map((each) => way.upright(images[each])), weights };
+  }
+
+  /**
+   * Draw the image anew so many times: in steps, each how much of one round is done.
+   *
+   * @param {number} count
+   */
+  *rounds(count) {
+    for (let round = 0; round < count; round++) {
+      this.component = chosen(this.logP, this.#uniforms(1)[0]);
+      const blocks = this.#blocks();
+      for (const [done, block] of blocks.entries()) {
+        for (const share of this.#move(block)) yield (done + share) / blocks.length;
+      }
+      this.logP = this.mixture.logP([this.image], this.given.temperature).map(([each]) => each);
+    }
+  }
+
+  /** The parts of the hole that a round draws, one after the other; the right way up. */
+  #blocks() {
+    const way = this.#way();
+    const [tall, wide] = windowSize(way.size);
+    const [down, along] = this.#uniforms(2);
+    const turned = windows(way.turned(this.hole), way.size, Math.floor(down * tall), Math.floor(along * wide));
+    const parts = turned.map((part) => way.upright(part));
+    const whole = this.start.leastEss >= FEW || parts.length === 1 ? [this.hole] : [];
+    return [...whole, ...(parts.length > 1 ? parts : [])];
+  }
+
+  /**
+   * Draw a part of the hole anew, all else given: in steps, each how much of that is done.
+   *
+   * @param {Uint8Array} block
+   */
+  *#move(block) {
+    const [k, number] = this.mixture.wayOf(this.component);
+    const isWhole = block.every((each, place) => each === this.hole[place]);
+    const size = isWhole ? this.size : Math.max(2, Math.floor(this.size / OF_WINDOW));
+    const labels = this.#nextLabels(k, number, isWhole, size);
+    const way = this.#way();
+    const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
+    while (!sweep.isFinished) {
+      sweep.step();
+      yield sweep.done;
+    }
+    const label = way.components.findIndex((each) => each.label === sweep.label);
+    this.component = k * this.mixture.labels + label;
+    this.image = way.upright(/** @type {Uint8Array} */ (sweep.image));
+    this.took({ images: sweep.images.map((each) => way.upright(each)), weights: sweep.island.weights }, block);
+  }
+
+  #way() {
+    return this.mixture.ways[this.mixture.wayOf(this.component)[0]];
+  }
+
+  /**
+   * The labels of the particles of a move: that of the image; of the whole hole, the others' as of the first particles.
+   *
+   * @param {number} k
+   * @param {number} number
+   * @param {boolean} isWhole
+   * @param {number} size
+   */
+  #nextLabels(k, number, isWhole, size) {
+    const way = this.mixture.ways[k];
+    if (!way.hasLabels) return undefined;
+    const label = /** @type {number} */ (way.components[number].label);
+    if (way.components.length === 1 || !isWhole) return new Array(size).fill(label);
+    return [label, ...this.#labelsAt(k, [...this.#uniforms(size - 1)])];
+  }
+
+  /**
+   * Numbers in [0, 1) that no sweep uses.
+   *
+   * @param {number} count
+   */
+  #uniforms(count) {
+    return this.mixture.ways[0].choices.numbers(this.given, this.#next++, count);
+  }
+}
+
+/**
+ * Give each chain its first image, of the candidates of all: by their weights, in even steps from a uniform number on.
+ *
+ * @param {Chain[]} chains
+ * @param {number} uniform
+ * @returns {Weighted} the candidates
+ */
+export function seat(chains, uniform) {
+  const places = chains.flatMap(({ start }) => start.images.map((_, i) => /** @type {const} */ ([start, i])));
+  const logWeights = chains.flatMap(({ start }) => start.logWeights);
+  chains.forEach((chain, number) => chain.take(...places[chosen(logWeights, (uniform + number) / chains.length)]));
+  return { images: chains.flatMap(({ start }) => start.images), weights: shares(logWeights) };
+}
+
+/**
+ * @param {number[][]} rows
+ * @param {number} i
+ */
+const columnOf = (rows, i) => rows.map((row) => row[i]);

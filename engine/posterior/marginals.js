@@ -1,0 +1,163 @@
+/** What is expected of each pixel of a hole, from weighted draws and predictions: model_core/posterior/marginals.py. */
+
+/** @import {Size3} from "../types" */
+/** @import {Component, Weighted} from "./types" */
+
+/** @import {Way} from "./mixture.js" */
+
+import { placesOf } from "../orientation.js";
+import { exp, largest, log2 } from "./elementary.js";
+
+const BATCH = 8;
+const [PREDICTED, PASSED] = [2, 4];
+
+/** Takes in draws and predictions, the right way up, and averages them. Shares are (V, C, H, W). */
+export class Shares {
+  /**
+   * @param {Size3 & {values: number}} image
+   * @param {Uint8Array} known
+   * @param {Uint8Array} keep
+   * @param {number} temperature
+   */
+  constructor(image, known, keep, temperature) {
+    this.image = image;
+    this.known = known;
+    this.keep = keep;
+    this.temperature = temperature;
+    const size = image.values * known.length;
+    this.drawn = new Float64Array(size);
+    this.sweeps = new Float64Array(keep.length);
+    this.predicted = new Float64Array(size);
+    this.predictions = 0;
+    this.passed = new Float64Array(size);
+    this.passes = new Float64Array(keep.length);
+  }
+
+  /**
+   * The particles of a sweep that drew the pixels `where`; they count as so many sweeps.
+   *
+   * @param {Weighted} draws
+   * @param {Uint8Array} where
+   * @param {number} [times]
+   */
+  add(draws, where, times = 1) {
+    this.#add(this.drawn, draws, where, times);
+    where.forEach((isDrawn, place) => (this.sweeps[place] += times * isDrawn));
+  }
+
+  /**
+   * First particles that have just drawn the pixels `where`.
+   *
+   * @param {Weighted} draws
+   * @param {Uint8Array} where
+   */
+  passBy(draws, where) {
+    this.#add(this.passed, draws, where, 1);
+    where.forEach((isDrawn, place) => (this.passes[place] += isDrawn));
+  }
+
+  /**
+   * @param {Float64Array} shares
+   * @param {Weighted} draws
+   * @param {Uint8Array} where
+   * @param {number} times
+   */
+  #add(shares, { images, weights }, where, times) {
+    const size = this.known.length;
+    const sums = new Float64Array(this.image.values);
+    for (let at = 0; at < size; at++) {
+      if (!where[at % where.length]) continue;
+      sums.fill(0);
+      images.forEach((image, i) => (sums[image[at]] += weights[i]));
+      for (let value = 0; value < sums.length; value++) shares[value * size + at] += times * sums[value];
+    }
+  }
+
+  /**
+   * Take in what a chain has, of the same hole: all its sweeps together as one.
+   *
+   * @param {Shares} other
+   */
+  merge(other) {
+    const pixels = this.keep.length;
+    for (let i = 0; i < this.drawn.length; i++) {
+      this.drawn[i] += other.drawn[i] / Math.max(other.sweeps[i % pixels], 1);
+      this.predicted[i] += other.predicted[i];
+      this.passed[i] += other.passed[i];
+    }
+    for (let place = 0; place < pixels; place++) {
+      this.sweeps[place] += Number(other.sweeps[place] > 0);
+      this.passes[place] += other.passes[place];
+    }
+    this.predictions += other.predictions;
+  }
+
+  /**
+   * Add what a component predicts along images: in steps.
+   *
+   * @param {Way} way
+   * @param {Component} component
+   * @param {Uint8Array[]} images
+   */
+  *predicting(way, { label }, images) {
+    const upright = placesOf(this.image.height, this.image.width, way.orientation);
+    for (let first = 0; first < images.length; first += BATCH) {
+      const batch = images.slice(first, first + BATCH);
+      const sums = new Float64Array(this.predicted.length);
+      for (let i = 0; i < batch.length; i += way.particles.size) {
+        yield* this.#predicted(way, label, batch.slice(i, i + way.particles.size), sums);
+      }
+      for (let i = 0; i < sums.length; i++) {
+        const place = i % upright.length;
+        this.predicted[i - place + upright[place]] += sums[i];
+      }
+      this.predictions += batch.length;
+    }
+  }
+
+  /**
+   * @param {Way} way
+   * @param {number | undefined} label
+   * @param {Uint8Array[]} images
+   * @param {Float64Array} sums - as the way sees the pixels
+   */
+  *#predicted(way, label, images, sums) {
+    const { width } = this.image;
+    const [size, pixels] = [this.known.length, this.keep.length];
+    const keep = new Uint8Array(pixels).fill(1);
+    const particles = images.map((each) => ({ noise: 0n, known: way.turned(each), keep, label }));
+    for (const [place, , colour, logits] of way.particles.predicted(particles)) {
+      const top = largest(logits);
+      const weights = Array.from(logits, (each) => exp((each - top) / this.temperature));
+      const sum = weights.reduce((total, each) => total + each, 0);
+      weights.forEach((each, value) => (sums[value * size + colour * pixels + place] += each / sum));
+      if (place % width === 0) yield;
+    }
+  }
+
+  /** mean of each variable's value and entropyBits of its distribution, 0 where it is given. */
+  result() {
+    const [size, pixels] = [this.known.length, this.keep.length];
+    const mean = Float64Array.from(this.known);
+    const entropyBits = new Float64Array(size);
+    for (let at = 0; at < size; at++) {
+      if (this.keep[at % pixels]) continue;
+      const shares = this.#sharesAt(at);
+      mean[at] = shares.reduce((sum, share, value) => sum + value * share, 0);
+      entropyBits[at] = Math.abs(shares.reduce((sum, share) => sum + share * log2(share > 0 ? share : 1), 0));
+    }
+    return { mean, entropyBits };
+  }
+
+  /** @param {number} at */
+  #sharesAt(at) {
+    const place = at % this.keep.length;
+    const [sweeps, passes] = [this.sweeps[place], this.passes[place]];
+    const most = sweeps + PREDICTED + PASSED * Number(passes > 0);
+    return Array.from({ length: this.image.values }, (_, value) => {
+      const i = value * this.known.length + at;
+      const [predicted, passed] = [this.predicted[i] / this.predictions, this.passed[i] / Math.max(passes, 1)];
+      return (this.drawn[i] + PREDICTED * predicted + PASSED * passed) / most;
+    });
+  }
+}

@@ -1,0 +1,116 @@
+/** How good the images of a completion are: model_core/posterior/receipt.py. */
+
+/** @import {Receipt} from "../types" */
+
+import { deviation, logMean } from "./elementary.js";
+
+export const GOOD_APART = 25;
+const ROUGH_APART = 50;
+const GOOD_SD = 5;
+const [MANY_VALUES, LEAST_ESS] = [16, 2];
+
+/**
+ * The facts of one image and of the chains that drew it.
+ *
+ * @typedef {Object} Drawn
+ * @property {Receipt["member"]} member
+ * @property {number} [label]
+ * @property {number} nats
+ * @property {number[]} chainsNats - of the chains' last images
+ * @property {number[]} logEvidence - estimates of the chains' beginnings
+ * @property {number} ess
+ * @property {number} distinct
+ */
+
+/** @type {Omit<Receipt, "exact" | "member">} */
+const NOTHING = {
+  quality: null,
+  particles: 0,
+  ess: null,
+  distinct: null,
+  evidence_nats: null,
+  evidence_sd: null,
+  nats: null,
+  apart_nats: null,
+};
+
+/**
+ * A receipt of these facts; the label of the last image, if it has any.
+ *
+ * @param {Partial<Receipt> & Pick<Receipt, "exact" | "member">} facts
+ * @param {number} [label]
+ * @returns {Receipt}
+ */
+export const receiptWith = (facts, label) => ({ ...NOTHING, ...facts, ...(label === undefined ? {} : { label }) });
+
+/**
+ * The same where nobody gets the image: what is known of the hole.
+ *
+ * @param {Receipt} receipt
+ */
+export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [] });
+
+/**
+ * The receipt of all images of a completion by particles.
+ *
+ * @param {Drawn[]} drawn - at least one
+ * @param {number} particles
+ * @param {number | null} strangeNats
+ * @param {number} values
+ */
+export function receiptOf(drawn, particles, strangeNats, values) {
+  const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
+  const apart = Math.max(...drawn.map(({ chainsNats }) => Math.max(...chainsNats) - Math.min(...chainsNats)));
+  const worst = Math.max(...drawn.map(({ nats }) => nats));
+  const evidenceSd = deviation(evidence);
+  const ess = Math.min(...drawn.map((each) => each.ess));
+  const isStrange = strangeNats === null ? apart > ROUGH_APART : worst > strangeNats;
+  const isMissed = values >= MANY_VALUES && ess < LEAST_ESS;
+  const { member, label } = drawn[drawn.length - 1];
+  return receiptWith(
+    {
+      exact: false,
+      member,
+      quality: qualityOf(apart, evidenceSd, isStrange || isMissed),
+      particles,
+      ess,
+      distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
+      evidence_nats: Math.min(-logMean(evidence), ...drawn.flatMap(({ chainsNats }) => chainsNats)),
+      evidence_sd: evidenceSd,
+      nats: drawn.map(({ nats }) => nats),
+      apart_nats: apart,
+    },
+    label,
+  );
+}
+
+/**
+ * The receipt of images that were drawn without a chain, and have so many nats.
+ *
+ * @param {import("./accepting.js").Accepting} accepting
+ * @param {number[]} nats
+ */
+export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evidenceSd }, nats) {
+  return receiptWith({
+    exact: false,
+    member: mixture.ways[member].orientation,
+    quality: "good",
+    particles: size,
+    ess,
+    distinct: size,
+    evidence_nats: Math.min(-logEvidence, ...nats),
+    evidence_sd: evidenceSd,
+    nats,
+  });
+}
+
+/**
+ * @param {number} apart
+ * @param {number} evidenceSd
+ * @param {boolean} isPoor
+ * @returns {Receipt["quality"]}
+ */
+function qualityOf(apart, evidenceSd, isPoor) {
+  if (isPoor) return "poor";
+  return apart <= GOOD_APART && evidenceSd <= GOOD_SD ? "good" : "rough";
+}

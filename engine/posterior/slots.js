@@ -1,0 +1,123 @@
+/** A stage whose images are held, copied and forked: what particles ask of sampling/compiled/stage.py. */
+
+/** @import {Drawing} from "../types" */
+
+import { Stage } from "../stage.js";
+import { exactSum } from "./elementary.js";
+import { rowAndColumn } from "./plan.js";
+
+/** Arrays that are not layers' and go over as those do that each image begins anew. */
+const CELLS = ["state.scaled", "state.conditions"];
+
+export class Slots extends Stage {
+  /**
+   * Draw these images up to a stop and no further.
+   *
+   * @param {number[]} slots
+   * @param {number} stop
+   */
+  drawUpTo(slots, stop) {
+    const { width } = this.image;
+    const [y, x] = rowAndColumn(stop, width);
+    for (const slot of slots) x === width ? this.hold(slot, y + 1) : this.hold(slot, y, x);
+    while (this.draw(slots));
+  }
+
+  /**
+   * Begin an image after its given rows, which another one has just finished.
+   *
+   * @param {number} source
+   * @param {number} target
+   * @param {Drawing} drawing
+   * @param {number} rows
+   */
+  fork(source, target, drawing, rows) {
+    this.takeUp(target, drawing, rows);
+    this.#copyKept(source, target);
+  }
+
+  /**
+   * Let an image go on from where another one is, held at the same stop; what is given to it, and its noise, stay.
+   *
+   * @param {number} source
+   * @param {number} target
+   * @param {number} stop
+   */
+  copy(source, target, stop) {
+    const { channels, height, width } = this.image;
+    const { table } = this;
+    table.integers("front.first_row").copyWithin(target, source, source + 1);
+    table.integers("front.done").copyWithin(target * (height + 1), source * (height + 1), (source + 1) * (height + 1));
+    table.integers("state.summed").fill(0n, target * height, (target + 1) * height);
+    for (let map = 0; map < channels; map++) {
+      const [from, to] = [source, target].map((slot) => (slot * channels + map) * height * width);
+      table.integers("state.images").copyWithin(to, from, from + stop);
+    }
+    if (stop % width) this.#copyRow(source, target);
+    this.#copyKept(source, target);
+  }
+
+  /**
+   * @param {number} source
+   * @param {number} target
+   */
+  #copyRow(source, target) {
+    const { table, slots } = this;
+    for (const name of table.named(({ row }) => row === "cells")) this.#copyCells(name, source, target);
+    for (const name of table.named(({ row }) => row === "columns")) {
+      const [layers, cells, width] = table.shape(name);
+      const map = table.floats(name);
+      for (let cell = 0; cell < layers * cells; cell += slots) {
+        map.copyWithin((cell + target) * width, (cell + source) * width, (cell + source + 1) * width);
+      }
+    }
+  }
+
+  /**
+   * @param {number} source
+   * @param {number} target
+   */
+  #copyKept(source, target) {
+    for (const name of [...CELLS, ...this.table.kept]) this.#copyCells(name, source, target);
+  }
+
+  /**
+   * @param {string} name - of an array (cells, width) or (layers, cells, width)
+   * @param {number} source
+   * @param {number} target
+   */
+  #copyCells(name, source, target) {
+    const [width, cells, layers = 1] = [...this.table.shape(name)].reverse();
+    const map = this.table.floats(name);
+    const own = Math.floor(cells / this.slots) * width;
+    for (let first = 0; first < layers * cells * width; first += cells * width) {
+      map.copyWithin(first + target * own, first + source * own, first + (source + 1) * own);
+    }
+  }
+
+  /** With the scratch slot. */
+  get slots() {
+    return this.table.shape("front.first_row")[0];
+  }
+
+  /** ln p of all that was weighed in a slot. @param {number} slot */
+  weighed(slot) {
+    const { height } = this.image;
+    return exactSum(this.table.floats("state.log_p").subarray(slot * height, (slot + 1) * height));
+  }
+
+  /**
+   * The logits of each colour's values at the pixel that was weighed last, of the i-th slot that was drawn.
+   *
+   * @param {number} i
+   */
+  logits(i) {
+    const { channels, values } = this.image;
+    const width = this.table.shape("state.logits")[1];
+    const logits = this.table.floats("state.logits");
+    return Array.from(this.table.integers("shared.outputs").subarray(0, channels), (bound) => {
+      const first = i * width + Number(bound);
+      return logits.subarray(first, first + values);
+    });
+  }
+}
