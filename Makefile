@@ -1,7 +1,7 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
 #             TORCH=cpu: with PyTorch's build for CPUs, without the libraries of CUDA; or another of its builds, cu128, ...
 # make test   check the code and run the whole suite
-# make weights NAME=... DATA=... [RUN=...] [DIGITS=...]   ship a run's best weights; docs/make_weights.py says more
+# make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/make_weights.py)
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
 
@@ -39,7 +39,8 @@ bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-pixelcnn --batch 16 --threads 1
 
 weights: .venv/installed-all
-	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS))
+	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS)) \
+	    $(if $(RECIPE),--recipe $(RECIPE))
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

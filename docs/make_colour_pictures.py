@@ -1,10 +1,11 @@
-"""Make the pictures of what colour models draw from test images: enlarged ones, and completed ones.
+"""Make the picture of what a colour model draws from test images: enlarged ones, or completed ones.
 
-    python docs/make_colour_pictures.py DIRECTORY_OF_CIFAR10
+    python docs/make_colour_pictures.py cifar10-small-row-lstm DIRECTORY_OF_CIFAR10
 
-docs/img/upsampling.png, of the first Multi-Scale model in models/: in each row a small test image (every pixel
-enlarged), the image that it was taken from, and 6 draws. docs/img/completions-NAME.png, of each other colour model, as
-figure 1 of the paper: in each row what is given, 6 completions of the lower half, and the image that it was taken from.
+docs/img/upsampling-NAME.png, of a Multi-Scale model: 48 test images, or 12 where they have 256 values, spread evenly;
+below each other a small one (every pixel enlarged), the image that it was taken from, and a draw at each temperature.
+docs/img/completions-NAME.png, of another, as figure 1 of the paper: in each row what is given, 6 completions of the
+lower half, and the image that it was taken from.
 """
 
 from pathlib import Path
@@ -15,46 +16,51 @@ import torch
 import typer
 from make_pictures import Picture, save, side_by_side
 
-from model_core import Model, complete, load_model, model_names, upsample
+from model_core import Model, complete, load_model, upsample
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.data.pixels import values_to_pixels
+from model_core.data.splits import spread
 from model_core.layers.conditioning import subsample
 
 IMAGES, DRAWS = 5, 6
+"""Completed ones, and how often each."""
+ENLARGED, COLUMNS = 48, 12
+TEMPERATURES = (1.0, 0.7)
 HIDDEN = 90
 """The grey of what is not given."""
 SEED, SCALE = 2016, 2
 
 
 def main(
-    cifar10: Annotated[Path, typer.Argument(help="CIFAR-10, in either of its official layouts.")],
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    data: Annotated[Path, typer.Argument(help="The data set whose test images are given.")],
     models_dir: Annotated[Path, typer.Option(help="Where the models are.")] = Path("models"),
-    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="The upsamplings take those after it.")] = SEED,
-    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
+    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("docs/img"),
 ) -> None:
-    """Draw them; takes about as long as 30 images of each model do."""
-    models = [load_model(name, models_dir=models_dir) for name in model_names(models_dir)]
-    colour = [model for model in models if model.config.channels == 3]
-    first_of_scales = [model for model in colour if model.config.multi_scale][:1]
-    for model in first_of_scales + [model for model in colour if completes_in_colour(model.card)]:
-        draw(model, cifar10, out, seed, scale)
+    """Draw it; takes about as long as 100 images of the model do."""
+    draw(load_model(name, models_dir=models_dir), data, out)
 
 
-def completes_in_colour(card: Card) -> bool:
-    """A model's completions are shown unless it has one colour, or two scales, which do not look behind a hole."""
+def is_enlarger(card: Card) -> bool:
+    """A colour model of two scales is shown enlarging: its completions do not look behind a hole."""
+    return card.config.channels == 3 and card.config.multi_scale
+
+
+def is_completer(card: Card) -> bool:
+    """A colour model of one scale is shown completing."""
     return card.config.channels == 3 and not card.config.multi_scale
 
 
-def draw(model: Model, cifar10: Path, out: Path, seed: int = SEED, scale: int = SCALE) -> None:
-    """upsampling.png of a Multi-Scale model, completions-NAME.png of another."""
-    images = read_dataset(cifar10, "test", model.config)
-    images = images[:: len(images) // IMAGES][:IMAGES]
-    if model.config.multi_scale:
-        save(upsamplings(model, images, seed), out / "upsampling.png", scale)
+def draw(model: Model, data: Path, out: Path) -> None:
+    """upsampling-NAME.png of a Multi-Scale model, completions-NAME.png of another."""
+    images = read_dataset(data, "test", model.config)
+    if is_enlarger(model.card):
+        many = ENLARGED if model.config.values < 256 else COLUMNS  # noise makes large files
+        save(upsamplings(model, spread(images, many), SEED), out / f"upsampling-{model.card.name}.png", SCALE)
     else:
-        save(completions(model, images, seed), out / f"completions-{model.card.name}.png", scale)
+        images = images[:: len(images) // IMAGES][:IMAGES]
+        save(completions(model, images, SEED), out / f"completions-{model.card.name}.png", SCALE)
 
 
 def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
@@ -63,7 +69,7 @@ def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
     keep[: len(keep) // 2] = True
     rows = []
     for i, image in enumerate(images):
-        whole = torch.from_numpy(image).long()
+        whole = torch.from_numpy(image.astype(np.int64))
         drawn = complete(model, whole, keep, DRAWS, seed + 1 + i).values
         first, *others = _pictures(torch.cat([whole[None], drawn]), model)
         rows.append([np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others, first])
@@ -71,16 +77,20 @@ def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
 
 
 def upsamplings(model: Model, images: np.ndarray, seed: int) -> Picture:
-    """A row for each of some images (N, 3, H, W): small, as it was, and drawn DRAWS times from the small one."""
-    factor = model.config.factor
-    rows = []
-    for i, image in enumerate(images):
-        whole = torch.from_numpy(image).long()
-        small = subsample(whole, factor)
-        enlarged = small.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-        drawn = upsample(model, small, DRAWS, seed + 1 + i)
-        rows.append(_pictures(torch.cat([torch.stack([enlarged, whole]), drawn]), model))
-    return side_by_side(rows)
+    """Bands of COLUMNS images (N, 3, H, W), each one above what it was enlarged to; N is cut to whole bands."""
+    columns = [_upsampled(model, image, seed + 1 + i) for i, image in enumerate(images)]
+    width = min(COLUMNS, len(columns))
+    bands = [columns[i : i + width] for i in range(0, len(columns) // width * width, width)]
+    return side_by_side([list(row) for band in bands for row in zip(*band, strict=True)])
+
+
+def _upsampled(model: Model, image: np.ndarray, seed: int) -> list[Picture]:
+    """A small image, that which it was taken from (3, H, W), and a draw at each temperature."""
+    whole = torch.from_numpy(image.astype(np.int64))
+    small = subsample(whole, model.config.factor)
+    enlarged = small.repeat_interleave(model.config.factor, -1).repeat_interleave(model.config.factor, -2)
+    drawn = [upsample(model, small, 1, seed, temperature=temperature) for temperature in TEMPERATURES]
+    return _pictures(torch.cat([torch.stack([enlarged, whole]), *drawn]), model)
 
 
 def _pictures(values: torch.Tensor, model: Model) -> list[Picture]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import typer
-from make_colour_pictures import completes_in_colour
+from make_colour_pictures import TEMPERATURES, is_completer, is_enlarger
 from make_pictures import Picture, side_by_side
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -80,7 +80,7 @@ def _section(card: Card, speeds: Speeds) -> str:
 
 ![Samples of {card.name}](img/samples-{card.name}.png)
 
-{_completions(card)}{facts}
+{_from_images(card)}{facts}
 ```sh
 pixelrnn sample {card.name} --n 16 --out {card.name}.png
 curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
@@ -89,16 +89,25 @@ curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
 """
 
 
-def _completions(card: Card) -> str:
-    """The picture of its completions, of a model that has one."""
-    if not completes_in_colour(card):
-        return ""
-    return f"""![Completions by {card.name}](img/completions-{card.name}.png)
+def _from_images(card: Card) -> str:
+    """The picture of what a colour model makes of test images."""
+    name, small = card.name, card.config.small
+    if is_enlarger(card):
+        warm, cool = TEMPERATURES
+        return f"""![Upsamplings by {name}](img/upsampling-{name}.png)
+
+*Test images, spread evenly, none left out. Below each other: the {small.height} x {small.width} pixels that were given,
+the image that they were taken from, and two draws, at temperatures {warm:g} and {cool:g} (the seeds after {SEED}).*
+
+"""
+    if is_completer(card):
+        return f"""![Completions by {name}](img/completions-{name}.png)
 
 *The upper half of test images, six completions of the lower half of each (the five seeds after {SEED}, none left out),
 and the whole image.*
 
 """
+    return ""
 
 
 def _facts(card: Card, speeds: Speeds) -> Iterator[str]:

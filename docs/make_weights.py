@@ -22,6 +22,7 @@ page itself (docs/make_screenshots.py needs a browser).
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,14 +33,16 @@ import make_pictures
 import typer
 from readme_table import renew_readme
 
-from model_core import Model, load_model, model_names, sample
+from model_core import Model, load_model, sample
 from model_core.card import Card
-from model_core.data.datasets import read_dataset
+from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.options import ReadOptions
 from model_core.errors import DataError, PixelRNNError
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.results.report import reported, write_report
 from model_core.training.publish import best_checkpoint, publish
+from model_core.training.recipe import Recipe
 from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model
 
 PINS = Path("tests/model_core/promised_bytes.json")
@@ -55,21 +58,24 @@ def main(
     data: Annotated[Path, typer.Option(help="The data set that it is scored on.")],
     run: Annotated[Path | None, typer.Option(help="The run whose best weights are shipped.")] = None,
     digits: Annotated[Path | None, typer.Option(help="MNIST: see above. [default: the data]")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="The card has its data.title. [default: the run's]")] = None,
     root: Annotated[Path, typer.Option(help="The checkout that is renewed.")] = Path(),
 ) -> None:
     """Publish, score, and renew; takes as long as the scoring of all test images, and a minute."""
     try:
-        ship(name, data, run, digits, root)
+        ship(name, data, run, digits, root, Recipe.load(recipe).data.title if recipe else "")
     except PixelRNNError as error:
         typer.echo(f"make_weights: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Path) -> None:
+def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Path, title: str = "") -> None:
     """All of it, in order: nothing is drawn or written elsewhere before the score is in the card."""
     models = root / "models"
     if run is not None:
         typer.echo(publish(best_checkpoint(run), models, say=typer.echo, name=name))
+    if title:
+        retitle(models / name / CARD, title, data)
     score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo, originals=digits)
     keep_score(models / name, "test", score)
     typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
@@ -80,6 +86,13 @@ def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Pat
     renew_pages(root)
     for line in older_tables(root):
         typer.echo(line)
+
+
+def retitle(path: Path, title: str, data: Path) -> None:
+    """Call the data of a card so: a title says whose pictures they are, where their licence wants that."""
+    card = Card.read(path)
+    options = ReadOptions(resize=card.training.get("resize", "lanczos"))
+    replace(card, data=f"{title}: {open_dataset(data, options).description}").write(path)
 
 
 def calibrate(name: str, data: Path, models: Path) -> str:
@@ -107,16 +120,10 @@ def draw_pictures(model: Model, data: Path, root: Path) -> None:
     page = make_page_pictures.samples(root / "models" / name)
     make_page_pictures.save(page, root / make_page_pictures.OUT / f"model-{name}.webp")
     make_models.draw(model, make_models.picture_of(name, root))
-    if make_colour_pictures.completes_in_colour(model.card) or _is_first_of_scales(model, root):
+    if model.config.channels == 3:
         make_colour_pictures.draw(model, data, images)
     if name == README_MODEL:
         make_pictures.draw(model, read_dataset(data, "test", model.config), images)
-
-
-def _is_first_of_scales(model: Model, root: Path) -> bool:
-    cards = (Card.read(root / "models" / name / CARD) for name in model_names(root / "models"))
-    first = next((card.name for card in cards if card.config.multi_scale and card.config.channels == 3), None)
-    return model.card.name == first
 
 
 def renew_pages(root: Path) -> None:

@@ -66,11 +66,14 @@ def test_a_new_model_and_then_better_weights_for_it_are_shipped(
     shown = []
     for i, each in enumerate((recipe, longer)):
         train(RunRequest(each, tmp_path / f"run-{i}"))
-        ended = ship(checkout, "tiny", "--data", stripes, "--run", tmp_path / f"run-{i}")
+        titled = tmp_path / "titled.toml"
+        titled.write_text(recipe_file.read_text().replace("[data]", f'[data]\ntitle = "stripes (by X; {i})"'))
+        ended = ship(checkout, "tiny", "--data", stripes, "--run", tmp_path / f"run-{i}", "--recipe", titled)
         assert ended.returncode == 0, ended.stderr
         assert "causal: none of " in ended.stdout
         card = load_model(checkout / "models" / "tiny").card
         assert (card.name, card.scores["images"], card.scores["split"]) == ("tiny", 7, "test")
+        assert card.data.startswith(f"stripes (by X; {i}): MNIST, ")
         (row,) = [line for line in (checkout / "README.md").read_text().splitlines() if line.startswith("| `")][:1]
         assert row == readme_table.models_table([card])[0]
         assert (checkout / "docs/results.md").read_text() == render([card])
@@ -90,14 +93,14 @@ def test_a_colour_model_without_a_run_is_scored_and_drawn(checkout: Path, tmp_pa
     sizes = {"layers": 1, "hidden": 6, "head": 8, "small_layers": 1, "small_hidden": 6, "conditioning": 4}
     model = untrained("cifar10-multi-scale", **sizes, height=8, width=8)
     save_model(model, checkout / "models" / "tiny-scales")
-    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
     np.savez(tmp_path / "images.npz", train=images, test=images)
     ended = ship(checkout, "tiny-scales", "--data", tmp_path / "images.npz")
     assert ended.returncode == 0, ended.stderr
-    assert load_model(checkout / "models" / "tiny-scales").card.scores["images"] == 10
+    assert load_model(checkout / "models" / "tiny-scales").card.scores["images"] == 4
     assert sorted(path.name for path in (checkout / "docs/img").iterdir()) == [
         "samples-tiny-scales.png",
-        "upsampling.png",
+        "upsampling-tiny-scales.png",
     ]
 
 

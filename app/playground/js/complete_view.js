@@ -28,7 +28,7 @@ export function completeView(element, shared) {
   const fields = new DrawFields(8, shared.info);
   const method = new MethodFields();
   fields.element.append(method.element);
-  const parts = { models, labels, pictures, hole, fields };
+  const parts = { models, labels, pictures, pad: hole, fields };
   const view = new DrawingView(element, shared, parts, t("Fill the hole"), async (model) => {
     await pictures.chosen();
     const { picture, unknown } = pad;

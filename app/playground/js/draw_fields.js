@@ -16,13 +16,13 @@ const HOTTEST = 2;
 const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
 
 export class DrawFields {
-  /** @param {number} n how many images at first @param {Signal<Info | null>} info */
-  constructor(n, info) {
+  /** @param {number} n how many images at first @param {Signal<Info | null>} info @param {number} [degree] the temperature at first */
+  constructor(n, info, degree = 1) {
     this.#info = info;
     this.#n = el("input", { type: "number", min: "1", step: "1", value: String(n), inputMode: "numeric" });
     this.#seed = textInput("numeric", String(friendlySeed()));
     this.#isNew = el("input", { type: "checkbox", checked: true });
-    this.#temperature = textInput("decimal", "1");
+    this.#temperature = textInput("decimal", String(degree));
     this.#slider = el("input", { type: "range", min: "-1", max: "0.30103", step: "any", value: "0" });
     this.#slider.setAttribute("aria-label", t("Temperature, from cold to hot"));
     const dice = el("button", { type: "button", class: "icon", title: t("Another seed") });
@@ -45,6 +45,7 @@ export class DrawFields {
       ),
     );
     this.element = el("div", { class: "draw-fields" }, field("n", t("Images"), this.#n), seed, temperature);
+    this.#slide();
     info.watch(() => (this.#n.max = String(this.#limits.n)));
   }
 

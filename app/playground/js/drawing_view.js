@@ -32,7 +32,7 @@ import { FieldTrouble, Unreachable } from "./problems.js";
  * @property {ModelPicker} models
  * @property {LabelFields} [labels]
  * @property {PicturePicker} [pictures]
- * @property {HTMLElement} [hole] where it is painted: that stands before the model then, because it is the work
+ * @property {HTMLElement} [pad] where it is painted on: that stands before the model then, because it is the work
  * @property {DrawFields} fields
  *
  * @typedef {object} Request what a form asks for
@@ -57,10 +57,10 @@ export class DrawingView {
     this.#parts = parts;
     this.#ask = ask;
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    const { models, labels, pictures, hole, fields } = parts;
+    const { models, labels, pictures, pad, fields } = parts;
     const own = pictures ? [pictures.element] : [];
     const choice = labels ? [models.element, labels.element] : [models.element];
-    if (hole) this.#form.append(hole, ...own, submitRow(verb), ...choice, fields.element);
+    if (pad) this.#form.append(pad, ...own, submitRow(verb), ...choice, fields.element);
     else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();

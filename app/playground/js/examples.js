@@ -16,6 +16,10 @@ const SCENES = {
   url: shipped("scenes.webp"),
   names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
 };
+const DOODLES = {
+  url: shipped("doodles.png"),
+  names: [t("Smiley"), t("Heart"), t("Apple"), t("Flower"), t("Tree"), t("Fish"), t("House"), t("Star")],
+};
 /** Real ones, that the shipped network has not been trained on: from GNU Unifont 15.1, whose licence is the SIL Open Font License 1.1. */
 const CHARACTERS = {
   url: shipped("characters.webp"),
@@ -33,7 +37,8 @@ function digit(name) {
 /** Pictures that suit the model, at this size. @param {Model} model @param {Size} size @returns {Promise<Example[]>} */
 export function examplesFor(model, size) {
   if (isOfCharacters(model)) return cut(CHARACTERS, everyFew(CHARACTERS.names.length), size);
-  const strip = model.channels === 1 ? DIGITS : SCENES;
+  const isDoodled = size.width < model.width && kindOf(model) === t("Emoji");
+  const strip = isDoodled ? DOODLES : model.channels === 1 ? DIGITS : SCENES;
   return cut(strip, everyFew(strip.names.length), size);
 }
 

@@ -1,21 +1,22 @@
-/** A small number for each pixel, with the way back: whether it is to be filled, or what is known of it. Knows no element. */
+/** A number for each pixel, with the way back: whether it is to be filled, what is known of it, or its colour. Knows no element. */
 
 /** @import {Size} from "./types" */
 
 const MOST_STEPS = 100;
 
+/** @template {Uint8Array | Uint32Array} [T=Uint8Array] */
 export class Mask {
-  /** @param {Size} size */
-  constructor({ width, height }) {
+  /** @param {Size} size @param {T} [hole] */
+  constructor({ width, height }, hole = /** @type {T} */ (new Uint8Array(width * height))) {
     this.width = width;
     this.height = height;
-    /** 1 = fill, row by row. @type {Uint8Array} */
-    this.hole = new Uint8Array(width * height);
+    /** 1 = fill, row by row. */
+    this.hole = hole;
   }
 
-  /** @type {Uint8Array[]} */
+  /** @type {T[]} */
   #past = [];
-  /** @type {Uint8Array[]} */
+  /** @type {T[]} */
   #undone = [];
 
   get count() {
@@ -33,7 +34,7 @@ export class Mask {
   /** Remember how it is now: the next changes are one step back. */
   mark() {
     this.#undone = [];
-    this.#past.push(this.hole.slice());
+    this.#past.push(/** @type {T} */ (this.hole.slice()));
     if (this.#past.length > MOST_STEPS) this.#past.shift();
   }
 
@@ -45,7 +46,7 @@ export class Mask {
     this.#step(this.#undone, this.#past);
   }
 
-  /** @param {Uint8Array[]} from @param {Uint8Array[]} to */
+  /** @param {T[]} from @param {T[]} to */
   #step(from, to) {
     const next = from.pop();
     if (!next) return;
@@ -67,7 +68,7 @@ export class Mask {
   /** @param {(x: number, y: number, value: number) => number} rule */
   setAll(rule) {
     this.mark();
-    this.hole = this.hole.map((value, i) => rule(i % this.width, Math.floor(i / this.width), value));
+    this.hole.forEach((value, i) => (this.hole[i] = rule(i % this.width, Math.floor(i / this.width), value)));
   }
 
   /**

@@ -1,13 +1,13 @@
 /** A picture of which each pixel is as given, painted white or black, or unknown: by pen, finger or keyboard. Where it is unknown, a fog shows what is expected. */
 
-import { announce, find, isWriting, stamp } from "./dom.js";
+import { announce, find, stamp } from "./dom.js";
+import { Hand, listenForUndo } from "./hand.js";
 import { icon } from "./icons.js";
 import { say, t } from "./lang.js";
 import { Mask } from "./mask.js";
 import { Mist } from "./mist.js";
 import { edgeOf } from "./outline.js";
 import { blankCanvas, pen } from "./raster.js";
-import { moved, pixelAt, placeAt, STEPS } from "./steps.js";
 
 /** @import {Size} from "./types" */
 
@@ -28,7 +28,6 @@ const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
 ];
-const CURSOR = "#ff8a3d";
 const EDGE = "#6d8dff";
 const STILL = "(prefers-reduced-motion: reduce)";
 
@@ -39,18 +38,19 @@ export class Pad {
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#nib = find(this.element, "input[type=range]");
     this.#nib.addEventListener("input", () => this.#resize());
-    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) this.#canvas.addEventListener(end, () => this.#lift());
-    this.#canvas.addEventListener("pointerleave", () => this.#look(null));
-    this.#canvas.addEventListener("keydown", (event) => this.#steer(event));
-    for (const change of ["focus", "blur"]) this.#canvas.addEventListener(change, () => this.#paint());
+    this.#hand = new Hand(this.#canvas);
+    this.#hand.onBegin = () => this.ink.mark();
+    this.#hand.onStroke = (from, to, first) =>
+      first && this.#isBox ? this.#stretch(first, to) : this.#stroke(from, to);
+    this.#hand.onRest = () => this.onRest();
+    this.#hand.onStep = (pixel) => this.#tell(pixel);
+    this.#hand.onLook = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
       const { ink: brush, rule, icon: drawing } = button.dataset;
       if (drawing) button.prepend(icon(drawing));
       button.addEventListener("click", () => (brush ? this.#take(brush) : this.#apply(rule ?? "")));
     }
-    addEventListener("keydown", (event) => this.#key(event));
+    listenForUndo(this.element, (rule) => this.#apply(rule));
     this.#take(ink);
   }
 
@@ -64,6 +64,7 @@ export class Pad {
   /** The same ink at each size that there was: back at one of them, it is as it was painted there. */
   #sizes = /** @type {Map<string, Mask>} */ (new Map());
   #canvas;
+  #hand;
   #nib;
   #mist = new Mist();
   #known = blankCanvas(1, 1);
@@ -78,13 +79,6 @@ export class Pad {
   #isBinary = true;
   /** The ending that is seen in place of the fog. @type {ImageData | null} */
   #ending = null;
-  /** Where the pen was put down, and where it is. @type {number[] | null} */
-  #first = null;
-  /** @type {number[] | null} */
-  #last = null;
-  /** Where the pointer is. @type {number[] | null} */
-  #hover = null;
-  #cursor = [0, 0];
   #frame = 0;
 
   /** Clean paper. @param {Size} size */
@@ -123,11 +117,8 @@ export class Pad {
   #lay(ink, ground) {
     const { width, height } = ink;
     if (ink !== this.ink) {
-      const scale = Math.max(1, Math.floor(SIDE / width));
-      this.#canvas.width = scale * width;
-      this.#canvas.height = scale * height;
+      this.#hand.fit(ink, SIDE);
       this.#known = blankCanvas(width, height);
-      this.#cursor = [Math.floor(width / 2), Math.floor(height / 2)];
       this.#nib.value = String(Math.max(1, NIB * width));
     }
     this.#mist.fit(width, height);
@@ -226,31 +217,10 @@ export class Pad {
     this.onRest();
   }
 
-  /** Ctrl+Z takes back, Ctrl+Y or with shift does again, wherever the focus is. @param {KeyboardEvent} event */
-  #key(event) {
-    const key = event.key.toLowerCase();
-    const isMeant = this.element.checkVisibility() && (event.ctrlKey || event.metaKey) && !isWriting(event.target);
-    if (!isMeant || !["z", "y"].includes(key)) return;
-    event.preventDefault();
-    this.#apply(key === "y" || event.shiftKey ? "redo" : "undo");
-  }
-
-  /** Arrows move; the space bar paints, and shift on the way. @param {KeyboardEvent} event */
-  #steer(event) {
-    const step = STEPS[event.key];
-    if (!step && event.key !== " ") return;
-    event.preventDefault();
-    const before = this.#cursor;
-    if (step) this.#cursor = moved(before, step, this.ink);
-    if (!step || event.shiftKey) {
-      this.ink.mark();
-      this.#stroke(middleOf(before), middleOf(this.#cursor));
-      this.onRest();
-    }
-    const [x, y] = this.#cursor;
+  /** @param {number[]} pixel */
+  #tell([x, y]) {
     const state = WORDS[this.ink.hole[y * this.ink.width + x]];
     announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
-    this.#paint();
   }
 
   /** @param {number[]} from @param {number[]} to */
@@ -259,44 +229,12 @@ export class Pad {
     this.#changed();
   }
 
-  /** @param {PointerEvent} event */
-  #down(event) {
-    if (event.button !== 0) return;
-    this.#canvas.setPointerCapture(event.pointerId);
-    this.ink.mark();
-    this.#first = this.#last = placeAt(event, this.#canvas, this.ink);
-    this.#cursor = pixelAt(event, this.#canvas, this.ink);
-    this.#move(event);
-  }
-
-  /** @param {PointerEvent} event */
-  #move(event) {
-    const here = placeAt(event, this.#canvas, this.ink);
-    this.#look(here);
-    if (!this.#last || !this.#first) return;
-    if (this.#isBox) this.#stretch(this.#first, here);
-    else this.#stroke(this.#last, here);
-    this.#last = here;
-  }
-
   /** A box in place of the one before. @param {number[]} from @param {number[]} to */
   #stretch(from, to) {
     this.ink.undo();
     this.ink.mark();
     this.ink.rectangle(from, to, this.#brush);
     this.#changed();
-  }
-
-  #lift() {
-    if (!this.#last) return;
-    this.#first = this.#last = null;
-    this.onRest();
-  }
-
-  /** @param {number[] | null} place */
-  #look(place) {
-    this.#hover = place;
-    this.#paint();
   }
 
   get #summary() {
@@ -322,7 +260,7 @@ export class Pad {
     pen(this.#known).putImageData(this.#seen(), 0, 0);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#known, 0, 0, width, height);
-    this.#drawLines(brush);
+    this.#drawLines();
     if (isMoving) this.#paint();
   }
 
@@ -337,35 +275,18 @@ export class Pad {
     return seen;
   }
 
-  /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. @param {CanvasRenderingContext2D} brush */
-  #drawLines(brush) {
-    const [x, y] = this.#cursor;
-    const isByKey = document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible");
-    const side = this.#canvas.width / this.ink.width;
-    brush.save();
-    brush.scale(side, side);
-    const line = (/** @type {Path2D} */ path, /** @type {string} */ colour, /** @type {number} */ width) => {
-      brush.lineWidth = width / side;
-      brush.strokeStyle = colour;
-      brush.stroke(path);
-    };
-    if (this.#ground) line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
-    if (this.#hover && !this.#isBox) {
+  /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
+  #drawLines() {
+    const hand = this.#hand;
+    if (this.#ground) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
+    if (hand.hover && !this.#isBox) {
       const dab = new Path2D();
-      dab.arc(this.#hover[0], this.#hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
-      line(dab, "#101010", 4);
-      line(dab, "#ffffff", 2);
+      dab.arc(hand.hover[0], hand.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
+      hand.line(dab, "#101010", 4);
+      hand.line(dab, "#ffffff", 2);
     }
-    const cell = new Path2D();
-    cell.rect(x, y, 1, 1);
-    if (isByKey) line(cell, CURSOR, 3);
-    brush.restore();
+    hand.drawCursor();
   }
-}
-
-/** @param {number[]} place */
-function middleOf(place) {
-  return place.map((part) => part + 0.5);
 }
 
 /** @param {Size} size */

@@ -1,23 +1,32 @@
 /** Upsample: large images that a Multi-Scale model draws from a small one. */
 
+import { Doodle } from "./doodle.js";
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
+import { group } from "./fields.js";
 import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
-import { dataUrlOf, pngOf, smallSize } from "./raster.js";
+import { asSeenBy, dataUrlOf, pngOf, smallSize } from "./raster.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 
 const NOBODY = t("No running worker has a Multi-Scale model, which is what makes large images of small ones.");
 
+/** At 1 what is drawn between given pixels is restless. */
+const CALM = 0.7;
+
 /** @param {HTMLElement} element @param {Shared} shared */
 export function upsampleView(element, shared) {
   const models = new ModelPicker("upsample", NOBODY, shared.models);
-  const pictures = new PicturePicker(t("Small picture"), smallSize);
-  const fields = new DrawFields(4, shared.info);
-  return new DrawingView(element, shared, { models, pictures, fields }, t("Enlarge"), async (model) => {
-    const picture = await pictures.chosen();
+  const pictures = new PicturePicker(t("Begin with one of these"), smallSize);
+  const doodle = new Doodle();
+  const pad = group("doodle", t("Small picture"), doodle.element);
+  const fields = new DrawFields(4, shared.info, CALM);
+  pictures.onChange = (picture) => doodle.edit(picture);
+  return new DrawingView(element, shared, { models, pictures, pad, fields }, t("Enlarge"), async (model) => {
+    await pictures.chosen();
+    const picture = asSeenBy(doodle.picture, model);
     const body = new FormData();
     body.set("model", model.name);
     body.set("image", await pngOf(picture), "image.png");

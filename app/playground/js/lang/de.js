@@ -74,8 +74,8 @@ export default {
     "Mach einen Teil eines Bildes unbekannt und sieh, wie das Modell ihn füllen würde.",
   "The completions appear here beside the original, the likeliest first.":
     "Hier erscheinen die Ergänzungen neben dem Original, die wahrscheinlichste zuerst.",
-  "A Multi-Scale model takes a small picture as its first stage, and draws large ones from it.":
-    "Ein Multi-Scale-Modell nimmt ein kleines Bild als erste Stufe und zeichnet große daraus.",
+  "Paint a small picture: a Multi-Scale model takes it as its first stage, and draws large ones from it.":
+    "Male ein kleines Bild: Ein Multi-Scale-Modell nimmt es als erste Stufe und zeichnet große daraus.",
   "The large images appear here: the small picture shines through until its rows are drawn.":
     "Hier erscheinen die großen Bilder: Das kleine scheint durch, bis seine Zeilen gezeichnet sind.",
   "What the network expected: how many bits each pixel costs, and what else it could have been.":
@@ -163,6 +163,12 @@ export default {
   Tree: "Baum",
   House: "Haus",
   Mountains: "Berge",
+  Smiley: "Smiley",
+  Heart: "Herz",
+  Apple: "Apfel",
+  Flower: "Blume",
+  Fish: "Fisch",
+  Star: "Stern",
   "seed {seed}": "Startwert {seed}",
   Forget: "Vergessen",
   "Forget this job of {when}": "Diesen Auftrag vergessen: {when}",
@@ -290,6 +296,21 @@ export default {
   "No running worker has a Multi-Scale model, which is what makes large images of small ones.":
     "Kein laufender Worker hat ein Multi-Scale-Modell; nur so eines macht aus kleinen Bildern große.",
   "Small picture": "Kleines Bild",
+  "Begin with one of these": "Beginne mit einem von diesen",
+  Colours: "Farben",
+  "Any colour": "Jede Farbe",
+  Grey: "Grau",
+  Brown: "Braun",
+  Red: "Rot",
+  Orange: "Orange",
+  Yellow: "Gelb",
+  Green: "Grün",
+  "Light blue": "Hellblau",
+  Blue: "Blau",
+  Purple: "Lila",
+  Pink: "Rosa",
+  "Your small picture. Arrow keys move, the space bar paints, shift with an arrow paints on the way.":
+    "Dein kleines Bild. Pfeiltasten bewegen, die Leertaste malt, Umschalt mit einem Pfeil malt unterwegs.",
   Enlarge: "Vergrößern",
   "You begin a picture, and the network finishes it": "Du beginnst ein Bild, und das Netz zeichnet es fertig",
   "1 image": "1 Bild",

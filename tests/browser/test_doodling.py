@@ -1,0 +1,91 @@
+"""A small picture is painted on the page, and enlarged as it is."""
+
+from typing import Any
+
+from tests.browser.site import Site
+
+GIVEN = """node => {
+  const {data} = node.getContext("2d").getImageData(0, 0, node.width, node.height);
+  return Array.from({length: data.length / 4}, (_, i) => [...data.slice(4 * i, 4 * i + 3)]);
+}"""
+EDITED_AGAIN = """async () => {
+  const {Doodle} = await import("/playground/js/doodle.js");
+  const doodle = new Doodle();
+  const picture = new ImageData(Uint8ClampedArray.from({length: 24}, (_, i) => i % 4 < 3 ? 9 * i : 255), 2);
+  const seen = () => [...doodle.picture.data];
+  const states = [];
+  doodle.edit(picture);
+  states.push(seen());
+  doodle.element.querySelector("[data-rule=clear]").click();
+  doodle.edit(picture);
+  states.push(seen());
+  doodle.edit(new ImageData(2, 3));
+  states.push(seen());
+  doodle.element.querySelector("[data-rule=undo]").click();
+  states.push(seen());
+  return {picture: [...picture.data], states};
+}"""
+
+
+def _as_four_values(colour: str) -> list[int]:
+    return [85 * round(part / 85) for part in bytes.fromhex(colour)]
+
+
+def test_doodle_is_enlarged_as_it_was_painted(site: Site) -> None:
+    """By pointer and keyboard, in colours of the palette and another one, with the way back: the network is given the
+    picture that is seen, in the nearest of its values."""
+    site.open("upsample")
+    site.choose_model("tiny-scales")
+    paper = site.view.get_by_role("application")
+    site.view.locator(".pad:not([inert])").wait_for()
+    site.view.get_by_role("button", name="Clear").click()
+    site.view.get_by_role("button", name="Red", exact=True).click()
+    site.click_pixel(paper, 1, 0, (2, 3))
+    site.view.get_by_role("button", name="Blue", exact=True).click()
+    paper.focus()
+    site.page.keyboard.press("ArrowDown")
+    site.page.keyboard.press("Space")
+    assert site.page.locator("#announcer").inner_text() == "Row 2, column 2: Blue"
+    site.page.keyboard.press("Control+z")
+    site.page.keyboard.press("ArrowLeft")
+    assert site.page.locator("#announcer").inner_text() == "Row 2, column 1: White"
+    site.page.keyboard.press("ArrowRight")
+    assert site.page.locator("#announcer").inner_text() == "Row 2, column 2: White"
+    site.page.keyboard.press("Control+y")
+    site.view.get_by_label("Any colour").fill("#12a0f7")
+    assert site.view.locator(".palette [aria-pressed=true]").count() == 0
+    site.click_pixel(paper, 0, 2, (2, 3))
+    site.fill("n", "1")
+    site.submit()
+    site.wait_for_standing("Done")
+    assert site.service.get(f"/jobs/{site.job_id}")["temperature"] == 0.7
+    given = site.view.locator(".tile.original canvas").evaluate(GIVEN)
+    painted = ["ffffff", "ee2233", "ffffff", "3388ee", "12a0f7", "ffffff"]
+    assert given == [_as_four_values(colour) for colour in painted]
+
+
+def test_doodle_lasts_until_another_picture_is_chosen(site: Site) -> None:
+    """The picture that it began with may come again, as when models are listed anew; another one can be taken back."""
+    site.page.goto("/#upsample")
+    found = site.page.evaluate(EDITED_AGAIN)
+    white, transparent = [255] * 24, [0, 0, 0, 255] * 6
+    assert found["states"] == [found["picture"], white, transparent, white]
+
+
+def test_emoji_come_first_and_begin_with_doodles(site: Site) -> None:
+    """Where there is a model of emoji it is the one that is chosen, and the examples are as small as what it takes."""
+
+    def of_emoji(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        (scales,) = [model for model in told["models"] if model["name"] == "tiny-scales"]
+        photographs = scales | {"data": "CIFAR-10 (a part)"}
+        emoji = scales | {"name": "emoji", "data": "emoji of six open sets (...)"}
+        route.fulfill(response=answer, json=told | {"models": [photographs, emoji]})
+
+    site.page.route("**/models", of_emoji)
+    site.open("upsample")
+    assert site.view.locator(".card input:checked").get_attribute("value") == "emoji"
+    site.view.get_by_label("Heart").wait_for()
+    site.view.locator(".card", has_text="Photographs").click()
+    site.view.get_by_label("Boat").wait_for()
