@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.site import Site
+from tests.house.processes import eventually
 
 
 def _draw(site: Site, model: str, n: int, seed: str = "5") -> None:
@@ -179,10 +180,14 @@ def test_drawing_is_replayed(site: Site) -> None:
     """All rows come once more, slowly, to the same images."""
     _draw(site, "tiny-cnn", n=2)
     before = [site.pixels(i) for i in range(2)]
-    site.view.get_by_role("button", name="Replay").click()
-    assert -1 in site.pixels(1)
-    site.page.wait_for_timeout(1000)
-    assert [site.pixels(i) for i in range(2)] == before
+    begins_empty = """node => {
+      node.click();
+      const canvas = document.querySelectorAll("section.view:not([hidden]) button.tile canvas")[1];
+      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      return data.some((value, i) => i % 4 === 3 && value === 0);
+    }"""
+    assert site.view.get_by_role("button", name="Replay").evaluate(begins_empty)
+    assert eventually(lambda: [site.pixels(i) for i in range(2)] == before)
 
 
 def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path) -> None:
@@ -218,7 +223,7 @@ def test_dropped_picture_restores_its_settings(site: Site, tmp_path: Path, tempe
     job = site.service.post("/sample", asked)
     site.service.get(f"/jobs/{job['id']}?wait=20")
     picture = tmp_path / "kept.png"
-    picture.write_bytes(httpx.get(f"{site.service.url}/jobs/{job['id']}/image?sample=1").content)
+    picture.write_bytes(httpx.get(f"{site.service.url}/jobs/{job['id']}/image?sample=1", timeout=60).content)
     site.open("history")
     site.drop("main", picture)
     site.page.locator("#view-sample").wait_for()
@@ -363,7 +368,7 @@ def test_sampling_in_two_stages_shows_both(site: Site) -> None:
     small = dialog.locator(".first-stage canvas").evaluate(
         "node => [...node.getContext('2d').getImageData(0, 0, 2, 3).data].filter((_, i) => i % 4 === 0)"
     )
-    picture = httpx.get(f"{site.service.url}/jobs/{site.job_id}/image?stage=small").content
+    picture = httpx.get(f"{site.service.url}/jobs/{site.job_id}/image?stage=small", timeout=60).content
     assert list(Image.open(io.BytesIO(picture)).getchannel("R").tobytes()) == small
 
 

@@ -39,8 +39,8 @@ def test_key_is_asked_for_and_used(page: Any) -> None:
 def test_wrong_key_is_asked_for_again(page: Any) -> None:
     """It does not let anybody in, and the page says so by asking once more."""
     page.get_by_label("Key", exact=True).fill("something else")
-    page.get_by_role("button", name="Use it").click()
-    page.wait_for_timeout(500)
+    with page.expect_response(lambda answer: answer.status == 401):
+        page.get_by_role("button", name="Use it").click()
     page.get_by_label("Key", exact=True).fill(KEY)
     page.get_by_role("button", name="Use it").click()
     page.locator("#fleet", has_text="No worker").wait_for()

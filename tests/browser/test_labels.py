@@ -48,6 +48,7 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     row.get_by_label("One of each").check()
     site.submit()
     site.view.locator("button.tile:nth-of-type(3) .caption", has_text="cat").wait_for()
+    site.wait_for_standing("Done: 3 images")
     job = service.get(f"/jobs/{site.job_id}")
     assert (job["label"], job["n"]) == (["1", "0", "cat"], 3)
     assert site.view.locator("button.tile .caption").all_inner_texts() == ["1", "0", "cat"]

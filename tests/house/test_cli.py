@@ -31,7 +31,7 @@ VERBS += ("remote", "sample", "complete", "upsample", "score", "encode", "decode
 
 def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command: Sequence[str | Path] = [sys.executable, "-P", "-m", "pixelrnn", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=160)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -111,7 +111,7 @@ def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     """Torch takes longer than all that they do, and no extra is needed for them."""
     command = f"import sys; sys.argv = ['pixelrnn', *{arguments!r}]\nimport pixelrnn.cli\n"
     command += "try:\n    pixelrnn.cli.main()\nfinally:\n    assert not {'torch', 'numba', 'numpy'} & set(sys.modules)"
-    result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=160)
     assert (result.returncode, result.stderr) == (0, "")
     assert ("mnist" in result.stdout) is (arguments == ("models",))
 
@@ -122,7 +122,7 @@ def test_shell_completes_verbs_and_models() -> None:
         asked = {"_PIXELRNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         program = "import sys; sys.argv = ['pixelrnn']; import pixelrnn.cli; pixelrnn.cli.main()"
         command = [sys.executable, "-P", "-c", program]
-        result = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, timeout=160)
         assert known in result.stdout.split(), result
 
 

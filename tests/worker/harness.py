@@ -178,7 +178,8 @@ class WorkerProcess:
         return int(pid)
 
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """What it has logged; Python itself may say something too, where memory lacks."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 class StartWorker(Protocol):

@@ -89,7 +89,7 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
 
 def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, start_worker: StartWorker) -> None:
     """In the stream of a real worker, fewer than a quarter of the large job's rows come in between."""
-    start_worker(step_delay_s=0.02)
+    start_worker(step_delay_s=0.1)
     large = client.submit(n=64)
     client.wait_rows(large.id, 64)
     before = client.record(large.id).rows_done
@@ -104,9 +104,9 @@ def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, sta
 
 def test_interactive_job_ends_first_when_both_wait(client: Client, start_worker: StartWorker) -> None:
     """The same images, asked for later but as interactive ones, are done while the bulk job still has some to go."""
-    start_worker(slots=2, express_slots=0, step_delay_s=0.01)
     bulk = client.submit(n=16, priority=Priority.BULK)
     interactive = client.submit(n=16, seed=8, priority=Priority.INTERACTIVE)
+    start_worker(slots=2, express_slots=0, step_delay_s=0.01)
     for spec in (interactive, bulk):
         assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     first, second = (client.redis.hget(keys.job(spec.id), "finished_at") for spec in (interactive, bulk))
