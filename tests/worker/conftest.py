@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_core import save_model, untrained
+from pixelrnn.embedded import EmbeddedRedis
 from tests.worker.harness import COLD_START_S, WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -52,3 +53,19 @@ def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Pat
     yield start
     for worker in workers:
         worker.kill()
+
+
+@pytest.fixture(scope="module")
+def served(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Asks a worker with three slots, on a server of its own: for all tests of a file that disturb nothing."""
+    place = tmp_path_factory.mktemp("served")
+    with EmbeddedRedis(place / "data") as server:
+        client = Client(server.url, models_dir)
+        worker = launch("w1", server.url, models_dir, place / "log", {"slots": 3})
+        try:
+            wait_for(lambda: is_ready(client, "w1") or worker.process.poll() is not None, "readiness", COLD_START_S)
+            assert worker.process.poll() is None, worker.log.read_text()
+            yield client
+        finally:
+            worker.kill()
+            client.redis.close()

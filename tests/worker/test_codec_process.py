@@ -34,25 +34,24 @@ def decoded(client: Client, name: str, data: bytes, n: int) -> JobSpec:
     return client.submit(data, b"", kind="decode", model=name, n=n, seed=0)
 
 
-def test_pictures_become_the_librarys_file_and_come_back(client: Client, start_worker: StartWorker, models_dir) -> None:
+def test_pictures_become_the_librarys_file_and_come_back(served: Client, models_dir) -> None:
     """Every network, beside a job that draws: the bytes of model_core.encode, and rows of the same pixels from them."""
-    start_worker()
-    drawn = client.submit(model="tiny-diagonal", n=20)
+    drawn = served.submit(model="tiny-diagonal", n=20)
     for name in CODED:
         values, pixels = pictures_of(models_dir, name)
         data = encode(load_model(name, models_dir=models_dir), values)
-        spec = encoded(client, name, pixels)
-        record = client.wait_end(spec.id)
+        spec = encoded(served, name, pixels)
+        record = served.wait_end(spec.id)
         assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
-        assert client.redis.hget(keys.image(spec.id), "blob") == data
+        assert served.redis.hget(keys.image(spec.id), "blob") == data
         assert record.result == EncodeSummary(
             pictures=5, bytes=len(data), bits_per_dim=8 * len(data) / values.numel(), member="none", digest=spec.digest
         )
-        spec = decoded(client, name, data, 5)
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
-        assert (client.images(spec) == pixels).all()
-    assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
-    client.wait_idle()
+        spec = decoded(served, name, data, 5)
+        assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        assert (served.images(spec) == pixels).all()
+    assert served.wait_end(drawn.id).status is JobStatus.SUCCEEDED
+    served.wait_idle()
 
 
 def test_decoding_goes_on_behind_the_rows_that_are_out(client: Client, start_worker: StartWorker, models_dir) -> None:
@@ -73,10 +72,9 @@ def test_decoding_goes_on_behind_the_rows_that_are_out(client: Client, start_wor
     client.wait_idle()
 
 
-def test_what_cannot_be_coded_fails_with_the_reason(client: Client, start_worker: StartWorker, models_dir) -> None:
+def test_what_cannot_be_coded_fails_with_the_reason(served: Client, models_dir) -> None:
     """Damage of every kind, another model, machine or number of images, colours that are none of the model's: a
     sentence each, after which the worker does the next job."""
-    start_worker()
     values, pixels = pictures_of(models_dir, "tiny-cnn")
     data = encode(load_model("tiny-cnn", models_dir=models_dir), values)
     header, stripes = unpack(data)
@@ -91,27 +89,26 @@ def test_what_cannot_be_coded_fails_with_the_reason(client: Client, start_worker
         (pack(header, [replace(stripes[0], values_crc=1)]), "the checksum of their values is wrong"),
         (pack(header, [replace(stripes[0], lanes=[b"\xff" * 40])]), "the checksum of their values is wrong"),
     ):
-        record = client.wait_end(decoded(client, "tiny-cnn", spoilt, 5).id)
+        record = served.wait_end(decoded(served, "tiny-cnn", spoilt, 5).id)
         assert record.status is JobStatus.FAILED
         assert record.error is not None
         assert record.error.type == "not-decodable"
         assert words in record.error.detail
-    for spec in (decoded(client, "tiny-cnn", data, 4), decoded(client, "tiny-cnn", b"PXRN", 1)):
-        assert (error := client.wait_end(spec.id).error) is not None
+    for spec in (decoded(served, "tiny-cnn", data, 4), decoded(served, "tiny-cnn", b"PXRN", 1)):
+        assert (error := served.wait_end(spec.id).error) is not None
         assert error.type == "malformed-spec"
     pixels[3, 2, 1] = 100
-    error = client.wait_end(encoded(client, "tiny-cnn", pixels).id).error
+    error = served.wait_end(encoded(served, "tiny-cnn", pixels).id).error
     assert error is not None
     assert error.type == "not-encodable"
     assert error.detail.startswith("Picture 3, counted from 0, has 1 pixels of other colours than the model's")
-    assert client.wait_end(encoded(client, "tiny-cnn", pixels[:3]).id).status is JobStatus.SUCCEEDED
-    client.wait_idle()
+    assert served.wait_end(encoded(served, "tiny-cnn", pixels[:3]).id).status is JobStatus.SUCCEEDED
+    served.wait_idle()
 
 
-def test_codec_is_offered_by_the_models_that_have_one(client: Client, start_worker: StartWorker) -> None:
+def test_codec_is_offered_by_the_models_that_have_one(served: Client) -> None:
     """Not by a Multi-Scale model, whose numbers are not the same everywhere."""
-    worker = start_worker()
-    info = WorkerInfo.model_validate_json(client.redis.get(keys.worker(worker.name)))
+    info = WorkerInfo.model_validate_json(served.redis.get(keys.worker("w1")))
     for kind in ("encode", "decode"):
         assert {card.name for card in info.models if kind in card.can} == set(CODED)
 

@@ -64,29 +64,26 @@ def ask(client: Client, name: str, n: int, **options: object) -> JobSpec:
 
 
 @BOTH
-def test_images_are_the_library_s_beside_whatever_labels(
-    client: Client, start_worker: StartWorker, models_dir: Path, name: str
-) -> None:
+def test_images_are_the_library_s_beside_whatever_labels(served: Client, models_dir: Path, name: str) -> None:
     """Asked for as one label, one for each image, or none, in slots that others share: the same bytes; and the labels
     that were drawn are told, by whose names the same bytes come again."""
-    start_worker(slots=3, models=name)
     model = load_model(name, models_dir=models_dir)
     each = ["cat", "1", "cat", "0", "0", "1"]
     jobs = [
-        (ask(client, name, 6, label=each), each),
-        (ask(client, name, 5, label="cat"), ["cat"] * 5),
-        (ask(client, name, 40), None),
-        (ask(client, name, 4, label=["1", "1", "0", "0"], first=2), ["1", "1", "0", "0"]),
+        (ask(served, name, 6, label=each), each),
+        (ask(served, name, 5, label="cat"), ["cat"] * 5),
+        (ask(served, name, 40), None),
+        (ask(served, name, 4, label=["1", "1", "0", "0"], first=2), ["1", "1", "0", "0"]),
     ]
     for spec, label in jobs:
         expected = sample(model, spec.n, spec.seed, label=label, first=spec.first).numpy()
-        np.testing.assert_array_equal(drawn(client, spec), expected)
-    assert [told_labels(client, spec) for spec, _ in jobs[:2]] == [tuple(each), ("cat",) * 5]
-    chosen = told_labels(client, jobs[2][0])
+        np.testing.assert_array_equal(drawn(served, spec), expected)
+    assert [told_labels(served, spec) for spec, _ in jobs[:2]] == [tuple(each), ("cat",) * 5]
+    chosen = told_labels(served, jobs[2][0])
     assert set(chosen) == set(NAMES)
-    again = ask(client, name, 40, label=list(chosen))
-    np.testing.assert_array_equal(drawn(client, again), drawn(client, jobs[2][0]))
-    client.wait_idle()
+    again = ask(served, name, 40, label=list(chosen))
+    np.testing.assert_array_equal(drawn(served, again), drawn(served, jobs[2][0]))
+    served.wait_idle()
 
 
 def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
@@ -108,9 +105,8 @@ def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWo
 
 
 @BOTH
-def test_completions_are_the_library_s(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+def test_completions_are_the_library_s(served: Client, models_dir: Path, name: str) -> None:
     """Given a label, or of all, from p(label | given): exactly, by particles and by `clamp`, scored by the same."""
-    start_worker(slots=2, models=name)
     model = load_model(name, models_dir=models_dir)
     for keep in (ABOVE, BELOW):
         for label in (None, "cat"):
@@ -122,8 +118,8 @@ def test_completions_are_the_library_s(client: Client, start_worker: StartWorker
                     "filled_pixels": int((keep == 0).sum()),
                     **({} if label is None else {"label": label}),
                 }
-                spec = client.submit(pixels_of(VALUES), keep.tobytes(), kind="complete", model=name, n=3, options=said)
-                images, result = drawn(client, spec), ended(client, spec).result
+                spec = served.submit(pixels_of(VALUES), keep.tobytes(), kind="complete", model=name, n=3, options=said)
+                images, result = drawn(served, spec), ended(served, spec).result
                 known, kept = torch.from_numpy(VALUES), torch.from_numpy(keep).bool()
                 expected = complete(model, known, kept, 3, spec.seed, method=method, particles=6, sweeps=1, label=label)
                 np.testing.assert_array_equal(images, expected.values.numpy())
@@ -136,18 +132,17 @@ def test_completions_are_the_library_s(client: Client, start_worker: StartWorker
                     number = expected.receipt.to_dict()["label"]
                     assert result.posterior.label == NAMES[number]
                     assert label in (None, result.posterior.label)
-    client.wait_idle()
+    served.wait_idle()
 
 
 @BOTH
-def test_scores_name_the_label(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+def test_scores_name_the_label(served: Client, models_dir: Path, name: str) -> None:
     """The likeliest whose bits the map shows, or the one that was asked for; `nats` are of the sum, or given it."""
-    start_worker(models=name)
     model = load_model(name, models_dir=models_dir)
     for label in (None, *NAMES):
         said = {"x": 1, "y": 2, "influence": True} | ({} if label is None else {"label": label})
-        spec = client.submit(pixels_of(VALUES), b"", kind="score", model=name, options=said)
-        result, expected = ended(client, spec).result, score_picture(model.given(label), VALUES)
+        spec = served.submit(pixels_of(VALUES), b"", kind="score", model=name, options=said)
+        result, expected = ended(served, spec).result, score_picture(model.given(label), VALUES)
         assert isinstance(result, ScoreSummary)
         assert expected.label is not None
         assert result.nats == pytest.approx(expected.nats, rel=1e-5)
@@ -156,41 +151,39 @@ def test_scores_name_the_label(client: Client, start_worker: StartWorker, models
         assert result.member_nats == (pytest.approx(expected.member_nats, rel=1e-5) if is_sum else None)
         assert result.pixel is not None
         assert result.pixel.colours[0].bits == pytest.approx(float(expected.bits[0, 2, 1]), rel=1e-4)
-    client.wait_idle()
+    served.wait_idle()
 
 
 @BOTH
-def test_files_hold_their_labels(client: Client, start_worker: StartWorker, models_dir: Path, name: str) -> None:
+def test_files_hold_their_labels(served: Client, models_dir: Path, name: str) -> None:
     """Coded by the best label for each picture, or by the one that was asked for: they come back as they were."""
-    start_worker(models=name)
     model = load_model(name, models_dir=models_dir)
     values = sample(model, 5, seed=1)
     pixels = b"".join(pixels_of(image) for image in values.numpy())
     for said in ({}, {"label": "0"}):
-        spec = client.submit(pixels, b"", kind="encode", model=name, n=5, options=said)
-        ended(client, spec)
-        blob = client.redis.hget(keys.image(spec.id), "blob")
+        spec = served.submit(pixels, b"", kind="encode", model=name, n=5, options=said)
+        ended(served, spec)
+        blob = served.redis.hget(keys.image(spec.id), "blob")
         np.testing.assert_array_equal(decode(model, blob).numpy(), values.numpy())
-    client.wait_idle()
+    served.wait_idle()
 
 
-def test_a_picture_is_verified_by_its_label(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+def test_a_picture_is_verified_by_its_label(served: Client, models_dir: Path) -> None:
     """By the one that it names; by another it is another picture."""
     name = "tiny-labelled"
-    start_worker(models=name)
     values = sample(load_model(name, models_dir=models_dir), 12, seed=7, label="cat").numpy()
 
     def found(i: int, **options: object) -> bool:
         said = {"sample": i, **options}
-        spec = client.submit(pixels_of(values[i]), b"", kind="verify", model=name, options=said)
-        result = ended(client, spec).result
+        spec = served.submit(pixels_of(values[i]), b"", kind="verify", model=name, options=said)
+        result = ended(served, spec).result
         assert isinstance(result, VerifySummary)
         return result.verified
 
     assert all(found(i, label="cat") for i in range(12))
     assert not all(found(i, label="0") for i in range(12))
     assert not all(found(i) for i in range(12))
-    client.wait_idle()
+    served.wait_idle()
 
 
 def check_classified(result: object, model: Model, keep: NDArray[np.uint8] | None) -> ClassifySummary:
@@ -210,22 +203,19 @@ def check_classified(result: object, model: Model, keep: NDArray[np.uint8] | Non
 
 
 @BOTH
-def test_classifications_are_the_library_s(
-    client: Client, start_worker: StartWorker, models_dir: Path, name: str
-) -> None:
+def test_classifications_are_the_library_s(served: Client, models_dir: Path, name: str) -> None:
     """Whole pictures, and parts of them; exact wherever that is possible."""
-    start_worker(models=name)
     model = load_model(name, models_dir=models_dir)
     members = [member.orientation for member in model.members]
     for keep in (None, ABOVE, BELOW, np.zeros(SIZE, np.uint8)):
         behind = int(keep is BELOW or (keep is ABOVE and len(members) > 1))
         said = {"particles": 8, "components": 3 * len(members), "given_behind": behind}
-        spec = client.submit(
+        spec = served.submit(
             pixels_of(VALUES), b"" if keep is None else keep.tobytes(), kind="classify", model=name, options=said
         )
-        result = check_classified(ended(client, spec).result, model, keep)
+        result = check_classified(ended(served, spec).result, model, keep)
         assert result.exact == (behind == 0)
-    client.wait_idle()
+    served.wait_idle()
 
 
 def test_classifications_by_particles_give_way(client: Client, start_worker: StartWorker, models_dir: Path) -> None:

@@ -130,22 +130,19 @@ def colour(models_dir: Path) -> Model:
     return load_model("tiny-colour", models_dir=models_dir)
 
 
-def test_completions_are_the_library_s_when_many_are_drawn(
-    client: Client, start_worker: StartWorker, four: Model, colour: Model
-) -> None:
+def test_completions_are_the_library_s_when_many_are_drawn(served: Client, four: Model, colour: Model) -> None:
     """By particles, with sweeps, in a turned member, of nothing given: in company, with one particle stage for each
     model, the same bytes as alone, and ranked as POST /score would."""
-    start_worker(slots=2)
     centre = Case(four, "centre")
     jobs = [
-        (centre, centre.submit(client, n=3, rank=True)),
-        (centre, centre.submit(client, n=1, particles=7, seed=8)),
-        (Case(four, "left"), Case(four, "left").submit(client, n=3)),
-        (Case(four, "lower"), Case(four, "lower").submit(client, n=3, rank=True)),
-        (Case(four, "all"), Case(four, "all").submit(client)),
-        (Case(colour, "left"), Case(colour, "left").submit(client, n=2, sweeps=1, temperature=1.0)),
+        (centre, centre.submit(served, n=3, rank=True)),
+        (centre, centre.submit(served, n=1, particles=7, seed=8)),
+        (Case(four, "left"), Case(four, "left").submit(served, n=3)),
+        (Case(four, "lower"), Case(four, "lower").submit(served, n=3, rank=True)),
+        (Case(four, "all"), Case(four, "all").submit(served)),
+        (Case(colour, "left"), Case(colour, "left").submit(served, n=2, sweeps=1, temperature=1.0)),
     ]
-    records = [case.check(client, spec) for case, spec in jobs]
+    records = [case.check(served, spec) for case, spec in jobs]
     receipts = [record.result.posterior for record in records if isinstance(record.result, CompletionSummary)]
     assert [(each.exact, each.particles) for each in receipts if each] == [
         (False, 5),
@@ -157,13 +154,13 @@ def test_completions_are_the_library_s_when_many_are_drawn(
     ]
     for record in (records[0], records[3]):
         assert isinstance(record.result, CompletionSummary)
-        images = pixels_to_values(client.images(record.spec).transpose(0, 3, 1, 2), 2)
+        images = pixels_to_values(served.images(record.spec).transpose(0, 3, 1, 2), 2)
         expected = [score_picture(four, image).nats for image in images]
         assert record.result.sample_nats == pytest.approx(expected, rel=1e-5)
-    alone = centre.submit(client, n=1)
-    client.wait_end(alone.id)
-    np.testing.assert_array_equal(client.images(alone)[0], client.images(jobs[0][1])[0])
-    client.wait_idle()
+    alone = centre.submit(served, n=1)
+    served.wait_end(alone.id)
+    np.testing.assert_array_equal(served.images(alone)[0], served.images(jobs[0][1])[0])
+    served.wait_idle()
 
 
 def test_completions_go_on_when_the_worker_is_killed(client: Client, start_worker: StartWorker, four: Model) -> None:
@@ -273,34 +270,32 @@ def test_a_job_without_images_ends_with_what_is_expected(
         np.testing.assert_allclose(stored, expected.mean.numpy().transpose(1, 2, 0), atol=1e-6)
 
 
-def test_a_description_without_a_method_is_clamped(client: Client, start_worker: StartWorker, four: Model) -> None:
+def test_a_description_without_a_method_is_clamped(served: Client, four: Model) -> None:
     """As an earlier API wrote it: the first member draws, and nothing is said of the posterior."""
-    start_worker()
     case = Case(four, "centre")
-    old = client.spec(kind="complete", model="tiny-four", filled_pixels=4)
+    old = served.spec(kind="complete", model="tiny-four", filled_pixels=4)
     text = json.dumps(old.model_dump(mode="json", exclude={"options"}, exclude_defaults=True) | {"filled_pixels": 4})
     pixels = values_to_pixels(case.values, 2).transpose(1, 2, 0)
-    client.accept(old, pixels.tobytes(), case.keep.tobytes(), spec_json=text)
-    client.enqueue(old.id)
-    record = client.wait_end(old.id)
+    served.accept(old, pixels.tobytes(), case.keep.tobytes(), spec_json=text)
+    served.enqueue(old.id)
+    record = served.wait_end(old.id)
     assert (record.status, record.result) == (JobStatus.SUCCEEDED, None)
     known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
     drawn = complete(four, known, keep, 1, old.seed, method="clamp").values.numpy()
-    np.testing.assert_array_equal(pixels_to_values(client.images(old).transpose(0, 3, 1, 2), 2), drawn)
+    np.testing.assert_array_equal(pixels_to_values(served.images(old).transpose(0, 3, 1, 2), 2), drawn)
 
 
-def test_a_score_of_a_mixture_says_whose_map_it_is(client: Client, start_worker: StartWorker, four: Model) -> None:
+def test_a_score_of_a_mixture_says_whose_map_it_is(served: Client, four: Model) -> None:
     """The mixture's nats, and those of the member that finds the picture likeliest, whose bits the map shows."""
-    start_worker()
     values = Case(four, "all").values
     pixels = values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
-    spec = client.submit(pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1})
-    result = client.wait_end(spec.id).result
+    spec = served.submit(pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1})
+    result = served.wait_end(spec.id).result
     expected = score_picture(four, values)
     assert isinstance(result, ScoreSummary)
     assert (result.nats, result.member_nats) == pytest.approx((expected.nats, expected.member_nats), rel=1e-6)
     assert result.member == expected.member
-    raw = client.redis.hget(keys.image(spec.id), "bits")
+    raw = served.redis.hget(keys.image(spec.id), "bits")
     bits = np.array(unpack_map(raw, SIDE, SIDE, 1))
     assert bits.sum() * np.log(2) == pytest.approx(expected.member_nats, rel=1e-5)
     assert result.pixel is not None

@@ -4,7 +4,7 @@ import numpy as np
 
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
-from tests.worker.harness import Client, StartWorker
+from tests.worker.harness import Client
 from worker.contract.jobs import JobStatus
 from worker.contract.kind import Pixel
 from worker.contract.kinds.verify import VerifySummary
@@ -16,9 +16,8 @@ def pixels_of(models_dir, name: str) -> np.ndarray:
     return values_to_pixels(sample(model, 4, seed=7).numpy(), model.config.values).transpose(0, 2, 3, 1).copy()
 
 
-def test_picture_is_verified_only_as_it_was_drawn(client: Client, start_worker: StartWorker, models_dir) -> None:
+def test_picture_is_verified_only_as_it_was_drawn(served: Client, models_dir) -> None:
     """Every kind of network; one changed pixel is named; another sample, seed or temperature is another picture."""
-    start_worker()
     for name in ("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"):
         pixels = pixels_of(models_dir, name)[3]
         changed = pixels.copy()
@@ -26,8 +25,8 @@ def test_picture_is_verified_only_as_it_was_drawn(client: Client, start_worker: 
 
         def found(name: str, picture: np.ndarray, **how: object) -> VerifySummary:
             fields = {"model": name, "sample": 3, **how}
-            spec = client.submit(picture.tobytes(), b"", kind="verify", **fields)
-            record = client.wait_end(spec.id)
+            spec = served.submit(picture.tobytes(), b"", kind="verify", **fields)
+            record = served.wait_end(spec.id)
             assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
             assert isinstance(record.result, VerifySummary)
             return record.result
@@ -40,18 +39,17 @@ def test_picture_is_verified_only_as_it_was_drawn(client: Client, start_worker: 
             other = found(name, pixels, **how)
             assert not other.verified
             assert len(other.changed) == min(16, other.changed_pixels) > 0
-    client.wait_idle()
+    served.wait_idle()
 
 
-def test_picture_of_other_numerics_cannot_be_told(client: Client, start_worker: StartWorker) -> None:
+def test_picture_of_other_numerics_cannot_be_told(served: Client) -> None:
     """The job fails, and says why, instead of calling an honest picture a forgery."""
-    start_worker()
     for drawn_with in ("cuda-torch", "cpu-torch, cuda-torch"):
-        spec = client.submit(bytes(30), b"", kind="verify", drawn_with=drawn_with)
-        record = client.wait_end(spec.id)
+        spec = served.submit(bytes(30), b"", kind="verify", drawn_with=drawn_with)
+        record = served.wait_end(spec.id)
         assert record.status is JobStatus.FAILED
         assert record.error is not None
         assert record.error.type == "not-verifiable"
         assert f"drawn with {drawn_with} numerics and would be drawn here with cpu-compiled" in record.error.detail
-    assert client.wait_end(client.submit(bytes(7), b"", kind="verify").id).status is JobStatus.FAILED
-    client.wait_idle()
+    assert served.wait_end(served.submit(bytes(7), b"", kind="verify").id).status is JobStatus.FAILED
+    served.wait_idle()

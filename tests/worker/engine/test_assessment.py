@@ -23,16 +23,13 @@ def submit(client: Client, model: str) -> JobSpec:
 
 
 @pytest.mark.parametrize("model", ["tiny-cnn", "tiny-rgb", "tiny-scales"])
-def test_images_are_scored_when_a_job_ranks_them(
-    client: Client, start_worker: StartWorker, models_dir, model: str
-) -> None:
+def test_images_are_scored_when_a_job_ranks_them(served: Client, models_dir, model: str) -> None:
     """Each with the likelihood of the whole image, as POST /score would say."""
-    start_worker()
-    spec = submit(client, model)
-    record = client.wait_end(spec.id)
+    spec = submit(served, model)
+    record = served.wait_end(spec.id)
     assert record.status is JobStatus.SUCCEEDED
     loaded = load_model(model, models_dir=models_dir)
-    values = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), loaded.config.values)
+    values = pixels_to_values(served.images(spec).transpose(0, 3, 1, 2), loaded.config.values)
     assert isinstance(record.result, CompletionSummary)
     expected = [score_picture(loaded, image).nats for image in values]
     np.testing.assert_allclose(record.result.sample_nats, expected, rtol=1e-5)
