@@ -23,7 +23,7 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.label_choice import log_p_on
+from model_core.sampling.label_choice import rows_on
 from model_core.sampling.stages import numerics_of
 
 OnImages = Callable[[int], None]
@@ -70,13 +70,15 @@ def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
 
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
-    """The label of each image under which the k-th member finds it the likeliest, the first of equal ones."""
+    """The label of each image under which the k-th member finds it the likeliest, the first of equal ones. Rows are
+    added one after the other, as engine/stage.js does: labels may differ in the last digits alone."""
     if model.label is not None:
         return np.full(len(images), model.label)
     labels, every = model.config.labels, np.ones(images.shape[2:], np.bool_)
     stage, found = CompiledStage(_network(model, k), labels), []
     for image in turn(images, model.members[k].orientation):
-        found.append(int(log_p_on(stage, labels, image, every, TEMPERATURE).argmax()))
+        rows = rows_on(stage, labels, image, every, TEMPERATURE)
+        found.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
         yield 0
     return np.array(found)
 

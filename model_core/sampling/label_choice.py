@@ -1,5 +1,6 @@
 """The label of an image that is asked for without one: by the prior, or by what is given before the first hole."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,33 +38,27 @@ def log_p_leading(
     network: PixelNetwork, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
 ) -> NDArray[np.float64]:
     """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
-    return log_p_on(stage_for(network)(network, labels), labels, known, before, temperature)
+    rows = rows_on(stage_for(network)(network, labels), labels, known, before, temperature)
+    return np.array([math.fsum(each) for each in rows])
 
 
-def log_p_on(
+def rows_on(
     stage: Stage, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
 ) -> NDArray[np.float64]:
-    """The same on a stage that has a slot for each label and no images.
-
-    Rows are added one after the other, as the engine in JavaScript does, so that labels that are equally likely up to
-    the last digits are told apart alike.
-    """
-    if not before.any():
-        return np.zeros(labels)
+    """The same of each row (K, H), on a stage that has a slot for each label and no images."""
     C, (H, W) = len(known), before.shape
+    if not before.any():
+        return np.zeros((labels, H))
     end = (int(before.sum()) - 1) // W
-    values, keep = (
-        torch.from_numpy(np.ascontiguousarray(known, np.int64)),
-        torch.from_numpy(np.ascontiguousarray(before)),
-    )
-    none = torch.zeros(H, W, C, dtype=torch.float64)
+    values = torch.from_numpy(np.ascontiguousarray(known, np.int64))
+    keep, none = torch.from_numpy(np.ascontiguousarray(before)), torch.zeros(H, W, C, dtype=torch.float64)
     with torch.inference_mode():
         for label in range(labels):
             stage.open(label, Drawing(none, temperature, values, keep, label=label, weighed=keep))
             stage.hold(label, end, W)
         while stage.step():
             pass
-    rows = [np.add.accumulate(stage.log_p(label)) for label in range(labels)]
+    rows = np.stack([stage.log_p(label) for label in range(labels)])
     for label in range(labels):
         stage.close(label)
-    return np.array([each[-1] for each in rows])
+    return rows
