@@ -12,7 +12,7 @@ import { Shares } from "./marginals.js";
 import { Mixture, Way } from "./mixture.js";
 import { Choices } from "./noise.js";
 import { Particles } from "./particles.js";
-import { firstHole, givenBehind } from "./plan.js";
+import { givenBehind } from "./plan.js";
 import { ofNoImage, receiptWith } from "./receipt.js";
 import { Slots } from "./slots.js";
 
@@ -143,7 +143,9 @@ function within(name, value, least, most) {
 async function clamped(drawer, target, drawings, options) {
   const [way] = target.mixture.ways;
   const exact = target.mixture.ways.length === 1 && !givenBehind(way.turned(target.keep));
-  const images = await drawer.draw(ordersOf(drawer, target, drawings, labelShares(drawer, target)), options);
+  const isAsked = !way.hasLabels || drawings.every(({ label }) => label !== undefined);
+  const likely = isAsked ? [] : labelShares(target, way.logPBefore(target.given(0)));
+  const images = await drawer.draw(ordersOf(drawer, target, drawings, likely), options);
   return completion(images, receiptWith({ exact, member: way.orientation }));
 }
 
@@ -163,7 +165,7 @@ async function exact(drawer, target, drawings, options, n) {
     return { ...drawings[0], sample: drawings[0].sample + n + i };
   });
   const before = target.mixture.ways[0].logPBefore(target.given(0));
-  const drawn = await drawer.draw(ordersOf(drawer, target, wanted, labelShares(drawer, target)), options);
+  const drawn = await drawer.draw(ordersOf(drawer, target, wanted, labelShares(target, before)), options);
   const more = await drawer.draw(ordersOf(drawer, target, further, shares(before)), { signal: options.signal });
   const marginals = target.noShares();
   const receipt = await driven(described(target, marginals, [...drawn, ...more], n, -logSum(before)), options);
@@ -220,23 +222,14 @@ function ordersOf({ program }, { mixture, known, keep }, drawings, likely) {
 }
 
 /**
- * How likely each label is, given the pixels up to the hole's first, in the sums of sampling/label_choice.py.
+ * How likely each label is, given the pixels up to the hole's first (sampling/label_choice.py).
  *
- * @param {Drawer} drawer
  * @param {Target} target
+ * @param {number[]} before - ln p of each label and these pixels
  */
-function labelShares({ program, description, weights }, { mixture, known, keep, temperature }) {
-  const [{ components, logPriors, size }, turned] = [mixture.ways[0], mixture.ways[0].turned(keep)];
-  const first = firstHole(turned);
-  if (!first || components.length === 1) return components.map(({ prior }) => prior);
-  const stage = new Slots(program, description, weights[0], components.length);
-  const before = {
-    known: mixture.ways[0].turned(known),
-    keep: turned.map((_, place) => Number(place < first)),
-    temperature,
-  };
-  const labels = components.map(({ label }) => label);
-  return shares(stage.logPOf(before, labels, Math.ceil(first / size.width)).map((each, k) => each + logPriors[k]));
+function labelShares({ mixture, keep }, before) {
+  const [way] = mixture.ways;
+  return way.turned(keep)[0] ? shares(before) : way.components.map(({ prior }) => prior);
 }
 
 /**
