@@ -49,7 +49,7 @@ class HandWorker:
             refused=tuple(refused),
         )
         self.redis.sadd(keys.WORKERS, self.name)
-        self.redis.set(keys.worker(self.name), info.entry())  # for good: nobody renews it twice a second
+        self.redis.set(keys.worker(self.name), info.entry(), ex=3600)  # outlasts a test: nobody renews it
 
     def leave(self) -> None:
         """As a worker that stops."""
