@@ -71,7 +71,7 @@ def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
     """The label of each image under which the k-th member finds it the likeliest, the first of equal ones. Rows are
-    added one after the other, as engine/stage.js does: labels may differ in the last digits alone."""
+    added one after the other, as engine/stage.js does, so that both choose alike where two labels are nearly equal."""
     if model.label is not None:
         return np.full(len(images), model.label)
     labels, every = model.config.labels, np.ones(images.shape[2:], np.bool_)

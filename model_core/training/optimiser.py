@@ -105,9 +105,8 @@ class Muon:
         squares.mul_(self._alpha).addcmul_(self._gradients, self._gradients, value=1 - self._alpha)
         ahead = self._gradients.lerp(momentum, self._momentum)
         for (rows, columns), where in self._matrices.items():
-            update = orthogonal(ahead[where].view(-1, rows, columns)).flatten() * (
-                squares[where] > 0
-            )  # masked ones stay
+            is_moved = squares[where] > 0  # masked weights never have a gradient, and stay
+            update = orthogonal(ahead[where].view(-1, rows, columns)).flatten() * is_moved
             self._weights[where] -= rate * _SIZE_OF_A_STEP * math.sqrt(max(rows, columns)) * update
         others = self._others
         self._weights[others] -= rate * ahead[others] / (squares[others].sqrt() + self._epsilon)

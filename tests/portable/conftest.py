@@ -13,7 +13,7 @@ from model_core import save_model, shipped, untrained
 from model_core.mixing import mix, turned
 from model_core.models import load_model
 from tests.labelled_models import labelled
-from tests.portable.exporting import Ask, export
+from tests.portable.exporting import Ask, changed_engine, export
 
 SMALL = {"layers": 2, "hidden": 5, "head": 8}
 RELAXED = "--experimental-wasm-relaxed-simd"
@@ -45,13 +45,8 @@ def ask() -> Ask:
 @pytest.fixture(scope="session")
 def exact_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The engine where it finds that the machine's multiply-add does not round once."""
-    folder = tmp_path_factory.mktemp("exact") / "engine"
-    shutil.copytree(shipped.ENGINE, folder)
-    rounding = folder / "rounding.js"
-    text = rounding.read_text()
-    assert "0xbdb96767" in text, "the first of the sums"
-    rounding.write_text(text.replace("0xbdb96767", "0xbdb96766"))
-    return folder
+    first_sum, wrong = "0xbdb96767", "0xbdb96766"
+    return changed_engine(tmp_path_factory.mktemp("exact"), "rounding.js", first_sum, wrong)
 
 
 @pytest.fixture(scope="session")

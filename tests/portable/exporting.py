@@ -1,11 +1,14 @@
 """The command that writes a folder, and the type of what asks the engine about it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from model_core import shipped
 
 Ask = Callable[..., Any]
 
@@ -19,3 +22,13 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`pixelrnn export`, which tells numba of another processor before it is imported."""
     return run("export", *arguments)
+
+
+def changed_engine(folder: Path, file: str, old: str, new: str) -> Path:
+    """A copy of the engine in folder/engine, in which one file has another text in one place."""
+    engine = folder / "engine"
+    shutil.copytree(shipped.ENGINE, engine)
+    text = (engine / file).read_text()
+    assert text.count(old) == 1, f"{file} has {old!r} once"
+    (engine / file).write_text(text.replace(old, new))
+    return engine

@@ -1,6 +1,5 @@
 """Coded files of the engine in JavaScript are Python's, byte for byte, and each opens the other's."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 
 from model_core import encode, load_model, sample, save_model, shipped
 from tests.labelled_models import labelled
-from tests.portable.exporting import Ask, export
+from tests.portable.exporting import Ask, changed_engine, export
 
 ENCODE = """
 const model = await parts.load(at(given.folder));
@@ -30,13 +29,10 @@ LANE_IMAGES = 2
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The engine, but that lanes are full sooner."""
-    folder = tmp_path_factory.mktemp("lanes") / "engine"
-    shutil.copytree(shipped.ENGINE, folder)
-    codec = folder / "codec.js"
-    text = codec.read_text()
-    assert "LANE_VALUES = 2 ** 19" in text
-    codec.write_text(text.replace("LANE_VALUES = 2 ** 19", f"LANE_VALUES = {LANE_IMAGES} * 60"))
-    return folder
+    lanes = "LANE_VALUES = {}"
+    return changed_engine(
+        tmp_path_factory.mktemp("lanes"), "codec.js", lanes.format("2 ** 19"), lanes.format(f"{LANE_IMAGES} * 60")
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
