@@ -176,8 +176,9 @@ def _check(model: Model, known: Tensor, keep: Tensor, n: int, method: str, parti
         raise ConfigError(f"unknown method {method!r}: expected posterior or clamp")
     if method == "posterior" and config.multi_scale:
         raise ConfigError(f"{model.card.name} is a Multi-Scale model, which has no posterior: expected method clamp")
-    if n < (method == "clamp"):
-        raise ConfigError(f"n must be at least {int(method == 'clamp')} for {method}, not {n}")
+    least = 1 if method == "clamp" else 0
+    if n < least:
+        raise ConfigError(f"n must be at least {least} for {method}, not {n}")
     if not 1 <= particles <= MAX_PARTICLES:
         raise ConfigError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles}")
     if not 0 <= sweeps <= MAX_SWEEPS:
