@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,10 +135,10 @@ def unpacked(data: Path, out: Path) -> Path:
     if not place.exists():
         draft = out / "data.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        if data.suffix == ".zip":
-            shutil.unpack_archive(data, draft)
-        else:
+        if data.suffix != ".zip" and hasattr(tarfile, "data_filter"):  # Python 3.11 has it since 3.11.4
             shutil.unpack_archive(data, draft, filter="data")
+        else:
+            shutil.unpack_archive(data, draft)
         draft.rename(place)
     return place
 
