@@ -4,6 +4,8 @@ That is a small image, upsampled; or a label, as a map of one pixel with a one i
 pixels of an image.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -27,12 +29,25 @@ class Upsampler(nn.Module):
             nn.ConvTranspose2d(conditioning, conditioning, 4, stride=2, padding=1) for _ in range(doublings)
         )
         self.last = nn.Conv2d(conditioning, conditioning, 3, padding=1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                _keep_size(layer)
 
     def forward(self, small: Tensor) -> Tensor:
         x = self.first(small).relu()  # (B, c, s, s)
         for double in self.doublings:
             x = double(x).relu()  # (B, c, 2s, 2s), (B, c, 4s, 4s), ...
         return self.last(x).relu()  # (B, c, n, n)
+
+
+@torch.no_grad()
+def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """First weights with which a signal keeps its size through the ReLU (He et al., 2015, arXiv:1502.01852). Those of
+    torch let an image through at less than a hundredth of its size, and the layers hardly listen to that."""
+    fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
+    layer.weight.normal_(std=math.sqrt(2 / fan_in))
+    assert layer.bias is not None
+    layer.bias.zero_()
 
 
 def subsample(values: Tensor, factor: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from model_core import log_likelihood, sample, untrained, upsample
 from model_core.errors import ConfigError, DataError
 from model_core.image_request import ImageRequest
-from model_core.layers.conditioning import subsample
+from model_core.layers.conditioning import Upsampler, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
 from model_core.sampling.model_engine import Engine
@@ -180,3 +180,11 @@ def test_upsampling_needs_a_small_image_of_the_right_size_and_two_scales() -> No
         upsample(untrained("mnist-pixelcnn", layers=1, hidden=2, head=2), torch.zeros(1, 4, 4), 1, seed=0)
     with pytest.raises(DataError, match=r"small must be \(3, 4, 2\)"):
         upsample(two_scales("row-lstm"), torch.zeros(3, 8, 4), 1, seed=0)
+
+
+def test_an_untrained_upsampler_lets_the_small_image_through():
+    """At about its own size: of a map that is nearly the same for all images, the layers learn next to nothing."""
+    small = torch.rand(64, 3, 8, 8) * 2 - 1
+    for features in (16, 48):
+        over_images = Upsampler(3, features, 4)(small).std(0).mean()
+        assert 0.1 < over_images < 1
