@@ -1,12 +1,13 @@
 """Make the pictures that the playground brings along.
 
-    python docs/make_page_pictures.py --characters characters.npz
+    python docs/make_page_pictures.py --characters characters.npz --plans plans.npz --emoji emoji.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
 pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise. model-NAME.webp: samples of each model
 in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
 (examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
-in app/playground/js/examples.js.
+in app/playground/js/examples.js. plans.webp and emoji.png: six test plans of examples/maps, spread evenly, and eight
+test images of examples/emoji, likewise.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,8 @@ import numpy as np
 import typer
 from PIL import Image, ImageColor, ImageDraw
 
+from model_core.data.pixels import values_to_pixels
+
 OUT = Path("app/playground/img")
 COMPLETIONS = Path("docs/img/completions.png")
 SCALE = 3
@@ -24,6 +27,9 @@ SCALE = 3
 DIGITS, DIGIT_SIDE, BLUE_CUT = 8, 28, 128
 SCENE_SIDE = 64
 CHARACTERS = 64
+PLANS = 6
+EMOJI = (60, 45, 53, 29, 63, 26, 21, 62)
+"""Places among the test images, all of Noto Emoji: smiley, mushroom, penguin, pepper, T-shirt, heart, duck, sun."""
 FINER = 8
 """Scenes are drawn this much larger and averaged down, so that edges are smooth."""
 
@@ -34,11 +40,17 @@ SKIES = ((126, 178, 222), (250, 190, 130), (34, 40, 86), (176, 210, 220), (244, 
 def main(
     models_dir: Path = Path("models"),
     characters: Annotated[Path | None, typer.Option(help="Of examples/characters/glyphs.py.")] = None,
+    plans: Annotated[Path | None, typer.Option(help="Of examples/maps/floor_plans.py.")] = None,
+    emoji: Annotated[Path | None, typer.Option(help="Of examples/emoji/make_emoji.py.")] = None,
 ) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
     if characters:
         save(real_characters(characters), OUT / "characters.webp")
+    if plans:
+        save(real_plans(plans), OUT / "plans.webp")
+    if emoji:
+        save(real_emoji(emoji), OUT / "emoji.png")
     save(digits(), OUT / "digits.png")
     save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
     save(_beside([doodle(rows) for rows in DOODLES]), OUT / "doodles.png")
@@ -71,10 +83,23 @@ def real_characters(path: Path) -> Image.Image:
     return _beside([Image.fromarray(255 * test[one]).convert("1") for one in chosen])
 
 
+def real_plans(path: Path) -> Image.Image:
+    """PLANS of the test split, spread evenly."""
+    with np.load(path) as data:
+        test = data["test"]  # (N, 32, 32)
+    return _beside([Image.fromarray(255 * one).convert("1") for one in test[:: len(test) // PLANS][:PLANS]])
+
+
+def real_emoji(path: Path) -> Image.Image:
+    """The test images at EMOJI, of 16 values a colour."""
+    with np.load(path) as data:
+        test = data["test"]  # (N, 32, 32, 3)
+    return _beside([Image.fromarray(values_to_pixels(test[place], 16)) for place in EMOJI])
+
+
 def samples(model: Path) -> Image.Image:
     """Images that the model draws, in a square: nine in black and white, four in colour, to keep the page small."""
     from model_core import load_model, sample
-    from model_core.data.pixels import values_to_pixels
 
     loaded = load_model(str(model))
     is_binary = loaded.config.values == 2

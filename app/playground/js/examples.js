@@ -27,6 +27,19 @@ const CHARACTERS = {
     ..."仍倚傊呍呒咑唁婳媤嫣屇徏憯挕攙曶杌枙榦榴槚檢歏殧沶泐泱泺涶熂牥牬犇獏瑈瓬甄碗穁粍紴絠緌胀苂莨菂藥裲襾觵謖賽责踠蹫辀辦鑰響頬髆鶁鹯",
   ],
 };
+/** Plans by the rules of examples/maps that no shipped network has been trained on. */
+const PLANS = { url: shipped("plans.webp"), names: ["1", "2", "3", "4", "5", "6"].map(plan) };
+/** Of the test images of examples/emoji, so no shipped network has been trained on them: Noto Emoji by Google, Apache-2.0. */
+const EMOJI = {
+  url: shipped("emoji.png"),
+  names: [t("Smiley"), t("Mushroom"), t("Penguin"), t("Pepper"), t("T-shirt"), t("Heart"), t("Duck"), t("Sun")],
+};
+/** @type {Map<string, Strip>} by kind of model; others have digits or scenes */
+const STRIPS = new Map([
+  [t("Characters"), CHARACTERS],
+  [t("Floor plans"), PLANS],
+  [t("Emoji"), EMOJI],
+]);
 const SHOWN = 8;
 
 /** @param {string} name */
@@ -34,11 +47,15 @@ function digit(name) {
   return t("Digit {name}", { name });
 }
 
+/** @param {string} name */
+function plan(name) {
+  return t("Floor plan {name}", { name });
+}
+
 /** Pictures that suit the model, at this size. @param {Model} model @param {Size} size @returns {Promise<Example[]>} */
 export function examplesFor(model, size) {
-  if (isOfCharacters(model)) return cut(CHARACTERS, everyFew(CHARACTERS.names.length), size);
-  const isDoodled = size.width < model.width && kindOf(model) === t("Emoji");
-  const strip = isDoodled ? DOODLES : model.channels === 1 ? DIGITS : SCENES;
+  const own = STRIPS.get(kindOf(model)) ?? (model.channels === 1 ? DIGITS : SCENES);
+  const strip = own === EMOJI && size.width < model.width ? DOODLES : own;
   return cut(strip, everyFew(strip.names.length), size);
 }
 
