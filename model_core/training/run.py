@@ -12,6 +12,7 @@ from model_core.card import CardLabel
 from model_core.config import NetworkConfig
 from model_core.data.labels import Labels
 from model_core.errors import ConfigError
+from model_core.float32 import smallest_as_zero
 from model_core.models import Model
 from model_core.models_directory import check_name
 from model_core.networks import Network, build_network
@@ -78,6 +79,7 @@ def train(request: RunRequest) -> RunResult:
         explained_disk(request.directory),
         joined_ranks(device) as ranks,
         stop_on_signals() as stop,
+        smallest_as_zero(),
     ):
         loop, files = prepare(request, ranks, device)
         total = training.epochs * loop.per_epoch

@@ -56,6 +56,21 @@ def same_curve(directory: Path, expected: Path) -> None:
         assert ours == pytest.approx(theirs, rel=1e-3)
 
 
+def test_a_training_takes_the_smallest_numbers_for_zero(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which are slow; nothing else in the process does so."""
+    found = []
+
+    def tiny() -> float:
+        return float(torch.full((64,), 1e-30).mul(1e-10).sum())
+
+    monkeypatch.setattr("model_core.training.loop.Loop.run", lambda *_: found.append(tiny()))
+    train(RunRequest(recipe, tmp_path / "stripes"))
+    assert found == [0]
+    assert tiny() > 0
+
+
 def test_training_learns_and_logs(recipe: Recipe, tmp_path: Path) -> None:
     """Stripes are learned: 30 binary pixels cost far less than their 20.8 nats; every epoch is validated."""
     result = train(RunRequest(recipe, tmp_path / "run"))
