@@ -13,7 +13,7 @@ const KINDS = /** @type {const} */ ([
 ]);
 
 /** Of an enlarger: above it the pictures are noise in the colours of the small one. */
-const GOOD_BITS = 3.5;
+const GOOD_BITS = 3.6;
 
 /** Of a model of the user's own, its name. @param {Model} model */
 export function kindOf({ name, data }) {
