@@ -7,7 +7,7 @@ pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise
 in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
 (examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
 in app/playground/js/examples.js. plans.webp and emoji.png: six test plans of examples/maps, spread evenly, and eight
-test images of examples/emoji, likewise.
+test images of examples/emoji, chosen because everybody can tell what they are.
 """
 
 from collections.abc import Callable

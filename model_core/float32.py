@@ -1,5 +1,5 @@
-"""Float32 where its last bits have a price: products on a GPU are whole, and have ten bits of their fraction (TF32)
-only where asked for; a training on a CPU does without the smallest numbers."""
+"""How exactly float32 is computed with: products on a GPU are whole, and have ten bits of their fraction (TF32) only
+where asked for; a training on a CPU does without the smallest numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,8 +27,8 @@ def tf32(*, allowed: bool) -> Iterator[None]:
 
 @contextmanager
 def smallest_as_zero() -> Iterator[None]:
-    """Within, this thread takes numbers below 1.2e-38 for zero. The momentum of a weight that has no gradient any more
-    falls to such, a processor may take a hundred times as long for them, and one spoils a whole matrix for Muon."""
+    """This thread takes numbers below 1.2e-38 for zero within. The momentum of a weight that has no gradient any more
+    becomes so small, and processors are slow with such numbers (docs/internals/performance.md has figures)."""
     torch.set_flush_denormal(True)
     try:
         yield

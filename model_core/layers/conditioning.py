@@ -42,8 +42,8 @@ class Upsampler(nn.Module):
 
 @torch.no_grad()
 def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """First weights with which a signal keeps its size through the ReLU (He et al., 2015, arXiv:1502.01852). Those of
-    torch let an image through at less than a hundredth of its size, and the layers hardly listen to that."""
+    """Set first weights with which a signal keeps its size through the ReLU (He et al., 2015, arXiv:1502.01852). With
+    torch's own an image comes through at less than a hundredth of its size, and the network learns little from it."""
     fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
     layer.weight.normal_(std=math.sqrt(2 / fan_in))
     assert layer.bias is not None

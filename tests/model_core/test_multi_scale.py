@@ -182,8 +182,8 @@ def test_upsampling_needs_a_small_image_of_the_right_size_and_two_scales() -> No
         upsample(two_scales("row-lstm"), torch.zeros(3, 8, 4), 1, seed=0)
 
 
-def test_an_untrained_upsampler_lets_the_small_image_through():
-    """At about its own size: of a map that is nearly the same for all images, the layers learn next to nothing."""
+def test_an_untrained_upsampler_lets_the_small_image_through() -> None:
+    """Its map differs between images about as much as they do: from a faint one the network learns little."""
     small = torch.rand(64, 3, 8, 8) * 2 - 1
     for features in (16, 48):
         over_images = Upsampler(3, features, 4)(small).std(0).mean()

@@ -29,12 +29,12 @@ const CHARACTERS = {
 };
 /** Plans by the rules of examples/maps that no shipped network has been trained on. */
 const PLANS = { url: shipped("plans.webp"), names: ["1", "2", "3", "4", "5", "6"].map(plan) };
-/** Of the test images of examples/emoji, so no shipped network has been trained on them: Noto Emoji by Google, Apache-2.0. */
+/** Test images of examples/emoji, which no shipped network has been trained on: Noto Emoji by Google, Apache-2.0. */
 const EMOJI = {
   url: shipped("emoji.png"),
   names: [t("Smiley"), t("Mushroom"), t("Penguin"), t("Pepper"), t("T-shirt"), t("Heart"), t("Duck"), t("Sun")],
 };
-/** @type {Map<string, Strip>} by kind of model; others have digits or scenes */
+/** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
 const STRIPS = new Map([
   [t("Characters"), CHARACTERS],
   [t("Floor plans"), PLANS],
