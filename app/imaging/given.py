@@ -1,7 +1,8 @@
 """The pictures that clients give: what a completion keeps and fills, and whole ones to upsample, score or encode.
 
 White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
-Transparency is composited on black, in images and in masks. A file may be an array of values instead (arrays.py).
+What is transparent lies on black for a model of greys and in masks, on white for one of colours. A file may be an array
+of values instead (arrays.py).
 """
 
 import io
@@ -133,7 +134,7 @@ def _whole_or_part(
 def _with_a_hole(
     image: Image.Image, mask: Image.Image | None, shape: Shape, resize: bool, members: Iterable[str]
 ) -> GivenPixels:
-    hole = _hole_of_alpha(image) if mask is None else _on_black(mask, "L")
+    hole = _hole_of_alpha(image) if mask is None else _opaque(mask, channels=1)
     image = _in_colours_of(shape, image, resize)
     hole = _fit(hole, "image" if mask is None else "mask", shape, resize)
     keep = _cut(hole, 1, 0)
@@ -146,7 +147,7 @@ def _with_a_hole(
 
 def _in_colours_of(shape: Shape, image: Image.Image, resize: bool) -> Image.Image:
     """Grey or coloured as the model is, and of its size."""
-    return _fit(_on_black(image, "L" if shape.channels == 1 else "RGB"), "image", shape, resize)
+    return _fit(_opaque(image, shape.channels), "image", shape, resize)
 
 
 def _hole_of_alpha(image: Image.Image) -> Image.Image:
@@ -171,11 +172,12 @@ def _cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
     return image.point([dark] * 128 + [bright] * 128)
 
 
-def _on_black(image: Image.Image, mode: str) -> Image.Image:
+def _opaque(image: Image.Image, channels: int) -> Image.Image:
+    """The picture in grey or RGB, as model_core.data.opaque makes it."""
     if "A" in image.getbands():
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
-    return image.convert("RGB").convert(mode)
+        paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255))
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
+    return image.convert("RGB").convert("L" if channels == 1 else "RGB")
 
 
 def _fit(image: Image.Image, role: Role, shape: Shape, resize: bool) -> Image.Image:

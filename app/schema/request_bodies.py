@@ -20,7 +20,10 @@ from worker.contract.kinds import KINDS
 
 MAX_LINK_S = 7 * 24 * 3600
 
-_IMAGE_FORMATS = "PNG, JPEG or WebP, transparency on black; or `.npy`, an array (C, H, W) of the model's values."
+_IMAGE_FORMATS = (
+    "PNG, JPEG or WebP; what is transparent lies on black for a model of greys, else on white. Or `.npy`, "
+    "an array (C, H, W) of the model's values."
+)
 _FILES: Mapping[Input, dict[str, Any]] = {
     Input.PICTURE: {"image": (UploadFile, Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}"))},
     Input.PICTURE_AND_KEEP: {

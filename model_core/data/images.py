@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
+from model_core.data.opaque import opaque
 from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.places import check_place
@@ -39,9 +40,9 @@ def read_values(path: Path, config: NetworkConfig, resize: bool = False) -> npt.
 
 
 def read_pixels(path: Path, config: NetworkConfig, resize: bool = False) -> Pixels:
-    """An image file as pixels (C, H, W), grey or coloured as the network is, transparency on black; DataError as in
+    """An image file as pixels (C, H, W), grey or coloured as the network is, and `opaque`; DataError as in
     read_values."""
-    image = _on_black(_open(path), "L" if config.channels == 1 else "RGB")
+    image = opaque(_open(path), config.channels)
     pixels = np.asarray(_fit(image, path, config, resize))
     return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
@@ -89,7 +90,7 @@ def read_keep(path: Path, config: NetworkConfig, alpha: bool = False, resize: bo
         hole = _open(path).convert("RGBA").getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
         lacking = f"nothing to fill: {path} has no transparent pixel, and there is no mask"
     else:
-        hole = _on_black(_open(path), "L")
+        hole = opaque(_open(path), 1)
         lacking = f"nothing to fill: the mask {path} has no white pixel"
     keep = np.asarray(_fit(hole, path, config, resize)) < _CUT
     if keep.all():
@@ -196,14 +197,6 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"{path} is not an image") from None
     except PICTURE_ERRORS as error:
         raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
-
-
-def _on_black(image: Image.Image, mode: str) -> Image.Image:
-    """The picture without transparency, in another mode."""
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("RGB").convert(mode) if image.mode == "RGBA" else image.convert(mode)
 
 
 def _fit(image: Image.Image, path: Path, config: NetworkConfig, resize: bool) -> Image.Image:

@@ -15,6 +15,7 @@ from rich.progress import track
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached, cached_splits
 from model_core.data.damaged import PICTURE_ERRORS
+from model_core.data.opaque import opaque
 from model_core.data.options import ReadOptions, Resize
 from model_core.data.pixels import nearest_values
 from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
 _NAMED = 10
+_RULES = 2
+"""Grows when files become other bytes than before: then they are decoded again."""
 
 
 def find_pictures(root: Path) -> list[str]:
@@ -98,8 +101,8 @@ def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) 
 
     def is_converted(image: Image.Image) -> bool:
         picture = upright(image)
-        plain = picture.convert("L" if config.channels == 1 else "RGB")
-        if picture.size != (config.width, config.height) or plain.convert("RGB") != picture.convert("RGB"):
+        plain = opaque(picture, config.channels)
+        if picture.size != (config.width, config.height) or plain.convert("RGBA") != picture.convert("RGBA"):
             return True
         pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
         return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0
@@ -122,14 +125,13 @@ def upright(image: Image.Image) -> Image.Image:
 
 def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
     """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W)."""
-    converted = upright(image).convert("L" if config.channels == 1 else "RGB")
-    fitted = ImageOps.fit(converted, (config.width, config.height), _FILTERS[resize])
+    fitted = ImageOps.fit(opaque(upright(image), config.channels), (config.width, config.height), _FILTERS[resize])
     return np.asarray(fitted).reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
     """All that the decoded bytes depend on, beside their shape."""
-    return [*_files(root, names), options.resize, config.values]
+    return [*_files(root, names), options.resize, config.values, _RULES]
 
 
 def _files(root: Path, names: Sequence[str]) -> list[Any]:

@@ -18,7 +18,7 @@ KEPT = bytes([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 
 def send(client: httpx.Client, image: bytes, mask: bytes | None = None, **fields: object) -> httpx.Response:
     files = {"image": ("i", image)} if mask is None else {"image": ("i", image), "mask": ("m", mask)}
-    return client.post("/complete", files=files, data={"model": "grey", **fields})
+    return client.post("/complete", files=files, data={"model": "grey"} | fields)
 
 
 def stored(worker: HandWorker, answer: httpx.Response) -> tuple[bytes, bytes]:
@@ -38,11 +38,15 @@ def test_white_is_filled_when_a_mask_is_given(client: httpx.Client, worker: Hand
 
 
 def test_transparent_is_filled_when_there_is_no_mask(client: httpx.Client, worker: HandWorker) -> None:
-    """Alpha below 128 = fill, and what shines through lies on black."""
+    """Alpha below 128 = fill, and what shines through lies on black, for a model of colours on white."""
     image = Image.merge("LA", (grey(*[[200] * 3] * 4), grey([255, 255, 255], [128, 127, 0], [0] * 3, [0] * 3)))
     pixels, keep = stored(worker, send(client, png(image)))
     assert keep == bytes([1, 1, 1, 1, 0, 0] + [0] * 6)
     assert pixels[:4] == bytes([200, 200, 200, 100])
+    coloured = Image.new("RGBA", (2, 3), (200, 0, 0, 128))
+    coloured.putpixel((0, 1), (0, 0, 0, 0))
+    pixels, _ = stored(worker, send(client, png(coloured), model="colour"))
+    assert pixels[:3] == bytes([227, 127, 127])
 
 
 def test_mask_wins_when_the_image_is_transparent_too(client: httpx.Client, worker: HandWorker) -> None:

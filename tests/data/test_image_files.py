@@ -60,7 +60,7 @@ def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) 
 
 
 def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Path) -> None:
-    """By a box filter, transparency on black; the hole of a mask, or of what is transparent, with it."""
+    """By a box filter, transparency on black or on white; the hole of a mask, or of what is transparent, with it."""
     from app.imaging.arrays import Shape
     from app.imaging.decode import decode
     from app.imaging.given import _with_a_hole

@@ -12,7 +12,7 @@ from PIL import Image
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import fit, split_of, upright
+from model_core.data.picture_files import converted_pictures, fit, split_of, upright
 from model_core.data.splits import hashed_split
 from model_core.errors import DataError
 
@@ -131,6 +131,16 @@ def test_pictures_of_any_mode_are_converted() -> None:
     for mode in ("1", "L", "P", "RGBA", "LA", "CMYK", "F", "I"):
         assert fit(Image.fromarray(grey.astype(np.uint8)).convert(mode), COLOUR, "lanczos").shape == (3, 4, 4)
     assert (fit(Image.fromarray(grey * 4096), GREY, "lanczos")[0] == grey * 16).all()
+
+
+def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(tmp_path: Path) -> None:
+    """Whatever colour is hidden there; so the picture is not one that is taken as it is."""
+    picture = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    picture.paste((200, 0, 0, 255), (0, 0, 2, 4))
+    picture.save(tmp_path / "half.png")
+    assert fit(picture, COLOUR, "lanczos")[:, 0].T.tolist() == [[200, 0, 0]] * 2 + [[255] * 3] * 2
+    assert fit(picture, GREY, "lanczos")[0, 0].tolist() == [60, 60, 0, 0]
+    assert converted_pictures(tmp_path, ["half.png"], COLOUR) == 1
 
 
 def test_a_picture_stands_upright_when_its_camera_was_turned() -> None:

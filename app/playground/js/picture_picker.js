@@ -136,7 +136,8 @@ export class PicturePicker {
   #showOwn(bitmap) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
-    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model)), model)));
+    const paper = model.channels === 1 ? "black" : "white"; // as the server has it
+    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model), paper), model)));
   }
 
   /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */

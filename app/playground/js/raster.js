@@ -28,17 +28,19 @@ export async function load(url) {
 }
 
 /**
- * The middle of the picture, as large as its shape allows, at exactly this size, on black.
+ * The middle of the picture, as large as its shape allows, at exactly this size.
  *
  * @param {CanvasImageSource & Size} source
  * @param {Size} size
+ * @param {string} paper what lies behind transparent pixels
  * @returns {ImageData}
  */
-export function fitted(source, size) {
+export function fitted(source, size, paper = "black") {
   const { width, height } = size;
   const scale = Math.max(width / source.width, height / source.height);
   const [cutWidth, cutHeight] = [width / scale, height / scale];
   const brush = pen(blankCanvas(width, height));
+  brush.fillStyle = paper;
   brush.fillRect(0, 0, width, height);
   brush.imageSmoothingEnabled = scale < 1;
   brush.imageSmoothingQuality = "high";
