@@ -15,7 +15,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from model_core.networks import MultiScaleNetwork, Network
+from model_core.networks import Network
 from model_core.orientation import Orientation, turn
 
 BATCH = 64
@@ -49,18 +49,15 @@ class Component:
         """Condition of so many images: that they have this label."""
         if self.label is None:
             return None
-        assert not isinstance(self.network, MultiScaleNetwork)
-        return self.network.of_labels(torch.full((images,), self.label, device=self.network.input.bias.device))
+        device = next(self.network.parameters()).device
+        return self.network.of_labels(torch.full((images,), self.label, device=device))
 
     def logits(self, values: Tensor) -> Tensor:
         """Teacher-forced logits (B, V, C, H, W) of values (B, C, H, W) in the member's orientation."""
-        return self.network(values) if self.label is None else self.network(values, self.condition(len(values)))
+        return self.network(values, self.condition(len(values)))
 
     def nats_map(self, values: Tensor) -> Tensor:
         """-ln p of every variable: values (B, C, H, W) in the member's orientation, and so the result."""
-        if self.label is None:
-            return self.network.nats_map(values)
-        assert not isinstance(self.network, MultiScaleNetwork)
         return self.network.nats_map(values, self.condition(len(values)))
 
 
@@ -82,7 +79,6 @@ def _maps(member: Member, labels: Sequence[int | None], values: Tensor) -> Tenso
     turned, network = turn(values, member.orientation), member.network
     if None in labels:
         return network.nats_map(turned)[None]
-    assert not isinstance(network, MultiScaleNetwork)
     B, each = len(values), torch.tensor(labels, device=values.device)
     pairs = torch.arange(len(labels) * B, device=values.device)
     parts = [network.nats_map(turned[k % B], network.of_labels(each[k // B])) for k in pairs.split(BATCH)]

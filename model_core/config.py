@@ -22,6 +22,7 @@ class NetworkConfig:
     rest. small_layers and small_hidden size the first; 0 means as the second.
 
     labels > 0: every layer has a bias for each of so many labels, and an image is drawn and scored given one of them.
+    In a Multi-Scale network the first network has these biases, and the map of the second depends on the label.
     """
 
     network: str
@@ -56,8 +57,6 @@ class NetworkConfig:
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
         self._check_scales()
         _expect(self, "labels", 0, 64)
-        if self.labels and self.multi_scale:
-            raise ConfigError("labels are for networks of one scale: factor must be 1")
 
     def _check_scales(self) -> None:
         _expect(self, "factor", 1, 64)
@@ -101,7 +100,7 @@ class NetworkConfig:
 
     @property
     def small(self) -> Self:
-        """The unconditional network of a Multi-Scale one: the same kind for the s x s image."""
+        """The first network of a Multi-Scale one: the same kind for the s x s image."""
         return replace(
             self,
             height=self.height // self.factor,

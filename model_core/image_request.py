@@ -15,7 +15,7 @@ class ImageRequest:
     member: which of the model's networks draws it; None: the image's noise chooses one.
     label: the number of its label; None: where the model has labels, the image's noise chooses one by the prior, or of
     an image that is completed by p(label | the first pixels up to the hole), label_from (H, W) being where pixels were
-    given when it was asked for.
+    given when it was asked for. A Multi-Scale model's first pixels are those of its small image.
     """
 
     seed: int

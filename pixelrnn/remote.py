@@ -142,9 +142,10 @@ def remote_upsample(
     fit: Fit = "strict",
     show: Show = False,
     first: First = 0,
+    label: Label = None,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    how = _said(temperature=temperature, first=first or None, fit=fit, retention=retention)
+    how = _said(temperature=temperature, first=first or None, fit=fit, retention=retention, label=label)
     kept = Kept(out, scale, show)
     _draw(Service(url, key), kept, json_, lambda client: client.upsample(model, image, n, seed, **how))
 

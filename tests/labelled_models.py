@@ -19,7 +19,7 @@ def labelled(name: str = "mnist-diagonal-bilstm", seed: int = 3, **size: int | b
     model = untrained(name, seed=seed, labels=3, **{**SIZE, **size})
     generator = torch.Generator().manual_seed(seed)
     for label, parameter in model.network.named_parameters():
-        strength = 3.0 if "condition" in label else 0.5 if parameter.dim() == 1 else 0.0
+        strength = 3.0 if "condition" in label or "upsampler.label" in label else 0.5 if parameter.dim() == 1 else 0.0
         parameter.add_(strength * torch.randn(parameter.shape, generator=generator))
         if "up.weight" in label or "skip.weight" in label:
             parameter.mul_(4)

@@ -28,7 +28,17 @@ def save_tiny_scales(directory: Path) -> None:
 
 def tiny_labelled(seed: int = 6, orientation: Orientation = "none") -> Model:
     """Binary, 4 x 3, with the labels `1`, `0` and `cat`, uneven and far apart."""
-    model = labelled(seed=seed, height=4, width=3)
+    return _named(labelled(seed=seed, height=4, width=3), orientation)
+
+
+def save_tiny_labelled_scales(directory: Path) -> None:
+    """`tiny-labelled-scales`: these labels, from 3 x 2 to 6 x 4, 4 values, 3 colours."""
+    sizes = {"hidden": 6, "head": 8, "conditioning": 4}
+    shape = {"height": 6, "width": 4, "factor": 2, "channels": 3, "values": 4}
+    save_model(_named(labelled("cifar10-multi-scale", **sizes, **shape)), directory / "tiny-labelled-scales")
+
+
+def _named(model: Model, orientation: Orientation = "none") -> Model:
     names = zip(("1", "0", "cat"), model.card.labels, strict=True)
     labels = tuple(replace(label, name=name) for name, label in names)
     return Model((Member(model.network, orientation),), replace(model.card, labels=labels))

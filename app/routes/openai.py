@@ -72,7 +72,8 @@ async def _drawn(
     model = await services.models.find_for(kind.word, asked.model)
     scale = min(asked.scale_for(model.width, model.height), MAX_SCALE)
     expect_side(1, model.width, model.height, scale)
-    fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, **(more or {})}
+    label = asked.label_among([label.name for label in model.labels])
+    fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
     submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, _wanted(request))
     job = await _ended(submitted.job, services)
     return await _answer(job, model, asked, scale, request)

@@ -1,6 +1,7 @@
-"""Requests and answers as OpenAI's clients have them, as far as a model that draws without words can."""
+"""Requests and answers as OpenAI's clients have them, as far as a model can that knows no words but names of labels."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import UploadFile
@@ -50,11 +51,21 @@ class Asked(BaseModel):
 
     def expect_what_applies(self) -> None:
         """Raises BadParameterError for a wish that no model here can have."""
-        if self.prompt.strip():
-            raise BadParameterError(_WORDLESS, field="prompt")
         for name in _WITHOUT_MEANING:
             if getattr(self, name) not in _NOTHING_ASKED:
                 raise BadParameterError(f"{name}: it does not apply to these models; leave it out", field=name)
+
+    def label_among(self, names: Sequence[str]) -> str | None:
+        """The label that the prompt names, in capitals or not, of those that the model has; None for an empty prompt.
+        Raises BadParameterError."""
+        asked = self.prompt.strip()
+        if not asked:
+            return None
+        for name in names:
+            if name.casefold() == asked.casefold():
+                return name
+        expected = f"one of its labels, {', '.join(names)}, or an empty prompt" if names else "an empty prompt"
+        raise BadParameterError(f"prompt: this model draws without words; expected {expected}", field="prompt")
 
     def scale_for(self, width: int, height: int) -> int:
         """How many times the model's size fits into the one that is asked for. Raises BadParameterError."""
@@ -67,10 +78,6 @@ class Asked(BaseModel):
         if not scale:
             raise BadParameterError(f"size: expected {width}x{height}, the model's own, or more", field="size")
         return scale
-
-
-_WORDLESS = "prompt: these models draw without words; expected an empty prompt"
-"""Said of every prompt until models have labels, whose names would be prompts."""
 
 
 class GenerationRequest(Asked):

@@ -167,7 +167,7 @@ def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     small = torch.from_numpy(read_values(request.small, model.config.small, request.resize))
-    return upsample(model, small, *how, on_row, request.first)
+    return upsample(model, small, *how, on_row, request.first, request.label)
 
 
 def _write(picture: Image.Image, out: Path, text: dict[str, str]) -> None:

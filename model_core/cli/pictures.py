@@ -122,9 +122,11 @@ def upsample(
     fit: Fit = "strict",
     show: Show = False,
     first: First = 0,
+    label: Label = None,
 ) -> None:
     """Draw large images from a small one; needs a Multi-Scale model."""
-    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, image, fit == "resize", first)
+    how, labels = (image, fit == "resize", first), () if label is None else (label,)
+    _draw(json_, show, model, models_dir, device, n, seed, temperature, out, scale, *how, labels)
 
 
 def _draw(

@@ -1,7 +1,7 @@
 """Conditioning (section 3.6): every layer is biased by a 1 x 1 mapping of what is known before the first pixel.
 
-That is a small image, upsampled; or a label, as a map of one pixel with a one in its place: its bias is the same at all
-pixels of an image.
+That is a label, as a map of one pixel with a one in its place: its bias is the same at all pixels of an image. Or it is
+a small image, upsampled, and with it the label, if there is one.
 """
 
 import math
@@ -18,10 +18,11 @@ def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
 class Upsampler(nn.Module):
     """Deconvolutions that double the size until the small image is as large as the large one.
 
-    (B, C, s, s), scaled values -> (B, c, n, n), n = factor * s, a power of two times s.
+    (B, C, s, s), scaled values, and of a network with labels (B, K, 1, 1), the label's map -> (B, c, n, n), n = factor
+    * s, a power of two times s.
     """
 
-    def __init__(self, channels: int, conditioning: int, factor: int) -> None:
+    def __init__(self, channels: int, conditioning: int, factor: int, labels: int = 0) -> None:
         super().__init__()
         doublings = factor.bit_length() - 1
         self.first = nn.Conv2d(channels, conditioning, 3, padding=1)
@@ -32,9 +33,13 @@ class Upsampler(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 _keep_size(layer)
+        self.label = conditioning_map(labels, conditioning)
 
-    def forward(self, small: Tensor) -> Tensor:
-        x = self.first(small).relu()  # (B, c, s, s)
+    def forward(self, small: Tensor, label: Tensor | None = None) -> Tensor:
+        x = self.first(small)
+        if self.label is not None:
+            x = x + self.label(label)
+        x = x.relu()  # (B, c, s, s)
         for double in self.doublings:
             x = double(x).relu()  # (B, c, 2s, 2s), (B, c, 4s, 4s), ...
         return self.last(x).relu()  # (B, c, n, n)

@@ -83,10 +83,11 @@ def wide_awake(config: NetworkConfig, seed: int = 7) -> Network:
 
 def _logits(network: Network, image: Tensor) -> Callable[[Tensor], Tensor]:
     """values (B, C, H, W) -> logits (B, V, C, H, W); a condition stays that of `image` (C, H, W)."""
+    component = Component(Member(network), 0 if network.config.labels else None)
     if not isinstance(network, MultiScaleNetwork):
-        return Component(Member(network), 0 if network.config.labels else None).logits
+        return component.logits
     factor = network.config.factor
-    condition = network.condition(image[None, :, ::factor, ::factor])
+    condition = network.condition(image[None, :, ::factor, ::factor], component.condition(1))
     return lambda values: network.large(values, condition.expand(len(values), -1, -1, -1))
 
 

@@ -7,6 +7,7 @@ single bit. Rounding does not move them: no arithmetic of ours mixes the sums of
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from itertools import chain
 
 import torch
@@ -53,20 +54,21 @@ def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
 
 
 def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
-    if not isinstance(network, MultiScaleNetwork):
-        labels = sorted({0, network.config.labels - 1}) if network.config.labels else [None]  # masks are all alike
-        for component in (Component(Member(network), label) for label in labels):
-            words = "" if component.label is None else f" with label {component.label}"
+    labels = sorted({0, network.config.labels - 1}) if network.config.labels else [None]  # masks are all alike
+    for component in (Component(Member(network), label) for label in labels):
+        words = "" if component.label is None else f" with label {component.label}"
+        if not isinstance(network, MultiScaleNetwork):
             yield words, network, component.logits
-        return
-    yield " of the first stage", network.small, network.small
-    small = next(_images(network.config.channels, network.config.values))[None]
-    condition = network.condition(small)[:, :, :_HEIGHT, :_WIDTH]
-    yield (
-        " of the second stage",
-        network.large,
-        lambda values: network.large(values, condition.expand(len(values), -1, -1, -1)),
-    )
+            continue
+        small = next(_images(network.config.channels, network.config.values))[None]
+        map_ = network.condition(small, component.condition(1))[:, :, :_HEIGHT, :_WIDTH]
+        yield f" of the first stage{words}", network.small, partial(_given, network.small, component.condition(1))
+        yield f" of the second stage{words}", network.large, partial(_given, network.large, map_)
+
+
+def _given(stage: PixelNetwork, condition: Tensor | None, values: Tensor) -> Tensor:
+    """Logits of values (B, C, H, W), all of which have this condition (1, c, H, W)."""
+    return stage(values, None if condition is None else condition.expand(len(values), -1, -1, -1))
 
 
 def _is_fused(stage: PixelNetwork) -> bool:

@@ -13,14 +13,12 @@ from torch import Tensor
 from model_core.components import BATCH, Component, mixed, nats_maps
 from model_core.config import NetworkConfig
 from model_core.models import Model
-from model_core.networks import MultiScaleNetwork, Network
+from model_core.networks import Network
 
 
 def nats_per_image(network: Network, values: Tensor, condition: Tensor | None = None) -> Tensor:
     """-ln p of each image: values (B, C, H, W), integers 0..V-1 -> (B,) nats, one teacher-forced pass. condition: of a
-    network with labels, those of the images (PixelNetwork.of_labels)."""
-    if condition is None or isinstance(network, MultiScaleNetwork):
-        return network.nats_map(values).flatten(1).sum(1)
+    network with labels, those of the images (`of_labels`)."""
     return network.nats_map(values, condition).flatten(1).sum(1)
 
 

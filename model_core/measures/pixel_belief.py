@@ -79,5 +79,5 @@ def _logits(component: Component, image: Tensor, y: int, x: int) -> Tensor:
         return component.logits(image)[..., y, x]
     factor = network.config.factor
     if y % factor == 0 and x % factor == 0:
-        return network.small(subsample(image, factor))[..., y // factor, x // factor]
-    return network(image)[..., y, x]
+        return network.small(subsample(image, factor), component.condition(1))[..., y // factor, x // factor]
+    return component.logits(image)[..., y, x]

@@ -62,14 +62,14 @@ def _pull(logits: Tensor, distribution: Categorical) -> tuple[Tensor, float]:
 
 def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
     """(V, C) of the network that draws the pixel, from real values (1, C, H, W), through which gradients flow."""
-    network = component.network
+    network, label = component.network, component.condition(1)
     if not isinstance(network, MultiScaleNetwork):
-        return _plain(network, image[..., : y + 1, :], component.condition(1))[..., y, x]  # no row below has a say
+        return _plain(network, image[..., : y + 1, :], label)[..., y, x]  # no row below has a say
     factor = network.config.factor
     small = subsample(image, factor)
     if y % factor == 0 and x % factor == 0:
-        return _plain(network.small, small)[..., y // factor, x // factor]
-    return _plain(network.large, image, network.condition(small))[..., y, x]
+        return _plain(network.small, small, label)[..., y // factor, x // factor]
+    return _plain(network.large, image, network.condition(small, label))[..., y, x]
 
 
 def _plain(network: PixelNetwork, image: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -66,7 +66,8 @@ def classify(
     """p(label | given) of pictures (B, C, H, W), or of one (C, H, W): of the pixels where keep (H, W) is True, or all.
 
     particles: for each label, where they are needed, with the noise of `seed`. Raises ConfigError for a model without
-    labels or of one label that is given, DataError for shapes that do not fit.
+    labels or of one label that is given, and for a part of a picture by a Multi-Scale model; DataError for shapes that
+    do not fit.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]
@@ -127,8 +128,8 @@ def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterato
 
 def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
     """ln p of each label and what is given (B, K): by the compiled loop, whose bits are the same on every processor,
-    where it draws; else by torch."""
-    if compiled_loops(model) is None:
+    where it draws; else by torch, and so of a Multi-Scale model, whose small image goes through torch anyway."""
+    if compiled_loops(model) is None or model.config.multi_scale:
         return _by_torch(model.components, values, keep)
     return np.stack([_by_label(_log_p_of_labels(model, known, keep.numpy()), model) for known in values.numpy()])
 
@@ -137,7 +138,7 @@ def _log_p_of_labels(model: Model, known: NDArray[np.integer], keep: NDArray[np.
     """ln p that each component gives to what is given in a picture (M * K,)."""
     found = []
     for member in model.members:
-        assert isinstance(member.network, PixelNetwork), "labels are for networks of one scale"
+        assert isinstance(member.network, PixelNetwork)
         its_known, its_keep = (turn(each, member.orientation) for each in (known, keep))
         found.append(log_p_leading(member.network, model.config.labels, its_known, its_keep, 1.0))
     return np.concatenate(found)
@@ -205,3 +206,5 @@ def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
     if values.shape[-3:] != shape or values.ndim not in (3, 4) or (keep is not None and keep.shape != shape[1:]):
         found = [tuple(each.shape) for each in (values, keep) if each is not None]
         raise DataError(f"values and keep must be (B, *{shape}) and {shape[1:]}, not {' and '.join(map(str, found))}")
+    if config.multi_scale and keep is not None and not keep.all():
+        raise ConfigError(f"{model.card.name} is a Multi-Scale model, which has no posterior: expected a whole picture")

@@ -123,7 +123,8 @@ class NetworkEngine:
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
         at = self._network.small.input.bias.device
-        condition = self._network.condition(small[None].to(at))[0].permute(1, 2, 0)  # (H, W, c): each image's by itself
+        label = None if request.label is None else self._network.of_labels(torch.tensor([request.label], device=at))
+        condition = self._network.condition(small[None].to(at), label)[0].permute(1, 2, 0)  # (H, W, c), of it alone
         factor = self._network.config.factor
         known, keep = spread_out(small, factor), spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
         if request.known is not None and request.keep is not None:
@@ -141,7 +142,7 @@ class NetworkEngine:
             known, keep = subsample(known, factor), subsample(keep, factor)
         if request.known_small is not None:
             known, keep = self._with_small_rows(request.known_small, known, keep)
-        return Drawing(self._noise(request, of_small=True), request.temperature, known, keep)
+        return Drawing(self._noise(request, of_small=True), request.temperature, known, keep, label=request.label)
 
     def _with_small_rows(
         self, rows: NDArray[np.integer], known: Tensor | None, keep: Tensor | None

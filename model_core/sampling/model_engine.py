@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model_core.image_request import ImageRequest
 from model_core.models import Model
-from model_core.networks import PixelNetwork
+from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.orientation import turn, turn_back
 from model_core.sampling.engine import DrawnRow, NetworkEngine
 from model_core.sampling.label_choice import label_shares
@@ -74,13 +74,14 @@ class Engine:
 
     def _shares(self, k: int, request: ImageRequest) -> list[float]:
         """How likely each label is; kept, because the images of a completion all ask the same."""
-        if request.known is None or request.label_from is None:
+        network, known, given = self._members[k].network, request.known, request.label_from
+        if isinstance(network, MultiScaleNetwork):
+            network, known, given = _first_stage(network, request)
+        if known is None or given is None:
             return self._priors
-        known, given = request.known * request.label_from, request.label_from
+        known = known * given
         asked = k, known.tobytes(), given.tobytes(), request.temperature
         if self._last_shares[0] != asked:
-            network = self._members[k].network
-            assert isinstance(network, PixelNetwork)
             self._last_shares = asked, label_shares(network, self._priors, known, given, request.temperature)
         return self._last_shares[1]
 
@@ -135,3 +136,14 @@ class Engine:
             return request
         given = {"known": request.known, "keep": request.keep, "label_from": request.label_from}
         return replace(request, **{name: turn(part, orientation) for name, part in given.items() if part is not None})
+
+
+def _first_stage(
+    network: MultiScaleNetwork, request: ImageRequest
+) -> tuple[PixelNetwork, NDArray[np.integer] | None, NDArray[np.bool_] | None]:
+    """The network that draws the small image, and what its label is chosen by: known (C, s, s), and where it was given
+    when the image was asked for (s, s)."""
+    every = slice(None, None, network.config.factor)
+    known = None if request.known is None else request.known[:, every, every]
+    given = None if request.label_from is None else request.label_from[every, every]
+    return network.small, known if request.small is None else request.small, given

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,18 +63,23 @@ def upsample(
     temperature: float = 1.0,
     on_row: OnRow | None = None,
     first: int = 0,
+    label: int | str | Sequence[int | str] | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) given the first, small one of a Multi-Scale model (section 3.6): (C, s, s) values.
-    on_row and first as in `sample`.
+    on_row and first as in `sample`; label too, but that an image without one has it by p(label | small).
 
-    Raises DataError for a model of one scale, or a small image of another size.
+    Raises DataError for a model of one scale, or a small image of another size; ConfigError for a label that the model
+    does not have.
     """
     config = model.config
     if not config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     shape = config.channels, config.small.height, config.small.width
     given = _each(small, n, shape, "small").numpy()
-    return draw(model, [ImageRequest(seed, first + i, temperature, small=given[i]) for i in range(n)], on_row)
+    labels = [model.card.label_number(each) for each in _for_each(label, n)]
+    every = np.ones((config.height, config.width), bool)
+    asked = [{"small": given[i], "label": labels[i], "label_from": every} for i in range(n)]
+    return draw(model, [ImageRequest(seed, first + i, temperature, **asked[i]) for i in range(n)], on_row)
 
 
 def draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None = None) -> Tensor:

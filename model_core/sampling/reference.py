@@ -22,21 +22,25 @@ def reference_sample(
     known: Tensor | None = None,
     keep: Tensor | None = None,
     small: Tensor | None = None,
+    label: int | None = None,
 ) -> Tensor:
     """Draw n images, (n, C, H, W); known values (C, H, W) are taken where keep (H, W) is True (all images alike).
 
-    small (C, s, s): the first image of a Multi-Scale model, where it is given.
+    small (C, s, s): the first image of a Multi-Scale model, where it is given. label: of all, of a model with labels.
     """
     network, config, distribution = model.network, model.config, model.network.distribution
     with torch.inference_mode():
+        of_label = None if label is None else network.of_labels(torch.full((n,), label))
         if not isinstance(network, MultiScaleNetwork):
-            return _draw_all(network, distribution, config, n, seed, temperature, known, keep)
+            labelled = partial(network, condition=of_label)
+            return _draw_all(labelled, distribution, config, n, seed, temperature, known, keep)
         if small is None:
             parts = [None if part is None else subsample(part, config.factor) for part in (known, keep)]
-            smalls = _draw_all(network.small, distribution, config.small, n, seed, temperature, *parts, of_small=True)
+            first = partial(network.small, condition=of_label)
+            smalls = _draw_all(first, distribution, config.small, n, seed, temperature, *parts, of_small=True)
         else:
             smalls = small.expand(n, *small.shape)
-        condition = network.condition(smalls)
+        condition = network.condition(smalls, of_label)
         given, at = spread_out(smalls, config.factor), spread_out(torch.ones_like(smalls[:, 0]).bool(), config.factor)
         if known is not None and keep is not None:
             given, at = torch.where(keep & ~at[:, None], known, given), at | keep

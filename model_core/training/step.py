@@ -9,7 +9,7 @@ from torch import Tensor
 from model_core.errors import PixelRNNError
 from model_core.float32 import tf32
 from model_core.measures.likelihood import nats_per_image
-from model_core.networks import Network, PixelNetwork
+from model_core.networks import Network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.learning_rate import learning_rate
@@ -84,7 +84,6 @@ class Learner:
     def _condition(self, labels: Tensor | None) -> Tensor | None:
         if labels is None:
             return None
-        assert isinstance(self.network, PixelNetwork)
         return self.network.of_labels(labels.to(self.parameters.weights.device))
 
     def _share(self, nats: Tensor, stop: bool) -> tuple[float, float]:

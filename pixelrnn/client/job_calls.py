@@ -65,10 +65,17 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
         return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
 
     def upsample(
-        self, model: str, image: Picture, n: int = 1, seed: int | None = None, **options: Unpack[calls.DrawingFrom]
+        self,
+        model: str,
+        image: Picture,
+        n: int = 1,
+        seed: int | None = None,
+        label: Label | None = None,
+        **options: Unpack[calls.DrawingFrom],
     ) -> Drawn:
-        """Draw n large images from a small one."""
-        return self.start(calls.form("/upsample", {"image": image}, model=model, n=n, seed=seed, **options))
+        """Draw n large images from a small one. label: of the images, of a model that has labels."""
+        said = {"n": n, "seed": seed, "label": label}
+        return self.start(calls.form("/upsample", {"image": image}, model=model, **said, **options))
 
     def score(
         self,

@@ -29,22 +29,30 @@ LABELLED = GREY.model_copy(
         "members": ("none", "rotate_180"),
     }
 )
+LABELLED_SCALES = SCALES.model_copy(update={"name": "labelled-scales", "labels": LABELLED.labels})
 PLAIN = GREY.model_copy(update={"can": tuple(word for word, kind in KINDS.items() if not kind.needs_labels)})
 IMAGE = png(grey([0, 255, 0], [0, 0, 0], [255, 0, 255], [0, 0, 0]))
 HOLE = png(grey([0, 0, 0], [0, 255, 0], [0, 0, 0], [0, 0, 0]))
 ALL_GIVEN, NONE_GIVEN = png(grey(*[[0] * 3] * 4)), png(grey(*[[255] * 3] * 4))
-FORMS = {"complete": {"image": IMAGE, "mask": HOLE}, "score": {"image": IMAGE}, "encode": {"image": IMAGE}}
+SMALL = png(grey([0, 255, 0], [0, 0, 255]))
+FORMS = {
+    "complete": {"image": IMAGE, "mask": HOLE},
+    "score": {"image": IMAGE},
+    "encode": {"image": IMAGE},
+    "upsample": {"image": SMALL},
+}
 
 
 @pytest.fixture(autouse=True)
 def models(worker: HandWorker) -> None:
-    worker.announce(LABELLED, PLAIN, SCALES)
+    worker.announce(LABELLED, PLAIN, SCALES, LABELLED_SCALES)
 
 
 def ask(client: httpx.Client, kind: str, **fields: object) -> httpx.Response:
     if kind == "sample":
         return client.post("/sample", json={"model": "labelled", **fields})
-    return client.post(f"/{kind}", data={"model": "labelled", **fields}, files=FORMS[kind])
+    model = "labelled-scales" if kind == "upsample" else "labelled"
+    return client.post(f"/{kind}", data={"model": model, **fields}, files=FORMS[kind])
 
 
 def test_card_says_labels_and_priors(client: httpx.Client) -> None:
@@ -52,7 +60,11 @@ def test_card_says_labels_and_priors(client: httpx.Client) -> None:
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
     assert models["labelled"]["labels"][1] == {"name": "0", "prior": 0.3}
     assert (models["grey"]["labels"], models["scales"]["labels"]) == ([], [])
-    assert [name for name, model in models.items() if "classify" in model["can"]] == ["labelled", "scales"]
+    assert [name for name, model in models.items() if "classify" in model["can"]] == [
+        "labelled",
+        "labelled-scales",
+        "scales",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["sample", *FORMS])
@@ -63,7 +75,7 @@ def test_label_reaches_the_worker_by_its_name(client: httpx.Client, worker: Hand
         assert (answer.status_code, answer.json()["label"]) == (202, name), answer.text
         spec = worker.take()
         assert (spec.options.label_of(0), spec.version) == (name, 6)
-    worker.announce(LABELLED, version=5)
+    worker.announce(LABELLED, LABELLED_SCALES, version=5)
     assert "earlier version" in is_problem(ask(client, kind, label="0"), 503)["detail"]
     if kind != "encode":
         assert ask(client, kind).status_code == 202
@@ -98,7 +110,7 @@ def test_who_asks_for_a_label_that_is_not_there_learns_which_are(client: httpx.C
             assert "expected one of 1, 0, 猫" in problem["detail"]
     for kind in ("sample", "complete", "score"):
         assert "has no labels" in is_problem(ask(client, kind, model="grey", label="0"), 422)["detail"]
-    is_problem(client.post("/upsample", data={"model": "scales", "label": "0"}, files={"image": IMAGE}), 422)
+    assert "has no labels" in is_problem(ask(client, "upsample", model="scales", label="0"), 422)["detail"]
     is_problem(client.post("/sample", json={"model": "scales", "label": "0"}), 422)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.house.running import Up
 
-LIMIT_MS = 30_000
+LIMIT_MS = 60_000
 _REFUSED = re.compile(r"Failed to load resource")
 
 

@@ -1,5 +1,6 @@
 """Labels on the page: a row of them under the model, and bars that move as pixels are painted over."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from tests.browser.site import Site
 from tests.data.serving import serving
 from tests.house.running import Up
 from tests.portable.exporting import export
-from tests.tiny_models import save_tiny_labelled
+from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,7 @@ def models_dir_labelled(all_models_dir: Path, tmp_path_factory: pytest.TempPathF
     """Labelled models, and one without."""
     directory = tmp_path_factory.mktemp("labelled")
     save_tiny_labelled(directory)
+    save_tiny_labelled_scales(directory)
     (directory / "tiny-cnn").symlink_to(all_models_dir / "tiny-cnn")
     return directory
 
@@ -57,6 +59,21 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     with site.elsewhere(site.copied_link()) as other:
         other.view.get_by_text("drawn again here: the same bytes").wait_for()
         assert [other.pixels(i) for i in range(3)] == drawn
+
+
+def test_a_doodle_is_enlarged_as_what_it_is_said_to_be(site: Site, service: Up) -> None:
+    """The label under the model goes with the small picture; Inspect, which asks about parts, tells no labels of it."""
+    site.open("upsample")
+    site.view.locator("[data-field=label]").get_by_label("cat").check()
+    site.submit()
+    site.wait_for_standing("Done")
+    job = service.get(f"/jobs/{site.job_id}")
+    assert (job["kind"], job["model"], job["label"]) == ("upsample", "tiny-labelled-scales", "cat")
+    site.open_large(0).get_by_role("button", name="Inspect it").click()
+    site.page.wait_for_url(re.compile("#inspect$"))
+    site.submit()
+    site.view.locator(".belief").first.wait_for()
+    assert site.page.locator("#view-inspect .which").is_hidden()
 
 
 def test_links_open_at_a_service_and_in_an_exported_folder(

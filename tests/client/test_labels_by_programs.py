@@ -1,25 +1,29 @@
 """Labels through the whole service: both clients, the verbs, and answers that are Bayes' rule by enumeration."""
 
 import asyncio
+import base64
+import io
 import itertools
 import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_core import load_model, log_likelihood, sample
+from model_core import load_model, log_likelihood, sample, upsample
+from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client
 from tests.client.by_command import LIMIT_S, command, pixelrnn, pixels, png_of, remote
 from tests.house.running import Up
-from tests.tiny_models import save_tiny_labelled
+from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
-MODEL = "tiny-labelled"
+MODEL, SCALES = "tiny-labelled", "tiny-labelled-scales"
 SIZE = 4, 3
 PICTURE = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8)
 ABOVE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]], bool)
@@ -32,6 +36,7 @@ NOTHING, ALL = np.zeros(SIZE, bool), np.ones(SIZE, bool)
 def labelled_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("labelled")
     save_tiny_labelled(directory)
+    save_tiny_labelled_scales(directory)
     return directory
 
 
@@ -132,3 +137,37 @@ def test_verbs_ask_for_labels(labelled: str, labelled_dir: Path, tmp_path: Path)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert "expected one of 1, 0, cat" in line
+
+
+def test_an_upsampling_has_the_label_that_is_asked_for(labelled: str, labelled_dir: Path, tmp_path: Path) -> None:
+    """By the client and by both verbs: the library's bytes, and the picture says the label."""
+    name, small = SCALES, np.array([[[0, 3], [1, 2], [3, 3]]] * 3)
+    model = load_model(name, models_dir=labelled_dir)
+    expected = values_to_pixels(upsample(model, torch.from_numpy(small), 1, seed=7, label="cat").numpy(), 4)
+    picture = tmp_path / "small.png"
+    Image.fromarray(values_to_pixels(small, 4).transpose(1, 2, 0)).save(picture)
+    with Client(labelled) as client:
+        job = client.upsample(name, picture, 1, seed=7, label="cat")
+        job.result()
+        job.save(tmp_path / "client.png")
+    said = str(picture), "--seed", "7", "--label", "cat"
+    pixelrnn("upsample", name, *said, "--models-dir", labelled_dir, "--out", tmp_path / "verb.png")
+    remote(labelled, "upsample", name, *said, "--out", tmp_path / "remote.png")
+    for path in (tmp_path / f"{how}.png" for how in ("client", "verb", "remote")):
+        with Image.open(path) as found:
+            np.testing.assert_array_equal(np.asarray(found.convert("RGB")), expected[0].transpose(1, 2, 0))
+            assert found.info["label"] == "cat"
+
+
+def test_openais_prompt_is_the_name_of_a_label(labelled: str, labelled_dir: Path) -> None:
+    """In capitals or not; any other is refused with a list of what there is."""
+    url, asked = f"{labelled}/v1/images/generations", {"model": SCALES, "n": 2, "seed": 7, "size": "4x6"}
+    answer = httpx.post(url, json={**asked, "prompt": " Cat"}, timeout=60)
+    files = [io.BytesIO(base64.b64decode(each["b64_json"])) for each in answer.json()["data"]]
+    expected = sample(load_model(SCALES, models_dir=labelled_dir), 2, seed=7, label="cat").numpy()
+    np.testing.assert_array_equal(
+        [np.asarray(Image.open(each)) for each in files], values_to_pixels(expected, 4).transpose(0, 2, 3, 1)
+    )
+    refused = httpx.post(url, json={**asked, "prompt": "a dog"}, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prompt")
+    assert "expected one of its labels, 1, 0, cat, or an empty prompt" in refused.json()["error"]["message"]

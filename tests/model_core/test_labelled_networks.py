@@ -256,6 +256,4 @@ def test_a_card_says_labels_and_their_priors(tmp_path) -> None:  # type: ignore[
             load_model(odd)
         with pytest.raises(DataError, match="here: a label's name must have 1 to 64 characters"):
             Labels.numbered([0, 1], ["a", name], "here")
-    with pytest.raises(ConfigError, match="networks of one scale"):
-        preset("cifar10-multi-scale").with_overrides(labels=2)
     assert CompiledStage.can(model.network, torch.device("cpu"))  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_core import classify, complete, decode, load_model, sample
+from model_core import classify, complete, decode, load_model, sample, upsample
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
-from tests.tiny_models import save_tiny_labelled
+from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
@@ -34,6 +34,7 @@ BELOW = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 1], [1, 1, 1]], np.uint8)
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("labelled")
     save_tiny_labelled(directory)
+    save_tiny_labelled_scales(directory)
     return directory
 
 
@@ -101,6 +102,43 @@ def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWo
     assert told_labels(client, asked) == ("cat", "0") * 4
     undisturbed = ask(client, name, 8)
     assert told_labels(client, undisturbed) == told_labels(client, free)
+    client.wait_idle()
+
+
+def test_both_stages_know_the_label(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+    """Drawn, enlarged and completed by a Multi-Scale model: the library's bytes, with a label and without, and after a
+    crash between the stages; it tells no labels of pictures."""
+    name = "tiny-labelled-scales"
+    model, size = load_model(name, models_dir=models_dir), (6, 4, 3)
+    known = np.random.default_rng(1).integers(0, 4, (3, *size[:2]))
+    small, keep = known[:, ::2, ::2], np.arange(24).reshape(6, 4) < 10
+    doomed = start_worker(step_delay_s=0.05, slots=2, express_slots=0, models=name)
+    free, asked = ask(client, name, 8), ask(client, name, 8, label=["cat", "0"] * 4)
+    wait_for(lambda: len(client.rows(free.id)) > 12, "some rows")
+    doomed.kill()
+    start_worker(models=name)
+
+    def drawn_by_it(spec: JobSpec) -> NDArray[np.integer]:
+        ended(client, spec)
+        return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 4)
+
+    np.testing.assert_array_equal(drawn_by_it(free), sample(model, 8, free.seed).numpy())
+    np.testing.assert_array_equal(drawn_by_it(asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy())
+    np.testing.assert_array_equal(
+        drawn_by_it(free), sample(model, 8, free.seed, label=list(told_labels(client, free))).numpy()
+    )
+    for label in (None, "cat"):
+        said = {} if label is None else {"label": label}
+        of_small = values_to_pixels(small, 4).transpose(1, 2, 0).tobytes()
+        spec = client.submit(of_small, b"", kind="upsample", model=name, n=5, options=said)
+        expected = upsample(model, torch.from_numpy(small), 5, spec.seed, label=label)
+        np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
+        whole = values_to_pixels(known, 4).transpose(1, 2, 0).tobytes()
+        how = {"method": "clamp", "filled_pixels": 14, **said}
+        spec = client.submit(whole, keep.astype(np.uint8).tobytes(), kind="complete", model=name, n=5, options=how)
+        given = torch.from_numpy(known), torch.from_numpy(keep)
+        expected = complete(model, *given, 5, spec.seed, method="clamp", label=label).values
+        np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
     client.wait_idle()
 
 

@@ -339,7 +339,7 @@ class Kind:
         return "images" if self.draws_rows else self.noun
 
     needs_labels: bool = False
-    """Only models can whose images have labels."""
+    """Only models of one scale can whose images have labels: they tell the label of a part, too."""
 
     @property
     def needs_scales(self) -> bool:

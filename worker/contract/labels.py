@@ -37,6 +37,9 @@ class LabelOptions(Options):
     def label_of(self, sample: int) -> str | None:
         return self.label
 
+    def origin(self) -> dict[str, str]:
+        return super().origin() if self.label is None else {**super().origin(), "label": self.label}
+
     def shown(self) -> dict[str, Any]:
         return {**super().shown(), "label": self.label}
 

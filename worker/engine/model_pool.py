@@ -275,7 +275,8 @@ def _numerics(model: Model, plan: SlotPlan) -> str:
 
 def _can(kind: Kind, model: Model) -> bool:
     has_all = model.config.multi_scale or not kind.needs_scales
-    return has_all and (has_codec(model) or not kind.needs_codec) and (bool(model.card.labels) or not kind.needs_labels)
+    tells_labels = bool(model.card.labels) and not model.config.multi_scale
+    return has_all and (has_codec(model) or not kind.needs_codec) and (tells_labels or not kind.needs_labels)
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:

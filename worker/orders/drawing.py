@@ -72,8 +72,8 @@ def draw_order(
     images: Sequence[PlannedImage] = plan_images(spec, card.values, given, material.rows, drawer)
     labels = [asked_label(spec, card, sample) for sample in range(max(1, spec.n))] if card.labels else []
     if labels:
-        keep = None if given is None else given.keep
-        images = [_labelled(image, labels[image.request.sample - spec.first], keep) for image in images]
+        label_from = None if given is None else given.label_from(spec)
+        images = [_labelled(image, labels[image.request.sample - spec.first], label_from) for image in images]
     drawn = drawn_images(spec, card.values, material.rows) if rank or hole else None
     return DrawOrder(
         material.claim,
@@ -89,9 +89,9 @@ def draw_order(
     )
 
 
-def _labelled(image: PlannedImage, label: int | None, keep: NDArray[np.bool_] | None) -> PlannedImage:
-    """An image that has this label, or else one that fits what is given of it: keep."""
-    return replace(image, request=replace(image.request, label=label, label_from=keep))
+def _labelled(image: PlannedImage, label: int | None, label_from: NDArray[np.bool_] | None) -> PlannedImage:
+    """An image that has this label, or else one that fits what was given of it."""
+    return replace(image, request=replace(image.request, label=label, label_from=label_from))
 
 
 def _labelling(spec: JobSpec, card: ModelCard, labels: Sequence[int | None]) -> Labelling:

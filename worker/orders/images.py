@@ -53,6 +53,10 @@ class Given:
     keep: NDArray[np.bool_] | None = None
     small: NDArray[np.integer] | None = None
 
+    def label_from(self, spec: JobSpec) -> NDArray[np.bool_] | None:
+        """(H, W): where something is given that tells the label, of a small image all of it."""
+        return self.keep if self.small is None else np.ones((spec.height, spec.width), bool)
+
 
 def check_spec(spec: JobSpec, card: ModelCard) -> None:
     """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""

@@ -45,7 +45,7 @@ export class LabelBars {
 
   /** Of the picture that is shown now; nothing for a model without labels. @param {Model | null} model */
   show(model) {
-    const isAble = Boolean(model?.labels.length && this.#scored.picture);
+    const isAble = Boolean(model?.can.includes("classify") && this.#scored.picture);
     this.#asking.ask();
     this.#model = isAble ? model : null;
     this.element.hidden = !isAble;

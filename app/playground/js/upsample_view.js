@@ -4,6 +4,7 @@ import { Doodle } from "./doodle.js";
 import { DrawFields } from "./draw_fields.js";
 import { DrawingView } from "./drawing_view.js";
 import { group } from "./fields.js";
+import { LabelFields } from "./label_fields.js";
 import { t } from "./lang.js";
 import { ModelPicker } from "./model_picker.js";
 import { PicturePicker } from "./picture_picker.js";
@@ -19,18 +20,19 @@ const CALM = 0.7;
 /** @param {HTMLElement} element @param {Shared} shared */
 export function upsampleView(element, shared) {
   const models = new ModelPicker("upsample", NOBODY, shared.models);
+  const labels = new LabelFields(false);
   const pictures = new PicturePicker(t("Begin with one of these"), smallSize);
   const doodle = new Doodle();
   const pad = group("doodle", t("Small picture"), doodle.element);
   const fields = new DrawFields(4, shared.info, CALM);
   pictures.onChange = (picture) => doodle.edit(picture);
-  return new DrawingView(element, shared, { models, pictures, pad, fields }, t("Enlarge"), async (model) => {
+  return new DrawingView(element, shared, { models, labels, pictures, pad, fields }, t("Enlarge"), async (model) => {
     await pictures.chosen();
     const picture = asSeenBy(doodle.picture, model);
     const body = new FormData();
     body.set("model", model.name);
     body.set("image", await pngOf(picture), "image.png");
-    for (const [name, value] of Object.entries(fields.read())) body.set(name, String(value));
+    for (const [name, value] of Object.entries({ ...fields.read(), ...labels.read() })) body.set(name, String(value));
     return { path: "/upsample", body, given: { image: dataUrlOf(picture) } };
   });
 }

@@ -62,7 +62,7 @@ class UseJava {
         null, null, null, null, null, null, null, null, null, null, null, null, null, null, null));
     System.out.println("complete: " + filled.getFilledPixels());
     Job larger = ended(draw.createUpsampling(
-        small, "tiny-scales", null, null, 2, null, null, null, null, null, null, null, null, null));
+        small, "tiny-scales", null, null, 2, null, null, null, null, null, null, null, null, null, null));
     System.out.println("upsample: " + larger.getRowsDone());
     Job scored = ended(draw.createScore(
         picture, "tiny-cnn", null, null, null, null, null, null, null, null, null, null, null));

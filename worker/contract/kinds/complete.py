@@ -130,10 +130,14 @@ class CompleteOptions(LabelOptions, SeededOptions):
         return ("mean", "entropy") if self.by_posterior else ()
 
     def origin(self) -> dict[str, str]:
-        given = {} if self.label is None else {"label": self.label}
         if not self.by_posterior:
-            return given
-        return {**given, "method": Method.POSTERIOR, "particles": str(self._particles), "sweeps": str(self.sweeps)}
+            return super().origin()
+        return {
+            **super().origin(),
+            "method": Method.POSTERIOR,
+            "particles": str(self._particles),
+            "sweeps": str(self.sweeps),
+        }
 
     def shown(self) -> dict[str, Any]:
         how = {"particles": self._particles, "sweeps": self.sweeps} if self.by_posterior else {}

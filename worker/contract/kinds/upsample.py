@@ -1,9 +1,10 @@
 """Large images from a small one."""
 
 from worker.contract.kind import Input, Kind, SeededOptions, Source
+from worker.contract.labels import LabelOptions, Shown
 
 
-class UpsampleOptions(SeededOptions):
+class UpsampleOptions(LabelOptions, SeededOptions):
     """Draw large images from a small one."""
 
 
@@ -18,6 +19,7 @@ KIND = Kind(
     UpsampleOptions,
     order="worker.orders.kinds.upsample:build",
     draws=True,
+    shown=Shown,
     why_no_provenance="this is an upsampling, and only samples can be verified: it depends on the small image that was "
     "given, which the picture does not hold",
     source=Source.EDITED,
