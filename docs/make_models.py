@@ -80,13 +80,18 @@ def _section(card: Card, speeds: Speeds) -> str:
 
 ![Samples of {card.name}](img/samples-{card.name}.png)
 
-{_from_images(card)}{facts}
+{_by_label(card)}{_from_images(card)}{facts}
 ```sh
 pixelrnn sample {card.name} --n 16 --out {card.name}.png
 curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
     -H 'Content-Type: application/json' -d '{{"model": "{card.name}", "n": 16}}' -o {card.name}.png
 ```
 """
+
+
+def _by_label(card: Card) -> str:
+    """The labels of the samples' rows, of a model that has labels."""
+    return f"*A row for each label: {', '.join(label.name for label in card.labels)}.*\n\n" if card.labels else ""
 
 
 def _from_images(card: Card) -> str:
@@ -147,9 +152,11 @@ def drawn_by(picture: Path) -> str | None:
 
 
 def draw(model: Model, picture: Path) -> None:
-    """Samples in rows and columns, into a file that says whose they are."""
+    """Samples in rows and columns, a row for each label where there are any, into a file that says whose they are."""
     rows, columns, scale = (4, 12, 2) if model.config.channels == 3 else (8, 8, 3)
-    drawn = values_to_pixels(sample(model, rows * columns, seed=SEED).cpu().numpy(), model.config.values)
+    rows = len(model.card.labels) or rows
+    each = [label.name for label in model.card.labels for _ in range(columns)] or None
+    drawn = values_to_pixels(sample(model, rows * columns, seed=SEED, label=each).cpu().numpy(), model.config.values)
     tiles: list[Picture] = list(drawn.transpose(0, 2, 3, 1))  # (H, W, C)
     table = side_by_side([tiles[columns * row :][:columns] for row in range(rows)])
     enlarged = table.repeat(scale, axis=0).repeat(scale, axis=1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig
+from model_core.data.splits import BINARIZED_MNIST
 from model_core.errors import DataError
 from model_core.models_directory import RECORDS, cards_in, models_in
 from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
@@ -216,5 +217,6 @@ def _measured(card: Card) -> str:
 
 
 def _evaluation(card: Card, split: str) -> str:
-    originals = " --originals MNIST" if "label_nats" in card.scores else ""
+    has_others = "label_nats" in card.scores and card.data == BINARIZED_MNIST  # whose labels are those of MNIST's files
+    originals = " --originals MNIST" if has_others else ""
     return f"pixelrnn evaluate {card.name} --data DATA{originals} --split {split} --write-card"

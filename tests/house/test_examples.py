@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageFont
 
 from model_core import load_model, log_likelihood, save_model, untrained
-from model_core.data.datasets import read_dataset
+from model_core.data.datasets import read_dataset, read_labels
 from model_core.measures.standing import validation_scores
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -210,18 +210,28 @@ def test_a_robot_sees_no_farther_than_walls() -> None:
 
 def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sets become the data of the recipe's network: without skin tones, drawn on white, each one once, mirrored only to
-    be trained on; what has one name is in one split."""
+    be trained on, with their groups; what has one name is in one split, and what no set knows the group of in none."""
     maker = script("emoji/make_emoji")
     named = {maker.split_of(f"e{i}"): f"e{i}" for i in range(100)}
     bar = '<path fill="#f00" d="M0 0h4v16H0z"/>'
     square = '<path fill="#080" d="M0 0h16v16H0z"/>'
-    for folder, icons in {
-        "one": {"bar": bar, "again": bar, "waving-hand-medium-dark-skin-tone": square, "flag-for-flag-chile": square},
-        "two": {named["valid"]: square, named["test"]: bar.replace("#f00", "#00f")},
-    }.items():
+    nobody, blue = bar.replace("#f00", "#ff0"), bar.replace("#f00", "#00f")
+    for folder, icons, groups in (
+        (
+            "one",
+            {"bar": bar, "again": bar, "waving-hand-medium-dark-skin-tone": square, "flag-for-flag-chile": square},
+            {"Food & Drink": ["bar", named["valid"]], "Flags": ["again", "flag-for-flag-chile"]},
+        ),
+        (
+            "two",
+            {named["valid"]: square, named["test"]: blue, "somebody": nobody, "nothing": nobody},
+            {"Objects": [named["valid"]], "Nature": [named["test"]], "People": ["somebody"]},
+        ),
+    ):
         (tmp_path / folder).mkdir()
         written = {"prefix": folder, "height": 16, "icons": {name: {"body": body} for name, body in icons.items()}}
         (tmp_path / folder / "icons.json").write_text(json.dumps(written))
+        (tmp_path / folder / "metadata.json").write_text(json.dumps({"categories": groups}))
     out = tmp_path / "emoji.npz"
     monkeypatch.setattr("sys.argv", ["make_emoji", str(out), str(tmp_path / "one"), str(tmp_path / "two")])
     maker.main()
@@ -232,4 +242,11 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (train[1] == train[0, :, :, ::-1]).all()
     assert (valid == np.array([0, 8, 0])[:, None, None]).all()
     assert test[0, :, 7, 3].tolist() == [0, 0, 15]
+    labels = {split: read_labels(out, split, config) for split in ("train", "valid", "test")}
+    assert {split: [of.names[label] for label in of.of] for split, of in labels.items()} == {
+        "train": ["Food & Drink"] * 2,
+        "valid": ["Food & Drink"],
+        "test": ["Animals & Nature"],
+    }
+    assert len(labels["train"].names) == config.labels
     assert maker.split_of("man-running") == maker.split_of("woman-running") == maker.split_of("running")
