@@ -76,7 +76,9 @@ def describe_network(config: NetworkConfig) -> str:
     if config.multi_scale:
         small = config.small
         words[0] = f"Multi-Scale {words[0]}"
-        words.append(f"after {small.height} x {small.width} with {_count(small.layers, 'layer')}, h = {small.hidden}")
+        is_alike = (small.layers, small.hidden) == (config.layers, config.hidden)
+        of_its_own = "" if is_alike else f" with {_count(small.layers, 'layer')}, h = {small.hidden}"
+        words.append(f"after {small.height} x {small.width}{of_its_own}")
     if config.labels:
         words.append(_count(config.labels, "label"))
     return ", ".join(words)
