@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.access.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailures
-from app.access.callers import ANYONE, Caller
+from app.access.callers import ANYONE, Caller, account_of
 from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
 from app.access.signed_requests import take_signature
@@ -58,19 +58,19 @@ class Gatekeeper:
         """The caller. A signature is taken off the address. Raises WrongKeyError, TooManyRequestsError after many wrong
         keys, ForeignOriginError, ForeignHostError, BadLinkError."""
         headers = Headers(scope=scope)
-        address = scope["client"][0] if scope.get("client") else "local"
+        account = account_of(scope["client"][0] if scope.get("client") else "local")
         if not self._keys:
             if scope["path"] not in _PROBES:
                 self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
         if (signed := take_signature(scope)) is not None:
             self._links.check(signed.job_id, signed.expires, signed.signature)
-            return Caller(ANYONE, f"ip:{address}")  # whosever the job is: the address leads to nothing else
+            return Caller(ANYONE, account)  # whosever the job is: the address leads to nothing else
         if not self._keys:
-            return Caller(ANYONE, f"ip:{address}")
+            return Caller(ANYONE, account)
         if self._is_open(scope, headers):
-            return Caller("nobody", f"ip:{address}")
-        return self._holder(headers, address)
+            return Caller("nobody", account)
+        return self._holder(headers, account)
 
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
@@ -80,19 +80,19 @@ class Gatekeeper:
             return True
         return is_preflight(scope["method"], headers)
 
-    def _holder(self, headers: Headers, address: str) -> Caller:
+    def _holder(self, headers: Headers, account: str) -> Caller:
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not key:
             raise WrongKeyError("expected a key: Authorization: Bearer KEY, or X-API-Key: KEY")
         if (entry := self._keys.holder(key)) is not None:
             # whatever others sent: behind a proxy all come from one address
             return Caller(entry.name, entry.name, entry.rate, entry.jobs)
-        if wait_s := self._failures.wait_s(address):
+        if wait_s := self._failures.wait_s(account):
             quota = Quota("wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1)
             raise TooManyRequestsError(
                 "too many wrong keys from this address", retry_after_s=int(wait_s) + 1, quotas=(quota,)
             )
-        self._failures.note(address)
+        self._failures.note(account)
         raise WrongKeyError("this key is not one of ours, or no longer")
 
     def _expect_own_host(self, host: str) -> None:
@@ -108,8 +108,16 @@ class Gatekeeper:
         origin = headers.get("origin")
         if origin is None or method not in _CHANGING or origin in self._origins:
             return
-        if urlsplit(origin).netloc != headers.get("host", ""):
+        if _host_of(origin) != headers.get("host", ""):
             raise ForeignOriginError("pages of other sites may not do this; PIXELRNN_ORIGINS lists those that may")
+
+
+def _host_of(origin: str) -> str | None:
+    """The host and port that an origin names; None for one that no browser would send."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _bearer(authorization: str) -> str:

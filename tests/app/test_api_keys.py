@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from app.access.api_keys import digest_of, parse_keys
+from app.access.callers import account_of
 from app.cli_keys import keys
 from app.settings import Settings
 from tests.app.answers import is_problem
@@ -51,6 +52,21 @@ def test_client_is_whom_a_trusted_proxy_speaks_for(
     with serving(given) as (url, _), structlog.testing.capture_logs() as lines:
         httpx.get(f"{url}/models", headers={"X-Forwarded-For": forwarded}, timeout=60).raise_for_status()
     assert [line["client"] for line in lines if line["event"] == "request"] == [f"ip:{counts_as}"]
+
+
+@pytest.mark.parametrize(
+    ("address", "account"),
+    [
+        ("203.0.113.9", "ip:203.0.113.9"),
+        ("::ffff:203.0.113.9", "ip:203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "ip:2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "ip:fe80::/64"),
+        ("local", "ip:local"),
+    ],
+)
+def test_whoever_has_many_addresses_has_one_share(address: str, account: str) -> None:
+    """Of IPv6 the network of 64 bits counts; an address of IPv4 is the same however it is written."""
+    assert account_of(address) == account
 
 
 @pytest.mark.parametrize("proxies", ["proxy.example", "10.0.0.1/8", "*,10.0.0.1", "127.0.0.1;::1"])
@@ -101,12 +117,15 @@ def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, cap
     with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=ALICE, timeout=60) as client:
         answer = client.post("/sample", json=SAMPLE)
         shown = answer.text + client.get("/metrics").text + client.get("/info").text
-    stored = [worker.redis.dump(key) for key in worker.redis.keys("*")]
+    stored = [worker.redis.dump(key) or b"" for key in worker.redis.keys("*")]
     assert "alice-key" not in shown + "".join(capfd.readouterr())
     assert not any(b"alice-key" in value for value in stored)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://evil.example:{port}"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://127.0.0.1:1", "http://evil.example:{port}", "http://[", "http://a]b"],
+)
 def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
     api_url: str, client: httpx.Client, worker: HandWorker, origin: str
 ) -> None:
@@ -156,7 +175,7 @@ def test_settings_are_refused_when_open_to_all_by_accident(monkeypatch: pytest.M
 def test_settings_are_refused_when_keys_are_malformed(text: str) -> None:
     """A key itself instead of its digest is refused, and the sentence does not repeat it."""
     with pytest.raises(ValidationError) as caught:
-        Settings(api_keys=text)
+        Settings.model_validate({"api_keys": text})
     assert "secret" not in caught.value.errors()[0]["msg"]
 
 
