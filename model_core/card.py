@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -189,6 +190,20 @@ class Card:
             raise ValueError(f"the names of the labels must have 1 to {MAX_LABEL_NAME} characters")
         if priors and not (min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)):
             raise ValueError("the priors of the labels must be above 0 and add up to 1")
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of all that gives the model its meaning: weights, config, orientations, labels with their priors.
+
+        A field that configs or cards get later stands in it only where it is said, so that no identity in use changes.
+        """
+        meaning = {
+            "sha256": self.sha256,
+            "config": self.config.unusual(),
+            "orientations": [member.orientation for member in self.members] or ["none"],
+            "labels": [{"name": label.name, "prior": label.prior} for label in self.labels],
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def label_number(self, asked: str | int | None) -> int | None:
         """The number of a label by its name or number, as `label_number` says."""

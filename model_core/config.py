@@ -85,6 +85,11 @@ class NetworkConfig:
         except TypeError as error:
             raise ConfigError(f"incomplete network description: {error}") from None
 
+    def unusual(self) -> dict[str, Any]:
+        """The fields that are not as usual, those that have no default among them."""
+        values = {field: getattr(self, field.name) for field in fields(self)}
+        return {field.name: value for field, value in values.items() if value != field.default}
+
     @property
     def kind(self) -> Kind:
         return KINDS[self.network]
