@@ -28,17 +28,20 @@ def _in_one_line() -> Iterator[None]:
         yield
     except KeyFileError as error:
         raise typer.BadParameter(str(error)) from None
-    except ValidationError:
-        raise typer.BadParameter("expected letters, digits, dots, dashes and underscores") from None
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise typer.BadParameter(f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 
 @keys.command("add")
 def add(
     name: Holder,
     file: KeysFile,
-    days: Annotated[float | None, typer.Option(min=0, help="For so many days. [default: until it is revoked]")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, max=36_500, help="For so many days. [default: until it is revoked]")
+    ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Jobs a second. [default: as everybody]")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Open jobs. [default: as everybody]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Open jobs. [default: as everybody]")] = None,
 ) -> None:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""
     from app.access.api_keys import KeyEntry, new_key

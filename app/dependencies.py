@@ -1,6 +1,7 @@
 """The parts that FastAPI hands to handlers. All are `async`, because FastAPI would run others in a thread."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -35,6 +36,8 @@ class Services:
     """Everything that lives as long as the application; made in main.py."""
 
     settings: Settings
+    keys_unread_s: Callable[[], float]
+    """Seconds since the file of keys could last be read; 0 where it can, or there is none."""
     store: Store
     fleet: FleetWatch
     metrics: Metrics

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
+from app.access.api_keys import Keyring
+from app.access.key_file import KeyFile
 from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
@@ -52,13 +54,14 @@ def create_app(settings: Settings) -> FastAPI:
     """The whole application. Redis may come later than it."""
     secret = settings.link_secret
     links = LinkSignatures(None if secret is None else secret.get_secret_value())
-    services = _services(settings, links)
+    key_file = settings.keys_file and KeyFile(settings.keys_file, settings.keys_stale_s)
+    services = _services(settings, links, key_file)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        works = (_end_streams(services), _look_at_redis(services), services.webhooks.run(), services.packing.run())
-        tasks = [asyncio.create_task(work) for work in works]
+        works = [_end_streams(services), _look_at_redis(services), services.webhooks.run(), services.packing.run()]
+        tasks = [asyncio.create_task(work) for work in [*works, *([key_file.follow()] if key_file else [])]]
         yield
         for task in tasks:
             task.cancel()
@@ -87,7 +90,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Compression)
     app.add_middleware(HeadRequests)
     app.add_middleware(
-        RequestMiddleware, settings=settings, links=links, metrics=services.metrics, stopping=services.stopping
+        RequestMiddleware,
+        settings=settings,
+        keys=Keyring(settings.api_keys, key_file and key_file.entries),
+        links=links,
+        metrics=services.metrics,
+        stopping=services.stopping,
     )
     openapi.install(app)
     for module in (submit, jobs, pictures, events, link_routes, models, portable, openai, health, share, page):
@@ -106,7 +114,7 @@ async def _end_streams(services: Services) -> None:
     services.row_reader.stop()
 
 
-def _services(settings: Settings, links: LinkSignatures) -> Services:
+def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | None) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
     jobs = Jobs(store, fleet)
@@ -115,11 +123,14 @@ def _services(settings: Settings, links: LinkSignatures) -> Services:
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
     metrics.count_streams(lambda: seats.taken)
+    keys_unread_s = key_file.unread_s if key_file else float
+    metrics.time_keys_file(keys_unread_s)
     models, pictures = Models(fleet), Pictures(store, imaging, settings.mark)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     row_feed = RowFeed(row_reader, jobs, settings.ping_s)
     return Services(
         settings=settings,
+        keys_unread_s=keys_unread_s,
         store=store,
         fleet=fleet,
         metrics=metrics,

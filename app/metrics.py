@@ -42,6 +42,11 @@ class Metrics:
         )
         self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
+        self._keys_unread = Gauge(
+            "pixelrnn_keys_unread_seconds",
+            "Since the file of keys could last be read; 0 = it can, or there is none.",
+            registry=self.registry,
+        )
         self._redis_answers = Gauge(
             "pixelrnn_redis_answers",
             "1 = Redis answers; 0 = what only it knows is left out here.",
@@ -67,6 +72,9 @@ class Metrics:
 
     def count_streams(self, number: Callable[[], int]) -> None:
         self._streams.set_function(number)
+
+    def time_keys_file(self, unread_s: Callable[[], float]) -> None:
+        self._keys_unread.set_function(unread_s)
 
     def text(self, fleet: Fleet | None) -> bytes:
         """All metrics as text; those of the fleet are left out when `fleet` is None, because Redis does not answer."""

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from app.access.api_keys import KeyEntry, parse_keys
-from app.access.key_file import read_keys
+from app.access.api_keys import MAX_OPEN_JOBS, MAX_RATE, MIN_RATE, KeyEntry, parse_keys
+from app.access.key_file import read_keys_once_written
 from app.access.origins import checked_origins
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
@@ -75,7 +75,7 @@ def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
 
 def _readable(path: Path | None) -> Path | None:
     if path is not None:
-        read_keys(path)
+        read_keys_once_written(path)
     return path
 
 
@@ -92,6 +92,8 @@ class Settings(RedisSettings):
     keys_file: Annotated[Path | None, BeforeValidator(_none_if_empty), AfterValidator(_readable)] = None
     """A file with further keys, which may change while the server runs: `pixelrnn keys` adds, lists and revokes them,
     each with an end and allowances of its own. The same for all APIs."""
+    keys_stale_s: float = Field(default=600.0, ge=0)
+    """Seconds for which the keys of that file stay valid while it cannot be read; 0 = for ever."""
     insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
@@ -124,9 +126,9 @@ class Settings(RedisSettings):
     where it is shown. None: no models for browsers."""
     portable_open: bool = False
     """Give models for browsers, weights and all, to everybody where there are keys. Without keys everybody has them."""
-    client_rate: float = Field(default=50.0, gt=0)
+    client_rate: float = Field(default=50.0, ge=MIN_RATE, le=MAX_RATE)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
-    client_jobs: int = Field(default=512, ge=1)
+    client_jobs: int = Field(default=512, ge=1, le=MAX_OPEN_JOBS)
     """Jobs of one client that may be queued or running."""
     queue_jobs: int = Field(default=2048, ge=1)
     """Jobs that may wait; beyond, requests get 503 with Retry-After."""

@@ -17,6 +17,9 @@ _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 MOST_FAILURES = 10
 FAILURES_WITHIN_S = 60.0
 _ADDRESSES = 10_000
+MIN_RATE, MAX_RATE = 0.001, 1e6
+"""Jobs a second, of a key or of everybody."""
+MAX_OPEN_JOBS = 10**9
 
 
 class KeyFileError(ValueError):
@@ -32,9 +35,9 @@ class KeyEntry(BaseModel):
     """Digest of the key, in hexadecimal."""
     until: AwareDatetime | None = None
     """End of the key's time; None = it has no end."""
-    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    rate: float | None = Field(default=None, ge=MIN_RATE, le=MAX_RATE, allow_inf_nan=False)
     """Jobs a second that its holder may hand in; None = as everybody."""
-    jobs: int | None = Field(default=None, ge=1)
+    jobs: int | None = Field(default=None, ge=1, le=MAX_OPEN_JOBS)
     """Jobs of its holder that may be open; None = as everybody."""
 
     @field_validator("name")

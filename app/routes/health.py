@@ -2,6 +2,7 @@
 
 import contextlib
 from importlib.metadata import version
+from math import ceil
 from platform import python_version
 
 from fastapi import APIRouter, Response
@@ -50,6 +51,7 @@ async def readyz(services: ServicesDep) -> Ready:
         weaknesses=weaknesses,
         accepts=not refusal,
         refusal=refusal or None,
+        keys_unread_s=ceil(services.keys_unread_s()),
     )
 
 

@@ -310,6 +310,8 @@ class Ready(_Answer):
     """Redis takes writes, without which no job is accepted."""
     refusal: str | None
     """Redis's own word if it takes no writes: it is full, a replica, or cannot write its file."""
+    keys_unread_s: int
+    """Seconds since this process could last read its file of keys; 0: it can, or there is none."""
 
 
 class Limits(_Answer):

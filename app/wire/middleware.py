@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.api_keys import Keyring
 from app.access.gatekeeper import Gatekeeper
-from app.access.key_file import KeyFile
 from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
@@ -35,11 +34,17 @@ class RequestMiddleware:
     """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, links: LinkSignatures, metrics: Metrics, stopping: Stopping
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        keys: Keyring,
+        links: LinkSignatures,
+        metrics: Metrics,
+        stopping: Stopping,
     ) -> None:
         self._app = app
         self._gatekeeper = Gatekeeper(
-            Keyring(settings.api_keys, settings.keys_file and KeyFile(settings.keys_file).entries),
+            keys,
             links,
             hosts=(settings.host, *settings.hosts),
             origins=settings.origins,

@@ -260,8 +260,11 @@ def _file(*entries: dict[str, object]) -> str:
         (None, "No such file"),
     ],
 )
-def test_start_is_refused_when_the_file_is_none_of_keys(tmp_path: Path, text: str | None, complaint: str) -> None:
+def test_start_is_refused_when_the_file_is_none_of_keys(
+    tmp_path: Path, text: str | None, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In words that repeat nothing which may be a key; a server that is open to others may have such a file alone."""
+    monkeypatch.setattr("app.access.key_file._WRITING_S", 0.0)
     path = tmp_path / "keys.json"
     if text is not None:
         path.write_text(text)
