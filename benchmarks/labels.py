@@ -18,7 +18,7 @@ from page import machine, table, weights_of, write_section
 from torch import Tensor, nn
 
 from model_core import classify, load_model
-from model_core.data.datasets import read_dataset, read_labels
+from model_core.data.datasets import read_labelled
 from model_core.data.splits import spread
 from model_core.models import Model
 
@@ -142,9 +142,8 @@ def main() -> None:
     model = load_model(arguments.model)
 
     def read(split: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
-        values = spread(read_dataset(arguments.data, split, model.config), count)
-        labels = read_labels(arguments.data, split, model.config, originals=arguments.originals)
-        return torch.from_numpy(values.astype(np.int64)), spread(labels.of, count)
+        values, labels = read_labelled(arguments.data, split, model.config, originals=arguments.originals)
+        return torch.from_numpy(spread(values, count).astype(np.int64)), spread(labels.of, count)
 
     (images, labels), (train, train_labels) = read("test", arguments.images), read("train", 20_000)
     other = trained(train, torch.from_numpy(train_labels), arguments.epochs)

@@ -45,6 +45,7 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a network from a recipe. Ctrl-C stops it without loss; --resume goes on."""
+    from model_core.training.display import nats_and_bits
     from model_core.training.launch import train_with
     from model_core.training.recipe import Recipe
     from model_core.training.run import RunRequest
@@ -58,7 +59,8 @@ def train(
         return
     if result.finished:
         best = f"best: epoch {result.best_epoch}" if result.best_epoch else "none was better than the start"
-        done = f"trained {result.epochs} epochs; {best}, {_nats(result.best_nats)} nats"
+        nats = "no nats" if result.best_nats is None else nats_and_bits(result.best_nats, result.dimensions)
+        done = f"trained {result.epochs} epochs; {best}, {nats}"
         typer.echo(f"{done}; in {directory}", err=True)
     else:
         typer.echo(f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on", err=True)
@@ -279,7 +281,7 @@ def bench_sampling(
 
 
 def _by_colour(bits: list[float]) -> str:
-    if len(bits) == 1:
+    if len(bits) < 3:  # grey, or a model of several components, which has none
         return ""
     named = ", ".join(f"{name} {value:.3f}" for name, value in zip(("red", "green", "blue"), bits, strict=True))
     return f" ({named})"
@@ -294,7 +296,3 @@ def _train_command(config: Path, changes: list[str], processes: int) -> str:
     recipe = f"configs/{config.name}" if config.is_absolute() or ".." in config.parts else config.as_posix()
     options += ["--processes", str(processes)] if processes > 1 else []
     return shlex.join(["pixelrnn", "train", recipe, *options])
-
-
-def _nats(value: float | None) -> str:
-    return "no" if value is None else f"{value:.2f}"

@@ -70,8 +70,11 @@ class ArrayFile:
             return cached(place, f"{name}-{split}", facts, shape, own_blocks)
         return cached_splits(place, name, facts, shape, hashed_blocks)[split]
 
-    def labels(self, split: Split, config: NetworkConfig) -> Labels:
-        """The labels of the same images; DataError when the archive has none, or not one for each."""
+    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
+        """The same, and their labels; DataError when the archive has none, or not one for each."""
+        return self.read(split, config), self._labels(split)
+
+    def _labels(self, split: Split) -> Labels:
         names = self._stored("label_names")
         given = None if names is None else [str(name) for name in names]
         if self._has_splits():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -16,8 +16,8 @@ from model_core.data.splits import Split, Values
 from model_core.errors import DataError
 
 Part = TypeVar("Part")
-Shape = tuple[int, int, int]
-"""(C, H, W)"""
+Shape = tuple[int, ...]
+"""Bytes of one image, (C, H, W), or of one record."""
 
 
 def cached(directory: Path, name: str, facts: Any, shape: Shape, blocks: Callable[[], Iterator[Values]]) -> Values:
@@ -26,33 +26,34 @@ def cached(directory: Path, name: str, facts: Any, shape: Shape, blocks: Callabl
     facts (JSON) are everything that the bytes depend on: when they change, another file is written. shape is (C, H, W).
     Raises DataError when the directory cannot be written, and what blocks() raises; then no file is left.
     """
-    return _cached(directory, {None: name}, facts, shape, lambda: ((None, block) for block in blocks()))[None]
+    return cached_parts(directory, facts, {None: (name, shape)}, lambda: ((None, block) for block in blocks()))[None]
 
 
 def cached_splits(
     directory: Path, name: str, facts: Any, shape: Shape, blocks: Callable[[], Iterator[tuple[Split, Values]]]
 ) -> dict[Split, Values]:
     """The images of all splits, which one pass over blocks() writes, a file for each; otherwise as in `cached`."""
-    names: dict[Split, str] = {split: f"{name}-{split}" for split in get_args(Split)}
-    return _cached(directory, names, facts, shape, blocks)
+    parts: dict[Split, tuple[str, Shape]] = {split: (f"{name}-{split}", shape) for split in get_args(Split)}
+    return cached_parts(directory, facts, parts, blocks)
 
 
-def _cached(
+def cached_parts(
     directory: Path,
-    names: dict[Part, str],
     facts: Any,
-    shape: Shape,
+    parts: Mapping[Part, tuple[str, Shape]],
     blocks: Callable[[], Iterator[tuple[Part, Values]]],
 ) -> dict[Part, Values]:
-    digest = hashlib.sha256(json.dumps([facts, shape], sort_keys=True).encode()).hexdigest()[:16]
-    paths = {part: directory / f"{name}-{digest}.u8" for part, name in names.items()}
+    """Several files, of these names and shapes, which one pass over blocks() writes; otherwise as in `cached`."""
+    shapes = dict.fromkeys(shape for _, shape in parts.values())
+    digest = hashlib.sha256(json.dumps([facts, *shapes], sort_keys=True).encode()).hexdigest()[:16]
+    paths = {part: directory / f"{name}-{digest}.u8" for part, (name, _) in parts.items()}
     try:
         if not _are_there(paths):
             directory.mkdir(parents=True, exist_ok=True)
             with FileLock(directory / f"{min(paths.values()).name}.lock"):
                 if not _are_there(paths):
                     _write(paths, blocks())
-        return {part: _map(path, shape) for part, path in paths.items()}
+        return {part: _map(path, parts[part][1]) for part, path in paths.items()}
     except OSError as error:
         raise DataError(f"cannot keep decoded images in {directory}: {error.strerror or error}") from None
 

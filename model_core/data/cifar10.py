@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from model_core.config import NetworkConfig
-from model_core.data.labels import Labels
+from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
 from model_core.data.plain_pickle import PickledArray, load_plain_pickle
 from model_core.data.splits import Pixels, Split, Values, quantise
@@ -40,14 +41,12 @@ class Cifar10:
         """(N, 3, 32, 32) in 0..V-1; DataError for a missing or damaged batch."""
         return quantise(self._read(split)[0], config.values)
 
-    def labels(self, split: Split, config: NetworkConfig) -> Labels:
-        """The labels of the same images; DataError as in read."""
+    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
+        """The same, and their labels; DataError as in read."""
         images, labels = self._read(split)
-        if len(labels) != len(images):
-            raise DataError(f"CIFAR-10 in {self.directory} has {len(labels)} labels for {len(images)} images")
-        return Labels.numbered(labels, _NAMES, self.directory)
+        return quantise(images, config.values), Labels.numbered(labels, _NAMES, self.directory)
 
-    def _read(self, split: Split) -> tuple[Pixels, Pixels]:
+    def _read(self, split: Split) -> tuple[Pixels, npt.NDArray[Any]]:
         """Images (N, 3, 32, 32) and label numbers (N,), or none."""
         names = ("test_batch",) if split == "test" else _TRAIN
         images, labels = (np.concatenate(parts) for parts in zip(*map(self._batch, names), strict=True))
@@ -57,7 +56,7 @@ class Cifar10:
         part = slice(first_valid) if split == "train" else slice(first_valid, None)
         return images[part], labels[part]
 
-    def _batch(self, name: str) -> tuple[Pixels, Pixels]:
+    def _batch(self, name: str) -> tuple[Pixels, npt.NDArray[Any]]:
         if (path := _find(self.directory, name)) is None:
             raise DataError(f"CIFAR-10 in {self.directory} is not whole: there is no {name} or {name}.bin")
         return _records(path) if path.suffix == ".bin" else _arrays(path)
@@ -80,7 +79,7 @@ def _records(path: Path) -> tuple[Pixels, Pixels]:
     return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0]
 
 
-def _arrays(path: Path) -> tuple[Pixels, Pixels]:
+def _arrays(path: Path) -> tuple[Pixels, npt.NDArray[Any]]:
     """The array `data` (N, 3072) of a pickled dictionary, each row as in the binary layout, and the list `labels`, if
     there is one."""
     batch = load_plain_pickle(path)
@@ -89,4 +88,7 @@ def _arrays(path: Path) -> tuple[Pixels, Pixels]:
     if pixels is None or pixels.shape[1:] != (_PIXELS,):
         raise DataError(f"{path} is not a CIFAR-10 batch: expected an array `data` of (N, {_PIXELS}) bytes")
     labels = batch.get(b"labels", batch.get("labels"))
-    return pixels.reshape(-1, *_SHAPE), np.array(labels if isinstance(labels, list) else [])
+    if not isinstance(labels, list):
+        return pixels.reshape(-1, *_SHAPE), np.empty(0, np.uint8)
+    expect_one_each(labels, pixels, path)  # of each batch: another one could make up for what this one lacks
+    return pixels.reshape(-1, *_SHAPE), np.array(labels)

@@ -13,7 +13,7 @@ from model_core.data.cifar10 import Cifar10
 from model_core.data.folder import PictureFolder
 from model_core.data.idx import IdxFiles
 from model_core.data.imagenet import ImageNetBatches, ImageNetFolders
-from model_core.data.labels import Labels
+from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
 from model_core.data.originals import matches
 from model_core.data.packed import PackedFile
@@ -25,6 +25,8 @@ WHERE = (
     "downsampled ImageNet is train_32x32 and valid_32x32 with PNG files, or train_data_batch_*.npz and val_data.npz; "
     "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) bytes"
 )
+SEEN = "train", "valid"
+"""Splits that training may see."""
 # The last one takes what the others do not know.
 _KINDS = (AmatFiles, PackedFile, IdxFiles, Cifar10, ImageNetBatches, ImageNetFolders, ArrayFile, PictureFolder)
 
@@ -46,8 +48,8 @@ class Dataset(Protocol):
 class Labelled(Protocol):
     """A data set whose images have labels."""
 
-    def labels(self, split: Split, config: NetworkConfig) -> Labels:
-        """The labels of the images that `read` gives, in their order; DataError when that cannot be."""
+    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
+        """The images that `read` gives, and their labels, of one pass over the files; DataError when that cannot be."""
         ...
 
 
@@ -67,38 +69,35 @@ def read_dataset(path: Path | str, split: str, config: NetworkConfig, options: R
 
     Raises DataError for a missing or damaged file, an unknown split, or images of another shape than the network's.
     """
-    if split not in get_args(Split):
-        raise DataError(f"unknown split {split!r}: expected {', '.join(get_args(Split))}")
-    values = open_dataset(path, options).read(split, config)  # pyright: ignore[reportArgumentType]
-    expected = (config.channels, config.height, config.width)
-    if values.shape[1:] != expected:
-        found, wanted = ("x".join(map(str, shape)) for shape in (values.shape[1:], expected))
-        raise DataError(f"{path} has images of {found} (colours x height x width), but the network takes {wanted}")
-    if len(values) == 0:
-        raise DataError(f"the {split} split of {path} has no images")
-    assert values.dtype == np.uint8
-    return values
+    return _expected(open_dataset(path, options).read(_split(split), config), path, split, config)
 
 
-def read_labels(
+def read_labelled(
     path: Path | str,
     split: str,
     config: NetworkConfig,
     options: ReadOptions | None = None,
     originals: Path | None = None,
-) -> Labels:
-    """The labels of the images that `read_dataset` gives, in their order.
+) -> tuple[Values, Labels]:
+    """The images that `read_dataset` gives, and their labels.
 
     originals: the grey pictures, with labels, that binary images are draws of; an image has the label of the one under
     which it is the most likely. Those of test images are sought among test pictures, and of no others.
     Raises DataError for a data set without labels, and as read_dataset.
     """
-    if originals is None:
-        return labels_of(path, (split,), config, options)
-    splits = ("test",) if split == "test" else ("train", "valid")
-    found = labels_of(originals, splits, config, options)
-    greys = read_greys(originals, splits, config, options)
-    return Labels(found.names, found.of[matches(read_dataset(path, split, config, options), greys)])
+    if originals is not None:
+        values = read_dataset(path, split, config, options)
+        greys, labels = read_labelled_greys(originals, ("test",) if split == "test" else SEEN, config, options)
+        return values, Labels(labels.names, labels.of[matches(values, greys)])
+    dataset = open_dataset(path, options)
+    if not isinstance(dataset, Labelled):
+        raise DataError(
+            f"{path} has no labels: MNIST's files, CIFAR-10, a .npz and folders in a folder have; binarized MNIST has "
+            "those of its originals"
+        )
+    values, labels = dataset.labelled(_split(split), config)
+    expect_one_each(labels.of, values, path)
+    return _expected(values, path, split, config), labels
 
 
 def read_greys(path: Path, splits: Sequence[str], config: NetworkConfig, options: ReadOptions | None = None) -> Pixels:
@@ -107,20 +106,31 @@ def read_greys(path: Path, splits: Sequence[str], config: NetworkConfig, options
     return np.concatenate([read_dataset(path, split, greys, options) for split in splits])
 
 
-def labels_of(
-    path: Path | str, splits: Sequence[str], config: NetworkConfig, options: ReadOptions | None = None
-) -> Labels:
-    """The labels of the images of some splits, one after the other; DataError where there are none."""
-    dataset = _labelled(path, options)
-    parts = [dataset.labels(split, config) for split in splits]  # pyright: ignore[reportArgumentType]
-    return Labels(max((part.names for part in parts), key=len), np.concatenate([part.of for part in parts]))
+def read_labelled_greys(
+    path: Path, splits: Sequence[str], config: NetworkConfig, options: ReadOptions | None = None
+) -> tuple[Pixels, Labels]:
+    """The same, and their labels; DataError where there are none."""
+    greys = config.with_overrides(values=256)
+    parts = [read_labelled(path, split, greys, options) for split in splits]
+    names = max((labels.names for _, labels in parts), key=len)
+    return np.concatenate([values for values, _ in parts]), Labels(
+        names, np.concatenate([labels.of for _, labels in parts])
+    )
 
 
-def _labelled(path: Path | str, options: ReadOptions | None) -> Labelled:
-    dataset = open_dataset(path, options)
-    if not isinstance(dataset, Labelled):
-        raise DataError(
-            f"{path} has no labels: MNIST's files, CIFAR-10, a .npz and folders in a folder have; binarized MNIST has "
-            "those of its originals"
-        )
-    return dataset
+def _split(name: str) -> Split:
+    if name not in get_args(Split):
+        raise DataError(f"unknown split {name!r}: expected {', '.join(get_args(Split))}")
+    return name  # pyright: ignore[reportReturnType]
+
+
+def _expected(values: Values, path: Path | str, split: str, config: NetworkConfig) -> Values:
+    """The images, if there are some and the network takes them."""
+    expected = (config.channels, config.height, config.width)
+    if values.shape[1:] != expected:
+        found, wanted = ("x".join(map(str, shape)) for shape in (values.shape[1:], expected))
+        raise DataError(f"{path} has images of {found} (colours x height x width), but the network takes {wanted}")
+    if len(values) == 0:
+        raise DataError(f"the {split} split of {path} has no images")
+    assert values.dtype == np.uint8
+    return values

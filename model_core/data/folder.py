@@ -1,17 +1,20 @@
 """Any folder of pictures, searched with its subfolders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import numpy as np
 
 from model_core.config import NetworkConfig
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import (
     SUFFIXES,
+    SplitPictures,
     converted_pictures,
     find_pictures,
-    read_split_labels,
     read_split_pictures,
 )
 from model_core.data.splits import HASHED_SPLIT, Split, Values
@@ -51,22 +54,40 @@ class PictureFolder:
             f"{config.values} values: they would be cropped, resized or converted"
         )
 
+    def pictures_read(self, config: NetworkConfig) -> str:
+        """A sentence on the pictures: how many files could be read, their sizes, and how many are kept for a test."""
+        names = find_pictures(self.path)
+        splits = read_split_pictures(self.path, names, config, self.options)
+        of = np.concatenate([split.origins for split in splits.values()])
+        sizes = np.unique(np.stack([of["height"], of["width"]], 1), axis=0)  # (sizes, 2), the smallest first
+        others = int(((of["width"] != config.width) | (of["height"] != config.height)).sum())
+        ends = " to ".join(dict.fromkeys(f"{width}x{height}" for height, width in (sizes[0], sizes[-1])))
+        left_out = f", {len(names) - len(of)} cannot be and are left out" if len(of) < len(names) else ""
+        return (
+            f"{len(of)} of {len(names)} files were read{left_out}; they are {ends}, and {others} were cropped and "
+            f"resized to {config.width}x{config.height}; {len(splits['test'].values)} are kept for the test"
+        )
+
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError when the split is empty or nothing in it can be read."""
-        names = find_pictures(self.path)
-        values = read_split_pictures(self.path, names, config, self.options)[split]
-        if not len(values):
-            raise DataError(f"none of the {len(names)} pictures in {self.path} falls into the {split} split: add more")
-        return values
+        return self._read(find_pictures(self.path), split, config).values
 
-    def labels(self, split: Split, config: NetworkConfig) -> Labels:
-        """The folders in the folder as labels of the pictures in them, also of those further down; DataError when a
-        picture lies in none."""
+    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
+        """The same, and the folders in the folder as labels of the pictures in them, also of those further down;
+        DataError when a picture lies in none."""
         names = find_pictures(self.path)
         lone = [name for name in names if "/" not in name]
         if lone:
             raise DataError(f"{self.path / lone[0]} has no label: expected all pictures in folders, one a label")
-        folders = sorted({name.partition("/")[0] for name in names})
-        numbers = [folders.index(name.partition("/")[0]) for name in names]
-        found = read_split_labels(self.path, names, numbers, self.options)[split]
-        return Labels.numbered(found.ravel(), folders, self.path)
+        folders, numbers = np.unique([name.partition("/")[0] for name in names], return_inverse=True)
+        found = self._read(names, split, config)
+        return found.values, Labels.numbered(numbers[found.origins["file"]], folders.tolist(), self.path)
+
+    def _read(self, names: Sequence[str], split: Split, config: NetworkConfig) -> SplitPictures:
+        found = read_split_pictures(self.path, names, config, self.options)[split]
+        if not len(found.values):
+            raise DataError(
+                f"none of the {len(names)} pictures in {self.path} falls into the {split} split: expected 50 pictures "
+                f"or more, of which it gets its part ({HASHED_SPLIT})"
+            )
+        return found

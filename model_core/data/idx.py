@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model_core.config import NetworkConfig
-from model_core.data.labels import Labels
+from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
-from model_core.data.splits import Number, Split, Values, quantise
+from model_core.data.splits import Number, Pixels, Split, Values, quantise
 from model_core.errors import DataError
 
 _FILES = {"train": "train-images-idx3-ubyte", "valid": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -47,19 +47,19 @@ class IdxFiles:
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 1, H, W) in 0..values-1; train and valid are the first 5/6 and the last 1/6 of the training file."""
-        return _part(quantise(_parse(self._file(split)), config.values)[:, None], split)
+        return _values(_parse(self._file(split)), split, config)
 
-    def labels(self, split: Split, config: NetworkConfig) -> Labels:
-        """The labels of the same images; DataError when their file is missing, damaged, or of other images."""
+    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
+        """The same, and their labels; DataError when their file is missing, damaged, or of other images."""
         images = self._file(split)
         path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
         if path is None:
             raise DataError(f"labels of the {split} split need {_LABELS[split]} (or .gz) beside {images}")
         numbers = _parse(path, _LABELS_OF_BYTES, axes=1)
-        if len(numbers) != (count := len(_parse(images))):
-            raise DataError(f"{path} has {len(numbers)} labels, {images} has {count} images")
+        pixels = _parse(images)
+        expect_one_each(numbers, pixels, path)  # of the whole file: a part may have as many by chance
         found = Labels.numbered(numbers, None, path)
-        return Labels(found.names, _part(found.of, split))
+        return _values(pixels, split, config), Labels(found.names, _part(found.of, split))
 
     def _file(self, split: Split) -> Path:
         if self.path.is_dir():
@@ -75,6 +75,10 @@ class IdxFiles:
 def _find(directory: Path, name: str) -> Path | None:
     candidates = (directory / name, directory / f"{name}.gz")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _values(pixels: Pixels, split: Split, config: NetworkConfig) -> Values:
+    return _part(quantise(pixels, config.values)[:, None], split)
 
 
 def _part(all_of_file: npt.NDArray[Number], split: Split) -> npt.NDArray[Number]:

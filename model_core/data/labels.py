@@ -1,13 +1,14 @@
 """Labels of images: a number for each image of a split, and the names of the numbers. What holds them is the data set's
 own matter."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from model_core.config import MAX_LABEL_NAME
+from model_core.data.splits import spread
 from model_core.errors import DataError
 
 Numbers = npt.NDArray[np.int64]
@@ -45,3 +46,13 @@ class Labels:
         none is impossible."""
         counts = np.bincount(self.of, minlength=len(self.names)) + 1
         return (counts / counts.sum()).tolist()
+
+    def spread(self, limit: int) -> "Labels":
+        """The labels of those images that `spread` takes of theirs."""
+        return Labels(self.names, spread(self.of, limit))
+
+
+def expect_one_each(labels: Sized, images: Sized, source: object) -> None:
+    """DataError unless each image has a label: two lists that do not fit are never laid side by side."""
+    if len(labels) != len(images):
+        raise DataError(f"{source}: expected one label for each image, not {len(labels)} for {len(images)}")

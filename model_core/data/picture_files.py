@@ -2,18 +2,20 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 from rich.console import Console
 from rich.progress import track
 
 from model_core.config import NetworkConfig
-from model_core.data.cache import cached, cached_splits
+from model_core.data.cache import cached, cached_parts
 from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
 from model_core.data.options import ReadOptions, Resize
@@ -31,8 +33,17 @@ _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
 _NAMED = 10
-_RULES = 2
+_RULES = 3
 """Grows when files become other bytes than before: then they are decoded again."""
+_ORIGIN = np.dtype([("file", "<u4"), ("width", "<u4"), ("height", "<u4")])
+"""Kept beside the pixels of a picture: the number of its file among the names, and its own size."""
+
+
+class SplitPictures(NamedTuple):
+    """Pictures (N, C, H, W) of one split, and the `_ORIGIN` (N,) of each."""
+
+    values: Values
+    origins: npt.NDArray[np.void]
 
 
 def find_pictures(root: Path) -> list[str]:
@@ -51,7 +62,7 @@ def read_pictures(
     """
 
     def blocks() -> Iterator[Values]:
-        for images in _decoded(root, names, lambda image: fit(image, config, options.resize)):
+        for images in _decoded(root, names, lambda image, _: fit(image, config, options.resize)):
             yield quantise(np.stack(images), config.values)
 
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
@@ -60,46 +71,34 @@ def read_pictures(
 
 def read_split_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
-) -> dict[Split, Values]:
-    """The named files, as in read_pictures, each in the split that its pixels decide; all are decoded in one pass."""
+) -> dict[Split, SplitPictures]:
+    """The named files, as in read_pictures, each in the split that its pixels decide; one pass decodes all of them, and
+    notes what each picture is from."""
+    splits = get_args(Split)
 
-    def look(image: Image.Image) -> tuple[Split, Pixels]:
+    def look(image: Image.Image, number: int) -> tuple[Split, Pixels, tuple[int, int, int]]:
         picture = upright(image)
-        return split_of(picture), fit(picture, config, options.resize)
+        return split_of(picture), fit(picture, config, options.resize), (number, *picture.size)
 
-    def blocks() -> Iterator[tuple[Split, Values]]:
+    def blocks() -> Iterator[tuple[tuple[Split, str], Values]]:
         for found in _decoded(root, names, look):
-            for split in get_args(Split):
-                if images := [pixels for theirs, pixels in found if theirs == split]:
-                    yield split, quantise(np.stack(images), config.values)
+            for split in splits:
+                if ours := [(pixels, origin) for theirs, pixels, origin in found if theirs == split]:
+                    yield (split, ""), quantise(np.stack([pixels for pixels, _ in ours]), config.values)
+                    yield (split, "-origins"), np.array([origin for _, origin in ours], _ORIGIN).view(np.uint8)
 
     name = f"{root.name or 'images'}-{config.width}x{config.height}"
-    return cached_splits(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
-
-
-def read_split_labels(
-    root: Path, names: Sequence[str], numbers: Sequence[int], options: ReadOptions
-) -> dict[Split, Values]:
-    """The numbers (below 256) of the named files that read_split_pictures takes, in its order: (N, 1, 1, 1)."""
-    number_of = {str(root / name): number for name, number in zip(names, numbers, strict=True)}
-
-    def look(image: Image.Image) -> tuple[Split, int]:
-        return split_of(upright(image)), number_of[str(image.filename)]  # pyright: ignore[reportAttributeAccessIssue]
-
-    def blocks() -> Iterator[tuple[Split, Values]]:
-        for found in _decoded(root, names, look, report=False):
-            for split in get_args(Split):
-                yield split, np.array([number for theirs, number in found if theirs == split], np.uint8)
-
-    facts = [*_files(root, names), [*numbers]]
-    return cached_splits(options.cache_dir, f"{root.name or 'images'}-labels", facts, (1, 1, 1), blocks)
+    shapes = {"": _shape(config), "-origins": (_ORIGIN.itemsize,)}
+    parts = {(split, kind): (f"{name}-{split}{kind}", shape) for split in splits for kind, shape in shapes.items()}
+    read = cached_parts(options.cache_dir, _facts(root, names, config, options), parts, blocks)
+    return {split: SplitPictures(read[split, ""], read[split, "-origins"].view(_ORIGIN)[:, 0]) for split in splits}
 
 
 def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) -> int:
     """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
     network's. Unreadable ones do not count."""
 
-    def is_converted(image: Image.Image) -> bool:
+    def is_converted(image: Image.Image, _: int) -> bool:
         picture = upright(image)
         plain = opaque(picture, config.channels)
         if picture.size != (config.width, config.height) or plain.convert("RGBA") != picture.convert("RGBA"):
@@ -130,15 +129,10 @@ def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
 
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
-    """All that the decoded bytes depend on, beside their shape."""
-    return [*_files(root, names), options.resize, config.values, _RULES]
-
-
-def _files(root: Path, names: Sequence[str]) -> list[Any]:
-    """The files, and their states."""
+    """All that the decoded bytes depend on, beside their shape: also when a file's rights were changed (ctime)."""
     states = [(root / name).stat() for name in names]
-    files = [[name, state.st_size, state.st_mtime_ns] for name, state in zip(names, states, strict=True)]
-    return [str(root.resolve()), files]
+    files = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in zip(names, states, strict=True)]
+    return [str(root.resolve()), files, options.resize, config.values, _RULES]
 
 
 def _shape(config: NetworkConfig) -> tuple[int, int, int]:
@@ -146,24 +140,28 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
 
 
 def _decoded(
-    root: Path, names: Sequence[str], look: Callable[[Image.Image], Found], report: bool = True
+    root: Path, names: Sequence[str], look: Callable[[Image.Image, int], Found], report: bool = True
 ) -> Iterator[list[Found]]:
-    """Yield what `look` makes of each file that can be read, in order, some at a time. report: say which cannot."""
+    """Yield what `look` makes of each file that can be read, given its number, in order, some at a time. report: say
+    which cannot."""
     unreadable: list[str] = []
     console = Console(stderr=True)
 
-    def read(name: str) -> Found | None:
+    def read(number: int) -> Found | None:
         try:
-            with Image.open(root / name) as image:
-                return look(image)
+            with Image.open(root / names[number]) as image:
+                return look(image, number)
         except PICTURE_ERRORS:
-            unreadable.append(name)
+            unreadable.append(names[number])
             return None
 
     chunks = range(0, len(names), _CHUNK)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without holding the interpreter
         for start in track(chunks, f"reading {root.name}", console=console, disable=not console.is_terminal):
-            found = [one for one in pool.map(read, names[start : start + _CHUNK]) if one is not None]
+            numbers = range(start, min(start + _CHUNK, len(names)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's, of files that it reads all the same
+                found = [one for one in pool.map(read, numbers) if one is not None]
             if found:
                 yield found
     if report:

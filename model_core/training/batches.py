@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.data.labels import Numbers
+from model_core.data.labels import Numbers, expect_one_each
 from model_core.data.originals import draw_pixels
 from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError
@@ -42,6 +42,8 @@ class Batches:
         labels: Numbers | None = None,
     ) -> None:
         """labels (N,): those of the images."""
+        if labels is not None:
+            expect_one_each(labels, values, "the training images")
         if batch % processes:
             raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
         if batch > len(values):

@@ -32,6 +32,7 @@ class _Facts(BaseModel):
 class _Training(_Facts):
     batch: int
     seed: int
+    rule: str = "rmsprop"
     ema: float
     start: str = ""
 
@@ -55,6 +56,7 @@ class _Run(_Facts):
     command: str = ""
     hardware: str = ""
     orientation: Orientation = "none"
+    train_images: int = 0
     valid_images: int = 0
     per_epoch: int = Field(ge=1)
     labels: list[CardLabel] = []

@@ -1,9 +1,15 @@
 """Progress for the person at the terminal: a bar, or plain lines if there is no terminal."""
 
+import math
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def nats_and_bits(nats: float, dimensions: int) -> str:
+    """A score as people compare it: per image, and per variable of an image."""
+    return f"{nats:.2f} nats ({nats / dimensions / math.log(2):.3f} bits/dim)"
 
 
 class Display:
@@ -15,14 +21,14 @@ class Display:
             TextColumn("update"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[nats]:.2f} nats  {task.fields[speed]:.0f} images/s"),
+            TextColumn("{task.fields[nats]:.2f} nats{task.fields[speed]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             refresh_per_second=2,
             disable=not (leads and console.is_terminal),
         )
-        self._task = self._progress.add_task("update", total=total, completed=iteration, nats=float("nan"), speed=0.0)
+        self._task = self._progress.add_task("update", total=total, completed=iteration, nats=float("nan"), speed="")
         self._nats: float | None = None
 
     def __enter__(self) -> Self:
@@ -41,7 +47,7 @@ class Display:
 
     def speed(self, images_per_s: float) -> None:
         """Report the speed, after every log line."""
-        self._progress.update(self._task, speed=images_per_s)
+        self._progress.update(self._task, speed=f"  {images_per_s:.0f} images/s")
 
     def say(self, text: str) -> None:
         """A line that stays, above the bar if there is one; only a terminal breaks it."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model_core.components import Component, by_label, by_member, mixed
-from model_core.data.labels import Numbers
+from model_core.data.labels import Numbers, expect_one_each
 from model_core.data.splits import Values
 from model_core.measures.likelihood import component_nats
 from model_core.models import Model
@@ -81,6 +81,8 @@ def evaluate_components(
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
     """The same of a model of several components; labels (N,): the true ones of the images, where they are known."""
+    if labels is not None:
+        expect_one_each(labels, values, "the images to score")
     started = time.perf_counter()
 
     def look(part: Tensor, images: slice) -> Tensor:

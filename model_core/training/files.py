@@ -1,6 +1,7 @@
 """The directory of one run: recipe.json, log.jsonl, tensorboard/, samples/, last.safetensors and best.safetensors."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,27 +82,15 @@ def _make(directory: Path) -> None:
 def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainState:
     """Put the last checkpoint into a learner; `asked` is what the next checkpoint would say beside the state.
 
-    Raises ConfigError when there is no checkpoint, or when its network or its batches are others than those asked for.
+    Raises ConfigError when there is no checkpoint, or when its tensors mean something else than what is asked for.
     """
     if not paths.last.exists():
         raise ConfigError(f"nothing to resume: there is no {paths.last}")
     tensors, facts = read_checkpoint(paths.last)
-    if NetworkConfig.from_dict(facts["network"]) != NetworkConfig.from_dict(asked["network"]):
-        raise ConfigError(f"{paths.last} is of another network than the recipe describes")
-    for key in ("batch", "seed"):
-        before, now = facts["recipe"]["training"][key], asked["recipe"]["training"][key]
-        if before != now:
-            raise ConfigError(f"the run was started with training.{key} = {before}: it cannot go on with {now}")
-    if facts["orientation"] != asked["orientation"]:
-        raise ConfigError(
-            f"the run was started with data.orientation = {facts['orientation']}: it cannot go on with "
-            f"{asked['orientation']}"
-        )
-    if facts["per_epoch"] != asked["per_epoch"]:
-        raise ConfigError(
-            f"the run was started with {facts['per_epoch']} updates an epoch, and the data now makes "
-            f"{asked['per_epoch']}: it cannot go on with other images"
-        )
+    before, now = _meaning(facts), _meaning(asked)
+    for name, was in before.items():
+        if was is not None and was != now[name]:
+            raise ConfigError(f"the run was started with {name} = {was}: it cannot go on with {now[name]}")
     try:
         learner.restore(tensors)
     except (KeyError, RuntimeError) as error:
@@ -110,6 +99,24 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
     _agree_on_best(paths, state, tensors, facts)
     state.end_sitting(facts)
     return state
+
+
+def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
+    """All that gives the tensors of a checkpoint their meaning, by the names that a person knows; None where an earlier
+    version did not say it. Rates, schedules and how long to train may change."""
+    data, training = facts["recipe"]["data"], facts["recipe"]["training"]
+    network = asdict(NetworkConfig.from_dict(facts["network"]))
+    title = f"{data['title']}: " if data.get("title") else ""
+    return {
+        **{f"network.{name}": value for name, value in network.items()},
+        **{f"training.{name}": training[name] for name in ("batch", "seed", "rule")},
+        "data.orientation": facts["orientation"],
+        "data": facts["data"].removeprefix(title),
+        "labels": ", ".join(label["name"] for label in facts["labels"]) or "none",
+        "training images": facts["train_images"] or None,
+        "validation images": facts["valid_images"] or None,
+        "updates an epoch": facts["per_epoch"],
+    }
 
 
 def _agree_on_best(paths: RunPaths, state: TrainState, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 
+from model_core import shipped
 from model_core.card import Card
+from model_core.data.labels import Labels
 from model_core.errors import ConfigError
 from model_core.models import Model, load_model
+from model_core.models_directory import default_models_dir, model_names
 from model_core.networks import Network
 from model_core.orientation import Orientation
 from model_core.training.recipe import Recipe
@@ -26,7 +29,7 @@ def starting_model(recipe: Recipe) -> Model | None:
     name_or_path, config = recipe.training.start, recipe.network.config()
     if not name_or_path:
         return None
-    model = load_model(Path(name_or_path).expanduser() if os.sep in name_or_path else name_or_path)
+    model = _named(name_or_path)
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
     for field in fields(config):
@@ -34,7 +37,8 @@ def starting_model(recipe: Recipe) -> Model | None:
         if theirs != ours and not (field.name == "labels" and theirs == 0):
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
-                f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}"
+                f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}; --set training.start= "
+                "begins with random weights"
             )
     theirs = model.members[0].orientation
     if theirs != recipe.data.orientation and not recipe.training.start_turned:
@@ -45,6 +49,17 @@ def starting_model(recipe: Recipe) -> Model | None:
     return model
 
 
+def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
+    """ConfigError where a starting model has labels of other names, or in another order, than the images: its weights
+    would say of one what they have learned of another."""
+    theirs, ours = [label.name for label in start.card.labels], list(labels.names if labels else ())
+    if theirs and theirs != ours:
+        raise ConfigError(
+            f"training.start = {name} has the labels {', '.join(theirs)}, the data has {', '.join(ours)}: expected the "
+            "same names in the same order"
+        )
+
+
 @torch.no_grad()
 def begin_with(network: Network, start: Network) -> None:
     """Give a network the weights of another one, which may have no labels where this one has: then the biases of all
@@ -53,6 +68,13 @@ def begin_with(network: Network, start: Network) -> None:
     for name, parameter in network.named_parameters():
         if name in missing:
             parameter.zero_()
+
+
+def _named(name_or_path: str) -> Model:
+    if os.sep in name_or_path:
+        return load_model(Path(name_or_path).expanduser())
+    is_shipped = name_or_path in model_names(shipped.MODELS) and name_or_path not in model_names(default_models_dir())
+    return load_model(name_or_path, models_dir=shipped.MODELS if is_shipped else None)
 
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:

@@ -7,8 +7,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from model_core.data.datasets import Dataset, labels_of, open_dataset, read_dataset, read_greys, read_labels
+from model_core.data.datasets import (
+    SEEN,
+    Dataset,
+    open_dataset,
+    read_dataset,
+    read_greys,
+    read_labelled,
+    read_labelled_greys,
+)
 from model_core.data.download import download
+from model_core.data.folder import PictureFolder
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.originals import matches, redrawn
@@ -16,9 +25,6 @@ from model_core.data.splits import Pixels, Values, spread
 from model_core.errors import ConfigError, DataError
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.training.recipe import Recipe
-
-_SEEN = "train", "valid"
-"""Splits of the originals that training may see."""
 
 
 class RunImages:
@@ -47,61 +53,60 @@ class RunImages:
         dataset: Dataset = open_dataset(self._data.path, self._options)
         return f"{self._data.title}: {dataset.description}" if self._data.title else dataset.description
 
+    def images_read(self, train: int, valid: int) -> str:
+        """A line or two on what was read, where it gave these numbers of images."""
+        dataset = open_dataset(self._data.path, self._options)
+        line = f"{train} training and {valid} validation images: {self.description}"
+        return f"{line}\n{dataset.pictures_read(self._config)}" if isinstance(dataset, PictureFolder) else line
+
     @property
     def drawn(self) -> bool:
         """True if the training images are greys, of which every batch draws binary images anew."""
         return self._data.originals is not None
 
-    def train(self) -> Values | Pixels:
-        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned, or drawn of them, when it is read. DataError
-        when they cannot be read or are not the network's."""
-        if self._data.originals is None:
-            return self._fixed
-        greys, chosen = self._drawn_of
-        return redrawn(self._fixed, chosen, greys)
-
-    def train_labels(self) -> Labels | None:
-        """The labels of the training images, where the network has labels; DataError when there are none, or not as
-        many as the network has."""
-        if not self._config.labels:
-            return None
-        found = self._labels("train", self._data.train_images)
-        if len(found.names) != self._config.labels:
+    def train(self) -> tuple[Values | Pixels, Labels | None]:
+        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned, or drawn of them, when it is read; and the
+        labels, where the network has some. DataError when they cannot be read or are not the network's."""
+        values, labels = self._fixed
+        if self._data.originals is not None:
+            greys, of_greys, chosen = self._drawn_of
+            labels = of_greys and Labels(of_greys.names, of_greys.of[chosen[: len(values)]])
+            values = redrawn(values, chosen, greys)
+        if labels is not None and len(labels.names) != self._config.labels:
             raise DataError(
-                f"the data has {len(found.names)} labels, {', '.join(found.names)}: "
-                f"expected network.labels = {len(found.names)}, not {self._config.labels}"
+                f"the data has {len(labels.names)} labels, {', '.join(labels.names)}: "
+                f"expected network.labels = {len(labels.names)}, not {self._config.labels}"
             )
-        return found
+        return values, labels
 
-    def valid_labels(self) -> Labels | None:
-        """The labels of the validation images."""
-        return self._labels("valid", self._data.valid_images) if self._config.labels else None
+    def valid(self) -> tuple[Values, Labels | None]:
+        """uint8 (N, C, H, W), turned as the recipe says, and labels; DataError as in train."""
+        values, labels = self._read("valid", self._data.valid_images)
+        if self._data.originals is not None:
+            _, of_greys, chosen = self._drawn_of
+            held_out = spread(chosen[len(self._fixed[0]) :], self._data.valid_images)
+            labels = of_greys and Labels(of_greys.names, of_greys.of[held_out])
+        return turn(values, self.orientation), labels
 
-    def _labels(self, split: Literal["train", "valid"], limit: int) -> Labels:
-        if self._data.originals is None:
-            found = read_labels(self._data.path, split, self._config, self._options)
-            return Labels(found.names, spread(found.of, limit))
-        (_, chosen), count = self._drawn_of, len(self._fixed)
-        found = labels_of(self._data.originals, _SEEN, self._config, self._options)
-        ours = chosen[:count] if split == "train" else spread(chosen[count:], limit)
-        return Labels(found.names, found.of[ours])
-
-    @cached_property
-    def _fixed(self) -> Values:
-        """The training images as they are, before any is drawn anew."""
-        return spread(read_dataset(self._data.path, "train", self._config, self._options), self._data.train_images)
+    def _read(self, split: Literal["train", "valid"], limit: int = 0) -> tuple[Values, Labels | None]:
+        """The images as they are, and their labels, where the network has some and no originals have them."""
+        if not self._config.labels or self._data.originals is not None:
+            return spread(read_dataset(self._data.path, split, self._config, self._options), limit), None
+        values, labels = read_labelled(self._data.path, split, self._config, self._options)
+        return spread(values, limit), labels.spread(limit)
 
     @cached_property
-    def _drawn_of(self) -> tuple[Pixels, npt.NDArray[np.int64]]:
-        """The grey originals, and which of them each training image, and each held out behind these, is a draw of."""
+    def _fixed(self) -> tuple[Values, Labels | None]:
+        """The training images before any is drawn anew."""
+        return self._read("train", self._data.train_images)
+
+    @cached_property
+    def _drawn_of(self) -> tuple[Pixels, Labels | None, npt.NDArray[np.int64]]:
+        """The grey originals, their labels, and which of them each training image, and each held out behind these, is a
+        draw of."""
         assert self._data.originals is not None
         if self._config.values != 2:
             raise ConfigError(f"data.originals: expected a network of 2 values, not {self._config.values}")
-        greys = read_greys(self._data.originals, _SEEN, self._config, self._options)
-        held_out = read_dataset(self._data.path, "valid", self._config, self._options)
-        return greys, matches(np.concatenate((self._fixed, held_out)), greys)
-
-    def valid(self) -> Values:
-        """uint8 (N, C, H, W), turned as the recipe says; DataError as in train."""
-        values = read_dataset(self._data.path, "valid", self._config, self._options)
-        return turn(spread(values, self._data.valid_images), self.orientation)
+        where = self._data.originals, SEEN, self._config, self._options
+        greys, labels = read_labelled_greys(*where) if self._config.labels else (read_greys(*where), None)
+        return greys, labels, matches(np.concatenate((self._fixed[0], self._read("valid")[0])), greys)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from model_core.components import Member, components_of
 from model_core.data.labels import Labels
 from model_core.data.splits import Values
-from model_core.training.display import Display
+from model_core.training.display import Display, nats_and_bits
 from model_core.training.evaluate import EvaluationStoppedError, Score, evaluate, evaluate_components
 from model_core.training.files import RunFiles
 from model_core.training.ranks import Ranks
@@ -29,8 +29,9 @@ class Loop:
         files: RunFiles | None,
         train_labels: Labels | None = None,
         valid_labels: Labels | None = None,
+        reading: str = "",
     ) -> None:
-        """files is None in the processes that do not lead; labels: of a network that has some."""
+        """files is None in the processes that do not lead; labels: of a network that has some; reading: said first."""
         self.state = state
         self._learner = learner
         self._valid = valid
@@ -38,18 +39,21 @@ class Loop:
         self._recipe = recipe
         self._ranks = ranks
         self._files = files
+        self._reading = reading
         self.per_epoch = learner.per_epoch
         self._sitting = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
-        """True when all epochs are done, False when stopped; either way the last checkpoint is up to date."""
+        """True when all epochs are done, or patience is at its end; False when stopped. Either way the last checkpoint
+        is up to date."""
+        display.say(self._reading)
         self._start_window()
         if self._has_bar and self.state.best_nats is None:
             try:
                 self._score_start(stop, display)
             except EvaluationStoppedError:
                 return self._stopped()
-        while self.state.epochs < self._recipe.training.epochs:
+        while self.state.epochs < self._recipe.training.epochs and not self._is_patience_over:
             if self.state.iteration == (self.state.epochs + 1) * self.per_epoch:
                 try:
                     self._close_epoch(stop, display)
@@ -57,7 +61,19 @@ class Loop:
                     return self._stopped()
             elif self._update(stop(), display):
                 return self._stopped()
+        if self._is_patience_over:
+            best, more = self.state.best_epoch, self.state.epochs - self.state.best_epoch
+            than = f"epoch {best}" if best else "the start"
+            display.say(
+                f"no better than {than} after {more} more epochs, so this is the end (training.patience = "
+                f"{self._recipe.training.patience}); more images would help, or a lower training.learning_rate"
+            )
         return True
+
+    @property
+    def _is_patience_over(self) -> bool:
+        patience = self._recipe.training.patience
+        return 0 < patience <= self.state.epochs - self.state.best_epoch
 
     @property
     def _has_bar(self) -> bool:
@@ -70,7 +86,8 @@ class Loop:
         assert self.state.start is not None
         nats = self._score(stop).nats
         self.state.best_nats = nats
-        display.say(f"{self.state.start.model}, before the first update: valid nats: {nats:.2f}, the score to beat")
+        score = self._shown(nats)
+        display.say(f"{self.state.start.model}, before the first update: valid {score}, the score to beat")
         if self._files is not None:
             self._files.journal.write("start", self.state.iteration, valid_nats=nats, seconds=self._clock())
         self._start_window()
@@ -112,7 +129,7 @@ class Loop:
 
     def _close_epoch(self, stop: Callable[[], bool], display: Display) -> None:
         train_nats = self.state.epoch.total / self.state.epoch.images
-        display.say(f"epoch {self.state.epochs + 1}: train {train_nats:.2f} nats, validating")
+        display.say(f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, validating")
         scores = self._validate(stop)
         nats = scores.get("average", scores["weights"]).nats
         self.state.epoch.take()
@@ -153,9 +170,12 @@ class Loop:
             facts |= {"valid_label_nats": newest.label_nats, "valid_label_errors": newest.label_errors}
             of_labels = f"; labels: {newest.label_nats:.4f} nats, {newest.label_errors:.2%} wrong"
         self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
-        shown = ", ".join(f"{name} {score.nats:.2f}" for name, score in scores.items())
-        display.say(f"epoch {self.state.epochs}: valid nats: {shown}{' (best)' if is_best else ''}{of_labels}")
+        shown = ", ".join(f"{name} {self._shown(score.nats)}" for name, score in scores.items())
+        display.say(f"epoch {self.state.epochs}: valid {shown}{', the best so far' if is_best else ''}{of_labels}")
         self._files.draw_samples(self.state)
+
+    def _shown(self, nats: float) -> str:
+        return nats_and_bits(nats, self._learner.network.config.dimensions)
 
     def _keep_best(self) -> None:
         """It is written before the last one: what the run says of its best epoch must be there."""

@@ -65,6 +65,8 @@ class TrainingSection(_Section):
     """How the network is fitted. Iterations are optimiser updates, over all processes together."""
 
     epochs: int = Field(ge=1)
+    patience: int = Field(default=0, ge=0)
+    """Epochs in a row without a better validation score after which the run ends; 0: it goes on to its last epoch."""
     start: str = ""
     """A model to train on from, by name or by path; its network must be the recipe's. Empty: random weights."""
     start_turned: bool = False

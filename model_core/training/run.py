@@ -21,7 +21,7 @@ from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
 from model_core.training.display import Display
 from model_core.training.files import RunFiles, RunPaths, resume
-from model_core.training.first_weights import begin_with, origin_of, starting_model
+from model_core.training.first_weights import begin_with, expect_labels_of, origin_of, starting_model
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
@@ -54,6 +54,8 @@ class RunResult:
     epochs: int
     best_nats: float | None
     best_epoch: int
+    dimensions: int
+    """Variables of an image."""
     leads: bool = True
     """This process is the one, of several, that tells the user."""
 
@@ -93,9 +95,8 @@ def train(request: RunRequest) -> RunResult:
             if files is not None:
                 files.journal.close()
     state = loop.state
-    return RunResult(
-        finished, request.directory, state.iteration, state.epochs, state.best_nats, state.best_epoch, ranks.leads
-    )
+    reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
+    return RunResult(finished, request.directory, *reached, request.recipe.network.config().dimensions, ranks.leads)
 
 
 def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loop, RunFiles | None]:
@@ -109,8 +110,10 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory)
-    valid, train_images = images.valid(), images.train()  # the small one first: what is wrong shows sooner
-    train_labels, valid_labels = images.train_labels(), images.valid_labels()
+    valid, valid_labels = images.valid()  # the small one first: what is wrong shows sooner
+    train_images, train_labels = images.train()
+    if start is not None:
+        expect_labels_of(start, train_labels, training.start)
     batches = Batches(
         train_images,
         training.batch,
@@ -128,6 +131,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "per_epoch": batches.per_epoch,
         "data": images.description,
         "orientation": images.orientation,
+        "train_images": len(train_images),
         "valid_images": len(valid),
         "name": request.directory.name,
         "command": request.command,
@@ -138,7 +142,8 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels), files
+    reading = images.images_read(len(train_images), len(valid)) if ranks.leads else ""
+    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, reading), files
 
 
 def _card_labels(labels: Labels) -> list[CardLabel]:

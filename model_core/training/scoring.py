@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from model_core.allocator import keep_freed_memory
 from model_core.card import Card, CardMember, Validation
-from model_core.data.datasets import open_dataset, read_dataset, read_labels
+from model_core.data.datasets import open_dataset, read_dataset, read_labelled
 from model_core.data.folder import PictureFolder
 from model_core.data.labels import Numbers
 from model_core.data.options import ReadOptions
@@ -36,13 +36,12 @@ def score_model(
     originals: Path | None = None,
 ) -> Score:
     """Score `limit` images spread over a split (0: all), with a progress bar; of a model with labels also how well it
-    tells those of the images, where they have any (read_labels).
+    tells those of the images, where they have any (read_labelled).
 
     say hears what was measured of the network's causality, and why labels were not scored. Raises ModelError when it is
     not causal, DataError when the images cannot be read.
     """
-    values = _images(model, data, split, limit)
-    labels = _labels(model, data, split, limit, originals, say) if model.card.labels else None
+    values, labels = _labelled_images(model, data, split, limit, originals, say)
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
     with _progress() as progress:
@@ -50,17 +49,20 @@ def score_model(
         return evaluate_model(model, values, batch, lambda count: progress.advance(task, count), labels)
 
 
-def _labels(
+def _labelled_images(
     model: Model, data: Path, split: str, limit: int, originals: Path | None, say: Callable[[str], None]
-) -> Numbers | None:
-    """The true labels of the images, as the model numbers them; None where the data has none."""
+) -> tuple[Values, Numbers | None]:
+    """The images, and their true labels as the model numbers them; None where model or data have none."""
+    if not model.card.labels:
+        return _images(model, data, split, limit), None
     try:
-        found = read_labels(data, split, model.config, _options(model), originals)
+        values, found = read_labelled(data, split, model.config, _options(model), originals)
     except DataError as error:
+        values = _images(model, data, split, limit)
         say(f"labels are not scored: {error}")
-        return None
+        return values, None
     numbers = np.array([model.card.label_number(name) for name in found.names])
-    return numbers[spread(found.of, limit)]
+    return spread(values, limit), numbers[spread(found.of, limit)]
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageFont
 
 from model_core import load_model, log_likelihood, save_model, untrained
-from model_core.data.datasets import read_dataset, read_labels
+from model_core.data.datasets import read_dataset, read_labelled
 from model_core.measures.standing import validation_scores
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -242,7 +242,7 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (train[1] == train[0, :, :, ::-1]).all()
     assert (valid == np.array([0, 8, 0])[:, None, None]).all()
     assert test[0, :, 7, 3].tolist() == [0, 0, 15]
-    labels = {split: read_labels(out, split, config) for split in ("train", "valid", "test")}
+    labels = {split: read_labelled(out, split, config)[1] for split in ("train", "valid", "test")}
     assert {split: [of.names[label] for label in of.of] for split, of in labels.items()} == {
         "train": ["Food & Drink"] * 2,
         "valid": ["Food & Drink"],

@@ -1,6 +1,7 @@
 """Whole runs: the same curve however often they are stopped, and by however many processes they are made."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -200,20 +201,29 @@ def test_a_download_is_tried_only_when_asked_and_nothing_is_there(recipe_file: P
 
 
 def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
-    recipe: Recipe, recipe_file: Path, tmp_path: Path
+    recipe: Recipe, recipe_file: Path, stripes: Path, tmp_path: Path
 ) -> None:
-    """A checkpoint is only for the network, the kind of rule, and the batches that wrote it."""
-    assert not run(RunRequest(recipe, tmp_path / "run"), stop_at_question(1))
-    changes = {
-        "network.hidden=6": ConfigError,
-        "training.momentum=0.9": ModelError,
-        "training.batch=10": ConfigError,
-        "training.seed=1": ConfigError,
-        "data.train_images=20": ConfigError,
+    """A checkpoint is only for the network, rule, batches and images that wrote it; it says what differs."""
+    rule = ["training.momentum=0.9"]
+    assert not run(RunRequest(Recipe.load(recipe_file, rule), tmp_path / "run"), stop_at_question(1))
+    shutil.copytree(stripes, tmp_path / "others")
+    np.save(tmp_path / "others.npy", np.arange(60 * 30, dtype=np.uint8).reshape(60, 6, 5))
+    went_on = {
+        "network.hidden=6": "started with network.hidden = 5: it cannot go on with 6",
+        "training.rule=muon": "started with training.rule = rmsprop: it cannot go on with muon",
+        "training.batch=10": "started with training.batch = 8: it cannot go on with 10",
+        "training.seed=1": "started with training.seed = 0: it cannot go on with 1",
+        "data.train_images=49": "started with training images = 50: it cannot go on with 49",
+        "data.valid_images=9": "started with validation images = 10: it cannot go on with 9",
+        f"data.path={tmp_path / 'others.npy'}": "started with data = MNIST, bytes .* go on with others.npy, bytes",
     }
-    for change, error in changes.items():
-        with pytest.raises(error):
-            train(RunRequest(Recipe.load(recipe_file, [change]), tmp_path / "run", resume=True))
+    for change, words in went_on.items():
+        with pytest.raises(ConfigError, match=words):
+            train(RunRequest(Recipe.load(recipe_file, [*rule, change]), tmp_path / "run", resume=True))
+    with pytest.raises(ModelError, match="optimiser"):
+        train(RunRequest(Recipe.load(recipe_file, [*rule, "training.centered=true"]), tmp_path / "run", resume=True))
+    moved = [*rule, f"data.path={tmp_path / 'others'}", "data.title=stripes", "training.learning_rate=1e-3"]
+    assert train(RunRequest(Recipe.load(recipe_file, moved), tmp_path / "run", resume=True)).finished
 
 
 def test_training_stops_with_good_weights_when_the_loss_is_not_finite(recipe_file: Path, tmp_path: Path) -> None:
