@@ -31,6 +31,8 @@ NEEDED = {
     "fetch": _DRAWS,
 }
 """Packages that each verb needs. `up` says itself what it needs."""
+FOR_THIS_PROCESSOR = ("train",)
+"""Verbs whose code is compiled where they run, for all that this processor has."""
 REMOTE = "remote_"
 """How the verbs of `pixelrnn remote` begin, which all need the same."""
 NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "report", "models", "list_")
@@ -56,11 +58,17 @@ def expect(*extras: str) -> None:
 
 
 def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """A verb that first checks for its extras: after its arguments are understood, so that `--help` needs none."""
+    """A verb that first checks for its extras: after its arguments are understood, so that `--help` needs none. One
+    that draws then takes the code that was compiled ahead of time."""
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> Any:
-        expect(*needed(verb.__name__))
+        extras = needed(verb.__name__)
+        expect(*extras)
+        if extras == _DRAWS and verb.__name__ not in FOR_THIS_PROCESSOR:
+            from model_core import levels
+
+            levels.choose()
         return verb(*arguments, **options)
 
     return run

@@ -17,7 +17,6 @@
     logarithm.py     its logarithm, with the same bits everywhere
     range_coder.py   coding: between values and the bytes of a file
     keeping.py       where compiled code is kept, and how damage heals
-    built.py         code that was built ahead of time, in the place of what is compiled; levels.py: for what processors
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 

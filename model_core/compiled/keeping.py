@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numba
-from llvmlite import binding
 from numba.core import caching, dispatcher
+
+from model_core import levels
 
 
 def _sources() -> str:
@@ -27,7 +28,7 @@ SOURCES = _sources()
 
 def _cache_directory() -> Path:
     """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources on this processor."""
-    target = SOURCES, numba.__version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    target = SOURCES, numba.__version__, *levels.target()
     digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
@@ -42,9 +43,32 @@ def _is_ours(directory: Path) -> bool:
         return False
 
 
-directory = _cache_directory()
-KEEP = _is_ours(directory)
-"""True if compiled code is kept on disk; if not, each process compiles for itself."""
+def _copy(built: Path, directory: Path) -> None:
+    """Begin with what was compiled ahead of time. Whole or not at all: other processes begin, too."""
+    draft = directory.with_name(f"{directory.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        for file in built.iterdir():
+            shutil.copyfile(file, draft / file.name)
+        draft.rename(directory)
+    except OSError:  # another process was faster, or nothing can be kept
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _opened() -> tuple[Path, bool]:
+    """The directory, and whether it is used: one of ours, which begins with what was compiled ahead of time, or else
+    that itself where it lies."""
+    own = _cache_directory()
+    built = levels.built_directory(own.name)
+    if built and not own.exists():
+        _copy(built, own)
+    if built and not _is_ours(own):
+        return built, True
+    return own, _is_ours(own)
+
+
+directory, KEEP = _opened()
+"""The place of compiled code, and whether it is kept on disk; if not, each process compiles for itself."""
 
 _log = logging.getLogger(__name__)
 _noted: set[str] = set()
@@ -72,13 +96,14 @@ class _Place:
     compiled again. Ours is named after their digest, which says all that a place or a time of change could.
     """
 
-    def __init__(self, line: int) -> None:
-        self._line = line
+    def __init__(self, file: str, line: int) -> None:
+        self._py_file, self._line = file, line  # numba names the file where it cannot keep a function
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Self | None:
         """One of ours, or None for a function of somebody else's."""
-        return cls(function.__code__.co_firstlineno) if Path(file).parent == Path(__file__).parent else None
+        is_ours = Path(file).parent == Path(__file__).parent
+        return cls(file, function.__code__.co_firstlineno) if is_ours else None
 
     def ensure_cache_path(self) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

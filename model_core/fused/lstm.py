@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_core.compiled.built import Entry
 from model_core.compiled.vector_code import LANES
 from model_core.compiled.ways import backward_ways, forward_ways
 from model_core.fused.canvas import Canvas
@@ -15,8 +14,6 @@ from model_core.fused.products import Gradients, ahead, back, gradients_of
 from model_core.fused.scan import Scan, clear_first_column
 from model_core.fused.trunk import FusedBlock, Kept, Maps
 from model_core.networks.pixel_network import Block, PixelNetwork
-
-_forward = Entry(forward_ways)
 
 STATES = 3
 """Maps that a scan leaves: gates, cell, hidden."""
@@ -45,9 +42,9 @@ def recurrent_block(
         hidden, out = joined([state[-1] for state in states], maps.canvas), maps.stream
         if maps.keeps and inputs is maps.stream:
             out = torch.empty_like(out)
-        products = [ahead(each, hidden.dtype) for each in (block.up, block.skip)]
-        ways = [bits(each) for each in (hidden, maps.stream, out, maps.skips)]
-        _forward(*ways, *products, int(maps.residual))
+        up, skip = (ahead(each, hidden.dtype) for each in (block.up, block.skip))
+        stream, skips = bits(maps.stream), bits(maps.skips)
+        forward_ways(bits(hidden), stream, bits(out), skips, up, skip, int(maps.residual))
         maps.stream = out
         return [inputs, hidden, *(tensor for state in states for tensor in state)]
 

@@ -14,13 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.built import Entry
 from model_core.compiled.map_products import PANEL, Ahead, Back, add_weight_gradient, affine
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
-
-_affine = Entry(affine)
 
 HERE = np.zeros(1, np.int64)
 """The only step of a 1 x 1."""
@@ -115,7 +112,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Bounds, rect
     if bias is not None:
         start[:O] = bias.detach().numpy()
     spans = reads_of(bounds, O, pair)
-    _affine(bits(x), HERE, panels(weight.t(), x.dtype), spans, start, NOTHING, bits(out), 0, len(x), int(rectify))
+    affine(bits(x), HERE, panels(weight.t(), x.dtype), spans, start, NOTHING, bits(out), 0, len(x), int(rectify))
     return out[:, :O]
 
 
@@ -124,7 +121,7 @@ def product_back(d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dty
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)
     spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(room(I), np.float32)
-    _affine(bits(d_out), HERE, panels(weight, d_out.dtype), spans, none, NOTHING, bits(out), 0, len(d_out), 0)
+    affine(bits(d_out), HERE, panels(weight, d_out.dtype), spans, none, NOTHING, bits(out), 0, len(d_out), 0)
     return out[:, :I]
 
 

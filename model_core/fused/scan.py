@@ -7,15 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_core.compiled.built import Entry
 from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.fused.products import Gradients
 from model_core.fused.trunk import Maps
 from model_core.layers.lstm import GATES, LSTMParameters
-
-_forward = Entry(forward_scan)
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Scan:
             _fill_outside(state, initial.detach(), walk)
         weights = _packed(self._matrix(inputs.shape[1])).t()  # (K, 4h)
         above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
-        _forward(
+        forward_scan(
             bits(inputs),
             panels(weights[:above], inputs.dtype),
             panels(weights[above:], inputs.dtype, GATES * LANES),

@@ -10,8 +10,7 @@ wasm.py        from programs to a module
 target.py      for what is compiled
 sources.py     of which sources a module was made
 modules.py     the modules that there are
-native.py      the command that makes object files for workers: native_calls.py calls each entry once, native_text.py
-               puts in what is numba's own
+native.py      the command that compiles for workers ahead of time
 packed.py      a model as the engine reads it
 folder.py      a folder for any web server: page, engine, models
 laid_out.py    the same models by their digests, for the browsers of a service

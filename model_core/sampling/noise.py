@@ -10,10 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.compiled.built import Entry
 from model_core.compiled.philox import fill_uniform
-
-_fill = Entry(fill_uniform)
 
 WORDS = 4
 """Words in one Philox block: room for the colours of a pixel."""
@@ -64,5 +61,5 @@ def choice_noise(seed: int, sample: int, sweep: int, y: int, x: int, count: int)
 def _uniform(seed: int, sample: int, stage: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
     """(H, W, C) numbers in [0, 1), of the words with this stage."""
     noise = np.empty((height, width, channels))
-    _fill(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)
+    fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)
     return noise

@@ -5,8 +5,6 @@ from weakref import WeakKeyDictionary
 import torch
 
 from model_core.compiled import is_kept
-from model_core.compiled.built import is_built
-from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
@@ -52,13 +50,10 @@ def compiled_loops(model: Model) -> str | None:
 
 
 def is_cold(model: Model) -> bool:
-    """True if something must be compiled before the first image of a model is drawn: it was neither built ahead of time
-    nor kept by an earlier process."""
+    """True if something must be compiled before the first image of a model is drawn: no wheel, image or earlier process
+    left it."""
     loops = compiled_loops(model)
-    if loops is None or is_kept(loops):
-        return False
-    module = part(model.config.kind.compiled).code.__name__.rpartition(".")[2]
-    return not is_built(module)
+    return loops is not None and not is_kept(loops)
 
 
 def slot_bytes(model: Model) -> int:

@@ -1,6 +1,6 @@
 """Makes the models ready, one after the other, while the engine already draws from those that are.
 
-The drawing loops of a kind of network that were not built ahead of time (model_core/compiled/built.py) are compiled
+The drawing loops of a kind of network that were not built ahead of time (model_core/levels.py) are compiled
 before its first image, which takes a processor about half a minute. That is done once, by other processes, in two parts
 at a time; the engine's takes the code from disk in a moment.
 """

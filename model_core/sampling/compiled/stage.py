@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.compiled.built import Entry
 from model_core.compiled.loop import BY_COLUMN, IN_RING
 from model_core.compiled.range_coder import BYTES_A_VALUE, REGISTERS, Coder
 from model_core.compiled.records import SIDE, Front, Places, State
@@ -68,8 +67,7 @@ class CompiledStage:
         self._state = _state(network, maps, sizes)
         self._front, self._places = _front(sizes), _places(sizes)
         records = self._front, self._shared, self._state, self._places, self._layers
-        self._advance = Entry(kind.code.advance, *records)
-        self._pass_given = Entry(kind.code.pass_given, self._front.work, *records[1:])
+        self._code, self._records = kind.code, records
         self._active: list[int] = []
         self._passed: dict[int, list[int]] = {}  # how each row of an image is worked off
 
@@ -210,14 +208,15 @@ class CompiledStage:
     def _take_row(self, slot: int) -> int:
         """Work off the next row, which is given whole; returns which it was."""
         front, y = self._front, int(self._front.first_row[slot])
-        if self._pass_given(slot, y, int(self._passed[slot][y] == WEIGHED)) < 0:
+        is_weighed = int(self._passed[slot][y] == WEIGHED)
+        if self._code.pass_given(slot, y, is_weighed, front.work, *self._records[1:]) < 0:
             raise FloatingPointError(NOT_FINITE)
         front.done[slot, y], front.first_row[slot] = self._shared.width, y + 1
         return y
 
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
         front = self._front
-        count = self._advance(np.array(slots))
+        count = self._code.advance(np.array(slots), *self._records)
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
         return self._rows(front.finished[:count, 0], front.finished[:count, 1])
