@@ -20,7 +20,8 @@
     ├── NoLinksError          ├── BadLinkError
     ├── HeadTooLargeError     ├── MalformedRequestError
     ├── UnknownCodingError    ├── UnfinishedJobError
-    ├── NoPortableError       └── NotPortableError
+    ├── NoPortableError       ├── NotPortableError
+    └── NotInTimeError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -148,6 +149,10 @@ class NotDecodableError(RefusedError):
 
 class UnfinishedJobError(RefusedError):
     """A job that was waited for ended without images, or has not ended."""
+
+
+class NotInTimeError(RefusedError):
+    """A picture was waited for, and its job has not ended."""
 
 
 class NoBlobError(RefusedError):

@@ -70,6 +70,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.OtherVersionJobError: ProblemKind(503, "other-version", "The job is of another version of this service", 5),
     errors.StoppingError: ProblemKind(503, "stopping", "This server is stopping", 2),
     errors.StoreDownError: ProblemKind(503, "store-down", "The job store does not answer", 2),
+    errors.NotInTimeError: ProblemKind(504, "not-in-time", "The picture is not drawn yet", 1),
 }
 
 

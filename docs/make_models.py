@@ -83,7 +83,7 @@ def _section(card: Card, speeds: Speeds) -> str:
 {_by_label(card)}{_from_images(card)}{facts}
 ```sh
 pixelrnn sample {card.name} --n 16 --out {card.name}.png
-curl -s http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
+curl -fs http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
     -H 'Content-Type: application/json' -d '{{"model": "{card.name}", "n": 16}}' -o {card.name}.png
 ```
 """

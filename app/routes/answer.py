@@ -1,13 +1,18 @@
 """A POST that made a job is answered: with the job, with the finished job, with its events, or with the picture."""
 
+import math
+
 from fastapi import Response
+from fastapi.responses import JSONResponse
 
 from app.dependencies import Services
+from app.errors import NotInTimeError, RefusedError, UnfinishedJobError
+from app.problems import headers_of, problem_of
 from app.routes.event_stream import event_stream
 from app.routes.picture_response import name_of, picture_response
 from app.routes.preferences import PICTURE_FORMATS, Preferences
 from app.routes.waiting import applied, waited_for
-from app.schema.answers import Job
+from app.schema.answers import PROBLEM_TYPE, Job
 from app.schema.preference_headers import Media
 from app.schema.rate_limit_headers import rate_limit_headers
 from app.services.submission import Submitted
@@ -16,7 +21,8 @@ from worker.contract.jobs import JobStatus
 
 
 async def answer(submitted: Submitted, wanted: Preferences, services: Services) -> Response:
-    """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job."""
+    """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job; where
+    it waits for a picture, a problem, so that no document is kept as one."""
     job, headers = submitted.job, {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
@@ -27,8 +33,23 @@ async def answer(submitted: Submitted, wanted: Preferences, services: Services) 
         job = await waited_for(job, wanted.wait_s, services)
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
+    if wanted.media in PICTURE_FORMATS and wanted.wait_s:
+        problem = problem_of(error := _why_no_picture(job))
+        return JSONResponse(
+            problem.model_dump(exclude_none=True), problem.status, {**headers, **headers_of(error)}, PROBLEM_TYPE
+        )
     status = 200 if wanted.wait_s and job.status.is_terminal else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
+
+
+def _why_no_picture(job: Job) -> RefusedError:
+    if job.status.is_terminal:
+        why = job.error.detail if job.error else f"it is {job.status}"
+        return UnfinishedJobError(f"the picture of job {job.id} is not there: {why}")
+    waits = f", and waits for {job.waits_for}" if job.waits_for else ""
+    then = f"get {job.links.self}?wait=30 until it has succeeded, then {job.links.image}; or repeat this request"
+    detail = f"job {job.id} is {job.status}{waits}: {then} with its Idempotency-Key"
+    return NotInTimeError(detail, retry_after_s=max(1, math.ceil(job.eta_s or 0)))
 
 
 async def _picture(job: Job, wanted: Preferences, headers: dict[str, str], services: Services) -> Response:

@@ -98,7 +98,7 @@ def _add(kind: Kind) -> None:
         description=cleandoc(kind.told),
         status_code=202,
         response_model=Job,
-        responses={**job_responses(), **refusals(400, 401, 403, 404, 410, 413, 415, 422, 429, 503)},
+        responses={**job_responses(), **refusals(400, 401, 403, 404, 410, 413, 415, 422, 424, 429, 503, 504)},
         openapi_extra=extra,
         form_limits=limits,  # type: ignore[arg-type]
     )(call)

@@ -18,7 +18,7 @@ _EVENTS = "text/event-stream"
 _FORM = "multipart/form-data"
 _JSON_BODY = "x-json-body"
 _BINARY = {"type": "string", "format": "binary"}
-_COME_BACK = (409, 429, 503)
+_COME_BACK = (409, 429, 503, 504)
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, if the server has keys: `GET /info` says."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -44,9 +44,11 @@ _DESCRIPTIONS = {
     413: "The body is too large",
     415: "The body has another type than this call takes",
     422: "The request is not as expected",
+    424: "A picture was waited for, and its job has failed or was canceled; `Location` names it",
     429: "Too fast, or too much at once; `Retry-After` says when to come back",
     501: "The operator has not set this up",
     503: "Redis, a worker or room is missing; `Retry-After` says when to come back",
+    504: "A picture was waited for, and is not drawn yet; `Location` names its job, which goes on",
 }
 
 

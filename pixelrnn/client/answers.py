@@ -19,12 +19,6 @@ def document(response: httpx.Response, *needed: str) -> Any:
     return said
 
 
-def picture(response: httpx.Response) -> bytes:
-    """The picture that was answered."""
-    check_type(response, "image/")
-    return response.content
-
-
 def check_type(response: httpx.Response, media: str) -> None:
     """UnexpectedAnswerError unless the answer says that it is of this type, or of one that begins so."""
     said = response.headers.get("content-type", "")

@@ -1,24 +1,15 @@
 """Requests to the service, as data: none is sent here."""
 
-import io
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
-
-if TYPE_CHECKING:
-    import numpy as np
+from pixelrnn.client.pictures import Picture, file_of
 
 MapKind = Literal["mean", "entropy"]
 """The kinds of map that marginals are shown as."""
-Picture = Union[bytes, str, PathLike[str], "np.ndarray"]
-"""An image file: its bytes, or where it is; or the model's values as whole numbers (C, H, W)."""
-
-
 Label = str | int
 """A label of a model's images: its name, or its number."""
 
@@ -107,7 +98,7 @@ def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
 def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
-    return Call("POST", "/decode", query=_given(query), content=_bytes_of(file), headers=headers)
+    return Call("POST", "/decode", query=_given(query), content=file_of(file), headers=headers)
 
 
 def get(path: str, **query: Any) -> Call:
@@ -115,7 +106,7 @@ def get(path: str, **query: Any) -> Call:
 
 
 def _form(path: str, pictures: Iterable[tuple[str, Picture]], fields: dict[str, Any]) -> Call:
-    files = [(name, _bytes_of(picture)) for name, picture in pictures]
+    files = [(name, file_of(picture)) for name, picture in pictures]
     return Call("POST", path, fields=_as_text(_given(fields)), files=files, headers=_once())
 
 
@@ -129,18 +120,3 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _as_text(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
-
-
-def _bytes_of(picture: Picture) -> bytes:
-    if isinstance(picture, bytes):
-        return picture
-    return Path(picture).read_bytes() if isinstance(picture, str | PathLike) else _array_file(picture)
-
-
-def _array_file(values: "np.ndarray") -> bytes:
-    """The array as NumPy saves it. Raises ValueError for one of objects."""
-    import numpy as np
-
-    file = io.BytesIO()
-    np.save(file, np.ascontiguousarray(values), allow_pickle=False)
-    return file.getvalue()

@@ -10,13 +10,13 @@ Client and AsyncClient carry flows out, one by blocking and one by awaiting; eve
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, Unpack, cast
 
 import httpx
 
 from pixelrnn.client import calls, documents
-from pixelrnn.client.answers import check_type, document, picture
-from pixelrnn.client.calls import Call, MapKind
+from pixelrnn.client.answers import check_type, document
+from pixelrnn.client.calls import Call, MapKind, Showing
 from pixelrnn.client.errors import ApiError, JobEndedError
 from pixelrnn.client.patience import Patience
 from pixelrnn.client.settings import Habits
@@ -120,9 +120,11 @@ class Flows:
                 on_progress(job.state)
         return job.succeeded()
 
-    def image(self, job_id: str, sample: int, scale: int, grid: bool, stage: documents.Stage) -> Flow[bytes]:
-        call = calls.get(f"/jobs/{job_id}/image", sample=sample, scale=scale, grid=grid, stage=stage)
-        return picture((yield from self.answer(call)))
+    def image(self, job_id: str, kind: str = "png", **showing: Unpack[Showing]) -> Flow[bytes]:
+        """A picture in a format; as `npy` and `zip` all of them, unless one is named."""
+        answer = yield from self.answer(calls.get(f"/jobs/{job_id}/image", format=kind, **showing))
+        check_type(answer, "application/" if kind in ("npy", "zip") else "image/")
+        return answer.content
 
     def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
         return (yield from self._document(calls.get(f"/jobs/{job_id}/score-map")))

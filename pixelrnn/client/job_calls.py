@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from pixelrnn.client import calls
-from pixelrnn.client.calls import Call, Label, Picture
+from pixelrnn.client.calls import Call, Label
 from pixelrnn.client.documents import Method
+from pixelrnn.client.pictures import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -23,8 +24,12 @@ Classified = TypeVar("Classified", covariant=True)
 
 
 class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
-    """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await. Pictures are bytes,
-    or paths of image files."""
+    """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await.
+
+    Pictures are bytes or paths of image files, images of Pillow's, or arrays: pixels (H, W, C) as `Job.array` gives
+    them, if of uint8, the last axis being 1 or 3 and the first neither; else the model's values (C, H, W) as
+    `Job.values` gives them.
+    """
 
     @abstractmethod
     def start(self, call: Call) -> Any:
@@ -108,7 +113,8 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
         return self.start(calls.form("/classify", pictures, model=model, particles=particles, **options))
 
     def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
-        """Check that a sample, as the service wrote it, is what the model draws with the seed that it names."""
+        """Check that a sample, as the service wrote it, is what the model draws with the seed that it names: the file,
+        since no array says how it was drawn."""
         return self.start(calls.form("/verify", {"image": image}, **options))
 
     def encode(

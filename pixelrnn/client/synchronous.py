@@ -13,7 +13,7 @@ from pixelrnn.client.calls import Call, MapKind, Showing
 from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import Calls
-from pixelrnn.client.pictures import array_of, pictures_of
+from pixelrnn.client.pictures import array_of, format_of, pictures_of, values_of
 from pixelrnn.client.settings import TRIES, Habits, http_options
 
 if TYPE_CHECKING:
@@ -60,17 +60,24 @@ class Job(JobView[R]):
         numpy."""
         return array_of(self.state, list(self.rows()))
 
+    def values(self) -> "np.ndarray":
+        """All images as the model has them: values 0 to V-1, (n, channels, height, width). Waits, and raises, as
+        `wait`; needs numpy."""
+        self.wait()
+        return values_of(self._client.run(self._flows.image(self.id, "npy")))
+
     def images(self) -> "list[Image.Image]":
         """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
         return pictures_of(self.array())
 
     def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
-        return self._client.run(self._flows.image(self.id, sample, scale, grid, stage))
+        return self._client.run(self._flows.image(self.id, sample=sample, scale=scale, grid=grid, stage=stage))
 
     def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
-        """Write `image(**options)` to a file."""
-        Path(path).write_bytes(self.image(**options))
+        """Write `image(**options)` to a file, in the format that its name ends in: .png, .webp, .jpg, or all images as
+        .npy or .zip. Raises ValueError for another ending."""
+        Path(path).write_bytes(self._client.run(self._flows.image(self.id, format_of(path), **options)))
 
     def score_map(self) -> documents.ScoreMap:
         """The bits of every variable, of a finished score."""

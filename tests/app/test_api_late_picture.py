@@ -1,0 +1,37 @@
+"""A picture that is waited for and is not there: never a document in its place."""
+
+import httpx
+
+from tests.app.answers import is_problem
+from tests.app.hand_worker import HandWorker
+
+SAMPLE = {"model": "grey", "seed": 3}
+
+
+def test_answer_is_504_when_a_picture_is_not_drawn_in_time(client: httpx.Client, worker: HandWorker) -> None:
+    """A problem, so that nobody keeps a document as a picture; it names the job, which goes on, and the same request
+    gets its picture later."""
+    headers = {"Accept": "image/png", "Prefer": "wait=1", "Idempotency-Key": "late"}
+    answer = client.post("/sample", json=SAMPLE, headers=headers)
+    problem = is_problem(answer, 504)
+    link = answer.headers["location"]
+    assert problem["type"] == "urn:pixelrnn:problem:not-in-time"
+    assert f"{link}?wait=30" in problem["detail"]
+    assert int(answer.headers["retry-after"]) >= 1
+    assert client.get(link).json()["status"] == "queued"
+    worker.draw()
+    again = client.post("/sample", json=SAMPLE, headers=headers)
+    assert (again.status_code, again.headers["content-type"]) == (200, "image/png")
+    assert again.headers["x-job-id"] in link
+
+
+def test_answer_is_424_when_the_picture_will_never_come(client: httpx.Client, worker: HandWorker) -> None:
+    """It says why; without a picture asked for, the failed job is the answer."""
+    headers = {"Prefer": "wait=1", "Idempotency-Key": "failed"}
+    client.post("/sample", json=SAMPLE, headers=headers)
+    worker.settle(worker.take(), "failed", {"type": "t", "title": "t", "detail": "out of paint"})
+    refused = client.post("/sample", json=SAMPLE | {"format": "webp"}, headers=headers)
+    assert "out of paint" in is_problem(refused, 424)["detail"]
+    assert client.get(refused.headers["location"]).json()["status"] == "failed"
+    job = client.post("/sample", json=SAMPLE, headers=headers)
+    assert (job.status_code, job.json()["status"]) == (200, "failed")
