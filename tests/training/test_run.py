@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from model_core.errors import ConfigError, DataError, ModelError
-from model_core.training.checkpoint import read_checkpoint
+from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.display import Display
 from model_core.training.launch import train_with
 from model_core.training.memory import OutOfMemoryError, explained_memory
@@ -224,6 +224,17 @@ def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
         train(RunRequest(Recipe.load(recipe_file, [*rule, "training.centered=true"]), tmp_path / "run", resume=True))
     moved = [*rule, f"data.path={tmp_path / 'others'}", "data.title=stripes", "training.learning_rate=1e-3"]
     assert train(RunRequest(Recipe.load(recipe_file, moved), tmp_path / "run", resume=True)).finished
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed(recipe: Recipe, recipe_file: Path, tmp_path: Path) -> None:
+    """What it did not say yet is taken as it was then: the rule was RMSProp, and any number of images will do."""
+    assert not run(RunRequest(recipe, tmp_path / "run"), stop_at_question(1))
+    tensors, facts = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    del facts["train_images"], facts["recipe"]["training"]["rule"]
+    write_checkpoint(tmp_path / "run" / "last.safetensors", tensors, facts)
+    with pytest.raises(ConfigError, match=r"started with training.rule = rmsprop: it cannot go on with muon"):
+        train(RunRequest(Recipe.load(recipe_file, ["training.rule=muon"]), tmp_path / "run", resume=True))
+    assert train(RunRequest(recipe, tmp_path / "run", resume=True)).finished
 
 
 def test_training_stops_with_good_weights_when_the_loss_is_not_finite(recipe_file: Path, tmp_path: Path) -> None:
