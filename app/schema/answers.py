@@ -178,8 +178,8 @@ class Job(_Shown):
     eta_s: float | None
     """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
     waits_for: str | None
-    """The reason why a queued job waits if no worker that is there can do it: it needs, for example, one with the
-    weights that it was accepted for. Else null."""
+    """The reason why a queued job waits if no worker that is there can do it now: it needs, for example, one with the
+    weights that it was accepted for, or its model is still being compiled. Else null."""
     error: JobError | None
     """Why it failed."""
     result: Result

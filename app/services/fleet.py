@@ -87,8 +87,14 @@ class Fleet:
     def waits_for(self, record: JobRecord) -> str | None:
         """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
-        if record.status is not JobStatus.QUEUED or any(worker.takes(spec) for worker in self.workers):
+        able = [worker for worker in self.workers if worker.takes(spec)]
+        if record.status is not JobStatus.QUEUED or any(worker.is_ready(spec) for worker in able):
             return None
+        if able:
+            most = max(able, key=lambda worker: len(worker.ready))
+            card = most.card_of(spec)
+            done = "compiled" if card is not None and card.cold else "loaded"
+            return f"{spec.model} to be {done} ({len(most.ready)} of {len(most.models)} models are ready)"
         if not self.workers:
             return "a worker: none is there"
         if any(worker.holds(spec) for worker in self.workers):

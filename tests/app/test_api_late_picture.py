@@ -3,7 +3,7 @@
 import httpx
 
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually
 
 SAMPLE = {"model": "grey", "seed": 3}
 
@@ -35,3 +35,17 @@ def test_answer_is_424_when_the_picture_will_never_come(client: httpx.Client, wo
     assert client.get(refused.headers["location"]).json()["status"] == "failed"
     job = client.post("/sample", json=SAMPLE, headers=headers)
     assert (job.status_code, job.json()["status"]) == (200, "failed")
+
+
+def test_job_says_that_its_model_is_being_compiled(client: httpx.Client, worker: HandWorker) -> None:
+    """And how far that is, while no worker can draw from it; so does the answer to whoever waits for a picture."""
+    worker.announce(GREY.model_copy(update={"compiling": True, "cold": True}), SCALES)
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    said = "grey to be compiled (1 of 2 models are ready)"
+    assert eventually(lambda: client.get(link).json()["waits_for"] == said)
+    late = client.post("/sample", json=SAMPLE, headers={"Accept": "image/png", "Prefer": "wait=1"})
+    assert said in is_problem(late, 504)["detail"]
+    worker.announce(GREY.model_copy(update={"compiling": True}), SCALES)
+    assert eventually(lambda: "grey to be loaded" in str(client.get(link).json()["waits_for"]))
+    worker.announce(GREY, SCALES)
+    assert eventually(lambda: client.get(link).json()["waits_for"] is None)
