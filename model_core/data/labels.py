@@ -26,7 +26,7 @@ class Labels:
     def numbered(cls, numbers: npt.ArrayLike, names: Sequence[str] | None, source: object) -> "Labels":
         """Numbers as a file says them; names: None for the numbers themselves, up to the largest.
 
-        Raises DataError when a number has no name, and for a name that is too long or empty.
+        Raises DataError when a number has no name, and for a name that is too long, empty or no UTF-8.
         """
         of = np.asarray(numbers)
         if of.ndim != 1 or of.dtype.kind not in "iub":
@@ -36,6 +36,8 @@ class Labels:
         if odd := [name for name in names if not 1 <= len(name) <= MAX_LABEL_NAME]:
             said = f"1 to {MAX_LABEL_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
             raise DataError(f"{source}: a label's name must have {said}")
+        if odd := [name for name in names if name.encode(errors="ignore").decode() != name]:  # folders of an old zip
+            raise DataError(f"{source}: a label's name must be UTF-8, not {odd[0]!r}")
         if len(of) and not 0 <= of.min() <= of.max() < len(names):
             raise DataError(f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}")
         return cls(names, of)

@@ -1,5 +1,6 @@
 """Labels of images: they come with the pictures, of one pass over the files, and never slide against them."""
 
+import os
 import pickle
 import random
 import struct
@@ -147,6 +148,13 @@ def test_a_picture_in_no_folder_has_no_label(kinds: Path, options: ReadOptions) 
     with pytest.raises(DataError, match=r"lone\.png has no label: expected all pictures in folders"):
         read_labelled(kinds, "train", GREY, options)
     assert len(read_dataset(kinds, "train", GREY, options))
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_no_label(kinds: Path, options: ReadOptions) -> None:
+    """A model with such a label could be trained, and not be served."""
+    (kinds / "bears").rename(kinds / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match=r"a label's name must be UTF-8, not 'caf\\udce9'"):
+        read_labelled(kinds, "train", GREY, options)
 
 
 def test_labels_of_another_number_than_the_images_are_refused_everywhere(tmp_path: Path) -> None:
