@@ -29,6 +29,7 @@ _PROGRESS_S = 1.0
 """How often somebody who wants to know is told."""
 _ACTIVE = ("queued", "running")
 _GONE = 410
+_TYPES = {"npy": "application/x-npy", "zip": "application/zip"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Flows:
     def image(self, job_id: str, kind: str = "png", **showing: Unpack[Showing]) -> Flow[bytes]:
         """A picture in a format; as `npy` and `zip` all of them, unless one is named."""
         answer = yield from self.answer(calls.get(f"/jobs/{job_id}/image", format=kind, **showing))
-        check_type(answer, "application/" if kind in ("npy", "zip") else "image/")
+        check_type(answer, _TYPES.get(kind, "image/"))
         return answer.content
 
     def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
