@@ -42,8 +42,8 @@ from app.wire.stopping import Stopping
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
 
-Every request that draws becomes a job. The same model digest, seed and temperature give the same bytes, whatever else
-is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
+Every request that draws becomes a job. The same `identity` of a model, seed and temperature give the same bytes,
+whatever else is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
 _IMAGING_THREADS = 2
 PART_OF_DRAIN = 0.75
 """The part of the drain time that open requests may use. After it they are answered with 503; uvicorn would drop

@@ -49,7 +49,7 @@ export class Codec {
    * @param {number} [label]
    */
   async #encoded(member, images, label) {
-    const { image, labels, sha256 } = this.#description;
+    const { image, labels, sha256, identity } = this.#description;
     const { orientation } = this.#description.members[member];
     const parts = inStripes(images);
     const stage = this.#stageOf(member, Math.max(...parts.map(lanesOf)));
@@ -61,7 +61,7 @@ export class Codec {
       if (theirs) lanes[0] = joined([packLabels(theirs, labels.length), lanes[0]]);
       return { images: part.length, lanes, valuesCrc: crc32(joined(part)) };
     });
-    return pack({ sha256, member: orientation, images: images.length, canary: found }, stripes);
+    return pack({ sha256, identity, member: orientation, images: images.length, canary: found }, stripes);
   }
 
   /**

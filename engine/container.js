@@ -6,15 +6,18 @@ import { EngineError } from "./files.js";
 import { ORIENTATIONS } from "./orientation.js";
 
 /**
- * @typedef {{sha256: string, member: Orientation, images: number, canary: string}} Header
+ * @typedef {{sha256: string, identity: string, member: Orientation, images: number, canary: string}} Header
  * @typedef {{images: number, lanes: Uint8Array[], valuesCrc: number}} Stripe
  */
 
 const MAGIC = "PXRN";
-const VERSION = 1;
+/** The first version that names the model's identity, which stands behind the sha256; it is the one that is written. */
+const VERSION = 2;
 const CPU_COMPILED = 0;
 const MAX_LANES = 16;
-const HEADER_BYTES = 55;
+const SHA256_BYTES = 32;
+const NAMES_AT = 11;
+const CANARY_BYTES = 8;
 const CRC_BYTES = 4;
 const LONGEST_NUMBER = 5;
 const LABELS_TOGETHER = 256;
@@ -67,7 +70,7 @@ function checkCrc(part, name) {
 export function unpack(bytes) {
   const header = unpackHeader(bytes);
   const stripes = [];
-  let [at, found] = [HEADER_BYTES, 0];
+  let [at, found] = [headerBytes(bytes[MAGIC.length]), 0];
   while (found < header.images) {
     const { stripe, end } = unpackStripe(bytes, at);
     stripes.push(stripe);
@@ -88,20 +91,27 @@ function unpackHeader(bytes) {
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== MAGIC) {
     throw new EngineError("this is no file of coded images: it does not begin with PXRN");
   }
-  if (bytes.length < HEADER_BYTES)
-    throw new EngineError(`the file ends within its header: it has ${bytes.length} bytes`);
-  const [version, numerics, member] = bytes.subarray(4);
-  if (version !== VERSION) throw new EngineError(`the file is of version ${version}: expected version ${VERSION}`);
-  checkCrc(bytes.subarray(0, HEADER_BYTES), "header");
+  const [version = 1, numerics, member] = bytes.subarray(4);
+  if (version !== 1 && version !== VERSION)
+    throw new EngineError(`the file is of version ${version}: expected version 1 or ${VERSION}`);
+  const size = headerBytes(version);
+  if (bytes.length < size) throw new EngineError(`the file ends within its header: it has ${bytes.length} bytes`);
+  checkCrc(bytes.subarray(0, size), "header");
   const images = viewOf(bytes).getUint32(7);
   if (numerics !== CPU_COMPILED || member >= ORIENTATIONS.length || !images) {
     throw new EngineError(
       "the file's header makes no sense: expected a known arithmetic, an orientation, and an image",
     );
   }
-  const canary = hex(bytes.subarray(43, 51));
-  return { sha256: hex(bytes.subarray(11, 43)), member: ORIENTATIONS[member], images, canary };
+  const canaryAt = size - CRC_BYTES - CANARY_BYTES;
+  const names = hex(bytes.subarray(NAMES_AT, canaryAt));
+  const [sha256, identity] = [names.slice(0, 2 * SHA256_BYTES), names.slice(2 * SHA256_BYTES)];
+  const canary = hex(bytes.subarray(canaryAt, canaryAt + CANARY_BYTES));
+  return { sha256, identity, member: ORIENTATIONS[member], images, canary };
 }
+
+/** @param {number} version */
+const headerBytes = (version) => NAMES_AT + version * SHA256_BYTES + CANARY_BYTES + CRC_BYTES;
 
 /**
  * @param {Uint8Array} bytes
@@ -140,13 +150,12 @@ function unpackStripe(bytes, begin) {
  * @param {Header} header
  * @param {Stripe[]} stripes
  */
-export function pack({ sha256, member, images, canary }, stripes) {
-  const bytes = new Uint8Array(HEADER_BYTES - CRC_BYTES);
+export function pack({ sha256, identity, member, images, canary }, stripes) {
+  const bytes = new Uint8Array(headerBytes(VERSION) - CRC_BYTES);
   for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
   bytes.set([VERSION, CPU_COMPILED, ORIENTATIONS.indexOf(member)], 4);
   viewOf(bytes).setUint32(7, images);
-  bytes.set(unhex(sha256), 11);
-  bytes.set(unhex(canary), 43);
+  bytes.set(unhex(sha256 + identity + canary), NAMES_AT);
   return joined([withCrc(bytes), ...stripes.map(packStripe)]);
 }
 

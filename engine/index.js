@@ -14,7 +14,7 @@ import { isOrientation } from "./orientation.js";
 import { programOf } from "./program.js";
 
 export { EngineError, Model };
-const FORMAT = 2;
+const FORMAT = 3;
 
 /**
  * The model of a folder that `pixelrnn export` wrote.

@@ -132,14 +132,23 @@ export class Model {
    */
   async verify(png) {
     const file = await readPng(png);
-    const { digest, seed, temperature, sample, samples, label } = recipeOf(file.text);
+    const { digest, identity, seed, temperature, sample, samples, label } = recipeOf(file.text);
     if (digest !== this.#description.sha256) {
       throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
     }
     const shown = cut(file, samples, this);
     const drawn = await this.sample({ n: samples, first: sample, seed, temperature, label });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, shown[i], sample + i));
-    return { verified: !changed.length, seed, samples, changed };
+    return { verified: !changed.length, seed, samples, changed, cardChanged: this.#hasChangedSince(identity) };
+  }
+
+  /**
+   * Whether another identity is named than this model's; files of earlier versions name none.
+   *
+   * @param {string} identity
+   */
+  #hasChangedSince(identity) {
+    return identity !== "" && identity !== this.#description.identity;
   }
 
   /**

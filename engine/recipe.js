@@ -7,7 +7,7 @@ const NUMERICS = "cpu-compiled";
 /** Between the pictures of a table. */
 const LINE = 1;
 
-/** @typedef {{model: string, digest: string, seed: bigint, temperature: number, sample: number, samples: number, label?: string | string[]}} Recipe */
+/** @typedef {{model: string, digest: string, identity: string, seed: bigint, temperature: number, sample: number, samples: number, label?: string | string[]}} Recipe */
 /** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
 
 /**
@@ -21,7 +21,7 @@ export function recipeOf(text) {
   if (text.numerics && !text.numerics.split(", ").includes(NUMERICS)) {
     throw new EngineError(`it was drawn with ${text.numerics} numerics: a difference would prove nothing`);
   }
-  const { model, digest } = text;
+  const { model, digest, identity = "" } = text;
   const [temperature, sample, samples] = [
     Number(text.temperature),
     Number(text.sample ?? 0),
@@ -36,7 +36,7 @@ export function recipeOf(text) {
     throw new EngineError("what the picture says of how it was drawn makes no sense");
   }
   const label = text.labels === undefined ? text.label : namesIn(text.labels);
-  return { model, digest, seed: BigInt(text.seed), temperature, sample, samples, label };
+  return { model, digest, identity, seed: BigInt(text.seed), temperature, sample, samples, label };
 }
 
 /** @param {string} text @returns {string[]} */

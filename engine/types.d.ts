@@ -34,6 +34,8 @@ export interface Description {
   format: number;
   name: string;
   sha256: string;
+  /** Of all that gives the model its meaning: model_core/card.py. */
+  identity: string;
   data: string;
   kind: string;
   sources: string;
@@ -133,6 +135,8 @@ export interface Verdict {
   seed: bigint;
   samples: number;
   changed: { sample: number; x: number; y: number }[];
+  /** The picture names another identity of the model, whose labels or priors were others. */
+  cardChanged: boolean;
 }
 
 export interface Drawing {

@@ -205,6 +205,14 @@ class Card:
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    def answers_to(self, identity: str) -> bool:
+        """Is it meant by an identity, or by the sha256 of its weights?"""
+        return identity in (self.identity, self.sha256)
+
+    def has_changed_since(self, identity: str) -> bool:
+        """Is another identity named than the card's? Pictures and files of earlier versions name none."""
+        return identity not in ("", self.identity)
+
     def label_number(self, asked: str | int | None) -> int | None:
         """The number of a label by its name or number, as `label_number` says."""
         return label_number([label.name for label in self.labels], asked, self.name)

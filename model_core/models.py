@@ -138,16 +138,20 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | 
     return Model(tuple(_load_member(directory, card, member, device) for member in files), card, device)
 
 
-def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "cpu") -> Model:
-    """Load the model of a directory that has these weights. Raises ModelError when none has, or as load_model."""
+def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = "") -> Model:
+    """Load the model of a directory that has these weights; of several, the one of this identity. Raises ModelError
+    when none has, or as load_model."""
     directory, names = models_in(models_dir)
+    found: dict[str, Path] = {}
     for name in names:
         try:
             card = Card.read(directory / name / CARD)
         except ModelError:
             continue  # whatever is wrong with another model
         if card.sha256 == sha256:
-            return load_model(directory / name, device)
+            found.setdefault(card.identity, directory / name)
+    if found:
+        return load_model(found.get(identity, next(iter(found.values()))), device)
     raise ModelError(f"no model in {directory} has the sha256 {sha256[:12]}... that is named")
 
 

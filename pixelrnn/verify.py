@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_core.cli.options import Device, Json, ModelsDir, print_json, say
+from model_core.cli.options import CARD_CHANGED, Device, Json, ModelsDir, print_json, say
 
 EXIT_NOT_VERIFIED = 1
 _NAMED = 16
@@ -24,14 +24,16 @@ def verify(
 ) -> None:
     """Did the model draw this picture? Draws it again; exit code 1 and the pixels, when they are others."""
     facts = verify_file(picture, models_dir, device)
+    changed = CARD_CHANGED if facts["card_changed"] else ""
     if facts["verified"]:
         count = facts["samples"]
         drew = "it" if count == 1 else f"all {count} images"
-        say(f"verified: {facts['model']} drew {drew} with seed {facts['seed']}, every pixel")
+        say(f"verified: {facts['model']} drew {drew} with seed {facts['seed']}, every pixel{changed}")
     else:
         named = ", ".join(f"({p['x']}, {p['y']}) of sample {p['sample']}" for p in facts["changed"])
         more = " ..." if facts["changed_pixels"] > len(facts["changed"]) else ""
-        say(f"not verified: {facts['changed_pixels']} pixels are not what {facts['model']} draws: {named}{more}")
+        count = facts["changed_pixels"]
+        say(f"not verified: {count} pixels are not what {facts['model']} draws: {named}{more}{changed}")
     if json_:
         print_json(facts)
     if not facts["verified"]:
@@ -53,7 +55,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     text, table = read_drawn(picture)
     try:
         provenance = Provenance.of(text)
-        model = load_by_digest(provenance.digest, models_dir, device)
+        model = load_by_digest(provenance.digest, models_dir, device, provenance.identity)
         expect_numerics(provenance.numerics, numerics_of(model))
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
@@ -68,6 +70,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     return {
         "verified": not len(places),
         "model": model.card.name,
+        "card_changed": model.card.has_changed_since(provenance.identity),
         "seed": provenance.seed,
         "samples": provenance.samples,
         "changed_pixels": len(places),

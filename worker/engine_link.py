@@ -97,9 +97,9 @@ class EngineLink:
         """Do no more for this claim from the next step on."""
         self._tell("withdraw", token)
 
-    def bring(self, name: str, digest: str) -> None:
-        """Load weights that were exchanged, if they were kept."""
-        self._tell("bring", name, digest)
+    def bring(self, name: str, identity: str) -> None:
+        """Load a model that was exchanged, if it was kept. identity: or the sha256 of its weights."""
+        self._tell("bring", name, identity)
 
     def is_late(self) -> bool:
         """Should it be back by now from what it does?"""

@@ -114,7 +114,7 @@ class Canvas:
     def of_score(cls, spec: JobSpec, score: Any, heat: bytes) -> "Canvas":
         """A heat map of H*W*3 bytes, with its scale."""
         scale = f"bits per pixel: black 0, white {score.uniform_bits:g} (a uniform guess) and above"
-        origin = {"model": spec.model, "digest": spec.digest, "nats": repr(score.nats), "scale": scale}
+        origin = {**_named(spec), "nats": repr(score.nats), "scale": scale}
         return cls(1, spec.height, spec.width, 3, {0: heat}, origin)
 
     @classmethod
@@ -197,13 +197,18 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
     """Everything that is needed to draw the same picture again; worker.contract.provenance reads it."""
     origin = {
         "kind": spec.kind,
-        "model": spec.model,
-        "digest": spec.digest,
+        **_named(spec),
         "seed": str(spec.seed),
         "temperature": repr(spec.temperature),
     }
     origin |= spec.options.origin()
     return origin if numerics is None else {**origin, "numerics": numerics}
+
+
+def _named(spec: JobSpec) -> dict[str, str]:
+    """The model, in a picture's text; jobs of an earlier version name no identity."""
+    identity = {"identity": spec.identity} if spec.identity else {}
+    return {"model": spec.model, "digest": spec.digest, **identity}
 
 
 def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:

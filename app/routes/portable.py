@@ -20,7 +20,7 @@ _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
 }
-"""An address names the release and the weights. The policy is that of a Web Worker, which compiles WebAssembly."""
+"""An address names the release and the identity. The policy is that of a Web Worker, which compiles WebAssembly."""
 
 
 @router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 503))

@@ -56,6 +56,7 @@ class Recipe(BaseModel):
     label: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=MAX_IMAGES)
     """The label of all images, or those of each."""
     digest: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
+    identity: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
     sha256: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
 
     @property

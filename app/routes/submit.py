@@ -177,7 +177,7 @@ async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[
         raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
     what = {"sample": provenance.sample, "label": provenance.label, "drawn_with": provenance.numerics}
-    return model, {**how, **what}
+    return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}
 
 
 async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:
@@ -188,7 +188,9 @@ async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model,
         raise NotDecodableError(str(error)) from None
     if file.images > MAX_IMAGES:
         raise NotDecodableError(f"the file holds {file.images} pictures: expected at most {MAX_IMAGES} here")
-    return await models.find_by_digest(word, file.digest), {"n": file.images}
+    model = await models.find_by_digest(word, file.digest, file.identity)
+    changed = model.has_changed_since(file.identity)
+    return model, {"n": file.images, "names_identity": bool(file.identity), "card_changed": changed}
 
 
 def _identity(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:

@@ -118,7 +118,9 @@ class _Asked(_Answer):
     model: str
     """Name of the model."""
     digest: str
-    """sha256 of the weights: together with seed and sample it fixes the bytes."""
+    """sha256 of the weights."""
+    identity: str | None
+    """Identity of the model: with seed and sample it fixes the bytes; null in jobs of an earlier version."""
     seed: Int64
     """The seed that was given or drawn. For a verification the picture's; 0 for jobs that draw nothing."""
     first: int
@@ -239,6 +241,9 @@ class Model(_Answer):
     """The same in bits for each colour of each pixel."""
     digest: str
     """sha256 of the weights."""
+    identity: str | None
+    """SHA-256 of all that gives it its meaning: weights, config, orientations, labels with their priors; null while
+    only workers of an earlier version hold it."""
     title: str
     """The network's name in the paper."""
     members: list[str]
@@ -260,12 +265,22 @@ class Model(_Answer):
     loaded_on: list[WorkerPlace]
     """Who draws from it."""
 
+    @property
+    def identity_or_digest(self) -> str:
+        return self.identity or self.digest
+
+    def has_changed_since(self, identity: str) -> bool:
+        """Is another identity named than the model's? Earlier versions name none."""
+        return bool(identity and self.identity) and identity != self.identity
+
 
 class PortableModel(_Answer):
     """Addresses of everything that a browser needs to draw from a model itself."""
 
     digest: str
     """sha256 of the weights."""
+    identity: str | None
+    """Identity of the model, which the address names; null while only workers of an earlier version hold it."""
     engine: str
     """Address of the engine's directory on this server: `index.js` and `in_worker.js` in it are ES modules."""
     model: str

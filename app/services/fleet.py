@@ -99,7 +99,8 @@ class Fleet:
             return "a worker: none is there"
         if any(worker.holds(spec) for worker in self.workers):
             return "a worker of a later version"
-        return f"a worker with the weights of {spec.model} that the job was accepted for ({spec.digest[:12]}...)"
+        accepted = f"the job was accepted for ({spec.identity_or_digest[:12]}...)"
+        return f"a worker with the weights and labels of {spec.model} that {accepted}"
 
     def _nobody_for(self, spec: JobSpec) -> str:
         if any(worker.holds(spec) for worker in self.workers):

@@ -125,6 +125,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         kind=JobKind(spec.kind),
         model=spec.model,
         digest=spec.digest,
+        identity=spec.identity or None,
         seed=spec.seed,
         first=spec.first,
         n=spec.n,

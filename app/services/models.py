@@ -15,7 +15,7 @@ class Models:
         self._merged: dict[str, Model] = {}
 
     async def all(self) -> list[Model]:
-        """All models by name. If two workers hold different weights under one name, the latest started one is
+        """All models by name. If two workers hold different models under one name, the latest started one is
         believed."""
         workers = (await self._fleet.fresh()).workers
         names = sorted({card.name for worker in workers for card in worker.models})
@@ -50,16 +50,16 @@ class Models:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
         return _doing(kind, await self.find(name))
 
-    async def find_by_digest(self, kind: str, digest: str) -> Model:
-        """The model of these weights. Raises NoWorkerError, UnknownModelError when nobody holds them, BadParameterError
-        for a model that does not do this kind of work."""
+    async def find_by_digest(self, kind: str, digest: str, identity: str = "") -> Model:
+        """The model of these weights; of several, the one of this identity. Raises NoWorkerError, UnknownModelError
+        when nobody holds them, BadParameterError for a model that does not do this kind of work."""
         models = await self.all()
         if not models:
             raise _nobody()
-        found = next((model for model in models if model.digest == digest), None)
-        if found is None:
+        found = [model for model in models if model.digest == digest]
+        if not found:
             raise UnknownModelError(f"no worker holds the model of sha256 {digest[:12]}...")
-        return _doing(kind, found)
+        return _doing(kind, next((model for model in found if model.identity == identity), found[0]))
 
 
 def _nobody() -> NoWorkerError:
@@ -76,8 +76,9 @@ def _doing(kind: str, model: Model) -> Model:
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:
     """Raises nothing: the caller has seen the name in these workers."""
     named = [(worker, card) for worker in workers for card in worker.models if card.name == name]
-    first = named[0][1]
-    holders = [(worker, card) for worker, card in named if card.digest == first.digest]
+    digest = named[0][1].digest
+    identity = next((card.identity for _, card in named if card.digest == digest and card.identity), "")
+    holders = [(worker, card) for worker, card in named if card.answers_to(digest, identity)]
     places = [WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots) for worker, _ in holders]
     return _model([card for _, card in holders], places)
 
@@ -88,6 +89,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
     can = {kind for card in cards for kind in card.can}
     methods = {method for card in cards for method in card.methods}
     merged = {
+        "identity": next((card.identity for card in cards if card.identity), None),
         "can": [kind for kind in KINDS if kind in can],
         "title": next((card.title for card in cards if card.title), cards[0].network),
         "methods": [method for method in Method if method in methods],

@@ -1,4 +1,4 @@
-"""Models for browsers, as workers lay them out (model_core/portable/laid_out.py), by the digest of their weights."""
+"""Models for browsers, as workers lay them out (model_core/portable/laid_out.py), by their identity."""
 
 import re
 from pathlib import Path
@@ -25,10 +25,11 @@ class PortableModels:
             release = (self._folder / "release").read_text(encoding="ascii")
         except (OSError, ValueError):
             release = ""
-        place = f"{release}/models/{model.digest}/"
+        place = f"{release}/models/{model.identity_or_digest}/"
         if not _RELEASE.fullmatch(release) or not (self._folder / place / "portable.json").is_file():
             raise NotPortableError("no worker has laid this model out for browsers: a Multi-Scale one never is")
-        return PortableModel(digest=model.digest, engine=f"{PREFIX}{release}/engine/", model=f"{PREFIX}{place}")
+        addresses = {"engine": f"{PREFIX}{release}/engine/", "model": f"{PREFIX}{place}"}
+        return PortableModel(digest=model.digest, identity=model.identity, **addresses)
 
     def file(self, path: str) -> Path | None:
         """The file at an address below PREFIX; None where there is none."""

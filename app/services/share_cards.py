@@ -31,7 +31,7 @@ _KEPT = 256
 
 
 class _Recipe(NamedTuple):
-    digest: str
+    model: str
     seed: int
     temperature: float
     label: str | None
@@ -67,7 +67,9 @@ class ShareCards:
         try:
             async with asyncio.timeout(self._patience_s()):
                 model = await self._models.find_for(sample.KIND.word, name)
-                recipe = _Recipe(model.digest, seed, temperature, None if label is None else label_name(label, model))
+                recipe = _Recipe(
+                    model.identity_or_digest, seed, temperature, None if label is None else label_name(label, model)
+                )
                 async with self._turn:
                     if recipe not in self._kept:
                         self._keep(recipe, await self._drawn(identity, model, recipe))
@@ -95,7 +97,12 @@ class ShareCards:
 
     async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
         """The job that draws the picture; whoever comes again while it is drawn waits for the same one."""
-        fields = {"card": model.digest, "seed": options.seed, "temperature": options.temperature, **options.own.said()}
+        fields = {
+            "card": model.identity_or_digest,
+            "seed": options.seed,
+            "temperature": options.temperature,
+            **options.own.said(),
+        }
         named = with_key(replace(identity), str(fields), sample.KIND.word, fields, ())
         known = await self._submission.known(named)
         if known is None:

@@ -251,6 +251,7 @@ def _spec(
         kind=kind,
         model=model.name,
         digest=model.digest,
+        identity=model.identity or "",
         seed=secrets.randbelow(MAX_SEED + 1) if options.seed is None else options.seed,
         n=options.n,
         temperature=options.temperature,

@@ -8,7 +8,7 @@ import { readPng } from "../png.js";
 import { recipeOf, toByte } from "../recipe.js";
 
 /** @typedef {Portable & {close: () => void}} Loaded */
-/** @typedef {{name: string, sha256: string, about: string, labels: string[]}} Listed */
+/** @typedef {{name: string, sha256: string, identity: string, about: string, labels: string[]}} Listed */
 
 /** Begins links, so that each opens here and, behind its #, at a service. */
 const VIEW = "sample?";
@@ -133,11 +133,14 @@ async function takeFile(bytes) {
   say("Reading the file");
   try {
     const isPng = bytes[0] === 137;
-    const digest = isPng ? recipeOf((await readPng(bytes)).text).digest : unpack(bytes).header.sha256;
-    const named = models.find(({ sha256 }) => sha256 === digest);
-    if (!named) throw new Error(`no model here has the weights ${digest.slice(0, 12)}... that the file names`);
+    const recipe = isPng ? recipeOf((await readPng(bytes)).text) : null;
+    const { sha256, identity } = recipe ? { ...recipe, sha256: recipe.digest } : unpack(bytes).header;
+    const found = models.filter((each) => each.sha256 === sha256);
+    const named = found.find((each) => each.identity === identity) ?? found[0];
+    if (!named) throw new Error(`no model here has the weights ${sha256?.slice(0, 12)}... that the file names`);
     const drawer = await model(named.name);
-    await (isPng ? check(drawer, bytes) : open(drawer, bytes));
+    const since = identity && identity !== named.identity ? " Its card has changed since." : "";
+    await (isPng ? check(drawer, bytes, since) : open(drawer, bytes, since));
   } catch (error) {
     say(/** @type {Error} */ (error).message, true);
   }
@@ -146,19 +149,21 @@ async function takeFile(bytes) {
 /**
  * @param {Portable} drawer
  * @param {Uint8Array<ArrayBuffer>} png
+ * @param {string} since - what there is to say of its card
  */
-async function check(drawer, png) {
+async function check(drawer, png, since) {
   const { verified, seed, samples, changed } = await drawer.verify(png);
   const drew = samples === 1 ? "it" : `all ${samples} pictures`;
-  if (verified) return say(`Verified: ${drawer.name} drew ${drew} with seed ${seed}, every pixel.`);
-  say(`Not verified: ${changed.length} pixels are not what ${drawer.name} draws with seed ${seed}.`, true);
+  if (verified) return say(`Verified: ${drawer.name} drew ${drew} with seed ${seed}, every pixel.${since}`);
+  say(`Not verified: ${changed.length} pixels are not what ${drawer.name} draws with seed ${seed}.${since}`, true);
 }
 
 /**
  * @param {Portable} drawer
  * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {string} since - what there is to say of its card
  */
-async function open(drawer, bytes) {
+async function open(drawer, bytes, since) {
   const images = await drawer.decode(bytes);
   const { height, width, channels } = drawer;
   const paint = easel(drawer, images.length);
@@ -170,7 +175,7 @@ async function open(drawer, bytes) {
       paint(i, y, Uint8Array.from(row.flat()));
     }
   });
-  say(`${images.length} pictures, without loss, decoded by ${drawer.name} in this browser.`);
+  say(`${images.length} pictures, without loss, decoded by ${drawer.name} in this browser.${since}`);
 }
 
 /** @param {Picture[]} images */

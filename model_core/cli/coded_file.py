@@ -58,13 +58,17 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     check_folder(out)
     data = _read(path)
     header = Header.unpack(data)
-    model = load_model(model_name, models_dir=models_dir) if model_name else load_by_digest(header.sha256, models_dir)
+    if model_name:
+        model = load_model(model_name, models_dir=models_dir)
+    else:
+        model = load_by_digest(header.sha256, models_dir, identity=header.identity)
     started = time.perf_counter()
     with _progress("decoded", header.images) as on_images:
         stripes = decode_stripes(model, data, on_images)
         _write_pictures(stripes, model, header.images, out)
     return {
         "model": model.card.name,
+        "card_changed": model.card.has_changed_since(header.identity),
         "member": header.member,
         "images": header.images,
         "bytes": len(data),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from model_core.cli.options import Json, ModelName, ModelsDir, print_json, say
+from model_core.cli.options import CARD_CHANGED, Json, ModelName, ModelsDir, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +49,7 @@ def decode(
     from model_core.cli.coded_file import decode_file
 
     facts = decode_file(file, out, model, models_dir)
-    say(f"wrote {facts['images']} images of {facts['model']} into {out} in {facts['seconds']:.2f} s")
+    changed = CARD_CHANGED if facts["card_changed"] else ""
+    say(f"wrote {facts['images']} images of {facts['model']} into {out} in {facts['seconds']:.2f} s{changed}")
     if json_:
         print_json(facts)

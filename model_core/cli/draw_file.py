@@ -128,6 +128,7 @@ def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]
         "kind": kind,
         "model": model.card.name,
         "digest": model.card.sha256,
+        "identity": model.card.identity,
         "seed": str(request.seed),
         "temperature": repr(request.temperature),
         "numerics": numerics_of(model),

@@ -9,6 +9,8 @@ import typer
 
 SEED_LIMIT = 2**53
 FIRST_LIMIT = 10**9
+CARD_CHANGED = "; the model's card has changed since"
+"""Said of what names another identity than that of the model with the same weights."""
 
 
 def _names_beginning(incomplete: str) -> list[str]:

@@ -66,7 +66,8 @@ def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
         if labels is not None:
             code[0] = pack_labels(labels, model.config.labels) + code[0]
         stripes.append(Stripe(len(part), code, zlib.crc32(part.tobytes())))
-    return pack(Header(model.card.sha256 or _NO_DIGEST, orientation, len(images), found), stripes)
+    sha256, identity = model.card.sha256 or _NO_DIGEST, model.card.identity
+    return pack(Header(sha256, orientation, len(images), found, identity=identity), stripes)
 
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:

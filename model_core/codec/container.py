@@ -1,7 +1,7 @@
 """The bytes of a file of coded images. Knows no model.
 
     header    magic "PXRN", version, numerics, orientation of the member (one byte each), number of images (4 bytes),
-              SHA-256 of the model, canary (8), CRC-32 of all that
+              SHA-256 of the model's weights, its identity (from version 2 on), canary (8), CRC-32 of all that
     stripes   until all images are there: number of images, number of lanes, bytes of each lane (LEB128 each), CRC-32 of
               the values, the lanes, CRC-32 of the whole stripe
 
@@ -22,13 +22,17 @@ from numpy.typing import NDArray
 from model_core.errors import DataError
 from model_core.orientation import ORIENTATIONS, Orientation
 
-MAGIC, VERSION = b"PXRN", 1
+MAGIC = b"PXRN"
 NUMERICS = ("cpu-compiled",)
 """Names by their number in the file."""
 MAX_LANES = 16
 CANARY_BYTES = 8
 LABELS_TOGETHER = 256
-_HEADER = struct.Struct(f">4sBBBI32s{CANARY_BYTES}s")
+_HEADERS = {
+    1: struct.Struct(f">4sBBBI32s{CANARY_BYTES}s"),
+    2: struct.Struct(f">4sBBBI32s32s{CANARY_BYTES}s"),
+}
+"""Layouts by version, which is the first byte behind the magic."""
 _CRC = struct.Struct(">I")
 _LONGEST_NUMBER = 5
 """Bytes, of 7 bits each."""
@@ -39,16 +43,28 @@ class Header:
     """Head of a file: the model and member that its images are coded with, and how many there are."""
 
     sha256: str
-    """The model's digest."""
+    """SHA-256 of the model's weights."""
     member: Orientation
     images: int
     canary: bytes
     numerics: str = NUMERICS[0]
+    identity: str = ""
+    """Identity of the model; empty in files of version 1."""
+
+    @property
+    def version(self) -> int:
+        return 2 if self.identity else 1
+
+    @property
+    def size(self) -> int:
+        """Bytes that it has."""
+        return _HEADERS[self.version].size + _CRC.size
 
     def pack(self) -> bytes:
         """Its bytes."""
-        numbers = VERSION, NUMERICS.index(self.numerics), ORIENTATIONS.index(self.member), self.images
-        packed = _HEADER.pack(MAGIC, *numbers, bytes.fromhex(self.sha256), self.canary)
+        numbers = self.version, NUMERICS.index(self.numerics), ORIENTATIONS.index(self.member), self.images
+        names = (bytes.fromhex(name) for name in (self.sha256, self.identity) if name)
+        packed = _HEADERS[self.version].pack(MAGIC, *numbers, *names, self.canary)
         return packed + _CRC.pack(zlib.crc32(packed))
 
     @classmethod
@@ -57,20 +73,19 @@ class Header:
         damaged."""
         if not data.startswith(MAGIC):
             raise DataError("this is no file of coded images: it does not begin with PXRN")
-        if len(data) < HEADER_BYTES:
+        version = data[len(MAGIC)] if len(data) > len(MAGIC) else 1
+        if version not in _HEADERS:
+            raise DataError(f"the file is of version {version}: expected version {' or '.join(map(str, _HEADERS))}")
+        size = _HEADERS[version].size + _CRC.size
+        if len(data) < size:
             raise DataError(f"the file ends within its header: it has {len(data)} bytes")
-        _, version, numerics, member, images, digest, canary = _HEADER.unpack_from(data)
-        if version != VERSION:
-            raise DataError(f"the file is of version {version}: expected version {VERSION}")
-        _check_crc(data[:HEADER_BYTES], "header")
+        _, _, numerics, member, images, digest, *identity, canary = _HEADERS[version].unpack_from(data)
+        _check_crc(data[:size], "header")
         if numerics >= len(NUMERICS):
             raise DataError(f"the file was coded with an arithmetic that is not known here: number {numerics}")
         if member >= len(ORIENTATIONS) or not images:
             raise DataError("the file's header makes no sense: expected an orientation, and at least one image")
-        return cls(digest.hex(), ORIENTATIONS[member], images, canary, NUMERICS[numerics])
-
-
-HEADER_BYTES = _HEADER.size + _CRC.size
+        return cls(digest.hex(), ORIENTATIONS[member], images, canary, NUMERICS[numerics], b"".join(identity).hex())
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,8 @@ def pack(header: Header, stripes: list[Stripe]) -> bytes:
 
 def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
     """Read a file and check all its sums. Raises DataError if it is none of ours, cut off or damaged."""
-    header, at, stripes, found = Header.unpack(data), HEADER_BYTES, list[Stripe](), 0
+    header, stripes, found = Header.unpack(data), list[Stripe](), 0
+    at = header.size
     while found < header.images:
         stripe, at = Stripe.unpack(data, at)
         stripes.append(stripe)

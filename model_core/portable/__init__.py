@@ -13,5 +13,5 @@ modules.py     the modules that there are
 native.py      the command that compiles for workers ahead of time
 packed.py      a model as the engine reads it
 folder.py      a folder for any web server: page, engine, models
-laid_out.py    the same models by their digests, for the browsers of a service
+laid_out.py    the same models by their identities, for the browsers of a service
 """

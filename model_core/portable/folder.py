@@ -62,6 +62,7 @@ def _write_list(models: Sequence[Model], folder: Path) -> None:
         {
             "name": model.card.name,
             "sha256": model.card.sha256,
+            "identity": model.card.identity,
             "about": _about(model),
             "labels": [label.name for label in model.card.labels],
         }

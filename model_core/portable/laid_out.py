@@ -1,7 +1,7 @@
 """`python -m model_core.portable.laid_out DIR MODELS_DIR NAMES...`: lay models out for the browsers of a service.
 
-DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/SHA256/ a model's card and packed weights, by the
-digest of the weights; DIR/release names the last release. What is there already is left, so that addresses in a release
+DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card and packed weights of a model;
+DIR/release names the last release. What is there already is left, so that addresses in a release
 may be kept for ever. Models that cannot be exported are left out.
 """
 
@@ -26,10 +26,10 @@ def release() -> str:
     return hashlib.sha256(b"".join(content)).hexdigest()[:16]
 
 
-def missing(folder: Path, digests: Iterable[str]) -> set[str]:
-    """Digests of the weights that are not laid out for this version's engine."""
+def missing(folder: Path, identities: Iterable[str]) -> set[str]:
+    """Identities of models that are not laid out for this version's engine."""
     place = folder / release() / "models"
-    return {digest for digest in digests if not (place / digest).is_dir()}
+    return {identity for identity in identities if not (place / identity).is_dir()}
 
 
 def lay_out(folder: Path, models_dir: Path | None, names: Iterable[str]) -> None:
@@ -45,7 +45,7 @@ def lay_out(folder: Path, models_dir: Path | None, names: Iterable[str]) -> None
             return  # nobody waits for it any more
         model = load_model(name, models_dir=models_dir)
         if unportable(model) is None:
-            _make(place / "models" / model.card.sha256, lambda made, model=model: write_packed(model, made))
+            _make(place / "models" / model.card.identity, lambda made, model=model: write_packed(model, made))
             _name(folder)
 
 

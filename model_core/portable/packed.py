@@ -16,7 +16,7 @@ from model_core.portable.table import described
 from model_core.posterior.targets import strange_nats
 from model_core.sampling.stages import compiled_loops
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "portable.json"
 
 
@@ -59,6 +59,7 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "format": FORMAT,
         "name": card.name,
         "sha256": card.sha256,
+        "identity": card.identity,
         "data": card.data,
         "kind": config.network,
         "sources": modules()[config.network]["sources"],

@@ -61,6 +61,7 @@ class EncodeResult(TypedDict):
     bits_per_dim: float
     member: str
     digest: str
+    identity: NotRequired[str | None]
     type: Literal["encoding"]
     images: list[str]
     blob: str
@@ -181,6 +182,7 @@ class Job(TypedDict):
     status: JobStatus
     model: str
     digest: str
+    identity: str | None
     seed: int
     first: int
     n: int
@@ -190,6 +192,7 @@ class Job(TypedDict):
     channels: int
     small_height: int
     small_width: int
+    card_changed: bool | None
     filled_pixels: int | None
     method: Method | None
     particles: int | None
@@ -250,6 +253,7 @@ class Model(TypedDict):
     test_nats: float | None
     test_bits_per_dim: float | None
     digest: str
+    identity: str | None
     title: str
     members: list[str]
     methods: list[Method]

@@ -75,7 +75,7 @@ def test_every_member_that_tries_is_counted(client: httpx.Client, worker: HandWo
     """A mixture encodes once with each of its networks: the queue's limits and the estimates know that."""
     assert encode(client, png(Image.new("RGB", (2, 3))), model="colour").status_code == 202
     spec = worker.take()
-    assert (spec.options.members, spec.work) == (2, 2 * 3 * 2 * 3)
+    assert (spec.options.said()["members"], spec.work) == (2, 2 * 3 * 2 * 3)
 
 
 @pytest.mark.parametrize("media", [MEDIA_TYPE, "application/octet-stream", f"{MEDIA_TYPE}; v=1"])
@@ -97,6 +97,20 @@ def test_file_reaches_the_worker_and_its_pictures_the_client(
         assert grid.size == (7, 9)
     is_problem(client.get(f"/jobs/{job['id']}/blob"), 404)
     is_problem(client.get(f"/jobs/{job['id']}/given"), 404)
+
+
+def test_file_is_of_the_card_that_it_names_or_of_one_with_its_weights(client: httpx.Client, worker: HandWorker) -> None:
+    """Of two cards of the same weights the file's own; where nobody holds that any more, the job says so. Earlier
+    workers cannot read version 2, and are left out."""
+    one, other = (ABLE.model_copy(update={"name": name, "identity": 32 * name}) for name in ("a1", "b2"))
+    worker.announce(one, other)
+    for identity, model, changed in (("b2", "b2", None), ("c3", "a1", True), ("", "a1", None)):
+        header = Header(GREY.digest, "none", 3, bytes(8), identity=32 * identity)
+        job = decode(client, header.pack() + b"stripes").json()
+        assert (job["model"], job["card_changed"], job["identity"]) == (model, changed, 32 * model)
+        assert worker.take().version == (8 if identity else 1)
+    worker.announce(one, version=7)
+    is_problem(decode(client, Header(GREY.digest, "none", 3, bytes(8), identity=one.identity).pack() + b"x"), 503)
 
 
 def test_same_request_means_the_same_job(client: httpx.Client, worker: HandWorker) -> None:
@@ -178,7 +192,7 @@ def head(**changes: int) -> bytes:
         (b"\x89PNG\r\n\x1a\n", "this is no file of coded images"),
         (FILE[:30], "the file ends within its header"),
         (head(), "the file ends within its header or behind it"),
-        (head(version=2) + b"x", "the file is of version 2: expected version 1"),
+        (head(version=3) + b"x", "the file is of version 3: expected version 1 or 2"),
         (FILE[:20] + b"?" + FILE[21:], "the checksum of its header is wrong"),
         (head(images=0) + b"x", "the file holds no image"),
         (head(images=65) + b"x", "the file holds 65 pictures: expected at most 64 here"),

@@ -7,7 +7,7 @@ import pytest
 
 from app.settings import Settings
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import ALICE, settings
 from tests.app.live import serving
 
@@ -29,6 +29,24 @@ def laid_out(worker: HandWorker, client: httpx.Client, tmp_path: Path) -> Path:
     (place / "release").write_text(RELEASE)
     (place / "secret.txt").write_text("secret")
     return place
+
+
+def test_cards_of_the_same_weights_have_addresses_of_their_own(
+    redis_url: str, worker: HandWorker, laid_out: Path
+) -> None:
+    """Other labels, or other priors: what may be kept for ever is one model's, and the old one is not served as the
+    new. What an earlier worker laid out lies where it names it."""
+    renamed = GREY.model_copy(update={"identity": "e" * 64})
+    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        before = client.get("/models/grey/portable").raise_for_status().json()
+        assert (before["identity"], before["model"]) == (None, f"/portable/{RELEASE}/models/{GREY.digest}/")
+        worker.announce(renamed)
+        is_problem(client.get("/models/grey/portable"), 404)
+        place = laid_out / RELEASE / "models" / renamed.identity
+        place.mkdir()
+        (place / "portable.json").write_text("{}")
+        after = client.get("/models/grey/portable").raise_for_status().json()
+        assert (after["identity"], after["model"]) == (renamed.identity, f"/portable/{RELEASE}/models/{'e' * 64}/")
 
 
 def without_keys(redis_url: str, folder: Path | None) -> Settings:

@@ -54,8 +54,9 @@ def test_picture_that_we_wrote_reaches_the_worker(
     assert (verification["n"], verification["rows_total"], verification["result"]) == (1, 0, None)
     spec = worker.take()
     sample = 0 if grid else 2
-    assert (spec.kind, spec.seed, spec.options.sample, spec.temperature) == ("verify", 5, sample, 0.5)
-    assert (spec.digest, spec.options.drawn_with) == (GREY.digest, "by-hand")
+    options = spec.options.model_dump()
+    assert (spec.kind, spec.seed, options["sample"], spec.temperature) == ("verify", 5, sample, 0.5)
+    assert (spec.digest, options["drawn_with"]) == (GREY.digest, "by-hand")
     pixels = image_bytes(drawn, sample)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
     worker.settle_told(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
@@ -71,6 +72,22 @@ def test_picture_that_we_wrote_reaches_the_worker(
     with Image.open(io.BytesIO(client.get(result["images"][0]).content)) as shown:
         assert (shown.size, shown.tobytes()) == ((3, 4), pixels)
     is_problem(client.get(result["images"][0], params={"stage": "small"}), 422)
+
+
+def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: httpx.Client, worker: HandWorker) -> None:
+    """The job says so; nothing is said of a picture that names the sha256 alone, or of a worker that does."""
+    card = ABLE.model_copy(update={"identity": "e" * 64})
+    for announced, identity, changed in (
+        (card, "e" * 64, False),
+        (card, "f" * 64, True),
+        (card, None, False),
+        (ABLE, "f" * 64, False),
+    ):
+        worker.announce(announced)
+        job = verify(client, told(PICTURE, identity=identity)).json()
+        assert (job["card_changed"], job["identity"]) == (changed or None, announced.identity or None)
+        assert worker.take().options.shown()["card_changed"] is (changed or None)
+    assert client.post("/sample", json={"model": "grey"}).json()["card_changed"] is None
 
 
 @pytest.mark.parametrize(

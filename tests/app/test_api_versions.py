@@ -15,6 +15,7 @@ from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys
 from worker.contract.cards import RefusedModel, WorkerInfo
 from worker.contract.jobs import VERSION, JobSpec
+from worker.contract.kinds.sample import SampleOptions
 
 SAMPLE = {"model": "grey"}
 SERVER = ServerState(used=0, limit=0, weaknesses=())
@@ -33,7 +34,7 @@ def announce_text(worker: HandWorker, name: str, text: str) -> None:
 
 def rewrite_spec(worker: HandWorker, job_id: str, **fields: object) -> None:
     """As a later API would have accepted it."""
-    spec = json.loads(worker.redis.hget(keys.job(job_id), "spec"))
+    spec = json.loads(worker.redis.hget(keys.job(job_id), "spec") or "")
     worker.redis.hset(keys.job(job_id), "spec", json.dumps(spec | fields))
 
 
@@ -157,7 +158,7 @@ def test_job_says_what_it_waits_for_when_no_worker_can_do_it(client: httpx.Clien
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     assert client.get(link).json()["waits_for"] is None
     worker.announce(GREY.model_copy(update={"digest": "d" * 64}))
-    assert "the weights of grey" in client.get(link).json()["waits_for"]
+    assert "the weights and labels of grey" in client.get(link).json()["waits_for"]
     assert GREY.digest[:12] in client.get("/jobs").json()["jobs"][0]["waits_for"]
     worker.leave()
     assert "none is there" in client.get(link).json()["waits_for"]
@@ -183,6 +184,7 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         height=4,
         width=3,
         channels=1,
+        options=SampleOptions(),
     )
     assert Fleet([older, newer], load, SERVER).queue_for(spec) == "new"
     with pytest.raises(NoWorkerError, match="earlier version"):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from app.imaging.render import Canvas, grid_file, origin_of, sample_file
 from model_core import load_model, sample
+from model_core.card import Card
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.verbs import root
@@ -26,13 +28,16 @@ def drawn(models_dir: Path, path: Path, *arguments: object) -> Path:
     return path
 
 
-def changed(source: Path, path: Path, at: tuple[int, int], **texts: str) -> Path:
-    """The picture with one pixel inverted, and with other words for some of those that it says."""
+def changed(source: Path, path: Path, at: tuple[int, int] | None, **texts: str | None) -> Path:
+    """The picture with one pixel inverted, and with other words, or none, for some of those that it says."""
     with Image.open(source) as image:
         chunks = PngInfo()
         for key, value in {**image.info, **texts}.items():
-            chunks.add_text(key, value)
-        image.putpixel(at, 255 - image.getpixel(at) if image.mode == "L" else (7, 7, 7))
+            if value is not None:
+                chunks.add_text(str(key), value)
+        if at is not None:
+            inverted: Any = Image.eval(image, lambda value: 255 - value).getpixel(at)
+            image.putpixel(at, inverted if image.mode == "L" else (7, 7, 7))
         image.save(path, pnginfo=chunks)
     return path
 
@@ -84,6 +89,20 @@ def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_p
             assert run("verify", other, "--models-dir", models_dir).exit_code == 1
 
 
+def test_picture_goes_by_the_weights_where_the_card_has_changed(models_dir: Path, tmp_path: Path) -> None:
+    """The answer says so, but where the picture names no identity, as those of earlier versions."""
+    picture = drawn(models_dir, tmp_path / "drawn.png", "tiny-cnn", "--seed", 5)
+    card = Card.read(models_dir / "tiny-cnn" / "card.json")
+    with Image.open(picture) as image:
+        assert (image.info["digest"], image.info["identity"]) == (card.sha256, card.identity)
+    for identity, is_told in ((card.identity, False), (None, False), ("ab" * 32, True)):
+        retold = changed(picture, tmp_path / "retold.png", None, identity=identity)
+        result = run("verify", retold, "--models-dir", models_dir, "--json")
+        facts = json.loads(result.stdout.splitlines()[-1])
+        assert (facts["verified"], facts["card_changed"]) == (True, is_told)
+        assert ("card has changed since" in result.stderr) == is_told
+
+
 def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path: Path) -> None:
     """Saved again, turned to other colours, cut, of no model here, of other numerics, a completion, no PNG, nothing."""
     picture = drawn(models_dir, tmp_path / "drawn.png", "tiny-cnn", "--seed", 5)
@@ -94,7 +113,7 @@ def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path:
     with Image.open(picture) as image:
         kept = PngInfo()
         for key, value in image.info.items():
-            kept.add_text(key, value)
+            kept.add_text(str(key), value)
         image.save(tmp_path / "again.png")
         image.convert("RGB").save(tmp_path / "colours.png", pnginfo=kept)
         image.crop((0, 0, 4, 6)).save(tmp_path / "cut.png", pnginfo=kept)

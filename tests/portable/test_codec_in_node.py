@@ -1,5 +1,6 @@
 """Coded files of the engine in JavaScript are Python's, byte for byte, and each opens the other's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from model_core import encode, load_model, sample, save_model, shipped
+from model_core.codec.container import pack, unpack
 from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, changed_engine, export
 
@@ -40,7 +42,8 @@ def test_coded_files_are_those_of_python(
     ask: Ask, engine: Path, exported: Path, portable_models_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one lane and in several, by the member that finds the images the likeliest, with the labels that do; the
-    canary is the same, which is every bit of the state. Each side opens what the other made."""
+    canary is the same, which is every bit of the state. Each side opens what the other made; also what names no
+    identity, as version 1, or another, as where the card has changed since."""
     model = load_model(name, models_dir=portable_models_dir)
     images = sample(model, IMAGES, seed=2)
     folder, values = str(exported / "models" / name), images.flatten(1).tolist()
@@ -48,8 +51,10 @@ def test_coded_files_are_those_of_python(
         monkeypatch.setattr("model_core.codec.codec.LANE_VALUES", lane_values)
         file = encode(model, images)
         assert bytes(ask(ENCODE, place, folder=folder, images=values)) == file
-        (found,) = ask(DECODE, place, folder=folder, files=[list(file)])
-        assert np.array_equal(np.array(found).reshape(images.shape), images.numpy())
+        header, stripes = unpack(file)
+        others = [pack(replace(header, identity=identity), stripes) for identity in ("", "ab" * 32)]
+        for found in ask(DECODE, place, folder=folder, files=[list(each) for each in (file, *others)]):
+            assert np.array_equal(np.array(found).reshape(images.shape), images.numpy())
 
 
 def test_label_is_given_to_coded_files(ask: Ask, exported: Path, portable_models_dir: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,30 +143,40 @@ VERIFY = """
 const model = await parts.load(at(given.folder));
 const said = (error) => `${error.name}: ${error.message}`;
 const tried = given.files.map((file) => model.verify(Uint8Array.from(file)));
-return Promise.all(tried.map((each) => each.then(({verified, changed}) => [verified, changed], said)));
+const told = ({verified, changed, cardChanged}) => [verified, changed, cardChanged];
+return Promise.all(tried.map((each) => each.then(told, said)));
 """
 
 
 def test_pictures_are_verified_in_javascript(
     ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
 ) -> None:
-    """What `pixelrnn sample` wrote is verified; one pixel that was changed is named; what cannot be told is said."""
-    picture, changed, bare = (tmp_path / name for name in ("drawn.png", "changed.png", "bare.png"))
+    """What `pixelrnn sample` wrote is verified; one pixel that was changed is named; what cannot be told is said.
+    A picture of a card that has changed since says so, and one of an earlier version, which names none, nothing."""
+    names = "drawn.png", "changed.png", "bare.png", "relabelled.png", "earlier.png"
+    picture, changed, bare, relabelled, earlier = (tmp_path / name for name in names)
     options = ["--n", "3", "--seed", "5", "--temperature", "0.7", "--scale", "2", "--models-dir", portable_models_dir]
     done = run("sample", "tiny-row-rgb", *options, "--out", picture)
     assert done.returncode == 0, done.stderr
     with Image.open(picture) as image:
         text = PngInfo()
         for key, value in image.info.items():
-            text.add_text(key, str(value))
+            text.add_text(str(key), str(value))
         image.save(bare)
-        red, green, blue = image.getpixel((2 * 6, 2 * 3))
-        image.putpixel((2 * 6, 2 * 3), (red, green, 255 - blue))
+        for file, identity in ((relabelled, "ab" * 32), (earlier, "")):
+            told = PngInfo()
+            for key, value in {**image.info, "identity": identity}.items():
+                if value:
+                    told.add_text(str(key), str(value))
+            image.save(file, pnginfo=told)
+        pixel: Any = image.getpixel((2 * 6, 2 * 3))
+        image.putpixel((2 * 6, 2 * 3), (*pixel[:2], 255 - pixel[2]))
         image.save(changed, pnginfo=text)
-    files = [list(file.read_bytes()) for file in (picture, changed, bare)]
-    verified, other, unknown = ask(VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files)
-    assert verified == [True, []]
-    assert other == [False, [{"sample": 1, "x": 1, "y": 3}]]
+    files = [list(file.read_bytes()) for file in (picture, changed, bare, relabelled, earlier)]
+    verified, other, unknown, *renamed = ask(VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files)
+    assert verified == [True, [], False]
+    assert renamed == [[True, [], True], [True, [], False]]
+    assert other == [False, [{"sample": 1, "x": 1, "y": 3}], False]
     assert unknown.startswith("EngineError: only samples can be verified")
 
 
@@ -247,7 +258,7 @@ def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
         ("bit", "is damaged: its sha256 is"),
         ("cut", "is damaged: it cannot be unpacked"),
         ("gone", "cannot read"),
-        ("foreign", "has format undefined: this engine reads 2"),
+        ("foreign", "has format undefined: this engine reads 3"),
         ("text", "is not JSON"),
         ("older", "tiny-cnn was packed for another version of the engine: export it again"),
     ],

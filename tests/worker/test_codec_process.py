@@ -39,13 +39,19 @@ def test_pictures_become_the_librarys_file_and_come_back(served: Client, models_
     drawn = served.submit(model="tiny-diagonal", n=20)
     for name in CODED:
         values, pixels = pictures_of(models_dir, name)
-        data = encode(load_model(name, models_dir=models_dir), values)
+        model = load_model(name, models_dir=models_dir)
+        data = encode(model, values)
         spec = encoded(served, name, pixels)
         record = served.wait_end(spec.id)
         assert (record.status, record.rows_done) == (JobStatus.SUCCEEDED, 0)
         assert served.redis.hget(keys.image(spec.id), "blob") == data
         assert record.result == EncodeSummary(
-            pictures=5, bytes=len(data), bits_per_dim=8 * len(data) / values.numel(), member="none", digest=spec.digest
+            pictures=5,
+            bytes=len(data),
+            bits_per_dim=8 * len(data) / values.numel(),
+            member="none",
+            digest=spec.digest,
+            identity=model.card.identity,
         )
         spec = decoded(served, name, data, 5)
         assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED

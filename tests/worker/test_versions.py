@@ -15,6 +15,7 @@ from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import VERSION, JobRecord, JobSpec, JobStatus
 from worker.contract.kind import Method
 from worker.contract.kinds.complete import CompletionSummary
+from worker.contract.kinds.sample import SampleOptions
 from worker.contract.record import OtherVersionError, UnreadableError
 from worker.queue.recovery import Recovery
 
@@ -30,6 +31,7 @@ SPEC = JobSpec(
     height=4,
     width=3,
     channels=1,
+    options=SampleOptions(),
 )
 INFO = WorkerInfo(name="w", device="cpu", slots=4, models=(CARD,), started_at=1.0)
 NEWER_WORKER = [
@@ -125,6 +127,25 @@ def test_worker_takes_what_it_can_when_asked() -> None:
     assert INFO.model_copy(update={"version": 3}).takes(SPEC.model_copy(update={"version": 2}))
 
 
+def test_job_is_for_the_identity_that_it_was_accepted_for() -> None:
+    """Cards of the same weights are told apart, but by those who know no identities: earlier jobs and workers."""
+    one, other = (CARD.model_copy(update={"identity": 32 * name}) for name in ("a1", "b2"))
+    for card, identity, is_taken in (
+        (one, one.identity, True),
+        (other, one.identity, False),
+        (one, "", True),
+        (CARD, one.identity, True),
+    ):
+        worker, spec = INFO.model_copy(update={"models": (card,)}), SPEC.model_copy(update={"identity": identity})
+        assert (worker.takes(spec), worker.holds(spec)) == (is_taken, is_taken)
+    exchanged = INFO.model_copy(update={"models": (one,)}).with_served(other)
+    assert exchanged.card_of(SPEC.model_copy(update={"identity": one.identity})) == one
+    assert exchanged.card_of(SPEC) == other
+    calibrated = exchanged.with_served(other.model_copy(update={"data": "said anew"}))
+    assert [card.data for card in calibrated.models if card.identity == other.identity] == ["said anew"]
+    assert calibrated.kept == (one,)
+
+
 def completion(**options: Any) -> JobSpec:
     asked = {"kind": "complete", "version": 2, "options": options}
     return JobSpec.model_validate(SPEC.model_dump() | asked)
@@ -156,7 +177,7 @@ def test_completion_is_clamped_when_its_description_says_no_method() -> None:
     """It was accepted when there was no other."""
     text = SPEC.model_copy(update={"kind": "complete"}).entry()
     assert "method" not in text
-    assert (JobSpec.read(text).options.method, JobSpec.read(text).version) == (Method.CLAMP, 1)
+    assert (JobSpec.read(text).options.said()["method"], JobSpec.read(text).version) == (Method.CLAMP, 1)
 
 
 def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:

@@ -6,10 +6,12 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model_core import save_model, untrained
+from model_core.card import Card
 from tests.worker.harness import Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -308,7 +310,8 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     earlier = start_worker(**served)
     expected, spec = client.submit(), client.spec()
     client.wait_end(expected.id)
-    wait_for(lambda: (tmp_path / "kept" / spec.digest / "tiny-cnn").exists(), "the copy")
+    identity = Card.read(tmp_path / "models" / "tiny-cnn" / "card.json").identity
+    wait_for(lambda: (tmp_path / "kept" / identity / "tiny-cnn").exists(), "the copy")
     earlier.terminate()
     earlier.wait()
     config = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
@@ -335,7 +338,7 @@ def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_
     def serve() -> ValkeyServer:
         config = {"appendonly": "yes", "appendfsync": "always"}
         server = ValkeyServer(
-            port=0, config=config, data_dir=str(tmp_path / "data"), persist=True, unix_socket_path=str(socket)
+            port=0, config=config, data_dir=tmp_path / "data", persist=True, unix_socket_path=str(socket)
         )
         server.start()
         return server
@@ -370,7 +373,8 @@ def _kill_server(server: object) -> None:
 def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: StartWorker, tmp_path: Path) -> None:
     """One line says why: no models, or a name that is not there."""
     (tmp_path / "empty").mkdir()
-    for settings in ({"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}):
+    wrong: tuple[dict[str, Any], ...] = {"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}
+    for settings in wrong:
         worker: WorkerProcess = start_worker(ready=False, **settings)
         assert worker.wait() == 2
         assert len(worker.log.read_text().splitlines()) == 1

@@ -43,7 +43,9 @@ class ModelCard(Record):
     """Negative log-likelihood of a test image, natural logarithm, as measured by `pixelrnn evaluate`."""
     test_bits_per_dim: float | None = None
     digest: str
-    """sha256 of the weights file."""
+    """sha256 of the weights; for a model with members, of the list of their orientations and digests."""
+    identity: str = ""
+    """SHA-256 of all that gives the model its meaning (model_core.card); empty if an earlier version announces it."""
     can: Annotated[tuple[str, ...], BeforeValidator(_known_kinds)] = ("sample", "complete")
     """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
     out."""
@@ -62,10 +64,22 @@ class ModelCard(Record):
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
 
+    @property
+    def identity_or_digest(self) -> str:
+        """The model by its identity, or where that is not said by its weights."""
+        return self.identity or self.digest
+
+    def is_of(self, spec: JobSpec) -> bool:
+        """Was the job accepted for this model?"""
+        return self.name == spec.model and self.answers_to(spec.digest, spec.identity)
+
+    def answers_to(self, digest: str, identity: str) -> bool:
+        """Is it meant by both? The weights decide where an earlier version has left out the identity."""
+        return self.digest == digest and ("" in (self.identity, identity) or self.identity == identity)
+
     def does(self, spec: JobSpec) -> bool:
         """Is it the job's model, and does it do such work?"""
-        same = (self.name, self.digest) == (spec.model, spec.digest)
-        return same and spec.kind in self.can and spec.options.fits(self)
+        return self.is_of(spec) and spec.kind in self.can and spec.options.fits(self)
 
 
 def _readable_cards(cards: Any) -> Any:
@@ -119,7 +133,7 @@ class WorkerInfo(Record):
     def card_of(self, spec: JobSpec) -> ModelCard | None:
         """The model that the job was accepted for."""
         cards = (*self.models, *self.kept)
-        return next((card for card in cards if (card.name, card.digest) == (spec.model, spec.digest)), None)
+        return next((card for card in cards if card.is_of(spec)), None)
 
     def is_ready(self, spec: JobSpec) -> bool:
         """Can it draw from the weights of a job that it takes now?"""
@@ -134,7 +148,9 @@ class WorkerInfo(Record):
         """The same worker, which serves this model from now on; weights of the same name that it replaces are kept."""
         before = self.without_model(card.name)
         models = sorted((*before.models, card), key=lambda model: model.name)
-        kept = (old for old in before.kept if (old.name, old.digest) != (card.name, card.digest))
+        kept = (
+            old for old in before.kept if (old.name, old.identity_or_digest) != (card.name, card.identity_or_digest)
+        )
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
     def without_model(self, name: str) -> "WorkerInfo":

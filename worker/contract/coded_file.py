@@ -10,8 +10,9 @@ from typing import Self
 
 MEDIA_TYPE = "application/vnd.pixelrnn"
 ENDING = ".pxrn"
-_MAGIC, _VERSION = b"PXRN", 1
-_HEADER = struct.Struct(">4sBBBI32s8sI")
+_MAGIC = b"PXRN"
+_HEADERS = {1: struct.Struct(">4sBBBI32s8sI"), 2: struct.Struct(">4sBBBI32s32s8sI")}
+"""Layouts by version, which is the first byte behind the magic."""
 _CRC_BYTES = 4
 
 
@@ -26,19 +27,23 @@ class CodedFile:
     digest: str
     """sha256 of the model's weights."""
     images: int
+    identity: str = ""
+    """The model's; empty in files of version 1."""
 
     @classmethod
     def of(cls, data: bytes) -> Self:
         """Raises CodedFileError. What is behind the header is not looked at."""
         if not data.startswith(_MAGIC):
             raise CodedFileError("this is no file of coded images: it does not begin with PXRN")
-        if len(data) <= _HEADER.size:
+        version = data[len(_MAGIC)] if len(data) > len(_MAGIC) else 1
+        if version not in _HEADERS:
+            raise CodedFileError(f"the file is of version {version}: expected version 1 or 2")
+        header = _HEADERS[version]
+        if len(data) <= header.size:
             raise CodedFileError(f"the file ends within its header or behind it: it has {len(data)} bytes")
-        _, version, _, _, images, digest, _, crc = _HEADER.unpack_from(data)
-        if version != _VERSION:
-            raise CodedFileError(f"the file is of version {version}: expected version {_VERSION}")
-        if zlib.crc32(data[: _HEADER.size - _CRC_BYTES]) != crc:
+        _, _, _, _, images, digest, *identity, _, crc = header.unpack_from(data)
+        if zlib.crc32(data[: header.size - _CRC_BYTES]) != crc:
             raise CodedFileError("the file is damaged: the checksum of its header is wrong")
         if not images:
             raise CodedFileError("the file holds no image: expected at least one")
-        return cls(digest.hex(), images)
+        return cls(digest.hex(), images, b"".join(identity).hex())

@@ -84,6 +84,8 @@ class JobSpec(Record):
     model: str
     digest: str
     """sha256 of the weights the client was shown; a worker with others refuses the job."""
+    identity: str = ""
+    """Identity of the model that the client was shown; empty in jobs that an earlier version accepted."""
     seed: int = Field(ge=0, le=MAX_SEED)
     n: int = Field(ge=0)
     """0 where the kind may draw none: `Kind.none_told`."""
@@ -134,6 +136,11 @@ class JobSpec(Record):
         if self.n == 0 and not KINDS[self.kind].none_told:
             raise ValueError(f"n must be at least 1 for {self.kind}, not 0")
         return self
+
+    @property
+    def identity_or_digest(self) -> str:
+        """The model that it was accepted for, by what the job says of it."""
+        return self.identity or self.digest
 
     @property
     def draws_small(self) -> bool:

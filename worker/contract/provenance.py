@@ -23,6 +23,8 @@ class Provenance(Record):
     model: str = Field(min_length=1, max_length=64)
     digest: str = Field(max_length=64)
     """sha256 of the weights."""
+    identity: str = Field(default="", max_length=64)
+    """The model's; empty if the picture does not say."""
     seed: int = Field(ge=0, le=MAX_SEED)
     temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
     sample: int = Field(default=0, ge=0, lt=MAX_FIRST + _MANY)

@@ -122,30 +122,32 @@ class Arrivals:
 
     def _serve(self, name: str) -> None:
         began, source = time.monotonic(), self._path / name
-        digest = Card.read(source / CARD).sha256
-        called, cohort = self._pool.engine_name(name, digest), None
+        read = Card.read(source / CARD)
+        if read.name != name:
+            raise ModelError(f"its card says {read.name!r}, and it lies in {name!r}")
+        called, cohort = self._pool.engine_name(name, read.identity), None
         if called is None:
-            called = kept_name(self._loaded(name, digest, source))
+            called = kept_name(self._loaded(name, read.identity, source))
             self._pool.warm_up(called)
             cohort = Cohort(partial(self._pool.engine, called), self._pool.plans[called].express)
-        card = self._pool.cards[called].model_copy(update={"compiling": False, "cold": False})
+        card = self._pool.renew(called, read).model_copy(update={"compiling": False, "cold": False})
         self._put("served", card, called, cohort)
-        self._log.info("model_served", model=name, digest=digest, seconds=round(time.monotonic() - began, 1))
+        self._log.info("model_served", model=name, identity=read.identity, seconds=round(time.monotonic() - began, 1))
 
-    def _loaded(self, name: str, digest: str, source: Path) -> ModelCard:
+    def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
         """ModelError for one that is not to be served."""
         size = sum(file.stat().st_size for file in source.glob("*.safetensors")) / MIB
         if size > self._most_mib:
             raise ModelError(f"its weights have {size:.0f} MiB: expected at most {self._most_mib} (PIXELRNN_MODEL_MIB)")
         if self._pool.loaded >= MOST_LOADED:
             raise ModelError(f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again")
-        self._kept.keep(name, digest, source)
-        place = self._kept.find(name, digest) or source  # a copy cannot be exchanged meanwhile
+        self._kept.keep(name, identity, source)
+        place = self._kept.find(name, identity) or source  # a copy cannot be exchanged meanwhile
         with ProcessPoolExecutor(1, get_context("spawn"), begin, (self._usable,)) as looking:
             looking.submit(_look_at, place).result(LIMIT_S)
         model = load_model(place, device=self._device)
-        if (model.card.name, model.card.sha256) != (name, digest):
-            raise ModelError(f"its card says {model.card.name!r}, and it lies in {name!r}")
+        if model.card.identity != identity:
+            raise ModelError("it was exchanged while it was looked at")
         return self._pool.add(model)
 
 

@@ -1,4 +1,4 @@
-"""The weights that a worker was given, kept by digest: jobs that were accepted for them may outlast their exchange."""
+"""The models that a worker was given, kept by identity: jobs that were accepted for them may outlast their exchange."""
 
 import os
 import shutil
@@ -23,33 +23,37 @@ def usual_directory() -> Path:
 
 
 class KeptWeights:
-    """Copies of model directories, as `digest/name`. Several workers may share the folder."""
+    """Copies of model directories, as `identity/name`; earlier versions made `sha256/name`. Several workers may share
+    the folder."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._log = structlog.get_logger("weights")
 
-    def keep(self, name: str, digest: str, source: Path) -> None:
+    def keep(self, name: str, identity: str, source: Path) -> None:
         """Copy the model's directory, unless that is done. Without a place to write nothing is kept, and the log says
         so."""
         try:
-            self._copy(source, self._place(name, digest), digest)
+            self._copy(source, self._place(name, identity), identity)
             self._forget_old()
         except (OSError, PixelRNNError) as error:
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
-    def find(self, name: str, digest: str) -> Path | None:
-        """The directory of the model with these weights; None where there are none."""
-        place = self._place(name, digest)
+    def find(self, name: str, identity: str) -> Path | None:
+        """The directory of the model, by its identity, or by the sha256 of its weights, which jobs that an earlier
+        version accepted name; None where there is none."""
+        place = self._place(name, identity)
         if not (place / CARD).is_file():
-            return None
-        place.parent.touch()
+            others = self._directory.glob(f"*/{_plain(name)}/{CARD}")
+            place = next((card.parent for card in others if _is_named(card, identity)), None)
+        if place is not None:
+            place.parent.touch()
         return place
 
-    def _place(self, name: str, digest: str) -> Path:
-        return self._directory / _plain(digest) / _plain(name)
+    def _place(self, name: str, identity: str) -> Path:
+        return self._directory / _plain(identity) / _plain(name)
 
-    def _copy(self, source: Path, place: Path, digest: str) -> None:
+    def _copy(self, source: Path, place: Path, identity: str) -> None:
         """Under another name first: what stands at its place is whole."""
         place.parent.mkdir(parents=True, exist_ok=True)
         place.parent.touch()
@@ -58,7 +62,7 @@ class KeptWeights:
         unfinished = place.parent / f".{uuid4().hex}"
         try:
             shutil.copytree(source, unfinished, ignore=_but_weights_and_card)
-            if Card.read(unfinished / CARD).sha256 != digest:  # exchanged a moment ago
+            if Card.read(unfinished / CARD).identity != identity:  # exchanged a moment ago
                 return
             unfinished.rename(place)
         finally:
@@ -69,6 +73,13 @@ class KeptWeights:
         for kept in self._directory.iterdir():
             if kept.is_dir() and kept.stat().st_mtime < limit:
                 shutil.rmtree(kept, ignore_errors=True)
+
+
+def _is_named(card: Path, identity: str) -> bool:
+    try:
+        return Card.read(card).answers_to(identity)
+    except PixelRNNError:
+        return False
 
 
 def _plain(word: str) -> str:

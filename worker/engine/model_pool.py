@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core import load_model, model_names
+from model_core.card import Card
 from model_core.codec.codec import has_codec
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
@@ -97,12 +98,18 @@ class ModelPool:
         """How many models are in memory, those whose weights were exchanged too."""
         return len(self._models)
 
-    def engine_name(self, name: str, digest: str) -> str | None:
-        """The name of these weights here; None where they are not loaded."""
-        later = f"{name}@{digest}"
+    def engine_name(self, name: str, identity: str) -> str | None:
+        """The name of this model here; None where it is not loaded."""
+        later = f"{name}@{identity}"
         if later in self._models:
             return later
-        return name if name in self.cards and self.cards[name].digest == digest else None
+        return name if name in self.cards and self.cards[name].identity == identity else None
+
+    def renew(self, called: str, card: Card) -> ModelCard:
+        """Say what the card of a loaded model says now: it has the same identity."""
+        self._models[called] = replace(self._models[called], card=card)
+        self.cards[called] = _card(card.name, self._models[called], self.plans[called])
+        return self.cards[called]
 
     def add(self, model: Model) -> ModelCard:
         """One more model, or other weights of one, under the name that `kept_name` gives it. ModelError when it does
@@ -297,6 +304,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         test_nats=scores.get("nats"),
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
+        identity=card.identity,
         can=tuple(word for word, kind in KINDS.items() if _can(kind, model)),
         title=NETWORKS[config.network].title,
         members=tuple(member.orientation for member in model.members),

@@ -161,8 +161,8 @@ def main(usable: Collection[int]) -> None:
 
 def _make_ready(pool: ModelPool, settings: Settings, usable: Collection[int], inbox: Inbox) -> None:
     """Make the models ready, and offer them to browsers: first where the service itself must compile for so long."""
-    digests = {name: card.digest for name, card in pool.cards.items()}
-    arguments = settings.portable_dir, settings.models_dir, digests, usable
+    identities = {name: card.identity for name, card in pool.cards.items()}
+    arguments = settings.portable_dir, settings.models_dir, identities, usable
     offering = threading.Thread(target=offer, args=arguments, name="offering", daemon=True)
     is_cold = any(card.cold for card in pool.cards.values())
     if is_cold:
@@ -184,7 +184,7 @@ def _draw(
         inbox,
         Islands(pool.islands),
         deadlines,
-        lambda name, digest: _bring(pool, kept, settings.device, name, digest),
+        lambda name, identity: _bring(pool, kept, settings.device, name, identity),
         Coding(lambda order: coded(order, pool.model(order.model))),
     )
     runner.start()
@@ -193,25 +193,25 @@ def _draw(
 
 def _keep(pool: ModelPool, kept: KeptWeights, models_dir: Path | None) -> None:
     for name, card in list(pool.cards.items()):
-        kept.keep(name, card.digest, (models_dir or default_models_dir()) / name)
+        kept.keep(name, card.identity, (models_dir or default_models_dir()) / name)
 
 
-def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, digest: str) -> Brought | None:
-    """Weights that were exchanged, and kept; None where there are none that can be used."""
+def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str) -> Brought | None:
+    """A model that was exchanged, and kept; None where there is none that can be used. identity: or the sha256."""
     log = structlog.get_logger("weights")
-    directory = kept.find(name, digest)
+    directory = kept.find(name, identity)
     if directory is None:
-        log.warning("weights_not_there", model=name, digest=digest)
+        log.warning("weights_not_there", model=name, identity=identity)
         return None
     try:
         model = load_model(directory, device=device)
-        if (model.card.name, model.card.sha256) != (name, digest):
-            raise ModelError(f"{directory} is {model.card.name} with the digest {model.card.sha256}")
+        if model.card.name != name or not model.card.answers_to(identity):
+            raise ModelError(f"{directory} is {model.card.name} with the identity {model.card.identity}")
         card = pool.add(model)
     except ModelError as error:
         log.error("weights_unusable", model=name, reason=str(error))
         return None
-    log.info("weights_brought", model=name, digest=digest)
+    log.info("weights_brought", model=name, identity=identity)
     return card, _cohort(pool, kept_name(card))
 
 

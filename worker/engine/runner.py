@@ -32,7 +32,7 @@ class Runner:
 
     cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
     those with a Runner at hand leave orders. islands: what draws by particles. coding: what makes and reads files.
-    deadlines: told what begins and ends. bring(name, digest): loads weights that were exchanged.
+    deadlines: told what begins and ends. bring(name, identity): loads a model that was exchanged.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Runner:
         inbox: Inbox | None = None,
         islands: Islands | None = None,
         deadlines: Deadlines | None = None,
-        bring: Callable[[str, str], Brought | None] = lambda name, digest: None,
+        bring: Callable[[str, str], Brought | None] = lambda name, identity: None,
         coding: Coding | None = None,
     ) -> None:
         self._bring = bring
@@ -134,11 +134,11 @@ class Runner:
     def _accept(self, order: Order) -> None:
         next(activity for activity in self._activities if isinstance(order, activity.orders)).accept(order)
 
-    def _fetch(self, name: str, digest: str) -> None:
-        """Bring weights that were exchanged, while all drawing waits: it takes a moment, and happens once after an
+    def _fetch(self, name: str, identity: str) -> None:
+        """Bring a model that was exchanged, while all drawing waits: it takes a moment, and happens once after an
         exchange."""
         self._deadlines.loading()
-        if (brought := self._bring(name, digest)) is not None:
+        if (brought := self._bring(name, identity)) is not None:
             card, cohort = brought
             self._slots.add(kept_name(card), cohort)
             self._usage.add(kept_name(card))

@@ -31,8 +31,8 @@ ASK_AGAIN_S = 30.0
 
 class Admission:
     """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError.
-    `bring(name, digest)`: fetch the weights of jobs that were accepted for others than those it was started with; when
-    it has them, `brought` is called. `opened`: hears of each job that is opened."""
+    `bring(name, identity)`: fetch the model of jobs that were accepted for another than those it was started with; when
+    it has it, `brought` is called. `opened`: hears of each job that is opened."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Admission:
         announced: Callable[[], Sequence[WorkerInfo]],
         publisher: Publisher,
         submit: Callable[[Order], None],
-        bring: Callable[[str, str], None] = lambda name, digest: None,
+        bring: Callable[[str, str], None] = lambda name, identity: None,
         opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
     ) -> None:
         self._ledger = ledger
@@ -55,7 +55,7 @@ class Admission:
         self._bring = bring
         self._opened = opened
         self._called: dict[tuple[str, str], str] = {}
-        """Names in the engine of weights that came later, by name and digest."""
+        """Names in the engine of models that came later, by name and identity."""
         self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
@@ -97,7 +97,7 @@ class Admission:
         if any(worker.takes(spec) for worker in others):
             return False
         if not self._info.holds(spec):
-            self._ask_for((spec.model, spec.digest))
+            self._ask_for((spec.model, spec.identity_or_digest))
             return False
         return True
 
@@ -111,12 +111,12 @@ class Admission:
     def brought(self, card: ModelCard) -> None:
         """These weights are here."""
         self._info = self._info.with_kept(card)
-        self._called[card.name, card.digest] = kept_name(card)
+        self._called[card.name, card.identity_or_digest] = kept_name(card)
 
     def served(self, card: ModelCard, called: str) -> None:
         """This model has come, or other weights of it; called: its name in the engine."""
         self._info = self._info.with_served(card)
-        self._called[card.name, card.digest] = called
+        self._called[card.name, card.identity_or_digest] = called
         self._has_ready.set()
 
     def dropped(self, model: str) -> None:
@@ -177,7 +177,7 @@ class Admission:
         if card is None:
             raise JobRefusedError(model_changed(spec.model))
         order = build(spec, card, Material(opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)))
-        return replace(order, model=self._called.get((card.name, card.digest), card.name))
+        return replace(order, model=self._called.get((card.name, card.identity_or_digest), card.name))
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
         """Rows that earlier attempts published."""

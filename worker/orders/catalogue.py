@@ -21,4 +21,4 @@ class Catalogue:
 
 def kept_name(card: ModelCard) -> str:
     """Name in the engine of weights that came while it ran: the plain name is that of those it began with."""
-    return f"{card.name}@{card.digest}"
+    return f"{card.name}@{card.identity_or_digest}"

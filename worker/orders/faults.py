@@ -31,7 +31,7 @@ def model_changed(name: str) -> JobError:
     return JobError(
         type="model-changed",
         title="The model has changed",
-        detail=f"The weights of {name!r} are not those the job was accepted for. Submit it again.",
+        detail=f"The weights or labels of {name!r} are not those the job was accepted for. Submit it again.",
     )
 
 

@@ -60,7 +60,7 @@ class Given:
 
 def check_spec(spec: JobSpec, card: ModelCard) -> None:
     """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""
-    if spec.digest != card.digest:
+    if not card.is_of(spec):
         raise JobRefusedError(model_changed(spec.model))
     if _shape(card) != _shape(spec):
         raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))

@@ -38,7 +38,7 @@ export class Api {
     return (await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) })).models;
   }
 
-  /** Where a browser finds a model and the engine that draws from it. @param {string} name @returns {Promise<{digest: string, engine: string, model: string}>} */
+  /** Where a browser finds a model and the engine that draws from it. @param {string} name @returns {Promise<{digest: string, identity: string | null, engine: string, model: string}>} */
   portable(name) {
     return this.#json(`/models/${encodeURIComponent(name)}/portable`);
   }

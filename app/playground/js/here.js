@@ -36,11 +36,11 @@ export class Here {
    */
   async drawer(job) {
     if (!this.can(job)) return null;
-    const { model, digest } = job;
-    const known = fetched.get(digest) ?? fetchDrawer(this.#shared.api.portable(model), digest);
-    fetched.set(digest, known);
+    const wanted = job.identity ?? job.digest;
+    const known = fetched.get(wanted) ?? fetchDrawer(this.#shared.api.portable(job.model), wanted);
+    fetched.set(wanted, known);
     const drawer = await known.catch(() => null);
-    if (!drawer) fetched.delete(digest); // it may be there later
+    if (!drawer) fetched.delete(wanted); // it may be there later
     return drawer;
   }
 
@@ -67,13 +67,13 @@ export class Here {
   }
 }
 
-/** By the digest of their weights, for the whole page. @type {Map<string, Promise<Portable | null>>} */
+/** By the identity of their models, for the whole page. @type {Map<string, Promise<Portable | null>>} */
 const fetched = new Map();
 
-/** @param {Promise<{digest: string, engine: string, model: string}>} found @param {string} wanted */
+/** @param {Promise<{digest: string, identity: string | null, engine: string, model: string}>} found @param {string} wanted */
 async function fetchDrawer(found, wanted) {
-  const { digest, engine, model } = await found;
-  if (digest !== wanted) return null;
+  const { digest, identity, engine, model } = await found;
+  if ((identity ?? digest) !== wanted) return null;
   const { loadInWorker } = await import(`${engine}in_worker.js`);
   return loadInWorker(new URL(model, location.href));
 }

@@ -406,10 +406,12 @@ export async function givenOf({ api, history }, { id, kind }) {
 }
 
 /** @param {string} found SHA-256 of the images @param {Job} job @param {Recipe} expected */
-function verdict(found, { digest }, expected) {
+function verdict(found, { digest, identity }, expected) {
   if (found === expected.sha256) return t("drawn again here: the same bytes");
   if (expected.digest && expected.digest !== digest)
     return t("not the bytes of the link: other weights are served here");
+  if (expected.identity && expected.identity !== identity)
+    return t("not the bytes of the link: the model's labels have changed since");
   return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
 }
 

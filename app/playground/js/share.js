@@ -17,10 +17,10 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * @param {Given} given
  */
 export async function linkTo(job, paintings, given) {
-  const { id, kind, model, digest, seed, temperature, n, label, method, particles, sweeps } = job;
+  const { id, kind, model, digest, identity, seed, temperature, n, label, method, particles, sweeps } = job;
   const sha256 = await fingerprint(paintings);
   const query = new URLSearchParams();
-  const values = { model, digest, seed, temperature, n, method, particles, sweeps, sha256 };
+  const values = { model, digest, identity, seed, temperature, n, method, particles, sweeps, sha256 };
   for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
   for (const name of [label ?? []].flat()) query.append("label", name);
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
@@ -46,7 +46,8 @@ export function recipeFrom(view, text) {
   const labels = query.getAll("label");
   const label = labels.length > 1 ? labels : (labels[0] ?? null);
   const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature, label, ...how };
-  return { settings, given, digest: query.get("digest") ?? "", sha256: query.get("sha256") ?? "" };
+  const [digest, identity, sha256] = ["digest", "identity", "sha256"].map((name) => query.get(name) ?? "");
+  return { settings, given, digest, identity, sha256 };
 }
 
 /** @param {URLSearchParams} query @param {string} name @returns {number | null} null where the link does not say */

@@ -72,7 +72,7 @@ export class SightView {
     this.#say(side.length ? null : NOBODY);
     if (!side.length) return;
     this.#isReady = side.every(({ compiling }) => !compiling);
-    const key = side.map(({ name, digest }) => name + digest).join(" ");
+    const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");
     if (key !== this.#offered) this.#lay(key, side);
     this.open();
   }

@@ -64,11 +64,12 @@ export interface Remembered {
   place?: string;
 }
 
-/** What a link says: how to draw, from what, with which weights, and the SHA-256 of what comes out; "" = not known. */
+/** What a link says: how to draw, from what, with which weights and model, and the SHA-256 of what comes out; "" = not known. */
 export interface Recipe {
   settings: Settings;
   given: Given;
   digest: string;
+  identity: string;
   sha256: string;
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from model_core import load_model, sample, save_model, untrained
+from model_core.card import Card, CardLabel, Validation
 from model_core.data.pixels import values_to_pixels
+from tests.labelled_models import labelled
 from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
@@ -71,8 +74,8 @@ def digests(client: Client, worker: WorkerProcess) -> dict[str, str]:
     return {card.name: card.digest for card in info(client, worker).models if not card.compiling}
 
 
-def of_further(client: Client, digest: str, seed: int) -> JobSpec:
-    return client.spec(digest=digest, seed=seed, n=3).model_copy(update={"model": "further"})
+def of_further(client: Client, digest: str, seed: int, identity: str = "") -> JobSpec:
+    return client.spec(digest=digest, identity=identity, seed=seed, n=3).model_copy(update={"model": "further"})
 
 
 def accepted(client: Client, spec: JobSpec) -> JobSpec:
@@ -111,6 +114,45 @@ def test_models_come_change_and_go(client: Client, start_worker: StartWorker, se
     shutil.rmtree(served / "further")
     wait_for(lambda: all(digests(client, each) == {"tiny-cnn": first} for each in workers), "only the old one")
     drawn(client, tmp_path / "before", submitted(client, one, seed=12))
+    client.wait_idle()
+
+
+def with_card(directory: Path, **changes: Any) -> Card:
+    """The model's card with some of it said anew, as a person edits it."""
+    card = replace(Card.read(directory / "card.json"), **changes)
+    card.write(directory / "card.json")
+    return card
+
+
+@pytest.mark.timeout(COLD_START_S)
+def test_cards_that_change_are_served_at_once(
+    client: Client, start_worker: StartWorker, served: Path, tmp_path: Path
+) -> None:
+    """Labels that were renamed, or other priors, make another model: jobs that were accepted before are drawn as they
+    would have been. What is beside the identity is only said anew."""
+    save_model(labelled(height=6, width=5), served / "further")
+    how: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    worker = start_worker(**how)
+    before = load_model(served / "further")
+    shutil.copytree(served / "further", tmp_path / "before")
+
+    def is_said(card: Card) -> bool:
+        cards = {each.name: each for each in info(client, worker).models}
+        found = cards.get("further")
+        return found is not None and (found.identity, found.data) == (card.identity, card.data)
+
+    wait_for(lambda: is_said(before.card), "the first card", 120)
+    calibrated = with_card(served / "further", data="said anew", validation=Validation(1, (1.0, 2.0)))
+    assert calibrated.identity == before.card.identity
+    wait_for(lambda: is_said(calibrated), "its new words", 120)
+    names, priors = ("x", "y", "z"), (0.125, 0.125, 0.75)
+    relabelled = with_card(served / "further", labels=tuple(map(CardLabel, names, priors)))
+    wait_for(lambda: is_said(relabelled), "the other labels", 120)
+    now = load_model(served / "further")
+    assert not torch.equal(sample(before, n=3, seed=7), sample(now, n=3, seed=7))
+    for directory, card in ((tmp_path / "before", before.card), (served / "further", relabelled)):
+        drawn(client, directory, accepted(client, of_further(client, card.sha256, seed=7, identity=card.identity)))
+    drawn(client, served / "further", submitted(client, before.card.sha256, seed=8))
     client.wait_idle()
 
 

@@ -1,10 +1,16 @@
 """The pictures of a file that an encoding made."""
 
-from worker.contract.kind import DrawnOptions, Input, Kind
+from typing import Annotated
+
+from worker.contract.changed_card import SINCE, ChangedCardOptions, Shown
+from worker.contract.kind import FOUND, DrawnOptions, Input, Kind
 
 
-class DecodeOptions(DrawnOptions):
+class DecodeOptions(ChangedCardOptions, DrawnOptions):
     """The pictures of a file."""
+
+    names_identity: Annotated[bool, FOUND, SINCE] = False
+    """The file is of version 2, which earlier workers cannot read."""
 
 
 KIND = Kind(
@@ -20,4 +26,5 @@ KIND = Kind(
     DecodeOptions,
     order="worker.orders.kinds.decode:build",
     carried_out="worker.engine.kinds.decode:decoded",
+    shown=Shown,
 )

@@ -50,6 +50,9 @@ class EncodeSummary(Summary):
         "one that makes it shortest."
     )
     digest: str = Field(description="sha256 of the model's weights, which the file names too.")
+    identity: str | None = Field(
+        default=None, description="The model's, which the file names too; null of earlier ones."
+    )
 
     def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
         return {**self.model_dump(), "blob": f"{address}/blob"}

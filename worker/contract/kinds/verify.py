@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from worker.contract.changed_card import ChangedCardOptions, Shown
 from worker.contract.kind import (
     FOUND,
     Able,
     Asked,
     Input,
     Kind,
-    Options,
     Pixel,
     Shows,
     Summary,
@@ -19,7 +19,7 @@ from worker.contract.kind import (
 from worker.contract.labels import SINCE, label_name
 
 
-class VerifyOptions(Options):
+class VerifyOptions(ChangedCardOptions):
     """Did the model draw this picture?"""
 
     sample: Annotated[int, FOUND] = Field(default=0, ge=0)
@@ -68,4 +68,5 @@ KIND = Kind(
     draws_small=True,
     shows=Shows.GIVEN,
     summary=VerifySummary,
+    shown=Shown,
 )

@@ -27,5 +27,6 @@ def encoded(order: FileOrder, model: Model) -> CodingSteps:
         bits_per_dim=8 * len(data) / order.content.size,
         member=header.member,
         digest=header.sha256,
+        identity=header.identity,
     )
     return succeeded(summary, blob=data)

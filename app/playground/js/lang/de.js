@@ -201,6 +201,8 @@ export default {
   "drawn again here: the same bytes": "hier noch einmal gezeichnet: dieselben Bytes",
   "not the bytes of the link: other weights are served here":
     "nicht die Bytes des Links: Hier werden andere Gewichte angeboten",
+  "not the bytes of the link: the model's labels have changed since":
+    "nicht die Bytes des Links: Die Klassen des Modells sind inzwischen andere",
   "not the bytes of the link: they were drawn with another arithmetic, or from other settings":
     "nicht die Bytes des Links: Sie wurden mit anderer Arithmetik gezeichnet, oder aus anderen Einstellungen",
   "How it is filled": "Wie es gefüllt wird",

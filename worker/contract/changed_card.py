@@ -1,0 +1,27 @@
+"""An option of kinds whose files name their model: its card may have changed since they were made."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from worker.contract.kind import FOUND, Options, Since
+
+SINCE = Since(8)
+
+
+class ChangedCardOptions(Options):
+    """Options of a job whose model was found by the weights alone: nobody holds the identity that is named."""
+
+    card_changed: Annotated[bool, FOUND, SINCE] = False
+
+    def shown(self) -> dict[str, Any]:
+        return {**super().shown(), "card_changed": self.card_changed or None}
+
+
+class Shown(BaseModel):
+    """The field of a Job that says so."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+    card_changed: bool | None
+    """True: nobody holds the model that the picture or file names, but one of the same weights, whose card (labels,
+    priors) has changed since. Else null."""
