@@ -2,6 +2,8 @@
 -- A job that has ended takes less room: its entries become one value, as long as they are what was read, and its pictures
 -- one. An empty value: they stay as they are. KEYS: job, events, packed entries, pictures. ARGV: job id, number of the last
 -- entry that was read, entries, pictures and the field that they are kept in. May be repeated.
+-- The first write takes no memory: a full server would refuse one that does, and refuses none behind another.
+redis.call('ZREM', keys.UNPACKED, ARGV[1])
 local status = redis.call('HGET', KEYS[1], 'status')
 local has_ended = status and event_of[status]
 if has_ended and ARGV[3] ~= '' and newest_entry() == tonumber(ARGV[2]) and stream_is_whole() then
@@ -14,4 +16,3 @@ if has_ended and ARGV[4] ~= '' then
     if field ~= ARGV[5] then redis.call('HDEL', KEYS[4], field) end
   end
 end
-redis.call('ZREM', keys.UNPACKED, ARGV[1])

@@ -24,6 +24,7 @@ from worker.contract import keys
 from worker.contract.events import EventType, row_entry
 from worker.contract.kinds.encode import EncodeSummary
 from worker.contract.kinds.score import ScoreSummary
+from worker.contract.loader import load
 
 SCORE = ScoreSummary(
     nats=8.5, bits_per_dim=1.02, per_colour_bits=(1.02,), height=4, width=3, quantised_pixels=0, uniform_bits=1.0
@@ -151,6 +152,51 @@ def test_only_ended_jobs_are_packed_and_damage_is_told(
         eventually(lambda: not worker.redis.exists(keys.UNPACKED))
     assert worker.redis.xlen(keys.events(running["id"])) == 1
     assert worker.redis.xlen(keys.events(odd["id"])) == 1
+
+
+def test_jobs_are_packed_when_redis_is_full(redis_url: str, worker: HandWorker, client: httpx.Client) -> None:
+    """It is then that room is needed; what is written takes less than what goes."""
+    picture = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
+    worker.announce(SCORER)
+    score = client.post("/score", data={"model": "scorer"}, files={"image": picture}).json()
+    worker.settle_score(worker.take(), SCORE, bytes(48), bytes(36))
+    drawn = client.post("/sample", json={"model": "scorer", "n": 2, "seed": 3}).json()
+    worker.draw()
+    worker.redis.config_set("maxmemory", 1)
+    try:
+        with api(redis_url, 0.01):
+            eventually(lambda: not worker.redis.exists(keys.UNPACKED), seconds=60)
+    finally:
+        worker.redis.config_set("maxmemory", 0)
+    assert not worker.redis.exists(keys.events(drawn["id"]))
+    assert worker.redis.exists(keys.packed(drawn["id"]))
+    assert worker.redis.hkeys(keys.image(score["id"])) == [b"packed"]
+
+
+def test_entries_are_replaced_by_what_was_read_of_them_only(worker: HandWorker, client: httpx.Client) -> None:
+    """One that came since stays, and so does a stream of which the server has dropped a part."""
+    job = client.post("/sample", json={"model": "grey", "seed": 3}).json()["id"]
+    worker.draw()
+    names = [keys.job(job), keys.events(job), keys.packed(job), keys.image(job)]
+    newest = int(worker.redis.hget(keys.job(job), "last_seq") or 0)
+
+    def is_packed(seq: int) -> bool:
+        worker.redis.eval(load("app", "pack"), 4, *names, job, seq, "entries", "", "packed")
+        return bool(worker.redis.exists(keys.packed(job))) and not worker.redis.exists(keys.events(job))
+
+    assert not is_packed(newest - 1)
+    worker.redis.hincrby(keys.job(job), "entries", 1)
+    assert not is_packed(newest)
+    worker.redis.hincrby(keys.job(job), "entries", -1)
+    assert is_packed(newest)
+
+
+def test_job_is_due_again_in_a_minute_when_it_was_taken_to_be_packed(worker: HandWorker) -> None:
+    """Whoever took it may have died."""
+    now = worker.redis.time()[0]
+    worker.redis.zadd(keys.UNPACKED, {"job": now - 100})
+    take = load("app", "packing_due")
+    assert [worker.redis.eval(take, 0, 16, after) for after in (100, 100, 40)] == [[b"job"], [], [b"job"]]
 
 
 def test_rows_that_a_later_version_packed_are_not_shown_as_none(redis_url: str, worker: HandWorker) -> None:
