@@ -91,11 +91,14 @@ async def shared(recipe: RecipeQuery, services: ServicesDep, request: Request) -
 
 @router.get("/s/card.png")
 async def card(recipe: RecipeQuery, services: ServicesDep, caller: CallerDep, request: Request) -> Response:
-    """Its first image, on paper; without it where the service has no time, or no such model."""
+    """Its first image, on paper; without it where the service has no time, or no such model, and on a page of another
+    site, which could else have anything drawn."""
     state = request.scope["state"]
     identity = RequestIdentity(caller, state["request_id"], state["traceparent"])
     label = next(iter(recipe.label), None)
-    drawn = await services.cards.card(identity, recipe.model, recipe.seed, recipe.temperature, label)
+    drawn = None
+    if request.headers.get("sec-fetch-site") != "cross-site":
+        drawn = await services.cards.card(identity, recipe.model, recipe.seed, recipe.temperature, label)
     headers = {**_POLICY, "Cache-Control": _KEEP if drawn else "no-store"}
     return Response(drawn or await run_sync(_plain, limiter=services.imaging), media_type="image/png", headers=headers)
 

@@ -89,3 +89,10 @@ def test_plain_card_stands_in_where_nothing_can_be_drawn(client: httpx.Client, w
     assert plain.headers["cache-control"] == "no-store"
     worker.leave()
     assert client.get("/s/card.png", params=RECIPE).content == plain.content
+
+
+def test_page_of_another_site_has_nothing_drawn(client: httpx.Client, worker: HandWorker) -> None:
+    """It gets the plain card, and no job is made; where the link is pasted, browsers and crawlers say nothing of it."""
+    foreign = client.get("/s/card.png", params=RECIPE, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.content == client.get("/s/card.png", params={**RECIPE, "model": "other"}).content
+    assert client.get("/jobs").json()["jobs"] == []
