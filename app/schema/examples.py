@@ -54,8 +54,8 @@ PROBLEM: dict[str, Any] = {
     "type": "urn:pixelrnn:problem:invalid-request",
     "title": "The request is not as expected",
     "status": 422,
-    "detail": "#/n: Input should be less than or equal to 64",
-    "errors": [{"pointer": "#/n", "detail": "Input should be less than or equal to 64"}],
+    "detail": "#/n: expected a number less than or equal to 64",
+    "errors": [{"pointer": "#/n", "detail": "expected a number less than or equal to 64"}],
 }
 
 GONE: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """Every failure of the application as a response: problem+json, whatever went wrong; to OpenAI's clients in their own
 words."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,12 @@ from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
 from worker.contract.durability import CLUSTER
 from worker.contract.trouble import locked_out
 
+_OWN_WORDS = {
+    "Field required": "expected this field, which is not there",
+    "Extra inputs are not permitted": "this call has no such field",
+    "Input should be a valid dictionary or object to extract fields from": "expected an object with fields",
+}
+_NUMBER = re.compile("^Input should be (?=greater|less)")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger("pixelrnn.api")
 
@@ -83,14 +90,26 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     if any(item["type"] == "json_invalid" for item in found):
         said = "expected a body of valid JSON"
         return _response(problems.problem(400, "invalid-json", "The body is not JSON", said), request.url.path)
-    fields = [FieldError(pointer=_pointer(item["loc"]), detail=item["msg"]) for item in found[:20]]
+    fields = [FieldError(pointer=_pointer(item["loc"]), detail=_sentence(item)) for item in found[:20]]
     kind = problems.KINDS[BadParameterError]
     first = f"{fields[0].pointer}: {fields[0].detail}"
     return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields), request.url.path)
 
 
+def _sentence(fault: Mapping[str, Any]) -> str:
+    """Pydantic's message in our own words, where it is a common one."""
+    said = fault["msg"].removeprefix("Value error, ")
+    if said.startswith("Expected UploadFile"):
+        return "expected a file; curl sends one by -F image=@picture.png"
+    if fault["type"] == "missing" and len(fault["loc"]) == 1:
+        return "expected a body with the fields of this call"
+    return _OWN_WORDS.get(said) or _NUMBER.sub("expected a number ", said).replace("Input should be", "expected", 1)
+
+
 def _pointer(loc: Sequence[Any]) -> str:
-    """The place of a fault as a JSON pointer. A field's name is the client's own text: it is made safe and short."""
+    """The place of a fault as a JSON pointer. A field's name is the client's own text: it is made safe and short. What
+    Pydantic names behind it, but for the places of a list, are the kinds of value that it tried."""
+    loc = [*loc[:2], *(part for part in loc[2:] if isinstance(part, int))]
     parts = [str(part).encode("utf-8", "replace").decode()[:64] for part in loc]
     return "#/" + "/".join(parts[1:] if parts and parts[0] == "body" else parts)
 
