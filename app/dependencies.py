@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from app.access.callers import Caller
 from app.errors import UnknownJobError
 from app.metrics import Metrics
+from app.services.bodies import Bodies
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
@@ -53,6 +54,7 @@ class Services:
     row_feed: RowFeed
     cards: ShareCards
     seats: Seats
+    bodies: Bodies
     stopping: Stopping
     imaging: CapacityLimiter
     """How many threads may decode or encode pictures at once: each may hold some tens of MiB."""

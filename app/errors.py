@@ -21,7 +21,7 @@
     ├── HeadTooLargeError     ├── MalformedRequestError
     ├── UnknownCodingError    ├── UnfinishedJobError
     ├── NoPortableError       ├── NotPortableError
-    └── NotInTimeError
+    ├── NotInTimeError        └── TooManyBytesError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
 """
@@ -197,6 +197,10 @@ class NoWorkerError(RefusedError):
 
 class TooManyStreamsError(RefusedError):
     """This process holds as many open connections as it may."""
+
+
+class TooManyBytesError(RefusedError):
+    """This process, or this client in it, has as many bytes of requests' bodies in flight as it may."""
 
 
 class OtherVersionJobError(RefusedError):

@@ -16,7 +16,9 @@ from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
 from app.routes import events, health, jobs, models, openai, page, pictures, portable, share, submit
 from app.routes import links as link_routes
+from app.routes.body_limits import largest_body
 from app.schema import openapi
+from app.services.bodies import Bodies
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
@@ -122,7 +124,9 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
+    bodies = Bodies(largest_body(settings.max_upload_bytes), metrics.body_refused)
     metrics.count_streams(lambda: seats.taken)
+    metrics.count_body_bytes(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.time_keys_file(keys_unread_s)
     models, pictures = Models(fleet), Pictures(store, imaging, settings.mark)
@@ -148,6 +152,7 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
         row_reader=row_reader,
         row_feed=row_feed,
         seats=seats,
+        bodies=bodies,
         stopping=Stopping(PART_OF_DRAIN * settings.drain_s),
         imaging=imaging,
     )

@@ -42,6 +42,10 @@ class Metrics:
         )
         self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
         self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
+        self._body_bytes = Gauge("pixelrnn_body_bytes", "Bytes of bodies in flight.", registry=self.registry)
+        self._bodies_refused = Counter(
+            "pixelrnn_bodies_refused", "Bodies not read for lack of room.", registry=self.registry
+        )
         self._keys_unread = Gauge(
             "pixelrnn_keys_unread_seconds",
             "Since the file of keys could last be read; 0 = it can, or there is none.",
@@ -72,6 +76,12 @@ class Metrics:
 
     def count_streams(self, number: Callable[[], int]) -> None:
         self._streams.set_function(number)
+
+    def body_refused(self) -> None:
+        self._bodies_refused.inc()
+
+    def count_body_bytes(self, number: Callable[[], int]) -> None:
+        self._body_bytes.set_function(number)
 
     def time_keys_file(self, unread_s: Callable[[], float]) -> None:
         self._keys_unread.set_function(unread_s)

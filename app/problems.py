@@ -67,6 +67,7 @@ KINDS: Mapping[type[RefusedError], ProblemKind] = {
     errors.QueueFullError: ProblemKind(503, "queue-full", "The queue is full", 5),
     errors.StoreFullError: ProblemKind(503, "store-full", "The job store is nearly full", 30),
     errors.TooManyStreamsError: ProblemKind(503, "too-many-streams", "Too many open streams", 5),
+    errors.TooManyBytesError: ProblemKind(503, "too-many-bytes", "Too many bytes in flight", 1),
     errors.OtherVersionJobError: ProblemKind(503, "other-version", "The job is of another version of this service", 5),
     errors.StoppingError: ProblemKind(503, "stopping", "This server is stopping", 2),
     errors.StoreDownError: ProblemKind(503, "store-down", "The job store does not answer", 2),

@@ -18,6 +18,7 @@ import structlog
 from redis import exceptions as redis_errors
 
 from app import redis_connections
+from app.access.callers import ANYONE
 from app.entries import Entry, entries_of
 from app.errors import OtherVersionJobError
 from app.imaging.given import GivenPixels
@@ -31,7 +32,7 @@ from worker.contract.durability import CLUSTER, LOADING, is_cluster, is_loading,
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
-from worker.contract.submission import SubmissionAnswer, SubmissionTerms
+from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
 _log = structlog.get_logger("pixelrnn.api")
 
@@ -40,6 +41,7 @@ BATCH = 256
 
 _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
+_BEYOND_ALLOWANCE = load("app", "beyond_allowance")
 _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
 _FORGET = load("app", "forget")
@@ -66,8 +68,8 @@ class JobRead:
     record: JobRecord | None
     waiting_before: int | None
     """How many wait before it in the queue."""
-    existed: bool
-    """The id was accepted once, though the job may be gone."""
+    tombstone: str | None
+    """The trace that stays when a job that has ended is gone; None: no such job was ever accepted."""
     now: float
     unreadable: Unreadable | None = None
     """The job, if it is there and this version cannot read its record."""
@@ -76,21 +78,26 @@ class JobRead:
     def is_gone(self) -> bool:
         return self.record is None and self.unreadable is None
 
+    def was_of(self, owner: str) -> bool:
+        """The job is gone, and may have been this owner's."""
+        told = self.tombstone
+        return told is not None and (owner == ANYONE or not told.startswith(keys.WAS_OF) or told == keys.WAS_OF + owner)
+
     @classmethod
-    def of(cls, fields: Any, waiting_before: int | None, existed: bool, now: float) -> "JobRead":
+    def of(cls, fields: Any, waiting_before: int | None, tombstone: str | None, now: float) -> "JobRead":
         """Read the job's hash, or what Redis said instead of it."""
         if not fields:
-            return cls(None, waiting_before, existed, now)
+            return cls(None, waiting_before, tombstone, now)
         if isinstance(fields, redis_errors.ResponseError):  # not a hash
-            return cls(None, waiting_before, existed, now, Unreadable(UnreadableError(str(fields)), ""))
+            return cls(None, waiting_before, tombstone, now, Unreadable(UnreadableError(str(fields)), ""))
         try:
-            return cls(JobRecord.from_hash(fields), waiting_before, existed, now)
+            return cls(JobRecord.from_hash(fields), waiting_before, tombstone, now)
         except UnreadableError as error:
             _log.warning("job_unreadable", reason=str(error))
             return cls(
                 None,
                 waiting_before,
-                existed,
+                tombstone,
                 now,
                 Unreadable(error, fields.get(b"client", b"").decode(errors="replace")),
             )
@@ -177,6 +184,13 @@ class Store:
             answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return SubmissionAnswer(answer[0].decode()), answer[1:]
 
+    async def beyond_allowance(self, allowance: Allowance) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
+        """Why the client may not hand in a job now; None where it may. Takes nothing of its allowance."""
+        async with self._within_budget():
+            bucket = keys.allowance(allowance.client)
+            answer = await self._eval(_BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()])
+        return (SubmissionAnswer(answer[0].decode()), answer[1:]) if answer else None
+
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
         """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
         async with self._within_budget():
@@ -186,9 +200,10 @@ class Store:
     async def read(self, job_id: str) -> JobRead:
         async with self._within_budget():
             answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
-        flat, waiting_before, existed, (seconds, micros) = answer
+        flat, waiting_before, tombstone, (seconds, micros) = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        return JobRead.of(fields, waiting_before, bool(existed), int(seconds) + int(micros) / 1e6)
+        told = tombstone and tombstone.decode()
+        return JobRead.of(fields, waiting_before, told, int(seconds) + int(micros) / 1e6)
 
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
@@ -206,7 +221,7 @@ class Store:
             for job_id in job_ids:
                 pipe.hgetall(keys.job(job_id))
             (seconds, micros), *found = _but_for_trouble(await pipe.execute(raise_on_error=False))
-        return [JobRead.of(fields, None, False, seconds + micros / 1e6) for fields in found]
+        return [JobRead.of(fields, None, None, seconds + micros / 1e6) for fields in found]
 
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
         """Take ids of jobs that are gone from the owner's list."""

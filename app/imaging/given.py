@@ -5,8 +5,7 @@ What is transparent lies on black for a model of greys and in masks, on white fo
 of values instead (arrays.py).
 """
 
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,8 +17,11 @@ from app.imaging.decode import Decoded, Role, decode
 from app.schema.answers import Model
 from worker.contract.kind import Input
 
-Files = Mapping[str, Sequence[bytes]]
+Files = dict[str, list[bytes]]
 """The files of a request, by field: none where an optional one was left out, several where a call takes them."""
+
+ALPHA_MASK = "alpha-mask"
+"""The field of a mask as OpenAI's clients send it: what is transparent is filled."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,14 @@ def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
 
 
 def _mask_of(files: Files, shape: Shape) -> Image.Image | None:
+    """The mask, white where the image is filled."""
+    for data in files.get(ALPHA_MASK, ()):
+        try:
+            return _hole_of_alpha(decode(data, "mask").image)
+        except NothingToFillError:
+            raise NothingToFillError(
+                "the mask has no transparent pixel: here what is transparent is filled; POST /complete fills white"
+            ) from None
     flat = replace(shape, channels=1, values=2)
     return next((_only(pictures_of(data, "mask", flat)).image for data in files["mask"]), None)
 
@@ -158,13 +168,6 @@ def _hole_of_alpha(image: Image.Image) -> Image.Image:
     if not hole.getbbox():
         raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
     return hole
-
-
-def mask_of_alpha(data: bytes) -> bytes:
-    """A mask as PNG, white where this picture is transparent. Raises what `decode` raises, and NothingToFillError."""
-    file = io.BytesIO()
-    _hole_of_alpha(decode(data, "mask").image).save(file, "PNG")
-    return file.getvalue()
 
 
 def _cut(image: Image.Image, dark: int, bright: int) -> Image.Image:

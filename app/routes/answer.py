@@ -2,7 +2,7 @@
 
 import math
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from app.dependencies import Services
@@ -20,9 +20,10 @@ from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus
 
 
-async def answer(submitted: Submitted, wanted: Preferences, services: Services) -> Response:
+async def answer(submitted: Submitted, wanted: Preferences, request: Request) -> Response:
     """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job; where
     it waits for a picture, a problem, so that no document is kept as one."""
+    services: Services = request.app.state.services
     job, headers = submitted.job, {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
@@ -30,7 +31,7 @@ async def answer(submitted: Submitted, wanted: Preferences, services: Services) 
         return event_stream(services, job, 0, headers)
     if wanted.wait_s:
         headers |= applied(wanted.wait_s)
-        job = await waited_for(job, wanted.wait_s, services)
+        job = await waited_for(job, wanted.wait_s, services, request.receive)
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
     if wanted.media in PICTURE_FORMATS and wanted.wait_s:

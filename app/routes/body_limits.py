@@ -1,21 +1,25 @@
 """Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON, or
 an array with its other fields in the query. A route that declares no body takes a file as it is."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, cast, get_origin
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from app.errors import TooLargeError, WrongMediaTypeError
+from app.dependencies import Services
+from app.errors import BadParameterError, TooLargeError, WrongMediaTypeError
 from app.imaging.npy import MEDIA_TYPE as NPY
-from app.routes.json_forms import json_limit, read_array_form, read_form
+from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
 from app.schema.request_bodies import FILES
+from app.services.bodies import Place
 from worker.contract.coded_file import MEDIA_TYPE
 
 _JSON = "application/json"
@@ -41,19 +45,49 @@ class BodyRoute(KnownQueryRoute):
 
         async def checked(request: Request) -> Response:
             sent = _checked_type(request, expected)
-            file_bytes = request.app.state.settings.max_upload_bytes
-            limited = Request(request.scope, _limited(request, _limit(sent, is_file, form is not None, file_bytes)))
-            try:
-                if form is None or sent == _MULTIPART:
-                    return await handle(limited)
-                body, threads = await limited.body(), request.app.state.services.imaging
-            except _TooManyBytesError as error:
-                raise TooLargeError(error.detail) from None
-            if sent == NPY:
-                return await self.endpoint(read_array_form(body, request.query_params, form), request)
-            return await self.endpoint(await run_sync(read_form, body, form, file_bytes, limiter=threads), request)
+            services: Services = request.app.state.services
+            file_bytes = services.settings.max_upload_bytes
+            with services.bodies.place(request.state.caller.account) as place:
+                request.state.place = place
+                receive = _limited(request, _limit(sent, is_file, form is not None, file_bytes), place)
+                if form is not None and sent != _MULTIPART:
+                    return await self.endpoint(await _form_sent_otherwise(request, receive, sent, form), request)
+                limited = Request(request.scope, receive)
+                if form is not None:  # what is read here FastAPI finds read; it would call each refusal a 400
+                    await _read_parts(limited.form(**self.form_limits), form)
+                elif not is_file:
+                    await limited.body()
+                return await handle(limited)
 
         return checked
+
+
+async def _form_sent_otherwise(request: Request, receive: Receive, sent: str, form: type[Form]) -> Form:
+    """The form of a body of JSON, or of an array. Only what this returns holds bytes of it."""
+    services: Services = request.app.state.services
+    body = await Request(request.scope, receive).body()
+    if sent == NPY:
+        return read_array_form(body, request.query_params, form)
+    return await run_sync(read_form, body, form, services.settings.max_upload_bytes, limiter=services.imaging)
+
+
+async def _read_parts(sent: Awaitable[FormData], form: type[BaseModel]) -> None:
+    """Read a multipart body. Raises BadParameterError for several files where one is taken: of those FastAPI would take
+    the last."""
+    try:
+        parts = await sent
+    except FormParserError:
+        raise HTTPException(400, "expected a body of multipart/form-data") from None
+    for role in FILES:
+        field = form.model_fields.get(role)
+        if field and get_origin(field.annotation) is not list and len(parts.getlist(role)) > 1:
+            await parts.close()
+            raise BadParameterError(f"{role}: expected one file, not several", field=role)
+
+
+def largest_body(file_bytes: int) -> int:
+    """How many bytes a body of any call may have."""
+    return _limit(_JSON, is_file=False, is_form=True, file_bytes=file_bytes)
 
 
 def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:
@@ -69,17 +103,6 @@ def _form_of(route: APIRoute) -> type[BaseModel] | None:
     """The model of a route that takes a form. Such a route's endpoint takes the form and the request, in this order."""
     found = route.body_field and route.body_field.field_info
     return cast(type[BaseModel], found.annotation) if isinstance(found, params.Form) else None
-
-
-class _TooManyBytesError(HTTPException):
-    """An HTTPException, because FastAPI's body parser turns everything else into 400."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, _too_many(limit))
-
-
-def _too_many(limit: int) -> str:
-    return f"a body may have {limit} bytes here"
 
 
 def _declared_type(request: Request) -> str:
@@ -102,22 +125,32 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-def _limited(request: Request, limit: int) -> Receive:
-    """A `receive` that raises _TooManyBytesError at the first byte too many. Raises TooLargeError at once when too
-    many are declared."""
-    if int(_digits(request.headers.get("content-length"))) > limit:
-        raise TooLargeError(_too_many(limit))
-    total = 0
+def _limited(request: Request, limit: int, place: Place) -> Receive:
+    """A `receive` that raises TooLargeError at the first byte too many, TooManyBytesError where there is no place for
+    more, and HTTPException when the client leaves in the middle. What is declared is judged at once."""
+    declared = int(_digits(request.headers.get("content-length")))
+    if declared > limit:
+        raise _too_large(limit)
+    place.expect(declared)
+    total, is_whole = 0, False
 
     async def receive() -> Message:
-        nonlocal total
+        nonlocal total, is_whole
         message = await request.receive()
+        if message["type"] == "http.disconnect" and not is_whole:
+            raise HTTPException(400, "the client left before its request was there")
         total += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
         if total > limit:
-            raise _TooManyBytesError(limit)
+            raise _too_large(limit)
+        place.expect(total)
         return message
 
     return receive
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"a body may have {limit} bytes here")
 
 
 def _digits(text: str | None) -> str:

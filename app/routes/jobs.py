@@ -62,7 +62,7 @@ async def get_job(
     if not seconds or job.status.is_terminal:
         return job
     services.seats.expect_free()
-    return await waited_for(job, seconds, services)
+    return await waited_for(job, min(seconds, MAX_WAIT_S), services, request.receive)
 
 
 @router.post(

@@ -5,17 +5,18 @@ from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request, UploadFile
 
+from app.access.callers import ANYONE
 from app.dependencies import Services, ServicesDep
-from app.errors import UnfinishedJobError
-from app.imaging.given import Files, mask_of_alpha
+from app.errors import StoppingError, UnfinishedJobError
+from app.imaging.given import ALPHA_MASK, Files
 from app.imaging.render import MAX_SCALE, PictureFormat, expect_side
 from app.routes.body_limits import BodyRoute
 from app.routes.known_query import KnownQueryRoute
 from app.routes.preferences import Preferences, preferences_of
 from app.routes.submit import accepted, bytes_of
+from app.routes.waiting import waited_for
 from app.schema.answers import Job, Model
 from app.schema.openai import Asked, EditForm, GenerationRequest, model_of
 from app.schema.preference_headers import Media
@@ -56,8 +57,7 @@ async def edit(form: Annotated[EditForm, Form(media_type="multipart/form-data")]
     services: Services = request.app.state.services
     limit, picture = services.settings.max_upload_bytes, form.picture
     masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
-    masks = [await run_sync(mask_of_alpha, data, limiter=services.imaging) for data in masks]
-    files = {"image": [await bytes_of(picture, "image", limit)], "mask": masks}
+    files = {"image": [await bytes_of(picture, "image", limit)], "mask": [], ALPHA_MASK: masks}
     return await _drawn(KINDS["complete"], form, files, request, {"image": picture, "fit": "resize"})
 
 
@@ -74,8 +74,10 @@ async def _drawn(
     expect_side(1, model.width, model.height, scale)
     label = asked.label_among([label.name for label in model.labels])
     fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
-    submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, _wanted(request))
-    job = await _ended(submitted.job, services)
+    wanted = _wanted(request)
+    submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, wanted)
+    job = await waited_for(submitted.job, PATIENCE_S, services, request.receive)
+    job = await _succeeded(job, services, is_repeatable=wanted.idempotency_key is not None)
     return await _answer(job, model, asked, scale, request)
 
 
@@ -84,14 +86,16 @@ def _wanted(request: Request) -> Preferences:
     return replace(preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S))
 
 
-async def _ended(job: Job, services: Services) -> Job:
-    """The job, once it has succeeded. Raises UnfinishedJobError."""
-    if not job.status.is_terminal:
-        with services.seats.held():
-            await services.row_feed.wait(job, PATIENCE_S)
-        job = await services.jobs.view(job.id)
+async def _succeeded(job: Job, services: Services, is_repeatable: bool) -> Job:
+    """The job, which has succeeded. Raises UnfinishedJobError, and StoppingError where another process may wait for it.
+    is_repeatable: the same call made again finds the same job; else it is canceled, because it would be drawn twice."""
+    is_cut_short = services.stopping.has_begun and not job.status.is_terminal
+    if is_cut_short and not is_repeatable:
+        job, _ = await services.jobs.cancel(job.id, ANYONE)
     if job.status is JobStatus.SUCCEEDED:
         return job
+    if is_cut_short:
+        raise StoppingError("this server is stopping; send it again, another one may answer")
     why = job.error.detail if job.error else f"it is {job.status}"
     raise UnfinishedJobError(f"the images of job {job.id} are not there: {why}")
 

@@ -51,7 +51,7 @@ class StreamedResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._seats.held(), self._open_body as (source, chunks):
-            leaving = asyncio.ensure_future(_leaving(receive))
+            leaving = asyncio.ensure_future(departure(receive))
             leaving.add_done_callback(lambda _: source.end())
             try:
                 await self._send_all(chunks, send)
@@ -75,6 +75,7 @@ class StreamedResponse(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
 
-async def _leaving(receive: Receive) -> None:
+async def departure(receive: Receive) -> None:
+    """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

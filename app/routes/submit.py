@@ -73,9 +73,9 @@ def _takes_file(kind: Kind) -> Call:
         scale: Annotated[int, Query(ge=1, le=32, description=SCALE_TOLD)] = 1,
         format: Annotated[Literal["png", "webp", "jpeg", "npy"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
     ) -> Response:
-        file = {"file": [await request.body()]}
+        file = b"".join([part async for part in request.stream()])
         body = FORMS[kind.word](webhook=webhook, retention=retention, scale=scale, format=format)
-        return await _accept(kind, body, file, request)
+        return await _accept(kind, body, {"file": [file]}, request)
 
     return call
 
@@ -118,7 +118,7 @@ async def _accept(kind: Kind, body: BaseModel, files: Files, request: Request) -
     """The same for every kind of job."""
     wanted = preferences_of(request.headers).shown(body.scale, body.format)  # type: ignore[attr-defined]
     submitted = await accepted(kind, body, files, request, wanted)
-    return await answer(submitted, wanted, request.app.state.services)
+    return await answer(submitted, wanted, request)
 
 
 async def accepted(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> Submitted:
@@ -132,7 +132,10 @@ async def accepted(kind: Kind, body: BaseModel, files: Files, request: Request, 
         services.seats.expect_free()
     identity = _identity(kind, body, files, request, wanted)
     known = await services.submission.known(identity)
-    return known or await _submit(identity, kind, body, files, wanted, services)
+    submitted = known or await _submit(identity, kind, body, files, wanted, services)
+    files.clear()  # the answer may take long, and nobody needs the request's bytes any more
+    request.state.place.leave()
+    return submitted
 
 
 async def _submit(
@@ -141,6 +144,8 @@ async def _submit(
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
     retention = services.submission.expected_retention(getattr(body, "retention", None))
     await services.submission.expect_room()
+    if files:
+        await services.submission.expect_allowance(identity)
     model, found = await _asked(kind, body, files, services.models)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     if wanted.media in PICTURE_FORMATS:
@@ -210,6 +215,7 @@ async def _files_of(body: BaseModel, limit: int) -> Files:
 async def bytes_of(upload: UploadFile, role: str, limit: int) -> bytes:
     """Raises TooLargeError for a file of more than `limit` bytes."""
     data = await upload.read(limit + 1)
+    await upload.close()
     if len(data) > limit:
         raise TooLargeError(f"the {role} has too many bytes; at most {limit} are taken")
     return data

@@ -1,8 +1,12 @@
 """Waiting for the end of a job: as long as a client asks to, by `Prefer: wait` or `?wait=`, and as long as it may."""
 
+import asyncio
 import re
 
+from starlette.types import Receive
+
 from app.dependencies import Services
+from app.routes.streams import departure
 from app.schema.answers import Job
 from app.schema.preference_headers import MAX_WAIT_S
 
@@ -34,10 +38,19 @@ def applied(seconds: float) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
-async def waited_for(job: Job, seconds: float, services: Services) -> Job:
-    """The job when it has ended or the time is up. It holds a seat, which was free a moment ago."""
+async def waited_for(job: Job, seconds: float, services: Services, receive: Receive) -> Job:
+    """The job when it has ended, the time is up, this process stops or the client has left. It holds a seat, which was
+    free a moment ago."""
     if job.status.is_terminal:
         return job
     with services.seats.held():
-        await services.row_feed.wait(job, min(seconds, MAX_WAIT_S))
+        ending = asyncio.ensure_future(services.row_feed.wait(job, seconds))
+        leaving = asyncio.ensure_future(departure(receive))
+        try:
+            await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                ending.result()
+        finally:
+            ending.cancel()
+            leaving.cancel()
     return await services.jobs.view(job.id)

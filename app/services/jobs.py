@@ -37,7 +37,7 @@ class Jobs:
         self._fleet = fleet
 
     async def view(self, job_id: str, owner: str = ANYONE) -> Job:
-        """Raises ExpiredJobError for an id that was known once, UnknownJobError for any other or another owner's."""
+        """Raises ExpiredJobError for one that is gone, UnknownJobError for another owner's and for what never was."""
         read = await self._store.read(job_id)
         _record(read, owner)
         return await self.shown(read)
@@ -109,7 +109,7 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
             raise OtherVersionJobError("a later version of this service took the job; ask again when that one answers")
         raise read.unreadable.error
     if read.record is None:
-        if read.existed:
+        if read.was_of(owner):
             raise ExpiredJobError("the job was deleted, or its results were kept as long as promised and are gone")
         raise UnknownJobError("no job has this id")
     if owner not in (ANYONE, read.record.client):

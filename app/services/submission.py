@@ -29,7 +29,7 @@ from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Load, Store
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Priority
-from worker.contract.submission import SubmissionAnswer, SubmissionTerms
+from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
 _ID_BYTES = 16
 """128 random bits: an id cannot be guessed, and never comes twice."""
@@ -68,24 +68,9 @@ def with_key(
     return replace(identity, key=_sha256(key), body=_sha256(text))
 
 
-@dataclass(frozen=True)
-class _Allowance:
-    """Allowance of one client."""
-
-    rate: float
-    """Jobs a second, on average."""
-    jobs: int
-    """Jobs that may be open."""
-
-    @property
-    def burst(self) -> int:
-        """How many at once."""
-        return max(1, int(2 * self.rate))
-
-
-def _quotas(allowance: _Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
+def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
     """tokens: how many jobs the client may hand in now."""
-    rate, burst, most = allowance.rate, allowance.burst, allowance.jobs
+    rate, burst, most = allowance.rate, allowance.burst, allowance.client_jobs
     window_s, back_in_s = math.ceil(burst / rate), max(0, math.ceil((burst - tokens) / rate))
     return (
         Quota("jobs", burst, min(burst, int(tokens)), window_s, back_in_s),
@@ -123,6 +108,12 @@ class Submission:
             raise BadParameterError(f"retention: expected {longest} seconds at most", field="retention")
         return longest if asked_s is None else asked_s
 
+    async def expect_allowance(self, identity: RequestIdentity) -> None:
+        """A look before a picture is read: TooManyRequestsError, TooManyOpenJobsError."""
+        allowance = self._allowance(identity)
+        if (refused := await self._store.beyond_allowance(allowance)) is not None:
+            raise await self._refusal(*refused, 0, allowance)
+
     async def expect_room(self) -> None:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
         fleet = await self._fleet.now()
@@ -152,19 +143,17 @@ class Submission:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
 
-    def _allowance(self, identity: RequestIdentity) -> "_Allowance":
+    def _allowance(self, identity: RequestIdentity) -> Allowance:
         """The allowance of its key, else that of everybody."""
         caller, usual = identity.caller, self._settings
-        return _Allowance(caller.rate or usual.client_rate, caller.jobs or usual.client_jobs)
+        rate, jobs = caller.rate or usual.client_rate, caller.jobs or usual.client_jobs
+        return Allowance(client=caller.account, rate=rate, burst=max(1, int(2 * rate)), client_jobs=jobs)
 
     def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, options: JobOptions) -> SubmissionTerms:
-        settings, allowance = self._settings, self._allowance(identity)
+        settings = self._settings
         return SubmissionTerms(
-            client=identity.caller.account,
+            **self._allowance(identity).model_dump(),
             owner=identity.caller.owner,
-            rate=allowance.rate,
-            burst=allowance.burst,
-            client_jobs=allowance.jobs,
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
@@ -182,10 +171,10 @@ class Submission:
         owner = identity.caller.owner
         record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
         waiting_before = 0 if high else max(0, waiting - 1)
-        return await self._jobs.shown(JobRead(record, waiting_before, existed=False, now=created_at))
+        return await self._jobs.shown(JobRead(record, waiting_before, tombstone=None, now=created_at))
 
     async def _refusal(
-        self, answer: SubmissionAnswer, facts: list[bytes | int], work: int, allowance: "_Allowance"
+        self, answer: SubmissionAnswer, facts: list[bytes | int], work: int, allowance: Allowance
     ) -> RefusedError:
         if answer is SubmissionAnswer.NO_MEMORY:
             return self._no_memory()
@@ -200,7 +189,7 @@ class Submission:
         if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
             open_jobs, tokens = map(_number, facts)
-            detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.jobs}"
+            detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.client_jobs}"
             retry_s = fleet.estimates.retry_s(_mean_work(fleet.load))
             return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=_quotas(allowance, tokens, open_jobs))
         return await self._full(work)

@@ -60,11 +60,13 @@ class WaitingRoom:
         return len(self._waiting)
 
     def enter(self, connection: "PromptProtocol") -> None:
-        """It waits from now on, unless it does already. Where all places are taken, the oldest has to leave."""
+        """It waits from now on, unless it does already. Where all places are taken, the oldest has to leave that has
+        sent no headers, or if there is none, the oldest of all: who was let in may be sending a picture slowly."""
         if connection in self._waiting:
             return
         if len(self._waiting) >= self._places:
-            next(iter(self._waiting)).turn_away()
+            oldest = next(iter(self._waiting))
+            next((each for each in self._waiting if not each.has_headers), oldest).turn_away()
         self._waiting[connection] = self._clock
 
     def leave(self, connection: "PromptProtocol") -> None:

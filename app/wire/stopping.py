@@ -35,6 +35,10 @@ class Stopping:
             for timeout in self._open:
                 timeout.reschedule(ends_at)
 
+    @property
+    def has_begun(self) -> bool:
+        return self._event.is_set()
+
     async def wait(self) -> None:
         await self._event.wait()
 

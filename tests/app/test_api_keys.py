@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from app.access.api_keys import digest_of, parse_keys
 from app.access.callers import account_of
-from app.cli_keys import keys
+from app.cli_keys import keys as keys_verbs
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
 from tests.app.live import serving
+from worker.contract import keys
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,22 @@ def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandW
         assert client.get("/jobs", headers=BOB).json()["jobs"] == []
         assert len(client.get("/jobs", headers=ALICE).json()["jobs"]) == 1
         assert client.get(link, headers=ALICE).json()["status"] == "queued"
+
+
+def test_jobs_stay_their_owners_when_they_are_gone(redis_url: str, worker: HandWorker) -> None:
+    """Others hear of one that was deleted, or has expired, what they hear of none."""
+    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        deleted, expired = (client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"] for _ in "12")
+        specs = [worker.draw() for _ in "12"]
+        client.delete(deleted, headers=ALICE).raise_for_status()
+        worker.redis.delete(keys.job(specs[1].id), keys.events(specs[1].id))
+        for link in (deleted, expired):
+            for path in (link, f"{link}/events", f"{link}/image"):
+                is_problem(client.get(path, headers=ALICE), 410)
+                is_problem(client.get(path, headers=BOB), 404)
+            is_problem(client.delete(link, headers=BOB), 404)
+        worker.redis.set(keys.tombstone(specs[0].id), "succeeded")  # as an earlier version leaves it
+        is_problem(client.get(deleted, headers=ALICE), 410)
 
 
 def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
@@ -200,7 +217,7 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pixelrnn_keys(*words: object) -> str:
     """What a verb prints."""
-    result = CliRunner().invoke(keys, [str(word) for word in words])
+    result = CliRunner().invoke(keys_verbs, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return result.output.strip()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.services.bodies import MOST_BYTES
 from tests.house.valkey_script import started
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,13 @@ def test_each_gpu_has_a_service_and_a_profile_of_its_own() -> None:
         assert worker["profiles"] == [f"gpu-{i}"]
         assert devices(worker) == [str(i)]
         assert worker["environment"]["PIXELRNN_DEVICE"] == "cuda:0"
+
+
+def test_what_lies_in_memory_has_a_size() -> None:
+    """Else who uploads much has all of the machine's; the bodies that an API holds fit twice."""
+    mounts = [each for service in read("docker-compose.yml")["services"].values() for each in service["tmpfs"]]
+    assert all(mount.endswith(":size=128m") for mount in mounts)
+    assert 2 * MOST_BYTES <= 128 * 2**20
 
 
 def test_no_worker_on_processors_is_started_beside_them() -> None:

@@ -56,6 +56,16 @@ def test_manifests_are_whole(directory: Path) -> None:
 
 
 @whole
+def test_what_lies_in_memory_has_a_size(directory: Path) -> None:
+    """It counts as the pod's memory, and twice the bodies that an API holds are a small part of that."""
+    pods = [each["spec"]["template"]["spec"] for each in built(directory) if "template" in each.get("spec", {})]
+    folders = [volume["emptyDir"] for pod in pods for volume in pod.get("volumes", []) if "emptyDir" in volume]
+    in_memory = [folder for folder in folders if folder.get("medium") == "Memory"]
+    assert in_memory
+    assert all(folder["sizeLimit"] == "128Mi" for folder in in_memory)
+
+
+@whole
 def test_images_are_of_this_version(directory: Path) -> None:
     """Never `latest`: what runs is what was written down."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]

@@ -93,6 +93,9 @@ ANNOUNCE_TTL_S = 15
 """A worker that has not renewed its announcement for this long is gone."""
 
 
+WAS_OF = "of:"
+"""The beginning of a tombstone that names the owner of its job; earlier versions write the job's last status."""
+
 JOB = "px:job:"
 PARKED = "px:parked:"
 ESTIMATE = "px:est:"
@@ -171,7 +174,7 @@ def swept(queue: str) -> str:
 
 
 def tombstone(job_id: str) -> str:
-    """Exists for a while after the job itself has expired."""
+    """Stays for a while after the job itself has expired, and says whose it was."""
     return f"px:was:{job_id}"
 
 

@@ -12,21 +12,26 @@ from worker.contract.jobs import JobSpec
 from worker.contract.room import room_of, rows_room
 
 
-class SubmissionTerms(BaseModel):
-    """The limits that a request is checked against. Jobs are counted; work is counted in values, as in
-    `JobSpec.work`."""
+class Allowance(BaseModel):
+    """The jobs that one client may hand in."""
 
     model_config = ConfigDict(frozen=True)
     client: str = Field(min_length=1)
     """The account whose allowance it is."""
-    owner: str = Field(min_length=1)
-    """Who may list and see the job."""
     rate: float = Field(gt=0)
-    """Jobs a second that the client may hand in, on average."""
+    """Jobs a second, on average."""
     burst: int = Field(ge=1)
     """How many at once."""
     client_jobs: int = Field(ge=1)
-    """How many of its jobs may be open."""
+    """How many may be open."""
+
+
+class SubmissionTerms(Allowance):
+    """The limits that a request is checked against. Jobs are counted; work is counted in values, as in
+    `JobSpec.work`."""
+
+    owner: str = Field(min_length=1)
+    """Who may list and see the job."""
     queue: str
     """The Redis list in which it will wait."""
     queue_jobs: int = Field(ge=1)

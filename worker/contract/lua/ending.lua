@@ -4,7 +4,7 @@
 -- Returns for how many seconds its results are kept.
 local function settle(status, error, result)
   local at = now()
-  local last, retention, webhook = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'retention', 'webhook'))
+  local last, retention, webhook, client = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'retention', 'webhook', 'client'))
   local result_ttl = tonumber(retention or keys.RESULT_TTL_S)
   local seq = math.max(tonumber(last or 0), newest_entry()) + 1
   local data = error ~= '' and error or result or '{}'
@@ -21,7 +21,7 @@ local function settle(status, error, result)
   redis.call('ZREMRANGEBYSCORE', keys.UNPACKED, '-inf', string.format('%.6f', tonumber(at) - keys.RESULT_TTL_S))
   redis.call('EXPIRE', keys.UNPACKED, keys.RESULT_TTL_S)
   close_books(KEYS[1], status, tonumber(at))
-  redis.call('SET', KEYS[4], status, 'EX', result_ttl + keys.TOMBSTONE_TTL_S)
+  redis.call('SET', KEYS[4], client and keys.WAS_OF .. client or status, 'EX', result_ttl + keys.TOMBSTONE_TTL_S)
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end
   return result_ttl
 end

@@ -1,4 +1,4 @@
---!include creation books
+--!include creation books allowances
 -- KEYS: as all scripts.
 -- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, and a JSON list of the commands that queue the job.
 local terms, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
@@ -16,20 +16,9 @@ local function known_key()
   return body == terms.body and {'again', job} or {'conflict'}
 end
 
-local function allowance()
-  local tokens, since = unpack(redis.call('HMGET', facts.allowance_key, 'tokens', 'at'))
-  if not tokens then return terms.burst end
-  return math.min(terms.burst, tonumber(tokens) + math.max(0, at - tonumber(since)) * terms.rate)
-end
-
-local function open_jobs() return tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0) end
-
 local function refusal(tokens)
-  local open = open_jobs()
-  if tokens < 1 then
-    return {'too-fast', string.format('%.3f', (1 - tokens) / terms.rate), string.format('%.6f', tokens), open}
-  end
-  if open >= terms.client_jobs then return {'too-many', open, string.format('%.6f', tokens)} end
+  local beyond = beyond_allowance(terms, tokens)
+  if beyond then return beyond end
   local work, room = unpack(redis.call('HMGET', keys.LOAD, 'work', 'room'))
   work, room = tonumber(work or 0), tonumber(room or 0)
   if terms.memory and room + facts.room > terms.memory then return {'no-memory'} end
@@ -91,7 +80,7 @@ end
 
 local answer = accepted_before() or known_key()
 if answer then return answer end
-local tokens = allowance()
+local tokens = tokens_of(terms, facts.allowance_key, at)
 answer = refusal(tokens)
 if answer then return answer end
 spend(tokens)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
@@ -101,4 +90,4 @@ local ahead = open_books(created)
 remember_key()
 remember_webhook(created)
 enqueue(ARGV[6])
-return {'accepted', created, redis.call('LLEN', terms.queue), ahead, string.format('%.6f', tokens - 1), open_jobs()}
+return {'accepted', created, redis.call('LLEN', terms.queue), ahead, string.format('%.6f', tokens - 1), open_jobs(terms)}

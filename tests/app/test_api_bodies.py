@@ -1,0 +1,143 @@
+"""How many bytes of bodies are in flight, and what is looked at before a body costs anything."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.services import bodies
+from app.services.bodies import Bodies
+from app.wire import receiving
+from tests.app.answers import is_problem, metric
+from tests.app.connections import connected
+from tests.app.hand_worker import SCORER, HandWorker, eventually
+from tests.app.holders import ALICE, BOB, SAMPLE, settings
+from tests.app.live import serving
+from tests.app.pictures import png
+
+SIZE = 2 * 2**20
+UPLOAD = (
+    b"POST /complete HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n{"
+)
+
+BODY = b'{"model": "grey"}'
+SHORT = (
+    b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\nX-API-Key: %b\r\n\r\n"
+)
+
+
+def upload(key: bytes = b"alice-key") -> bytes:
+    """The beginning of one that is slow."""
+    return UPLOAD % (key, SIZE)
+
+
+@pytest.fixture
+def limited(redis_url: str, worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, httpx.Client]]:
+    """An API with room for 24 MiB of bodies, 6 MiB for each holder of a key; and one who has reads its metrics."""
+    monkeypatch.setattr(bodies, "MOST_BYTES", 24 * 2**20)
+    with serving(settings(redis_url, metrics_open=True)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        yield url, client
+
+
+def held(client: httpx.Client) -> float:
+    return metric(client, "pixelrnn_body_bytes")
+
+
+def test_bodies_of_one_client_have_their_share_and_leave_the_rest(limited: tuple[str, httpx.Client]) -> None:
+    """One more is refused before it is read, with when to come back; others are read; and room comes back with an end
+    or with a client that leaves."""
+    url, client = limited
+    with ExitStack() as slow:
+        for _ in range(3):
+            slow.enter_context(connected(url)).sendall(upload())
+        eventually(lambda: held(client) == 3 * SIZE, seconds=60)
+        with connected(url) as beyond:
+            beyond.sendall(upload())
+            answer = beyond.recv(4096)
+            assert b"503 Service Unavailable" in answer
+            assert b"retry-after: 1" in answer
+            assert b"too-many-bytes" in answer
+        assert client.post("/sample", json=SAMPLE, headers=BOB).status_code == 202
+        assert metric(client, "pixelrnn_bodies_refused_total") == 1
+    eventually(lambda: held(client) == 0, seconds=60)
+    assert client.post("/sample", json=SAMPLE, headers=ALICE).status_code == 202
+
+
+def test_body_of_unknown_length_takes_room_as_it_comes(limited: tuple[str, httpx.Client]) -> None:
+    """In pieces, it is refused where its share ends."""
+    url, client = limited
+    with ExitStack() as slow:
+        for _ in range(3):
+            slow.enter_context(connected(url)).sendall(upload())
+        eventually(lambda: held(client) == 3 * SIZE, seconds=60)
+        for kind in ("application/json", "multipart/form-data; boundary=x"):
+            answer = client.post("/complete", content=iter([b"{"] * 9), headers={**ALICE, "Content-Type": kind})
+            is_problem(answer, 503)
+
+
+def test_room_of_a_body_is_free_while_its_job_is_waited_for(
+    limited: tuple[str, httpx.Client], worker: HandWorker
+) -> None:
+    """The bytes are needed no more once the job is there."""
+    url, client = limited
+    with connected(url) as waiting:
+        waiting.sendall(SHORT % b"bob-key\r\nPrefer: wait=30" + BODY)
+        eventually(lambda: metric(client, "pixelrnn_streams") == 1, seconds=60)
+        assert held(client) == 0
+        worker.draw()
+        assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_shares_are_large_enough_for_the_largest_body() -> None:
+    """Whatever an operator lets clients upload; and four clients may use all of theirs."""
+    room = Bodies(largest=100 * 2**20)
+    with ExitStack() as places:
+        for name in "abcd":
+            places.enter_context(room.place(name)).expect(100 * 2**20)
+        fifth = places.enter_context(room.place("e"))
+        with pytest.raises(bodies.TooManyBytesError, match="other requests"):
+            fifth.expect(1)
+        assert room.bytes_held == 400 * 2**20
+    assert room.bytes_held == 0
+
+
+def test_picture_is_not_read_when_its_client_may_hand_in_no_job(redis_url: str, worker: HandWorker) -> None:
+    """A refusal must not cost what a picture costs: here it is none, and nobody has looked. A repeated request is
+    answered all the same."""
+    worker.announce(SCORER)
+    picture = {"image": png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))}
+    for terms, slug in (({"client_jobs": 1}, "too-many-open-jobs"), ({"client_rate": 0.4}, "too-many-requests")):
+        worker.redis.flushdb()
+        worker.announce(SCORER)
+        given = settings(redis_url, **terms)
+        with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60, headers=ALICE) as client:
+            named = {"Idempotency-Key": "same"}
+            first = client.post("/score", data={"model": "scorer"}, files=picture, headers=named)
+            assert first.status_code == 202
+            refused = client.post("/score", data={"model": "scorer"}, files={"image": b"no picture"})
+            assert is_problem(refused, 429)["type"].endswith(slug)
+            assert int(refused.headers["retry-after"]) >= 1
+            again = client.post("/score", data={"model": "scorer"}, files=picture, headers=named)
+            assert again.json()["id"] == first.json()["id"]
+
+
+def test_slow_upload_is_not_pushed_out_by_idle_connections(
+    redis_url: str, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was let in keeps the place; those who have sent nothing, or a wrong key, leave."""
+    monkeypatch.setattr(receiving, "MOST_WAITING", 20)
+    with serving(settings(redis_url, metrics_open=True)) as (url, _), ExitStack() as opened:
+        client = opened.enter_context(httpx.Client(base_url=url, timeout=60))
+        slow, wrong = (opened.enter_context(connected(url)) for _ in "12")
+        slow.sendall(SHORT % b"bob-key" + BODY[:5])
+        eventually(lambda: held(client) == 17, seconds=60)
+        wrong.sendall(SHORT % b"wrong" + BODY[:5])
+        assert wrong.recv(4096).startswith(b"HTTP/1.1 401")
+        for _ in range(100):
+            opened.enter_context(connected(url))
+        assert client.get("/healthz").status_code == 200
+        slow.sendall(BODY[5:])
+        assert slow.recv(100).startswith(b"HTTP/1.1 202")

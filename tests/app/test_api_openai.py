@@ -1,0 +1,100 @@
+"""/v1 without OpenAI's client: what its own words are, and what becomes of calls that wait."""
+
+import json
+from threading import Thread
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.errors import BadParameterError
+from app.schema.openai import GenerationRequest
+from tests.app.answers import metric
+from tests.app.connections import connected
+from tests.app.hand_worker import HandWorker, eventually
+from tests.app.holders import settings
+from tests.app.live import serving
+from tests.app.pictures import png
+
+CALL = {"model": "grey", "prompt": "", "seed": 7}
+POST = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(("size", "scale"), [("30x8", 2), ("6x80", 2), ("3x4", 1), ("auto", 256), (None, 256)])
+def test_picture_is_as_large_as_fits(size: str | None, scale: int) -> None:
+    """Of a model of 3 x 4 pixels, whichever side is short."""
+    assert GenerationRequest(model="grey", size=size).scale_for(3, 4) == scale
+
+
+def test_size_below_the_models_own_is_refused() -> None:
+    """On either side."""
+    for size in ("2x400", "300x3"):
+        with pytest.raises(BadParameterError, match="3x4"):
+            GenerationRequest(model="grey", size=size).scale_for(3, 4)
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, "canceled"), ({"Idempotency-Key": "same"}, "queued")])
+def test_call_that_waits_is_503_when_the_server_stops(
+    redis_url: str, worker: HandWorker, headers: dict[str, str], status: str
+) -> None:
+    """OpenAI's clients send it again. With an Idempotency-Key that finds the same job, else the job is canceled, so
+    that it is drawn once."""
+    answers: list[httpx.Response] = []
+
+    def call(url: str) -> None:
+        answers.append(httpx.post(f"{url}/v1/images/generations", json=CALL, headers=headers, timeout=60))
+
+    with serving(settings(redis_url, api_keys=(), drain_s=20)) as (url, _):
+        calling = Thread(target=call, args=[url])
+        calling.start()
+        eventually(lambda: httpx.get(f"{url}/jobs", timeout=60).json()["jobs"], seconds=60)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            eventually(lambda: metric(client, "pixelrnn_streams") == 1, seconds=60)
+    calling.join()
+    assert answers[0].status_code == 503
+    assert answers[0].headers["retry-after"] == "2"
+    assert answers[0].json()["error"]["code"] == "stopping"
+    with serving(settings(redis_url, api_keys=())) as (url, _):
+        (job,) = httpx.get(f"{url}/jobs", timeout=60).json()["jobs"]
+    assert job["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "prefer"), [("/v1/images/generations", ""), ("/sample", "Prefer: wait=30\r\n"), ("/jobs/{}?wait=30", "")]
+)
+def test_seat_is_free_when_its_client_has_left(redis_url: str, worker: HandWorker, path: str, prefer: str) -> None:
+    """Long before the wait is over: a few clients who give up soon must not have all the seats."""
+    with (
+        serving(settings(redis_url, api_keys=())) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        if "{}" in path:
+            job = client.post("/sample", json={"model": "grey"}).json()["id"]
+            words = f"GET {path.format(job)} HTTP/1.1\r\nHost: x\r\n\r\n"
+        else:
+            body = json.dumps({"model": "grey"})
+            words = POST.format(path, len(body), body).replace("\r\n", f"\r\n{prefer}", 1)
+        with connected(url) as leaving:
+            leaving.sendall(words.encode())
+            eventually(lambda: metric(client, "pixelrnn_streams") == 1, seconds=60)
+        eventually(lambda: metric(client, "pixelrnn_streams") == 0, seconds=60)
+
+
+def test_mask_of_an_edit_has_to_be_transparent_somewhere(client: httpx.Client, worker: HandWorker) -> None:
+    """Black and white is a mask in `/complete`, and the answer says so."""
+    image = Image.frombytes("L", (3, 4), bytes([0, 255] * 6))
+    files = {"image": png(image), "mask": png(image)}
+    answer = client.post("/v1/images/edits", data={"model": "grey"}, files=files)
+    assert answer.status_code == 400
+    assert "no transparent pixel" in answer.json()["error"]["message"]
+    assert "POST /complete" in answer.json()["error"]["message"]
+
+
+def test_edit_takes_one_picture_and_says_so(client: httpx.Client, worker: HandWorker) -> None:
+    """Two under one name, or under both."""
+    picture = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
+    for names in (("image", "image"), ("image", "image[]"), ("image", "mask", "mask")):
+        sent = [(name, ("x.png", picture)) for name in names]
+        answer = client.post("/v1/images/edits", data={"model": "grey"}, files=sent)
+        assert answer.status_code == 400
+        assert "expected one" in answer.json()["error"]["message"]
