@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pixelrnn.progress import Voice
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
 from tests.house.processes import eventually, is_alive
-from tests.house.running import READY_LIMIT_S, Up
+from tests.house.running import PORT, READY_LIMIT_S, Up
 
 pytestmark = [
     pytest.mark.slow,
@@ -101,6 +102,26 @@ def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir
     (line,) = said.splitlines()
     assert "in use by process" in line
     assert is_ready(running.url)
+
+
+def test_everything_works_in_a_folder_of_any_name(tmp_path: Path, models_dir: Path) -> None:
+    """A space, `=` and a letter beyond ASCII: a job is drawn, a second `up` says who holds the data, and nothing stays
+    behind outside the folder."""
+    folder, elsewhere = tmp_path / "a b=c d" / "é", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copytree(models_dir, folder / "models")
+    usual = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
+    here = ["--data-dir", "data", "--models-dir", "models"]
+    command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", PORT, *here]
+    running = Up.by(command, folder, usual | {"TMPDIR": str(elsewhere)})
+    running.wait_until_ready()
+    assert draw(running, seed=5)["status"] == "succeeded"
+    second = Up.by(command, folder, usual)
+    assert f"in use by process {running.process.pid}" in second.process.communicate(timeout=30)[1]
+    running.process.terminate()
+    running.process.communicate(timeout=STOP_LIMIT_S)
+    assert (second.process.returncode, running.process.returncode) == (2, 0)
+    assert not list(elsewhere.iterdir())
 
 
 def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_dir: Path) -> None:

@@ -151,6 +151,14 @@ class RqWorker(SimpleWorker):
         redis: Any = self.connection
         return redis.hget(self.key, "birth") == utcformat(self.birth_date).encode()
 
+    def _set_ip_address(self, connection: Redis) -> None:
+        """Leave it unknown where redis-py cannot read it: it splits CLIENT INFO at spaces and `=`, which the path of a
+        Unix socket may have."""
+        try:
+            super()._set_ip_address(connection)
+        except ValueError:
+            self.ip_address = "unknown"
+
     def unsubscribe(self) -> None:
         pass
 
