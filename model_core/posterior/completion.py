@@ -146,7 +146,10 @@ def drawn_receipt_steps(
     shares = Shares(target.values, target.known, target.keep, target.temperature)
     images = np.concatenate([drawn, more])
     asked = images if len(components) > 1 else drawn
-    said = [way.log_p(image[None], target.temperature)[:, 0] + way.log_priors for image in asked]
+    said = []
+    for image in asked:
+        said.append(way.log_p(image[None], target.temperature)[:, 0] + way.log_priors)
+        yield None
     likeliest = np.zeros(len(images), np.int64)
     likeliest[: len(said)] = [each.argmax() for each in said]
     for k in np.unique(likeliest):

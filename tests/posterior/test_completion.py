@@ -12,7 +12,8 @@ from model_core import log_likelihood, sample, untrained
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.orientation import Orientation
-from model_core.posterior.completion import complete
+from model_core.posterior.completion import complete, drawn_receipt_steps
+from model_core.posterior.targets import Target
 from tests.posterior.tiny import CENTRE, awake, mask, mixture, truth
 
 ENDS = mask("######### ######### ######### ######### ......... .........")
@@ -47,6 +48,14 @@ def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: st
     assert len(set(told)) >= 6
     assert 0 < told[0] < 0.5
     assert told[-1] == 1
+
+
+def test_a_receipt_takes_a_step_for_each_image() -> None:
+    """So no step takes as long as many images do: whoever draws others in between is not held up."""
+    model = awake("mnist-pixelcnn", height=6, width=9)
+    target = Target.of(model, np.zeros((1, 6, 9), np.int64), ENDS, 1.0)
+    ten, twenty = (len(list(drawn_receipt_steps(target, np.zeros((n, 1, 6, 9), np.int64), 1))) for n in (10, 20))
+    assert twenty >= ten + 10
 
 
 @pytest.mark.parametrize(
