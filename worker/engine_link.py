@@ -43,10 +43,10 @@ class EngineLink:
         ours, theirs = socket.socketpair()
         with theirs, shared() as memory:
             self._due = Due(memory.fileno())
-            self._due.within(START_LIMIT_S)
             handed = [theirs.fileno(), memory.fileno()]
             command = [sys.executable, "-P", "-m", "worker.engine.start", *map(str, handed)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handed)
+            self._due.expect(self._process.pid, START_LIMIT_S)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()
         self._stopping = False
@@ -57,7 +57,7 @@ class EngineLink:
         """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
         not get on with that."""
         while not self._connection.poll(LOOK_S):
-            if self.is_late():
+            if self.is_hung():
                 self.kill()
                 raise EngineLostError("the engine's process hung while it loaded the models")
         try:
@@ -104,6 +104,10 @@ class EngineLink:
     def is_late(self) -> bool:
         """Should it be back by now from what it does?"""
         return self._due.is_over()
+
+    def is_hung(self) -> bool:
+        """Has it been late for reasons that do not pass?"""
+        return self._due.is_hung()
 
     def kill(self) -> None:
         self._process.kill()

@@ -84,7 +84,7 @@ class Worker:
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
 
-        watch = Watch(engine.is_late, self._held.beat, engine.kill)
+        watch = Watch(engine.is_hung, self._held.beat, engine.kill)
         heartbeat = Heartbeat(self._heart, [watch.beat, self._announcement.beat])
         cancels = connect(settings.redis_url, BLOCKING_TIMEOUT_S)
         cancellation = Cancellation(cancels, self._publisher.open_jobs, self._publisher.cancel)

@@ -114,9 +114,9 @@ class Client:
     def wait_rows(self, job_id: str, count: int) -> None:
         wait_for(lambda: len(self.rows(job_id)) >= count, f"{count} rows of {job_id}")
 
-    def wait_end(self, job_id: str) -> JobRecord:
+    def wait_end(self, job_id: str, patience_s: float = PATIENCE_S) -> JobRecord:
         """The ended job. Checks what holds on every path: one terminal event, the last; ids without a gap."""
-        wait_for(lambda: self.status(job_id).is_terminal, f"the end of {job_id}")
+        wait_for(lambda: self.status(job_id).is_terminal, f"the end of {job_id}", patience_s)
         entries = entries_of(self.redis.xrange(keys.events(job_id)))
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         kinds = [entry.type for entry in entries]

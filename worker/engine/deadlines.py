@@ -1,8 +1,8 @@
-"""Deadlines of the engine's thread: when it will be back from what it does next. Past that, and a lease's time, it
-counts as hung.
+"""Deadlines of the engine's thread: when it will be back from what it does next. Past that, also by what it has used of
+a processor (process/due.py), and a lease's time, it counts as hung.
 
 A turn may take ten times what such turns took. The first of its kind may compile, so it has minutes, and so has each
-model that is loaded.
+model that is loaded, and each turn for a job with which workers have died more than once: it may have been ended early.
 """
 
 import time
@@ -12,6 +12,9 @@ PATIENCE = 10
 LEAST_S = 2.0
 """Least time for a turn: a machine may be busy with something else for a moment."""
 FIRST_S = 300.0
+DEATHS = 2
+"""Workers that have died with a job, without anything new of it in between: its turns are then waited for like first
+ones."""
 LOADING_S = 900.0
 OPENING_S = 60.0
 """Time for images that take their seats before a turn."""
@@ -42,9 +45,11 @@ class Deadlines:
         self._turn = None
         self._say(OPENING_S)
 
-    def begin(self, kind: str, size: int = 1) -> None:
+    def begin(self, kind: str, size: int = 1, deaths: int = 0) -> None:
+        """Begin a turn. deaths: as in Claim, of the job that the turn is for."""
         usual_s = self._usual_s.get(kind)
-        self._say(FIRST_S if usual_s is None else max(LEAST_S, PATIENCE * usual_s * size))
+        least_s = FIRST_S if usual_s is None or deaths >= DEATHS else LEAST_S
+        self._say(max(least_s, PATIENCE * (usual_s or 0.0) * size))
         self._turn = kind, max(1, size), time.monotonic()
 
     def end(self) -> None:

@@ -43,6 +43,11 @@ class Drawings:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def deaths(self) -> int:
+        """The most deaths of any of its jobs, as in Claim."""
+        return max((drawing.order.claim.deaths for drawing in self._open.values()), default=0)
+
     def begin(self, drawing: Drawing) -> None:
         """Its images, at least one, wait for seats."""
         order = drawing.order

@@ -106,9 +106,9 @@ class Islands:
         """The models that have work."""
         return sorted({job.order.model for job in self._jobs.values()})
 
-    def particles(self, model: str) -> int:
-        """Number of particles of the image that the next step is of."""
-        return self._jobs[self._island(model).token].order.particles
+    def order(self, model: str) -> ParticleOrder:
+        """The order that the next step is for."""
+        return self._jobs[self._island(model).token].order
 
     def step(self, model: str) -> Stepped:
         """One step of the island that is being drawn, or of the next one. Raises IslandError; the job is forgotten."""

@@ -127,13 +127,13 @@ class Admission:
         """Add to a pipeline what `open` wants to know."""
         self._ledger.ask_to_open(pipeline, job_id, token)
 
-    def open(self, job_id: str, token: str, answers: Sequence[Any]) -> bool:
+    def open(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> bool:
         """Begin or continue a job under a new claim, by the answers to `ask_to_open`. False when there was nothing left
-        to do.
+        to do. deaths: as in Claim.
 
         A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
         """
-        opened = self._ledger.opened(job_id, token, answers)
+        opened = self._ledger.opened(job_id, token, answers, deaths)
         if isinstance(opened, Unclaimed):
             return False
         claim = opened.claim

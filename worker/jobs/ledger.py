@@ -105,8 +105,8 @@ class Ledger:
         pipeline.hget(keys.job(job_id), "spec")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
-    def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
-        """Read the answers to `ask_to_open`. Raises RedisError when one of them is an error."""
+    def opened(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> Opened | Unclaimed:
+        """Read the answers to `ask_to_open`. deaths: as in Claim. Raises RedisError when one of them is an error."""
         for error in answers:
             if isinstance(error, RedisError):
                 raise error
@@ -114,7 +114,7 @@ class Ledger:
         word = answer[0].decode()
         if word != "claimed":
             return Unclaimed(word)
-        claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]))
+        claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]), deaths=deaths)
         return Opened(claim, spec or b"", pixels or b"", keep or b"")
 
     def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:

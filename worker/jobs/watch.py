@@ -1,4 +1,4 @@
-"""Leases are renewed only while the engine is back in time from what it does. One that hangs, by a GPU or by a signal,
+"""Leases are renewed only while the engine gets on with what it does. One that hangs, by a GPU or by a signal,
 would else keep its jobs for ever: the process that renews them is well.
 """
 
@@ -12,11 +12,11 @@ from worker.contract import keys
 
 
 class Watch:
-    """is_late: the engine should be back by now. renew: a beat of the heart, which keeps the leases. kill: end the
+    """is_hung: the engine will not be back by itself. renew: a beat of the heart, which keeps the leases. kill: end the
     engine, and with it this worker: by then its leases have lapsed, and others go on with its jobs."""
 
-    def __init__(self, is_late: Callable[[], bool], renew: Callable[[Redis], None], kill: Callable[[], None]) -> None:
-        self._is_late = is_late
+    def __init__(self, is_hung: Callable[[], bool], renew: Callable[[Redis], None], kill: Callable[[], None]) -> None:
+        self._is_hung = is_hung
         self._renew = renew
         self._kill = kill
         self._late_since: float | None = None
@@ -25,7 +25,7 @@ class Watch:
     def beat(self, redis: Redis) -> None:
         """Once a second. Lateness is counted from the beat that saw it first: both processes may have been stopped, and
         the engine then needs a moment too. Raises RedisError."""
-        if not self._is_late():
+        if not self._is_hung():
             self._late_since = None
             self._renew(redis)
             return

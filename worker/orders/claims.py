@@ -15,6 +15,8 @@ class Claim:
     last_seq: int
     """Sequence number of the newest row in the job's stream; 0 when there is none."""
     attempts: int = 1
+    deaths: int = 0
+    """How many workers have died with the job, and nothing new of it was drawn in between."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Beginning:
             return
         execution, answers = self._held.take(job, partial(self._admission.ask_to_open, job.id))
         try:
-            if not self._admission.open(job.id, execution.id, answers):
+            if not self._admission.open(job.id, execution.id, answers, job.deaths):
                 self._finish(execution, Outcome(JobStatus.SUCCEEDED))
         except RedisError as error:
             if not isinstance(error, ResponseError) or is_store_trouble(error):

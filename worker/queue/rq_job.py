@@ -44,6 +44,11 @@ class DrawJob(Job):
         self.result_ttl = self.failure_ttl = keys.RQ_KEPT_S
 
     @property
+    def deaths(self) -> int:
+        """How many workers have died with it, and nothing new of it was drawn in between: each took a retry off."""
+        return 0 if self.retries_left is None else max(0, keys.CRASHES_FORGIVEN - self.retries_left)
+
+    @property
     def func(self) -> Callable[..., Any]:
         """The allowed function, whatever the entry names."""
         from worker.tasks import draw

@@ -2,8 +2,7 @@
 
 import pytest
 
-from worker.engine.deadlines import FIRST_S, LEAST_S, LOADING_S, PATIENCE, Deadlines
-from worker.process.due import Due, shared
+from worker.engine.deadlines import DEATHS, FIRST_S, LEAST_S, LOADING_S, PATIENCE, Deadlines
 
 
 @pytest.fixture
@@ -63,11 +62,9 @@ def test_one_slow_turn_is_forgotten(deadlines: Deadlines, said: list[float]) -> 
     assert said[-1] < PATIENCE * 0.05 * 10_000 / 20
 
 
-def test_time_is_over_for_both_processes_when_it_has_passed() -> None:
-    """What one says, the other reads."""
-    with shared() as file:
-        ours, theirs = Due(file.fileno()), Due(file.fileno())
-        theirs.within(60)
-        assert not ours.is_over()
-        theirs.within(-0.001)
-        assert ours.is_over()
+def test_turn_has_minutes_when_two_workers_died_with_its_job(deadlines: Deadlines, said: list[float]) -> None:
+    """They may have been ended too early; a turn that has more anyway keeps it."""
+    turn(deadlines, "a", seconds=0.05)
+    for size, deaths in ((1, DEATHS - 1), (1, DEATHS), (10_000, DEATHS)):
+        deadlines.begin("a", size, deaths)
+    assert said[-3:] == [LEAST_S, FIRST_S, pytest.approx(PATIENCE * 0.05 * 10_000)]

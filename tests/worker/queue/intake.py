@@ -23,6 +23,8 @@ class Anything:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.deaths: list[int] = []
+        """Of each job that was opened."""
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         return True
@@ -35,7 +37,8 @@ class Anything:
 
     def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
 
-    def open(self, job_id: str, token: str, answers: Sequence[object]) -> bool:
+    def open(self, job_id: str, token: str, answers: Sequence[object], deaths: int) -> bool:
+        self.deaths.append(deaths)
         return True
 
     def drop(self, name: bytes, outcome: Outcome) -> None:
@@ -49,7 +52,7 @@ class Intake:
     def __init__(self, client: Client, max_jobs: int = 32) -> None:
         self.rq = RqWorker(keys.QUEUE, client.redis, "w")
         held, admission = Held(self.rq, max_jobs), Anything(Ledger(client.redis))
-        self.held = held
+        self.held, self.admission = held, admission
         self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
         self._ending = Ending(self.rq, held, release=lambda _: True)
         self.beginning = Beginning(self.rq, held, self._ending, admission)  # type: ignore[arg-type]

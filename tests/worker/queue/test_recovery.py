@@ -7,6 +7,7 @@ import pytest
 from rq.executions import Execution
 
 from tests.worker.harness import Client
+from tests.worker.queue.intake import Intake
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Batch, Ledger, Progress, Settled, Unclaimed
@@ -53,6 +54,18 @@ def test_job_goes_to_the_front_when_its_lease_has_lapsed(client: Client) -> None
     assert job is not None
     assert job.retries_left == keys.CRASHES_FORGIVEN - 1
     assert client.status(spec.id) is JobStatus.RUNNING
+
+
+def test_worker_is_told_how_many_have_died_with_its_job(client: Client) -> None:
+    """And nothing new of it in between: a death after which more was drawn does not count."""
+    spec = client.submit()
+    for share in ("0", "0", "0.5"):
+        client.redis.hset(keys.job(spec.id), "share", share)
+        begin(client, spec.id, lease_s=-1)
+        assert recovery.Recovery(client.redis).run_once()
+    intake = Intake(client)
+    assert intake.next() == spec.id
+    assert intake.admission.deaths == [2]
 
 
 def test_job_is_left_alone_when_its_lease_is_held(client: Client) -> None:

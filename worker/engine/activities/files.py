@@ -33,7 +33,7 @@ class Files:
         order = self._coding.current
         assert order is not None
         self._around.pause()
-        self._around.deadlines.begin(f"file of {order.model}")
+        self._around.deadlines.begin(f"file of {order.model}", deaths=order.claim.deaths)
         turn = self._coding.turn()
         if turn.image is not None:
             hand_on_image(self._around, order, turn.sample, turn.image)

@@ -42,7 +42,8 @@ class ByParticles:
     def turn(self, name: str) -> None:
         """One step of one image: at most a row of each particle."""
         model, began = name.removeprefix(PARTICLES_OF), time.perf_counter()
-        self._around.deadlines.begin(name, self._islands.particles(model))
+        next_order = self._islands.order(model)
+        self._around.deadlines.begin(name, next_order.particles, next_order.claim.deaths)
         try:
             stepped = self._islands.step(model)
         except IslandError as error:

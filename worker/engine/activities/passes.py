@@ -42,7 +42,7 @@ class Passes:
         self._around.pause()
         token = self._next()
         task = self._waiting.pop(token)
-        self._around.deadlines.begin(f"{pace_of(task)} of {task.model}")
+        self._around.deadlines.begin(f"{pace_of(task)} of {task.model}", deaths=task.claim.deaths)
         try:
             found = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process

@@ -1,0 +1,91 @@
+"""By when another process is back: by the clock, and by what it has used of a processor."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from worker.process import due
+from worker.process.due import STILL_S, Due, shared, used_s
+
+
+class Clock:
+    """A clock that is set by hand, and so is the time that any thread has used of a processor."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.used = 10.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(due, "time", clock)
+    monkeypatch.setattr(due, "used_s", lambda thread: clock.used)
+    monkeypatch.setattr(due, "_own_used_s", lambda: clock.used)
+    return clock
+
+
+@pytest.fixture
+def both() -> Iterator[tuple[Due, Due]]:
+    """Of the process that says it, and of the one that looks."""
+    with shared() as file:
+        yield Due(file.fileno()), Due(file.fileno())
+
+
+def test_time_is_over_for_both_processes_when_it_has_passed(both: tuple[Due, Due], clock: Clock) -> None:
+    """What one says, the other reads."""
+    theirs, ours = both
+    theirs.within(2)
+    assert not ours.is_over()
+    clock.now += 2.1
+    assert ours.is_over()
+
+
+def test_slow_thread_is_not_hung_while_it_uses_a_little_of_a_processor(both: tuple[Due, Due], clock: Clock) -> None:
+    """A hundredth of a second each half minute, for an hour; until it has used what it asked for."""
+    theirs, ours = both
+    theirs.within(2)
+    for _ in range(120):
+        clock.now += STILL_S
+        clock.used += 0.01
+        assert not ours.is_hung()
+    clock.used += 1
+    assert ours.is_hung()
+
+
+def test_thread_that_uses_no_processor_is_hung_after_half_a_minute(both: tuple[Due, Due], clock: Clock) -> None:
+    """From the first look that finds it late: both processes may have been stopped. What it says then ends it."""
+    theirs, ours = both
+    theirs.within(2)
+    clock.now += 500
+    assert not ours.is_hung()
+    clock.now += STILL_S
+    assert not ours.is_hung()
+    clock.now += 0.1
+    assert ours.is_hung()
+    theirs.within(2)
+    assert not ours.is_hung()
+
+
+def test_expected_thread_has_its_time_before_it_says_anything(both: tuple[Due, Due], clock: Clock) -> None:
+    """The first thread of a process that is being started."""
+    _, ours = both
+    ours.expect(1, 120)
+    clock.now += 121
+    clock.used += 119
+    assert not ours.is_hung()
+    clock.used += 2
+    assert ours.is_hung()
+
+
+def test_thread_that_is_gone_has_used_up_everything() -> None:
+    """Whoever works uses some of a processor, and no thread has this number."""
+    before = used_s(due.threading.get_native_id())
+    until = time.thread_time() + 0.1
+    while time.thread_time() < until:
+        pass
+    assert before < used_s(due.threading.get_native_id()) < used_s(2**30)
