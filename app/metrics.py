@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from app.services.fleet import Fleet
+from worker.contract import logs
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import KINDS
 
@@ -51,6 +52,7 @@ class Metrics:
             "Since the file of keys could last be read; 0 = it can, or there is none.",
             registry=self.registry,
         )
+        self.registry.register(_LogCollector())
         self._redis_answers = Gauge(
             "pixelrnn_redis_answers",
             "1 = Redis answers; 0 = what only it knows is left out here.",
@@ -95,6 +97,13 @@ class Metrics:
             shown.register(_FleetCollector(fleet))
             registries.append(shown)
         return b"".join(generate_latest(registry) for registry in registries)
+
+
+class _LogCollector:
+    """Counts the lines that this process could not log."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily("pixelrnn_log_lines_dropped", logs.DROPPED, logs.lines.dropped)
 
 
 class _FleetCollector:

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.metrics_core import CounterMetricFamily
 
+from worker.contract import logs
 from worker.orders.usage import Usage
 
 
@@ -40,6 +41,7 @@ class UsageCollector:
                 slots.add_metric([name], self._slots[name])
         yield from (steps, busy, rows, images, slots)
         yield GaugeMetricFamily("pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs())
+        yield CounterMetricFamily("pixelrnn_worker_log_lines_dropped", logs.DROPPED, logs.lines.dropped)
 
 
 def serve(collector: UsageCollector, port: int) -> Callable[[], None]:

@@ -155,7 +155,6 @@ def main(usable: Collection[int]) -> None:
             ).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
-    sys.stderr.flush()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
 

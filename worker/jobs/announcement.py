@@ -49,7 +49,8 @@ class Announcement:
             pipeline.sadd(keys.WORKERS, self._info.name)
             pipeline.execute()
         if self._health_file is not None and self._info.ready:
-            self._health_file.touch()
+            with suppress(OSError):  # a full disk: probes see that it is not renewed
+                self._health_file.touch()
 
     def brought(self, card: ModelCard) -> None:
         """It holds weights that were exchanged; said with the next beat."""

@@ -1,7 +1,6 @@
 """A process whose thread died of a bug ends: half alive it would hold its jobs for ever. Their leases lapse instead."""
 
 import os
-import sys
 import threading
 
 import structlog
@@ -17,5 +16,4 @@ def end_with_any_thread() -> None:
 def _crash(arguments: threading.ExceptHookArgs) -> None:
     thread = arguments.thread.name if arguments.thread else "?"
     structlog.get_logger("worker").critical("thread_crashed", thread=thread, exc_info=arguments.exc_value)
-    sys.stderr.flush()
     os._exit(EXIT_CRASHED)
