@@ -30,6 +30,10 @@ SOCKET_PATH_LIMIT = 100
 START_LIMIT_S = 30.0
 STOP_GRACE_S = 2.0
 
+_NOT_WRITTEN = ("AOF write error", "AOF for fsync error", "No space left", "Disk quota exceeded")
+"""Words of the server's last line when it ends because it could not write to its disk."""
+_TRIAL_BYTES = 1024 * 1024
+
 
 class EmbeddedRedis:
     """A valkey server over `data_dir`. `start()` and `stop()`, or a `with` block, from the main thread.
@@ -92,6 +96,18 @@ class EmbeddedRedis:
     def answers(self) -> bool:
         """True if the server accepts commands: it does not while it reads its append-only file."""
         return answers(self.url)
+
+    def want(self) -> str:
+        """Why it cannot write to its disk, in a few words; empty where it can."""
+        try:
+            with tempfile.TemporaryFile(dir=self.directory) as trial:
+                trial.write(bytes(_TRIAL_BYTES))
+                trial.flush()
+                os.fsync(trial.fileno())
+        except OSError as error:
+            return f"{self.directory}: {error.strerror}"
+        words = processes.last_words(self.log)  # of a disk that had no room a moment ago
+        return words if any(word in words for word in _NOT_WRITTEN) else ""
 
     def __enter__(self) -> Self:
         self.start()

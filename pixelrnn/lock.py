@@ -22,7 +22,7 @@ def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartError(f"cannot write to the data directory {directory}: {error.strerror}") from None
+        raise _unwritable(directory, error) from None
     deadline = time.monotonic() + wait_s
     while not _try_lock(descriptor):
         if time.monotonic() > deadline:
@@ -33,9 +33,17 @@ def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
                 "stop it, or give another --data-dir"
             )
         time.sleep(0.05)
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise _unwritable(directory, error) from None
     return descriptor
+
+
+def _unwritable(directory: Path, error: OSError) -> StartError:
+    return StartError(f"cannot write to the data directory {directory}: {error.strerror}")
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -3,6 +3,7 @@ longer."""
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import redis
 from rich.console import Console
@@ -30,7 +31,8 @@ class Voice:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        with suppress(OSError):  # into a file on a full disk, for example
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, doing: str, done: int, of: int | None) -> None:
         """Say what goes on, and how much of it is done; nothing if nobody looks. of: None while that is not known."""

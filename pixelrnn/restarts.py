@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 DEATHS_LIMIT = 5
 WINDOW_S = 60.0
 DELAYS_S = (0.1, 0.5, 1.0, 2.0)
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
 
 
 @dataclass
@@ -13,6 +15,8 @@ class RestartBudget:
     """Deaths of one child: DEATHS_LIMIT within WINDOW_S are too many."""
 
     _deaths: deque[float] = field(default_factory=deque)
+    _wait_s: float = 0.0
+    _waits_since: float = 0.0
 
     def after_death(self, now_s: float) -> float | None:
         """Seconds to wait before the next start, or None: give up."""
@@ -22,3 +26,11 @@ class RestartBudget:
         if len(self._deaths) >= DEATHS_LIMIT:
             return None
         return DELAYS_S[len(self._deaths) - 1]
+
+    def after_want(self, now_s: float) -> float:
+        """Seconds to wait after a death for want of something that others must give back: it is not counted, and each
+        in a row is waited out twice as long, up to LONGEST_WAIT_S."""
+        is_in_a_row = self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if is_in_a_row else FIRST_WAIT_S
+        self._waits_since = now_s
+        return self._wait_s

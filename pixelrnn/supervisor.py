@@ -34,6 +34,8 @@ class Child:
     grace_s: float
     """How long it may take to end when asked; then it is killed."""
     on_death: Callable[[], None] = lambda: None
+    want: Callable[[], str] = lambda: ""
+    """Says what it died for want of, where others must give that back. Such deaths are waited out, however many."""
     process: subprocess.Popen[bytes] | None = None
     has_restarted: bool = False
     restart_at: float | None = None
@@ -97,9 +99,20 @@ class Supervisor:
             if time.monotonic() >= child.restart_at:
                 child.restart_at = None
                 child.has_restarted = True
-                child.process = child.launch()
+                self._start_again(child)
         elif child.process is not None and child.process.poll() is not None:
             self._bury(child, child.process)
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            child.process = child.launch()
+        except OSError as error:  # of its log, or for want of memory
+            self._wait_out(child, error.strerror or repr(error))
+
+    def _wait_out(self, child: Child, want: str) -> None:
+        delay_s = child.budget.after_want(time.monotonic())
+        self.say(f"the {child.name} cannot run ({want}): trying again in {delay_s:.0f} s")
+        child.restart_at = time.monotonic() + delay_s
 
     def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         processes.kill_group(process)
@@ -107,6 +120,9 @@ class Supervisor:
         child.on_death()
         if process.returncode == EXIT_BAD_SETTINGS and not child.has_restarted:
             raise StartError(f"the {child.name} cannot start: {processes.last_words(child.log)}")
+        if want := child.want():
+            self._wait_out(child, want)
+            return
         delay_s = child.budget.after_death(time.monotonic())
         if delay_s is None:
             raise StartError(

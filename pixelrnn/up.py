@@ -179,7 +179,7 @@ def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
     limit = None if options.redis_memory_mib is None else options.redis_memory_mib * 1024 * 1024
     server = embedded.EmbeddedRedis(options.data_dir, limit)
     server.lock()
-    supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S))
+    supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S, want=server.want))
     return server.url
 
 
