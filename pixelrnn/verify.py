@@ -57,6 +57,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         provenance = Provenance.of(text)
         model = load_by_digest(provenance.digest, models_dir, device, provenance.identity)
         expect_numerics(provenance.numerics, numerics_of(model))
+        provenance.expect_labels([label.name for label in model.card.labels])
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
     config = model.config

@@ -40,6 +40,7 @@ from worker.contract.coded_file import CodedFile, CodedFileError
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
+from worker.contract.provenance import ProvenanceError
 
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
 
@@ -180,6 +181,10 @@ async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[
     model = await models.find_for(word, provenance.model)
     if provenance.digest != model.digest:
         raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
+    try:
+        provenance.expect_labels([label.name for label in model.labels])
+    except ProvenanceError as error:
+        raise NotVerifiableError(str(error)) from None
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
     what = {"sample": provenance.sample, "label": provenance.label, "drawn_with": provenance.numerics}
     return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}

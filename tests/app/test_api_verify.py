@@ -103,6 +103,7 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: ht
         (told(PICTURE, seed=None), "makes no sense: seed"),
         (told(PICTURE, temperature="nan"), "makes no sense: temperature"),
         (told(PICTURE, digest="d" * 64), "with other weights of this model"),
+        (told(PICTURE, label="cat"), "drawn with the label 'cat', which the model's card does not name now"),
         (told(PICTURE.resize((4, 4))), "is 4x4 (width x height), expected 3x4 or a multiple"),
         (told(PICTURE.resize((2, 2))), "is 2x2 (width x height), expected 3x4 or a multiple"),
         (told(PICTURE.convert("RGB")), "other colours than it was written with"),

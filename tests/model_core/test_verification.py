@@ -1,6 +1,7 @@
 """`pixelrnn verify`: a picture is drawn again from what it says, and every pixel must be the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
 from app.imaging.render import Canvas, grid_file, origin_of, sample_file
-from model_core import load_model, sample
-from model_core.card import Card
+from model_core import load_model, sample, save_model
+from model_core.card import Card, CardLabel
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.verbs import root
+from tests.labelled_models import labelled
 from worker.contract.jobs import JobSpec
 
 
@@ -101,6 +103,20 @@ def test_picture_goes_by_the_weights_where_the_card_has_changed(models_dir: Path
         facts = json.loads(result.stdout.splitlines()[-1])
         assert (facts["verified"], facts["card_changed"]) == (True, is_told)
         assert ("card has changed since" in result.stderr) == is_told
+
+
+def test_picture_of_a_label_that_was_renamed_is_refused(tmp_path: Path) -> None:
+    """By its name: nobody can tell which label it was. Other priors do not matter to an image whose label is said."""
+    save_model(labelled(height=6, width=5), tmp_path / "models" / "labelled")
+    card = tmp_path / "models" / "labelled" / "card.json"
+    picture = drawn(tmp_path / "models", tmp_path / "drawn.png", "labelled", "--seed", 5, "--label", "b")
+    for names, refused in (("abc", False), ("axc", True)):
+        labels = tuple(map(CardLabel, names, (0.25, 0.25, 0.5)))
+        replace(Card.read(card), labels=labels).write(card)
+        result = run("verify", picture, "--models-dir", tmp_path / "models")
+        assert ("drawn with the label 'b'" in str(result.exception)) == refused
+        told = "verified: labelled drew it with seed 5, every pixel; the model's card has changed since"
+        assert (told in result.stderr) != refused
 
 
 def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path: Path) -> None:

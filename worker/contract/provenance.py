@@ -1,6 +1,6 @@
 """The text in the PNG of a drawn picture that says how it was drawn, read back. Knows no picture's format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from pydantic import Field, Json, ValidationError
@@ -41,6 +41,12 @@ class Provenance(Record):
     def label_of(self, i: int) -> str | None:
         """Name of the label of picture i of those that are shown; None if that is not said, and was the noise's."""
         return self.label if self.labels is None else self.labels[i]
+
+    def expect_labels(self, names: Sequence[str]) -> None:
+        """Raises ProvenanceError if the picture says a label that the model, which has these, does not have."""
+        said = self.labels or ([] if self.label is None else [self.label])
+        if strange := next((label for label in said if label not in names), None):
+            raise ProvenanceError(f"it was drawn with the label {strange!r}, which the model's card does not name now")
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
