@@ -9,6 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from app.access.api_keys import Keyring
+from app.access.gatekeeper import Gatekeeper
 from app.access.key_file import KeyFile
 from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
@@ -91,11 +92,17 @@ def create_app(settings: Settings) -> FastAPI:
     error_handlers.install(app)
     app.add_middleware(Compression)
     app.add_middleware(HeadRequests)
+    gatekeeper = Gatekeeper(
+        Keyring(settings.api_keys, key_file and key_file.entries),
+        links,
+        hosts=(settings.host, *settings.hosts),
+        origins=settings.origins,
+        metrics_open=settings.metrics_open,
+    )
     app.add_middleware(
         RequestMiddleware,
         settings=settings,
-        keys=Keyring(settings.api_keys, key_file and key_file.entries),
-        links=links,
+        gatekeeper=gatekeeper,
         metrics=services.metrics,
         stopping=services.stopping,
     )

@@ -85,7 +85,8 @@ def changing(path: Path) -> Iterator[list[KeyEntry]]:
                     _hand_over(path, file.fileno(), before)
                 os.fsync(file.fileno())
             draft.replace(path)
-            _sync_folder(path.parent)
+            os.fsync(folder := os.open(path.parent, os.O_RDONLY))
+            os.close(folder)
     except OSError as error:
         raise KeyFileError(f"cannot write {path}: {error.strerror}") from None
 
@@ -102,14 +103,6 @@ def _hand_over(path: Path, draft: int, before: os.stat_result) -> None:
             f"{path} belongs to user {before.st_uid}, who could not read what user {now.st_uid} writes in its place; "
             "nothing is changed: run this as that user or as root"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class KeyFile:

@@ -37,19 +37,16 @@ class Bodies:
 
     def take(self, account: str, size: int) -> None:
         """Hold so many bytes more. Raises TooManyBytesError."""
-        if self._held[account] + size > self._share:
-            self._refuse("the bodies of this client's other requests have all the room that one client may have")
-        if self.bytes_held + size > _SHARES * self._share:
-            self._refuse("the bodies of other requests have all the room")
+        has_share = self._held[account] + size <= self._share
+        if not has_share or self.bytes_held + size > _SHARES * self._share:
+            self._refused()
+            whose = "other requests" if has_share else "this client's other requests"
+            raise TooManyBytesError(f"the bodies of {whose} have all the room; send this one again in a moment")
         self._held[account] += size
 
     def give_back(self, account: str, size: int) -> None:
         self._held[account] -= size
         self._held += Counter()  # an account without bytes is forgotten
-
-    def _refuse(self, why: str) -> None:
-        self._refused()
-        raise TooManyBytesError(f"{why}; send this one again in a moment")
 
 
 class Place:

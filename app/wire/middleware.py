@@ -12,9 +12,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.api_keys import Keyring
 from app.access.gatekeeper import Gatekeeper
-from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
 from app.metrics import Metrics
@@ -34,22 +32,10 @@ class RequestMiddleware:
     """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        settings: Settings,
-        keys: Keyring,
-        links: LinkSignatures,
-        metrics: Metrics,
-        stopping: Stopping,
+        self, app: ASGIApp, settings: Settings, gatekeeper: Gatekeeper, metrics: Metrics, stopping: Stopping
     ) -> None:
         self._app = app
-        self._gatekeeper = Gatekeeper(
-            keys,
-            links,
-            hosts=(settings.host, *settings.hosts),
-            origins=settings.origins,
-            metrics_open=settings.metrics_open,
-        )
+        self._gatekeeper = gatekeeper
         self._cross_origin = CrossOrigin(settings.origins)
         self._metrics = metrics
         self._stopping = stopping

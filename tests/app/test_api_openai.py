@@ -60,10 +60,14 @@ def test_call_that_waits_is_503_when_the_server_stops(
 
 
 @pytest.mark.parametrize(
-    ("path", "prefer"), [("/v1/images/generations", ""), ("/sample", "Prefer: wait=30\r\n"), ("/jobs/{}?wait=30", "")]
+    ("path", "prefer"), [("/v1/images/generations", ""), ("/sample", "Prefer: wait=300\r\n"), ("/jobs/{}?wait=300", "")]
 )
-def test_seat_is_free_when_its_client_has_left(redis_url: str, worker: HandWorker, path: str, prefer: str) -> None:
+def test_seat_is_free_when_its_client_has_left(
+    redis_url: str, worker: HandWorker, path: str, prefer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Long before the wait is over: a few clients who give up soon must not have all the seats."""
+    monkeypatch.setattr("app.routes.waiting.MAX_WAIT_S", 300)
+    monkeypatch.setattr("app.routes.jobs.MAX_WAIT_S", 300)
     with (
         serving(settings(redis_url, api_keys=())) as (url, _),
         httpx.Client(base_url=url, timeout=60) as client,
