@@ -19,7 +19,7 @@ export async function loadInWorker(url) {
   const worker = new Worker(policy.createScriptURL(new URL("worker.js", import.meta.url).href), { type: "module" });
   const calls = new Calls(worker);
   const facts = await calls.call("load", folderAt(url).href).catch((error) => {
-    worker.terminate();
+    calls.end(error);
     throw error;
   });
   return {
@@ -30,7 +30,7 @@ export async function loadInWorker(url) {
     encode: (images, options) => calls.call("encode", { images, options }),
     decode: (bytes) => calls.call("decode", bytes),
     verify: (png) => calls.call("verify", png),
-    close: () => worker.terminate(),
+    close: () => calls.end(new EngineError("the model was closed")),
   };
 }
 
@@ -38,12 +38,14 @@ class Calls {
   #next = 0;
   /** @type {Map<number, Caller>} */
   #callers = new Map();
+  /** Why no call is answered any more. @type {Error | null} */
+  #ended = null;
 
   /** @param {Worker} worker */
   constructor(worker) {
     this.worker = worker;
     worker.addEventListener("message", ({ data }) => this.#hear(data));
-    worker.addEventListener("error", () => this.#fail(new EngineError("the engine's worker cannot be started")));
+    worker.addEventListener("error", () => this.end(new EngineError("the engine's worker cannot run")));
   }
 
   /**
@@ -55,6 +57,7 @@ class Calls {
   call(call, argument, onRow) {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
       this.#callers.set(id, { resolve, reject, onRow });
       this.worker.postMessage({ id, call, argument });
     });
@@ -85,8 +88,10 @@ class Calls {
     );
   }
 
-  /** @param {Error} error */
-  #fail(error) {
+  /** @param {Error} error that those who wait are told, and whoever calls later */
+  end(error) {
+    this.worker.terminate();
+    this.#ended = error;
     for (const caller of this.#callers.values()) caller.reject(error);
     this.#callers.clear();
   }

@@ -41,9 +41,10 @@ function chunks(bytes) {
     const content = bytes.subarray(at + 8, at + 8 + length);
     if (kind === "IHDR" && length === 13) header = content;
     if (kind === "IDAT") data.push(content);
-    if (kind === "tEXt") {
-      const [name, value] = latin.decode(content).split("\0");
-      text[name] = value ?? "";
+    const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
+    if (decoder) {
+      const [name, ...values] = decoder.decode(content).split("\0");
+      text[name] = values.at(-1) ?? "";
     }
     at += 12 + length;
   }

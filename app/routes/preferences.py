@@ -16,7 +16,7 @@ from app.imaging.render import PictureFormat
 from app.routes.waiting import preferred_wait_s
 from app.schema.preference_headers import MAX_KEY_LENGTH, Media
 
-_QUALITY = re.compile(r";\s*q=([0-9.]+)")
+_QUALITY = re.compile(r"(?i);\s*q=([0-9.]+)")
 
 
 PICTURE_FORMATS = MappingProxyType(

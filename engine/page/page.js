@@ -112,7 +112,7 @@ async function draw() {
     const images = await drawer.sample({ n, seed, temperature, label, onRow: easel(drawer, n), signal });
     if (signal.aborted) return;
     say(`Drawn in this browser in ${Math.round(performance.now() - since)} ms: the same bytes as the service.`);
-    const given = labels.map((each) => `--label '${each}' `).join("");
+    const given = labels.map((each) => `--label '${each.replaceAll("'", "'\\''")}' `).join("");
     const command = `pixelrnn sample ${name} ${given}--n ${n} --seed ${seed} --temperature ${temperature} --out pictures.png`;
     /** @type {HTMLElement} */ (element("same").querySelector("code")).textContent = command;
     element("same").hidden = false;

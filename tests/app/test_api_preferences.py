@@ -56,7 +56,7 @@ def test_answer_is_202_when_the_preference_is_none_of_ours(
     client: httpx.Client, worker: HandWorker, prefer: str
 ) -> None:
     """A preference that cannot be honoured is ignored, as RFC 7240 says."""
-    answer = client.post("/sample", json=SAMPLE, headers={"Prefer": prefer.encode("latin-1")})
+    answer = client.post("/sample", json=SAMPLE, headers={b"Prefer": prefer.encode("latin-1")})
     assert answer.status_code == 202
     assert "preference-applied" not in answer.headers
 
@@ -96,6 +96,7 @@ def test_picture_is_the_grid_when_several_are_drawn(client: httpx.Client, drawin
         "image/png",
         "text/html,*/*;q=0.5",
         "text/event-stream;q=0",
+        "text/event-stream;Q=0",
         "application/json, image/png;q=0.9",
         "application/*, image/*;q=0.9",
         "image/png;q=0.5, */*",
@@ -192,7 +193,7 @@ def test_completions_are_ranked_when_asked(client: httpx.Client, worker: HandWor
     files = {"image": png(grey(*[[0] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
     job = client.post("/complete", data={"model": "grey", "n": 3, "rank": "true"}, files=files).json()
     spec = worker.take()
-    assert spec.options.rank
+    assert spec.options.rank  # pyright: ignore[reportAttributeAccessIssue]
     worker.rows(spec, *((s, y) for y in range(4) for s in range(3)))
     worker.settle_ranked(spec, 7.5, 2.25, 9.0)
     ranking = client.get(job["links"]["self"]).json()["result"]["ranking"]

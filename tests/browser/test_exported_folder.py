@@ -1,16 +1,20 @@
 """A folder that `pixelrnn export` wrote, on a bare web server: its page draws the bytes that Python draws."""
 
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 
-from model_core import complete, encode, load_model, sample
+from model_core import Model, complete, encode, load_model, sample, save_model
 from tests.browser.site import LIMIT_MS
 from tests.data.serving import serving
+from tests.labelled_models import labelled
 from tests.portable.completions import assert_same
-from tests.portable.exporting import export
+from tests.portable.exporting import export, run
 
 COMPLETE = """
 async (request) => {
@@ -19,6 +23,20 @@ async (request) => {
   const done = await model.complete({ ...request, n: 2, seed: 5 });
   const images = done.images.map(({ values }) => ({ values: [...values] }));
   return { ...done, images, mean: [...done.mean], entropyBits: [...done.entropyBits] };
+}
+"""
+ENDED = """
+async () => {
+  const made = [];
+  window.Worker = class extends Worker { constructor(...given) { super(...given); made.push(this); } };
+  const { loadInWorker } = await import(new URL("engine/in_worker.js", location.href));
+  const [broken, closed] = [await loadInWorker("models/tiny-rgb/"), await loadInWorker("models/tiny-rgb/")];
+  const message = (call) => call.then(() => "an answer", (error) => error.message);
+  const waiting = message(broken.sample({ seed: 1, n: 1000 }));
+  made[0].dispatchEvent(new Event("error"));
+  const later = message(broken.sample({ seed: 2 }));
+  closed.close();
+  return Promise.all([waiting, later, message(closed.sample({ seed: 3 }))]);
 }
 """
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
@@ -51,6 +69,38 @@ def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, tmp_path
     assert [bytes.fromhex(each) for each in drawn.split()] == [each.numpy().astype("u1").tobytes() for each in expected]
     assert (shown, complaints) == (3, [])
     assert standing.startswith("Drawn in this browser in ")
+
+
+def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Path) -> None:
+    """A name with a quote stands in the command as a shell reads it; a picture of such a label is verified."""
+    model = labelled(height=6, width=5, layers=2)
+    name = "it's 漢"
+    labels = tuple(replace(label, name=name if label.name == "b" else label.name) for label in model.card.labels)
+    save_model(Model(model.members, replace(model.card, labels=labels)), tmp_path / "models" / "tiny-named")
+    done = export(tmp_path / "site", "--models-dir", tmp_path / "models")
+    assert done.returncode == 0, done.stderr
+    page = browser.new_context().new_page()
+    with serving(tmp_path / "site") as url:
+        page.goto(f"{url}/#model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}")
+        page.get_by_text("Drawn in this browser").wait_for(timeout=LIMIT_MS)
+        command = shlex.split(page.locator("#same code").inner_text())
+        drawn = run(*command[1:-1], tmp_path / "drawn.png", "--models-dir", tmp_path / "models")
+        assert drawn.returncode == 0, drawn.stderr
+        page.locator("#file").set_input_files(tmp_path / "drawn.png")
+        page.get_by_text("Verified: tiny-named drew it with seed 3").wait_for(timeout=LIMIT_MS)
+    page.context.close()
+
+
+def test_calls_end_with_their_worker(browser: Any, models_dir: Path, tmp_path: Path) -> None:
+    """After its worker has failed, or the model was closed, every call is refused in a sentence."""
+    done = export(tmp_path / "site", "tiny-rgb", "--models-dir", models_dir)
+    assert done.returncode == 0, done.stderr
+    page = browser.new_context().new_page()
+    with serving(tmp_path / "site") as url:
+        page.goto(url)
+        said = page.evaluate(ENDED)
+    page.context.close()
+    assert said == ["the engine's worker cannot run"] * 2 + ["the model was closed"]
 
 
 def test_example_draws_a_digit(browser: Any, tmp_path: Path) -> None:

@@ -20,13 +20,10 @@ export function textOf(file) {
     if (at + 12 + length > bytes.length) break;
     const kind = latin.decode(bytes.subarray(at + 4, at + 8));
     const content = bytes.subarray(at + 8, at + 8 + length);
-    if (kind === "tEXt") {
-      const [name, value] = latin.decode(content).split("\0");
-      found[name] = value ?? "";
-    }
-    if (kind === "iTXt") {
-      const [name, , , , , ...text] = new TextDecoder().decode(content).split("\0");
-      found[name] = text.join("");
+    const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
+    if (decoder) {
+      const [name, ...values] = decoder.decode(content).split("\0");
+      found[name] = values.at(-1) ?? "";
     }
     at += 12 + length;
   }
