@@ -6,7 +6,7 @@ import { deviation, logMean } from "./elementary.js";
 
 export const GOOD_APART = 25;
 const ROUGH_APART = 50;
-const GOOD_SD = 5;
+const [GOOD_SD, GOOD_ESS] = [5, 2.5];
 const [MANY_VALUES, LEAST_ESS] = [16, 2];
 
 /**
@@ -71,7 +71,7 @@ export function receiptOf(drawn, particles, strangeNats, values) {
     {
       exact: false,
       member,
-      quality: qualityOf(apart, evidenceSd, isStrange || isMissed),
+      quality: qualityOf(apart, evidenceSd, ess, isStrange || isMissed),
       particles,
       ess,
       distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
@@ -107,10 +107,11 @@ export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evide
 /**
  * @param {number} apart
  * @param {number} evidenceSd
+ * @param {number} ess
  * @param {boolean} isPoor
  * @returns {Receipt["quality"]}
  */
-function qualityOf(apart, evidenceSd, isPoor) {
+function qualityOf(apart, evidenceSd, ess, isPoor) {
   if (isPoor) return "poor";
-  return apart <= GOOD_APART && evidenceSd <= GOOD_SD ? "good" : "rough";
+  return apart <= GOOD_APART && evidenceSd <= GOOD_SD && ess >= GOOD_ESS ? "good" : "rough";
 }

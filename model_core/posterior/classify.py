@@ -27,6 +27,7 @@ from model_core.posterior.islands import StageOf, way_of
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
+from model_core.posterior.receipt import GOOD_ESS
 from model_core.posterior.targets import Target
 from model_core.sampling.label_choice import log_p_leading
 from model_core.sampling.stages import compiled_loops
@@ -53,7 +54,7 @@ class Classification:
     p_sd: Floats | None = None
     """(B, K): that of the estimates of p."""
     quality: Quality = "exact"
-    """The word for how far the estimates of p are apart."""
+    """The word for how far the estimates of p are apart, and how many particles of the likeliest label counted."""
 
     @property
     def exact(self) -> bool:
@@ -104,26 +105,27 @@ def classify_steps(
     size, count = max(2, particles // ESTIMATES), len(target.components)
     stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
     ways = [way_of(components, size, stage_of) for components in target.of_members]
-    given, log_p = target.given(seed), np.zeros((ESTIMATES, count))
+    given, (log_p, ess) = target.given(seed), np.zeros((2, ESTIMATES, count))
     for i in range(ESTIMATES):
         for number, way in enumerate(ways):
             before = way.log_p_before(given) - way.log_priors
             for k in range(len(before)):
                 at = number * len(before) + k
-                for evidence in _evidence(way, given, size, i * count + at, k):
-                    log_p[i, at] = before[k] + evidence
+                for evidence, counted in _evidence(way, given, size, i * count + at, k):
+                    log_p[i, at], ess[i, at] = before[k] + evidence, counted
                     yield (i * count + at) / (ESTIMATES * count)
-    yield _estimated(log_p, model)
+    yield _estimated(log_p, ess, model)
 
 
-def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[float]:
-    """ln of an estimate of p(given behind the hole's first pixel | what is before, label k), after each step so far."""
+def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[tuple[float, float]]:
+    """ln of an estimate of p(given behind the hole's first pixel | what is before, label k), after each step so far,
+    and how many particles counted, at the worst."""
     label = way.labels[k]
     assert label is not None
     sweep = way.sweep(given, size, number, ~given.keep, labels=np.full(size, label))
     while not sweep.finished:
         sweep.step()
-        yield sweep.island.evidence()
+        yield sweep.island.evidence(), sweep.island.least_ess
 
 
 def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
@@ -161,12 +163,14 @@ def _told(joint: Floats, model: Model) -> Classification:
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
 
 
-def _estimated(log_p: Floats, model: Model) -> Classification:
-    """The answer from estimates of what each component says of what is given (E, N)."""
+def _estimated(log_p: Floats, ess: Floats, model: Model) -> Classification:
+    """The answer from estimates of what each component says of what is given (E, N); ess: particles that counted."""
     *parts, found = (_told(_by_label(each, model)[None], model) for each in (*log_p, summed(log_p) - log_count(log_p)))
     p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
     apart = float((p.max(0) - p.min(0)).max())
-    quality = "good" if apart <= GOOD_APART else "rough" if apart <= ROUGH_APART else "poor"
+    least_ess = ess[:, int(found.p.argmax()) :: model.config.labels].min()
+    is_good = apart <= GOOD_APART and least_ess >= GOOD_ESS
+    quality = "good" if is_good else "rough" if apart <= ROUGH_APART else "poor"
     return Classification(found.p, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)
 
 

@@ -11,11 +11,14 @@ from model_core.orientation import Orientation
 from model_core.posterior.accepting import Accepting
 
 Quality = Literal["exact", "good", "rough", "poor"]
-"""exact: draws from the model's posterior. good: the chains of each image agree. rough: they do not quite. poor: do not
-rely on them; more sweeps and particles may help. docs/completion.md measures how the words fare."""
+"""exact: draws from the model's posterior. good: the chains of each image agree, and enough of their first particles
+counted. rough: not quite so. poor: do not rely on them; more sweeps and particles may help. docs/completion.md measures
+how the words fare."""
 GOOD_APART, ROUGH_APART = 25.0, 50.0
 """Nats: two images of one posterior are hardly ever further apart than the first."""
 GOOD_SD = 5.0
+GOOD_ESS = 2.5
+"""Where fewer first particles count, all may have missed what is likely, and agree on it."""
 MANY_VALUES, LEAST_ESS = 16, 2.0
 """Windows hardly mend what fewer first particles than that have missed where a pixel has so many values, and chains
 may agree on it."""
@@ -95,7 +98,7 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
         exact=False,
         member=islands[-1].member,
         label=islands[-1].label,
-        quality=quality_of(apart, evidence_sd, is_strange or is_missed),
+        quality=quality_of(apart, evidence_sd, ess, is_strange or is_missed),
         particles=particles,
         ess=ess,
         distinct=min(island.distinct for island in islands),
@@ -122,8 +125,8 @@ def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float
     )
 
 
-def quality_of(apart_nats: float, evidence_sd: float, is_poor: bool) -> Quality:
+def quality_of(apart_nats: float, evidence_sd: float, ess: float, is_poor: bool) -> Quality:
     """The word for a completion by particles."""
     if is_poor:
         return "poor"
-    return "good" if apart_nats <= GOOD_APART and evidence_sd <= GOOD_SD else "rough"
+    return "good" if apart_nats <= GOOD_APART and evidence_sd <= GOOD_SD and ess >= GOOD_ESS else "rough"

@@ -76,6 +76,15 @@ def test_particles_find_what_enumeration_does_in_a_mixture() -> None:
     assert found.quality in ("good", "rough")
 
 
+def test_two_particles_never_know_a_label_well() -> None:
+    """However far their two halves agree: so few may both have missed what is likely."""
+    model, image = labelled(), all_images()[0b100111010]
+    keep = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 1]]).bool()
+    found = [classify(model, image, keep, seed=seed, particles=4) for seed in range(20)]
+    assert min(float(np.max(each.p_sd)) for each in found if each.p_sd is not None) < 0.02
+    assert {each.quality for each in found} <= {"rough", "poor"}
+
+
 @pytest.mark.parametrize(("make", "given"), [(labelled, "110000000"), (labelled, "000010010"), (mixture, "000010010")])
 def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) -> None:
     """Images as often as p(image | given), and their labels as p(label | given); evidence as the sum says."""

@@ -8,14 +8,23 @@ from model_core.posterior.receipt import Island, receipt_of
 @pytest.mark.parametrize(
     ("nats", "apart", "evidence", "ess", "values", "word"),
     [
-        (70, 10, 2.0, 1.0, 2, "good"),
+        (70, 10, 2.0, 2.5, 2, "good"),
+        (70, 10, 2.0, 2.4, 2, "rough"),
         (70, 30, 2.0, 9.0, 2, "rough"),
         (70, 10, 9.0, 9.0, 2, "rough"),
         (130, 10, 2.0, 9.0, 2, "poor"),
         (70, 10, 2.0, 2.5, 256, "good"),
         (70, 10, 2.0, 1.5, 256, "poor"),
     ],
-    ids=["agree", "apart", "evidence apart", "strange", "colour", "colour, missed by the first particles"],
+    ids=[
+        "agree",
+        "agree, of few particles",
+        "apart",
+        "evidence apart",
+        "strange",
+        "colour",
+        "colour, missed by the first particles",
+    ],
 )
 def test_the_word_follows_from_the_figures(
     nats: float, apart: float, evidence: float, ess: float, values: int, word: str

@@ -89,8 +89,8 @@ class ClassifySummary(Summary):
     )
     exact: bool = Field(description="These are the model's own probabilities. Else particles came close to them.")
     quality: Literal["exact", "good", "rough", "poor"] = Field(
-        description="How well they are known. `good`: two halves of the particles agree within 0.05 in every label. "
-        "`rough`: within 0.15. `poor`: they do not; more `particles` may help."
+        description="How well they are known. `good`: two halves of the particles agree within 0.05 in every label, "
+        "and 2.5 of the likeliest one's count. `rough`: within 0.15. `poor`: they do not; more `particles` may help."
     )
     particles: int = Field(ge=0, description="Particles of each label and network; 0 when none were needed.")
     quantised_pixels: int = Field(

@@ -183,8 +183,8 @@ class Receipt(Record):
     )
     quality: Literal["exact", "good", "rough", "poor"] | None = Field(
         default=None,
-        description="All that follows in a word. `good`: the chains that drew each image agree, or none was needed. "
-        "`rough`: they do not agree. "
+        description="All that follows in a word. `good`: the chains that drew each image agree, and 2.5 of their first "
+        "particles counted (`ess`), or no chain was needed. `rough`: not quite so. "
         "`poor`: do not rely on it; more `sweeps` and `particles` may help. Null from a worker of an earlier version.",
     )
     member: str = Field(
