@@ -207,7 +207,6 @@ def _in_order(records: Sequence[Facts], key: str) -> list[str]:
 def _summary(group: Sequence[Facts]) -> Facts:
     facts: Facts = {"holes": len(group), "seconds": float(np.mean([each["s"] for each in group]))}
     facts["poor"] = sum(each["quality"] == "poor" for each in group) / len(group)
-    facts["disproved"] = sum(each["evidence_nats"] > each["nats"][0] + 1e-6 for each in group)
     pairs = {"posterior": [each["nats"][0] - each["real"] for each in group]}
     pairs[BY_CLAMP] = [each["clamp_nats"] - each["real"] for each in group if "clamp_nats" in each]
     sure = [each["nats"][0] - each["real"] for each in group if each["quality"] != "poor"]
@@ -295,9 +294,11 @@ def _hole_lines(facts: Facts) -> list[str]:
         ]
         for name, cell in facts["kinds"].items()
     ]
-    disproved = facts["kinds"]["all"]["disproved"]
-    head = f"{weights_of(facts['model'], facts['sha256'])}; {facts['machine']}, one thread. "
-    lines = [f"{head}Evidence disproved by a completion: {disproved}.", "", *table(header, rows)]
+    lines = [
+        f"{weights_of(facts['model'], facts['sha256'])}; {facts['machine']}, one thread.",
+        "",
+        *table(header, rows),
+    ]
     return [*lines, "", *_calibration_lines(facts["bins"])] if facts["bins"] else lines
 
 

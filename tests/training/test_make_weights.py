@@ -16,7 +16,9 @@ import pytest
 from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
+from model_core.measures.speed import useful_operations
 from model_core.models_directory import CARD, models_in
+from model_core.networks import build_network
 from model_core.results.report import render, reported
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -141,7 +143,9 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
     """Speed only where a network of its very sizes was timed, and not of a mixture; what it enlarges, if it does."""
     scores = {"split": "test", "nats": 78.5, "bits_per_dim": 0.1, "images": 5}
     card = Card("m", preset("mnist-row-lstm"), 12_345, "binarized MNIST (its splits)", scores=scores)
-    speeds = {"A processor": {"mnist-row-lstm/16/1": {"images_per_s": 1234.5}}}
+    timed = {"images_per_s": 1234.5, "gflop_per_image": useful_operations(build_network(card.config)) / 1e9}
+    of_other_sizes = timed | {"gflop_per_image": 1}
+    speeds = {"A processor": {"mnist-row-lstm/16/1": timed}, "Another": {"mnist-row-lstm/16/1": of_other_sizes}}
     page = make_models.render([card], speeds)
     for words in (
         "## m\n",
@@ -149,7 +153,7 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
         "draws 28 x 28 pixels in black and white, as in: binarized MNIST\n",
         "78.50 nats, 0.100 bits/dim on 5 test images\n",
         "12,345 parameters\n",
-        "1,234 images/s (A processor) ",
+        "1,234 images/s (A processor) ([",
         "pixelrnn sample m ",
     ):
         assert words in page
