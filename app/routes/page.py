@@ -25,9 +25,9 @@ _HEADERS = MappingProxyType(
         "require-trusted-types-for 'script'; trusted-types pixelrnn-engine",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
-        "Vary": "Accept-Encoding",
     }
 )
+"""Of the page, which speaks for the files that it loads."""
 
 AcceptEncoding = Annotated[str, Header()]
 
@@ -63,7 +63,9 @@ def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:
         raise HTTPException(404)
     packs = bool(file.packed) and takes_gzip(encodings)
     tag = f'"{file.tag}{"-gzip" if packs else ""}"'
-    headers = {**_HEADERS, "Cache-Control": _KEEP if is_kept else _ALWAYS_ASK, "ETag": tag}
+    policies = _HEADERS if file.media_type == page_files.HTML else {}
+    kept = _KEEP if is_kept else _ALWAYS_ASK
+    headers = {**policies, "Vary": "Accept-Encoding", "Cache-Control": kept, "ETag": tag}
     if has_seen(seen_tags, tag) or has_whatever_is_there(seen_tags):
         return Response(status_code=304, headers=headers)
     if packs:

@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 _ROOT = Path(__file__).parents[1] / "playground"
 PAGE = "index.html"
+HTML = "text/html; charset=utf-8"
 _TYPES = MappingProxyType(
     {
-        ".html": "text/html; charset=utf-8",
+        ".html": HTML,
         ".css": "text/css; charset=utf-8",
         ".js": "text/javascript; charset=utf-8",
         ".svg": "image/svg+xml",

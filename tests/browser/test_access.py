@@ -111,6 +111,24 @@ def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
     assert site.page.locator(":focus").get_attribute("aria-label") == "Image 1: open large"
 
 
+def test_opening_a_view_leaves_where_tab_begins(site: Site) -> None:
+    """The current tab is brought into sight without `scrollIntoView`, from which some browsers take Tab's start."""
+    site.page.add_init_script(
+        "window.moved = []; Element.prototype.scrollIntoView = function () { moved.push(this.outerHTML); };"
+    )
+    site.page.set_viewport_size({"width": 390, "height": 844})
+    for view in VIEWS:
+        site.open(view)
+        site.page.wait_for_function(
+            """() => {
+              const [tab, tabs] = [".tabs [aria-current]", ".tabs"].map(each => document.querySelector(each));
+              const [inner, outer] = [tab, tabs].map(each => each.getBoundingClientRect());
+              return inner.left >= outer.left && inner.right <= outer.right;
+            }"""
+        )
+        assert site.page.evaluate("moved") == [], view
+
+
 def test_hole_is_painted_by_keyboard_and_said_aloud(site: Site) -> None:
     """Arrows move over the picture, the space bar paints, and both are announced."""
     site.open("complete")

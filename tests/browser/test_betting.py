@@ -32,8 +32,8 @@ def test_both_pay_for_what_they_did_not_expect(site: Site) -> None:
     _bet(site, 50)
     end = site.view.get_by_text(re.compile("You paid"))
     end.wait_for()
-    mine, theirs = re.findall(r"[\d.]+(?= bits|: )", end.inner_text())[:2]
-    assert float(mine) == many
+    mine, theirs, difference = re.findall(r"\d+\.\d", end.inner_text())
+    assert (float(mine), float(difference)) == (many, round(abs(float(mine) - float(theirs)), 1))
     bits = [cost for row in site.service.get(f"/jobs/{answers[0].json()['id']}/score-map")["bits"] for [cost] in row]
     doubtful = [cost for cost in bits if 0.04 < 2**-cost < 0.96]
     asked = min(20, len(doubtful))
@@ -50,7 +50,8 @@ def test_friend_has_the_same_bets(site: Site) -> None:
     paid = re.findall(r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text())[0]
     with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
         other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
+        assert f"paid {paid} bits for it" in other.view.locator(".standing").inner_text()
         _bet(other, 70)
         said = other.view.locator(".question").inner_text()
     assert f"You paid {paid} bits" in said
-    assert f"Whoever sent you this paid {paid} bits." in said
+    assert f"Your friend paid {paid} bits." in said

@@ -117,11 +117,30 @@ def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWo
 def test_page_without_a_worker_says_what_is_missing(site: Site, worker: HandWorker) -> None:
     """In the head of the page, where the models would be, and beside the field."""
     worker.leave()
+    site.page.clock.install()
     site.page.goto("/#sample")
+    site.page.locator("#fleet", has_text="Starting").wait_for()
+    assert site.view.get_by_text("No running worker").count() == 0, "the service may have been started just now"
+    site.page.clock.fast_forward(40_000)
     site.page.locator("#fleet", has_text="No worker").wait_for()
     site.view.get_by_text("No running worker has a model that can draw.").wait_for()
     site.submit()
     assert "no model to draw with" in site.trouble("model")
+
+
+def test_hidden_page_asks_nothing(site: Site, worker: HandWorker) -> None:
+    """Until somebody looks at it again; then at once."""
+    site.page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? false });")
+    site.page.clock.install()
+    site.open("sample")
+    asked: list[str] = []
+    site.page.on("request", lambda request: asked.append(request.url))
+    site.page.evaluate("window.isHidden = true")
+    for _ in range(5):
+        site.page.clock.fast_forward(60_000)
+    assert asked == []
+    with site.page.expect_request("**/models"):
+        site.page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_full_queue_is_said_beside_the_button(browser: Any, redis_url: str) -> None:

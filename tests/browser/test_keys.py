@@ -30,9 +30,9 @@ def test_key_is_asked_for_and_used(page: Any) -> None:
     """With the key the page sees the fleet; after a reload it still has it."""
     page.get_by_label("Key", exact=True).fill(KEY)
     page.get_by_role("button", name="Use it").click()
-    page.locator("#fleet", has_text="No worker").wait_for()
+    page.locator("#fleet", has_text="Starting").wait_for()
     page.reload()
-    page.locator("#fleet", has_text="No worker").wait_for()
+    page.locator("#fleet", has_text="Starting").wait_for()
     assert page.get_by_role("dialog").count() == 0
 
 
@@ -43,7 +43,7 @@ def test_wrong_key_is_asked_for_again(page: Any) -> None:
         page.get_by_role("button", name="Use it").click()
     page.get_by_label("Key", exact=True).fill(KEY)
     page.get_by_role("button", name="Use it").click()
-    page.locator("#fleet", has_text="No worker").wait_for()
+    page.locator("#fleet", has_text="Starting").wait_for()
 
 
 def test_declined_key_is_not_asked_for_again_until_something_is_drawn(page: Any) -> None:

@@ -34,6 +34,18 @@ def service(browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.Te
     running.output()
 
 
+def test_mixture_that_is_watched_is_sampled(site: Site, service: Up) -> None:
+    """A picture from nothing is no completion; its fogs, which take particles, are of four endings."""
+    site.page.goto("/")
+    with site.page.expect_response("**/sample") as drawn:
+        site.view.locator("input[value=tiny-labelled-two]").check(force=True)
+    site.view.get_by_text("By tiny-labelled-two, trained on").wait_for()
+    site.view.locator("[data-act=play]", has_text="Pause").click()
+    with site.page.expect_response("**/complete") as fog:
+        site.view.get_by_label("Pixel", exact=True).fill("4")
+    assert (drawn.value.json()["n"], fog.value.json()["n"]) == (1, 4)
+
+
 def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     """Only of models that have any: one, or one of each, and their names stand under the images; so does a link."""
     site.open("sample")

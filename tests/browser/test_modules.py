@@ -117,6 +117,38 @@ def test_models_of_one_network_are_told_apart_by_name(site: Site) -> None:
     assert (plain, labelled) == ("Digits · Row LSTM", "Digits · Row LSTM with labels")
 
 
+def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
+    """From the top a network of one order, for which it is exact; else the mixture; what is compiled before what is
+    not. Another kind of picture is never drawn."""
+    site.open("history")
+    found = site.page.evaluate(
+        """async () => {
+          const {alikes, fittest} = await import("/playground/js/choice.js");
+          const size = {width: 2, height: 2, compiling: false};
+          const one = {...size, name: "one", data: "MNIST", members: ["none"], labels: []};
+          const mixture = {...one, name: "mixture", members: ["none", "transpose"]};
+          const labelled = {...one, name: "labelled", labels: [{name: "1", prior: 1}]};
+          const cold = {...one, name: "cold", compiling: true};
+          const models = [{...one, name: "other", data: "floor plans"}, cold, mixture, labelled, one];
+          const holes = [[0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]].map((hole) => Uint8Array.from(hole));
+          return holes.map((hole) => fittest(alikes(models, mixture), hole).name);
+        }"""
+    )
+    assert found == ["one", "mixture", "one"]
+
+
+def test_small_chances_have_an_end(site: Site) -> None:
+    """A column has room for them."""
+    site.open("history")
+    found = site.page.evaluate(
+        """async () => {
+          const {percent} = await import("/playground/js/words.js");
+          return [0, 5.6e-8, 0.00012, 0.23].map(percent);
+        }"""
+    )
+    assert found == ["0%", "< 0.01%", "0.012%", "23%"]
+
+
 def test_chance_is_told_with_its_spread_where_it_has_one(site: Site) -> None:
     """Both ends of it, and nothing of what is not to be relied on."""
     site.open("history")

@@ -77,6 +77,21 @@ def test_empty_hole_is_said_beside_the_mask(site: Site) -> None:
     assert "Paint a hole" in site.trouble("mask")
 
 
+def test_examples_that_were_lost_come_back(site: Site) -> None:
+    """A strip of pictures that fails once is asked for again, in every view that shows it."""
+    lost: list[Any] = []
+
+    def lose(route: Any) -> None:
+        lost.append(route)
+        route.abort() if len(lost) < 3 else route.continue_()
+
+    site.page.route("**/img/digits.png", lose)
+    site.open("complete")
+    site.choose_model("tiny-cnn")
+    site.view.locator(".example canvas").nth(7).wait_for()
+    assert len(lost) >= 3
+
+
 @pytest.mark.parametrize(
     ("status", "slug", "words"),
     [

@@ -138,7 +138,7 @@ def test_first_visit_moves_and_says_what_is_happening(site: Site) -> None:
     """A recorded picture plays within a second, and the page says that it is recorded, and for how long."""
     site.page.goto("/")
     site.view.get_by_text("Recorded earlier").filter(has_text="0 of 2 are ready").wait_for()
-    assert "about a minute" in site.view.locator(".recorded").inner_text()
+    assert "about a minute" in site.view.locator(".origin").inner_text()
     at = int(site.view.get_by_label("Pixel", exact=True).input_value())
     site.page.wait_for_function("at => document.querySelector('.place input').value > at", arg=at)
     assert site.view.locator(".futures canvas").count() == 3

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.browser.site import Site
+from tests.browser.site import Held, Site
 
 
 def _canvas(site: Site, x: int, y: int) -> list[int]:
@@ -39,7 +39,7 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Draw another").click()
-    seeds = {answer.json()["seed"] for answer in samples}
+    seeds = {job["seed"] for job in (answer.json() for answer in samples) if job["n"] == 1}
     assert len(seeds) == 2
 
 
@@ -59,6 +59,37 @@ def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
     card = next(card for card in site.service.get("/models")["models"] if f"By {card['name']}, trained on" in drawing)
     assert f"trained on {card['data'].split(' (')[0]}." in drawing
     assert "igit" not in drawing
+
+
+def test_words_are_of_the_picture_that_is_shown(site: Site) -> None:
+    """Another kind is chosen: until its picture is there, the one that is seen keeps its author."""
+    site.page.goto("/")
+    site.wait_for_drawing()
+    author = site.view.locator(".origin").inner_text()
+    assert author.startswith("By ")
+    held = Held(site.page, "**/sample")
+    other = site.view.locator(".kinds input:not(:checked)").first
+    name = other.get_attribute("value")
+    with site.page.expect_request("**/sample"):
+        other.check(force=True)
+    site.page.wait_for_function("() => document.querySelector('#view-watch .origin').textContent.startsWith('By ')")
+    assert site.view.locator(".origin").inner_text() == author
+    held.let_go()
+    site.view.get_by_text(f"By {name}, trained on").wait_for()
+
+
+def test_nothing_moves_as_the_page_comes_alive(site: Site) -> None:
+    """The picture stands where it will stand before any module has run."""
+    modules = Held(site.page, "**/js/main.js")
+    site.page.goto("/", wait_until="commit")
+    canvas = site.view.locator("canvas").first
+    canvas.wait_for()
+    where = ("x", "y", "width")
+    before = canvas.bounding_box()
+    modules.let_go()
+    site.wait_for_drawing()
+    after = canvas.bounding_box()
+    assert [after[part] for part in where] == [before[part] for part in where]
 
 
 def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> None:

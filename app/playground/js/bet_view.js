@@ -1,6 +1,7 @@
 /** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
 
 import { Bet } from "./bet.js";
+import { costOf, isInOneOrder } from "./choice.js";
 import { announce, find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
 import { Inquiry } from "./inquiry.js";
@@ -8,7 +9,7 @@ import { kindOf, rankOf } from "./kinds.js";
 import { fixed, t } from "./lang.js";
 import { Reel } from "./reel.js";
 import { standing } from "./words.js";
-import { drawn, isInOneOrder } from "./written.js";
+import { drawn } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model} from "./types" */
@@ -81,7 +82,7 @@ export class BetView {
     const able = models.filter((model) => isInOneOrder(model) && model.values === 2 && model.channels === 1);
     this.#models = able
       .filter(({ can }) => can.includes("sample") && can.includes("score"))
-      .sort((a, b) => rankOf(a) - rankOf(b) || (a.test_bits_per_dim ?? 99) - (b.test_bits_per_dim ?? 99));
+      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
     if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
     if (!this.#game && !this.#inquiry.isAsking) this.open(this.#place);
   }
@@ -105,7 +106,9 @@ export class BetView {
       this.#game = { model, seed, rival, written, bet: new Bet(written) };
       this.#at = 0;
       this.#isPaid = false;
-      this.#say("");
+      this.#say(
+        rival && t("A friend sent you this picture, and paid {bits} bits for it. Can you pay less?", { bits: rival }),
+      );
       this.#go();
     });
   }
@@ -168,15 +171,15 @@ export class BetView {
   }
 
   /** @param {Bet} bet */
-  #finish({ bills: { mine, theirs } }) {
+  #finish({ bills }) {
+    const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
     const facts = { mine: fixed(mine, 1), theirs: fixed(theirs, 1), difference: fixed(Math.abs(mine - theirs), 1) };
     const verdict =
       mine > theirs
         ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
         : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
     const rival = this.#game?.rival;
-    const friend = rival ? ` ${t("Whoever sent you this paid {bits} bits.", { bits: rival })}` : "";
-    this.#tell(verdict + friend);
+    this.#tell(verdict + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
     this.#go();
   }
 

@@ -34,7 +34,8 @@ export function completeView(element, shared) {
     const { picture, unknown } = pad;
     if (!unknown.includes(1))
       throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
-    return completionOf(model.name, picture, unknown, { ...fields.read(), ...method.read(), ...labels.read() });
+    const { name } = models.fitFor(unknown, model);
+    return completionOf(name, picture, unknown, { ...fields.read(), ...method.read(), ...labels.read() });
   });
   pictures.onChange = (picture) => pad.edit(picture);
   pad.onInk = () => {

@@ -1,5 +1,6 @@
 /** The pictures that the page brings along: strips of squares, cut apart here. */
 
+import { pause } from "./api.js";
 import { kindOf } from "./kinds.js";
 import { t } from "./lang.js";
 import { asSeenBy, fitted, load, shipped } from "./raster.js";
@@ -41,6 +42,7 @@ const STRIPS = new Map([
   [t("Emoji"), EMOJI],
 ]);
 const SHOWN = 8;
+const FIRST_WAIT_MS = 500;
 
 /** @param {string} name */
 function digit(name) {
@@ -87,9 +89,20 @@ function everyFew(all) {
   return Array.from({ length: many }, (_, k) => Math.floor((k * all) / many));
 }
 
+/** The picture, asked for until it comes: the connection may be lost for a moment. @param {string} url */
+async function insisted(url) {
+  for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
+    try {
+      return await load(url);
+    } catch {
+      await pause(wait);
+    }
+  }
+}
+
 /** @param {Strip} strip @param {number[]} places @param {Size} size @returns {Promise<Example[]>} */
 async function cut({ url, names }, places, size) {
-  const image = await load(url);
+  const image = await insisted(url);
   const side = image.height;
   return Promise.all(
     places.map(async (place) => {

@@ -15,9 +15,9 @@ import { endings, succeeded } from "./written.js";
  */
 
 const SHOWN = 3;
-/** So many endings make a fog: as many as are drawn about as fast as one looks. */
+/** So many endings make a fog: as many as are drawn about as fast as one looks. Those of a mixture take particles. */
 const MOST = 32;
-const FEWEST = 8;
+const FEWEST = 4;
 const USUAL_COLOURS = 28_000;
 const SLOW_S = 1.2;
 const FAST_S = 0.4;
@@ -35,8 +35,10 @@ export class Futures {
     this.#picture = picture;
     this.fogs = fogs;
     this.#source = source;
-    const colours = picture.width * picture.height * (source?.model.channels ?? 1);
-    this.#many = between(FEWEST, Math.floor(USUAL_COLOURS / colours), MOST);
+    const { channels = 1, members = [] } = source?.model ?? {};
+    this.#most = members.length > 1 ? FEWEST : MOST;
+    const usual = Math.floor(USUAL_COLOURS / (picture.width * picture.height * channels));
+    this.#many = Math.max(FEWEST, Math.min(usual, this.#most));
   }
 
   /** Called when another one is known. */
@@ -47,6 +49,7 @@ export class Futures {
   #picture;
   #source;
   #many;
+  #most;
   #asking = new Latest();
   #isAsking = false;
   /** How long an answer takes. */
@@ -77,7 +80,7 @@ export class Futures {
   #suit(lasted) {
     this.#lastsS = lasted;
     if (lasted > SLOW_S) this.#many = Math.max(FEWEST, this.#many >> 1);
-    if (lasted < FAST_S) this.#many = Math.min(MOST, this.#many << 1);
+    if (lasted < FAST_S) this.#many = Math.min(this.#most, this.#many << 1);
   }
 
   /** Nobody looks any more. */
@@ -144,9 +147,4 @@ function meanOf(pictures) {
     mean.data[i] = pictures.reduce((sum, { data }) => sum + data[i], 0) / pictures.length;
   }
   return mean;
-}
-
-/** @param {number} least @param {number} number @param {number} most */
-function between(least, number, most) {
-  return Math.max(least, Math.min(number, most));
 }

@@ -1,6 +1,7 @@
 /** Ink: the reader says what is white and what is black, anywhere, and the network draws what is unknown. */
 
 import { receiptOf, scoreOf } from "./api.js";
+import { alikes, costOf, fittest } from "./choice.js";
 import { completionOf } from "./complete_view.js";
 import { announce, el, find } from "./dom.js";
 import { friendlySeed } from "./draw_fields.js";
@@ -14,8 +15,8 @@ import { BLACK, Pad, UNKNOWN, WHITE } from "./pad.js";
 import { FieldTrouble } from "./problems.js";
 import { asSeenBy, blankCanvas, canvasOf, expected, load, pen, pictureOf, scoreForm } from "./raster.js";
 import { Tiles } from "./tiles.js";
-import { chanceOfGiven, chanceOfPicture, quality, qualityOf, standing } from "./words.js";
-import { isInOneOrder, succeeded } from "./written.js";
+import { AWAY, chanceOfGiven, chanceOfPicture, quality, qualityOf, standing } from "./words.js";
+import { succeeded } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {EstimateEvent, Job, Model} from "./types" */
@@ -96,10 +97,13 @@ export class InkView {
     this.#models = models
       .filter(({ values, channels }) => values === 2 && channels === 1)
       .filter(({ can, methods }) => can.includes("complete") && can.includes("score") && methods.includes("posterior"))
-      .sort((a, b) => rankOf(a) - rankOf(b) || cost(a) - cost(b));
+      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
     const same = this.#models.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
     const chosen = same ?? this.#models.find(({ compiling }) => !compiling) ?? this.#models[0] ?? null;
-    this.#say(chosen ? "" : NOBODY, !chosen || find(this.#element, ".standing").textContent === NOBODY);
+    this.#say(
+      chosen ? "" : this.#model ? AWAY : NOBODY,
+      !chosen || [NOBODY, AWAY].includes(find(this.#element, ".standing").textContent),
+    );
     if (chosen && chosen.name !== this.#model?.name) this.#turnTo(chosen.name);
     this.#offer();
     this.open();
@@ -170,20 +174,9 @@ export class InkView {
     });
   }
 
-  /**
-   * From the top, a network of one order is exact, and at once; for all else a mixture of several comes nearer.
-   *
-   * @param {Uint8Array} unknown
-   */
+  /** @param {Uint8Array} unknown */
   #modelFor(unknown) {
-    const isFromTheTop = unknown.lastIndexOf(0) < unknown.indexOf(1);
-    const fit = (/** @type {Model} */ model) => Number(isInOneOrder(model) === isFromTheTop);
-    const { width, height } = this.#pad.ink;
-    const able = this.#models.filter(
-      (model) =>
-        this.#model && kindOf(model) === kindOf(this.#model) && model.width === width && model.height === height,
-    );
-    return able.sort((a, b) => Number(a.compiling) - Number(b.compiling) || fit(b) - fit(a))[0] ?? null;
+    return this.#model && fittest(alikes(this.#models, this.#model), unknown);
   }
 
   /** @param {Model} model @param {Uint8Array} unknown @param {AbortSignal} signal */
@@ -269,9 +262,4 @@ export class InkView {
     find(this.#element, ".receipt").textContent = receipt;
     if (sentence) announce(sentence);
   }
-}
-
-/** @param {Model} model */
-function cost({ test_bits_per_dim: bits }) {
-  return bits ?? Infinity;
 }

@@ -1,7 +1,7 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
 import { labelsOf, pause, rankingOf, receiptOf, scoreOf } from "./api.js";
-import { announce, el, find } from "./dom.js";
+import { announce, el, find, seen } from "./dom.js";
 import { follow } from "./events.js";
 import { Here } from "./here.js";
 import { remembered } from "./history.js";
@@ -13,7 +13,7 @@ import { dataUrlOfFile, expected, pictureOf, pixelsOf, save, scoreForm } from ".
 import { fingerprint, linkTo, withFace } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { drawnFrom, quality, qualityOf, standing } from "./words.js";
+import { AWAY, drawnFrom, images, quality, qualityOf, standing } from "./words.js";
 import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
@@ -77,6 +77,8 @@ export class JobBoard {
   #given = {};
   #watched = "";
   #isSought = false;
+  /** Whether this browser has drawn all of it. */
+  #isDrawn = false;
   #link;
   /** The link that the images are drawn from. @type {Recipe | null} */
   #expected = null;
@@ -91,6 +93,7 @@ export class JobBoard {
   async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#watched) return;
     this.#isSought = isSought;
+    this.#isDrawn = false;
     this.#leave.abort();
     this.#watched = id;
     this.#leave = new AbortController();
@@ -192,7 +195,7 @@ export class JobBoard {
     await pause(PATIENCE_MS);
     if (!isWaiting() || !(await this.#here.drawer(job)) || !isWaiting()) return;
     this.#sayHere();
-    await this.#here.draw(job, (row) => this.#tiles.put(row), signal);
+    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
   }
 
   /**
@@ -205,17 +208,26 @@ export class JobBoard {
     const { signal } = (this.#leave = new AbortController());
     if (!(await this.#here.drawer(job)) || signal.aborted) return false;
     this.#watched = "";
+    this.#isDrawn = false;
     this.#job = null;
     this.#bar.value = 0;
     for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
     await this.#tiles.lay(job, {});
     this.#origin.textContent = drawnFrom(job);
     this.#sayHere();
-    this.#say(t("The service is away."), "busy");
-    const isDrawn = await this.#here.draw(job, (row) => this.#tiles.put(row), signal);
-    if (isDrawn) this.#bar.value = 1;
+    const away = t("The service is away.");
+    this.#say(away, "busy");
+    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+    if (this.#isDrawn) this.#status.append(` · ${away}`);
     this.#tiles.rest();
     return true;
+  }
+
+  /** All of it is seen, however far the service is. @param {Job} job */
+  #drawnHere(job) {
+    if (this.#job?.finished_at) return;
+    this.#isDrawn = true;
+    this.#tell(job);
   }
 
   #sayHere() {
@@ -228,7 +240,8 @@ export class JobBoard {
   async #look() {
     const { signal } = this.#leave;
     while (!signal.aborted && this.#job && !this.#job.finished_at) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await pause(LOOK_MS);
+      await seen();
       if (signal.aborted || this.#job.finished_at) return;
       try {
         const seen = await this.#api.job(this.#job.id);
@@ -250,8 +263,9 @@ export class JobBoard {
   /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
   #tell(job) {
     const models = this.#shared.models.value;
-    if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
-    else this.#say(t("No worker has this model now. Nothing is lost: it goes on when one is back."), "waiting");
+    if (this.#isDrawn) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
+    else if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
+    else this.#say(AWAY, "waiting");
   }
 
   /** @param {Job} job */

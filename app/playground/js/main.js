@@ -4,7 +4,7 @@ import { Api } from "./api.js";
 import { BetView } from "./bet_view.js";
 import { CompareView } from "./compare_view.js";
 import { completeView } from "./complete_view.js";
-import { announce, find } from "./dom.js";
+import { announce, find, seen } from "./dom.js";
 import { DrawingView } from "./drawing_view.js";
 import { History } from "./history.js";
 import { HistoryView } from "./history_view.js";
@@ -28,7 +28,9 @@ import { WatchView } from "./watch_view.js";
 /** @import {Info, Model} from "./types" */
 
 const LOOK_MS = 5000;
-const LOOK_AGAIN_MS = 1000; // while models are compiled
+const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there yet
+/** So long after it was opened, the page takes a service without workers for one that starts. */
+const STARTING_MS = 30_000;
 const FIRST = "watch";
 const WHERE_PICTURES_GO = "complete";
 
@@ -97,7 +99,7 @@ function route() {
     const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
     if (place !== wanted) link.removeAttribute("aria-current");
     else link.setAttribute("aria-current", "page");
-    if (place === wanted) link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (place === wanted) showTab(link);
     if (place === wanted && jobId) link.setAttribute("href", location.hash);
     if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
   }
@@ -108,19 +110,27 @@ function route() {
   if (recipe && view instanceof DrawingView) view.follow(recipe);
 }
 
+/** In the middle where not all have room; `scrollIntoView` would also move where Tab begins. @param {any} link */
+function showTab(link) {
+  const tabs = find(document, ".tabs");
+  tabs.scrollLeft = link.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - link.offsetWidth) / 2;
+}
+
 /** Who works, and with which models: asked now and again, because workers come and go. */
 async function look() {
+  await seen();
   const state = find(document, "#fleet");
   let again = LOOK_MS;
   try {
     const models = await api.models();
+    const isStarting = !models.length && !world.models.value && performance.now() < STARTING_MS;
     // whoever watches them is told of news only
-    if (JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
+    if (!isStarting && JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
     world.isOnline.value = true;
     if (!world.info.value) learnLimits();
     const ready = models.filter((model) => model.state === "ready").length;
-    if (ready < models.length) again = LOOK_AGAIN_MS;
-    state.textContent = fleet(ready, models);
+    if (isStarting || ready < models.length) again = LOOK_AGAIN_MS;
+    state.textContent = isStarting ? t("Starting…") : fleet(ready, models);
     state.dataset.state = ready ? "ready" : "waiting";
     state.title = models.length ? t("Held by running workers") : t("Nothing can be drawn until a worker runs");
   } catch (error) {

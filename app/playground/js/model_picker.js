@@ -1,10 +1,11 @@
 /** Model cards, of which one is chosen. */
 
+import { alikes, costOf, fittest } from "./choice.js";
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
 import { kindOf, rankOf } from "./kinds.js";
 import { t } from "./lang.js";
-import { load, shipped } from "./raster.js";
+import { shipped } from "./raster.js";
 import { lasting } from "./storage.js";
 import { modelFacts, modelOrigin, modelScore } from "./words.js";
 
@@ -50,11 +51,11 @@ export class ModelPicker {
     const able = models.filter((model) => model.can.includes(this.#kind)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
     this.#isOffered = true;
-    const wanted = this.model?.name ?? this.#wanted;
+    const wanted = [this.model?.name, this.#wanted, able[0]?.name];
     this.#models = able;
     this.#list.replaceChildren(...able.map((model) => this.#card(model)));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, this.#nobody));
-    this.choose(able.some((model) => model.name === wanted) ? wanted : (able[0]?.name ?? ""));
+    this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
   }
 
   /** All that can be chosen. */
@@ -70,7 +71,18 @@ export class ModelPicker {
   /** Now, or when it is offered. @param {string} name @returns {boolean} false when it is not there */
   choose(name) {
     this.#wanted = name;
-    if (!this.#isOffered) return true;
+    return !this.#isOffered || this.#check(name);
+  }
+
+  /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
+  fitFor(hole, model) {
+    const fit = model.name === this.#wanted ? model : fittest(alikes(this.#models, model), hole);
+    if (fit && fit !== model) this.#check(fit.name);
+    return fit ?? model;
+  }
+
+  /** @param {string} name */
+  #check(name) {
     for (const radio of this.#list.querySelectorAll("input")) {
       if (radio.value !== name) continue;
       radio.checked = true;
@@ -91,7 +103,8 @@ export class ModelPicker {
 
   #chosen() {
     if (!this.model) return;
-    lasting.set(CHOSEN, this.model.name);
+    this.#wanted = this.model.name;
+    lasting.set(CHOSEN, this.#wanted);
     this.onChange(this.model);
   }
 
@@ -129,15 +142,14 @@ export function modelCard(model, choice) {
  */
 function inOrder(models) {
   /** @param {Model} model */
-  const score = (model) => model.test_bits_per_dim ?? 99;
-  /** @param {Model} model */
-  const isBeaten = (model) => models.some((one) => kindOf(one) === kindOf(model) && score(one) < score(model));
+  const isBeaten = (model) => models.some((one) => kindOf(one) === kindOf(model) && costOf(one) < costOf(model));
   return (one, other) =>
-    Number(isBeaten(one)) - Number(isBeaten(other)) || rankOf(one) - rankOf(other) || score(one) - score(other);
+    Number(isBeaten(one)) - Number(isBeaten(other)) || rankOf(one) - rankOf(other) || costOf(one) - costOf(other);
 }
 
 /** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
-async function showPicture(place, name) {
+function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
-  place.replaceChildren(await load(shipped(`model-${encodeURIComponent(name)}.webp`)));
+  const src = shipped(`model-${encodeURIComponent(name)}.webp`);
+  place.replaceChildren(el("img", { loading: "lazy", alt: "", src })); // most views are never opened
 }

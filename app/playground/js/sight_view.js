@@ -1,6 +1,7 @@
 /** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
 
 import { pause, scoreOf } from "./api.js";
+import { costOf, isInOneOrder } from "./choice.js";
 import { announce, find } from "./dom.js";
 import { Inquiry } from "./inquiry.js";
 import { t } from "./lang.js";
@@ -9,7 +10,6 @@ import { explain, FieldTrouble } from "./problems.js";
 import { pngOf } from "./raster.js";
 import { Sight } from "./sight.js";
 import { standing } from "./words.js";
-import { isInOneOrder } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model, PixelBelief} from "./types" */
@@ -170,14 +170,9 @@ export function besideEachOther(models) {
     const { width, height, channels, values, network } = model;
     const key = [width, height, channels, values].join(" ");
     const group = groups.get(key) ?? new Map();
-    if (!group.has(network) || cost(model) < cost(group.get(network))) group.set(network, model);
+    if (!group.has(network) || costOf(model) < costOf(group.get(network))) group.set(network, model);
     groups.set(key, group);
   }
-  const sides = [...groups.values()].map((group) => [...group.values()].sort((a, b) => cost(b) - cost(a)));
-  return sides.sort((a, b) => b.length - a.length || cost(a[0]) - cost(b[0]))[0] ?? [];
-}
-
-/** @param {Model} model */
-function cost({ test_bits_per_dim: bits }) {
-  return bits ?? 99;
+  const sides = [...groups.values()].map((group) => [...group.values()].sort((a, b) => costOf(b) - costOf(a)));
+  return sides.sort((a, b) => b.length - a.length || costOf(a[0]) - costOf(b[0]))[0] ?? [];
 }

@@ -1,5 +1,6 @@
 /** Watch: a picture is drawn before the reader's eyes. */
 
+import { costOf, isInOneOrder } from "./choice.js";
 import { find } from "./dom.js";
 import { icon } from "./icons.js";
 import { firstOfEach, KindPicker } from "./kind_picker.js";
@@ -8,7 +9,6 @@ import { say, t } from "./lang.js";
 import { explain, Unreachable } from "./problems.js";
 import { dataUrlOf } from "./raster.js";
 import { Writing } from "./writing.js";
-import { isInOneOrder } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
 /** @import {Model} from "./types" */
@@ -104,8 +104,8 @@ export class WatchView {
 
   /** The reader goes on with it, where one draws with white and black. */
   #drawOn() {
-    const begun = this.#writing.begun;
-    if (this.#model && begun) this.#shared.onSend("ink", dataUrlOf(begun), this.#model.name);
+    const { begun, model } = this.#writing;
+    if (model && begun) this.#shared.onSend("ink", dataUrlOf(begun), model.name);
     else location.hash = "ink";
   }
 
@@ -113,13 +113,11 @@ export class WatchView {
   #tell(waiting) {
     find(this.#element, "h1").textContent = this.#heading;
     this.#element.dataset.live = String(this.#writing.isLive);
-    const isRecorded = this.#writing.isShown && !this.#writing.isLive;
+    const { model, isShown } = this.#writing;
     find(this.#element, "[data-act=another]").disabled = !this.#model || this.#model.compiling;
-    find(this.#element, "[data-act=mine]").disabled = this.#model !== null && !isPaper(this.#model);
-    find(this.#element, ".recorded").hidden = !isRecorded;
-    find(this.#element, ".recorded").textContent = isRecorded ? this.#recorded : "";
-    const line = waiting || (isRecorded || !this.#model ? "" : origin(this.#model));
-    find(this.#element, ".origin").textContent = line;
+    find(this.#element, "[data-act=mine]").disabled = model !== null && !isPaper(model);
+    const shown = model ? origin(model) : isShown ? this.#recorded : "";
+    find(this.#element, ".origin").textContent = waiting || shown;
   }
 
   get #heading() {
@@ -162,7 +160,7 @@ export class WatchView {
 
 /** Of each kind the one whose pictures are shown best: in one order, then the one that knows them best. @param {Model[]} models */
 function bestOfEach(models) {
-  const sorted = [...models].sort((a, b) => Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || cost(a) - cost(b));
+  const sorted = [...models].sort((a, b) => Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || costOf(a) - costOf(b));
   return firstOfEach(sorted).sort((a, b) => rankOf(a) - rankOf(b));
 }
 
@@ -174,9 +172,4 @@ function isPaper({ values, channels }) {
 /** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model */
 function origin({ name, data }) {
   return t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
-}
-
-/** @param {Model} model */
-function cost({ test_bits_per_dim: bits }) {
-  return bits ?? Infinity;
 }

@@ -52,6 +52,8 @@ function short(count) {
   return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${fixed(count / 1e6, 1)} M`;
 }
 
+export const AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
+
 /** @type {Record<Status | "gone", string>} */
 export const STATES = {
   queued: t("waiting"),
@@ -96,8 +98,8 @@ export function drawnFrom({ model, seed, temperature, label }) {
 
 const QUALITIES = /** @type {Record<string, string>} */ ({
   exact: t("exact: drawn from just what the network believes"),
-  good: t("good: close to what the network believes"),
-  rough: t("rough: two tries at each image do not quite agree"),
+  good: t("good: two tries at each image agree"),
+  rough: t("rough: two tries do not agree, or too little counted"),
   poor: t("poor: do not rely on these"),
 });
 const GOOD_SHARE = 0.3;
@@ -105,6 +107,7 @@ const ROUGH_SHARE = 0.1;
 const SURE_NATS = 1e-6;
 /** No more is known from some thousand pictures. */
 const MOST_SHARE = 0.99;
+const LEAST_SHARE = 0.0001;
 
 /** How far a completion is to be trusted; a server of an earlier version leaves that to its reader. @param {Receipt} receipt @returns {string} exact, good, rough or poor */
 export function qualityOf(receipt) {
@@ -167,5 +170,6 @@ function superscript(number) {
 
 /** @param {number} share */
 export function percent(share) {
-  return say(share, { style: "percent", maximumSignificantDigits: 2 });
+  const least = share > 0 && share < LEAST_SHARE;
+  return `${least ? "< " : ""}${say(least ? LEAST_SHARE : share, { style: "percent", maximumSignificantDigits: 2 })}`;
 }

@@ -67,6 +67,11 @@ export class Writing {
   #timer = 0;
   #films = 0;
 
+  /** Who drew what it shows; null of a film. */
+  get model() {
+    return this.#model;
+  }
+
   /** Whether it shows what was drawn here, and not a film. */
   get isLive() {
     return this.#model !== null;
@@ -243,7 +248,7 @@ export class Writing {
     sums.hidden = spent === null;
     const rare = find(this.#view, "[data-rarity]");
     rare.parentElement.hidden = !this.isFinished || rarity === null;
-    rare.textContent = t("{share} of pictures of its kind", { share: percent(rarity ?? 0) });
+    rare.textContent = t("{share} of its kind", { share: percent(rarity ?? 0) });
     if (spent === null) return;
     find(sums, "[data-so-far]").textContent = this.isFinished ? t("Surprise, all in all") : t("Surprise so far");
     find(sums, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {

@@ -1,6 +1,7 @@
 /** A picture that is shown as it was drawn, pixel by pixel: from the server, with what each pixel cost. */
 
 import { scoreOf } from "./api.js";
+import { isInOneOrder } from "./choice.js";
 import { completionOf } from "./complete_view.js";
 import { friendlySeed } from "./draw_fields.js";
 import { FieldTrouble } from "./problems.js";
@@ -22,26 +23,14 @@ import { standing } from "./words.js";
  * @typedef {(job: Job) => void} OnWait told now and then where a job stands
  */
 
-/**
- * Whether its scores are of what it draws by: from the top, a pixel after the other, and no label, since a score with
- * labels has seen the whole picture to choose one.
- *
- * @param {Model} model
- */
-export function isInOneOrder({ members, labels, small_width: hasStages }) {
-  return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
-}
-
 /** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait @param {number} [seed] */
 export async function drawn(api, model, signal, onWait, seed = friendlySeed()) {
-  if (!isInOneOrder(model)) return endedFrom(api, model, new ImageData(model.width, model.height), 0, signal, onWait);
-  const wish = { model: model.name, n: 1, seed };
-  return known(api, model, "sample", await api.ask("/sample", wish, signal, onWait), signal, onWait);
+  const { path, body } = fromNothing(model, 1, seed);
+  return known(api, model, await api.ask(path, body, signal, onWait), signal, onWait);
 }
 
 /**
- * The same one up to a pixel, and another end. This way also a mixture draws from the top: with the one network of it
- * that does.
+ * The same one up to a pixel, and another end.
  *
  * @param {Api} api
  * @param {Model} model
@@ -52,26 +41,32 @@ export async function drawn(api, model, signal, onWait, seed = friendlySeed()) {
  */
 export async function endedFrom(api, model, picture, at, signal, onWait) {
   const { path, body } = await endings(model, picture, at, 1);
-  return known(api, model, "complete", await api.ask(path, body, signal, onWait), signal, onWait);
+  return known(api, model, await api.ask(path, body, signal, onWait), signal, onWait);
+}
+
+/** The request for new ones. @param {Model} model @param {number} n @param {number} seed */
+function fromNothing({ name }, n, seed) {
+  return { path: "/sample", body: { model: name, n, seed } };
 }
 
 /** The request for `n` ends of a picture from a pixel on. @param {Model} model @param {ImageData} picture @param {number} at @param {number} n */
-export function endings(model, picture, at, n) {
+export async function endings(model, picture, at, n) {
+  if (!at) return fromNothing(model, n, friendlySeed());
   const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));
   const opaque = new ImageData(picture.data.slice(), picture.width);
   for (let i = 3; i < opaque.data.length; i += 4) opaque.data[i] = 255;
   return completionOf(model.name, opaque, hole, { n, seed: friendlySeed(), temperature: 1 });
 }
 
-/** @param {Api} api @param {Model} model @param {string} view @param {Job} job @param {AbortSignal} signal @param {OnWait} onWait @returns {Promise<Written>} */
-async function known(api, model, view, job, signal, onWait) {
+/** @param {Api} api @param {Model} model @param {Job} job @param {AbortSignal} signal @param {OnWait} onWait @returns {Promise<Written>} */
+async function known(api, model, job, signal, onWait) {
   const picture = await pictureOf(await api.image(succeeded(job).id));
   const scored = succeeded(await api.ask("/score", await scoreForm(model.name, picture), signal, onWait));
   const map = isInOneOrder(model) ? await api.scoreMap(scored.id) : null;
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
   const score = scoreOf(scored);
   return {
-    address: `${view}/${job.id}`,
+    address: `${job.kind}/${job.id}`,
     picture,
     isBinary: model.values === 2 && model.channels === 1,
     bits,

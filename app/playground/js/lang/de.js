@@ -57,15 +57,9 @@ export default {
   "Chance of white": "Chance für Weiß",
   "Surprise so far": "Überraschung bisher",
   "0.0 bits": "0,0 Bit",
-  Bit: "Bit",
   "A unit of surprise: a pixel that had a chance of 1 in 2 costs one bit, 1 in 4 two bits. Blank paper costs nearly nothing.":
     "Ein Maß der Überraschung: Ein Pixel mit der Chance 1 zu 2 kostet ein Bit, eines mit 1 zu 4 zwei Bit. Leeres Papier kostet fast nichts.",
-  Nat: "Nat",
-  "Another unit of surprise: one bit is 0.693 nats. Papers count in them, and less is better.":
-    "Ein anderes Maß der Überraschung: Ein Bit sind 0,693 Nat. In Fachartikeln rechnet man damit; weniger ist besser.",
   Temperature: "Temperatur",
-  "Below 1 the die is loaded in favour of what is likely, above 1 against it. Here it is 1: what the network believes.":
-    "Unter 1 bevorzugt der Würfel das Wahrscheinliche, über 1 das Unwahrscheinliche. Hier ist sie 1: was das Netz selbst glaubt.",
   "New images from nothing: each pixel is drawn given all those above it and to its left.":
     "Neue Bilder aus dem Nichts: Jedes Pixel wird aus allen darüber und links davon gezogen.",
   "Draw, and watch the rows arrive. The same seed draws the same images again, to the byte.":
@@ -243,6 +237,7 @@ export default {
   "Held by running workers": "Bei laufenden Workern",
   "Nothing can be drawn until a worker runs": "Nichts kann gezeichnet werden, bis ein Worker läuft",
   "Not connected": "Nicht verbunden",
+  "Starting…": "Wird gestartet…",
   "No worker": "Kein Worker",
   "1 model": "1 Modell",
   "{count} models": "{count} Modelle",
@@ -293,7 +288,7 @@ export default {
   "Red, green, blue": "Rot, Grün, Blau",
   "Moved to a known value": "Auf bekannten Wert gerückt",
   "As surprising, or more": "So überraschend oder mehr",
-  "{share} of pictures of its kind": "{share} der Bilder dieser Art",
+  "{share} of its kind": "{share} dieser Art",
   "{count} pixels": "{count} Pixel",
   "Row {row}, column {column}: {bits} bits": "Zeile {row}, Spalte {column}: {bits} Bit",
   Original: "Original",
@@ -365,8 +360,8 @@ export default {
   "Chance of white: {percent}%": "Chance für Weiß: {percent} %",
   "1 in {count}": "1 zu {count}",
   "1 in 10{power}": "1 zu 10{power}",
-  "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, says how likely white is, and a die with that chance is rolled. The fog below is the mean of many endings from here: what the network believes will come.":
-    "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, sagt, wie wahrscheinlich Weiß ist, und mit dieser Chance wird gewürfelt. Der Nebel darunter ist das Mittel vieler Fortsetzungen von hier: was das Netz erwartet.",
+  "A neural network goes through the picture row by row. Before each pixel it looks at what stands above and to the left, says how likely each colour is, and a die with these chances is rolled. Fog is the mean of many endings from here: what the network believes will come.":
+    "Ein neuronales Netz geht Zeile für Zeile durch das Bild. Vor jedem Pixel sieht es an, was darüber und links davon steht, sagt, wie wahrscheinlich jede Farbe ist, und mit diesen Chancen wird gewürfelt. Nebel ist das Mittel vieler Fortsetzungen von hier: was das Netz erwartet.",
   Characters: "Schriftzeichen",
   "Real or not": "Echt?",
   "Which of these characters exist?": "Welche dieser Zeichen gibt es?",
@@ -437,7 +432,9 @@ export default {
     "Du hast {mine} Bit gezahlt, das Netz {theirs}: Es schlug dich um {difference}.",
   "You paid {mine} bits, the network {theirs}: you beat it by {difference}!":
     "Du hast {mine} Bit gezahlt, das Netz {theirs}: Du schlugst es um {difference}!",
-  "Whoever sent you this paid {bits} bits.": "Wer dir das geschickt hat, zahlte {bits} Bit.",
+  "A friend sent you this picture, and paid {bits} bits for it. Can you pay less?":
+    "Dieses Bild schickt dir jemand, der {bits} Bit dafür gezahlt hat. Zahlst du weniger?",
+  "Your friend paid {bits} bits.": "Dein Gegenüber zahlte {bits} Bit.",
   "Bet {number} of {all}: will the glowing pixel be white, and how sure are you?":
     "Wette {number} von {all}: Wird das leuchtende Pixel weiß, und wie sicher bist du?",
   "{bits} bits": "{bits} Bit",
@@ -489,8 +486,9 @@ export default {
   "No running worker has a model of black and white that completes.":
     "Kein laufender Worker hat ein Modell von Schwarz und Weiß, das ergänzt.",
   "exact: drawn from just what the network believes": "genau: gezogen aus eben dem, was das Netz glaubt",
-  "good: close to what the network believes": "gut: nahe an dem, was das Netz glaubt",
-  "rough: two tries at each image do not quite agree": "grob: Zwei Versuche an jedem Bild stimmen nicht ganz überein",
+  "good: two tries at each image agree": "gut: Zwei Versuche an jedem Bild stimmen überein",
+  "rough: two tries do not agree, or too little counted":
+    "grob: Zwei Versuche stimmen nicht überein, oder zu wenig zählte",
   "poor: do not rely on these": "schlecht: Verlass dich nicht darauf",
   "What you gave has a chance of {chance}.": "Was du gegeben hast, hat eine Chance von {chance}.",
   "What you gave has a chance of about {chance}.": "Was du gegeben hast, hat eine Chance von etwa {chance}.",
