@@ -27,7 +27,7 @@ _HEADERS = MappingProxyType(
         "Referrer-Policy": "no-referrer",
     }
 )
-"""Of the page, which speaks for the files that it loads."""
+"""The page carries them: it speaks for the files that it loads."""
 
 AcceptEncoding = Annotated[str, Header()]
 

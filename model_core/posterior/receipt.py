@@ -18,7 +18,7 @@ GOOD_APART, ROUGH_APART = 25.0, 50.0
 """Nats: two images of one posterior are hardly ever further apart than the first."""
 GOOD_SD = 5.0
 GOOD_ESS = 2.5
-"""Where fewer first particles count, all may have missed what is likely, and agree on it."""
+"""Fewer first particles that count may all have missed what is likely, and agree on it."""
 MANY_VALUES, LEAST_ESS = 16, 2.0
 """Windows hardly mend what fewer first particles than that have missed where a pixel has so many values, and chains
 may agree on it."""
