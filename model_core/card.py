@@ -15,9 +15,12 @@ from model_core.config import MAX_LABEL_NAME, NetworkConfig
 from model_core.data.options import Resize
 from model_core.errors import ConfigError, ModelError, first_complaint
 from model_core.orientation import Orientation, check_orientation
+from model_core.regular_files import open_regular
 
 _KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
+MAX_BYTES = 2**20
+"""Bytes of a card: those of models that were trained for long have some ten thousand."""
 
 
 class _Section(BaseModel):
@@ -156,7 +159,7 @@ class Card:
     def read(cls, path: Path) -> Self:
         """Read card.json; ModelError when it is not a card."""
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(_text(path))
             config = NetworkConfig.from_dict(facts["config"])
             members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
             validation = TypeAdapter(Validation | None).validate_python(facts.get("validation"))
@@ -239,6 +242,14 @@ class Card:
         if not self.config.labels:
             del facts["config"]["labels"]
         return facts
+
+
+def _text(path: Path) -> str:
+    with open_regular(path) as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    return text.decode()
 
 
 def mixture_digest(members: Sequence[CardMember]) -> str:

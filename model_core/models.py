@@ -20,6 +20,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
 from model_core.models_directory import CARD, RECORDS, WEIGHTS, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
+from model_core.regular_files import open_regular
 from model_core.tensor_files import save_tensors
 
 
@@ -130,7 +131,7 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | 
     ConfigError when there is no such device.
     """
     check_device(device)
-    directory = _find(name_or_path, None if models_dir is None else Path(models_dir))
+    directory = directory_of(name_or_path, None if models_dir is None else Path(models_dir))
     card = Card.read(directory / CARD)
     if card.members and card.sha256 != mixture_digest(card.members):
         raise ModelError(f"{directory / CARD}: its sha256 is not that of its members: one of them was changed")
@@ -175,7 +176,8 @@ def check_device(name: str) -> None:
         raise ConfigError(f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}")
 
 
-def _find(name_or_path: str | Path, models_dir: Path | None) -> Path:
+def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:
+    """The directory of a model; ModelError when there is none of this name."""
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or os.sep in name:
         return Path(name_or_path)
@@ -239,7 +241,8 @@ def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def count_parameters(network: Network) -> int:

@@ -1,6 +1,7 @@
 """Models on disk: what is saved comes back, what is damaged is refused in words."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,26 @@ def test_a_damaged_model_is_refused(saved: Path, damage, words: str) -> None:  #
     """Every kind of damage is a ModelError that names the file and the reason."""
     damage(saved / "tiny")
     with pytest.raises(ModelError, match=words):
+        load_model(saved / "tiny")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["card.json", "weights.safetensors"])
+def test_what_has_no_end_is_no_file_of_a_model(saved: Path, name: str) -> None:
+    """A pipe that nobody writes to, or a device, is refused at once and not waited for."""
+    file = saved / "tiny" / name
+    file.unlink()
+    for put in (os.mkfifo, lambda place: place.symlink_to("/dev/zero")):
+        put(file)
+        with pytest.raises(ModelError, match="it is not a regular file"):
+            load_model(saved / "tiny")
+        file.unlink()
+
+
+def test_card_of_more_than_a_mebibyte_is_refused(saved: Path) -> None:
+    """No more of it is read, however long it is."""
+    os.truncate(saved / "tiny" / "card.json", 20 * 2**30)
+    with pytest.raises(ModelError, match="it has more than 1048576 bytes"):
         load_model(saved / "tiny")
 
 

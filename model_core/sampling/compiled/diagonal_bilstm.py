@@ -11,7 +11,7 @@ from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
-from model_core.sampling.compiled.weights import condition_weights, filled, gate_bias, zeros
+from model_core.sampling.compiled.weights import Room, condition_weights, filled, gate_bias, zeros
 
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     L, W, gates = len(left), sizes.width, maps.gates.width
     row_pixels = (sizes.slots + 3) * W + 4  # rows, and pixels, are filled up to a multiple of four
     right_map = filled([lstm.initial_hidden for lstm in right], maps.hidden, sizes.slots * 2 * (W + 1) + 1)
-    right_map[:, -1] = 0
+    outside = (slice(None), -1), 0
     return {
         "ring_rows": sizes.ring_rows,
         "hidden": filled([lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells),
@@ -47,10 +47,10 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
         "above": zeros(L, sizes.slots * W, gates),
         "gates": zeros(L, sizes.step_pixels, gates),
         "out": zeros(L, sizes.step_pixels, maps.hidden.width),
-        "right": right_map,
+        "right": right_map._replace(starts=(*right_map.starts, outside)),
         "right_cell": filled([lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)),
         "right_gates": zeros(row_pixels, gates),
-        "lists": np.tile(np.arange(row_pixels), (7, 1)),
+        "lists": Room((7, row_pixels), np.int64, ((..., np.arange(row_pixels)),)),
     }
 
 

@@ -78,7 +78,7 @@ class CompiledKind:
     weights: Callable[[PixelNetwork, Maps], dict[str, Any]]
     """Fields of the record that hold weights, but for what is applied colour by colour."""
     state: Callable[[PixelNetwork, Maps, Sizes], dict[str, Any]]
-    """The other fields of the record."""
+    """The other fields of the record: a Room (weights.py) for each array."""
     kept: tuple[str, ...]
     """Fields (L, cells, width) that are read before they are written: they start each image as what lies outside it."""
     stream_cells: Callable[[Sizes], int]

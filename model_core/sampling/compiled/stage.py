@@ -21,7 +21,7 @@ from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
 from model_core.sampling.compiled.prepared import prepared
-from model_core.sampling.compiled.weights import zeros
+from model_core.sampling.compiled.weights import Room, made, zeros
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
@@ -60,12 +60,12 @@ class CompiledStage:
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
         self._network, self._slots = network, sizes.slots
-        self._layers = kind.code.Layers(**weights, **kind.state(network, maps, sizes))
+        self._layers = kind.code.Layers(**weights, **made(kind.state(network, maps, sizes)))
         self._streams, self._by_column = kind.code.STREAMS, kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
-        self._state = _state(network, maps, sizes)
-        self._front, self._places = _front(sizes), _places(sizes)
+        self._state = State(**made(_state(network, maps, sizes)))
+        self._front, self._places = Front(**made(_front(sizes))), Places(**made(_places(sizes)))
         records = self._front, self._shared, self._state, self._places, self._layers
         self._code, self._records = kind.code, records
         self._active: list[int] = []
@@ -244,51 +244,50 @@ def _kind(network: PixelNetwork) -> CompiledKind:
 def _state_bytes(network: PixelNetwork, images: int) -> int:
     """Bytes of all arrays whose size depends on how many images are drawn side by side."""
     maps, sizes = Maps(network), Sizes.of(network.config, images)
-    records = *_state(network, maps, sizes), *_front(sizes), *_places(sizes)
-    own = _kind(network).state(network, maps, sizes).values()
-    return sum(array.nbytes for array in (*records, *own) if isinstance(array, np.ndarray))
+    own = _kind(network).state(network, maps, sizes)
+    records = _state(network, maps, sizes), _front(sizes), _places(sizes), own
+    return sum(part.nbytes for record in records for part in record.values() if isinstance(part, Room))
 
 
-def _front(sizes: Sizes) -> Front:
-    done = np.zeros((sizes.slots, sizes.height + 1), np.int64)
-    done[:, sizes.height] = sizes.width
-    return Front(
-        lag=sizes.lag,
-        first_row=np.zeros(sizes.slots, np.int64),
-        done=done,
-        work=np.zeros((sizes.list_pixels, 3), np.int64),
-        stop=np.tile(np.array([sizes.height, 0]), (sizes.slots, 1)),
-        finished=np.zeros((sizes.step_pixels, 2), np.int64),
-    )
+def _front(sizes: Sizes) -> dict[str, Any]:
+    """The fields of Front."""
+    return {
+        "lag": sizes.lag,
+        "first_row": Room((sizes.slots,), np.int64),
+        "done": Room((sizes.slots, sizes.height + 1), np.int64, (((slice(None), -1), sizes.width),)),
+        "work": Room((sizes.list_pixels, 3), np.int64),
+        "stop": Room((sizes.slots, 2), np.int64, ((..., (sizes.height, 0)),)),
+        "finished": Room((sizes.step_pixels, 2), np.int64),
+    }
 
 
-def _places(sizes: Sizes) -> Places:
-    return Places(*(np.zeros(sizes.list_pixels, np.int64) for _ in Places._fields))
+def _places(sizes: Sizes) -> dict[str, Any]:
+    """The fields of Places."""
+    return dict.fromkeys(Places._fields, Room((sizes.list_pixels,), np.int64))
 
 
-def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> State:
+def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
+    """The fields of State."""
     config = network.config
     C, H, W, S, M = config.channels, sizes.height, sizes.width, sizes.slots, sizes.step_pixels
-    keep = np.zeros((S, H, W), np.bool_)
-    keep[-1] = True  # the scratch slot asks for no logits
-    return State(
-        images=np.zeros((S, C, H, W), np.int64),
-        keep=keep,
-        weighed=np.zeros((S, H, W), np.bool_),
-        log_p=np.zeros((S, H)),
-        noise=np.zeros((S, H, W, C)),
-        coded=np.zeros(S, np.bool_),
-        coders=np.zeros((S, REGISTERS), np.uint64),
-        codes=np.zeros((S, BYTES_A_VALUE * C * H * W), np.uint8),
-        temperature=np.ones(S),
-        scaled=zeros(S * (H + SIDE) * (W + 2 * SIDE), C),
-        conditions=zeros(S * H * W, network.conditioning),
-        summed=np.zeros((S, H), np.int64),
-        streams=zeros(config.layers + 1, _kind(network).stream_cells(sizes), maps.features.width),
-        skips=zeros(M, maps.features.width),
-        top=zeros(M, maps.features.width),
-        first=zeros(M, maps.wide.width),
-        second=zeros(M, maps.wide.width),
-        logits=zeros(M, maps.outputs.width),
-        weights=zeros(-(-config.values // LANES) * LANES),
-    )
+    return {
+        "images": Room((S, C, H, W), np.int64),
+        "keep": Room((S, H, W), np.bool_, ((-1, True),)),  # the scratch slot asks for no logits
+        "weighed": Room((S, H, W), np.bool_),
+        "log_p": Room((S, H), np.float64),
+        "noise": Room((S, H, W, C), np.float64),
+        "coded": Room((S,), np.bool_),
+        "coders": Room((S, REGISTERS), np.uint64),
+        "codes": Room((S, BYTES_A_VALUE * C * H * W), np.uint8),
+        "temperature": Room((S,), np.float64, ((..., 1),)),
+        "scaled": zeros(S * (H + SIDE) * (W + 2 * SIDE), C),
+        "conditions": zeros(S * H * W, network.conditioning),
+        "summed": Room((S, H), np.int64),
+        "streams": zeros(config.layers + 1, _kind(network).stream_cells(sizes), maps.features.width),
+        "skips": zeros(M, maps.features.width),
+        "top": zeros(M, maps.features.width),
+        "first": zeros(M, maps.wide.width),
+        "second": zeros(M, maps.wide.width),
+        "logits": zeros(M, maps.outputs.width),
+        "weights": zeros(-(-config.values // LANES) * LANES),
+    }

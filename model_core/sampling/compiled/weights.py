@@ -1,7 +1,12 @@
 """A network's modules to the arrays that the compiled steps read (model_core/compiled)."""
 
+from collections.abc import Mapping
+from math import prod
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 from model_core.compiled.records import SIDE, Shared
@@ -76,11 +81,36 @@ def condition_weights(condition: nn.Conv2d | None) -> list[Tensor]:
     return [] if condition is None else [condition.weight[:, :, 0, 0]]
 
 
-def zeros(*shape: int) -> Floats:
-    """An array of this shape."""
-    return np.zeros(shape, np.float32)
+class Room(NamedTuple):
+    """An array that is not made yet, so that what it would take is known before it is taken."""
+
+    shape: tuple[int, ...]
+    dtype: DTypeLike = np.float32
+    starts: tuple[tuple[Any, Any], ...] = ()
+    """Places that are not zero at first, and what they hold, in the order in which they are filled."""
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def made(self) -> NDArray[Any]:
+        array = np.zeros(self.shape, self.dtype)
+        for place, start in self.starts:
+            array[place] = start
+        return array
 
 
-def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Floats:
+def made(rooms: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record, arrays in the place of rooms."""
+    return {name: part.made() if isinstance(part, Room) else part for name, part in rooms.items()}
+
+
+def zeros(*shape: int) -> Room:
+    """float32."""
+    return Room(shape)
+
+
+def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     """(L, cells, h), every cell holding the layer's initial state."""
-    return np.stack([np.tile(pad_vector(initial, hidden), (cells, 1)) for initial in initials])
+    cell = np.stack([pad_vector(initial, hidden) for initial in initials])[:, None]  # (L, 1, h)
+    return Room((len(initials), cells, cell.shape[-1]), starts=((..., cell),))
