@@ -123,6 +123,11 @@ class _FleetCollector:
             ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
             ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
+            (
+                "pixelrnn_models_refused",
+                "Models that a worker was given and does not serve.",
+                len(_refused(self._fleet)),
+            ),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
             (
                 "pixelrnn_redis_limit_bytes",
@@ -141,3 +146,7 @@ class _FleetCollector:
         for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended
+
+
+def _refused(fleet: Fleet) -> set[str]:
+    return {model.name for worker in fleet.workers for model in worker.refused}

@@ -26,10 +26,11 @@ class Settings(RedisSettings):
     """Seconds between two looks at the models directory: a model that is added, exchanged or removed there is served
     accordingly after the second look that finds it unchanged; 0 = never."""
     model_mib: int = Field(default=1024, ge=1)
-    """Weights that a model which comes while the worker runs may have, in MiB."""
+    """Weights that a model may have, in MiB."""
     kept_dir: Path | None = None
-    """Directory for a copy of the weights that it was started with, for jobs that are still open when they are
-    exchanged; `pixelrnn/weights` in the user's cache when not given. Workers of one machine may share it."""
+    """Directory for a copy of the weights that it has served, for jobs that are still open when they are exchanged, and
+    so that they are not examined at each start; `pixelrnn/weights` in the user's cache when not given. Workers of one
+    machine may share it."""
     portable_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
     """Directory in which it lays its models out for browsers, as the API's PIXELRNN_PORTABLE_DIR finds them. None: it
     does not."""

@@ -196,7 +196,7 @@ def launch(
         "REDIS_URL": url,
         "PIXELRNN_MODELS_DIR": str(models),
         "PIXELRNN_WORKER_NAME": name,
-        "PIXELRNN_KEPT_DIR": str(log.parent / "kept"),
+        "PIXELRNN_KEPT_DIR": f"{models}-kept",  # whose models need be examined but once
         **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
     }
     with log.open("wb") as stderr:

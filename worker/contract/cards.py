@@ -154,9 +154,10 @@ class WorkerInfo(Record):
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
     def without_model(self, name: str) -> "WorkerInfo":
-        """The same worker, which takes no new jobs for this model; the ones that were accepted for its weights end."""
+        """The same worker, which takes no new jobs for this model; the ones that were accepted for its weights end, if
+        it has been ready."""
         models = tuple(card for card in self.models if card.name != name)
-        kept = (*self.kept, *(card for card in self.models if card.name == name))
+        kept = (*self.kept, *(card for card in self.models if card.name == name and not card.compiling))
         refused = tuple(one for one in self.refused if one.name != name)
         return self.model_copy(update={"models": models, "kept": kept, "refused": refused})
 

@@ -6,20 +6,19 @@ at a time; the engine's takes the code from disk in a moment.
 """
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 import structlog
 
 from model_core import load_model
 from model_core.compiled import KEEP, note_kept
+from worker.engine.examiner import BACKGROUND, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
-from worker.process import processors
+from worker.engine.refusals import note_refused
 
 PARTS = (ModelPool.draw_rows, ModelPool.take_given_rows)
 """The parts of what a kind of network compiles; they take about as long as each other."""
@@ -27,19 +26,25 @@ PARTS = (ModelPool.draw_rows, ModelPool.take_given_rows)
 LIMIT_S = 900.0
 """Seconds for a part; as long as a model may take to load."""
 
-BACKGROUND = 10
-"""How nice the compilers are once a model is ready: the engine goes first."""
 
-
-def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int], tell: Callable[[str], None]) -> None:
-    """Warm up every model, and `tell` its name: those first whose loops are on disk, then those with the smallest
-    images. usable: the processors on which missing loops are compiled; any when empty."""
+def make_ready(
+    pool: ModelPool,
+    models_dir: Path | None,
+    usable: Collection[int],
+    tell: Callable[[str], None],
+    refuse: Callable[[str, str], None] = lambda name, reason: None,
+    measure: Callable[[str], None] = lambda name: None,
+    known: Collection[str] = (),
+) -> None:
+    """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first whose loops are
+    on disk, then those that are known good, then those with the smallest images. usable: the processors on which
+    missing loops are compiled; any when empty."""
     log = structlog.get_logger("models")
-    names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), pool.values_of(name), name))
+    names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), name not in known, pool.values_of(name), name))
     missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
     if not missing:
         for name in names:
-            _warm_up(pool, name, tell)
+            _make_one_ready(pool, name, tell, refuse, measure)
         return
     log.info("compiling", loops=sorted(map(str, missing)))
     with ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),)) as compilers:
@@ -47,12 +52,24 @@ def make_ready(pool: ModelPool, models_dir: Path | None, usable: Collection[int]
         compiled = {pool.loops(name): _submit(compilers, models_dir, name, name != names[0]) for name in first}
         for name in names:
             _wait(compiled.get(pool.loops(name), ()))
-            _warm_up(pool, name, tell)
+            _make_one_ready(pool, name, tell, refuse, measure)
 
 
-def _warm_up(pool: ModelPool, name: str, tell: Callable[[str], None]) -> None:
+def _make_one_ready(
+    pool: ModelPool,
+    name: str,
+    tell: Callable[[str], None],
+    refuse: Callable[[str, str], None],
+    measure: Callable[[str], None],
+) -> None:
     was_cold, loops = pool.is_cold(name), pool.loops(name)
-    pool.warm_up(name)
+    try:
+        measure(name)
+        pool.warm_up(name)
+    except Exception as error:  # the edge to whoever made the model: the others are made ready
+        pool.remove(name)
+        refuse(name, note_refused(name, error))
+        return
     if was_cold and loops:
         note_kept(loops)
     tell(name)
@@ -81,20 +98,6 @@ def _wait(parts: Iterable["Future[None]"]) -> None:
 
 def _warn(error: BaseException) -> None:
     structlog.get_logger("models").warning("compiler_failed", error=repr(error))
-
-
-def begin(usable: Collection[int]) -> None:
-    """Prepare a compiler's process: Ctrl-C is the worker's matter, and without the engine's process there is nothing to
-    do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    processors.keep_to(usable)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(0)
 
 
 def _compile(models_dir: Path | None, name: str, part: int, behind: bool) -> None:

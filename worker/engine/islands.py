@@ -74,12 +74,17 @@ class IslandError(Exception):
 
 
 class Islands:
-    """new_run(order): what draws the job's islands; several runs of a model may be open, but only one is in a step."""
+    """new_run(order): what draws the job's islands; several runs of a model may be open, but only one is in a step.
+    free(model): frees the memory of its particles."""
 
     def __init__(
-        self, new_run: Callable[[ParticleOrder], Run] | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        new_run: Callable[[ParticleOrder], Run] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        free: Callable[[str], None] = lambda model: None,
     ) -> None:
         self._new_run = new_run
+        self._free = free
         self._clock = clock
         self._scheduler: Scheduler[int] = Scheduler()
         self._jobs: dict[str, _Job] = {}
@@ -105,6 +110,11 @@ class Islands:
     def models(self) -> list[str]:
         """The models that have work."""
         return sorted({job.order.model for job in self._jobs.values()})
+
+    def rest(self, model: str) -> None:
+        """Free the memory of a model's particles, where it has no work."""
+        if model not in self.models:
+            self._free(model)
 
     def order(self, model: str) -> ParticleOrder:
         """The order that the next step is for."""

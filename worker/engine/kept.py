@@ -1,4 +1,5 @@
-"""The models that a worker was given, kept by identity: jobs that were accepted for them may outlast their exchange."""
+"""The models that a worker has served, kept by identity: jobs that were accepted for them may outlast their exchange. A
+model that lies here has been examined (examination.py)."""
 
 import os
 import shutil
@@ -11,6 +12,7 @@ import structlog
 from model_core.card import Card
 from model_core.errors import PixelRNNError
 from model_core.models_directory import CARD
+from model_core.regular_files import open_regular
 from worker.contract import keys
 
 KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
@@ -39,6 +41,11 @@ class KeptWeights:
         except (OSError, PixelRNNError) as error:
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
+    def knows(self, card: Card) -> bool:
+        """True for a model that a worker of this folder has served."""
+        place = self._place(card.name, card.identity)
+        return (place / CARD).is_file()
+
     def find(self, name: str, identity: str) -> Path | None:
         """The directory of the model, by its identity, or by the sha256 of its weights, which jobs that an earlier
         version accepted name; None where there is none."""
@@ -61,10 +68,16 @@ class KeptWeights:
             return
         unfinished = place.parent / f".{uuid4().hex}"
         try:
-            shutil.copytree(source, unfinished, ignore=_but_weights_and_card)
+            unfinished.mkdir()
+            for file in (source / CARD, *source.glob("*.safetensors")):
+                with open_regular(file) as original, (unfinished / file.name).open("wb") as copy:
+                    shutil.copyfileobj(original, copy)
             if Card.read(unfinished / CARD).identity != identity:  # exchanged a moment ago
                 return
             unfinished.rename(place)
+        except OSError:
+            if not place.exists():  # else another worker was as quick
+                raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -85,7 +98,3 @@ def _is_named(card: Path, identity: str) -> bool:
 def _plain(word: str) -> str:
     """The word as the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in word)[:128] or "_"
-
-
-def _but_weights_and_card(directory: str, names: list[str]) -> list[str]:
-    return [name for name in names if name != CARD and not name.endswith(".safetensors")]

@@ -1,23 +1,22 @@
 """The loaded models, their cards, and engines on demand."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import structlog
-import torch
 from numpy.typing import NDArray
 
-from model_core import load_model, model_names
 from model_core.card import Card
 from model_core.codec.codec import has_codec
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
 from model_core.measures.picture_score import score_picture
-from model_core.models import Model
+from model_core.models import Model, directory_of
+from model_core.models_directory import cards_in
 from model_core.networks import PixelNetwork
 from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import StageParticles
@@ -28,6 +27,7 @@ from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import MAX_PARTICLES
+from worker.engine.refusals import note_refused
 from worker.orders.catalogue import kept_name
 from worker.orders.kinds.complete import ParticleOrder
 
@@ -35,6 +35,8 @@ WARM_UP_ROWS = 2
 """Enough to compile every kernel of a step, also those that first run in the second row."""
 
 MIB = 2**20
+MOST_LOADED = 64
+"""Models in memory, exchanged weights too: one worker would otherwise grow with every exchange."""
 KEPT_STATES = 4
 """States that are kept of completed pictures: more completions of one of them begin after its given rows."""
 
@@ -76,40 +78,71 @@ class SlotPlan:
         return replace(self, slots=fit - express, express=express, particles=particles, kept=kept)
 
 
-class ModelPool:
-    """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory."""
+@dataclass
+class Loaded:
+    """A model in memory, and all that belongs to it."""
 
-    def __init__(self, models: Mapping[str, Model], plan: SlotPlan) -> None:
-        self._models = dict(models)
-        self._begun_with = frozenset(models)
-        self._plan, self._share = plan, plan.share(len(self._models))
-        self.plans = {name: _fitted(name, model, plan, self._share) for name, model in self._models.items()}
-        self.cards = {name: _card(name, model, self.plans[name]) for name, model in self._models.items()}
-        self._stages: dict[str, _Stages] = {}
-        self.numerics = ", ".join(sorted({_numerics(self._models[name], plan) for name, plan in self.plans.items()}))
-        """The arithmetic that draws all of them: one, as they are all on one device."""
+    model: Model
+    plan: SlotPlan
+    card: ModelCard
+    stages: "_Stages" = field(default_factory=lambda: _Stages())
+
+
+class ModelPool:
+    """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory.
+
+    names: those that each have an equal share, loaded already or not; `models` by default.
+    """
+
+    def __init__(self, models: Mapping[str, Model], plan: SlotPlan, names: Iterable[str] = ()) -> None:
+        self._begun_with = frozenset((*models, *names))
+        self._plan, self._share = plan, plan.share(max(1, len(self._begun_with)))
+        self._loaded: dict[str, Loaded] = {}
+        self._numerics: set[str] = set()
         self.refused: dict[str, str] = {}
         """Models that could not be loaded, and why."""
         self._lent: dict[str, int] = {}
         """Memory for the slots of models that came later, by name."""
+        for name, model in models.items():
+            self.begin_with(name, model)
+
+    @property
+    def numerics(self) -> str:
+        """The arithmetic that draws all that it was begun with: one, as they are all on one device."""
+        return ", ".join(sorted(self._numerics))
+
+    @property
+    def plans(self) -> dict[str, SlotPlan]:
+        return {name: loaded.plan for name, loaded in list(self._loaded.items())}
+
+    @property
+    def cards(self) -> dict[str, ModelCard]:
+        return {name: loaded.card for name, loaded in list(self._loaded.items())}
 
     @property
     def loaded(self) -> int:
         """How many models are in memory, those whose weights were exchanged too."""
-        return len(self._models)
+        return len(self._loaded)
+
+    def begin_with(self, name: str, model: Model) -> None:
+        """One of those that have an equal share."""
+        plan = _fitted(name, model, self._plan, self._share)
+        self._loaded[name] = Loaded(model, plan, _card(name, model, plan))
+        self._numerics.add(_numerics(model, plan))
 
     def engine_name(self, name: str, identity: str) -> str | None:
         """The name of this model here; None where it is not loaded."""
-        later = f"{name}@{identity}"
-        if later in self._models:
-            return later
-        return name if name in self.cards and self.cards[name].identity == identity else None
+        for called in (f"{name}@{identity}", name):
+            if called in self._loaded and self._loaded[called].card.identity == identity:
+                return called
+        return None
 
     def renew(self, called: str, card: Card) -> ModelCard:
         """Say what the card of a loaded model says now: it has the same identity."""
-        self._models[called] = replace(self._models[called], card=card)
-        self.cards[called] = _card(card.name, self._models[called], self.plans[called])
-        return self.cards[called]
+        loaded = self._loaded[called]
+        loaded.model = replace(loaded.model, card=card)
+        loaded.card = _card(card.name, loaded.model, loaded.plan)
+        return loaded.card
 
     def add(self, model: Model) -> ModelCard:
         """One more model, or other weights of one, under the name that `kept_name` gives it. ModelError when it does
@@ -122,15 +155,18 @@ class ModelPool:
         share = self._share if own in self._begun_with else self._share_of_a_further(own)
         plan = _fitted(own, model, self._plan, share)
         numerics = _numerics(model, plan)
-        if numerics not in self.numerics.split(", "):
+        if numerics not in self._numerics:
             raise ModelError(f"it is drawn by {numerics}, and the models of this worker by {self.numerics}")
         # What its first jobs wait for is made ready before it is announced.
         card = _card(own, model, plan).model_copy(update={"compiling": False, "cold": False})
-        name = kept_name(card)
-        self._models[name], self.plans[name], self.cards[name] = model, plan, card
+        self._loaded[kept_name(card)] = Loaded(model, plan, card)
         if own not in self._begun_with:
             self._lent[own] = share
         return card
+
+    def remove(self, name: str) -> None:
+        """Take a model out of memory that is drawn from no more."""
+        self._loaded.pop(name, None)
 
     def forget(self, own: str) -> None:
         """A model is served no more: what it had as a further one is there for the next."""
@@ -141,12 +177,12 @@ class ModelPool:
         return min(self._share, (self._plan.share(FURTHER_PART) - others) // 2)
 
     def names(self) -> list[str]:
-        return sorted(self._models)
+        return sorted(self._loaded)
 
     def engine(self, name: str) -> Engine:
         """A fresh engine on the model's network."""
-        plan = self.plans[name]
-        return Engine(self._models[name], plan.slots + plan.express, plan.kept)
+        loaded = self._loaded[name]
+        return Engine(loaded.model, loaded.plan.slots + loaded.plan.express, loaded.plan.kept)
 
     def islands(self, order: ParticleOrder) -> IslandsRun:
         """Begin the images of a completion by particles. All such runs of a model share one stage: only one may be in
@@ -154,37 +190,42 @@ class ModelPool:
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
-        model = self.model(order.model).given(hole.label)
+        loaded = self._loaded[order.model]
+        model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
-        stage = self._stages.setdefault(order.model, _Stages())
-        return IslandsRun(target, order.seed, order.particles, order.sweeps, stage.of)
+        return IslandsRun(target, order.seed, order.particles, order.sweeps, loaded.stages.of)
+
+    def free_particles(self, name: str) -> None:
+        """Free the memory in which a model's particles are drawn, until some are drawn again."""
+        if name in self._loaded:
+            self._loaded[name].stages.clear()
 
     def model(self, name: str) -> Model:
-        return self._models[name]
+        return self._loaded[name].model
 
     def loops(self, name: str) -> str | None:
         """Name of the loops that are compiled before the model first draws; None if it needs none."""
-        return compiled_loops(self._models[name])
+        return compiled_loops(self.model(name))
 
     def is_cold(self, name: str) -> bool:
         """True if something has to be compiled for this model."""
-        return is_cold(self._models[name])
+        return is_cold(self.model(name))
 
     def values_of(self, name: str) -> int:
         """How many values an image of the model has."""
-        return self._models[name].config.dimensions
+        return self.model(name).config.dimensions
 
     def warm_up(self, name: str) -> None:
         """Draw a few rows in every way and score an image, so that no client waits for what is done only once."""
         self.draw_rows(name)
         self.take_given_rows(name)
-        if not self._models[name].config.multi_scale:
+        if not self.model(name).config.multi_scale:
             self._begin_island(name)
 
     def draw_rows(self, name: str) -> None:
         """A few of an image; of a Multi-Scale model, of both images."""
         self._draw_rows(name, ImageRequest(seed=0, sample=0))
-        config = self._models[name].config
+        config = self.model(name).config
         if config.multi_scale:
             small = self._blank(name)[:, :: config.factor, :: config.factor]
             self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
@@ -195,10 +236,10 @@ class ModelPool:
         given = np.zeros(blank.shape[1:], np.bool_)
         given[:WARM_UP_ROWS] = True
         self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
-        score_picture(self._models[name], blank)
+        score_picture(self.model(name), blank)
 
     def _blank(self, name: str) -> NDArray[np.uint8]:
-        config = self._models[name].config
+        config = self.model(name).config
         return np.zeros((config.channels, config.height, config.width), np.uint8)
 
     def _begin_island(self, name: str) -> None:
@@ -206,7 +247,7 @@ class ModelPool:
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
-        run = IslandsRun(Target.of(self._models[name], blank, keep, 1.0), 0, particles=4, sweeps=0)
+        run = IslandsRun(Target.of(self.model(name), blank, keep, 1.0), 0, particles=4, sweeps=0)
         for _ in islice(run.steps(0), WARM_UP_ROWS):
             pass
 
@@ -230,39 +271,44 @@ class _Stages:
             self._made[network] = size, StageParticles(network, size)
         return self._made[network][1]
 
+    def clear(self) -> None:
+        self._made.clear()
+
 
 def load_pool(
-    models_dir: Path | None,
-    names: Iterable[str],
+    places: Mapping[str, Path],
     device: str,
     plan: SlotPlan,
-    threads: int,
+    load: Callable[[str, Path, str], Model],
     begin: Callable[[], None] = lambda: None,
 ) -> ModelPool:
-    """Load the named models, or all there are. A damaged one is reported and left out; ModelError when none is left,
-    when a model that was asked for by name cannot be loaded, or when one does not fit into the memory. begin: called
-    before each model."""
-    torch.set_num_threads(threads)
+    """Load the models of these directories. What cannot be loaded is refused, and the others are there; ModelError when
+    none is. load(name, directory, device): the examined model. begin: called before each model."""
     log = structlog.get_logger("models")
-    asked = tuple(names)
-    models: dict[str, Model] = {}
-    refused: dict[str, str] = {}
-    for name in asked or model_names(models_dir):
+    pool = ModelPool({}, plan, places)
+    for name, place in places.items():
         begin()
         try:
-            models[name] = load_model(name, device=device, models_dir=models_dir)
-        except ModelError as error:
-            if asked:
-                raise
-            log.error("model_left_out", model=name, reason=str(error))
-            refused[name] = str(error)
-    if not models:
-        raise ModelError(f"no model to serve in {models_dir or 'the models directory'}: train one or copy one there")
-    pool = ModelPool(models, plan)
-    pool.refused = refused
+            if pool.loaded >= MOST_LOADED:
+                raise ModelError(f"this worker holds {MOST_LOADED} models: serve fewer, or more by other workers")
+            pool.begin_with(name, load(name, place, device))
+        except Exception as error:  # the edge to whoever put it there
+            pool.refused[name] = note_refused(name, error)
+    if not pool.loaded:
+        raise ModelError("; ".join(f"{name}: {reason}" for name, reason in pool.refused.items()))
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_loaded", models=pool.names(), device=device, slots=slots)
     return pool
+
+
+def models_at(directory: Path, names: Collection[str] = ()) -> dict[str, Path]:
+    """The places of the named models, or of all in a directory. ModelError for a name that none has, and where there is
+    none at all."""
+    if names:
+        return {name: directory_of(name, directory) for name in names}
+    if found := {card.parent.name: card.parent for card in cards_in(directory)}:
+        return found
+    raise ModelError(f"no model to serve in {directory}: train one or copy one there")
 
 
 def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
@@ -290,7 +336,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
     card, config = model.card, model.config
     scores = card.scores if card.scores.get("split") == "test" else {}
-    return ModelCard(
+    told = ModelCard(
         name=name,
         network=config.network,
         height=config.height,
@@ -314,3 +360,8 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         compiling=True,
         cold=is_cold(model),
     )
+    try:
+        told.model_dump_json()
+    except ValueError as error:
+        raise ModelError(f"its card cannot be told as JSON: {error}") from None
+    return told

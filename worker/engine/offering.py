@@ -33,5 +33,5 @@ def offer(folder: Path | None, models_dir: Path | None, identities: Mapping[str,
             processors.keep_to(usable)
             environment = os.environ | ENVIRONMENT
             subprocess.run([*command, *arguments], env=environment, check=True, timeout=LIMIT_S)
-    except (OSError, subprocess.SubprocessError) as error:
+    except Exception as error:  # the thread's edge
         structlog.get_logger("models").warning("not_laid_out", folder=str(folder), error=repr(error))

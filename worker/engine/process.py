@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import torch
 from pydantic import ValidationError
 
 from model_core.allocator import keep_freed_memory
 from model_core.errors import ModelError, PixelRNNError
-from model_core.models import load_model
+from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.cards import ModelCard
@@ -36,10 +37,12 @@ from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
+from worker.engine.examination import Examination
+from worker.engine.examiner import Examiner
 from worker.engine.inbox import Inbox
 from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
-from worker.engine.model_pool import ModelPool, SlotPlan, load_pool
+from worker.engine.model_pool import ModelPool, SlotPlan, load_pool, models_at
 from worker.engine.offering import offer
 from worker.engine.runner import Brought, Runner
 from worker.orders.catalogue import Catalogue, kept_name
@@ -130,9 +133,12 @@ def main(usable: Collection[int]) -> None:
         threading.Thread(target=_end_with, args=(connection,), name="watch", daemon=True).start()
         models_dir = settings.models_dir or default_models_dir()
         directory = Directory(models_dir, settings.models)
-        pool = load_pool(
-            settings.models_dir, settings.models, settings.device, plan, settings.threads, deadlines.loading
-        )
+        torch.set_num_threads(settings.threads)
+        check_device(settings.device)
+        kept = KeptWeights(settings.kept_dir or usual_directory())
+        examination = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
+        places = models_at(models_dir, settings.models)
+        pool = load_pool(places, settings.device, plan, examination.load, deadlines.loading)
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
@@ -141,34 +147,55 @@ def main(usable: Collection[int]) -> None:
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         connection.send(("ready", Catalogue(dict(pool.cards), slots, pool.numerics, pool.refused)))
-        kept = KeptWeights(settings.kept_dir or usual_directory())
-        threading.Thread(target=_keep, args=(pool, kept, settings.models_dir), name="keeper", daemon=True).start()
-        threading.Thread(
-            target=_make_ready, args=(pool, settings, usable, inbox), name="compiling", daemon=True
-        ).start()
+        arguments = pool, settings, usable, inbox, examination, kept, places
+        threading.Thread(target=_make_ready, args=arguments, name="compiling", daemon=True).start()
         if settings.models_look_s:
-            threading.Thread(
-                target=Arrivals(pool, kept, models_dir, settings.device, settings.model_mib, usable, inbox.put).follow,
-                args=(directory, settings.models_look_s),
-                name="arrivals",
-                daemon=True,
-            ).start()
+            looks = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
+            arrivals = Arrivals(pool, kept, looks, models_dir, settings.device, inbox.put)
+            arguments = directory, settings.models_look_s
+            threading.Thread(target=arrivals.follow, args=arguments, name="arrivals", daemon=True).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
 
-def _make_ready(pool: ModelPool, settings: Settings, usable: Collection[int], inbox: Inbox) -> None:
-    """Make the models ready, and offer them to browsers: first where the service itself must compile for so long."""
-    identities = {name: card.identity for name, card in pool.cards.items()}
-    arguments = settings.portable_dir, settings.models_dir, identities, usable
-    offering = threading.Thread(target=offer, args=arguments, name="offering", daemon=True)
-    is_cold = any(card.cold for card in pool.cards.values())
+def _make_ready(
+    pool: ModelPool,
+    settings: Settings,
+    usable: Collection[int],
+    inbox: Inbox,
+    examination: Examination,
+    kept: KeptWeights,
+    places: Mapping[str, Path],
+) -> None:
+    """Make the models ready and keep them, and offer them to browsers: first where the service itself must compile for
+    so long."""
+    cards = pool.cards
+
+    def offer_all() -> None:
+        identities = {name: card.identity for name, card in pool.cards.items() if name in places}
+        arguments = settings.portable_dir, settings.models_dir, identities, usable
+        threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
+
+    def measure(name: str) -> None:
+        examination.measure(name, places[name])
+
+    def tell(name: str) -> None:
+        inbox.put("compiled", name)
+        kept.keep(name, cards[name].identity, places[name])
+
+    def refuse(name: str, reason: str) -> None:
+        inbox.put("dropped", name)
+        inbox.put("refused", name, reason)
+
+    is_cold = any(card.cold for card in cards.values())
     if is_cold:
-        offering.start()
-    make_ready(pool, settings.models_dir, usable, lambda name: inbox.put("compiled", name))
+        offer_all()
+    known = [name for name in cards if examination.knows(places[name])]
+    make_ready(pool, settings.models_dir, usable, tell, refuse, measure, known)
+    examination.end()
     if not is_cold:
-        offering.start()
+        offer_all()
 
 
 def _draw(
@@ -181,18 +208,13 @@ def _draw(
         lambda task: passed(task, pool.model(task.model)),
         settings.step_delay_s,
         inbox,
-        Islands(pool.islands),
+        Islands(pool.islands, free=pool.free_particles),
         deadlines,
         lambda name, identity: _bring(pool, kept, settings.device, name, identity),
         Coding(lambda order: coded(order, pool.model(order.model))),
     )
     runner.start()
     runner.join()
-
-
-def _keep(pool: ModelPool, kept: KeptWeights, models_dir: Path | None) -> None:
-    for name, card in list(pool.cards.items()):
-        kept.keep(name, card.identity, (models_dir or default_models_dir()) / name)
 
 
 def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str) -> Brought | None:

@@ -57,8 +57,9 @@ class Runner:
         around = Surroundings(outlet, self._deadlines, self._usage, self._pause)
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept)
-        by_particles = ByParticles(around, islands or Islands(), passes.accept)
-        self._activities: list[Activity] = [self._slots, by_particles, passes, Files(around, coding or Coding())]
+        self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
+        files = Files(around, coding or Coding())
+        self._activities: list[Activity] = [self._slots, self._by_particles, passes, files]
         self._serving = {name: name for name in cohorts}
         self._stopping = False
         self._words: dict[str, Callable[..., None]] = {
@@ -141,6 +142,7 @@ class Runner:
         if (brought := self._bring(name, identity)) is not None:
             card, cohort = brought
             self._slots.add(kept_name(card), cohort)
+            self._rest(kept_name(card))
             self._usage.add(kept_name(card))
             self._outlet.brought(card)
 
@@ -157,6 +159,7 @@ class Runner:
             self._slots.add(called, cohort)
             self._usage.add(called)
         self._slots.revive(called)
+        self._by_particles.revive(called)
         self._serving[card.name] = called
         self._outlet.served(card, called)
         self._outlet.send()
@@ -173,7 +176,12 @@ class Runner:
     def _retire(self, model: str, but: str = "") -> None:
         called = self._serving.pop(model, but)
         if called != but:
-            self._slots.retire(called)
+            self._rest(called)
+
+    def _rest(self, called: str) -> None:
+        """These weights are served to no new jobs."""
+        self._slots.retire(called)
+        self._by_particles.retire(called)
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

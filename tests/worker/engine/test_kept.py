@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,4 +82,23 @@ def test_worker_goes_on_when_nothing_can_be_kept(source: Path, tmp_path: Path) -
     (tmp_path / "file").write_bytes(b"")
     with capture_logs() as logs:
         KeptWeights(tmp_path / "file" / "kept").keep("tiny-cnn", identity_of(source), source)
+    assert [line["event"] for line in logs] == ["weights_not_kept"]
+
+
+def test_workers_that_start_together_keep_a_model_once(source: Path, tmp_path: Path) -> None:
+    """Whoever comes second finds it there, and has nothing to complain of."""
+    identity = identity_of(source)
+    with capture_logs() as logs, ThreadPoolExecutor(8) as workers:
+        for i in range(20):
+            kept = KeptWeights(tmp_path / f"kept{i}")
+            list(workers.map(lambda _, kept=kept: kept.keep("tiny-cnn", identity, source), range(8)))
+            assert [path.name for path in (tmp_path / f"kept{i}" / identity).iterdir()] == ["tiny-cnn"]
+    assert not logs
+
+
+def test_what_is_no_file_is_not_copied(source: Path, tmp_path: Path) -> None:
+    """A link to a device would fill the disk."""
+    (source / "further.safetensors").symlink_to("/dev/zero")
+    with capture_logs() as logs:
+        KeptWeights(tmp_path / "kept").keep("tiny-cnn", identity_of(source), source)
     assert [line["event"] for line in logs] == ["weights_not_kept"]

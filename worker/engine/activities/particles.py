@@ -29,6 +29,7 @@ class ByParticles:
         self._around = around
         self._islands = islands
         self._assess = assess
+        self._retired: set[str] = set()
 
     def busy(self) -> list[str]:
         return [PARTICLES_OF + name for name in self._islands.models]
@@ -39,8 +40,22 @@ class ByParticles:
     def forget(self, token: str) -> None:
         self._islands.forget(token)
 
+    def retire(self, model: str) -> None:
+        """Hardly any jobs come for these weights: memory for their particles is there only while they are drawn."""
+        self._retired.add(model)
+        self._islands.rest(model)
+
+    def revive(self, model: str) -> None:
+        """They are served again."""
+        self._retired.discard(model)
+
     def turn(self, name: str) -> None:
         """One step of one image: at most a row of each particle."""
+        self._step(name)
+        if (model := name.removeprefix(PARTICLES_OF)) in self._retired:
+            self._islands.rest(model)
+
+    def _step(self, name: str) -> None:
         model, began = name.removeprefix(PARTICLES_OF), time.perf_counter()
         next_order = self._islands.order(model)
         self._around.deadlines.begin(name, next_order.particles, next_order.claim.deaths)

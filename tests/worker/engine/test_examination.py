@@ -1,0 +1,124 @@
+"""Whatever lies in the models directory costs the model at most."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from model_core import load_model, save_model, untrained
+from model_core.card import Card
+from model_core.errors import ModelError
+from tests.worker.engine.bad_models import BAD, SIZE, diverged, whole, with_card
+from tests.worker.harness import COLD_START_S, Client, StartWorker, wait_for
+from worker.contract import keys
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import JobStatus
+from worker.engine.compiling import make_ready
+from worker.engine.examination import Examination
+from worker.engine.examiner import Examiner, bound_memory
+from worker.engine.kept import KeptWeights
+from worker.engine.model_pool import MOST_LOADED, ModelPool, SlotPlan, load_pool
+
+
+@pytest.mark.timeout(COLD_START_S)
+@pytest.mark.parametrize("live", [False, True], ids=["at a start", "live"])
+def test_each_bad_model_is_refused_and_the_others_are_served(
+    client: Client, start_worker: StartWorker, models_dir: Path, tmp_path: Path, live: bool
+) -> None:
+    """With its reason, whether it lay there before the worker or came later; the worker goes on, and starts again."""
+    served, aside = tmp_path / "served", tmp_path / "aside"
+    aside.mkdir()
+    for name, (make, _) in BAD.items():
+        make(aside / name)
+    shutil.copytree(models_dir / "tiny-cnn", served / "tiny-cnn")
+    settings: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2"}
+
+    def refused() -> dict[str, str]:
+        text = client.redis.get(keys.worker(worker.name))
+        return {one.name: one.reason for one in WorkerInfo.model_validate_json(text).refused} if text else {}
+
+    if live:
+        worker = start_worker(**settings)
+    for name in BAD:
+        shutil.move(aside / name, served / name)
+    if not live:
+        worker = start_worker(**settings)
+    reasons = wait_for(lambda: len(found := refused()) == len(BAD) and found, "all reasons", COLD_START_S)
+    for name, (_, words) in BAD.items():
+        assert words in reasons[name]
+    assert client.wait_end(client.submit().id).status is JobStatus.SUCCEEDED
+    assert worker.process.poll() is None
+    client.wait_idle()
+
+
+@pytest.mark.timeout(120)
+def test_examiner_is_ended_when_its_work_has_no_end() -> None:
+    """And another does the next: so too where it is killed, lacks memory or raises what nobody foresaw."""
+    examiner = Examiner()
+    for work, reason in (
+        ((time.sleep, 1e6), "looking at it took more than 1 s"),
+        ((signal.raise_signal, signal.SIGKILL), "the process that looked at it ended with status -9"),
+        ((os._exit, 3), "the process that looked at it ended with status 3"),
+        ((bytes, 2**62), "there is not enough memory for it"),
+        ((int, "x"), "looking at it failed: ValueError: invalid literal"),
+        ((str.encode, "\udce9"), "looking at it failed: UnicodeEncodeError"),
+    ):
+        with pytest.raises(ModelError) as found:
+            examiner.call(*work, limit_s=1 if work[0] is time.sleep else 60)
+        assert reason in str(found.value)
+    examiner.call(bound_memory, 2**26, limit_s=60)
+    with pytest.raises(ModelError, match="not enough memory"):
+        examiner.call(bytes, 2**28, limit_s=60)
+    examiner.call(int, "1", limit_s=60)
+    examiner.end()
+
+
+class NoExaminer(Examiner):
+    def call(self, *work: object, limit_s: float) -> None:
+        raise ModelError("it was examined")
+
+
+def test_what_a_worker_has_served_is_not_examined_again(tmp_path: Path) -> None:
+    """As long as it is the same in all that gives it its meaning; its card is read each time."""
+    kept, place = KeptWeights(tmp_path / "kept"), whole(tmp_path / "m")
+    examination = Examination(kept, 64, 64, NoExaminer())
+    with pytest.raises(ModelError, match="it was examined"):
+        examination.load("m", place, "cpu")
+    kept.keep("m", Card.read(place / "card.json").identity, place)
+    assert examination.load("m", place, "cpu").card.name == "m"
+    examination.measure("m", place)
+    with_card(place, lambda facts: facts.update(data="caf\udce9"))
+    with pytest.raises(ModelError, match="cannot be told as JSON"):
+        ModelPool({"m": examination.load("m", place, "cpu")}, SlotPlan(1, 0, slot_memory_mib=64))
+    with_card(place, lambda facts: facts["config"].update(height=7))
+    with pytest.raises(ModelError, match="it was examined"):
+        examination.load("m", place, "cpu")
+
+
+def test_worker_begins_with_no_more_models_than_it_may_hold(tmp_path: Path) -> None:
+    """The others are refused, as they would be if they came later."""
+    places = {f"m{i:03}": tmp_path for i in range(MOST_LOADED + 1)}
+    model = untrained("mnist-pixelcnn", **SIZE)
+    pool = load_pool(places, "cpu", SlotPlan(1, 0, slot_memory_mib=64), lambda name, place, device: model)
+    assert pool.loaded == MOST_LOADED
+    assert list(pool.refused) == ["m064"]
+    assert "this worker holds 64 models" in pool.refused["m064"]
+
+
+def test_model_that_cannot_be_made_ready_keeps_no_other_from_it(tmp_path: Path) -> None:
+    """It is refused and leaves the memory."""
+    diverged(tmp_path / "bad")
+    save_model(untrained("mnist-pixelcnn", seed=1, **SIZE), tmp_path / "good")
+    models = {name: load_model(tmp_path / name) for name in ("bad", "good")}
+    pool, told = ModelPool(models, SlotPlan(1, 0, slot_memory_mib=64)), []
+    with capture_logs() as logs:
+        make_ready(pool, tmp_path, (), told.append, lambda name, reason: told.append(f"{name}: {reason}"))
+    assert "good" in told
+    assert [word for word in told if word.startswith("bad: ")]
+    assert pool.names() == ["good"]
+    assert [line["model"] for line in logs if line["event"] == "model_refused"] == ["bad"]
