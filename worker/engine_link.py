@@ -131,10 +131,18 @@ class EngineLink:
         try:
             while True:
                 for word, *arguments in self._connection.recv():
-                    words[word](*arguments)
+                    self._follow(words[word], arguments)
         except (EOFError, OSError):
             if not self._stopping and not self.exhausted:
                 raise EngineLostError(self._farewell()) from None
+
+    def _follow(self, word: Callable[..., None], arguments: Sequence[object]) -> None:
+        try:
+            word(*arguments)
+        except Exception:  # the thread's edge: the next word is about something else
+            from structlog import get_logger
+
+            get_logger("worker").exception("word_failed", thread="engine link")
 
     def _farewell(self) -> str:
         status = self._process.wait()

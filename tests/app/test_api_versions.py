@@ -199,6 +199,7 @@ def test_model_that_a_worker_does_not_serve_is_named(client: httpx.Client, worke
     found = client.get("/models").json()
     assert [model["name"] for model in found["models"]] == ["grey"]
     assert found["refused"] == [{"name": "leaky", "reason": "the network is not causal", "worker": "w1"}]
+    assert metric(client, "pixelrnn_models_refused") == 1
     is_problem(client.post("/sample", json={"model": "leaky"}), 404)
 
 

@@ -1,6 +1,5 @@
 """Images that begin alike share the work on what is given; small rows that are drawn are not drawn again."""
 
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -203,15 +202,3 @@ def test_engine_takes_the_bytes_it_says(preset: str, dtype: torch.dtype) -> None
     model.network.to(dtype)
     assert array_bytes(Engine(model, 7)) - array_bytes(Engine(model, 1)) == 6 * slot_bytes(model)
     assert slot_bytes(model) > model.config.dimensions * 8
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_bytes_of_a_slot_are_known_before_any_is_taken(preset: str) -> None:
-    """They are counted by the arrays' shapes: a model that has no room is refused without making room for it."""
-    model = untrained(preset, layers=2, hidden=8, head=4, height=1500, width=1500)
-    tracemalloc.start()
-    try:
-        needed = slot_bytes(model)
-        assert tracemalloc.get_traced_memory()[1] < needed / 10
-    finally:
-        tracemalloc.stop()

@@ -57,6 +57,9 @@ class Drawings:
     def order_of(self, token: str) -> DrawOrder:
         return self._open[token].order
 
+    def orders_of(self, model: str) -> list[DrawOrder]:
+        return [drawing.order for drawing in self._open.values() if drawing.order.model == model]
+
     def forget(self, token: str) -> DrawOrder | None:
         """Its images wait no longer; None when it is not drawn here."""
         drawing = self._open.pop(token, None)

@@ -74,13 +74,13 @@ def _load_bounded(name: str, place: Path, most_mib: int, device: str = "cpu") ->
 
 
 def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelPool:
-    """In the examiner's process."""
+    """The examiner's process loads it."""
     bound_memory((ROOM_MIB + slot_memory_mib) * MIB + COPIES * weights_bytes(place, most_mib))
     return ModelPool({name: _load_bounded(name, place, most_mib)}, SlotPlan(1, 0, slot_memory_mib))
 
 
 def _measure(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> None:
-    """In the examiner's process."""
+    """The examiner's process measures it."""
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     pool = _load(name, place, most_mib, slot_memory_mib)
     require_causal(*(member.network for member in pool.model(name).members))

@@ -20,7 +20,7 @@ BACKGROUND = 10
 """How nice it is where others are drawn from meanwhile: the engine goes first."""
 
 _FIRST_TO_END = "1000"
-"""Where the whole machine lacks memory, the system ends this process before any other."""
+"""The system ends this process before any other where the whole machine lacks memory."""
 
 
 class Examiner:

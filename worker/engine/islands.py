@@ -111,6 +111,9 @@ class Islands:
         """The models that have work."""
         return sorted({job.order.model for job in self._jobs.values()})
 
+    def orders_of(self, model: str) -> list[ParticleOrder]:
+        return [job.order for job in self._jobs.values() if job.order.model == model]
+
     def rest(self, model: str) -> None:
         """Free the memory of a model's particles, where it has no work."""
         if model not in self.models:

@@ -38,7 +38,7 @@ class KeptWeights:
         try:
             self._copy(source, self._place(name, identity), identity)
             self._forget_old()
-        except (OSError, PixelRNNError) as error:
+        except Exception as error:  # the edge to whoever can write to either directory
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
     def knows(self, card: Card) -> bool:

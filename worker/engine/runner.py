@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from worker.contract.cards import ModelCard
-from worker.engine.activities.activity import Activity, Outlet, Surroundings
+from worker.engine.activities.activity import Activity, Broken, Outlet, Surroundings
 from worker.engine.activities.files import Files
 from worker.engine.activities.particles import ByParticles
 from worker.engine.activities.passes import Passes, Score
@@ -16,11 +16,12 @@ from worker.engine.activities.slots import Slots
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
-from worker.engine.inbox import Inbox
+from worker.engine.inbox import Inbox, Message
 from worker.engine.islands import Islands
 from worker.engine.turns import Turns
 from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
+from worker.orders.faults import drawing_failed
 from worker.orders.order import Order
 
 Brought = tuple[ModelCard, Cohort]
@@ -54,7 +55,7 @@ class Runner:
         self._deadlines = deadlines or Deadlines()
         self._turns = Turns()
         self._usage = UsageTold(cohorts, outlet.used)
-        around = Surroundings(outlet, self._deadlines, self._usage, self._pause)
+        around = self._around = Surroundings(outlet, self._deadlines, self._usage, self._pause)
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept)
         self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
@@ -106,7 +107,12 @@ class Runner:
     def _take_turn(self, name: str, ready: Mapping[str, Activity]) -> None:
         began = time.perf_counter()
         self._deadlines.opening()
-        ready[name].turn(name)
+        held = ready[name].orders_under(name)
+        try:
+            ready[name].turn(name)
+        except Exception as error:  # the engine's edge: whatever nobody foresaw ends these jobs, and not the process
+            for order in held:
+                self._break_off(order, error)
         self._deadlines.end()
         self._turns.charge(name, time.perf_counter() - began)
 
@@ -121,12 +127,25 @@ class Runner:
                 self._deadlines.idle()
             message = self._inbox.next(IDLE_S if idle else 0.0)
             if message is not None:
-                word, *arguments = message
-                self._words[word](*arguments)
+                self._follow(message)
                 idle = False  # what it may have said goes out
             elif not idle:
                 break
         self._outlet.send()
+
+    def _follow(self, message: Message) -> None:
+        word, *arguments = message
+        try:
+            self._words[word](*arguments)
+        except Exception as error:  # the engine's edge, as in a turn
+            if word == "submit":
+                self._break_off(arguments[0], error)
+            else:
+                self._around.log.exception("word_failed", word=word)
+
+    def _break_off(self, order: Broken, error: Exception) -> None:
+        self._forget(order.claim.token)
+        self._around.broke_off(order, error, drawing_failed)
 
     def _pause(self) -> None:
         if self._step_delay_s:

@@ -171,10 +171,21 @@ class Publisher:
         except RedisError as error:
             accepted = False
             self._log.warning("redis_away", error=str(error))
+        except Exception:
+            self._give_up()
+            raise
         if not accepted:
             return self._patience.failed()
         self._patience.succeeded()
         return max(0.0, next_at - time.monotonic())
+
+    def _give_up(self) -> None:
+        """Begin the jobs again that have something to write, of which nobody knows what is wrong."""
+        with self._changed:
+            tokens = [token for token, outbox in self._outboxes.items() if outbox.has_work(self._pace())]
+        for token in tokens:
+            self._close(token, ROWS_GONE)
+            self._on_stopped(token)
 
     def _wait_for_work(self) -> bool:
         """Block until there is something to write. False: stop."""

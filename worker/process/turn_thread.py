@@ -3,10 +3,14 @@
 import threading
 from collections.abc import Callable
 
+import structlog
+
+AFTER_A_BUG_S = 1.0
+
 
 class TurnThread:
     """Calls `turn()`, waits as many seconds as it returns unless it is hurried, and calls it again; None ends the
-    thread."""
+    thread. A turn that raises is logged, and costs what it was about."""
 
     def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
         self._turn = turn
@@ -39,7 +43,11 @@ class TurnThread:
     def _run(self) -> None:
         wait_s: float | None = 0.0
         while wait_s is not None and self._goes_on_after(wait_s):
-            wait_s = self._turn()
+            try:
+                wait_s = self._turn()
+            except Exception:  # the thread's edge: the next turn is about something else
+                structlog.get_logger("worker").exception("turn_failed", thread=self._thread.name)
+                wait_s = AFTER_A_BUG_S
 
     def _goes_on_after(self, seconds: float) -> bool:
         if seconds:

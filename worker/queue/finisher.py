@@ -41,8 +41,12 @@ class Finisher:
         self._fetch()
         if not self._at_hand:
             return None
-        if not self._try():
-            return self._patience.failed()
+        try:
+            if not self._try():
+                return self._patience.failed()
+        except Exception:
+            self._at_hand = []  # their leases lapse
+            raise
         self._patience.succeeded()
         self._at_hand = []
         return 0.0

@@ -59,6 +59,9 @@ class Taking:
             except RedisError as error:
                 self._log.warning("redis_away", error=str(error), retry_in_s=patience.failed())
                 time.sleep(patience.wait_s)
+            except Exception:  # the edge to whoever can write to Redis
+                self._log.exception("taking_failed", retry_in_s=patience.failed())
+                time.sleep(patience.wait_s)
         return None
 
     def put_back(self) -> None:
@@ -120,14 +123,15 @@ class Taking:
         """The first job that another worker could not do and this one can, or not yet; looked for now and then."""
         if time.monotonic() < self._look_at_parked_at:
             return False
+        self._look_at_parked_at = time.monotonic() + self._patience_s  # whatever becomes of this look
         redis: Any = self._rq.connection
         first = self._parked_seen
         parked = redis.zrange(self._parked, first, first + PARKED_LOOK - 1)
         ours = self._admission.ours([os.fsdecode(job_id) for job_id in parked])
         for job_id in itertools.compress(parked, ours):
             if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
+                self._look_at_parked_at = 0.0
                 return self._move(0, job_id) > 0
-        self._look_at_parked_at = time.monotonic() + self._patience_s
         self._parked_seen = first + PARKED_LOOK if len(parked) == PARKED_LOOK else 0
         return False
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,19 @@ def test_each_bad_model_is_refused_and_the_others_are_served(
     shutil.copytree(models_dir / "tiny-cnn", served / "tiny-cnn")
     settings: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2"}
 
+    def put_there() -> None:
+        for name in BAD:
+            shutil.move(aside / name, served / name)
+
     def refused() -> dict[str, str]:
         text = client.redis.get(keys.worker(worker.name))
         return {one.name: one.reason for one in WorkerInfo.model_validate_json(text).refused} if text else {}
 
-    if live:
-        worker = start_worker(**settings)
-    for name in BAD:
-        shutil.move(aside / name, served / name)
     if not live:
-        worker = start_worker(**settings)
+        put_there()
+    worker = start_worker(**settings)
+    if live:
+        put_there()
     reasons = wait_for(lambda: len(found := refused()) == len(BAD) and found, "all reasons", COLD_START_S)
     for name, (_, words) in BAD.items():
         assert words in reasons[name]
@@ -79,7 +83,7 @@ def test_examiner_is_ended_when_its_work_has_no_end() -> None:
 
 
 class NoExaminer(Examiner):
-    def call(self, *work: object, limit_s: float) -> None:
+    def call(self, look: Callable[..., object], *arguments: object, limit_s: float) -> None:
         raise ModelError("it was examined")
 
 

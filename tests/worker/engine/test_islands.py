@@ -1,7 +1,6 @@
 """Images by particles in the engine's thread: turns with everything else, whole images, honest ends."""
 
 import base64
-import gc
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,22 +15,16 @@ from model_core.image_request import ImageRequest
 from model_core.posterior.completion import IslandsRun, Receipt
 from model_core.posterior.island import ImpossibleError
 from model_core.posterior.marginals import Marginals
-from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from tests.fakes import Outlet
 from tests.worker.harness import wait_for
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
-from worker.engine.activities.activity import Surroundings
-from worker.engine.activities.particles import ByParticles
 from worker.engine.assessment import Assessment, Found, assessed
 from worker.engine.cohort import Cohort
-from worker.engine.deadlines import Deadlines
 from worker.engine.islands import ESTIMATE_EVERY_S, Islands
-from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.runner import Runner
-from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import Given, NewRow, PlannedImage
@@ -256,34 +249,3 @@ def test_priority_counts_when_islands_wait(start: Callable[..., Runner], heard: 
         if stepped.image is not None:
             done.append(stepped.order.claim.token)
     assert done.count("asked") >= 6
-
-
-def stages() -> int:
-    gc.collect()
-    return sum(isinstance(thing, StageParticles) for thing in gc.get_objects())
-
-
-def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
-    """Once the last job of these weights is done; that of served ones stays for the next job."""
-    pool, outlet = ModelPool({"m": MODEL}, SlotPlan(1, 0, slot_memory_mib=64)), Outlet()
-    around = Surroundings(outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None)
-    by_particles = ByParticles(around, Islands(pool.islands, free=pool.free_particles), lambda assessment: None)
-    before = stages()
-
-    def draw(token: str, retire: bool) -> None:
-        by_particles.accept(order(token, 0))
-        for name in iter(lambda: next(iter(by_particles.busy()), None), None):
-            by_particles.turn(name)
-            if retire and by_particles.busy():
-                by_particles.retire("m")
-                assert stages() > before
-
-    draw("first", retire=False)
-    assert stages() > before
-    draw("second", retire=True)
-    assert stages() == before
-    by_particles.revive("m")
-    draw("third", retire=False)
-    assert stages() > before
-    by_particles.retire("m")
-    assert stages() == before

@@ -85,6 +85,10 @@ class Activity(Protocol):
         """Do a little of the work under this name."""
         ...
 
+    def orders_under(self, name: str) -> "Sequence[Broken]":
+        """The orders whose work a turn of this name may be about."""
+        ...
+
     def forget(self, token: str) -> None:
         """Free everything that the claim holds here, if it holds anything."""
         ...

@@ -25,6 +25,9 @@ class Files:
     def accept(self, order: FileOrder) -> None:
         self._coding.add(order)
 
+    def orders_under(self, name: str) -> list[FileOrder]:
+        return [self._coding.current] if self._coding.current else []
+
     def forget(self, token: str) -> None:
         self._coding.forget(token)
 

@@ -37,6 +37,9 @@ class ByParticles:
     def accept(self, order: ParticleOrder) -> None:
         self._islands.add(order)
 
+    def orders_under(self, name: str) -> list[ParticleOrder]:
+        return self._islands.orders_of(name.removeprefix(PARTICLES_OF))
+
     def forget(self, token: str) -> None:
         self._islands.forget(token)
 

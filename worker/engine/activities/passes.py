@@ -34,6 +34,9 @@ class Passes:
     def accept(self, order: Pass) -> None:
         self._waiting[order.claim.token] = order
 
+    def orders_under(self, name: str) -> list[Pass]:
+        return list(self._waiting.values())
+
     def forget(self, token: str) -> None:
         self._waiting.pop(token, None)
 

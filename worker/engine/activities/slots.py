@@ -62,6 +62,9 @@ class Slots:
         else:
             self._all_drawn(drawing)
 
+    def orders_under(self, name: str) -> list[DrawOrder]:
+        return self._drawings.orders_of(name)
+
     def forget(self, token: str) -> None:
         if (order := self._drawings.forget(token)) is not None:
             self._cohorts[order.model].withdraw(token)
