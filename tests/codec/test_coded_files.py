@@ -1,6 +1,8 @@
 """`pixelrnn encode` and `pixelrnn decode`: pictures into a file and back."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from model_core.card import Card, CardMember
+from model_core.codec.container import pack, unpack
 from model_core.errors import DataError, ModelError
 from pixelrnn.verbs import root
 
@@ -79,6 +83,28 @@ def test_pictures_that_would_not_come_back_are_refused(models_dir: Path, picture
     error = run("encode", "tiny-cnn", tmp_path / "none.png", "--out", file, "--models-dir", models_dir).exception
     assert isinstance(error, DataError)
     assert not file.exists()
+
+
+def test_file_is_of_the_card_that_it_names_or_of_one_with_its_weights(
+    models_dir: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """Of two models of the same weights its own; where nobody has that any more, the answer says so."""
+    models, file = tmp_path / "models", tmp_path / "some.pxrn"
+    for name in ("one", "two"):
+        shutil.copytree(models_dir / "tiny-cnn", models / name)
+        card = Card.read(models / name / "card.json")
+        members = (CardMember("rotate_180", "weights.safetensors", card.sha256),) if name == "one" else ()
+        replace(card, name=name, members=members).write(models / name / "card.json")
+    assert run("encode", "two", pictures, "--out", file, "--models-dir", models).exit_code == 0
+    result = run("decode", file, "--out", tmp_path / "out", "--models-dir", models, "--json")
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert (facts["model"], facts["card_changed"], "has changed" in result.stderr) == ("two", False, False)
+    header, stripes = unpack(file.read_bytes())
+    file.write_bytes(pack(replace(header, identity="ab" * 32), stripes))
+    result = run("decode", file, "--out", tmp_path / "out", "--models-dir", models_dir, "--json")
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert (facts["model"], facts["card_changed"]) == ("tiny-cnn", True)
+    assert "the model's card has changed since" in result.stderr
 
 
 def test_file_that_cannot_be_decoded_leaves_no_picture(models_dir: Path, pictures: Path, tmp_path: Path) -> None:
