@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution, requires
 from typing import Any
 
 from model_core.errors import PixelRNNError
+from worker.contract.kinds import KINDS
 
 _DRAWS = ("worker",)
 NEEDED = {
@@ -19,22 +20,14 @@ NEEDED = {
     "calibrate": _DRAWS,
     "entropy": _DRAWS,
     "export": _DRAWS,
-    "sample": _DRAWS,
-    "complete": _DRAWS,
-    "upsample": _DRAWS,
-    "score": _DRAWS,
-    "classify": _DRAWS,
-    "encode": _DRAWS,
-    "decode": _DRAWS,
-    "verify": _DRAWS,
     "bench_sampling": _DRAWS,
     "fetch": _DRAWS,
 }
-"""Packages that each verb needs. `up` says itself what it needs."""
+"""Packages that each verb needs, but for those of kinds of job. `up` says itself what it needs."""
 FOR_THIS_PROCESSOR = ("train",)
 """Verbs whose code is compiled where they run, for all that this processor has."""
 REMOTE = "remote_"
-"""How the verbs of `pixelrnn remote` begin, which all need the same."""
+"""How the verbs begin that ask a service of its jobs."""
 NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "report", "models", "list_")
 
 
@@ -42,10 +35,12 @@ class MissingExtraError(PixelRNNError):
     """Packages that a verb needs are not installed."""
 
 
-def needed(verb: str) -> tuple[str, ...]:
-    """The extras of a verb; LookupError when nobody said what it needs."""
-    if verb.startswith(REMOTE):
+def needed(verb: str, url: str | None = None) -> tuple[str, ...]:
+    """The extras of a verb, which may ask a service at a `url`; LookupError when nobody said what it needs."""
+    if url or verb.startswith(REMOTE):
         return ("client",)
+    if verb in KINDS:
+        return _DRAWS
     return () if verb in NEED_NOTHING else NEEDED[verb]
 
 
@@ -63,7 +58,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> Any:
-        extras = needed(verb.__name__)
+        extras = needed(verb.__name__, options.get("url"))
         expect(*extras)
         if extras == _DRAWS and verb.__name__ not in FOR_THIS_PROCESSOR:
             from model_core import levels

@@ -7,23 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from model_core.cli.options import print_json, say
 from model_core.cli.progress import OnShare, Work
 from model_core.errors import PixelRNNError
 from model_core.places import check_place
 from pixelrnn.extras import expect
 
 if TYPE_CHECKING:
-    from pixelrnn.client import Client, Job
+    from PIL import Image
 
-Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
-Key = Annotated[str | None, typer.Option(envvar="PIXELRNN_KEY", help="Your key, where keys are asked for.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `remote models` lists them.")]
-HERE = "http://127.0.0.1:8000"
+    from pixelrnn.client import Client, Job
 
 TRIES = 4
 STDOUT = Path("-")
@@ -46,7 +40,7 @@ class Service:
 class Kept:
     """The way a job's picture is kept: file, scale, and whether the terminal shows it."""
 
-    out: Path
+    out: Path | None
     scale: int
     show: bool
 
@@ -57,9 +51,9 @@ class Kept:
         if self.out == STDOUT:
             if sys.stdout.isatty():
                 raise RemoteError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
-        elif self.out.suffix.lower() not in FORMATS:
+        elif self.out and self.out.suffix.lower() not in FORMATS:
             raise RemoteError(f"cannot write {self.out}: expected a name that ends in {', '.join(FORMATS)}, or -")
-        else:
+        elif self.out:
             check_place(self.out)
 
 
@@ -89,17 +83,17 @@ def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
     return dict(job.wait())
 
 
-def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> None:
-    """Write the job's picture in the format that its name ends in, and show it. which: the query of the picture."""
-    file_format = FORMATS[".png" if kept.out == STDOUT else kept.out.suffix.lower()]
-    data = picture_of(client, job_id, scale=kept.scale, format=file_format, **which)
+def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> "Image.Image | None":
+    """Write the job's picture in the format that its name ends in; returns it where it is to be shown. which: the query
+    of the picture."""
+    suffix = kept.out.suffix.lower() if kept.out else ""
+    data = picture_of(client, job_id, scale=kept.scale, format=FORMATS.get(suffix, "png"), **which)
     if kept.out == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    else:
+    elif kept.out:
         kept.out.write_bytes(data)
-    if kept.show:
-        show_picture(data)
+    return _opened(data) if kept.show else None
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
@@ -109,19 +103,8 @@ def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
     return client.send(get(f"/jobs/{job_id}/image", **which)).content
 
 
-def show_picture(data: bytes) -> None:
-    """Show it in the terminal, or say why not."""
+def _opened(data: bytes) -> "Image.Image":
     from PIL import Image
 
-    from model_core.cli.terminal import show
-
     with Image.open(io.BytesIO(data)) as picture:
-        if not show(picture.convert("RGB"), sys.stderr):
-            say("not shown: stderr is no terminal")
-
-
-def report(state: dict[str, Any], out: Path, json_: bool) -> None:
-    """Tell what a job has drawn, in a sentence or as its document."""
-    say(f"wrote {out}: {state['n'] or 'the expected image'} from seed {state['seed']}, job {state['id']}")
-    if json_:
-        print_json(state)
+        return picture.convert("RGB")

@@ -11,12 +11,9 @@ import typer
 from typer.models import CommandInfo
 
 import app.cli
-import model_core.cli.coding
 import model_core.cli.data_sets
-import model_core.cli.pictures
 import model_core.cli.verbs
 import pixelrnn.remote
-import pixelrnn.verify
 import worker.cli
 from model_core.cli.options import ModelsDir
 from model_core.models_directory import default_models_dir
@@ -91,8 +88,7 @@ def commands() -> Iterator[CommandInfo]:
         yield from group.typer_instance.registered_commands if group.typer_instance else ()
 
 
-_MODELS = model_core.cli.verbs, model_core.cli.pictures, model_core.cli.coding, model_core.cli.data_sets
-for part in (app.cli, worker.cli, *_MODELS, pixelrnn.verify, pixelrnn.remote):
+for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.data_sets, pixelrnn.remote):
     part.register(root)
 for command in commands():
     command.callback = guarded(command.callback) if command.callback else None

@@ -1,43 +1,9 @@
 """`pixelrnn verify`: did this model draw this picture, with the seed that the picture names? Needs no server."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from model_core.cli.options import CARD_CHANGED, Device, Json, ModelsDir, print_json, say
-
-EXIT_NOT_VERIFIED = 1
 _NAMED = 16
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(verify)
-
-
-def verify(
-    picture: Annotated[Path, typer.Argument(metavar="PNG", help="What `sample` or the service wrote, of one or more.")],
-    models_dir: ModelsDir = None,
-    device: Device = "cpu",
-    json_: Json = False,
-) -> None:
-    """Did the model draw this picture? Draws it again; exit code 1 and the pixels, when they are others."""
-    facts = verify_file(picture, models_dir, device)
-    changed = CARD_CHANGED if facts["card_changed"] else ""
-    if facts["verified"]:
-        count = facts["samples"]
-        drew = "it" if count == 1 else f"all {count} images"
-        say(f"verified: {facts['model']} drew {drew} with seed {facts['seed']}, every pixel{changed}")
-    else:
-        named = ", ".join(f"({p['x']}, {p['y']}) of sample {p['sample']}" for p in facts["changed"])
-        more = " ..." if facts["changed_pixels"] > len(facts["changed"]) else ""
-        count = facts["changed_pixels"]
-        say(f"not verified: {count} pixels are not what {facts['model']} draws: {named}{more}{changed}")
-    if json_:
-        print_json(facts)
-    if not facts["verified"]:
-        raise typer.Exit(EXIT_NOT_VERIFIED)
 
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:

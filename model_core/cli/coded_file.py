@@ -3,15 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
+from model_core.cli.progress import OnShare, Work
 from model_core.codec.codec import decode_stripes, encode
 from model_core.codec.container import Header
 from model_core.data.images import read_exact_values, write_grid
@@ -21,8 +19,11 @@ from model_core.models import Model, load_by_digest, load_model
 from model_core.places import check_folder, check_place
 
 
-def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None) -> dict[str, Any]:
-    """Write the file of these pictures, of all those in a directory; returns what was done.
+def encode_files(
+    model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None, label: str | None, work: Work
+) -> dict[str, Any]:
+    """Write the file of these pictures, of all those in a directory; returns what was done. label: by which all are
+    coded.
 
     Raises the errors of load_model and encode, and DataError for a picture that would not come back as it is, or a file
     that cannot be written.
@@ -34,8 +35,8 @@ def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_di
         raise DataError(f"there is no picture in {', '.join(map(str, pictures))}")
     values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in paths]))
     started = time.perf_counter()
-    with _progress("encoded", len(values) * len(model.members)) as on_images:
-        data = encode(model, values, on_images)
+    on_images = _counted(work.begin("encoding"), len(values) * len(model.members))
+    data = encode(model, values, on_images, label)
     _write(out, data)
     bits = 8 * len(data)
     return {
@@ -49,7 +50,7 @@ def encode_files(model_name: str, pictures: Sequence[Path], out: Path, models_di
     }
 
 
-def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path | None) -> dict[str, Any]:
+def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path | None, work: Work) -> dict[str, Any]:
     """Write the pictures of a file into a directory, 0.png and on, in the order in which they were encoded.
 
     Without a model's name it is found by the digest that the file names. Raises the errors of load_model and
@@ -63,9 +64,8 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     else:
         model = load_by_digest(header.sha256, models_dir, identity=header.identity)
     started = time.perf_counter()
-    with _progress("decoded", header.images) as on_images:
-        stripes = decode_stripes(model, data, on_images)
-        _write_pictures(stripes, model, header.images, out)
+    stripes = decode_stripes(model, data, _counted(work.begin("decoding"), header.images))
+    _write_pictures(stripes, model, header.images, out)
     return {
         "model": model.card.name,
         "card_changed": model.card.has_changed_since(header.identity),
@@ -111,9 +111,13 @@ def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out
         raise DataError(f"cannot write into {out}: {error.strerror}") from None
 
 
-@contextmanager
-def _progress(done: str, images: int) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"images {done}", total=images)
-        yield lambda count: progress.advance(task, count)
+def _counted(on_share: OnShare, images: int) -> Callable[[int], None]:
+    """Told of so many more images, it tells the share of all that is done."""
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        on_share(done / images)
+
+    return count

@@ -1,16 +1,10 @@
 """Options that mean the same in all verbs, and their two ways to speak."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-
-SEED_LIMIT = 2**53
-FIRST_LIMIT = 10**9
-CARD_CHANGED = "; the model's card has changed since"
-"""Said of what names another identity than that of the model with the same weights."""
 
 
 def _names_beginning(incomplete: str) -> list[str]:
@@ -37,27 +31,6 @@ Fit = Annotated[
     Literal["strict", "resize"],
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
-Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="The image, of the model's size.")]
-SmallPicture = Annotated[Path, typer.Argument(metavar="IMAGE", help="The small image, of the model's first size.")]
-Mask = Annotated[
-    Path | None,
-    typer.Argument(metavar="[MASK]", help="White is filled, black is kept. [default: transparent pixels]"),
-]
-Rank = Annotated[bool, typer.Option("--rank", help="Score the completions, and name the likeliest first.")]
-Seed = Annotated[int | None, typer.Option(min=0, max=SEED_LIMIT - 1, help="Same seed, same image. [default: drawn]")]
-First = Annotated[
-    int, typer.Option("--first", min=0, max=FIRST_LIMIT, help="Number of the first image among those of the seed.")
-]
-Count = Annotated[int, typer.Option("--n", min=1, max=1024, help="How many images.")]
-CountOrNone = Annotated[
-    int,
-    typer.Option("--n", min=0, max=1024, help="How many images; 0: none, and the expected one is written."),
-]
-Label = Annotated[str | None, typer.Option(help="A label of the model's, by name or number.")]
-Labels = Annotated[
-    list[str] | None, typer.Option("--label", help="A label, by name or number; several draw one image each.")
-]
-Temperature = Annotated[float, typer.Option(min=0.01, max=100.0, help="Below 1: likelier images; above 1: wilder.")]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
 Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too: its pixels, or two a character.")]
 Convert = Annotated[bool, typer.Option("--yes", help="Crop, resize and convert pictures that do not fit the model.")]
@@ -67,11 +40,6 @@ DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder o
 def say(sentence: str) -> None:
     """One line of talk, on stderr."""
     typer.echo(sentence, err=True)
-
-
-def say_ranking(ranking: Sequence[Mapping[str, Any]]) -> None:
-    """The completions' numbers and nats, those first that come first."""
-    say("likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking))
 
 
 def expect_one_result(out: Path | None, json_: bool) -> None:

@@ -1,4 +1,4 @@
-"""The offline verbs of `pixelrnn`; pictures.py has those that draw and those that start from a picture.
+"""The offline verbs of `pixelrnn`, but for those that carry out a kind of job (pixelrnn/kind_verbs.py).
 
 Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
 """
@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from model_core.cli.options import Convert, DataPath, Device, Json, ModelName, ModelsDir, print_json, say
-from model_core.cli.pictures import complete, sample
 from model_core.portable.target import ENVIRONMENT
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
@@ -21,7 +20,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, sample, complete, models, export):
+    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, models, export):
         app.command()(verb)
     app.add_typer(bench)
 

@@ -141,6 +141,37 @@ def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> 
     assert gone.stderr.startswith("pixelrnn: 410: ")
 
 
+def test_a_verb_asks_the_service_that_url_names(service: str, tmp_path: Path) -> None:
+    """As the verb below `remote`, with its pixels and its document."""
+    job = json.loads(remote(service, "sample", "tiny-cnn", "--seed", 3, "--out", tmp_path / "a.png", "--json"))
+    words = ["sample", "tiny-cnn", "--seed", 3, "--priority", "bulk", "--out", tmp_path / "b.png", "--json"]
+    other = json.loads(pixelrnn(*words, "--url", service).stdout)
+    assert (other["kind"], other["seed"], other["priority"]) == ("sample", job["seed"], "bulk")
+    assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
+
+
+def test_score_of_the_service_has_a_map_and_a_pixel(service: str, tmp_path: Path) -> None:
+    """All that the verb tells without a server."""
+    Image.new("L", (5, 6), 255).save(tmp_path / "white.png")
+    words = [
+        "score",
+        "tiny-cnn",
+        tmp_path / "white.png",
+        "--x",
+        4,
+        "--y",
+        2,
+        "--influence",
+        "--map",
+        tmp_path / "m.png",
+    ]
+    told = pixelrnn(*words, "--url", service).stderr
+    assert "(4, 2) is 1, of which p was" in told
+    assert "mattered" in told
+    with Image.open(tmp_path / "m.png") as heat:
+        assert heat.size == (5, 6)
+
+
 def test_models_are_those_of_the_service(service: str) -> None:
     """By name, with what they can do."""
     listed = pixelrnn("remote", "models", "--url", service).stdout

@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
-import model_core.cli.pictures
-import model_core.cli.verbs
 from model_core import sample, untrained
 from model_core.card import Card, Validation
 from model_core.data.images import write_grid
@@ -20,6 +17,7 @@ from model_core.measures.likelihood import log_likelihood
 from model_core.measures.standing import Standing, p_value, png_bits, validation_scores
 from model_core.models import load_model, save_model
 from model_core.models_directory import CARD
+from pixelrnn.verbs import root
 
 
 def test_p_values_of_fresh_images_are_uniform() -> None:
@@ -66,19 +64,16 @@ def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(t
     images = sample(model, 50, seed=3)
     np.savez(tmp_path / "images.npz", valid=images[:, 0].numpy().astype(np.uint8))
     write_grid(images[:1].numpy(), model.config, tmp_path / "one.png")
-    app = typer.Typer()
-    model_core.cli.verbs.register(app)
-    model_core.cli.pictures.register(app)
     run, where = CliRunner(), ["--models-dir", str(tmp_path / "models")]
-    assert run.invoke(app, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]).exit_code == 0
-    done = run.invoke(app, ["calibrate", "tiny", "--data", str(tmp_path / "images.npz"), *where])
+    assert run.invoke(root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]).exit_code == 0
+    done = run.invoke(root, ["calibrate", "tiny", "--data", str(tmp_path / "images.npz"), *where])
     assert done.exit_code == 0, done.output
     card = Card.read(tmp_path / "models" / "tiny" / CARD)
     assert card.validation is not None
     assert card.validation.images == 50
     again = load_model("tiny", models_dir=tmp_path / "models")
     assert again.card.sha256 == card.sha256
-    told = run.invoke(app, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"])
+    told = run.invoke(root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"])
     facts = json.loads(told.stdout.splitlines()[-1])
     nats = -float(log_likelihood(again, images[:1]))
     assert facts["p_value"] == pytest.approx(p_value(nats, card.validation), abs=1e-3)

@@ -1,0 +1,58 @@
+"""Kinds of job that a verb asks of a running service."""
+
+from typing import TYPE_CHECKING, Any
+
+from model_core.cli.progress import Work, working
+from model_core.places import check_folder, check_place
+from pixelrnn.kinds_told import Done, How
+from pixelrnn.remote_job import Kept, Service, calling, follow, keep_picture, picture_of
+from worker.contract.kind import Input, Kind
+
+if TYPE_CHECKING:
+    from pixelrnn.client import Client, Job
+
+
+def carried_out(kind: Kind, said: dict[str, Any], how: How) -> Done:
+    """Start a job, wait for its end, and keep what it made. Raises RemoteError."""
+    assert how.url is not None
+    _check(kind, how)
+    label = said.get("label")
+    said = {**said, "label": label[0]} if isinstance(label, list) and len(label) == 1 else said
+    with calling(Service(how.url, how.key)) as client, working() as work:
+        job: Job[Any] = getattr(client, kind.word)(**said)
+        return _drawn(kind, client, job, how, work) if kind.draws_rows else _found(kind, client, job, how, work)
+
+
+def _check(kind: Kind, how: How) -> None:
+    """An error where the result could not be written: before anything is asked."""
+    if kind.input is Input.CODED_FILE and how.out:
+        check_folder(how.out)
+    elif kind.input is Input.PICTURES and how.out:
+        check_place(how.out)
+    elif how.out or how.show:
+        Kept(how.out, how.scale, how.show).check()
+
+
+def _drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+    state = follow(job, work)
+    facts = {**state, **state["result"], "job": job.id, "images": state["n"]}
+    if kind.draws:
+        return Done(facts, state, keep_picture(client, job.id, Kept(how.out, how.scale, how.show), grid=True))
+    assert how.out is not None
+    how.out.mkdir(exist_ok=True)
+    digits = len(str(state["n"] - 1))
+    for i in range(state["n"]):
+        (how.out / f"{i:0{digits}}.png").write_bytes(picture_of(client, job.id, sample=i))
+    return Done(facts, state)
+
+
+def _found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+    work.begin(f"{kind.word}: waiting")
+    document = {"model": job.state["model"], "job": job.id, **job.result()}
+    picture = None
+    if kind.input is Input.PICTURES and how.out:
+        how.out.write_bytes(job.blob())
+        document["out"] = str(how.out)
+    elif how.out or how.show:
+        picture = keep_picture(client, job.id, Kept(how.out, how.scale, how.show))
+    return Done({"samples": 1, "changed": [], **document, "seed": job.state["seed"]}, document, picture)

@@ -1,0 +1,148 @@
+"""What a verb that carries out a kind of job is told beside its options, and the sentences that say what came of it."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_core.cli.options import say
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class How:
+    """Where the work is done, and what becomes of the result."""
+
+    url: str | None = None
+    """The service's address; None: here."""
+    key: str | None = None
+    models_dir: Path | None = None
+    device: str = "cpu"
+    out: Path | None = None
+    scale: int = 1
+    show: bool = False
+    json_: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of the work: facts, their JSON, and a picture where one is to be shown."""
+
+    facts: Facts
+    document: dict[str, Any]
+    picture: "Image.Image | None" = None
+
+
+def show(picture: "Image.Image") -> None:
+    """Show it in the terminal, or say why not."""
+    from model_core.cli.terminal import show
+
+    if not show(picture, sys.stderr):
+        say("not shown: stderr is no terminal")
+
+
+def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
+    """What a person is told of a verb that is done."""
+    return _SENTENCES.get(word, _drawn)(facts, how)
+
+
+def label_rows(labels: Iterable[Facts]) -> Iterator[tuple[str, str, str]]:
+    """The rows of a table: name, p and nats of each label."""
+    return ((each["name"], f"{each['p']:.4f}", f"{each['nats']:.2f}") for each in labels)
+
+
+def _end(facts: Facts) -> str:
+    return f", job {facts['job']}" if "job" in facts else f" in {facts['seconds']:.2f} s" if "seconds" in facts else ""
+
+
+def _drawn(facts: Facts, how: How) -> Iterator[str]:
+    yield f"wrote {how.out}: {facts['n'] or 'the expected image'} from seed {facts['seed']}{_end(facts)}"
+    if ranking := facts.get("ranking"):
+        yield "likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking)
+    if receipt := facts.get("posterior"):
+        yield _quality(receipt)
+
+
+def _quality(receipt: Facts) -> str:
+    """How good completions are, in words."""
+    if receipt["exact"]:
+        return "exact: draws from the model's own distribution"
+    if receipt["apart_nats"] is None:
+        return f"{receipt['quality']}: draws of the network that comes to the hole last, accepted by their weight"
+    advice = "; more --sweeps and --particles may help" if receipt["quality"] == "poor" else ""
+    return (
+        f"{receipt['quality']}: {receipt['particles']} particles for each image, in two chains that ended "
+        f"{receipt['apart_nats']:.1f} nats apart at most{advice}"
+    )
+
+
+def _score(facts: Facts, how: How) -> Iterator[str]:
+    p_value, pixel = facts["p_value"], facts.get("pixel")
+    standing = "" if p_value is None else f"; {p_value:.2%} of validation images are as improbable, or more so"
+    yield f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{standing}{_end(facts)}"
+    if facts["quantised_pixels"]:
+        yield f"{facts['quantised_pixels']} pixels were moved to the nearest value of the model"
+    yield from _pixel(pixel) if pixel else ()
+    if how.out is not None:
+        yield f"wrote {how.out}: black 0, white {facts['uniform_bits']:g} bits a pixel and above"
+
+
+def _pixel(pixel: Facts) -> Iterator[str]:
+    for colour in pixel["colours"]:
+        expected, place = colour["probabilities"][colour["value"]], f"({pixel['x']}, {pixel['y']})"
+        yield f"{place} is {colour['value']}, of which p was {expected:.4f}: {colour['bits']:.2f} bits"
+    if pixel.get("influence"):
+        yield _most_influential(pixel["influence"])
+
+
+def _most_influential(influence: list[list[float]]) -> str:
+    """The pixel that mattered most, in words."""
+    slopes = ((slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row))
+    slope, x, y = max(slopes, key=lambda found: abs(found[0]))
+    if not slope:
+        return "no earlier pixel mattered there"
+    return f"({x}, {y}) mattered most: the brightness that is expected there grows by {slope:+.4g} with its own"
+
+
+def _labels(facts: Facts, how: How) -> Iterator[str]:
+    yield ", ".join(f"{each['name']}: {each['p']:.4f}" for each in facts["labels"][:3]) + f" ({facts['quality']})"
+    yield f"{facts['model']}: {facts['nats']:.2f} nats of what is given{_end(facts)}"
+
+
+def _encoded(facts: Facts, how: How) -> Iterator[str]:
+    count = facts["pictures"] if "pictures" in facts else facts["images"]
+    each = f"{facts['bytes'] / count:.1f} each, {facts['bits_per_dim']:.3f} bits/dim"
+    yield f"wrote {how.out}: {count} images in {facts['bytes']} bytes, {each}{_end(facts)}"
+
+
+def _decoded(facts: Facts, how: How) -> Iterator[str]:
+    yield f"wrote {facts['images']} images of {facts['model']} into {how.out}{_end(facts)}"
+
+
+def _verdict(facts: Facts, how: How) -> Iterator[str]:
+    model, count = facts["model"], facts["samples"]
+    if facts["verified"]:
+        drew = "it" if count == 1 else f"all {count} images"
+        yield f"verified: {model} drew {drew} with seed {facts['seed']}, every pixel"
+        return
+    places = (f"({place['x']}, {place['y']})" + _of_sample(place) for place in facts["changed"])
+    more = " ..." if facts["changed_pixels"] > len(facts["changed"]) else ""
+    yield f"not verified: {facts['changed_pixels']} pixels are not what {model} draws: {', '.join(places)}{more}"
+
+
+def _of_sample(place: Facts) -> str:
+    return f" of sample {place['sample']}" if "sample" in place else ""
+
+
+_SENTENCES: Mapping[str, Callable[[Facts, How], Iterator[str]]] = {
+    "score": _score,
+    "classify": _labels,
+    "encode": _encoded,
+    "decode": _decoded,
+    "verify": _verdict,
+}
