@@ -1,6 +1,8 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
 #             TORCH=cpu: with PyTorch's build for CPUs, without the libraries of CUDA; or another of its builds, cu128, ...
-# make test   check the code and run the whole suite
+# make test   check the code and run the whole suite;  make weekly: what takes minutes and seldom changes, before a release
+# make quick  check the code and run the tests that start no process: a minute
+# make page   check the page and the engine in JavaScript: needs Node and npm alone
 # make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/make_weights.py)
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
@@ -13,7 +15,7 @@ PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
 TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
 
-.PHONY: run port test check bench weights clean
+.PHONY: run port test quick page weekly check bench weights clean
 
 run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -26,6 +28,24 @@ port: | .venv/bin/python
 test: check .venv/installed-clients .venv/installed-node-packages
 	$(BIN)/python -m tests.compile_loops
 	$(BIN)/python -m pytest --numprocesses auto
+
+weekly: .venv/installed-dev
+	$(BIN)/python -m tests.compile_loops
+	$(BIN)/python -m pytest -m weekly
+	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
+
+quick: check
+	$(BIN)/python -m pytest -m 'not slow and not weekly' $(QUICK)
+
+QUICK = tests/worker/contract tests/worker/orders tests/house/test_size.py tests/house/test_pages.py tests/house/test_cli.py \
+    tests/app/test_api_schema.py
+
+page: tests/browser/node_modules
+	npm run --silent --prefix tests/browser check
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	npm ci --prefix tests/browser --no-audit --no-fund
+	@touch $@
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

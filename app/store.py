@@ -151,7 +151,8 @@ class ServerState:
 
 
 def _but_for_trouble(answers: list[Any]) -> list[Any]:
-    """The answers of a pipeline, in which a key of another type than expected is one key's fault. Raises RedisError."""
+    """The answers of a pipeline. An answer that a key has the wrong type stays among them, because only the job of that key
+    is harmed; for every other error RedisError is raised."""
     for answer in answers:
         if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith("WRONGTYPE"):
             raise answer

@@ -64,10 +64,10 @@ class _Outlet:
         return len(data)
 
     def flush(self) -> None:
-        """All of it is there."""
+        """Do nothing: written bytes are in memory at once."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no file to close."""
 
     def taken(self) -> bytes:
         data = bytes(self._written)

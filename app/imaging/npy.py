@@ -38,7 +38,7 @@ class Array:
 
 
 def is_array(data: bytes) -> bool:
-    """The bytes decide, as they do of pictures."""
+    """True if an upload is a NumPy array. Its first bytes decide, whatever its name and content type say."""
     return data.startswith(_MAGIC)
 
 

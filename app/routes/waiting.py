@@ -12,7 +12,7 @@ from app.schema.preference_headers import MAX_WAIT_S
 
 _BETWEEN = re.compile(r"[,;]")
 _ENOUGH_DIGITS = 6
-"""The first of any longer number say that it is above the limit."""
+"""Digits that are read of a number of seconds: so many already say that it is above the limit."""
 
 
 def preferred_wait_s(prefer: str) -> int:

@@ -56,7 +56,7 @@ class Receipt:
 
     @property
     def of_no_image(self) -> "Receipt":
-        """The same where nobody gets the image: what is known of the hole."""
+        """This receipt without what it says of images: for a caller who asked for the marginals alone."""
         return replace(self, nats=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:

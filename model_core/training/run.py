@@ -57,7 +57,7 @@ class RunResult:
     dimensions: int
     """Variables of an image."""
     leads: bool = True
-    """This process is the one, of several, that tells the user."""
+    """True in the one process that speaks to the user; of several that train together, the others keep silent."""
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON takes it."""

@@ -26,10 +26,13 @@ needs_npm = pytest.mark.skipif(
 @needs_npm
 def test_types_agree() -> None:
     """The types that the modules state in comments fit together, and fit the answers that openapi.json describes."""
-    made = subprocess.run(["npm", "run", "--silent", "types"], cwd=HERE, capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    checked = subprocess.run(["node", COMPILER, "--project", HERE / "jsconfig.json"], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout
+    by_npm("agree")
+
+
+def by_npm(script: str) -> None:
+    """A script of package.json, which must succeed; `make page` runs them too."""
+    done = subprocess.run(["npm", "run", "--silent", script], cwd=HERE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _texts() -> set[str]:
@@ -63,9 +66,7 @@ def test_every_text_has_a_translation() -> None:
 @needs_npm
 def test_modules_and_styles_are_formatted() -> None:
     """One look for all code of the page and of the engine."""
-    command = ["node", FORMATTER, "--check", "--print-width", "120", PAGE / "js", PAGE / "css", ENGINE]
-    checked = subprocess.run(command, capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stderr
+    by_npm("formatted")
 
 
 def test_events_are_taken_apart_wherever_the_stream_is_cut(site: Site) -> None:

@@ -1,14 +1,17 @@
-"""`pixelrnn` as a program, and pictures as its arguments."""
+"""`pixelrnn`, as a program or in the test's own process, and pictures as its arguments."""
 
 import io
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
+from typer.testing import CliRunner
+
+from pixelrnn.cli import main
 
 LIMIT_S = 170
 """On a busy machine that compiles for the first time."""
@@ -18,10 +21,29 @@ def command(*words: object) -> Sequence[str]:
     return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
 
 
+def program(*words: object) -> subprocess.CompletedProcess[str]:
+    """The end of the command in a process of its own."""
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def ended(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command's end, in this process: its code, and what it said. Torch is loaded already, which takes longest."""
+    arguments = ["pixelrnn", *map(str, words)]
+    code: object = 0
+    with CliRunner().isolation(env=environment) as (out, err, _), mock.patch.object(sys, "argv", arguments):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        said = [stream.getvalue().decode() for stream in (out, err)]
+    return subprocess.CompletedProcess(arguments, int(str(code or 0)), *said)
+
+
 def pixelrnn(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*words), env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S
-    )
+    """The same, which must succeed."""
+    done = ended(*words, **environment)
     assert done.returncode == 0, done.stderr
     return done
 

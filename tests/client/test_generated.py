@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,31 @@ from tests.client.tools import (
     needs_python,
     run,
 )
+
+PASSED = PYTHON.parent / "passed"
+"""Beside the generators: the tests that have passed, each with the digest of what it depends on."""
+
+
+def _digest() -> str:
+    inputs = [ROOT / "openapi.json", *(path for path in PROGRAMS.rglob("*") if NODE_MODULES not in path.parents)]
+    content = b"".join(path.read_bytes() for path in sorted(inputs) if path.is_file())
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+DIGEST = _digest()
+
+
+def for_a_new_schema(test: Callable[..., None]) -> Callable[..., None]:
+    """Skips a test that has passed with this openapi.json and these programs: it takes long, and would pass again."""
+    kept = PASSED / f"{test.__name__}-{DIGEST}"
+
+    @wraps(test)
+    def noted(*arguments: object, **fixtures: object) -> None:
+        test(*arguments, **fixtures)
+        kept.parent.mkdir(exist_ok=True)
+        kept.touch()
+
+    return pytest.mark.skipif(kept.exists(), reason=f"passed with this openapi.json: rm -r {PASSED}")(noted)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +101,7 @@ def compiled(program: str, folder: Path) -> Path:
     return (folder / program).with_suffix(".js")
 
 
+@for_a_new_schema
 @needs_python
 def test_client_of_openapi_python_client_does_everything(
     service: str, expected: str, pictures: list[Path], tmp_path: Path
@@ -86,6 +114,7 @@ def test_client_of_openapi_python_client_does_everything(
     assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(tmp_path)) == expected
 
 
+@for_a_new_schema
 @needs_node
 def test_openapi_fetch_does_everything(service: str, expected: str, pictures: list[Path], tmp_path: Path) -> None:
     """The types of openapi-typescript fit a program, and the program works."""
@@ -95,6 +124,7 @@ def test_openapi_fetch_does_everything(service: str, expected: str, pictures: li
     assert run("node", program, service, *pictures) == expected
 
 
+@for_a_new_schema
 @needs_python
 def test_python_client_of_openapi_generator_does_everything(
     service: str, expected: str, pictures: list[Path], generated: Path
@@ -104,6 +134,7 @@ def test_python_client_of_openapi_generator_does_everything(
     assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(generated / "python")) == expected
 
 
+@for_a_new_schema
 @needs_python
 @needs_node
 def test_typescript_fetch_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
@@ -112,6 +143,7 @@ def test_typescript_fetch_does_everything(service: str, expected: str, pictures:
     assert run("node", program, service, *pictures) == expected
 
 
+@for_a_new_schema
 @needs_python
 @needs_javac
 def test_java_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
@@ -123,6 +155,7 @@ def test_java_client_does_everything(service: str, expected: str, pictures: list
     assert run("java", "-cp", classes, "UseJava", service, *pictures) == expected
 
 
+@for_a_new_schema
 @needs_python
 @needs_go
 def test_go_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:

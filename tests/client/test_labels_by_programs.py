@@ -5,7 +5,6 @@ import base64
 import io
 import itertools
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from PIL import Image
 from model_core import load_model, log_likelihood, sample, upsample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client
-from tests.client.by_command import LIMIT_S, command, pixelrnn, pixels, png_of, remote
+from tests.client.by_command import ended, pixelrnn, pixels, png_of, remote
 from tests.house.running import Up
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
@@ -127,13 +126,7 @@ def test_verbs_ask_for_labels(labelled: str, labelled_dir: Path, tmp_path: Path)
     Image.fromarray(PICTURE * 255).save(tmp_path / "picture.png")
     found = json.loads(remote(labelled, "classify", MODEL, tmp_path / "picture.png", "--json"))
     assert sum(each["p"] for each in found["labels"]) == pytest.approx(1)
-    refused = subprocess.run(
-        command("remote", "sample", MODEL, "--label", "dog", "--url", labelled),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    refused = ended("remote", "sample", MODEL, "--label", "dog", "--url", labelled)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert "expected one of 1, 0, cat" in line

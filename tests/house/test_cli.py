@@ -4,11 +4,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.client.by_command import ended, program
 from tests.ports import free_port
 
 VERBS = (
@@ -29,15 +29,10 @@ VERBS = (
 VERBS += ("remote", "sample", "complete", "upsample", "score", "encode", "decode", "verify")
 
 
-def pixelrnn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command: Sequence[str | Path] = [sys.executable, "-P", "-m", "pixelrnn", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=160)
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_verb_has_help(verb: str) -> None:
     """`pixelrnn VERB --help` explains itself."""
-    result = pixelrnn(verb, "--help")
+    result = ended(verb, "--help")
     assert result.returncode == 0
     assert "Usage:" in result.stdout
 
@@ -45,7 +40,7 @@ def test_verb_has_help(verb: str) -> None:
 def test_help_lists_every_verb() -> None:
     """`pixelrnn --help` names them all; so does `pixelrnn` alone."""
     for arguments in (("--help",), ()):
-        output = pixelrnn(*arguments).stdout
+        output = ended(*arguments).stdout
         assert all(f" {verb} " in output for verb in VERBS)
 
 
@@ -63,7 +58,7 @@ def test_help_lists_every_verb() -> None:
 )
 def test_bad_input_is_one_line(arguments: list[str], complaint: str) -> None:
     """One line on stderr that names what was wrong, nothing on stdout, exit code 2."""
-    result = pixelrnn(*arguments)
+    result = ended(*arguments)
     assert result.returncode == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
@@ -74,7 +69,7 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
     """A taken port is one line that says so, before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = pixelrnn("up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir)
+        result = program("up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert f"cannot listen on 127.0.0.1:{port}" in line
@@ -88,7 +83,7 @@ def test_up_is_refused_when_there_is_no_such_device(
     tmp_path: Path, models_dir: Path, device: str, complaint: str
 ) -> None:
     """One line, without a second try; before it, a start that is slow on a busy machine may say that it is open."""
-    result = pixelrnn(
+    result = program(
         "up",
         "--port",
         str(free_port()),

@@ -32,7 +32,7 @@ SHORT = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(tmp_path: Path, all_models_dir: Path) -> None:

@@ -10,16 +10,22 @@ import numpy as np
 import pytest
 
 from model_core import levels, load_model, sample
+from model_core.compiled import keeping, note_kept
 from model_core.levels import LEVELS
 from pixelrnn.extras import guarded
 
 LEVEL = next((level.name for level in LEVELS if level.fits), "")
 pytestmark = [pytest.mark.skipif(not LEVEL, reason="nothing is built for this machine"), pytest.mark.timeout(600)]
 
+CHOOSE = "from model_core import levels; levels.choose()"
+HERE = """
+from llvmlite import binding
+from model_core import levels
+levels.LEVELS = (levels.Level("here", binding.get_host_cpu_name(), (), ()),)
+"""
+"""In the place of CHOOSE: this very processor is a level, whose code is the one that tests have kept."""
 DRAW = """
 import sys
-from model_core import levels
-levels.choose()
 import numpy as np
 from model_core import load_model, sample
 from model_core.compiled import philox, pixel_cnn
@@ -45,28 +51,45 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def draw(built: Path, cache: Path, models_dir: Path, place: Path) -> tuple[str, dict[str, np.ndarray]]:
+def draw(
+    built: Path, cache: Path, models_dir: Path, place: Path, first: str = CHOOSE
+) -> tuple[str, dict[str, np.ndarray]]:
     """What a process says that has this built folder and keeps code there, and what it drew."""
     environment = os.environ | {"PIXELRNN_BUILT_DIR": str(built), "NUMBA_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-c", DRAW, str(models_dir), str(place / "drawn.npz")]
+    command = [sys.executable, "-c", f"{first}\n{DRAW}", str(models_dir), str(place / "drawn.npz")]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return done.stdout, dict(np.load(place / "drawn.npz"))
 
 
+@pytest.mark.weekly
+def test_command_builds_what_a_process_draws_with(made: Path, models_dir: Path, tmp_path: Path) -> None:
+    """For a level; rows that are drawn, and rows that are given."""
+    expect_built_code(made, tmp_path / "cache", models_dir, tmp_path)
+
+
+@pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot be kept here")
 @pytest.mark.parametrize("can_be_kept", [True, False])
 def test_nothing_is_compiled_and_the_bytes_are_those_of_compiled_loops(
-    made: Path, models_dir: Path, tmp_path: Path, can_be_kept: bool
+    models_dir: Path, tmp_path: Path, can_be_kept: bool
 ) -> None:
-    """Rows that are drawn, and rows that are given; also where the process can keep no code of its own."""
+    """Also where the process can keep no code of its own."""
+    sample(load_model("tiny-rgb", models_dir=models_dir), n=1, seed=5)
+    note_kept("pixel-cnn")
+    shutil.copytree(keeping.directory, tmp_path / "built" / "here" / keeping.directory.name)
     cache = tmp_path / "cache"
     if not can_be_kept:
         cache.touch()
-    answer, drawn = draw(made, cache / "compiled", models_dir, tmp_path)
+    expect_built_code(tmp_path / "built", cache / "compiled", models_dir, tmp_path, HERE)
+
+
+def expect_built_code(built: Path, cache: Path, models_dir: Path, place: Path, first: str = CHOOSE) -> None:
+    answer, drawn = draw(built, cache, models_dir, place, first)
     assert answer == "False 0"
     np.testing.assert_array_equal(drawn["drawn"], sample(load_model("tiny-rgb", models_dir=models_dir), n=3, seed=5))
     np.testing.assert_array_equal(drawn["given"][0, :, :3], drawn["drawn"][0, :, :3])
 
 
+@pytest.mark.weekly
 def test_what_was_built_of_other_sources_is_left(made: Path, tmp_path: Path) -> None:
     """Its folder is named after them, so another one is looked for."""
     (built,) = (made / LEVEL).iterdir()

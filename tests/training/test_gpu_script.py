@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PRESET = "mnist-pixelcnn"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.weekly, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ MAX_PARTICLES = 256
 MAX_PARTICLES_OF_JOB = 2048
 
 _LABEL = 2 * 256
-"""Bytes of what is said of one label, twice."""
+"""Bytes that one label's entry takes in a result, which is kept twice: in the job's record and in its last event."""
 
 
 class ClassifyOptions(Options):
