@@ -32,6 +32,7 @@ test: check .venv/installed-clients .venv/installed-node-packages
 weekly: .venv/installed-dev
 	$(BIN)/python -m tests.compile_loops
 	$(BIN)/python -m pytest -m weekly
+	mkdir -p build
 	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
 
 quick: check

@@ -151,8 +151,8 @@ class ServerState:
 
 
 def _but_for_trouble(answers: list[Any]) -> list[Any]:
-    """The answers of a pipeline. An answer that a key has the wrong type stays among them, because only the job of that key
-    is harmed; for every other error RedisError is raised."""
+    """The answers of a pipeline. One that its key has the wrong type stays, because only that key's job is harmed;
+    RedisError for every other error."""
     for answer in answers:
         if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith("WRONGTYPE"):
             raise answer

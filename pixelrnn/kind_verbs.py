@@ -1,7 +1,7 @@
 """The verbs that carry out a kind of job, here or with --url by a running service: one for each, made of its record.
 
 A kind's files are arguments, and the fields of its form are options, with the web API's descriptions (worker/contract/
-kinds/). kinds_here.py and kinds_there.py do the work, kinds_told.py says what came of it.
+kinds/). kinds_here.py and kinds_there.py do the work, kind_results.py says what came of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ from model_core.cli.options import (
     say,
 )
 from model_core.cli.tables import print_table
-from pixelrnn.kinds_told import Done, How, label_rows, sentences
+from pixelrnn.kind_results import Done, How, label_rows, sentences, show_picture
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.kind import FOUND, Input, Kind
 from worker.contract.kinds import KINDS
@@ -79,12 +79,12 @@ _OUT: Mapping[str, tuple[Any, ...]] = {
         None,
     ),
 }
-"""Where a kind's pictures or file go, unless that is KIND.png."""
+"""The place of a kind's pictures or file, unless that is KIND.png."""
 _HERE: Mapping[str, Mapping[str, Any]] = {
     "classify": {"seed": Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The noise of the draws.")]},
     "decode": {"model": Annotated[str | None, typer.Option(help="The model. [default: the one that the file names]")]},
 }
-"""What only a verb that works here can be told."""
+"""Options of a verb that works here, and of none that asks a service."""
 _THERE: Mapping[str, Any] = {
     "priority": Annotated[
         Literal["interactive", "bulk"] | None, typer.Option(help="Before, or after, others that wait; with --url.")
@@ -108,13 +108,13 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
         how = How(**{name: given.pop(name) for name in _HOW if name in given})
         _expect_place(ctx, kind, how)
         expect_one_result(how.out, how.json_)
-        said = {name: value for name, value in given.items() if not (value is None or value is False or value == [])}
-        _tell(kind, _carried_out(kind, said, how), how)
+        options = {name: value for name, value in given.items() if not (value is None or value is False or value == [])}
+        _tell(kind, _carried_out(kind, options, how), how)
 
-    taken = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
+    parameters = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
     verb.__name__, verb.__doc__ = kind.word, kind.options.__doc__
-    verb.__annotations__ = {each.name: each.annotation for each in taken}
-    verb.__signature__ = Signature(taken)  # type: ignore[attr-defined]
+    verb.__annotations__ = {each.name: each.annotation for each in parameters}
+    verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return verb
 
 
@@ -123,30 +123,28 @@ def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
     wrong, place = (
         ([*_HERE.get(kind.word, ()), "models_dir", "device"], "here") if how.url else (_THERE, "by a service")
     )
-    for name in (name for name in wrong if _is_said(ctx, name)):
+    for name in (name for name in wrong if _is_on_command_line(ctx, name)):
         where = "without" if how.url else "with"
         raise typer.BadParameter(f"--{name.replace('_', '-')} is for work {place}, {where} --url")
 
 
-def _is_said(ctx: typer.Context, name: str) -> bool:
+def _is_on_command_line(ctx: typer.Context, name: str) -> bool:
     """True for what stands in the command, and not in the environment."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _carried_out(kind: Kind, said: dict[str, Any], how: How) -> Done:
+def _carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     if how.url:
         from pixelrnn.kinds_there import carried_out
     else:
         from pixelrnn.kinds_here import carried_out
-    return carried_out(kind, said, how)
+    return carried_out(kind, options, how)
 
 
 def _tell(kind: Kind, done: Done, how: How) -> None:
     if how.show and done.picture is not None:
-        from pixelrnn.kinds_told import show
-
-        show(done.picture)
+        show_picture(done.picture)
     for sentence in sentences(kind.word, done.facts, how):
         say(sentence)
     if how.json_:
@@ -161,13 +159,13 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
     """The parameters of a verb, as typer reads them."""
     if kind.input not in _NAMES_ITS_MODEL:
         yield _parameter("model", ModelName)
-    for name, taken in _FILES[kind.input].items():
-        yield _parameter(name, taken, *([None] if name == "mask" else []))
+    for name, annotation in _FILES[kind.input].items():
+        yield _parameter(name, annotation, *([None] if name == "mask" else []))
     if kind.draws:
         least, none = (0, "; 0: none, and the expected one is written") if kind.none_told else (1, "")
         count = Annotated[int | None, typer.Option("--n", min=least, max=MOST, help=f"How many images{none}.")]
-        for name, taken in {"n": count, "seed": _SEED, "temperature": _TEMPERATURE}.items():
-            yield _parameter(name, taken, None)
+        for name, annotation in {"n": count, "seed": _SEED, "temperature": _TEMPERATURE}.items():
+            yield _parameter(name, annotation, None)
     for name, field in kind.options.model_fields.items():
         if FOUND not in field.metadata:
             yield _option(name, field)
@@ -177,11 +175,11 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
         yield _parameter("out", *_OUT.get(kind.word, (Out, Path(f"{kind.word}.png"))))
     if kind.draws or kind.word == "score":
         yield from (_parameter("scale", Scale, 1), _parameter("show", Show, False))
-    for name, taken in (_THERE if kind.draws else {"retention": _THERE["retention"]}).items():
-        yield _parameter(name, taken, None)
+    for name, annotation in (_THERE if kind.draws else {"retention": _THERE["retention"]}).items():
+        yield _parameter(name, annotation, None)
     if url[1] is None:
-        for name, taken in {**_HERE.get(kind.word, {}), "models_dir": ModelsDir}.items():
-            yield _parameter(name, taken, None)
+        for name, annotation in {**_HERE.get(kind.word, {}), "models_dir": ModelsDir}.items():
+            yield _parameter(name, annotation, None)
         yield _parameter("device", Device, "cpu")
     yield from (_parameter("url", *url), _parameter("key", Key, None), _parameter("json_", Json, False))
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_core.cli.progress import Work, working
 from model_core.places import check_folder, check_place
-from pixelrnn.kinds_told import Done, How
+from pixelrnn.kind_results import Done, How
 from pixelrnn.remote_job import Kept, Service, calling, follow, keep_picture, picture_of
 from worker.contract.kind import Input, Kind
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
 
 
-def carried_out(kind: Kind, said: dict[str, Any], how: How) -> Done:
+def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     """Start a job, wait for its end, and keep what it made. Raises RemoteError."""
     assert how.url is not None
     _check(kind, how)
-    label = said.get("label")
-    said = {**said, "label": label[0]} if isinstance(label, list) and len(label) == 1 else said
+    label = options.get("label")
+    options = {**options, "label": label[0]} if isinstance(label, list) and len(label) == 1 else options
     with calling(Service(how.url, how.key)) as client, working() as work:
-        job: Job[Any] = getattr(client, kind.word)(**said)
+        job: Job[Any] = getattr(client, kind.word)(**options)
         return _drawn(kind, client, job, how, work) if kind.draws_rows else _found(kind, client, job, how, work)
 
 
@@ -55,4 +55,5 @@ def _found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) 
         document["out"] = str(how.out)
     elif how.out or how.show:
         picture = keep_picture(client, job.id, Kept(how.out, how.scale, how.show))
-    return Done({"samples": 1, "changed": [], **document, "seed": job.state["seed"]}, document, picture)
+    beside = {"seed": job.state["seed"], "card_changed": job.state.get("card_changed")}
+    return Done({"samples": 1, "changed": [], **document, **beside}, document, picture)

@@ -10,8 +10,8 @@ from model_core.cli.options import Json, Out, Scale, Show, print_json, say
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
 from pixelrnn import kind_verbs
+from pixelrnn.kind_results import show_picture
 from pixelrnn.kind_verbs import HERE, Key, Url
-from pixelrnn.kinds_told import show as show_picture
 from pixelrnn.remote_job import Kept, Service, calling, keep_picture
 
 remote = typer.Typer(name="remote", help="Ask a running service.", no_args_is_help=True)

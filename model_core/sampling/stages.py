@@ -64,8 +64,8 @@ def slot_bytes(model: Model) -> int:
 
 
 def seats(model: Model) -> int:
-    """The number of images that are best drawn side by side: 16, or fewer, a multiple of four, where the state of 16 would
-    not fit into the processor's caches. Large weights raise it, because all images share one read of them."""
+    """The number of images that are best drawn side by side: 16, or fewer, a multiple of four, where the state of 16
+    would not fit into the processor's caches. Large weights raise it, because all images share one read of them."""
     if model not in _seats:
         _seats[model] = MOST if compiled_loops(model) is None else _seats_in_caches(model)
     return _seats[model]

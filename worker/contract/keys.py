@@ -59,8 +59,8 @@ DRAWN_SPAN_S = 5
 DRAWN_SPANS = 12
 
 BUSY = "px:busy"
-"""Hash: for each of these spans, the seconds in which at least one job was open. DRAWN divided by them is the speed of the
-service: hours without a job do not make it seem slow."""
+"""Hash: for each of these spans, the seconds in which at least one job was open. DRAWN divided by them is the speed of
+the service: hours without a job do not make it seem slow."""
 
 TOOK = "px:took"
 """Hash: seconds that a job of each model takes from its start to its end, as a moving average."""

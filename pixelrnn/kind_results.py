@@ -1,4 +1,4 @@
-"""What a verb that carries out a kind of job is told beside its options, and the sentences that say what came of it."""
+"""The sentences in which a verb says what came of a kind of job, and what it is told beside the job's options."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Facts = Mapping[str, Any]
+CARD_CHANGED = "; the model's card has changed since"
+"""Said of what names another identity than that of the model with the same weights."""
 
 
 @dataclass(frozen=True)
 class How:
-    """Where the work is done, and what becomes of the result."""
+    """The place where the work is done, and what becomes of the result."""
 
     url: str | None = None
     """The service's address; None: here."""
@@ -31,14 +33,14 @@ class How:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of the work: facts, their JSON, and a picture where one is to be shown."""
+    """The result of the work: facts, their JSON, and a picture where one is to be shown."""
 
     facts: Facts
     document: dict[str, Any]
     picture: "Image.Image | None" = None
 
 
-def show(picture: "Image.Image") -> None:
+def show_picture(picture: "Image.Image") -> None:
     """Show it in the terminal, or say why not."""
     from model_core.cli.terminal import show
 
@@ -47,7 +49,7 @@ def show(picture: "Image.Image") -> None:
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
-    """What a person is told of a verb that is done."""
+    """All that a person is told of a verb that is done."""
     return _SENTENCES.get(word, _drawn)(facts, how)
 
 
@@ -57,7 +59,9 @@ def label_rows(labels: Iterable[Facts]) -> Iterator[tuple[str, str, str]]:
 
 
 def _end(facts: Facts) -> str:
-    return f", job {facts['job']}" if "job" in facts else f" in {facts['seconds']:.2f} s" if "seconds" in facts else ""
+    took = f" in {facts['seconds']:.2f} s" if "seconds" in facts else ""
+    asked = f", job {facts['job']}" if "job" in facts else took
+    return f"{asked}{CARD_CHANGED}" if facts.get("card_changed") else asked
 
 
 def _drawn(facts: Facts, how: How) -> Iterator[str]:
@@ -125,14 +129,15 @@ def _decoded(facts: Facts, how: How) -> Iterator[str]:
 
 
 def _verdict(facts: Facts, how: How) -> Iterator[str]:
-    model, count = facts["model"], facts["samples"]
+    model, count, changed = facts["model"], facts["samples"], CARD_CHANGED if facts.get("card_changed") else ""
     if facts["verified"]:
         drew = "it" if count == 1 else f"all {count} images"
-        yield f"verified: {model} drew {drew} with seed {facts['seed']}, every pixel"
+        yield f"verified: {model} drew {drew} with seed {facts['seed']}, every pixel{changed}"
         return
     places = (f"({place['x']}, {place['y']})" + _of_sample(place) for place in facts["changed"])
-    more = " ..." if facts["changed_pixels"] > len(facts["changed"]) else ""
-    yield f"not verified: {facts['changed_pixels']} pixels are not what {model} draws: {', '.join(places)}{more}"
+    wrong = facts["changed_pixels"]
+    more = " ..." if wrong > len(facts["changed"]) else ""
+    yield f"not verified: {wrong} pixels are not what {model} draws: {', '.join(places)}{more}{changed}"
 
 
 def _of_sample(place: Facts) -> str:
