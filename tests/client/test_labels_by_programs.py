@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -71,7 +72,7 @@ def test_classification_is_bayes_rule_by_enumeration(labelled: str, labelled_dir
             total = sum(true.values())
             is_exact = keep.all() or not keep.any() or (name == MODEL and keep is ABOVE)
             assert (found["exact"], found["quality"] == "exact") == (is_exact, is_exact)
-            near = {"rel": 1e-3, "abs": 1e-5} if is_exact else {"abs": 0.1}
+            near: dict[str, Any] = {"rel": 1e-3, "abs": 1e-5} if is_exact else {"abs": 0.1}
             assert {each["name"]: each["p"] for each in found["labels"]} == pytest.approx(
                 {label: p / total for label, p in true.items()}, **near
             )
@@ -87,7 +88,7 @@ def test_both_clients_ask_for_labels(labelled: str, labelled_dir: Path) -> None:
     async def asynchronously() -> list[str]:
         async with AsyncClient(labelled) as client:
             job = await client.sample(MODEL, seed=7, label=["cat", "0", 2])
-            return (await job.result())["labels"] or []
+            return (await job.result()).get("labels") or []
 
     assert asyncio.run(asynchronously()) == ["cat", "0", "cat"]
     image = png_of(PICTURE * 255)

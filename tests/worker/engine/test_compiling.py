@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
 
-MODELS = {"models": "tiny-cnn,tiny-diagonal"}
+MODELS: dict[str, Any] = {"models": "tiny-cnn,tiny-diagonal"}
 
 pytestmark = pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot be kept here")
 
@@ -70,6 +71,7 @@ def test_job_waits_for_its_model_when_that_is_compiled(client: Client, start_wor
     client.wait_idle()
 
 
+@pytest.mark.weekly
 @pytest.mark.timeout(COLD_START_S)
 @pytest.mark.usefixtures("half_compiled")
 def test_what_undisturbed_compilers_left_is_read_when_they_are_done(client: Client, start_worker: StartWorker) -> None:
