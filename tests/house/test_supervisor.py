@@ -1,5 +1,6 @@
 """The supervisor restarts what dies, gives up on what keeps dying, and leaves nothing behind."""
 
+import errno
 import subprocess
 import sys
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 
 from pixelrnn import processes
 from pixelrnn.errors import StartError
-from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
+from pixelrnn.restarts import DEATHS_LIMIT, LONGEST_WAIT_S, WINDOW_S, RestartBudget
 from pixelrnn.supervisor import Child, Supervisor
 from tests.house.processes import eventually, is_alive
 
@@ -130,3 +131,34 @@ def test_long_log_is_put_aside(tmp_path: Path) -> None:
     processes.spawn([sys.executable, "-c", "print('new')"], log).wait()
     assert log.read_text() == "new\n"
     assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT_BYTES + 1
+
+
+def test_deaths_for_want_are_waited_out_longer_and_longer() -> None:
+    """Up to half a minute, however many there are; they do not count with the others, and a later want begins anew."""
+    budget, now_s, waits = RestartBudget(), 0.0, list[float]()
+    for _ in range(2 * DEATHS_LIMIT):
+        waits.append(budget.after_want(now_s))
+        now_s += waits[-1] + 1
+    assert waits == [1, 2, 4, 8, 16, *[LONGEST_WAIT_S] * 5]
+    assert budget.after_death(now_s) is not None
+    assert budget.after_want(now_s + LONGEST_WAIT_S + WINDOW_S) == 1
+
+
+def test_child_that_cannot_be_launched_again_is_tried_again(tmp_path: Path) -> None:
+    """Its log cannot be opened for a while, for example."""
+    said: list[str] = []
+    sleeper = child(tmp_path, SLEEPER)
+    supervisor = Supervisor(said.append)
+    supervisor.start(sleeper)
+    usual = sleeper.launch
+
+    def out_of_room() -> subprocess.Popen[bytes]:
+        sleeper.launch = usual
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sleeper.launch = out_of_room
+    first = running(sleeper)
+    first.kill()
+    supervisor.wait_until(lambda: sleeper.process not in (None, first))
+    assert said[-1] == "the stand-in cannot run (No space left on device): trying again in 1 s"
+    supervisor.stop_all()
