@@ -9,20 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import model_core.cli.verbs
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
+from pixelrnn.verbs import root
 
-PROGRAM = "import typer, model_core.cli.verbs; root = typer.Typer(); model_core.cli.verbs.register(root); root()"
+PROGRAM = "from pixelrnn.verbs import root; root()"
 
 
 def invoke(*arguments: object) -> Result:
-    root = typer.Typer()
-    model_core.cli.verbs.register(root)
     return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 
