@@ -1,12 +1,13 @@
 """Counters and gauges of the API, in Prometheus's format. Each application has a registry of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from app.services.fleet import Fleet
-from worker.contract import logs
+from worker.contract import keys, logs
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import KINDS
 
@@ -112,7 +113,7 @@ class _FleetCollector:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
-    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         load = self._fleet.load
         age = 0.0 if load.waiting_since is None else max(0.0, load.now - load.waiting_since)
         for name, text, value in (
@@ -146,6 +147,19 @@ class _FleetCollector:
         for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended
+        yield _first_rows(load.first_rows)
+
+
+def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
+    """counted: `keys.FIRST_ROWS`."""
+    powers = range(keys.FIRST_ROW_LEAST, keys.FIRST_ROW_MOST + 1)
+    within = list(accumulate(counted.get(str(power), 0) for power in powers))
+    everything = sum(counted.values()) - counted.get("sum", 0)
+    buckets = [(str(2.0**power), jobs) for power, jobs in zip(powers, within, strict=True)]
+    text = "From a job's acceptance to its first row."
+    return HistogramMetricFamily(
+        "pixelrnn_first_row_seconds", text, [*buckets, ("+Inf", everything)], counted.get("sum", 0)
+    )
 
 
 def _refused(fleet: Fleet) -> set[str]:

@@ -42,15 +42,14 @@ def rq_job_key(job_id: str) -> str:
     return f"{keys.RQ_JOB}{job_id}"
 
 
-def enqueue_commands(job_id: str, queue: str = keys.QUEUE, high: bool = False) -> str:
-    """The commands by which RQ enqueues this job: a JSON list of Redis commands, each a list of words. High ones go
-    first."""
+def enqueue_commands(job_id: str, queue: str = keys.QUEUE) -> str:
+    """The commands by which RQ enqueues this job: a JSON list of Redis commands, each a list of words."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
-    return _template(queue, high).replace(_ID, job_id).replace(_TIME, now)
+    return _template(queue).replace(_ID, job_id).replace(_TIME, now)
 
 
 @lru_cache
-def _template(name: str, high: bool) -> str:
+def _template(name: str) -> str:
     """The commands with placeholders for the id and the times. Recorded once, because RQ takes a millisecond for it."""
     queue = _queue(name)
     recorder = queue.connection.pipeline(transaction=True)
@@ -62,7 +61,6 @@ def _template(name: str, high: bool) -> str:
         failure_ttl=keys.RQ_KEPT_S,
         description="draw",  # the default repeats the call with its arguments in logs
         job_id=_ID,
-        at_front=high,
         retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )

@@ -121,12 +121,18 @@ class Load:
     drawn: dict[int, int]
     busy: dict[int, float]
     took: dict[str, float]
+    first_rows: dict[str, float]
     totals: dict[str, int]
 
     @property
     def queue(self) -> int:
         """How many jobs wait."""
         return sum(self.depths.values())
+
+    @property
+    def mean_work(self) -> float:
+        """Values that an open job lacks."""
+        return self.work / max(1, self.open_jobs)
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,11 @@ class Store:
         await self._redis.connection_pool.disconnect()
 
     async def submit(
-        self, terms: SubmissionTerms, spec: JobSpec, given: GivenPixels | None, queue: str, high: bool
+        self, terms: SubmissionTerms, spec: JobSpec, given: GivenPixels | None, queue: str
     ) -> tuple[SubmissionAnswer, list[bytes | int]]:
         """Accept and queue the job, or say why not; all or nothing."""
         pixels, keep = (None, b"") if given is None else (given.pixels, given.keep)
-        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue, high), high)
+        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue))
         async with self._within_budget():
             answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return SubmissionAnswer(answer[0].decode()), answer[1:]
@@ -349,7 +355,9 @@ class Store:
             now, depths, since, parked, open_jobs, (work, accepted, room), *hashes = await self._eval(
                 _FLEET, [QUEUES_KEY], []
             )
-        drawn, busy, took, totals = ({k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes)
+        drawn, busy, took, first_rows, totals = (
+            {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes
+        )
         return Load(
             now=float(now),
             depths={key.decode(): length for key, length in zip(depths[::2], depths[1::2], strict=True)},
@@ -362,6 +370,7 @@ class Store:
             drawn={int(span): int(values) for span, values in drawn.items()},
             busy={int(span): float(seconds) for span, seconds in busy.items()},
             took={model: float(seconds) for model, seconds in took.items()},
+            first_rows={power: float(number) for power, number in first_rows.items()},
             totals={name: int(count) for name, count in totals.items()},
         )
 

@@ -53,7 +53,7 @@ CARD = ModelCard(
 BODY = b'{"model": "bench", "n": 2}'
 TOKEN = "bench-token"
 BOUNDLESS = {
-    "PIXELRNN_CLIENT_RATE": "1e9",
+    "PIXELRNN_CLIENT_RATE": "1e6",
     "PIXELRNN_CLIENT_JOBS": "1000000000",
     "PIXELRNN_QUEUE_JOBS": "1000000000",
     "PIXELRNN_QUEUE_WORK": "1000000000000",

@@ -32,7 +32,7 @@ class Stack:
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.redis: Any = Redis.from_url(EmbeddedRedis(self._data).url)
-        one_client = {"PIXELRNN_CLIENT_RATE": "1e9", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
+        one_client = {"PIXELRNN_CLIENT_RATE": "1e6", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
         self._workers = ["--device", "cpu"] * workers
         self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client, **settings}
 

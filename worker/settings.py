@@ -48,7 +48,8 @@ class Settings(RedisSettings):
     are drawn at once. Weights are not counted."""
     max_jobs: int = Field(default=32, ge=1, le=4096)
     """Jobs a worker holds that are not drawn yet: a few more than slots, so that a freed slot is filled without asking
-    Redis. It may hold as many again whose last rows are being written."""
+    Redis; and a quarter more, for owners who have none there. It may hold as many again whose last rows are being
+    written."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
     engine_cpus: CommaList[int] = ()

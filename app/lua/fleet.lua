@@ -1,6 +1,6 @@
 --!include names
 -- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs,
--- parked jobs, open jobs, load, drawn, busy, took, totals.
+-- parked jobs, open jobs, load, drawn, busy, took, first rows, totals.
 local depths, since, parked = {}, false, 0
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   depths[#depths + 1] = queue
@@ -15,4 +15,4 @@ since = since and string.format('%.6f', since)
 return {redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', keys.OPEN),
         redis.call('HMGET', keys.LOAD, 'work', 'accepted', 'room'), redis.call('HGETALL', keys.DRAWN),
         redis.call('HGETALL', keys.BUSY), redis.call('HGETALL', keys.TOOK),
-        redis.call('HGETALL', keys.TOTALS)}
+        redis.call('HGETALL', keys.FIRST_ROWS), redis.call('HGETALL', keys.TOTALS)}

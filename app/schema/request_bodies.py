@@ -121,8 +121,8 @@ _PRIORITY: dict[str, Any] = {
         Literal["interactive", "bulk"] | None,
         Field(
             default=None,
-            description="`interactive`: before those that wait, and first for free slots; `bulk`: after the others. "
-            "Without it, a job of few images is interactive once a worker has it.",
+            description="While jobs of both kinds wait, four `interactive` ones are taken for each `bulk` one, and "
+            "free slots are shared likewise. Without it, a job of few images is interactive.",
         ),
     )
 }

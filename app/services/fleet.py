@@ -32,16 +32,16 @@ class Estimates:
         busy_s = sum(self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans)  # earlier workers noted no times
         return sum(self.load.drawn[span] for span in spans) / busy_s if busy_s else None
 
-    def eta_s(self, record: JobRecord, now: float) -> float | None:
+    def eta_s(self, record: JobRecord, now: float, waiting_before: int | None) -> float | None:
         """Seconds until the job's last row; None after its end, where nothing was measured, or where it waits for a
-        worker that can do it."""
+        worker that can do it. waiting_before: how many jobs, where that is known: others may have come before it."""
         if record.status is JobStatus.RUNNING:
             return self._running_eta_s(record, now)
         rate = self.drained_per_s
         if record.status is not JobStatus.QUEUED or record.parked or record.ahead is None or rate is None:
             return None
         finished = self.load.accepted - self.load.work
-        before_it = max(0, record.ahead - finished)
+        before_it = max(0, record.ahead - finished, (waiting_before or 0) * self.load.mean_work)
         alone = max(self.load.took.get(record.spec.model, 0.0), record.spec.work / rate)
         return round(before_it / rate + alone, 3)
 

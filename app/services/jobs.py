@@ -146,7 +146,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         progress=record.progress,
         rows_done=record.rows_done,
         position=read.waiting_before + 1 if queued and read.waiting_before is not None else None,
-        eta_s=None if fleet is None else fleet.estimates.eta_s(record, read.now),
+        eta_s=None if fleet is None else fleet.estimates.eta_s(record, read.now, read.waiting_before),
         waits_for=None if fleet is None else fleet.waits_for(record),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,

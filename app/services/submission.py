@@ -27,8 +27,8 @@ from app.schema.job_options import JobOptions
 from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
-from app.store import JobRead, Load, Store
-from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus, Priority
+from app.store import JobRead, Store
+from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
 _ID_BYTES = 16
@@ -132,13 +132,12 @@ class Submission:
         NoWorkerError.
         """
         spec = _spec(identity, kind, model, options, given)
-        high = spec.priority is Priority.INTERACTIVE
         fleet = await self._fleet.now()
         queue = fleet.queue_for(spec)
-        answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue, high)
+        answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue)
         if answer is SubmissionAnswer.ACCEPTED:
             quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
-            return Submitted(await self._shown(spec, identity, facts, high), quotas=quotas)
+            return Submitted(await self._shown(spec, identity, facts), quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
@@ -165,12 +164,11 @@ class Submission:
             webhook=options.webhook,
         )
 
-    async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int], high: bool) -> Job:
+    async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]) -> Job:
         """The job just accepted, without a second question to Redis."""
-        created_at, waiting, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
+        created_at, waiting_before, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
         owner = identity.caller.owner
         record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
-        waiting_before = 0 if high else max(0, waiting - 1)
         return await self._jobs.shown(JobRead(record, waiting_before, tombstone=None, now=created_at))
 
     async def _refusal(
@@ -190,7 +188,7 @@ class Submission:
             fleet = await self._fleet.now()
             open_jobs, tokens = map(_number, facts)
             detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.client_jobs}"
-            retry_s = fleet.estimates.retry_s(_mean_work(fleet.load))
+            retry_s = fleet.estimates.retry_s(fleet.load.mean_work)
             return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=_quotas(allowance, tokens, open_jobs))
         return await self._full(work)
 
@@ -205,13 +203,9 @@ class Submission:
         if not fleet.workers:
             return NoWorkerError("the queue is full, and no worker is there to draw")
         load = fleet.load
-        excess = max(_mean_work(load), load.work + work - self._settings.queue_work)
+        excess = max(load.mean_work, load.work + work - self._settings.queue_work)
         detail = f"{load.queue} jobs wait, {load.work} values are to be drawn; try again when some are done"
         return QueueFullError(detail, retry_after_s=fleet.estimates.retry_s(excess))
-
-
-def _mean_work(load: Load) -> float:
-    return load.work / max(1, load.open_jobs)
 
 
 def _reused() -> ReusedKeyError:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import redis
 
@@ -16,6 +17,7 @@ from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.encode import EncodeSummary
 from worker.contract.kinds.score import ScoreSummary
+from worker.queue.scripts import TAKE
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
 _COLOUR_SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 256}
@@ -30,7 +32,7 @@ SCORER = GREY.model_copy(update={"name": "scorer", "can": ("sample", "score")})
 
 class HandWorker:
     def __init__(self, url: str, name: str = "w1", queue: str = keys.QUEUE) -> None:
-        self.redis = redis.Redis.from_url(url)
+        self.redis: Any = redis.Redis.from_url(url)
         self.name = name
         self.queue = queue
         self.token = f"{name}-token"
@@ -57,10 +59,12 @@ class HandWorker:
         self.redis.delete(keys.worker(self.name))
 
     def take(self) -> JobSpec:
-        """Pop the next job of the RQ queue and claim it."""
-        job_id = self.redis.lpop(queue_key(self.queue))
-        assert job_id is not None
-        job_id = job_id.decode()
+        """Take the next job of the RQ queue and claim it."""
+        queue = queue_key(self.queue)
+        places = [queue, f"{queue}:intermediate", f"rq:wip:{self.queue}"]
+        ((name, *_),) = self.redis.eval(TAKE, len(places), *places, 1)
+        self.redis.lrem(places[1], 1, name)
+        job_id = name.decode()
         answer = self._run(scripts.CLAIM, job_id, self.token, "by-hand")
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
@@ -109,7 +113,7 @@ class HandWorker:
         self.settle(spec)
         return spec
 
-    def _run(self, script: str, job_id: str, *arguments: object) -> object:
+    def _run(self, script: str, job_id: str, *arguments: object) -> Any:
         return self.redis.eval(script, 4, *scripts.of(job_id), *arguments)
 
 

@@ -180,14 +180,6 @@ def test_answer_is_422_when_the_key_is_too_short_or_long(client: httpx.Client, w
     is_problem(client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": key}), 422)
 
 
-def test_interactive_job_goes_first_when_others_wait(client: httpx.Client, worker: HandWorker) -> None:
-    """Position 1, and the worker takes it next."""
-    client.post("/sample", json=SAMPLE)
-    high = client.post("/sample", json=SAMPLE | {"priority": "interactive"}).json()
-    assert high["position"] == 1
-    assert worker.take().id == high["id"]
-
-
 def test_completions_are_ranked_when_asked(client: httpx.Client, worker: HandWorker) -> None:
     """Likeliest first; the worker is told by the job's text."""
     files = {"image": png(grey(*[[0] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}

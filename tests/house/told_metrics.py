@@ -1,6 +1,7 @@
 """The names of all metrics that the API and a worker tell."""
 
 import re
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -15,8 +16,8 @@ def told_metrics() -> str:
     """What /metrics of a fleet without work says, of both, as text."""
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
-    nothing = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
-    none = {name: {} for name in ("depths", "drawn", "busy", "took")}
+    nothing: dict[str, Any] = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
+    none: dict[str, Any] = {name: {} for name in ("depths", "drawn", "busy", "took", "first_rows")}
     load = Load(**nothing, **none, waiting_since=None, totals={})
     fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))
     return (Metrics().text(fleet) + generate_latest(registry)).decode()

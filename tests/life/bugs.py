@@ -50,6 +50,9 @@ BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     ),
     "room stays reserved when a job has ended": lambda: changed("\n  give_room_back(id)\n", "\n"),
     "nobody is told of an end": lambda: changed("\n  if webhook then\n", "\n  if nil then\n"),
+    "jobs stay at the end": lambda: changed("if before < waiting then", "if nil then"),
+    "a line begins anew with each job": lambda: changed("open_jobs(terms) > 0 and redis", "nil and redis"),
+    "nobody notes whose turn it was": lambda: changed("'GT', turn, 'now'", "'GT', 0, 'now'"),
     "leases are not renewed": lambda: _replaced(Held, "beat", lambda self, redis: None),
     "leases are judged by a clock that is 5 minutes ahead": lambda: _replaced(
         recovery, "redis_time", lambda redis: _real_time(redis) + 300

@@ -26,6 +26,12 @@ def _overtake(worker: int) -> Move:
     return [("wait", {"seconds": 5}), *[(name, {"worker": worker}) for name in ("beat", "recover", "take")]]
 
 
+def _crowd() -> Move:
+    """One owner sends several jobs, and another one."""
+    jobs = [{"kind": "sample", "key": False, "owner": owner, "priority": "interactive"} for owner in "cccd"]
+    return [("submit", job) for job in jobs]
+
+
 def _forget(worker: int, rows: int) -> Move:
     """Rows are written, and then the server comes back without them."""
     draw = ("draw", {"worker": worker, "rows": rows})
@@ -33,14 +39,18 @@ def _forget(worker: int, rows: int) -> Move:
 
 
 WEIGHTS = {
-    "submit": 6, "cancel": 3, "take": 10, "draw": 8, "write": 10, "finish": 6, "beat": 1, "recover": 1.5, "fail": 0.5,
-    "stop": 0.7, "kill": 0.5, "wait": 1.5, "arrive": 3, "save": 1, "overtake": 1, "forget": 3,
+    "submit": 6, "cancel": 3, "take": 10, "take_newcomer": 1, "draw": 8, "write": 10, "finish": 6, "beat": 1,
+    "recover": 1.5, "fail": 0.5, "stop": 0.7, "kill": 0.5, "wait": 1.5, "arrive": 3, "save": 1, "overtake": 1,
+    "forget": 3, "crowd": 1,
 }  # fmt: skip
 """How often each is chosen."""
-COMMANDS = {"submit": 1, "cancel": 2, "take": 4, "write": 2, "finish": 4, "beat": 1, "recover": 9, "stop": 4}
+COMMANDS = {
+    "submit": 1, "cancel": 2, "take": 4, "take_newcomer": 5, "write": 2, "finish": 4, "beat": 1, "recover": 9,
+    "stop": 4,
+}  # fmt: skip
 """About how many commands each sends: at one of them something may go wrong."""
 FAULTY = 0.3
-_FIRST = {"forget": "draw", "overtake": "wait"}
+_FIRST = {"forget": "draw", "overtake": "wait", "crowd": "submit"}
 """Of what several steps are, the one that has to be possible."""
 
 
@@ -52,10 +62,17 @@ def chosen(seed: int, world: World) -> Move:
     ((name, worker),) = chance.choices(moves, [WEIGHTS[name] for name, _ in moves])
     if name == "overtake":
         return _overtake(worker)
+    if name == "crowd":
+        return _crowd()
     if name == "forget":
         return _forget(worker, chance.randint(1, 3))
     arguments: dict[str, Any] = {
-        "submit": {"kind": chance.choice(["sample", "sample", "score"]), "key": chance.random() < 0.3},
+        "submit": {
+            "kind": chance.choice(["sample", "sample", "score"]),
+            "key": chance.random() < 0.3,
+            "owner": chance.choice("cd"),
+            "priority": chance.choice(["interactive", "interactive", "bulk"]),
+        },
         "cancel": {"job": chance.randrange(4)},
         "wait": {"seconds": chance.choice([1, 3, 5, 21])},
         "draw": {"worker": worker, "rows": chance.randint(1, 3)},

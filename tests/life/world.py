@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from app.store import Store
 from tests.life.faults import CLOCK, Fault, Line, Server
 from worker.contract import keys, scripts
 from worker.contract.events import TERMINAL_EVENT, EventType, row_entry
-from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.jobs import JobSpec, JobStatus, Priority
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
 from worker.jobs.ledger import OPEN, Answer, Batch, Ledger, Opened, Settled, Unclaimed
 from worker.jobs.publisher import Publisher
@@ -37,7 +37,7 @@ from worker.queue.rq_worker import RqWorker
 from worker.queue.taking import AT_ONCE, Taking
 
 ROWS = 3
-MAX_JOBS = 4
+MAX_JOBS = 5
 MAX_HELD = 3
 PASSES_TO_END = 12
 """After the last fault every job has ended when so many new workers have looked for work."""
@@ -62,12 +62,26 @@ def row_of(y: int) -> str:
 
 
 @dataclass
+class Turn:
+    """A job that waits for its turn."""
+
+    line: str
+    is_behind: int
+    """How far its turn was behind the latest one when it came."""
+    overtaken_by: set[str] = field(default_factory=set)
+    """Jobs of the other lines that came later and stand before it."""
+
+
+@dataclass
 class Known:
     """What clients were told."""
 
     accepted: set[str] = field(default_factory=set)
     ended: dict[str, bytes] = field(default_factory=dict)
-    by_key: set[str] = field(default_factory=set)
+    by_key: set[tuple[str, str]] = field(default_factory=set)
+    """Owners and their jobs."""
+    turns: dict[str, Turn] = field(default_factory=dict)
+    """All that have waited, in the order in which they came."""
 
 
 class JudgedLedger(Ledger):
@@ -85,8 +99,8 @@ class JudgedLedger(Ledger):
         self._forgot = self._server.forgot
         super().ask_to_open(pipeline, job_id, token)
 
-    def opened(self, job_id: str, token: str, answers: Sequence[Any]) -> Opened | Unclaimed:
-        opened = super().opened(job_id, token, answers)
+    def opened(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> Opened | Unclaimed:
+        opened = super().opened(job_id, token, answers, deaths)
         is_kept = self._server.forgot == self._forgot
         if is_kept and isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
             promise(self._owner(job_id) in (token.encode(), None), "a claim that is given makes its worker the owner")
@@ -143,7 +157,7 @@ class Worker:
     def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
         self.ledger.ask_to_open(pipeline, job_id, token)
 
-    def open(self, job_id: str, token: str, answers: Sequence[Any]) -> bool:
+    def open(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> bool:
         opened = self.ledger.opened(job_id, token, answers)
         if isinstance(opened, Unclaimed):
             return False
@@ -157,8 +171,11 @@ class Worker:
     def _stopped(self, token: str) -> None:
         self.drawing.pop(token, None)
 
-    def take(self) -> None:
-        self.taking._take_queued(min(self.held.wait_for_room(), AT_ONCE))
+    def take(self, newcomer: bool = False) -> None:
+        if newcomer:
+            self.taking._take_newcomer()
+        else:
+            self.taking._take_queued(min(self.held.wait_for_room(), AT_ONCE))
         while self.taking._at_hand:
             self.beginning.begin(self.taking._at_hand.popleft())
 
@@ -211,7 +228,10 @@ class World:
         self._store._redis = _Awaited(self._api)
         self._runner = asyncio.Runner()
         self._ids: list[str] = []
+        self._lines: dict[str, str] = {}
         self._failing: set[str] = set()
+        self._unused: set[str] = set()
+        """Canceled before they were taken."""
         self._recoveries = 0
         self._names = 0
         self.workers = [self._new_worker(), self._new_worker()]
@@ -252,6 +272,7 @@ class World:
             "submit": lambda: len(self._ids) < MAX_JOBS,
             "cancel": lambda: bool(self._ids),
             "take": lambda: len(w.held) < MAX_HELD and bool(self._redis.exists(queue_key())),
+            "take_newcomer": lambda: bool(self._redis.exists(queue_key())),
             "draw": lambda: bool(w.drawing),
             "fail": lambda: bool(w.drawing),
             "write": w.publisher._has_work,
@@ -264,25 +285,30 @@ class World:
 
     # What clients do
 
-    def submit(self, kind: str, key: bool, fault: str = "", after: int = 0) -> None:
+    def submit(
+        self, kind: str, key: bool, owner: str = "c", priority: str = "interactive", fault: str = "", after: int = 0
+    ) -> None:
         if len(self._ids) < MAX_JOBS:
             self._ids.append(f"job{len(self._ids) + 1}")
-            self._move(self._api, lambda: self._submit(self._ids[-1], kind, key), fault, after)
+            job_id = self._ids[-1]
+            self._lines[job_id] = f"{priority}:{owner}"
+            spec = JobSpec(id=job_id, kind=kind, priority=Priority(priority), **_SIZE, **_SHAPE)
+            self._move(self._api, lambda: self._submit(spec, owner, key), fault, after)
 
-    def _submit(self, job_id: str, kind: str, key: bool) -> None:
+    def _submit(self, spec: JobSpec, owner: str, key: bool) -> None:
         terms = SubmissionTerms(
-            client="c", owner="c", rate=1e6, burst=10**6, client_jobs=100, queue=queue_key(), queue_jobs=100,
+            client=owner, owner=owner, rate=1e6, burst=10**6, client_jobs=100, queue=queue_key(), queue_jobs=100,
             queue_work=10**9, idempotency="key" if key else "", body="body", webhook="https://hooks.example/",
         )  # fmt: skip
-        spec = JobSpec(id=job_id, kind=kind, **_SIZE, **_SHAPE)
+        job_id, kind = spec.id, spec.kind
         given = GivenPixels(bytes(2 * ROWS)) if kind == "score" else None
         known = self.known
-        answer, words = self._runner.run(self._store.submit(terms, spec, given, keys.QUEUE, False))
+        answer, words = self._runner.run(self._store.submit(terms, spec, given, keys.QUEUE))
         promise(answer in (SubmissionAnswer.ACCEPTED, SubmissionAnswer.AGAIN), "a job is accepted")
         accepted = words[0].decode() if answer is SubmissionAnswer.AGAIN else job_id  # type: ignore[union-attr]
         known.accepted.add(accepted)  # which is forgotten if the server has come back older meanwhile
         if key:
-            known.by_key.add(accepted)
+            known.by_key.add((owner, accepted))
 
     def cancel(self, job: int, fault: str = "", after: int = 0) -> None:
         if self._ids:
@@ -299,12 +325,26 @@ class World:
     def take(self, worker: int, fault: str = "", after: int = 0) -> None:
         w = self.workers[worker]
         if self.can("take", worker):
+            before = self._waiting()
             self._move(w.line, w.take, fault, after)
             self._note_leases(w, renewed=False)
+            taken = [turn for job_id, turn in before.items() if job_id not in self._waiting()]
+            promise(bool(fault) or self._latest_turn() >= max(taken, default=0), "it is noted whose turn it was")
+
+    def take_newcomer(self, worker: int, fault: str = "", after: int = 0) -> None:
+        w = self.workers[worker]
+        self._move(w.line, lambda: w.take(newcomer=True), fault, after)
+        self._note_leases(w, renewed=False)
 
     def beat(self, worker: int, fault: str = "", after: int = 0) -> None:
-        w = self.workers[worker]
-        self._move(w.line, lambda: (w.held.beat(w.line), self._note_leases(w, renewed=True)), fault, after)
+        w, forgot = self.workers[worker], self.server.forgot
+
+        def renew() -> None:
+            w.held.beat(w.line)
+            if self.server.forgot == forgot:
+                self._note_leases(w, renewed=True)
+
+        self._move(w.line, renew, fault, after)
 
     def _note_leases(self, worker: Worker, renewed: bool) -> None:
         """Of all that the worker holds, or only of what it has just taken."""
@@ -346,7 +386,8 @@ class World:
         for w in self.workers:
             for execution in w.held.all():
                 member = execution.composite_key
-                if w.leases.get(member, 0) > now:
+                is_open = self._redis.hget(keys.job(execution.job_id), "status") in OPEN
+                if is_open and w.leases.get(member, 0) > now:
                     promise(self._redis.zscore(_STARTED, member) is not None, "a lease that is renewed is not lost")
 
     # What happens to all
@@ -414,7 +455,8 @@ class World:
             if record[b"status"] in OPEN:
                 open_jobs[job_id] = record
         self._check_books(open_jobs)
-        promise(len(self.known.by_key) <= 1, "an Idempotency-Key makes one job")
+        owners = Counter(owner for owner, _ in self.known.by_key)
+        promise(max(owners.values(), default=0) <= 1, "an Idempotency-Key makes one job")
 
     def _check_job(self, job_id: str, record: dict[bytes, bytes], found: Sequence[Any]) -> None:
         promise(b"rows_total" in record, "no job that is gone is brought back to life")
@@ -438,6 +480,8 @@ class World:
                 "a job fails only where its model fails, or its workers die")  # fmt: skip
         if status not in OPEN:
             self.known.ended[job_id] = status
+        if status == b"canceled" and record[b"attempts"] == b"0":
+            self._unused.add(job_id)
 
     def _check_webhook(self, record: dict[bytes, bytes], due: float | None) -> None:
         promise(due is not None, "an accepted job is among those whose end is to be told")
@@ -447,17 +491,67 @@ class World:
     def _check_books(self, open_jobs: dict[str, dict[bytes, bytes]]) -> None:
         pipeline = self._redis.pipeline()
         pipeline.zrange(keys.OPEN, 0, -1)
-        pipeline.hmget(keys.LOAD, "work", "room", "of:c")
+        pipeline.hmget(keys.LOAD, "work", "room", "of:c", "of:d")
         pipeline.hgetall(keys.ROOM)
         pipeline.lrange(queue_key(), 0, -1)
-        tickets, (work, room, count), rooms, queue = pipeline.execute()
+        tickets, (work, room, *counts), rooms, queue = pipeline.execute()
         booked = sorted(ticket.split(b":")[1].decode() for ticket in tickets)
-        promise(booked == sorted(open_jobs) and int(count or 0) == len(booked), "the books list the open jobs")
+        count = sum(int(count or 0) for count in counts)
+        promise(booked == sorted(open_jobs) and count == len(booked), "the books list the open jobs")
         left = sum(int(r[b"work"]) - _drawn(int(r[b"work"]), r) for r in open_jobs.values())
         promise(int(work or 0) == left, "the books know what work is left")
         promise({name.decode() for name in rooms} == set(booked), "room is reserved for open jobs, and no others")
         promise(int(room or 0) == sum(map(int, rooms.values())), "reserved room adds up")
         promise(max(Counter(queue).values(), default=0) <= 2, "a job does not fill the queue")
+        self._check_turns(Counter(self._lines[job_id][-1] for job_id in open_jobs))
+
+    def _waiting(self) -> dict[str, int]:
+        """The turns of those that no worker has taken yet, in the queue's order."""
+        ids = [name.decode() for name in self._redis.lrange(queue_key(), 0, -1)]
+        turns = {job_id: self._redis.hget(keys.job(job_id), "turn") for job_id in ids}
+        return {job_id: int(turn) for job_id, turn in turns.items() if turn}
+
+    def _latest_turn(self) -> int:
+        return int(self._redis.zscore(keys.turns(keys.QUEUE), "now") or 0)
+
+    def _check_turns(self, open_of: Mapping[str, int]) -> None:
+        """open_of: how many open jobs each owner has."""
+        known, waiting, latest = self.known.turns, self._waiting(), self._latest_turn()
+        ids = list(waiting)
+        promise(sorted(ids, key=waiting.__getitem__) == ids, "jobs wait in the order of their turns")
+        for place, job_id in enumerate(ids):
+            if job_id in known:
+                continue
+            line = self._lines[job_id]
+            known[job_id] = Turn(line, waiting[job_id] - latest)
+            if open_of[line[-1]] == 1 and not self.server.forgot:
+                self._check_newcomer(line, Counter(self._lines[earlier] for earlier in ids[:place]))
+            for later in ids[place + 1 :]:
+                if later in known and known[later].line != line:
+                    known[later].overtaken_by.add(job_id)
+        for line in {known[job_id].line for job_id in ids}:
+            of_line = [job_id for job_id in known if job_id in waiting and known[job_id].line == line]
+            promise([i for i in ids if known[i].line == line] == of_line, "a line is first in, first out")
+        if not self.server.forgot:
+            for job_id in ids:
+                self._check_overtaken(known[job_id])
+
+    def _check_newcomer(self, line: str, before: Mapping[str, int]) -> None:
+        for other, jobs in before.items():
+            most = _cost(line) // _cost(other) + 1
+            promise(jobs <= most, "a newcomer waits for few others")
+
+    def _check_overtaken(self, job: Turn) -> None:
+        """Those that were canceled before they were taken had no turn."""
+        known = self.known.turns
+        lines = Counter(known[other].line for other in job.overtaken_by if other not in self._unused)
+        for line, times in lines.items():
+            promise(times * _cost(line) < job.is_behind, "no line has more turns than it should before another's")
+
+
+def _cost(line: str) -> int:
+    """How far one job brings its line on."""
+    return 1 if line.startswith(Priority.INTERACTIVE) else 4
 
 
 def _drawn(work: int, record: dict[bytes, bytes]) -> int:

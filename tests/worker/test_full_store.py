@@ -70,7 +70,7 @@ async def accept_all(url: str) -> list[JobSpec]:
         for spec in specs():
             pixels = bytes(spec.height * spec.width * spec.channels)
             given = GivenPixels(pixels, b"") if spec.kind == "score" else None
-            answer, _ = await store.submit(terms, spec, given, keys.QUEUE, False)
+            answer, _ = await store.submit(terms, spec, given, keys.QUEUE)
             if answer is not SubmissionAnswer.ACCEPTED:
                 assert answer is SubmissionAnswer.NO_MEMORY
                 return accepted
@@ -145,32 +145,40 @@ CIFAR: dict[str, Any] = SIZE | {"height": 32, "width": 32, "channels": 3}
 LARGE: dict[str, Any] = CIFAR | {"height": 200, "channels": 1}
 SCALES: dict[str, Any] = CIFAR | {"small_height": 8, "small_width": 8}
 POSTERIOR: dict[str, Any] = CIFAR | {"kind": "complete", "filled_pixels": 100, "method": Method.POSTERIOR}
+
+
+def _spec(**fields: Any) -> JobSpec:
+    """Options may stand among the fields, as in descriptions of an earlier version."""
+    return JobSpec.model_validate(fields)
+
+
 OF_EACH_KIND = {
-    "sample": JobSpec(id="a", kind="sample", n=2, **CIFAR),
-    "sample at two scales": JobSpec(id="b", kind="sample", n=64, **SCALES),
-    "complete by clamp": JobSpec(id="c", kind="complete", n=64, filled_pixels=9, rank=True, **SCALES),
-    "complete exactly": JobSpec(id="d", n=16, **POSTERIOR),
-    "complete by particles": JobSpec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
-    "upsample": JobSpec(id="f", kind="upsample", n=2, **SCALES),
-    "score": JobSpec(id="g", kind="score", n=1, options={"x": 1, "y": 2}, **CIFAR),
-    "score with an influence": JobSpec(
+    "sample": _spec(id="a", kind="sample", n=2, **CIFAR),
+    "sample at two scales": _spec(id="b", kind="sample", n=64, **SCALES),
+    "complete by clamp": _spec(id="c", kind="complete", n=64, filled_pixels=9, rank=True, **SCALES),
+    "complete exactly": _spec(id="d", n=16, **POSTERIOR),
+    "complete by particles": _spec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
+    "upsample": _spec(id="f", kind="upsample", n=2, **SCALES),
+    "score": _spec(id="g", kind="score", n=1, options={"x": 1, "y": 2}, **CIFAR),
+    "score with an influence": _spec(
         id="k", kind="score", n=1, version=4, options={"x": 1, "y": 2, "influence": True}, **LARGE
     ),
-    "score of a large grey picture": JobSpec(id="h", kind="score", n=1, **LARGE),
-    "verify": JobSpec(id="i", kind="verify", n=1, drawn_with="numba-float32-1", **SCALES),
-    "encode": JobSpec(id="j", kind="encode", n=64, **CIFAR),
-    "encode one": JobSpec(id="k", kind="encode", n=1, **CIFAR),
-    "decode": JobSpec(id="l", kind="decode", n=64, **CIFAR),
+    "score of a large grey picture": _spec(id="h", kind="score", n=1, **LARGE),
+    "verify": _spec(id="i", kind="verify", n=1, drawn_with="numba-float32-1", **SCALES),
+    "encode": _spec(id="j", kind="encode", n=64, **CIFAR),
+    "encode one": _spec(id="k", kind="encode", n=1, **CIFAR),
+    "decode": _spec(id="l", kind="decode", n=64, **CIFAR),
 }
 
 
 def largest_result(spec: JobSpec) -> StoredResult | None:
     """As the engine would store it, with the longest numbers."""
     long, variables = -1.2345678901234567e-05, spec.height * spec.width * spec.channels
+    options: Any = spec.options
     if spec.kind == "score":
         colour = ColourBelief(probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long)
-        slopes = ((-1.234e-300,) * spec.width,) * spec.height if spec.options.influence else None
-        pixel = spec.options.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
+        slopes = ((-1.234e-300,) * spec.width,) * spec.height if options.influence else None
+        pixel = options.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
         size: dict[str, Any] = {"height": spec.height, "width": spec.width, "quantised_pixels": variables}
         numbers: dict[str, Any] = {
             "nats": long,
@@ -205,9 +213,9 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
         nats=(-long,) * spec.n,
         apart_nats=-long,
     )
-    by_posterior = spec.options.method == Method.POSTERIOR
+    by_posterior = options.method == Method.POSTERIOR
     summary = CompletionSummary(
-        sample_nats=(long,) * spec.n if spec.options.rank else None,
+        sample_nats=(long,) * spec.n if options.rank else None,
         posterior=receipt if by_posterior else None,
         values=256 if by_posterior else None,
     )
@@ -235,7 +243,7 @@ async def accept(url: str, spec: JobSpec) -> None:
         client="c", owner="c", rate=1, burst=1, client_jobs=1, queue=queue_key(), queue_jobs=1, queue_work=1
     )
     store = Store(url, 5)
-    assert (await store.submit(terms, spec, given_to(spec), keys.QUEUE, False))[0] is SubmissionAnswer.ACCEPTED
+    assert (await store.submit(terms, spec, given_to(spec), keys.QUEUE))[0] is SubmissionAnswer.ACCEPTED
     await store.close()
 
 

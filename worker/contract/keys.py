@@ -68,6 +68,14 @@ TOOK = "px:took"
 TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
 
+FIRST_ROWS = "px:first_rows"
+"""Hash: how many jobs had their first row within 2 ** k seconds of their acceptance, and not within half of that, by k,
+which is FIRST_ROW_LEAST or more; `sum` = these seconds, of all jobs."""
+
+FIRST_ROW_LEAST = -5
+FIRST_ROW_MOST = 12
+"""The last k that is told apart."""
+
 UNPACKED = "px:unpacked"
 """Sorted set of the ids of jobs that have ended and whose entries are not packed yet, by the time of their end."""
 
@@ -98,6 +106,7 @@ WAS_OF = "of:"
 
 JOB = "px:job:"
 PARKED = "px:parked:"
+TURNS = "px:turns:"
 ESTIMATE = "px:est:"
 LISTED = "px:jobs:"
 """The beginnings of the keys below, for scripts that find the job, the queue or the client themselves."""
@@ -108,10 +117,11 @@ def job(job_id: str) -> str:
     that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq, entries (how many
     its stream has), drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word
     of the call that asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room
-    (bytes that its rows will take), ahead (of LOAD's `accepted` when it came), queue (the key of the list it waits
-    in), retention (seconds that it is kept in the end, where that is not RESULT_TTL_S), and parked while the set of
-    that name holds it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over
-    (delivered or given-up)."""
+    (bytes that its rows will take), ahead (how far LOAD's `accepted` less `work` is when it is its turn, as judged
+    when it came), queue (the key of the list it waits in), retention (seconds that it is kept in the end, where that
+    is not RESULT_TTL_S), parked while the set of that name holds it, and turn (`turns`) until a worker first takes
+    it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over (delivered or
+    given-up)."""
     return f"{JOB}{job_id}"
 
 
@@ -151,6 +161,12 @@ def image(job_id: str) -> str:
 def parked(queue: str) -> str:
     """Sorted set of the ids that a worker of this queue took, could not do, and left for one that can; by time."""
     return f"{PARKED}{queue}"
+
+
+def turns(queue: str) -> str:
+    """Sorted set: the turn of the newest job of each line (`PRIORITY:CLIENT`) of this queue, and in `now` the latest
+    turn that was taken. Waiting jobs stand in the order of their turns, behind those that were taken before."""
+    return f"{TURNS}{queue}"
 
 
 def recovery_lock(queue: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
+from worker.contract.priorities import WEIGHTS, priority_of
 from worker.contract.room import room_of, rows_room
 
 
@@ -54,7 +55,7 @@ class SubmissionAnswer(StrEnum):
     """The first word of the answer, and what follows it."""
 
     ACCEPTED = "accepted"
-    """created_at, length of the queue, values accepted before it; and, unless this id was accepted before, how many
+    """created_at, how many wait before it, its `ahead` (`keys.job`); and, unless this id was accepted before, how many
     jobs the client may still hand in at once, and how many of its jobs are open."""
     AGAIN = "again"
     """Id of the job that this `Idempotency-Key` and body stand for."""
@@ -72,10 +73,10 @@ class SubmissionAnswer(StrEnum):
 
 
 def arguments(
-    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, high: bool
+    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str
 ) -> list[str | bytes]:
-    """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that queue the job; `high`: they put it
-    first."""
+    """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that put the job at the queue's end."""
+    priority = priority_of(spec)
     facts = _JobFacts(
         id=spec.id,
         kind=spec.kind,
@@ -84,7 +85,8 @@ def arguments(
         rows_total=spec.rows_total,
         room=room_of(spec, len(pixels or b"") + len(keep) + len(terms.webhook)),
         rows_room=rows_room(spec),
-        high=high,
+        line=f"{priority}:{terms.client}",
+        turn=max(WEIGHTS.values()) // WEIGHTS[priority],
         listed_key=keys.listed(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
@@ -92,6 +94,11 @@ def arguments(
     )
     terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
     return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
+
+
+def client_of(ticket: bytes | None) -> str:
+    """The client that a ticket (`keys.OPEN`) names; empty for a job without one."""
+    return b"".join((ticket or b"").split(b":", 2)[2:]).decode(errors="replace")
 
 
 class _JobFacts(BaseModel):
@@ -104,7 +111,10 @@ class _JobFacts(BaseModel):
     rows_total: int
     room: int
     rows_room: int
-    high: bool
+    line: str
+    """The line whose turn it takes: see `keys.turns`."""
+    turn: int
+    """How far a job of it brings its line on."""
     listed_key: str
     allowance_key: str
     idempotency_key: str

@@ -94,7 +94,7 @@ class Islands:
         """The token must be new."""
         token = order.claim.token
         self._jobs[token] = _Job(order)
-        self._scheduler.add(token, order.model, range(order.images), order.priority)
+        self._scheduler.add(token, order.model, range(order.images), order.priority, order.claim.owner)
 
     def forget(self, token: str) -> None:
         """Do no more for this claim."""

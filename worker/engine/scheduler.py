@@ -1,7 +1,8 @@
 """Decides which waiting image sits down next. Pure bookkeeping: no torch, no Redis, no clock, one thread.
 
-Interactive and bulk jobs of a model take turns by their weights, and the jobs of each kind among themselves, image
-by image. A job of one image does not wait behind a job of sixty-four, and no stream of small jobs stops a large one.
+Interactive and bulk jobs of a model take turns by their weights, the owners of each kind among themselves, and the
+jobs of an owner, image by image. A job of one image does not wait behind a job of sixty-four, no stream of small jobs
+stops a large one, and no owner of many jobs stops one of few.
 """
 
 from collections import deque
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from worker.contract.jobs import Priority
+from worker.contract.priorities import WEIGHTS
 from worker.engine.turns import Turns
-from worker.orders.priorities import WEIGHTS
 
 Image = TypeVar("Image")
 
@@ -20,6 +21,7 @@ Image = TypeVar("Image")
 class _Entry(Generic[Image]):
     lane: "_Lane[Image]"
     waiting: deque[Image]
+    owner: str
     had: float
     """Seats so far, counted as in Turns: from what its lane had reached when it came."""
     seated: int = 0
@@ -31,17 +33,27 @@ class _Lane(Generic[Image]):
     def __init__(self) -> None:
         self.entries: dict[str, _Entry[Image]] = {}
         self._now = 0.0
+        self._owners: dict[str, float] = {}
+        """Seats of each owner who has entries, counted likewise."""
+        self._owners_now = 0.0
 
-    def add(self, token: str, images: Iterable[Image]) -> _Entry[Image]:
-        entry = self.entries[token] = _Entry(self, deque(images), self._now)
+    def add(self, token: str, images: Iterable[Image], owner: str) -> _Entry[Image]:
+        entry = self.entries[token] = _Entry(self, deque(images), owner, self._now)
+        self._owners.setdefault(owner, self._owners_now)
         return entry
 
+    def remove(self, token: str) -> None:
+        """It has nothing waiting any more."""
+        entry = self.entries.pop(token, None)
+        if entry is not None and all(other.owner != entry.owner for other in self.entries.values()):
+            del self._owners[entry.owner]
+
     def next(self, first_only: bool) -> str | None:
-        """The job whose image sits down next, by its token: the one that had the fewest seats; of equals, the one with
-        the fewest images left to seat."""
-        found, least = None, (0.0, 0)
+        """The job whose image sits down next, by its token: of the owner who had the fewest seats the one that had the
+        fewest; of equals, the one with the fewest images left to seat."""
+        found, least = None, (0.0, 0.0, 0)
         for token, entry in self.entries.items():
-            turn = entry.had, len(entry.waiting)
+            turn = self._owners[entry.owner], entry.had, len(entry.waiting)
             if (found is None or turn < least) and not (first_only and entry.seated):
                 found, least = token, turn
         return found
@@ -52,9 +64,11 @@ class _Lane(Generic[Image]):
         entry.seated += 1
         entry.had += 1
         self._now = max(self._now, entry.had)
+        self._owners[entry.owner] += 1
+        self._owners_now = max(self._owners_now, self._owners[entry.owner])
         image = entry.waiting.popleft()
         if not entry.waiting:
-            del self.entries[token]
+            self.remove(token)
         return image
 
 
@@ -88,11 +102,11 @@ class Scheduler(Generic[Image]):
         self._entries: dict[str, _Entry[Image]] = {}
         self._lanes: dict[str, _Lanes[Image]] = {}
 
-    def add(self, token: str, model: str, images: Iterable[Image], priority: Priority) -> None:
+    def add(self, token: str, model: str, images: Iterable[Image], priority: Priority, owner: str = "") -> None:
         """Queue a job's images, at least one; the token must be new."""
         assert token not in self._entries
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
-        self._entries[token] = lanes[priority].add(token, images)
+        self._entries[token] = lanes[priority].add(token, images, owner)
 
     def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
         """Take the image that sits down next in a slot of this model, or None when none waits.
@@ -113,7 +127,7 @@ class Scheduler(Generic[Image]):
     def drop(self, token: str) -> None:
         """Forget the job and all that waits of it."""
         if (entry := self._entries.pop(token, None)) is not None:
-            entry.lane.entries.pop(token, None)
+            entry.lane.remove(token)
 
     def has_waiting(self, model: str) -> bool:
         return model in self._lanes and self._lanes[model].have_waiting()

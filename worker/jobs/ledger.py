@@ -16,6 +16,7 @@ from worker.contract import keys, scripts
 from worker.contract.events import RowDrawn, rows_of
 from worker.contract.jobs import JobStatus
 from worker.contract.loader import digest_of
+from worker.contract.submission import client_of
 from worker.orders.claims import Claim, Outcome
 
 OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
@@ -102,7 +103,7 @@ class Ledger:
         """Do what `open` does as part of a pipeline; `opened` is told the answers."""
         job = scripts.of(job_id)
         pipeline.eval(scripts.CLAIM, len(job), *job, token, self._numerics)
-        pipeline.hget(keys.job(job_id), "spec")
+        pipeline.hmget(keys.job(job_id), "spec", "ticket")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
     def opened(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> Opened | Unclaimed:
@@ -110,11 +111,12 @@ class Ledger:
         for error in answers:
             if isinstance(error, RedisError):
                 raise error
-        answer, spec, (pixels, keep) = answers
+        answer, (spec, ticket), (pixels, keep) = answers
         word = answer[0].decode()
         if word != "claimed":
             return Unclaimed(word)
-        claim = Claim(job_id, token, last_seq=int(answer[1]), attempts=int(answer[2]), deaths=deaths)
+        last_seq, attempts = int(answer[1]), int(answer[2])
+        claim = Claim(job_id, token, last_seq, attempts, deaths=deaths, owner=client_of(ticket))
         return Opened(claim, spec or b"", pixels or b"", keep or b"")
 
     def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:

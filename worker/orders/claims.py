@@ -17,6 +17,8 @@ class Claim:
     attempts: int = 1
     deaths: int = 0
     """How many workers have died with the job, and nothing new of it was drawn in between."""
+    owner: str = ""
+    """The client whose turn it is."""
 
 
 @dataclass(frozen=True)

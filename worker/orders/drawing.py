@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
+from worker.contract.priorities import priority_of
 from worker.orders.images import Drawer, Given, PlannedImage, asked_label, drawn_images, plan_images
 from worker.orders.order import Material, Order
-from worker.orders.priorities import priority_of
 
 
 @dataclass(frozen=True)

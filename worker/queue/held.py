@@ -18,8 +18,8 @@ LOOK_S = 0.2
 
 
 class Held:
-    """Claims by token, oldest first. max_jobs: limit of jobs that are not drawn yet. is_late(): the engine should be
-    back by now, so that nothing more is begun."""
+    """Claims by token, oldest first. max_jobs: limit of jobs that are not drawn yet; a quarter more may be of owners
+    who would else have none. is_late(): the engine should be back by now, so that nothing more is begun."""
 
     def __init__(self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False) -> None:
         self._rq = rq
@@ -41,14 +41,24 @@ class Held:
     def wait_for_room(self) -> int:
         """Wait until there is room for a job, or a moment has passed; returns for how many more there is room."""
         with self._room:
-            return self._room.wait_for(self._room_left, timeout=LOOK_S)
+            return self._room.wait_for(lambda: self._room_left(self._max_jobs), timeout=LOOK_S)
 
-    def _room_left(self) -> int:
+    @property
+    def has_room_for_newcomer(self) -> bool:
+        """Is there room for the job of an owner who has none here?"""
+        with self._room:
+            return self._room_left(self._max_jobs * 5 // 4) > 0
+
+    def owners(self) -> set[str]:
+        """The owners of all that is held."""
+        return {execution._job.owner for execution in self.all()}  # type: ignore[union-attr]
+
+    def _room_left(self, most: int) -> int:
         """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
         if self._is_late():
             return 0
         held = len(self._executions)
-        return max(0, min(self._max_jobs - (held - len(self._drawn)), 2 * self._max_jobs - held))
+        return max(0, min(most - (held - len(self._drawn)), 2 * self._max_jobs - held))
 
     def take(
         self, job: DrawJob, ask: Callable[[Any, str], None] = lambda pipeline, token: None

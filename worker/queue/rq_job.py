@@ -26,6 +26,9 @@ _READ = frozenset(
 class DrawJob(Job):
     """A queue entry that may only name `keys.JOB_FUNCTION`, and carries no code of its own."""
 
+    owner = ""
+    """The client whose job it is."""
+
     def check_allowed(self) -> None:
         """JobRefusedError unless the entry is exactly `draw(<its own id>)`."""
         try:

@@ -9,7 +9,7 @@ Jobs that a worker took and cannot do, set aside for one that can. A later API m
 do, and for a while both share a queue; every worker looks at what is parked once a second and takes what it can do:
     PARK, UNPARK
 Moves ids from the queue to the worker that takes them, and reads what it wants to see of them:
-    TAKE; and DROP_DUPLICATE, of a job that is under way
+    TAKE, TAKE_NEWCOMER; and DROP_DUPLICATE, of a job that is under way
 RQ's record of a job that has ended:
     FORGET_ENTRY
 """
@@ -26,5 +26,6 @@ RETURN_STRAY = load("worker.queue", "return_stray")
 PARK = load("worker.queue", "park")
 UNPARK = load("worker.queue", "unpark")
 TAKE = load("worker.queue", "take")
+TAKE_NEWCOMER = load("worker.queue", "take_newcomer")
 DROP_DUPLICATE = load("worker.queue", "drop_duplicate")
 FORGET_ENTRY = load("worker.queue", "forget_entry")

@@ -1,6 +1,7 @@
 """Takes jobs from the queue, a few at a time, and from what other workers parked because they cannot do it."""
 
 import itertools
+import json
 import os
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 from rq.suspension import is_suspended
 
 from worker.contract import keys
+from worker.contract.submission import client_of
 from worker.jobs.admission import Admission
 from worker.jobs.ledger import OPEN
 from worker.orders.claims import failed
@@ -20,7 +22,7 @@ from worker.process.redis_clients import BLOCK_S
 from worker.queue.held import LOOK_S, Held
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker, Taken
-from worker.queue.scripts import TAKE, UNPARK
+from worker.queue.scripts import TAKE, TAKE_NEWCOMER, UNPARK
 
 AT_ONCE = 4
 """Jobs that are taken in one round trip, which takes a few milliseconds where the disk is slow. No more, so that other
@@ -51,10 +53,13 @@ class Taking:
         while not self._rq.stopping:
             if self._at_hand:
                 return self._at_hand.popleft()
-            room = self._admission.wait_until_ready(LOOK_S) and self._held.wait_for_room()
+            is_ready = self._admission.wait_until_ready(LOOK_S)
+            room = is_ready and self._held.wait_for_room()
             try:
                 if room:
                     self._take(min(room, AT_ONCE))
+                elif is_ready and self._held.has_room_for_newcomer and not self._is_suspended():
+                    self._take_newcomer()
                 patience.succeeded()
             except RedisError as error:
                 self._log.warning("redis_away", error=str(error), retry_in_s=patience.failed())
@@ -87,14 +92,24 @@ class Taking:
         if job_id is not None:
             self._move(room - 1, job_id)
 
+    def _take_newcomer(self) -> None:
+        """Take a job of an owner who has none here: else one with large jobs would keep all others out until these are
+        drawn."""
+        queue = self._rq.queue
+        owners = json.dumps(dict.fromkeys(self._held.owners(), 1))
+        redis: Any = self._rq.connection
+        if job_id := redis.eval(TAKE_NEWCOMER, 2, queue.key, queue.intermediate_queue_key, owners):
+            self._move(0, job_id)
+
     def _move(self, count: int, *taken: bytes) -> int:
         """Move so many ids from the queue, and read what is to be seen of them and of those that were taken before.
         Returns how many there were."""
         queue, redis = self._rq.queue, self._rq.connection
         places = [queue.key, queue.intermediate_queue_key, queue.started_job_registry.key]
         answers: Any = redis.eval(TAKE, len(places), *places, count, *taken)
-        for name, entry, status, spec, is_under_way in answers:
+        for name, entry, status, spec, is_under_way, ticket in answers:
             if (job := self._job(name, entry)) is not None:
+                job.owner = client_of(ticket)
                 self._at_hand.append(Taken(job, spec if status in OPEN else None, bool(is_under_way)))
         return len(answers)
 

@@ -13,13 +13,13 @@ from tests.fakes import Outlet
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobStatus, Priority
+from worker.contract.priorities import priority_of
 from worker.engine.activities.slots import FULL_TURN_S
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder
 from worker.orders.images import NewRow, PlannedImage
-from worker.orders.priorities import priority_of
 from worker.settings import Settings
 
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default

@@ -51,6 +51,21 @@ def test_large_job_goes_on_when_small_ones_never_end() -> None:
     assert served.count("large") == 10
 
 
+def test_owners_share_slots_when_one_has_more_jobs() -> None:
+    """Evenly, however many jobs of how many images each has; one who leaves and comes back has saved up nothing."""
+    scheduler: Scheduler[int] = Scheduler()
+    for i in range(8):
+        scheduler.add(f"many-{i}", "m", range(64), BULK, "many")
+    seat_all(scheduler, "m", 20)
+    for i in range(10):
+        scheduler.add(f"few-{i}", "m", range(1), BULK, "few")
+        seated = [token for token, _ in seat_all(scheduler, "m", 2)]
+        assert f"few-{i}" in seated
+    scheduler.add("dropped", "m", range(3), BULK, "few")
+    scheduler.drop("dropped")
+    assert len({token for token, _ in seat_all(scheduler, "m", 8)}) == 8
+
+
 def test_job_pays_nothing_when_it_comes_late() -> None:
     """It gets no seats for the time when it was not there: turns are shared from now on."""
     scheduler: Scheduler[int] = Scheduler()

@@ -92,6 +92,24 @@ def test_jobs_at_hand_go_back_to_the_front_when_the_worker_stops(client: Client,
     assert intake.taking.next() is None
 
 
+def test_full_worker_takes_a_job_of_an_owner_of_whom_it_has_none(client: Client) -> None:
+    """A quarter more than it may else hold, one of each owner, though others stand before it; and no more of those."""
+    intake = Intake(client, max_jobs=8)
+    specs = [client.submit() for _ in range(14)]
+    owners = [*"aaaaaaaaaaabcb"]
+    for spec, owner in zip(specs, owners, strict=True):
+        client.redis.hset(keys.job(spec.id), mapping={"ticket": f"6:{spec.id}:{owner}"})
+    ids = [spec.id for spec in specs]
+    assert [intake.next() for _ in range(8)] == ids[:8]
+    assert [intake.next() for _ in range(2)] == [ids[11], ids[12]]
+    assert not intake.held.has_room_for_newcomer
+    assert waiting(client) == [*ids[8:11], ids[13]]
+    intake.succeed(ids[0], intake.held.all()[0].id)
+    intake.succeed(ids[1], intake.held.all()[0].id)
+    intake.taking._take_newcomer()
+    assert waiting(client) == [*ids[8:11], ids[13]]
+
+
 def test_nothing_is_lost_when_redis_goes_away_behind_the_move(client: Client, intake: Intake) -> None:
     """The ids are where the recovery looks for them."""
     spec = client.submit()

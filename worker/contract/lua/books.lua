@@ -78,6 +78,15 @@ local function book_rows(job, rows_done, added, at)
   drawn(done, at)
 end
 
+-- Behind a job's first rows.
+local function book_first_row(job, at)
+  local waited = math.max(at - tonumber(redis.call('HGET', job, 'created_at')), 0)
+  local power = math.max(math.ceil(math.log(waited) / math.log(2)), keys.FIRST_ROW_LEAST)
+  redis.call('HINCRBY', keys.FIRST_ROWS, string.format('%d', power), 1)
+  redis.call('HINCRBYFLOAT', keys.FIRST_ROWS, 'sum', string.format('%.3f', waited))
+  redis.call('EXPIRE', keys.FIRST_ROWS, keys.ACTIVE_TTL_S)
+end
+
 -- Before rows are forgotten that have to be drawn again.
 local function unbook_rows(job)
   local work, rows, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total', 'rows_room'))

@@ -18,7 +18,7 @@ end
 if not stream_is_whole() then begin_anew() end
 redis.call('HSET', KEYS[1], 'status', 'running', 'owner', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'started_at', now())
-redis.call('HDEL', KEYS[1], 'parked')
+redis.call('HDEL', KEYS[1], 'parked', 'turn')
 if ARGV[2] and ARGV[2] ~= '' and redis.call('HSETNX', KEYS[1], 'numerics', ARGV[2]) == 0 then
   local before = redis.call('HGET', KEYS[1], 'numerics')
   if not string.find(', ' .. before .. ', ', ', ' .. ARGV[2] .. ', ', 1, true) then

@@ -20,7 +20,9 @@ local function add_rows(owner, first, count, rows)
     local type = added == 1 and 'row' or 'rows'
     redis.call('XADD', KEYS[2], (last + added) .. '-0', 'type', type, 'data', without_lines(rows, last + 1 - first))
     redis.call('HSET', KEYS[1], 'last_seq', last + added, 'entries', redis.call('XLEN', KEYS[2]))
-    book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, tonumber(now()))
+    local at = tonumber(now())
+    book_rows(KEYS[1], redis.call('HINCRBY', KEYS[1], 'rows_done', added), added, at)
+    if last == 0 then book_first_row(KEYS[1], at) end
     redis.call('EXPIRE', KEYS[2], keys.ACTIVE_TTL_S)
   end
   return 'ok'

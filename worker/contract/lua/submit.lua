@@ -6,7 +6,7 @@ local at = tonumber(now())
 
 local function accepted_before()
   local created, ahead = unpack(redis.call('HMGET', KEYS[1], 'created_at', 'ahead'))
-  return created and {'accepted', created, redis.call('LLEN', terms.queue), ahead}
+  return created and {'accepted', created, redis.call('LPOS', terms.queue, facts.id) or 0, ahead}
 end
 
 local function known_key()
@@ -35,8 +35,56 @@ local function prune()
   redis.call('ZREMRANGEBYSCORE', facts.listed_key, '-inf', string.format('%.6f', at - facts.listed_ttl))
 end
 
-local function open_books(created)
-  if redis.call('EXISTS', keys.OPEN) == 0 then begin_busy(at) end
+-- Owners take turns: the job gets the next one of its line. Who has nothing open begins from now, whatever was canceled.
+-- Lines whose newest turn is over are forgotten.
+local function take_turn()
+  local turns = keys.TURNS .. string.sub(terms.queue, #keys.RQ_QUEUE + 1)
+  local over = tonumber(redis.call('ZSCORE', turns, 'now') or 0)
+  local newest = open_jobs(terms) > 0 and redis.call('ZSCORE', turns, facts.line) or over
+  local turn = math.max(over, tonumber(newest)) + facts.turn
+  redis.call('ZADD', turns, turn, facts.line)
+  redis.call('ZREMRANGEBYSCORE', turns, '-inf', '(' .. over)
+  redis.call('EXPIRE', turns, keys.ACTIVE_TTL_S)
+  return turn
+end
+
+-- The turn of the job at this place, or of the next one before it that has one: jobs that go first have none, nor have those
+-- that an API of an earlier version accepts.
+local function turn_at(place)
+  for i = place, 0, -1 do
+    local turn = redis.pcall('HGET', keys.JOB .. redis.call('LINDEX', terms.queue, i), 'turn')
+    turn = type(turn) == 'string' and tonumber(turn)
+    if turn then return turn end
+  end
+  return 0
+end
+
+local function place_of(turn)
+  local low, high = 0, redis.call('LLEN', terms.queue)
+  if turn_at(high - 1) <= turn then return high end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if turn_at(middle) > turn then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+-- RQ's own commands put the job at the end; from there it goes to its place. Returns how many wait before it, and behind it.
+local function enqueue(commands, turn)
+  local before, waiting = place_of(turn), redis.call('LLEN', terms.queue)
+  for _, words in ipairs(cjson.decode(commands)) do redis.call(unpack(words)) end
+  if before < waiting then
+    local next_one = redis.call('LINDEX', terms.queue, before)
+    redis.call('LREM', terms.queue, -1, facts.id)
+    redis.call('LINSERT', terms.queue, 'BEFORE', next_one, facts.id)
+  end
+  return before, waiting - before
+end
+
+-- Each job behind it in the queue counts as much work as the mean of all.
+local function open_books(created, turn, behind)
+  local others = redis.call('ZCARD', keys.OPEN)
+  if others == 0 then begin_busy(at) end
   local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. terms.client
   redis.call('ZADD', keys.OPEN, created, ticket)
   redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
@@ -44,12 +92,13 @@ local function open_books(created)
   redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
   redis.call('HSET', keys.ROOM, facts.id, facts.room)
   local accepted = redis.call('HINCRBY', keys.LOAD, 'accepted', facts.work)
-  local ahead = string.format('%d', accepted - (facts.high and open or facts.work))
+  local after_it = math.floor((open - facts.work) * behind / math.max(others, behind, 1))
+  local ahead = string.format('%d', accepted - facts.work - after_it)
   redis.call('EXPIRE', keys.OPEN, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.LOAD, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
-             'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue)
+             'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue, 'turn', turn)
   if terms.retention ~= keys.RESULT_TTL_S then redis.call('HSET', KEYS[1], 'retention', terms.retention) end
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
@@ -74,10 +123,6 @@ local function spend(tokens)
   redis.call('EXPIRE', facts.allowance_key, math.ceil(terms.burst / terms.rate) + 1)
 end
 
-local function enqueue(commands)
-  for _, words in ipairs(cjson.decode(commands)) do redis.call(unpack(words)) end
-end
-
 local answer = accepted_before() or known_key()
 if answer then return answer end
 local tokens = tokens_of(terms, facts.allowance_key, at)
@@ -86,8 +131,9 @@ if answer then return answer end
 spend(tokens)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
 prune()
 local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5])
-local ahead = open_books(created)
+local turn = take_turn()
+local before, behind = enqueue(ARGV[6], turn)
+local ahead = open_books(created, turn, behind)
 remember_key()
 remember_webhook(created)
-enqueue(ARGV[6])
-return {'accepted', created, redis.call('LLEN', terms.queue), ahead, string.format('%.6f', tokens - 1), open_jobs(terms)}
+return {'accepted', created, before, ahead, string.format('%.6f', tokens - 1), open_jobs(terms)}

@@ -7,11 +7,11 @@ from model_core.data.pixels import pixels_to_values
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.contract.kinds.complete import PARTICLES, CompleteOptions
+from worker.contract.priorities import priority_of
 from worker.orders.drawing import DrawOrder, Hole, draw_order
 from worker.orders.faults import JobRefusedError, method_refused
 from worker.orders.images import Drawer, Given, asked_label, exact_drawer, kept_pixels, rows_published, whole_picture
 from worker.orders.order import Material, Order
-from worker.orders.priorities import priority_of
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
---!include names
+--!include turns
 -- An open job of this queue that nobody seems to have goes back to the queue, unless somebody has it after all.
 -- KEYS: queue, intermediate list, started registry, parked set. ARGV: job id.
 -- Returns 'returned', 'gone' (RQ has no record of it), or 'held'.
@@ -12,5 +12,6 @@ for i = 1, 2 do
 end
 if redis.call('EXISTS', keys.RQ_JOB .. id) == 0 then return 'gone' end
 redis.call('HSET', keys.RQ_JOB .. id, 'status', 'queued')
+pass_turn(KEYS[1], id)
 redis.call('LPUSH', KEYS[1], id)
 return 'returned'

@@ -1,4 +1,4 @@
---!include names first_seen
+--!include turns first_seen
 -- Ids that were taken and never begun.
 -- KEYS: intermediate list, queue, hash of when each id was first seen. ARGV: age in seconds.
 -- Returns the ids that were dropped because RQ has no record of them; the others that are too old go back to the queue.
@@ -7,7 +7,10 @@ for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if not is_older(KEYS[3], id, ARGV[1]) then
     young[#young + 1] = id
   elseif redis.call('EXISTS', keys.RQ_JOB .. id) == 1 then
-    if redis.call('LREM', KEYS[1], 1, id) == 1 then redis.call('LPUSH', KEYS[2], id) end
+    if redis.call('LREM', KEYS[1], 1, id) == 1 then
+      pass_turn(KEYS[2], id)
+      redis.call('LPUSH', KEYS[2], id)
+    end
   else
     redis.call('LREM', KEYS[1], 0, id)
     dropped[#dropped + 1] = id

@@ -6,8 +6,8 @@ INTERACTIVE_IMAGES = 4
 """A job of at most this many images has someone waiting for it, unless it says otherwise."""
 
 WEIGHTS = {Priority.INTERACTIVE: 4, Priority.BULK: 1}
-"""When both kinds wait, this many interactive images are seated for each bulk one: bulk jobs are slower, but they go
-on."""
+"""When both kinds wait, this many interactive jobs are taken, and images seated, for each bulk one: bulk jobs are
+slower, but they go on."""
 
 
 def priority_of(spec: JobSpec) -> Priority:
