@@ -6,7 +6,7 @@ at a time; the engine's takes the code from disk in a moment.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -36,23 +36,34 @@ def make_ready(
     measure: Callable[[str], None] = lambda name: None,
     known: Collection[str] = (),
 ) -> None:
-    """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first whose loops are
-    on disk, then those that are known good, then those with the smallest images. usable: the processors on which
-    missing loops are compiled; any when empty."""
-    log = structlog.get_logger("models")
+    """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first that jobs wait
+    for, then those whose loops are on disk, those that are known good, and those with the smallest images. usable: the
+    processors on which missing loops are compiled; any when empty."""
     names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), name not in known, pool.values_of(name), name))
     missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
-    if not missing:
-        for name in names:
-            _make_one_ready(pool, name, tell, refuse, measure)
-        return
-    log.info("compiling", loops=sorted(map(str, missing)))
+    if missing:
+        structlog.get_logger("models").info("compiling", loops=sorted(map(str, missing)))
     with ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),)) as compilers:
-        first = [name for name in names if name in missing.values()]
-        compiled = {pool.loops(name): _submit(compilers, models_dir, name, name != names[0]) for name in first}
-        for name in names:
+        compiled: dict[str | None, list[Future[None]]] = {}
+        for name, coming in _in_turn(pool, names):
+            for loops in _next_missing(pool, (name, *coming), missing):
+                if loops not in compiled:
+                    compiled[loops] = _submit(compilers, models_dir, missing[loops], behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
             _make_one_ready(pool, name, tell, refuse, measure)
+
+
+def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each name with those that come after it; those that jobs wait for by then come first."""
+    left = list(names)
+    while left:
+        left.sort(key=lambda name: name not in pool.wanted)
+        yield left.pop(0), left
+
+
+def _next_missing(pool: ModelPool, names: Iterable[str], missing: Collection[str | None]) -> list[str | None]:
+    """The first two loops that these models lack: while some are waited for, others are compiled."""
+    return list(dict.fromkeys(loops for name in names if (loops := pool.loops(name)) in missing))[:2]
 
 
 def _make_one_ready(

@@ -101,6 +101,8 @@ class ModelPool:
         self._numerics: set[str] = set()
         self.refused: dict[str, str] = {}
         """Models that could not be loaded, and why."""
+        self.wanted: set[str] = set()
+        """Models that jobs wait for: they are made ready before the others."""
         self._lent: dict[str, int] = {}
         """Memory for the slots of models that came later, by name."""
         for name, model in models.items():
@@ -136,6 +138,13 @@ class ModelPool:
             if called in self._loaded and self._loaded[called].card.identity == identity:
                 return called
         return None
+
+    def hurry(self, name: str, identity: str) -> bool:
+        """True if this model is here: a job waits until it is ready. identity: or the sha256."""
+        is_here = name in self._loaded and self._loaded[name].model.card.answers_to(identity)
+        if is_here:
+            self.wanted.add(name)
+        return is_here
 
     def renew(self, called: str, card: Card) -> ModelCard:
         """Say what the card of a loaded model says now: it has the same identity."""

@@ -218,7 +218,10 @@ def _draw(
 
 
 def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str) -> Brought | None:
-    """A model that was exchanged, and kept; None where there is none that can be used. identity: or the sha256."""
+    """A model that was exchanged, and kept; None where there is none that can be used, or where it is being made ready.
+    identity: or the sha256."""
+    if pool.hurry(name, identity):
+        return None
     log = structlog.get_logger("weights")
     directory = kept.find(name, identity)
     if directory is None:

@@ -31,8 +31,9 @@ ASK_AGAIN_S = 30.0
 
 class Admission:
     """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError.
-    `bring(name, identity)`: fetch the model of jobs that were accepted for another than those it was started with; when
-    it has it, `brought` is called. `opened`: hears of each job that is opened."""
+    `bring(name, identity)`: make a model ready that a job waits for, or fetch it where the job was accepted for another
+    than those that this worker was started with; then `brought` is called. `opened`: hears of each job that is
+    opened."""
 
     def __init__(
         self,
@@ -92,7 +93,9 @@ class Admission:
         except ValidationError:
             return True
         if self._info.takes(spec):
-            return self._info.is_ready(spec)
+            if not (is_ready := self._info.is_ready(spec)):
+                self._ask_for((spec.model, spec.identity_or_digest))
+            return is_ready
         others = (worker for worker in self._announced() if worker.queue == self._info.queue)
         if any(worker.takes(spec) for worker in others):
             return False

@@ -1,0 +1,26 @@
+"""The order in which models are made ready."""
+
+from pathlib import Path
+
+from model_core import load_model, save_model, untrained
+from tests.worker.engine.bad_models import SIZE
+from worker.engine.compiling import make_ready
+from worker.engine.model_pool import ModelPool, SlotPlan
+
+
+def test_model_that_a_job_waits_for_is_made_ready_before_the_others(tmp_path: Path) -> None:
+    """By its identity or by the sha256 of its weights; which one a job names is seen when the next model is chosen."""
+    for seed, name in enumerate("abcd"):
+        save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), tmp_path / name)
+    models = {name: load_model(tmp_path / name) for name in "abcd"}
+    pool, ready = ModelPool(models, SlotPlan(1, 0, slot_memory_mib=64)), []
+
+    def tell(name: str) -> None:
+        ready.append(name)
+        if name == "a":
+            assert not pool.hurry("d", models["c"].card.identity)
+            assert pool.hurry("d", models["d"].card.identity)
+            assert pool.hurry("c", models["c"].card.sha256)
+
+    make_ready(pool, tmp_path, (), tell)
+    assert ready == ["a", "c", "d", "b"]
