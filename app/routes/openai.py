@@ -1,26 +1,35 @@
-"""/v1: images and models as OpenAI's clients ask for them. A request becomes a job as any other, and is waited for."""
+"""/v1: images and models as OpenAI's clients ask for them. A request becomes a job as any other, and is waited for,
+or its one image is streamed."""
 
 import base64
-from dataclasses import replace
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.access.callers import ANYONE
 from app.dependencies import Services, ServicesDep
-from app.errors import StoppingError, UnfinishedJobError
+from app.errors import RefusedError, StoppingError, UnfinishedJobError
 from app.imaging.given import ALPHA_MASK, Files
 from app.imaging.render import MAX_SCALE, PictureFormat, expect_side
+from app.problems import problem_of
 from app.routes.body_limits import BodyRoute
 from app.routes.known_query import KnownQueryRoute
 from app.routes.preferences import Preferences, preferences_of
+from app.routes.streams import StreamedResponse
 from app.routes.submit import accepted, bytes_of
 from app.routes.waiting import waited_for
-from app.schema.answers import Job, Model
-from app.schema.openai import Asked, EditForm, GenerationRequest, model_of
+from app.schema.answers import Job
+from app.schema.openai import NO_USAGE, Asked, EditForm, GenerationRequest, error_of, model_of
 from app.schema.preference_headers import Media
 from app.schema.request_bodies import FORMS
+from app.services.partial_pictures import PartialPictures
+from app.services.row_reader import Follower
 from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus
 from worker.contract.kind import Kind
@@ -45,14 +54,32 @@ async def get_model(name: str, services: ServicesDep) -> dict[str, Any]:
     return model_of((await services.models.find(name)).name)
 
 
-@bodies.post("/images/generations")
-async def generate(body: GenerationRequest, request: Request) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Look:
+    """The look of a call's pictures."""
+
+    format: PictureFormat
+    scale: int
+    size: str
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        return {"output_format": self.format.value, "size": self.size, "seed": job.seed, "job": job.id}
+
+
+@bodies.post("/images/generations", response_model=None)
+async def generate(body: GenerationRequest, request: Request) -> dict[str, Any] | Response:
     """New images."""
     return await _drawn(KINDS["sample"], body, {}, request)
 
 
-@bodies.post("/images/edits", form_limits={"max_files": 4, "max_fields": 32, "max_part_size": 64 * 1024})  # type: ignore[call-arg]
-async def edit(form: Annotated[EditForm, Form(media_type="multipart/form-data")], request: Request) -> dict[str, Any]:
+@bodies.post(
+    "/images/edits",
+    response_model=None,
+    form_limits={"max_files": 4, "max_fields": 32, "max_part_size": 64 * 1024},  # type: ignore[call-arg]
+)
+async def edit(
+    form: Annotated[EditForm, Form(media_type="multipart/form-data")], request: Request
+) -> dict[str, Any] | Response:
     """The transparent pixels of the mask, or without one of the picture, are filled."""
     services: Services = request.app.state.services
     limit, picture = services.settings.max_upload_bytes, form.picture
@@ -63,8 +90,8 @@ async def edit(form: Annotated[EditForm, Form(media_type="multipart/form-data")]
 
 async def _drawn(
     kind: Kind, asked: Asked, files: Files, request: Request, more: dict[str, UploadFile | str] | None = None
-) -> dict[str, Any]:
-    """The answer with the images of a job of this kind. more: fields of its form that only it has."""
+) -> dict[str, Any] | Response:
+    """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
     services: Services = request.app.state.services
     asked.expect_what_applies()
     if asked.response_format == "url":
@@ -76,9 +103,16 @@ async def _drawn(
     fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
     wanted = _wanted(request)
     submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, wanted)
+    is_repeatable = wanted.idempotency_key is not None
+    size = f"{scale * model.width}x{scale * model.height}"
+    look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
+    if asked.stream:
+        return _streamed(submitted.job, asked.partial_images or 0, look, services, is_repeatable)
     job = await waited_for(submitted.job, PATIENCE_S, services, request.receive)
-    job = await _succeeded(job, services, is_repeatable=wanted.idempotency_key is not None)
-    return await _answer(job, model, asked, scale, request)
+    job = await _succeeded(job, services, is_repeatable)
+    addresses = _addresses if asked.response_format == "url" else _contents
+    data = await addresses(job, look, request)
+    return {"created": int(job.created_at.timestamp()), "data": data, **look.facts(job)}
 
 
 def _wanted(request: Request) -> Preferences:
@@ -100,32 +134,60 @@ async def _succeeded(job: Job, services: Services, is_repeatable: bool) -> Job:
     raise UnfinishedJobError(f"the images of job {job.id} are not there: {why}")
 
 
-async def _answer(job: Job, model: Model, asked: Asked, scale: int, request: Request) -> dict[str, Any]:
-    kind = PictureFormat(asked.output_format or "png")
-    addresses = _addresses if asked.response_format == "url" else _contents
-    return {
-        "created": int(job.created_at.timestamp()),
-        "data": await addresses(job, kind, scale, request),
-        "output_format": kind.value,
-        "size": f"{scale * model.width}x{scale * model.height}",
-        "seed": job.seed,
-        "job": job.id,
-    }
-
-
-async def _contents(job: Job, kind: PictureFormat, scale: int, request: Request) -> list[dict[str, str]]:
+async def _contents(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
     services: Services = request.app.state.services
     record = await services.jobs.record(job.id)
-    pictures = [await services.pictures.picture(record, Stage.FINAL, i, scale, kind) for i in range(job.n)]
+    pictures = [await services.pictures.picture(record, Stage.FINAL, i, look.scale, look.format) for i in range(job.n)]
     return [{"b64_json": base64.b64encode(picture).decode()} for picture in pictures]
 
 
-async def _addresses(job: Job, kind: PictureFormat, scale: int, request: Request) -> list[dict[str, str]]:
+async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
     services: Services = request.app.state.services
     base = services.settings.public_url or str(request.base_url).rstrip("/")
     links = await services.links.of(job.id, request.scope["state"]["caller"].owner, _LINKS_S)
-    shown = urlencode({"scale": scale, "format": kind.value})
+    shown = urlencode({"scale": look.scale, "format": look.format.value})
     return [{"url": f"{base}{image}&{shown}"} for image in links.images]
+
+
+def _streamed(job: Job, count: int, look: _Look, services: Services, is_repeatable: bool) -> StreamedResponse:
+    """OpenAI's events: `count` partial images at even distances on the way, then the whole one, or the error."""
+
+    @contextlib.contextmanager
+    def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
+        with services.row_feed.follow(job, 0, estimates=True) as follower:
+            yield follower, _events(job, count, look, services, is_repeatable, follower)
+
+    return StreamedResponse(body(), services.seats, Media.EVENTS, services.settings.stall_s, {})
+
+
+async def _events(
+    job: Job, count: int, look: _Look, services: Services, is_repeatable: bool, follower: Follower
+) -> AsyncIterator[bytes]:
+    """The same as text, one event a chunk. Raises what the store raises."""
+    name = "image_generation" if job.kind == "sample" else "image_edit"
+    meant = {"created_at": int(job.created_at.timestamp()), "background": "opaque", "quality": "auto"}
+    facts = {**meant, **look.facts(job)}
+    try:
+        spec = (await services.jobs.record(job.id)).spec
+        partial = PartialPictures(count, spec, await services.pictures.begun(spec))
+        async for batch in services.row_feed.events(job, follower):
+            if not batch:
+                yield KEEPALIVE_COMMENT
+            for index, pixels in partial.due(batch):
+                picture = await services.pictures.partial(spec, pixels, look.scale, look.format)
+                yield _event(f"{name}.partial_image", picture, {**facts, "partial_image_index": index})
+        await _succeeded(await services.jobs.view(job.id), services, is_repeatable)
+        record = await services.jobs.record(job.id)
+        picture = await services.pictures.picture(record, Stage.FINAL, 0, look.scale, look.format)
+        yield _event(f"{name}.completed", picture, {**facts, "usage": NO_USAGE})
+    except RefusedError as error:
+        _, body = error_of(problem_of(error))
+        yield format_sse_event(event="error", data_str=json.dumps({"type": "error", **body}))
+
+
+def _event(name: str, picture: bytes, facts: dict[str, Any]) -> bytes:
+    data = {"type": name, "b64_json": base64.b64encode(picture).decode(), **facts}
+    return format_sse_event(event=name, data_str=json.dumps(data))
 
 
 router.include_router(reading)

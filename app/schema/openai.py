@@ -13,6 +13,7 @@ from worker.contract.jobs import MAX_SEED
 
 PREFIX = "/v1/"
 MAX_IMAGES = 10
+MAX_PARTIAL_IMAGES = 3
 _USUAL_SIDE = 1024
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _NOTHING_ASKED = (None, "auto", False, 0, "false", "0", "")
@@ -22,8 +23,6 @@ _WITHOUT_MEANING = (
     "background",
     "moderation",
     "output_compression",
-    "partial_images",
-    "stream",
     "input_fidelity",
 )
 
@@ -45,15 +44,21 @@ class Asked(BaseModel):
     background: Any = None
     moderation: Any = None
     output_compression: Any = None
-    partial_images: Any = None
-    stream: Any = None
     input_fidelity: Any = None
+    stream: bool | None = None
+    partial_images: int | None = Field(default=None, ge=0, le=MAX_PARTIAL_IMAGES)
 
     def expect_what_applies(self) -> None:
         """Raises BadParameterError for a wish that no model here can have."""
         for name in _WITHOUT_MEANING:
             if getattr(self, name) not in _NOTHING_ASKED:
                 raise BadParameterError(f"{name}: it does not apply to these models; leave it out", field=name)
+        if self.partial_images and not self.stream:
+            raise BadParameterError("partial_images: expected stream as well, or 0", field="partial_images")
+        if self.stream and self.n not in (None, 1):
+            raise BadParameterError("n: expected 1 with stream", field="n")
+        if self.stream and self.response_format == "url":
+            raise BadParameterError("response_format: expected b64_json with stream", field="response_format")
 
     def label_among(self, names: Sequence[str]) -> str | None:
         """The label that the prompt names, in capitals or not, of those that the model has; None for an empty prompt.
@@ -98,6 +103,11 @@ class EditForm(Asked):
         if len(sent) != 1:
             raise BadParameterError("image: expected one picture, part of which is filled", field="image")
         return sent[0]
+
+
+_NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+NO_USAGE = {**_NO_TOKENS, "input_tokens_details": {"image_tokens": 0, "text_tokens": 0}}
+"""Tokens of a streamed image, which OpenAI's types ask for."""
 
 
 def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:

@@ -47,6 +47,19 @@ class Pictures:
             return await run_sync(grid_file, canvas, scale, kind, limiter=self._imaging)
         return await run_sync(sample_file, canvas, sample, scale, kind, limiter=self._imaging)
 
+    async def begun(self, spec: JobSpec) -> bytes:
+        """The pixels of an image before its first row, H*W*C bytes: black, but for what a completion keeps."""
+        pixels = await self._store.picture(spec.id, "pixels") or b""
+        keep = await self._store.picture(spec.id, "keep") or bytes(spec.height * spec.width)
+        C = spec.channels
+        return b"".join(pixels[C * i : C * i + C] if kept else bytes(C) for i, kept in enumerate(keep))
+
+    async def partial(self, spec: JobSpec, pixels: bytes, scale: int, kind: PictureFormat) -> bytes:
+        """A picture of an image that is not whole, which does not say how to draw it again."""
+        source = KINDS[spec.kind].source if self._marked else None
+        canvas = Canvas(1, spec.height, spec.width, spec.channels, {0: pixels}, {}, spec.first, source)
+        return await run_sync(sample_file, canvas, 0, scale, kind, limiter=self._imaging)
+
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
         """All samples as far as they are drawn, each as `picture` has it. Raises as `picture` does."""
         return Archive(await self._canvas(record, stage), scale, self._imaging)

@@ -36,9 +36,12 @@ def transparent(path: Path) -> Path:
     return path
 
 
-@pytest.mark.skipif(
+needs_openai = pytest.mark.skipif(
     not list(PYTHON.parent.glob("lib/python3*/site-packages/openai")), reason="`make test` installs OpenAI's package"
 )
+
+
+@needs_openai
 def test_openais_client_draws_and_edits(service: str, all_models_dir: Path, tmp_path: Path) -> None:
     """New images and completions are the library's, each pixel a square of the largest side that fits; a link opens;
     what does not apply is refused in one sentence, in a body that the client understands."""
@@ -67,6 +70,28 @@ def test_openais_client_draws_and_edits(service: str, all_models_dir: Path, tmp_
         (*wrong, "sed"),
     ]
     assert all(words.count(".") <= 1 and len(words) < 300 for *_, words in found["refused"])
+
+
+@needs_openai
+def test_openais_client_streams_partial_images(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+    """Events of OpenAI's own types: at even distances the rows that are drawn, black below or what an edit keeps, and
+    the whole picture, the same as without a stream; no partial one where none is asked for; else 400."""
+    mask, plain = transparent(tmp_path / "mask.png"), tmp_path / "plain.png"
+    Image.new("RGB", (20, 24), "white").save(plain)
+    found = json.loads(run(PYTHON / "python", PROGRAMS / "stream_openai.py", service, "tiny-cnn", plain, mask))
+    model = load_model("tiny-cnn", models_dir=all_models_dir)
+    drawn = values_to_pixels(sample(model, 1, seed=7).numpy(), 2)[0, 0]
+    below = np.arange(6)[:, None]
+    for (index, text), rows in zip(found["drawn"], (2, 3, 5, 6), strict=True):
+        np.testing.assert_array_equal(pixels_of(text, 10), np.where(below < rows, drawn, 0))
+        assert index == (None if rows == 6 else [2, 3, 5].index(rows))
+    given = torch.ones(1, 6, 5, dtype=torch.int64)
+    filled = values_to_pixels(complete(model, given, torch.from_numpy(~HOLE), 1, seed=3).values.numpy(), 2)[0, 0]
+    (_, partial), (_, whole) = found["edited"]
+    np.testing.assert_array_equal(pixels_of(partial, 2), np.where(HOLE, 0, 255))
+    np.testing.assert_array_equal(pixels_of(whole, 2), filled)
+    assert [index for index, _ in found["whole_only"]] == [None]
+    assert found["refused"] == ["n", "partial_images", "partial_images", "partial_images", "response_format"]
 
 
 @pytest.mark.parametrize(

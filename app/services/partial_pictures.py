@@ -1,0 +1,46 @@
+"""An image on its way: its pixels at even distances from the first row to the last, as events tell of them."""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from app.services.row_feed import FeedEvent
+from worker.contract.events import Stage
+from worker.contract.jobs import JobSpec
+
+
+class PartialPictures:
+    """`count` partial pictures of a job's first sample: each once its share of the rows is drawn, or of the work, where
+    that many particles say what is expected. pixels: H*W*C bytes, as the image began."""
+
+    def __init__(self, count: int, spec: JobSpec, pixels: bytes) -> None:
+        self._count = count
+        self._height = spec.height
+        self._pixels = bytearray(pixels)
+        self._stride = spec.width * spec.channels
+        self._next = 0
+
+    def due(self, events: Sequence[FeedEvent]) -> Iterator[tuple[int, bytes]]:
+        """The number and pixels of each partial picture that these events bring."""
+        for event in events:
+            if self._next < self._count and event.name in ("row", "estimate"):
+                found = json.loads(event.data)
+                share, pixels = self._with_row(found) if event.name == "row" else _expected(found)
+                if share * (self._count + 1) >= self._next + 1:
+                    yield self._next, pixels
+                    self._next += 1
+
+    def _with_row(self, row: dict[str, Any]) -> tuple[Fraction, bytes]:
+        """The share of the rows that are drawn, and the image with this one."""
+        if row.get("stage", Stage.FINAL) != Stage.FINAL:
+            return Fraction(0), b""
+        first = row["y"] * self._stride
+        self._pixels[first : first + self._stride] = base64.b64decode(row["pixels"])
+        return Fraction(row["y"] + 1, self._height), bytes(self._pixels)
+
+
+def _expected(estimate: dict[str, Any]) -> tuple[Fraction, bytes]:
+    """The share of the work that is done, and the expected image."""
+    return Fraction(estimate["share"]), base64.b64decode(estimate["mean"])
