@@ -11,7 +11,7 @@ mixture that was put together from others. One after another, each line saying w
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
 - pictures: the page's, the model's samples in docs/img/, and those of the README that it draws (whose digits are of
   MNIST thresholded, not of the fixed binarization: --digits says where that is);
-- docs/results.md, docs/models.md, and the README's table of models.
+- docs/results.md, docs/models.md, and the lines of the models that the README's table names.
 
 At last it names the measured tables that are of older weights.
 

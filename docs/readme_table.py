@@ -1,4 +1,4 @@
-"""The README's table of models, from their cards."""
+"""The README's table of models, from their cards. The page says which: the table is renewed for those that it names."""
 
 import re
 from collections.abc import Sequence
@@ -13,16 +13,21 @@ _HEAD = ["| name | network | data | measured on all test images | paper |", "|--
 
 
 def renew_readme(path: Path, cards: Sequence[Card]) -> None:
-    """Replace the table; DataError when the page cannot be read or written, or has no such table."""
+    """Renew the lines of the table; DataError when the page cannot be read or written, or has no such table."""
     try:
         page = path.read_text(encoding="utf-8")
-        table = "\n".join([*_HEAD, *models_table(cards)]) + "\n"
+        table = "\n".join([*_HEAD, *models_table(named_in(page, cards))]) + "\n"
         renewed, count = re.subn(rf"^{re.escape(_HEAD[0])}\n(\|.*\n)+", lambda _: table, page, flags=re.MULTILINE)
         if count != 1:
             raise DataError(f"{path} has no table that begins with {_HEAD[0]}")
         path.write_text(renewed, encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot renew {path}: {error.strerror}") from None
+
+
+def named_in(page: str, cards: Sequence[Card]) -> list[Card]:
+    """The models that have a line in the page's table."""
+    return [card for card in cards if f"\n| `{card.name}` |" in page]
 
 
 def models_table(cards: Sequence[Card]) -> list[str]:
