@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.models import CommandInfo
+from typer.models import CommandInfo, TyperInfo
 
 import app.cli
 import model_core.cli.data_sets
@@ -25,6 +25,14 @@ root = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+_PANELS = {
+    "Run": "up api worker",
+    "Draw and ask": "sample complete upsample score classify verify encode decode remote models export",
+    "Train": "train publish mix evaluate calibrate entropy report data",
+    "Operate": "key keys health bench",
+}
+"""The groups of verbs that `--help` shows, in this order. A verb that none of them names is a KeyError."""
 
 
 def _version(asked: bool) -> None:
@@ -88,7 +96,19 @@ def commands() -> Iterator[CommandInfo]:
         yield from group.typer_instance.registered_commands if group.typer_instance else ()
 
 
+def verbs() -> Iterator[tuple[str, CommandInfo | TyperInfo]]:
+    """Verbs and groups of verbs by name: all that may follow `pixelrnn`."""
+    for command in root.registered_commands:
+        yield command.name or getattr(command.callback, "__name__", ""), command
+    for group in root.registered_groups:
+        yield str(group.name or (group.typer_instance and group.typer_instance.info.name)), group
+
+
 for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.data_sets, pixelrnn.remote):
     part.register(root)
 for command in commands():
     command.callback = guarded(command.callback) if command.callback else None
+_PANEL = {name: panel for panel, names in _PANELS.items() for name in names.split()}
+for name, verb in verbs():
+    verb.rich_help_panel = _PANEL[name]
+root.registered_commands.sort(key=lambda verb: list(_PANELS).index(str(verb.rich_help_panel)))
