@@ -10,6 +10,7 @@ from model_core.data.splits import Values
 from model_core.training.display import Display, nats_and_bits
 from model_core.training.evaluate import EvaluationStoppedError, Score, evaluate, evaluate_components
 from model_core.training.files import RunFiles
+from model_core.training.forecast import Forecast
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.state import TrainState
@@ -41,6 +42,8 @@ class Loop:
         self._files = files
         self._reading = reading
         self.per_epoch = learner.per_epoch
+        labels = learner.network.config.labels
+        self.forecast = Forecast.of(recipe.training, state, learner.per_epoch, len(valid), labels)
         self._sitting = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
@@ -97,13 +100,17 @@ class Loop:
         return False
 
     def _update(self, stop: bool, display: Display) -> bool:
+        started = time.perf_counter()
         report = self._learner.advance(self.state.iteration, stop)
+        forecast = self.forecast.after_update(time.perf_counter() - started)
         batch = self._recipe.training.batch
         self.state.iteration += 1
         self.state.images += batch
         self.state.window.add(report.nats, batch)
         self.state.epoch.add(report.nats, batch)
         display.advance(self.state.iteration, report.nats)
+        if forecast:
+            display.say(forecast)
         if self.state.iteration % self._recipe.output.log_every == 0:
             self._log_window(report, display)
         if self.state.iteration % self._recipe.output.checkpoint_every == 0:

@@ -56,6 +56,8 @@ class RunResult:
     best_epoch: int
     dimensions: int
     """Variables of an image."""
+    forecast_s: float | None = None
+    """Seconds that this sitting was to take, as it said after its first updates; None if it ended before."""
     leads: bool = True
     """True in the one process that speaks to the user; of several that train together, the others keep silent."""
 
@@ -96,7 +98,8 @@ def train(request: RunRequest) -> RunResult:
                 files.journal.close()
     state = loop.state
     reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
-    return RunResult(finished, request.directory, *reached, request.recipe.network.config().dimensions, ranks.leads)
+    dimensions, forecast_s = request.recipe.network.config().dimensions, loop.forecast.seconds
+    return RunResult(finished, request.directory, *reached, dimensions, forecast_s, ranks.leads)
 
 
 def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loop, RunFiles | None]:

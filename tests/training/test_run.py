@@ -120,11 +120,14 @@ def test_the_log_has_no_line_twice_when_a_crash_lost_updates(recipe: Recipe, tmp
     assert curve(broken.directory) == curve(whole.directory)
 
 
-def test_two_processes_draw_the_curve_of_one(recipe: Recipe, tmp_path: Path) -> None:
-    """Averaged gradients of half batches are those of the batch, up to rounding; validation is shared too."""
+def test_two_processes_draw_the_curve_of_one(recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Averaged gradients of half batches are those of the batch, up to rounding; validation is shared too. One of them
+    says how long it will take."""
     one, two = tmp_path / "one", tmp_path / "two"
     train(RunRequest(recipe, one))
+    capfd.readouterr()
     assert train_with(RunRequest(recipe, two), processes=2).finished
+    assert capfd.readouterr().err.count("here: 12 updates of 8 images, ") == 1
     same_curve(two, one)
 
 
