@@ -22,7 +22,9 @@ READY_LIMIT_S = 900.0
 
 
 class Up:
-    """A running `pixelrnn up`."""
+    """A running `pixelrnn up`. `key`: what it is asked with."""
+
+    key = ""
 
     def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
         where = ["--data-dir", str(data_dir), "--models-dir", str(models_dir)]
@@ -98,7 +100,8 @@ class Up:
 
     def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
-        connection.request(method, path, body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
         connection.close()

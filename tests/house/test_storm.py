@@ -29,6 +29,10 @@ SHORT = [
     "Redis, back with an older state",
     "engine, kill -9",
     "Redis, disk full",
+    "file of keys torn for up to 3 s",
+    "model exchanged",
+    "model put in, bad",
+    "logs, disk full",
 ]
 
 
@@ -36,9 +40,9 @@ SHORT = [
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(tmp_path: Path, all_models_dir: Path) -> None:
-    """A fault of each family (each process, the server's data and disk, the wire) while jobs of all kinds are drawn:
-    each job ends once, with the bytes of an undisturbed run, and its readers are told so; and nothing exits but what
-    was killed."""
+    """A fault of each family (each process, the server's data and disk, the wire, models, keys, logs) while jobs of all
+    kinds are drawn: each job ends once, with the bytes of an undisturbed run, and its readers are told so; and nothing
+    exits but what was killed."""
     counts = Counts(tmp_path / "counts.json")
     kinds = {kind.name: kind for kind in KINDS}
     faults = [kinds[name] for name in SHORT if tmp_path.owner() == "root" or not kinds[name].disk]
@@ -113,6 +117,7 @@ def test_judge_finds_no_harm_where_there_is_none() -> None:
         (lambda: seen(accounts=[account(1, 2, 3, rows=[OTHER, *ROWS[1:]])]), Verdict.MISLED),
         (lambda: seen(by_link=account(1, 2)), Verdict.MISLED),
         (lambda: seen(shown_alike=False), Verdict.MISLED),
+        (lambda: seen(others_see_it=True), Verdict.MISLED),
     ],
 )
 def test_judge_finds_each_harm(lie: Callable[[], Seen], verdict: Verdict) -> None:

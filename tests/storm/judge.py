@@ -88,6 +88,8 @@ class Seen:
     """Its stream as a signed link shows it, where one was asked for."""
     shown_alike: bool = True
     """A signed link shows the picture that the job's own address does."""
+    others_see_it: bool = False
+    """It is shown to another owner."""
 
     @property
     def outcome(self) -> Outcome:
@@ -121,6 +123,8 @@ def _harms(seen: Seen, right: Outcome, forgotten: bool, turned_back: bool) -> It
         yield Finding(Verdict.DIFFERING, f"{what} differ from those of an undisturbed run")
     if not right.rows.issuperset(rows):
         yield Finding(Verdict.DIFFERING, "a row differs from that of an undisturbed run")
+    if seen.others_see_it:
+        yield Finding(Verdict.MISLED, "another owner is shown it")
     if not seen.shown_alike:
         yield Finding(Verdict.MISLED, "a link shows another picture")
     by_link = [] if seen.by_link is None else [seen.by_link]

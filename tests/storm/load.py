@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Self
 
 from pixelrnn.client import AsyncClient, calls
@@ -24,7 +25,8 @@ PATIENCE_S = 1800.0
 killed takes minutes to start."""
 
 MOST_UNDER_WAY = 40
-CLIENTS = 4
+CLIENTS = 2
+"""Of each owner."""
 TRIES = 1000
 LOOK_AGAIN_S = 0.5
 TOLD_WITHIN_S = 600.0
@@ -34,7 +36,8 @@ TOLD_WITHIN_S = 600.0
 @dataclass(frozen=True)
 class Mix:
     """Jobs a second, and of these which part is canceled, is read over many connections, is read twice, is polled and
-    not read, is deleted at the end, is to be told to a receiver, is read by signed links too."""
+    not read, is deleted at the end, is to be told to a receiver, is read by signed links too, is asked for by another
+    owner."""
 
     per_s: float = 1.2
     canceled: float = 0.12
@@ -44,14 +47,16 @@ class Mix:
     deleted: float = 0.1
     told: float = 0.4
     linked: float = 0.3
+    pried: float = 0.1
 
 
 class Load:
-    """Jobs for the service at `url`. `say` receives a line for each harm."""
+    """Jobs for the service at `url`, of several owners, by their keys. `say` receives a line for each harm."""
 
     def __init__(
         self,
         url: str,
+        keys: Sequence[str],
         books: Books,
         rng: random.Random,
         say: Callable[[str], None],
@@ -65,14 +70,20 @@ class Load:
         self._rng = rng
         self._say = say
         self._mix = mix
-        self._clients = [AsyncClient(url, tries=TRIES) for _ in range(CLIENTS)]
+        self._owners = [[AsyncClient(url, key, TRIES) for _ in range(CLIENTS)] for key in keys]
+        self._nobody = AsyncClient(url, tries=TRIES)
         self._jobs: set[asyncio.Task[None]] = set()
         self._ids: set[str] = set()
-        self.right: dict[Wish, Outcome] = {}
+        self.right: dict[Wish, set[Outcome]] = {}
+        """What each wish may come to; of the guest, as many as it has versions."""
+
+    @property
+    def _clients(self) -> list[AsyncClient]:
+        return [self._nobody, *chain(*self._owners)]
 
     async def __aenter__(self) -> Self:
         for client in self._clients:  # one that nobody ever answered gives up soon
-            await client.models()
+            await client.send(calls.get("/healthz"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -84,7 +95,7 @@ class Load:
 
     async def learn(self) -> None:
         """What each wish comes to, undisturbed."""
-        client, wishes = self._clients[0], first_wishes()
+        client, wishes = self._owners[0][0], first_wishes()
         jobs = [await client.start(wish.request()) for wish in wishes]
         for wish, job in zip(wishes, jobs, strict=True):
             await self._learn(wish, job)
@@ -94,10 +105,17 @@ class Load:
         for wish in wishes:
             await self._learn(wish, await client.start(wish.request()))
 
+    async def learn_again(self) -> None:
+        """What the guest's jobs come to, now that it was exchanged."""
+        client = self._owners[0][0]
+        for wish in filter(lambda wish: wish.of_guest, self.right):
+            while len(self.right[wish]) == 1:
+                await self._learn(wish, await client.start(wish.request()))
+
     async def _learn(self, wish: Wish, job: AsyncJob) -> None:
         seen = Seen()
-        await _look(self._clients[0], job, seen)
-        self.right[wish] = seen.outcome
+        await _look(self._owners[0][0], job, seen)
+        self.right.setdefault(wish, set()).add(seen.outcome)
         self._ids.add(job.id)
 
     async def blow(self) -> None:
@@ -115,9 +133,10 @@ class Load:
         """Until every job has ended and is judged. Then no other jobs may be there."""
         await asyncio.gather(*self._jobs)
         await self._expect_told()
-        async for job in self._clients[0].jobs():
-            if job.id not in self._ids:
-                self._find(job.state["kind"], Finding(Verdict.DOUBLED, f"nobody handed in {job.id}"))
+        for clients in self._owners:
+            async for job in clients[0].jobs():
+                if job.id not in self._ids:
+                    self._find(job.state["kind"], Finding(Verdict.DOUBLED, f"nobody handed in {job.id}"))
 
     async def _expect_told(self) -> None:
         """Every end that was to be told has been; some only at the second try, or the third."""
@@ -146,7 +165,8 @@ class Load:
 
     async def _live(self, wish: Wish) -> None:
         life, seen, job_id = self._books.begin(wish), Seen(), ""
-        client = self._rng.choice(self._clients)
+        owner, other = self._rng.sample(self._owners, 2)
+        client = self._rng.choice(owner)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 is_told = self._rng.random() < self._mix.told
@@ -155,21 +175,27 @@ class Load:
                 job_id = job.id
                 self._ids.add(job.id)
                 seen.accepted = time.monotonic()
+                if self._rng.random() < self._mix.pried:
+                    seen.others_see_it = await _is_seen(self._rng.choice(other), job)
                 await self._attend(client, job, seen)
                 await _look(client, job, seen)
                 if self._rng.random() < self._mix.linked:
-                    await _look_by_links(client, job, seen)
+                    await _look_by_links(client, self._nobody, job, seen)
                 if self._rng.random() < self._mix.deleted:
                     await _delete(job)
                 elif is_told:
                     self._to_be_told[job.id] = seen.status, life
         except (ServiceError, TimeoutError) as trouble:
             seen.trouble = trouble
+        if wish.of_guest and _is_unknown_model(seen):
+            self._books.forget(life)
+            return
         back = [fault for fault in self._books.during(life) if fault.turns_back]
         forgotten = any(fault.forgets for fault in self._books.during(life)) or any(
             seen.accepted is not None and fault.began < seen.accepted for fault in back
         )
-        self._end(life, judge(seen, self.right[wish], forgotten, bool(back)), job_id)
+        verdicts = [judge(seen, right, forgotten, bool(back)) for right in self.right[wish]]
+        self._end(life, min(verdicts, key=lambda findings: sum(bool(finding.why) for finding in findings)), job_id)
         self._books.counts.readers.update(readers=len(seen.accounts), events=sum(len(a.events) for a in seen.accounts))
 
     def _end(self, life: Life, findings: list[Finding], job_id: str) -> None:
@@ -229,16 +255,32 @@ async def _look(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
-async def _look_by_links(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
+def _is_unknown_model(seen: Seen) -> bool:
+    """The request came while the model was away."""
+    return seen.accepted is None and getattr(seen.trouble, "status", None) == HTTPStatus.NOT_FOUND
+
+
+async def _is_seen(client: AsyncClient, job: AsyncJob) -> bool:
+    """True where a client is shown the job, which is another owner's."""
+    try:
+        await client.job(job.id)
+    except ApiError as error:
+        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            return False
+        raise
+    return True
+
+
+async def _look_by_links(client: AsyncClient, nobody: AsyncClient, job: AsyncJob, seen: Seen) -> None:
     """At its picture and its stream, as who has no key does; where it has not been forgotten meanwhile."""
     try:
         links = await job.links()
         record = Account()
-        await _take(client.follow(links["events"], record), None)
+        await _take(nobody.follow(links["events"], record), None)
         seen.by_link = record
         if seen.status == Verdict.SUCCEEDED:
-            shown = [(await client.send(calls.get(path))).content for path in (links["image"], f"/jobs/{job.id}/image")]
-            seen.shown_alike = shown[0] == shown[1]
+            shown = await nobody.send(calls.get(links["image"]))
+            seen.shown_alike = shown.content == (await client.send(calls.get(f"/jobs/{job.id}/image"))).content
     except ApiError as error:
         if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             raise

@@ -57,7 +57,7 @@ async def sit(
     with listening(place, random.Random(storm.rng.random())) as listener:
         async with (
             World(place, storm.models, apart, storm.exited, listener.settings) as world,
-            Load(world.url, books, storm.rng, storm.say, storm.mix, listener) as load,
+            Load(world.url, world.keys.owners, books, storm.rng, storm.say, storm.mix, listener) as load,
         ):
             await _sit(storm, world, load, books, faults, is_over)
 
@@ -66,6 +66,8 @@ async def _sit(
     storm: Storm, world: World, load: Load, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
 ) -> None:
     await load.learn()
+    world.models.exchange()
+    await load.learn_again()
     books.open()
     blowing = asyncio.create_task(load.blow())
     try:

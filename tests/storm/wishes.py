@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from pixelrnn.client.calls import Call, Picture, decode, encode, form, sample
+from tests.storm.models import GUEST
 from tests.tiny_models import save_tiny_models, save_tiny_scales
 
 SEEDS = range(3)
@@ -24,6 +25,11 @@ class Wish:
     def request(self) -> Call:
         return self.call(self.seed)
 
+    @property
+    def of_guest(self) -> bool:
+        """It names the model that is exchanged, and is away now and then."""
+        return self.kind.endswith("of the guest")
+
 
 def save_models(directory: Path) -> None:
     """The models that the wishes name."""
@@ -37,6 +43,7 @@ def first_wishes() -> list[Wish]:
         "sample, Diagonal BiLSTM": lambda seed: sample(model="tiny-diagonal", n=6, seed=seed),
         "sample, colour": lambda seed: sample(model="tiny-rgb", n=3, seed=seed),
         "sample, Multi-Scale": lambda seed: sample(model="tiny-scales", n=2, seed=seed),
+        "sample, of the guest": lambda seed: sample(model=GUEST, n=4, seed=seed),
         "complete, clamp": lambda seed: _complete(seed, _HOLE, n=6, method="clamp"),
         "complete, exact": lambda seed: _complete(seed, _LOWER, n=4, method="posterior", rank=True),
         "complete, particles": lambda seed: _complete(seed, _HOLE, n=2, method="posterior", particles=4),

@@ -6,21 +6,26 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from pixelrnn import embedded
 from pixelrnn.up import is_ready
 from tests.house.processes import is_alive
 from tests.house.running import Up
 from tests.proxy import Proxy
+from tests.storm.disks import small_disk
+from tests.storm.keys import Keys
+from tests.storm.models import Models
 
 WORKERS = 2
 DISK = "192m"
+LOG_DISK = "128m"
 MAY_DIE = 4
 IN_S = 60.0
 """A child that dies a fifth time within so many seconds ends `pixelrnn up`."""
@@ -29,6 +34,8 @@ BACK_LIMIT_S = 1800.0
 """After this long a stack that does not come back is a failure of its own; a busy machine takes its time."""
 
 LOOK_S = 0.1
+ASK_AGAIN_S = 7.0
+"""So seldom that nobody counts as one who tries keys."""
 
 SETTINGS = {
     "PIXELRNN_PACK_AFTER_S": "0.5",  # readers are still there
@@ -52,10 +59,11 @@ class World:
     def __init__(
         self, place: Path, models: Path, apart: bool, on_exit: Callable[[str], None], settings: Mapping[str, str]
     ) -> None:
-        self._settings = {**SETTINGS, **settings}
+        self._settings = {**SETTINGS, **settings, "PIXELRNN_KEYS_FILE": str(place / "keys.json")}
         self.apart = apart
         self._place = place
-        self._models = models
+        self.models = Models(models, place / "models")
+        self.keys = Keys(place / "keys.json")
         self._on_exit = on_exit
         self._data, self._copy = place / "redis" / "appendonlydir", place / "older"
         self._service = embedded.EmbeddedRedis(place)
@@ -69,16 +77,15 @@ class World:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             settings = dict(self._settings)
-            self.has_disk = self._mount()
-            if self.has_disk:
-                stack.callback(subprocess.run, ["umount", self._service.directory], check=True)
+            self.disk = stack.enter_context(small_disk(self._service.directory, DISK))
+            self.log_disk = stack.enter_context(small_disk(self._place / "logs", LOG_DISK, outlives="*.log*"))
             if self.apart:
                 self._service.start()
                 stack.callback(self._service.stop)
                 settings["REDIS_URL"] = f"redis://127.0.0.1:{await self.proxy.listen_tcp()}"
                 stack.push_async_callback(self.proxy.close)
-            self.up = Up(self._place, self._models, *["--device", "cpu"] * WORKERS, **settings)
-            self.url = self.up.url
+            self.up = Up(self._place, self.models.place, *["--device", "cpu"] * WORKERS, **settings)
+            self.up.key, self.url = self.keys.owners[0], self.up.url
             stack.push_async_callback(self._end)
             await asyncio.to_thread(self.up.wait_until_ready)
             keeper = asyncio.create_task(self._keep())
@@ -95,12 +102,6 @@ class World:
         self.up.process.terminate()
         with contextlib.suppress(ValueError):  # it was read before
             await asyncio.to_thread(self.up.process.communicate)
-
-    def _mount(self) -> bool:
-        """A small disk under Redis's directory, where we may."""
-        self._service.directory.mkdir(parents=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(self._service.directory)]
-        return os.geteuid() == 0 and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
     async def _keep(self) -> None:
         """What a service manager does: start again what has ended."""
@@ -211,14 +212,18 @@ class World:
         yield
         send(self.up.process.pid, signal.SIGCONT)
 
-    def fill_disk(self) -> None:
-        """Nothing more can be written to Redis's disk."""
-        left = shutil.disk_usage(self._service.directory).free
-        with (self._service.directory / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
-            os.posix_fallocate(ballast.fileno(), 0, left)
-
-    def clear_disk(self) -> None:
-        (self._service.directory / "ballast").unlink(missing_ok=True)
+    async def until(self, is_so: Callable[[httpx.Response], bool], key: str, what: str) -> None:
+        """Ask for the models with that key until the answer is so, whatever is away meanwhile. Raises RuntimeError when
+        that does not come to be."""
+        deadline = time.monotonic() + BACK_LIMIT_S
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=40) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.get(f"{self.url}/models")
+                    if is_so(answer):
+                        return
+                await asyncio.sleep(ASK_AGAIN_S)
+        raise RuntimeError(f"{what}: not so after {BACK_LIMIT_S:.0f} s")
 
 
 def send(pid: int, number: signal.Signals) -> None:

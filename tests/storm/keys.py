@@ -1,0 +1,38 @@
+"""The file of API keys: two owners whose keys stay, and others who come and go."""
+
+from pathlib import Path
+
+from app.access.api_keys import KeyEntry, new_key
+from app.access.key_file import changing
+
+
+class Keys:
+    """`owners`: the keys that stay."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._whole = b""
+        self.owners = [self.add(name) for name in ("ada", "bob")]
+
+    def add(self, name: str) -> str:
+        """Returns a new key of that name."""
+        key, digest = new_key()
+        with changing(self.path) as entries:
+            entries.append(KeyEntry(name=name, sha256=digest))
+        return key
+
+    def revoke(self, name: str) -> None:
+        with changing(self.path) as entries:
+            entries[:] = [entry for entry in entries if entry.name != name]
+
+    def tear(self) -> None:
+        """Half of the file is there, as while an editor writes it."""
+        self._whole = self.path.read_bytes()
+        self.path.write_bytes(self._whole[: len(self._whole) // 2])
+
+    def lose(self) -> None:
+        self._whole = self.path.read_bytes()
+        self.path.unlink()
+
+    def mend(self) -> None:
+        self.path.write_bytes(self._whole)
