@@ -66,11 +66,12 @@ def turns_go_on(logs: Logs) -> None:
 
 
 def publisher_goes_on(logs: Logs) -> None:
-    """The job is begun again, and the next one is published."""
+    """The job is begun again; the one beside it, which has something to write at the same time, and the next one are
+    published."""
 
     class Ledger:
         def append(self, batches: Sequence[Batch]) -> list[Any]:
-            if batches[0].claim == claim("bad"):
+            if claim("bad") in [batch.claim for batch in batches]:
                 raise BUG
             return [Answer.OK for _ in batches]
 
@@ -85,15 +86,18 @@ def publisher_goes_on(logs: Logs) -> None:
 
     closed: dict[str, Outcome] = {}
     publisher = Publisher(Ledger(), lambda token: None, lambda claim, outcome: closed.update({claim.token: outcome}))
-    publisher.start()
-    for name in ("bad", "good"):
+    for name in ("beside", "bad", "good"):
         publisher.open(claim(name))
-        publisher.publish({name: ["{}"]})
-        if name == "good":
-            publisher.end(name, SUCCEEDED)
-        wait_for(lambda name=name: name in closed, "the end of the job")
+    publisher.publish({"beside": ["{}"], "bad": ["{}"]})
+    publisher.end("beside", SUCCEEDED)
+    publisher.start()
+    wait_for(lambda: len(closed) == 2, "the ends of both")
+    publisher.publish({"good": ["{}"]})
+    publisher.end("good", SUCCEEDED)
+    wait_for(lambda: "good" in closed, "the end of the job")
     publisher.stop(60)
-    assert (closed["bad"], closed["good"].status) == (ROWS_GONE, JobStatus.SUCCEEDED)
+    assert closed.pop("bad") == ROWS_GONE
+    assert {name: outcome.status for name, outcome in closed.items()} == dict.fromkeys(closed, JobStatus.SUCCEEDED)
     assert bugs(logs)
 
 
@@ -161,6 +165,8 @@ def compiling_goes_on(logs: Logs) -> None:
     """The model is refused, and the next one is ready."""
 
     class Pool:
+        wanted = frozenset[str]()
+
         def names(self) -> list[str]:
             return ["bad", "good"]
 
@@ -215,7 +221,7 @@ def arrivals_go_on(logs: Logs) -> None:
 
     examination: Any = Examination()
     heard: list[tuple[Any, ...]] = []
-    arrivals = Arrivals(nothing, nothing, examination, Bad(), "cpu", lambda *words: heard.append(words))
+    arrivals = Arrivals(nothing, nothing, examination, Bad(), "cpu", lambda *words: heard.append(words), nothing)
     threading.Thread(target=arrivals.follow, args=(Folder(), 0.01), daemon=True).start()
     wait_for(lambda: heard, "the refusal")
     assert heard[0][:2] == ("refused", "bad")

@@ -165,27 +165,43 @@ class Publisher:
             return None
         next_at = time.monotonic() + PACE_S
         try:
-            accepted = self._publish_rows()
-            self._tell_progress()
-            self._settle_ended()
+            accepted = self._write(self._with_work())
         except RedisError as error:
             accepted = False
             self._log.warning("redis_away", error=str(error))
         except Exception:
-            self._give_up()
+            self._write_one_by_one()
             raise
         if not accepted:
             return self._patience.failed()
         self._patience.succeeded()
         return max(0.0, next_at - time.monotonic())
 
-    def _give_up(self) -> None:
-        """Begin the jobs again that have something to write, of which nobody knows what is wrong."""
+    def _write_one_by_one(self) -> None:
+        """Begin the job again with which nobody knows what is wrong; the others go on."""
+        for token in self._with_work():
+            try:
+                self._write([token])
+            except RedisError:
+                return  # the next turn tells of it
+            except Exception:
+                if token in self._outboxes:
+                    self._close(token, ROWS_GONE)
+                self._on_stopped(token)
+
+    def _with_work(self) -> list[str]:
         with self._changed:
-            tokens = [token for token, outbox in self._outboxes.items() if outbox.has_work(self._pace())]
-        for token in tokens:
-            self._close(token, ROWS_GONE)
-            self._on_stopped(token)
+            return [token for token, outbox in self._outboxes.items() if outbox.has_work(self._pace())]
+
+    def _write(self, tokens: Sequence[str]) -> bool:
+        """What these claims have to write. False when Redis refused some of it for now."""
+        accepted = self._publish_rows(tokens)
+        self._tell_progress(tokens)
+        self._settle_ended(tokens)
+        return accepted
+
+    def _open_among(self, tokens: Sequence[str]) -> list[_Outbox]:
+        return [self._outboxes[token] for token in tokens if token in self._outboxes]
 
     def _wait_for_work(self) -> bool:
         """Block until there is something to write. False: stop."""
@@ -202,10 +218,10 @@ class Publisher:
         """Seconds from one entry of a job to its next."""
         return 0.0 if self._closing else self._pace_s
 
-    def _publish_rows(self) -> bool:
+    def _publish_rows(self, tokens: Sequence[str]) -> bool:
         """One round trip with what is waiting. False when Redis refused some of it for now."""
         with self._changed:
-            batches = [outbox.batch() for outbox in self._outboxes.values() if outbox.is_due(self._pace())]
+            batches = [outbox.batch() for outbox in self._open_among(tokens) if outbox.is_due(self._pace())]
         if not batches:
             return True
         began = time.monotonic()
@@ -216,10 +232,10 @@ class Publisher:
             self._note(batch, answer)
         return not any(isinstance(answer, RedisError) for answer in answers)
 
-    def _tell_progress(self) -> None:
+    def _tell_progress(self, tokens: Sequence[str]) -> None:
         """The newest of each claim; what Redis refuses now, the next one says."""
         with self._changed:
-            told = [(outbox, outbox.progress) for outbox in self._outboxes.values() if outbox.progress is not None]
+            told = [(outbox, outbox.progress) for outbox in self._open_among(tokens) if outbox.progress is not None]
         if not told:
             return
         answers = self._ledger.progress([(outbox.claim, progress) for outbox, progress in told])
@@ -267,9 +283,9 @@ class Publisher:
             self._changed.notify()
         self._on_stopped(token)
 
-    def _settle_ended(self) -> None:
+    def _settle_ended(self, tokens: Sequence[str]) -> None:
         with self._changed:
-            ended = [o for o in self._outboxes.values() if o.outcome is not None and not o.rows]
+            ended = [o for o in self._open_among(tokens) if o.outcome is not None and not o.rows]
         for outbox in ended:
             assert outbox.outcome is not None
             self._close(outbox.claim.token, self._settle(outbox.claim, outbox.outcome))
