@@ -4,6 +4,7 @@ an array with its other fields in the query. A route that declares no body takes
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast, get_origin
 
+import structlog
 from anyio.to_thread import run_sync
 from fastapi import Request, Response, params
 from fastapi.routing import APIRoute
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.dependencies import Services
-from app.errors import BadParameterError, TooLargeError, WrongMediaTypeError
+from app.errors import BadParameterError, TooLargeError, TooManyBytesError, WrongMediaTypeError
 from app.imaging.npy import MEDIA_TYPE as NPY
 from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
@@ -27,6 +28,7 @@ _MULTIPART = "multipart/form-data"
 _FILE = MEDIA_TYPE, "application/octet-stream"
 _OVERHEAD_BYTES = 64 * 1024
 """Limit of a JSON body, and of a multipart body without its files."""
+_log = structlog.get_logger("pixelrnn.api")
 
 
 class BodyRoute(KnownQueryRoute):
@@ -72,12 +74,15 @@ async def _form_sent_otherwise(request: Request, receive: Receive, sent: str, fo
 
 
 async def _read_parts(sent: Awaitable[FormData], form: type[BaseModel]) -> None:
-    """Read a multipart body. Raises BadParameterError for several files where one is taken: of those FastAPI would take
-    the last."""
+    """Read a multipart body. Raises TooManyBytesError where it cannot be kept; BadParameterError for several files
+    where one is taken: of those FastAPI would take the last."""
     try:
         parts = await sent
     except FormParserError:
         raise HTTPException(400, "expected a body of multipart/form-data") from None
+    except OSError as error:  # long files lie in the directory for temporary ones meanwhile
+        _log.error("upload_not_written", reason=str(error))
+        raise TooManyBytesError("this server has no room for a long body; send it again in a moment") from None
     for role in FILES:
         field = form.model_fields.get(role)
         if field and get_origin(field.annotation) is not list and len(parts.getlist(role)) > 1:

@@ -1,5 +1,7 @@
 """The commonest mistakes, and what is said of them: what was expected, in our own words."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -53,6 +55,18 @@ def test_text_in_the_place_of_a_file_is_told(client: httpx.Client, worker: HandW
     assert "expected a file" in problem["detail"]
     assert "-F image=@" in problem["detail"]
     assert problem["errors"][0]["pointer"] == "#/image"
+
+
+def test_long_upload_that_cannot_be_kept_is_told_to_come_again(
+    client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where the disk of temporary files is full."""
+    worker.announce(SCORER)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    long = PICTURE + bytes(2**20 + 1)
+    answer = client.post("/score", data={"model": "scorer"}, files={"image": ("a.png", long)})
+    assert "no room" in is_problem(answer, 503)["detail"]
+    assert answer.headers["retry-after"]
 
 
 def test_two_files_where_one_is_taken_are_refused(client: httpx.Client, worker: HandWorker) -> None:
