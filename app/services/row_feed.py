@@ -80,12 +80,14 @@ class RowFeed:
                     if batch[-1].is_last:
                         return
 
-    async def wait(self, job: Job, seconds: float) -> None:
-        """Return when the job has ended, when the time is up, or when this process is told to stop."""
+    async def wait(self, job: Job, seconds: float) -> bool:
+        """Return when the job has ended, when the time is up, or, False, when this process is told to stop."""
         with contextlib.suppress(TimeoutError), self.follow(job, job.rows_done) as follower:
             async with asyncio.timeout(seconds):
                 async for _ in self.entries(job, follower):
                     pass
+            return not follower.has_ended
+        return True
 
     async def _batches(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
         """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""

@@ -62,12 +62,12 @@ class Follower:
         self._pending: deque[Entry] = deque()
         self._behind = True
         self._joined = False
-        self._ended = False
+        self.has_ended = False
         self._doubted = False
         self._news = asyncio.Event()
 
     def end(self) -> None:
-        self._ended = True
+        self.has_ended = True
         self._news.set()
 
     def offer(self, entries: list[Entry]) -> None:
@@ -109,7 +109,7 @@ class Follower:
         out."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + quiet_s
-        while not self._ended:
+        while not self.has_ended:
             try:
                 if (batch := await self._take()) or self._estimate is not None:
                     return batch
@@ -120,7 +120,7 @@ class Follower:
             except STORE_TROUBLE:
                 self._behind = True
                 await asyncio.sleep(random.uniform(0.2, 1.0))
-            if clock() >= deadline and not self._pending and not self._ended:
+            if clock() >= deadline and not self._pending and not self.has_ended:
                 return Pause.QUIET
         return Pause.ENDED
 

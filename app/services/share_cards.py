@@ -87,7 +87,8 @@ class ShareCards:
         options = JobOptions(own, recipe.seed, temperature=recipe.temperature, priority=Priority.BULK)
         job = await self._asked(identity, model, options)
         while not job.status.is_terminal:
-            await self._rows.wait(job, self._patience_s())
+            if not await self._rows.wait(job, self._patience_s()):
+                raise TimeoutError
             job = await self._jobs.view(job.id)
         if job.status is not JobStatus.SUCCEEDED:
             raise TimeoutError

@@ -13,6 +13,8 @@ from PIL import Image
 
 from app.queue_entry import queue_key
 from tests.app.hand_worker import HandWorker, eventually
+from tests.app.holders import settings
+from tests.app.live import serving
 
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
 
@@ -89,6 +91,16 @@ def test_plain_card_stands_in_where_nothing_can_be_drawn(client: httpx.Client, w
     assert plain.headers["cache-control"] == "no-store"
     worker.leave()
     assert client.get("/s/card.png", params=RECIPE).content == plain.content
+
+
+def test_server_that_stops_draws_no_card(redis_url: str, worker: HandWorker) -> None:
+    """The plain one is there, and the store is not asked for the job again and again meanwhile."""
+    with serving(settings(redis_url, api_keys=())) as (url, server), httpx.Client(base_url=url, timeout=60) as client:
+        app: Any = server.config.app
+        app.state.services.row_reader.stop()
+        before = worker.redis.info("stats")["total_commands_processed"]
+        assert _picture(client.get("/s/card.png", params=RECIPE)).shape == (630, 1200)
+        assert worker.redis.info("stats")["total_commands_processed"] - before < 1000
 
 
 def test_page_of_another_site_has_nothing_drawn(client: httpx.Client, worker: HandWorker) -> None:
