@@ -129,10 +129,18 @@ def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
 
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
-    """All that the decoded bytes depend on, beside their shape: also when a file's rights were changed (ctime)."""
-    states = [(root / name).stat() for name in names]
-    files = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in zip(names, states, strict=True)]
+    """All that the decoded bytes depend on, beside their shape."""
+    files = [_state(root, name) for name in names]
     return [str(root.resolve()), files, options.resize, config.values, _RULES]
+
+
+def _state(root: Path, name: str) -> list[Any]:
+    """What changes with a file: also when its rights are changed (ctime); of one that has gone its name."""
+    try:
+        state = (root / name).stat()
+    except OSError:
+        return [name]
+    return [name, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
 def _shape(config: NetworkConfig) -> tuple[int, int, int]:

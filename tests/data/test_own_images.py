@@ -13,7 +13,7 @@ from PIL import Image
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import converted_pictures, fit, split_of, upright
+from model_core.data.picture_files import converted_pictures, find_pictures, fit, read_pictures, split_of, upright
 from model_core.data.splits import hashed_split
 from model_core.errors import DataError
 
@@ -53,6 +53,14 @@ def test_a_folder_is_split_once_and_for_all(folder: Path, options: ReadOptions) 
     after = {split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS}
     assert {split: [n for n in found if n != 200] for split, found in after.items()} == before
     assert sum(len(found) for found in after.values()) == 61
+
+
+def test_picture_that_goes_while_the_folder_is_read_is_left_out(folder: Path, options: ReadOptions) -> None:
+    """It was there when the folder was listed."""
+    names = find_pictures(folder)
+    (folder / names[0]).unlink()
+    values = read_pictures(folder, names, "train", COLOUR, options)
+    assert numbers(values) == sorted(set(range(60)) - {int(Path(names[0]).stem)})
 
 
 def split_of_file(path: Path) -> str:
