@@ -178,9 +178,10 @@ def _socket_path(directory: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Only this user may write there: another could put a socket of his own there, and answer in our place."""
+    """Only this user may write there: another could put a socket of his own there, and answer in our place; or a link,
+    whose target we would close to its owner. Root may."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_uid != os.getuid():
+    if directory.stat().st_uid != os.getuid() or directory.lstat().st_uid not in (0, os.getuid()):
         raise StartError(f"{directory} belongs to another user: give a --data-dir of your own")
     directory.chmod(0o700)
 

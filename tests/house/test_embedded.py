@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,19 @@ def test_awkward_directory_works(tmp_path: Path, name: str) -> None:
     """Spaces, quotes and paths longer than a unix socket's limit are all right."""
     with EmbeddedRedis(tmp_path / name) as server:
         assert server.answers()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root makes links of others")
+def test_link_of_another_user_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the socket's directory shall be, in the one for temporary files: its target keeps its mode."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (target := tmp_path / "target").mkdir(mode=0o755)
+    link = tmp_path / f"pixelrnn-{os.getuid()}"
+    link.symlink_to(target)
+    os.lchown(link, 12345, 12345)
+    with pytest.raises(StartError, match="belongs to another user"):
+        EmbeddedRedis(tmp_path / "/".join(["deep" * 10] * 5)).start()
+    assert target.stat().st_mode & 0o777 == 0o755
 
 
 def test_unwritable_directory_is_one_sentence(tmp_path: Path) -> None:
