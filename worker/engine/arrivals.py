@@ -5,7 +5,7 @@ ready, while the engine draws from the others, and left in the engine's inbox.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def _fingerprint(directory: Path) -> Fingerprint:
 
 
 class Arrivals:
-    """Serves what comes. put: a word into the engine's inbox, with its arguments."""
+    """Serves what comes. put: a word into the engine's inbox, with its arguments. offer: lays models out for browsers,
+    given their identities by name."""
 
     def __init__(
         self,
@@ -77,13 +78,14 @@ class Arrivals:
         path: Path,
         device: str,
         put: Callable[..., None],
+        offer: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._pool = pool
         self._kept = kept
         self._examination = examination
         self._path = path
         self._device = device
-        self._put = put
+        self._put, self._offer = put, offer
         self._log = structlog.get_logger("models")
 
     def follow(self, directory: Directory, every_s: float) -> None:
@@ -100,14 +102,18 @@ class Arrivals:
             self._pool.forget(name)
             self._put("dropped", name)
             self._log.info("model_removed", model=name)
+        served: dict[str, str] = {}
         for name in came:
             try:
-                self._serve(name)
+                served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
                 self._put("refused", name, note_refused(name, error))
         self._examination.end()
+        if served:
+            self._offer(served)
 
-    def _serve(self, name: str) -> None:
+    def _serve(self, name: str) -> str:
+        """Returns its identity."""
         began, source = time.monotonic(), self._path / name
         read = Card.read(source / CARD)
         if read.name != name:
@@ -119,6 +125,7 @@ class Arrivals:
         card = self._pool.renew(called, read).model_copy(update={"compiling": False, "cold": False})
         self._put("served", card, called, cohort)
         self._log.info("model_served", model=name, identity=read.identity, seconds=round(time.monotonic() - began, 1))
+        return read.identity
 
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
         """The card of a model that is ready and kept. Raises whatever is wrong with one that is not to be served."""

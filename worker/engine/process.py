@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class _Worker:
         self._said.append(("brought", card))
 
     def used(self, usage: Mapping[str, Usage]) -> None:
-        self._said.append(("used", usage))
+        self._said.append(("used", usage, logs.lines.dropped))
 
     def compiled(self, model: str) -> None:
         self._said.append(("compiled", model))
@@ -151,7 +152,8 @@ def main(usable: Collection[int]) -> None:
         threading.Thread(target=_make_ready, args=arguments, name="compiling", daemon=True).start()
         if settings.models_look_s:
             looks = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
-            arrivals = Arrivals(pool, kept, looks, models_dir, settings.device, inbox.put)
+            offer_some = partial(_offer, settings, usable)
+            arrivals = Arrivals(pool, kept, looks, models_dir, settings.device, inbox.put, offer_some)
             arguments = directory, settings.models_look_s
             threading.Thread(target=arrivals.follow, args=arguments, name="arrivals", daemon=True).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
@@ -173,9 +175,7 @@ def _make_ready(
     cards = pool.cards
 
     def offer_all() -> None:
-        identities = {name: card.identity for name, card in pool.cards.items() if name in places}
-        arguments = settings.portable_dir, settings.models_dir, identities, usable
-        threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
+        _offer(settings, usable, {name: card.identity for name, card in pool.cards.items() if name in places})
 
     def measure(name: str) -> None:
         examination.measure(name, places[name])
@@ -196,6 +196,12 @@ def _make_ready(
     examination.end()
     if not is_cold:
         offer_all()
+
+
+def _offer(settings: Settings, usable: Collection[int], identities: Mapping[str, str]) -> None:
+    """Lay models out for browsers, meanwhile."""
+    arguments = settings.portable_dir, settings.models_dir, identities, usable
+    threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
 
 
 def _draw(

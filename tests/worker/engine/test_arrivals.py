@@ -18,7 +18,7 @@ from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProces
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
-from worker.engine.arrivals import Directory
+from worker.engine.arrivals import Arrivals, Directory
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
 
@@ -115,6 +115,35 @@ def test_models_come_change_and_go(client: Client, start_worker: StartWorker, se
     wait_for(lambda: all(digests(client, each) == {"tiny-cnn": first} for each in workers), "only the old one")
     drawn(client, tmp_path / "before", submitted(client, one, seed=12))
     client.wait_idle()
+
+
+def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
+    """At once; one that is refused is not."""
+    card = Card.read(served / "tiny-cnn" / "card.json")
+
+    class Shown:
+        def model_copy(self, update: object) -> object:
+            return update
+
+    class Pool:
+        def engine_name(self, name: str, identity: str) -> str:
+            return name
+
+        def renew(self, called: str, card: Card) -> Shown:
+            return Shown()
+
+    class Examiner:
+        def end(self) -> None:
+            return None
+
+    pool: Any = Pool()
+    examination: Any = Examiner()
+    kept: Any = None
+    offered: list[object] = []
+    arrivals = Arrivals(pool, kept, examination, served, "cpu", lambda *words: None, offered.append)
+    arrivals.take(["absent"], [])
+    arrivals.take(["tiny-cnn", "absent"], [])
+    assert offered == [{"tiny-cnn": card.identity}]
 
 
 def with_card(directory: Path, **changes: Any) -> Card:
