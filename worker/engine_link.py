@@ -35,8 +35,8 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `exhausted`: tokens of those
-    whose work met a lack of memory, with which the process ended."""
+    """An engine's process; the words of Runner. `usage`: of each model, as it said last; `lines_dropped`: of its log.
+    `exhausted`: tokens of those whose work met a lack of memory, with which the process ended."""
 
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
@@ -51,6 +51,7 @@ class EngineLink:
         self._one_at_a_time = threading.Lock()
         self._stopping = False
         self.usage: dict[str, Usage] = {}
+        self.lines_dropped = 0
         self.exhausted: set[str] = set()
 
     def catalogue(self) -> Catalogue:
@@ -86,7 +87,11 @@ class EngineLink:
             self.exhausted.add(token)
             exhausted()
 
-        ours = {"exhausted": note_exhausted, "publish": encoded, "used": self.usage.update}
+        def note_used(usage: Mapping[str, Usage], lines_dropped: int) -> None:
+            self.usage.update(usage)
+            self.lines_dropped = lines_dropped
+
+        ours = {"exhausted": note_exhausted, "publish": encoded, "used": note_used}
         self._thread = threading.Thread(target=self._listen, args=({**words, **ours},), name="engine link", daemon=True)
         self._thread.start()
 

@@ -11,9 +11,10 @@ from worker.orders.usage import Usage
 
 
 def test_usage_is_told_over_http() -> None:
-    """Steps, occupancy, rows, images and slots by model, as they are when they are asked for."""
+    """Steps, occupancy, rows, images and slots by model, as they are when they are asked for; and lines that the
+    engine's process could not log."""
     usage, port = Usage(), free_port()
-    stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3), port)
+    stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3, lambda: 7), port)
     usage.step(seconds=0.5, busy=4, rows=2, left=1)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
@@ -26,6 +27,7 @@ def test_usage_is_told_over_http() -> None:
         'pixelrnn_worker_images_total{model="m"} 1.0',
         'pixelrnn_worker_slots{model="m"} 18.0',
         "pixelrnn_worker_jobs 3.0",
+        "pixelrnn_worker_log_lines_dropped_total 7.0",
     } <= set(lines)
 
 
