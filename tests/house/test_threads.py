@@ -1,15 +1,20 @@
 """No thread of a worker, and no task of an API, ends of what nobody foresaw: it costs a model, a job or a request."""
 
 import ast
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
 
+from app.services import packing, webhooks
+from app.services.row_reader import Pause, RowReader
 from model_core.image_request import ImageRequest
 from tests.fakes import VALUES, FakeEngine, Outlet
 from tests.worker.harness import wait_for
@@ -235,6 +240,85 @@ def offering_goes_on(logs: Logs) -> None:
     assert [line["event"] for line in logs] == ["not_laid_out"]
 
 
+def webhooks_go_on(logs: Logs) -> None:
+    """A look that fails: the next one is made."""
+    looks: list[int] = []
+
+    class Shelf:
+        async def due_webhooks(self, *_: object) -> list[Any]:
+            looks.append(1)
+            if len(looks) == 1:
+                raise BUG
+            raise asyncio.CancelledError
+
+    shelf: Any = Shelf()
+    anything: Any = 1
+    with patch.object(webhooks, "_AFTER_A_BUG_S", 0.0), suppress(asyncio.CancelledError):
+        asyncio.run(webhooks.Webhooks([anything], anything, shelf, anything, anything).run())
+    assert [line["event"] for line in bugs(logs)] == ["webhooks failed"]
+
+
+def packing_goes_on(logs: Logs) -> None:
+    """The job is left as it is, and the next look is made."""
+    looks: list[int] = []
+
+    class Shelf:
+        async def due_for_packing(self, *_: object) -> list[str]:
+            looks.append(1)
+            if len(looks) == 2:
+                raise asyncio.CancelledError
+            return ["bad"]
+
+        async def entries(self, job_id: str) -> list[Any]:
+            raise BUG
+
+    shelf: Any = Shelf()
+    with patch.object(packing, "_AFTER_A_BUG_S", 0.0), suppress(asyncio.CancelledError):
+        asyncio.run(packing.EntryPacking(shelf, 1.0).run())
+    assert [line["event"] for line in bugs(logs)] == ["packing failed"]
+
+
+def row_reader_goes_on(logs: Logs) -> None:
+    """Whoever waits is let go, to come back; and then is served."""
+
+    class Shelf:
+        async def entries_after(self, job_id: str, seq: int) -> list[Any]:
+            return []
+
+        async def not_open(self, jobs: Sequence[str]) -> list[str]:
+            return list(jobs)
+
+    class Connection:
+        client_id = None
+        asked = 0
+
+        async def ask(self, command: bytes) -> list[Any]:
+            self.asked += 1
+            if self.asked == 1:
+                raise BUG
+            return []
+
+        async def close(self) -> None:
+            return None
+
+    async def read() -> list[object]:
+        shelf: Any = Shelf()
+        reader = RowReader(shelf, "redis://nowhere", shards=1)
+        reader._shards[0]._connection = Connection()  # type: ignore[assignment]
+        told: list[object] = []
+        for _ in range(2):
+            with reader.follow("job", 0) as follower:
+                told.append(await follower.next(60))
+        await reader.close()
+        return told
+
+    assert asyncio.run(read()) == [Pause.ENDED, Pause.DOUBT]
+    assert [line["event"] for line in bugs(logs)] == ["reader failed"]
+
+
+TASKS = {"packing": packing_goes_on, "row reader": row_reader_goes_on, "webhooks": webhooks_go_on}
+"""Those of an API that outlive a request."""
+
 THREADS: dict[str, Callable[[Logs], None]] = {
     "arrivals": arrivals_go_on,
     "cancellation": turns_go_on,
@@ -249,6 +333,12 @@ THREADS: dict[str, Callable[[Logs], None]] = {
 }
 WITHOUT_A_LOOP = {"", "watch"}
 """They wait for the end of another process, and end theirs."""
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_task_goes_on_when_its_turn_raises_what_nobody_foresaw(task: str, logs: Logs) -> None:
+    """It is logged, and the next turn is as ever."""
+    TASKS[task](logs)
 
 
 @pytest.mark.timeout(120)
