@@ -19,19 +19,6 @@ _IMPOSSIBLE = 1e-4
 finite."""
 
 
-def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
-    """Find for each of values, (N, C, H, W) of 0 and 1, the most likely of originals, (M, C, H, W): bytes (N, C, H, W).
-
-    held_out, (K, C, H, W) of 0 and 1, are the images that choose weights, so nothing is drawn of an original that one
-    of them was most likely drawn from: an image that fits the same original stays as it is, its ones as bytes of 255.
-
-    Raises DataError when images have another shape, or some image cannot be a draw of any original: it has a white
-    pixel where that is black, or a black one where it is white.
-    """
-    _expect_alike(values, originals)
-    return redrawn(values, matches(np.concatenate((values, held_out)), originals), originals)
-
-
 def matches(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
     """The original, of (M, C, H, W), under which each of values (N, C, H, W) is the most likely: (N,). DataError when
     they have another shape."""
@@ -46,7 +33,13 @@ def _expect_alike(values: Values, originals: Pixels) -> None:
 
 
 def redrawn(values: Values, chosen: npt.NDArray[np.int64], originals: Pixels) -> Pixels:
-    """The same, where the originals of values, and behind them of those held out, are chosen already."""
+    """For each of values, (N, C, H, W) of 0 and 1, its original: bytes (N, C, H, W). chosen, (N + K,): the original,
+    of (M, C, H, W), of each, and behind them of those that are held out, because they choose weights.
+
+    Nothing is drawn of an original that one of those was most likely drawn from: an image that fits the same original
+    stays as it is, its ones as bytes of 255. Raises DataError when some image cannot be a draw of its original: it has
+    a white pixel where that is black, or a black one where it is white.
+    """
     ours = chosen[: len(values)]
     found = originals[ours]
     impossible = ((values == 1) & (found == 0)) | ((values == 0) & (found == 255))

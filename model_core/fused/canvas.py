@@ -31,9 +31,3 @@ class Canvas:
         """Undo `of`: (M, F) -> (B, F, H, W)."""
         grid = canvas.unflatten(0, (self.height + 1, self.width + 1, self.batch))
         return grid[1:, 1:, :batch].permute(2, 3, 0, 1)
-
-    def clear_outside(self, canvas: Tensor) -> Tensor:
-        """The same canvas, zeros outside the image."""
-        canvas[: self.row * self.batch] = 0
-        canvas.view(-1, self.batch, canvas.shape[1])[:: self.row] = 0
-        return canvas

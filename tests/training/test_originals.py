@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from model_core.card import Card
-from model_core.data.originals import draw_pixels, originals_of
+from model_core.data.originals import draw_pixels, matches, redrawn
+from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError, DataError
 from model_core.mixing import mix
 from model_core.models import load_model
@@ -21,6 +22,11 @@ from model_core.training.scoring import keep_score, score_model
 NONE = np.zeros((0, 1, 16, 18), np.uint8)
 GREYS = np.random.default_rng(0).integers(0, 256, (300, 1, 16, 18), np.uint8)
 """Pictures whose every pixel is of another grey, and 0 and 255 among them."""
+
+
+def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
+    """As training asks for them."""
+    return redrawn(values, matches(np.concatenate((values, held_out)), originals), originals)
 
 
 def test_each_image_finds_the_picture_that_it_was_drawn_from() -> None:
@@ -56,7 +62,7 @@ def test_images_that_are_no_draws_are_refused() -> None:
     with pytest.raises(DataError, match=r"^1 of 2 images are no draws of any picture in data.originals: expected the"):
         originals_of(np.array([[[[1, 0]]], [[[1, 1]]]], np.uint8), NONE[..., :1, :2], greys)
     with pytest.raises(DataError, match=r"data.originals has images of 1x16x18 .*, the data of 1x18x16"):
-        originals_of(GREYS.reshape(300, 1, 18, 16) % 2, NONE, GREYS)
+        matches(GREYS.reshape(300, 1, 18, 16) % 2, GREYS)
 
 
 def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> None:
