@@ -166,9 +166,6 @@ class Outlet:
             self.out_of_memory.append(token)
             self.changed.notify_all()
 
-    def compiled(self, model: str) -> None:
-        """Nobody here compiles."""
-
     def send(self) -> None:
         """It hears everything at once."""
 
@@ -177,18 +174,9 @@ class Outlet:
             self.usage = copy.deepcopy(dict(usage))
             self.changed.notify_all()
 
-    def served(self, card: ModelCard, called: str) -> None:
-        """Nobody waits for it here."""
-
-    def dropped(self, model: str) -> None:
-        """Nobody asks for it here."""
-
-    def refused(self, model: str, reason: str) -> None:
-        """Nobody is told."""
-
-    def brought(self, card: ModelCard) -> None:
+    def tell(self, word: str, *arguments: object) -> None:
         with self.changed:
-            self.cards.append(card)
+            self.cards += [card for card in arguments if isinstance(card, ModelCard) and word == "brought"]
             self.changed.notify_all()
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,8 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model, as it said last; `lines_dropped`: of its log.
-    `exhausted`: tokens of those whose work met a lack of memory, with which the process ended."""
+    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `exhausted`: tokens of those
+    whose work met a lack of memory, with which the process ended."""
 
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
@@ -51,7 +52,6 @@ class EngineLink:
         self._one_at_a_time = threading.Lock()
         self._stopping = False
         self.usage: dict[str, Usage] = {}
-        self.lines_dropped = 0
         self.exhausted: set[str] = set()
 
     def catalogue(self) -> Catalogue:
@@ -78,6 +78,7 @@ class EngineLink:
     ) -> None:
         """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, that it has ended
         for want of memory, and each other of the words that Outlet has."""
+        from worker.contract import logs
         from worker.contract.events import row_entry
 
         def encoded(rows: Mapping[str, Sequence[NewRow]]) -> None:
@@ -87,11 +88,8 @@ class EngineLink:
             self.exhausted.add(token)
             exhausted()
 
-        def note_used(usage: Mapping[str, Usage], lines_dropped: int) -> None:
-            self.usage.update(usage)
-            self.lines_dropped = lines_dropped
-
-        ours = {"exhausted": note_exhausted, "publish": encoded, "used": note_used}
+        dropped = partial(setattr, logs.lines, "dropped_elsewhere")
+        ours = {"exhausted": note_exhausted, "publish": encoded, "used": self.usage.update, "lines_dropped": dropped}
         self._thread = threading.Thread(target=self._listen, args=({**words, **ours},), name="engine link", daemon=True)
         self._thread.start()
 

@@ -92,9 +92,7 @@ class Worker:
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
-        self._metrics = UsageCollector(
-            engine.usage, catalogue.slots, partial(len, self._held), lambda: engine.lines_dropped
-        )
+        self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held))
 
     def run(self) -> bool:
         """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""

@@ -17,16 +17,8 @@ class MetricsPortError(Exception):
 class UsageCollector:
     """Figures of each model: its steps, what they drew, and its slots; and how many jobs the worker holds."""
 
-    def __init__(
-        self,
-        usage: Mapping[str, Usage],
-        slots: Mapping[str, int],
-        jobs: Callable[[], int],
-        lines_dropped: Callable[[], int] = lambda: 0,
-    ) -> None:
-        """lines_dropped: of the engine's log, beside those of this process."""
+    def __init__(self, usage: Mapping[str, Usage], slots: Mapping[str, int], jobs: Callable[[], int]) -> None:
         self._usage = usage
-        self._lines_dropped = lines_dropped
         self._slots = slots
         self._jobs = jobs
 
@@ -49,7 +41,7 @@ class UsageCollector:
                 slots.add_metric([name], self._slots[name])
         yield from (steps, busy, rows, images, slots)
         yield GaugeMetricFamily("pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs())
-        dropped = logs.lines.dropped + self._lines_dropped()
+        dropped = logs.lines.dropped + logs.lines.dropped_elsewhere
         yield CounterMetricFamily("pixelrnn_worker_log_lines_dropped", logs.DROPPED, dropped)
 
 

@@ -6,15 +6,17 @@ import urllib.request
 import pytest
 
 from tests.ports import free_port
+from worker.contract import logs
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.usage import Usage
 
 
-def test_usage_is_told_over_http() -> None:
+def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps, occupancy, rows, images and slots by model, as they are when they are asked for; and lines that the
     engine's process could not log."""
     usage, port = Usage(), free_port()
-    stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3, lambda: 7), port)
+    stop = serve(UsageCollector({"m": usage}, {"m": 18}, lambda: 3), port)
+    monkeypatch.setattr(logs.lines, "dropped_elsewhere", 7 - logs.lines.dropped)
     usage.step(seconds=0.5, busy=4, rows=2, left=1)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from model_core.errors import ModelError, PixelRNNError
+from model_core.errors import ModelError
 from worker.engine.refusals import reason_of
 from worker.process import processors
 
@@ -24,7 +24,7 @@ _FIRST_TO_END = "1000"
 
 
 class Examiner:
-    """Calls functions of modules in that process, one after the other. Where one ended it, the next has a new one.
+    """Calls functions of modules in that process, one after the other, until one fails; the next has a new one.
     usable: processors for it; any when empty."""
 
     def __init__(self, usable: Collection[int] = ()) -> None:
@@ -36,21 +36,20 @@ class Examiner:
         """ModelError, with the reason, where the call raises anything, ends the process or takes longer."""
         if self._process is None:
             self._process = self._begun()
-        try:
-            self._connection.send((look, arguments))
-            if not self._connection.poll(limit_s):
-                raise ModelError(f"looking at it took more than {limit_s:.0f} s")
-            reason, is_whole = self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            reason, is_whole = f"the process that looked at it ended with status {self._process.exitcode}", False
-        except BaseException:
-            self.end()
-            raise
-        if not is_whole:
-            self.end()
-        if reason:
+        if reason := self._answer(self._process, (look, arguments), limit_s):
+            self.end()  # what others left there is half done
             raise ModelError(reason)
+
+    def _answer(self, process: BaseProcess, question: object, limit_s: float) -> str:
+        """The reason; empty where all is well."""
+        try:
+            self._connection.send(question)
+            if not self._connection.poll(limit_s):
+                return f"looking at it took more than {limit_s:.0f} s"
+            return self._connection.recv()
+        except (EOFError, OSError):
+            process.join()
+            return f"the process that looked at it ended with status {process.exitcode}"
 
     def end(self) -> None:
         """End the process, whatever it does; the next call begins another."""
@@ -78,9 +77,9 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
         try:
             look(*arguments)
         except Exception as error:  # the edge to whoever gave what is looked at
-            connection.send((reason_of(error), isinstance(error, PixelRNNError)))  # what others left is half done
+            connection.send(reason_of(error))
         else:
-            connection.send(("", True))
+            connection.send("")
 
 
 def begin(usable: Collection[int]) -> None:

@@ -31,7 +31,6 @@ from model_core.errors import ModelError, PixelRNNError
 from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
-from worker.contract.cards import ModelCard
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
 from worker.engine.coding import Coding, coded
@@ -81,23 +80,11 @@ class _Worker:
         self._said.append(("exhausted", token))
         self._is_exhausted = True
 
-    def brought(self, card: ModelCard) -> None:
-        self._said.append(("brought", card))
-
     def used(self, usage: Mapping[str, Usage]) -> None:
-        self._said.append(("used", usage, logs.lines.dropped))
+        self._said += [("used", usage), ("lines_dropped", logs.lines.dropped)]
 
-    def compiled(self, model: str) -> None:
-        self._said.append(("compiled", model))
-
-    def served(self, card: ModelCard, called: str) -> None:
-        self._said.append(("served", card, called))
-
-    def dropped(self, model: str) -> None:
-        self._said.append(("dropped", model))
-
-    def refused(self, model: str, reason: str) -> None:
-        self._said.append(("refused", model, reason))
+    def tell(self, word: str, *arguments: object) -> None:
+        self._said.append((word, *arguments))
 
     def send(self) -> None:
         if not self._said:

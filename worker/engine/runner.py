@@ -6,6 +6,7 @@ It owns the activities; other threads only leave orders in its inbox. It knows n
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from worker.contract.cards import ModelCard
 from worker.engine.activities.activity import Activity, Broken, Outlet, Surroundings
@@ -55,13 +56,14 @@ class Runner:
         self._deadlines = deadlines or Deadlines()
         self._turns = Turns()
         self._usage = UsageTold(cohorts, outlet.used)
-        around = self._around = Surroundings(outlet, self._deadlines, self._usage, self._pause)
+        self._serving = {name: name for name in cohorts}
+        served = self._serving.values()
+        around = self._around = Surroundings(outlet, self._deadlines, self._usage, self._pause, served)
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept)
         self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
         files = Files(around, coding or Coding())
         self._activities: list[Activity] = [self._slots, self._by_particles, passes, files]
-        self._serving = {name: name for name in cohorts}
         self._stopping = False
         self._words: dict[str, Callable[..., None]] = {
             "submit": self._accept,
@@ -70,7 +72,7 @@ class Runner:
             "compiled": self._compiled,
             "served": self._serve,
             "dropped": self._drop,
-            "refused": self._refuse,
+            "refused": partial(outlet.tell, "refused"),
             "stop": self._stop,
         }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -163,11 +165,11 @@ class Runner:
             self._slots.add(kept_name(card), cohort)
             self._rest(kept_name(card))
             self._usage.add(kept_name(card))
-            self._outlet.brought(card)
+            self._outlet.tell("brought", card)
 
     def _compiled(self, model: str) -> None:
         """It is said first, because somebody may wait for it."""
-        self._outlet.compiled(model)
+        self._outlet.tell("compiled", model)
         self._outlet.send()
         self._slots.prepare(model)
 
@@ -177,20 +179,15 @@ class Runner:
         if cohort is not None:
             self._slots.add(called, cohort)
             self._usage.add(called)
-        self._slots.revive(called)
-        self._by_particles.revive(called)
         self._serving[card.name] = called
-        self._outlet.served(card, called)
+        self._outlet.tell("served", card, called)
         self._outlet.send()
         self._slots.prepare(called)
 
     def _drop(self, model: str) -> None:
         """A model is gone; jobs that were accepted for it end."""
         self._retire(model)
-        self._outlet.dropped(model)
-
-    def _refuse(self, model: str, reason: str) -> None:
-        self._outlet.refused(model, reason)
+        self._outlet.tell("dropped", model)
 
     def _retire(self, model: str, but: str = "") -> None:
         called = self._serving.pop(model, but)
@@ -199,8 +196,8 @@ class Runner:
 
     def _rest(self, called: str) -> None:
         """These weights are served to no new jobs."""
-        self._slots.retire(called)
-        self._by_particles.retire(called)
+        self._slots.rest(called)
+        self._by_particles.rest(called)
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""

@@ -125,7 +125,7 @@ class Publisher:
                 outbox = self._outboxes.get(token)
                 if outbox is not None and outbox.outcome is None:
                     outbox.rows.extend(entries)
-            if self._has_work():  # else the thread sleeps on until some are due
+            if self._with_work():  # else the thread sleeps on until some are due
                 self._changed.notify()
 
     def progress(self, token: str, share: float, estimate: str = "") -> None:
@@ -161,11 +161,11 @@ class Publisher:
 
     def _turn(self) -> float | None:
         """Write what there is, as soon as there is something. None: there will be nothing more."""
-        if not self._wait_for_work():
+        if not (tokens := self._wait_for_work()):
             return None
         next_at = time.monotonic() + PACE_S
         try:
-            accepted = self._write(self._with_work())
+            accepted = self._write(tokens)
         except RedisError as error:
             accepted = False
             self._log.warning("redis_away", error=str(error))
@@ -203,16 +203,13 @@ class Publisher:
     def _open_among(self, tokens: Sequence[str]) -> list[_Outbox]:
         return [self._outboxes[token] for token in tokens if token in self._outboxes]
 
-    def _wait_for_work(self) -> bool:
-        """Block until there is something to write. False: stop."""
+    def _wait_for_work(self) -> list[str]:
+        """Block until there is something to write. Returns whose; nobody's where it is told to stop."""
         with self._changed:
-            while not (self._closing or self._has_work()):
+            while not (self._closing or self._with_work()):
                 waiting = [outbox.due_in_s(self._pace()) for outbox in self._outboxes.values() if outbox.rows]
                 self._changed.wait(min(waiting, default=None))
-            return self._has_work() and not self._loop.stopped
-
-    def _has_work(self) -> bool:
-        return any(outbox.has_work(self._pace()) for outbox in self._outboxes.values())
+            return [] if self._loop.stopped else self._with_work()
 
     def _pace(self) -> float:
         """Seconds from one entry of a job to its next."""

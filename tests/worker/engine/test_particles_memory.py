@@ -36,8 +36,9 @@ def stages() -> int:
 
 def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
     """Once the last job of these weights is done; that of served ones stays for the next job."""
+    served = ["m"]
     pool, outlet = ModelPool({"m": MODEL}, SlotPlan(1, 0, slot_memory_mib=64)), Outlet()
-    around = Surroundings(outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None)
+    around = Surroundings(outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None, served)
     by_particles = ByParticles(around, Islands(pool.islands, free=pool.free_particles), lambda assessment: None)
     before = stages()
 
@@ -46,15 +47,16 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
         for name in iter(lambda: next(iter(by_particles.busy()), None), None):
             by_particles.turn(name)
             if retire and by_particles.busy():
-                by_particles.retire("m")
+                served.clear()
+                by_particles.rest("m")
                 assert stages() > before
 
     draw("first", retire=False)
     assert stages() > before
     draw("second", retire=True)
     assert stages() == before
-    by_particles.revive("m")
+    served.append("m")
     draw("third", retire=False)
     assert stages() > before
-    by_particles.retire("m")
+    by_particles.rest("m")
     assert stages() == before

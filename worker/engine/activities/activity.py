@@ -1,12 +1,11 @@
 """One kind of work among those that take turns, and what all of them are given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import structlog
 
-from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
 from worker.engine.memory import is_out_of_memory
@@ -14,6 +13,8 @@ from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.images import NewRow
 from worker.orders.usage import Usage
+
+ModelWord = Literal["brought", "compiled", "served", "dropped", "refused"]
 
 
 class Outlet(Protocol):
@@ -27,14 +28,10 @@ class Outlet(Protocol):
         ...
 
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
-    def brought(self, card: ModelCard, /) -> None: ...
-    def compiled(self, model: str, /) -> None: ...
-    def served(self, card: ModelCard, called: str, /) -> None:
-        """This model is drawn from, under this name."""
+    def tell(self, word: ModelWord, /, *arguments: object) -> None:
+        """What became of a model, in one of the words that Worker follows."""
         ...
 
-    def dropped(self, model: str, /) -> None: ...
-    def refused(self, model: str, reason: str, /) -> None: ...
     def send(self) -> None:
         """Send what was said so far."""
         ...
@@ -51,12 +48,14 @@ class Broken(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The things that all activities are given. pause(): sleep, in tests."""
+    """The things that all activities are given. pause(): sleep, in tests. served: the models that new jobs may come
+    for; what others need in memory is there only while they are drawn from."""
 
     outlet: Outlet
     deadlines: Deadlines
     usage: UsageTold
     pause: Callable[[], None]
+    served: Collection[str]
     log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
 
     def broke_off(self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]) -> None:

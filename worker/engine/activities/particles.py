@@ -29,7 +29,6 @@ class ByParticles:
         self._around = around
         self._islands = islands
         self._assess = assess
-        self._retired: set[str] = set()
 
     def busy(self) -> list[str]:
         return [PARTICLES_OF + name for name in self._islands.models]
@@ -43,20 +42,15 @@ class ByParticles:
     def forget(self, token: str) -> None:
         self._islands.forget(token)
 
-    def retire(self, model: str) -> None:
-        """Hardly any jobs come for these weights: memory for their particles is there only while they are drawn."""
-        self._retired.add(model)
+    def rest(self, model: str) -> None:
+        """Free the memory of a model's particles, where it has no work."""
         self._islands.rest(model)
-
-    def revive(self, model: str) -> None:
-        """They are served again."""
-        self._retired.discard(model)
 
     def turn(self, name: str) -> None:
         """One step of one image: at most a row of each particle."""
         self._step(name)
-        if (model := name.removeprefix(PARTICLES_OF)) in self._retired:
-            self._islands.rest(model)
+        if (model := name.removeprefix(PARTICLES_OF)) not in self._around.served:
+            self.rest(model)
 
     def _step(self, name: str) -> None:
         model, began = name.removeprefix(PARTICLES_OF), time.perf_counter()

@@ -33,7 +33,6 @@ class Slots:
         self._around = around
         self._cohorts = dict(cohorts)
         self._assess = assess
-        self._retired: set[str] = set()
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
         self._drawings = Drawings(self._scheduler, around.outlet.publish)
 
@@ -43,14 +42,9 @@ class Slots:
     def add(self, name: str, cohort: Cohort) -> None:
         self._cohorts[name] = cohort
 
-    def retire(self, name: str) -> None:
-        """Hardly any jobs come for these weights: their slots are there only while they are drawn from."""
-        self._retired.add(name)
+    def rest(self, name: str) -> None:
+        """Free the memory of a model's slots, where nobody sits."""
         self._cohorts[name].rest()
-
-    def revive(self, name: str) -> None:
-        """They are served again."""
-        self._retired.discard(name)
 
     def prepare(self, name: str) -> None:
         self._cohorts[name].prepare()
@@ -88,7 +82,7 @@ class Slots:
                 self._fail(token, error)
         else:
             self._hand_on(rows)
-        if name in self._retired and not self._scheduler.has_waiting(name):
+        if name not in self._around.served and not self._scheduler.has_waiting(name):
             cohort.rest()
 
     def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:
