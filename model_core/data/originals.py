@@ -33,8 +33,8 @@ def _expect_alike(values: Values, originals: Pixels) -> None:
 
 
 def redrawn(values: Values, chosen: npt.NDArray[np.int64], originals: Pixels) -> Pixels:
-    """For each of values, (N, C, H, W) of 0 and 1, its original: bytes (N, C, H, W). chosen, (N + K,): the original,
-    of (M, C, H, W), of each, and behind them of those that are held out, because they choose weights.
+    """Find the original of each of values, (N, C, H, W) of 0 and 1: bytes (N, C, H, W). chosen, (N + K,): its place
+    among (M, C, H, W), for each and then for those that are held out, because they choose weights.
 
     Nothing is drawn of an original that one of those was most likely drawn from: an image that fits the same original
     stays as it is, its ones as bytes of 255. Raises DataError when some image cannot be a draw of its original: it has

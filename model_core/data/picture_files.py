@@ -135,7 +135,7 @@ def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: Rea
 
 
 def _state(root: Path, name: str) -> list[Any]:
-    """What changes with a file: also when its rights are changed (ctime); of one that has gone its name."""
+    """Facts that change with a file, also when its rights are changed (ctime); of one that has gone its name."""
     try:
         state = (root / name).stat()
     except OSError:

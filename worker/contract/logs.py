@@ -21,7 +21,7 @@ class Lines:
     def __init__(self) -> None:
         self.dropped = 0
         self.dropped_elsewhere = 0
-        """By the process of the engine, as it said last."""
+        """Lines that the engine's process dropped, as it said last."""
         self._is_torn = False
 
     def write(self, line: str) -> None:

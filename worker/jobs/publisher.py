@@ -194,7 +194,7 @@ class Publisher:
             return [token for token, outbox in self._outboxes.items() if outbox.has_work(self._pace())]
 
     def _write(self, tokens: Sequence[str]) -> bool:
-        """What these claims have to write. False when Redis refused some of it for now."""
+        """Write what these claims have. False when Redis refused some of it for now."""
         accepted = self._publish_rows(tokens)
         self._tell_progress(tokens)
         self._settle_ended(tokens)

@@ -29,7 +29,7 @@ class Outlet(Protocol):
 
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def tell(self, word: ModelWord, /, *arguments: object) -> None:
-        """What became of a model, in one of the words that Worker follows."""
+        """Say what became of a model, in one of the words that Worker follows."""
         ...
 
     def send(self) -> None:
