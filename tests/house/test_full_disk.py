@@ -15,7 +15,7 @@ import pytest
 from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S, Up
 from tests.ports import free_port
-from tests.worker.harness import Client, launch
+from tests.worker.harness import PROGRAM, Client, launch
 from worker.contract.jobs import JobStatus
 
 FULL = Path("/dev/full")
@@ -68,7 +68,8 @@ def test_api_answers_when_it_can_write_no_log(tmp_path: Path) -> None:
 def test_worker_draws_when_it_can_write_no_log(redis_url: str, models_dir: Path, tmp_path: Path) -> None:
     """Neither its process nor the engine's ends; the lines are counted."""
     client, port = Client(redis_url, models_dir), free_port()
-    worker = launch("w1", redis_url, models_dir, FULL, {"kept_dir": tmp_path / "kept", "metrics_port": port})
+    settings = {"kept_dir": tmp_path / "kept", "metrics_port": port}
+    worker = launch("w1", redis_url, models_dir, FULL, settings, PROGRAM)
     try:
         spec = client.submit(n=2)
         assert client.wait_end(spec.id, READY_LIMIT_S).status is JobStatus.SUCCEEDED

@@ -8,7 +8,7 @@ import pytest
 
 from model_core import save_model, untrained
 from pixelrnn.embedded import EmbeddedRedis
-from tests.worker.harness import COLD_START_S, WORKER, Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 
@@ -41,7 +41,7 @@ def start_worker(client: Client, redis_url: str, models_dir: Path, tmp_path: Pat
     """Starts workers, waits until all their models are ready, and kills what is left of them in the end."""
     workers: list[WorkerProcess] = []
 
-    def start(ready: bool = True, command: Sequence[str] = WORKER, **settings: object) -> WorkerProcess:
+    def start(ready: bool = True, command: Sequence[str] = (), **settings: object) -> WorkerProcess:
         name = f"w{len(workers) + 1}"
         worker = launch(name, redis_url, models_dir, tmp_path / f"{name}.log", settings, command)
         workers.append(worker)

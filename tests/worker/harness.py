@@ -19,6 +19,7 @@ from rq import Queue, Retry
 
 from app.entries import entries_of
 from tests.acceptance import ACCEPT
+from tests.worker.nursery import Forked, can_fork
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
@@ -26,7 +27,7 @@ from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 PATIENCE_S = 60.0
 COLD_START_S = 300.0
 """Of a worker that compiles everything, on a busy machine."""
-WORKER = [sys.executable, "-m", "worker.start"]
+PROGRAM = [sys.executable, "-m", "worker.start"]
 
 
 def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -154,9 +155,9 @@ class Client:
 
 @dataclass
 class WorkerProcess:
-    """One `python -m worker.start`."""
+    """One worker: `python -m worker.start`, or forked."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     name: str
     log: Path
 
@@ -183,13 +184,14 @@ class WorkerProcess:
 
 
 class StartWorker(Protocol):
-    def __call__(self, ready: bool = True, command: Sequence[str] = WORKER, **settings: object) -> WorkerProcess: ...
+    def __call__(self, ready: bool = True, command: Sequence[str] = (), **settings: object) -> WorkerProcess: ...
 
 
 def launch(
-    name: str, url: str, models: Path, log: Path, settings: dict[str, object], command: Sequence[str] = WORKER
+    name: str, url: str, models: Path, log: Path, settings: dict[str, object], command: Sequence[str] = ()
 ) -> WorkerProcess:
-    """Start a worker process; settings as in worker.settings, in lower case."""
+    """Start a worker process; settings as in worker.settings, in lower case. command: PROGRAM where the start itself is
+    tested; none where the worker may be forked."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -199,5 +201,7 @@ def launch(
         "PIXELRNN_KEPT_DIR": f"{models}-kept",  # whose models need be examined but once
         **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
     }
+    if not command and can_fork(environment):
+        return WorkerProcess(Forked(environment, log), name, log)
     with log.open("wb") as stderr:
-        return WorkerProcess(subprocess.Popen(command, env=environment, stderr=stderr), name, log)
+        return WorkerProcess(subprocess.Popen(command or PROGRAM, env=environment, stderr=stderr), name, log)

@@ -12,7 +12,7 @@ import numpy as np
 
 from model_core import save_model, untrained
 from model_core.card import Card
-from tests.worker.harness import PATIENCE_S, Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import PATIENCE_S, PROGRAM, Client, StartWorker, WorkerProcess, launch, wait_for
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
@@ -34,7 +34,7 @@ def undisturbed(client: Client, spec: JobSpec) -> "np.ndarray":
 
 def test_worker_announces_its_models_when_it_is_ready(client: Client, start_worker: StartWorker) -> None:
     """Name, device and one card for each model with the weights' digest."""
-    start_worker(slots=5)
+    start_worker(command=PROGRAM, slots=5)
     info = WorkerInfo.model_validate_json(client.redis.get(keys.worker("w1")))
     assert (info.name, info.device, info.slots) == ("w1", "cpu", 5)
     assert [card.name for card in info.models] == ["tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"]
@@ -43,14 +43,15 @@ def test_worker_announces_its_models_when_it_is_ready(client: Client, start_work
 
 
 def test_job_succeeds_when_a_worker_is_there(served: Client) -> None:
-    """Every row of every sample in order, then `done`; the record says so, and RQ has nothing left of it."""
+    """Every row of every sample in order, then `done`; the record says so, and RQ has nothing left of it, where a
+    heartbeat met the end no longer than for a lease."""
     spec = served.submit(model="tiny-rgb", n=3)
     record = served.wait_end(spec.id)
     assert record.status is JobStatus.SUCCEEDED
     assert record.rows_done == spec.rows_total
     assert served.images(spec).shape == (3, 5, 4, 3)
     served.wait_idle()
-    assert not [key for key in served.redis.keys("rq:*") if spec.id.encode() in key]
+    wait_for(lambda: not [key for key in served.redis.keys("rq:*") if spec.id.encode() in key], "RQ to forget it")
 
 
 def test_sample_i_is_the_same_when_drawn_alone_or_among_others(served: Client) -> None:
@@ -307,7 +308,7 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     """Publish and restart, with jobs in the queue: those that were accepted before are drawn from what they were
     accepted for, byte for byte, and later ones from the new weights."""
     shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
-    served = {"models_dir": tmp_path / "models", "models": "tiny-cnn"}
+    served = {"models_dir": tmp_path / "models", "models": "tiny-cnn", "kept_dir": tmp_path / "kept"}
     earlier = start_worker(**served)
     expected, spec = client.submit(), client.spec()
     client.wait_end(expected.id)
@@ -376,6 +377,6 @@ def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: Star
     (tmp_path / "empty").mkdir()
     wrong: tuple[dict[str, Any], ...] = {"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}
     for settings in wrong:
-        worker: WorkerProcess = start_worker(ready=False, **settings)
+        worker: WorkerProcess = start_worker(ready=False, command=PROGRAM, **settings)
         assert worker.wait() == 2
         assert len(worker.log.read_text().splitlines()) == 1
