@@ -49,6 +49,10 @@ PINS = Path("tests/model_core/promised_bytes.json")
 SEED = 2016
 _WEIGHTS = re.compile(r"`([a-z0-9._-]+)` ([0-9a-f]{12})\b")
 """How a table says which weights it was measured with: benchmarks/page.py writes it."""
+_ROW = re.compile(r"^\| `([a-z0-9._-]+)`", re.MULTILINE)
+"""A line of a table, of this model."""
+_OF_SIZES = {"performance.md", "results.md", "models.md"}
+"""Pages whose tables are the same with any weights of a network, or are renewed here."""
 README_MODEL = "mnist-diagonal-bilstm"
 """The model whose digits the README shows."""
 
@@ -137,15 +141,25 @@ def renew_pages(root: Path) -> None:
 
 
 def older_tables(root: Path) -> list[str]:
-    """Tables in docs/ that were measured with other weights than the models have now, a line for each."""
+    """Tables in docs/ that were measured with other weights than the models have now, or do not say with which: a line
+    for each."""
     cards = {card.name: card.sha256 for card in reported(root / "models")}
-    pages = {path: path.read_text(encoding="utf-8") for path in sorted((root / "docs").rglob("*.md"))}
-    named = {(path, *found) for path, page in pages.items() for found in _WEIGHTS.findall(page)}
-    return [
-        f"{path}: measured with {name} {digest}, which is now {cards[name][:12]}: measure again"
-        for path, name, digest in sorted(named)
-        if name in cards and not cards[name].startswith(digest)
-    ]
+    lines: list[str] = []
+    for path in sorted((root / "docs").rglob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        named = {found for found in _WEIGHTS.findall(page) if found[0] in cards}
+        silent = {name for name in _ROW.findall(page) if name in cards} - {name for name, _ in named}
+        lines += [
+            f"{path}: measured with {name} {digest}, which is now {cards[name][:12]}: measure again"
+            for name, digest in sorted(named)
+            if not cards[name].startswith(digest)
+        ]
+        lines += [
+            f"{path}: a table does not say which weights of {name} it was measured with"
+            for name in sorted(silent)
+            if path.name not in _OF_SIZES
+        ]
+    return lines
 
 
 if __name__ == "__main__":

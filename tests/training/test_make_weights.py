@@ -183,7 +183,8 @@ def test_the_pages_are_those_of_the_shipped_cards(make_models: ModuleType, readm
 
 
 def test_tables_of_older_weights_are_named(tmp_path: Path, models_dir: Path, make_weights: ModuleType) -> None:
-    """A table says which weights it was measured with; those of other models and of records count as well."""
+    """A table says which weights it was measured with; those of other models and of records count as well. One that
+    does not say it is named, too."""
     shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
     now = Card.read(models_dir / "tiny-cnn" / CARD).sha256[:12]
     (tmp_path / "docs").mkdir()
@@ -192,3 +193,7 @@ def test_tables_of_older_weights_are_named(tmp_path: Path, models_dir: Path, mak
     (tmp_path / "docs" / "b.md").write_text("`tiny-cnn` 012345678901, 10 images\n", encoding="utf-8")
     (line,) = make_weights.older_tables(tmp_path)
     assert line.endswith(f"b.md: measured with tiny-cnn 012345678901, which is now {now}: measure again")
+    (tmp_path / "docs" / "c.md").write_text("| `tiny-cnn` | 12.3 |\n| `unknown` | 1 |\n", encoding="utf-8")
+    assert make_weights.older_tables(tmp_path)[1:] == [
+        f"{tmp_path / 'docs' / 'c.md'}: a table does not say which weights of tiny-cnn it was measured with"
+    ]
