@@ -18,6 +18,7 @@ import worker.cli
 from model_core.cli.options import ModelsDir
 from model_core.models_directory import default_models_dir
 from pixelrnn.extras import expect, guarded
+from worker.contract.kinds import KINDS
 
 root = typer.Typer(
     name="pixelrnn",
@@ -28,7 +29,7 @@ root = typer.Typer(
 
 _PANELS = {
     "Run": "up api worker",
-    "Draw and ask": "sample complete upsample score classify verify encode decode remote models export",
+    "Draw and ask": " ".join([*KINDS, "remote models export"]),
     "Train": "train publish mix evaluate calibrate entropy report data",
     "Operate": "key keys health bench",
 }
