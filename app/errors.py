@@ -34,6 +34,9 @@ from app.quotas import Quota
 class RefusedError(Exception):
     """Abstract: `detail` is one sentence that says what was expected."""
 
+    field: str | None = None
+    """The field of the body that is not as expected, where it is one; `image/17` is one of several pictures."""
+
     def __init__(self, detail: str, *, retry_after_s: int | None = None, quotas: Sequence[Quota] = ()) -> None:
         """`retry_after_s`: when to come back, where it is known better than by the kind of error; `quotas`: what the
         caller may still do, where that is why it is refused."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app import errors
-from app.errors import BadParameterError, RefusedError
+from app.errors import RefusedError
 from app.schema.answers import FieldError, Problem
 from app.schema.rate_limit_headers import rate_limit_headers
 
@@ -81,8 +81,7 @@ def kind_of(error: RefusedError) -> ProblemKind:
 
 def problem_of(error: RefusedError) -> Problem:
     kind = kind_of(error)
-    wrong = error.field if isinstance(error, BadParameterError) else None
-    fields = [FieldError(pointer=f"#/{wrong}", detail=error.detail)] if wrong else []
+    fields = [FieldError(pointer=f"#/{error.field}", detail=error.detail)] if error.field else []
     return problem(kind.status, kind.slug, kind.title, error.detail, fields)
 
 

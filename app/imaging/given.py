@@ -5,15 +5,24 @@ What is transparent lies on black for a model of greys and in masks, on white fo
 of values instead (arrays.py).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image, ImageChops
 
-from app.errors import NotExactError, NothingToFillError, NotVerifiableError, WrongSizeError
-from app.imaging.arrays import Shape, pictures_of
-from app.imaging.decode import Decoded, Role, decode
+from app.errors import (
+    BadParameterError,
+    NotExactError,
+    NothingToFillError,
+    NotVerifiableError,
+    RefusedError,
+    TooLargeError,
+    WrongSizeError,
+)
+from app.imaging.arrays import Shape, count_of, pictures_of
+from app.imaging.decode import MAX_PIXELS, Decoded, Role, decode
 from app.schema.answers import Model
 from worker.contract.kind import Input
 
@@ -49,8 +58,9 @@ def _given_after_the_first(keep: bytes) -> int:
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
-def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> GivenPixels:
-    """Everything that the files of a request give to a job.
+def read_given(wanted: Input, files: Files, model: Model, resize: bool, count: int = 1) -> GivenPixels:
+    """Everything that the files of a request give to a job. count: how many pictures they hold, of a kind that takes
+    each for itself.
 
     Raises what `pictures_of` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
     """
@@ -63,11 +73,9 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool) -> Given
     images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
     if wanted is Input.PICTURES:
         return GivenPixels(b"".join(_exact(shape, image, i).tobytes() for i, image in enumerate(images)))
+    if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
+        return _together(list(_of_each(wanted, images, count, files, shape, resize, model)), shape)
     image = _only(images).image
-    if wanted is Input.PICTURE_AND_KEEP:
-        return _with_a_hole(image, _mask_of(files, shape), shape, resize, model.members)
-    if wanted is Input.PICTURE_OR_PART:
-        return _whole_or_part(image, _mask_of(files, shape), shape, resize, model.members)
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image).tobytes())
     return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
@@ -117,17 +125,75 @@ def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
     return small
 
 
-def _mask_of(files: Files, shape: Shape) -> Image.Image | None:
-    """The mask, white where the image is filled."""
+class _Pixels:
+    """The pixels of all pictures and masks of a call: what may still come."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def taken(self, picture: Decoded) -> Image.Image:
+        """The picture. Raises TooLargeError where it is too much."""
+        self._left -= picture.image.width * picture.image.height
+        if self._left < 0:
+            raise TooLargeError(f"all pictures and masks have too many pixels; together at most {self._most} are taken")
+        return picture.image
+
+
+def _of_each(
+    wanted: Input, images: Iterator[Decoded], count: int, files: Files, shape: Shape, resize: bool, model: Model
+) -> Iterator[GivenPixels]:
+    """Everything that each picture gives, by the one mask, or by its own. Of one among several a refusal says which it
+    is."""
+    pixels = _Pixels(MAX_PIXELS if count > 1 else 2 * MAX_PIXELS)
+    masks = _masks_of(files, count, shape, pixels)
+    for i in range(count):
+        with naming_picture(i, count):
+            image = pixels.taken(next(images))
+            mask = masks[i % len(masks)] if masks else None
+            if wanted is Input.PICTURE_AND_KEEP:
+                yield _with_a_hole(image, mask, shape, resize, model.members)
+            elif wanted is Input.PICTURE_OR_PART:
+                yield _whole_or_part(image, mask, shape, resize, model.members)
+            else:
+                yield GivenPixels(_in_colours_of(shape, image, resize).tobytes())
+
+
+def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[Image.Image]:
+    """The masks of so many pictures, none, one for all or one for each; white where the image is filled."""
     for data in files.get(ALPHA_MASK, ()):
         try:
-            return _hole_of_alpha(decode(data, "mask").image)
+            return [_hole_of_alpha(pixels.taken(decode(data, "mask")))]
         except NothingToFillError:
             raise NothingToFillError(
                 "the mask has no transparent pixel: here what is transparent is filled; POST /complete fills white"
             ) from None
+    sent = files.get("mask", [])
+    if sum(map(count_of, sent)) not in (0, 1, count):
+        raise BadParameterError(f"mask: expected one, or one for each picture, which are {count}", field="mask")
     flat = replace(shape, channels=1, values=2)
-    return next((_only(pictures_of(data, "mask", flat)).image for data in files["mask"]), None)
+    return [pixels.taken(mask) for data in sent for mask in pictures_of(data, "mask", flat)]
+
+
+@contextlib.contextmanager
+def naming_picture(number: int, count: int) -> Iterator[None]:
+    """A refusal in here names the picture, where there are several."""
+    try:
+        yield
+    except RefusedError as error:
+        if count > 1:
+            error.field = f"image/{number}"
+        raise
+
+
+def _together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
+    """All of them one after the other; of what they decide the most."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = bytes([1]) * (shape.height * shape.width)
+    keep = b"".join(part.keep or whole for part in parts) if any(part.keep for part in parts) else b""
+    names = {name for part in parts for name in part.found}
+    found = {name: max(part.found.get(name, 0) for part in parts) for name in names}
+    return GivenPixels(b"".join(part.pixels for part in parts), keep, found)
 
 
 def _whole_or_part(

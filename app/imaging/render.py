@@ -111,11 +111,12 @@ class Canvas:
         )
 
     @classmethod
-    def of_score(cls, spec: JobSpec, score: Any, heat: bytes) -> "Canvas":
-        """A heat map of H*W*3 bytes, with its scale."""
-        scale = f"bits per pixel: black 0, white {score.uniform_bits:g} (a uniform guess) and above"
-        origin = {**_named(spec), "nats": repr(score.nats), "scale": scale}
-        return cls(1, spec.height, spec.width, 3, {0: heat}, origin)
+    def of_scores(cls, spec: JobSpec, scores: Sequence[Any], heat: bytes) -> "Canvas":
+        """A heat map of H*W*3 bytes of each picture, with their scale."""
+        scale = f"bits per pixel: black 0, white {scores[0].uniform_bits:g} (a uniform guess) and above"
+        size, own = spec.height * spec.width * 3, [{"nats": repr(score.nats)} for score in scores]
+        maps = {i: heat[i * size : (i + 1) * size] for i in range(len(scores))}
+        return cls(len(maps), spec.height, spec.width, 3, maps, {**_named(spec), "scale": scale}, own=own)
 
     @classmethod
     def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":

@@ -85,11 +85,11 @@ async def edit(
     limit, picture = services.settings.max_upload_bytes, form.picture
     masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
     files = {"image": [await bytes_of(picture, "image", limit)], "mask": [], ALPHA_MASK: masks}
-    return await _drawn(KINDS["complete"], form, files, request, {"image": picture, "fit": "resize"})
+    return await _drawn(KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"})
 
 
 async def _drawn(
-    kind: Kind, asked: Asked, files: Files, request: Request, more: dict[str, UploadFile | str] | None = None
+    kind: Kind, asked: Asked, files: Files, request: Request, more: dict[str, list[UploadFile] | str] | None = None
 ) -> dict[str, Any] | Response:
     """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
     services: Services = request.app.state.services

@@ -145,11 +145,15 @@ async def _followed(record: JobRecord, query: ImageQuery, services: Services) ->
     return StreamedResponse(body(), services.seats, Media.PNG, services.settings.stall_s, named)
 
 
+Picture = Annotated[int, Field(ge=0, lt=MAX_IMAGES, description="Number of the picture, of a job of several.")]
+
+
 class GivenQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
     of: Literal["image", "mask"] = Field(
         default="image", description="`image`: the picture. `mask`: of a completion, white where it is filled."
     )
+    picture: Picture = 0
 
 
 @router.get(
@@ -171,10 +175,10 @@ async def get_given(
     record = await services.jobs.record(job_id, caller.owner)
     kind = PICTURE_FORMATS[liked(request.headers.get("accept", ""), (Media.PNG, Media.NPY))]
     ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
-    headers = {**kept_when_ended(record, f"given.{query.of}{ending}"), "Vary": "Accept"}
+    headers = {**kept_when_ended(record, f"given.{query.of}.{query.picture}{ending}"), "Vary": "Accept"}
 
     async def make() -> Response:
-        picture = await services.pictures.given(record.spec, query.of, kind)
+        picture = await services.pictures.given(record.spec, query.of, query.picture, kind)
         return picture_response(picture, kind, f"{job_id}-given-{query.of}", headers)
 
     return await unless_seen(if_none_match, headers, make)
@@ -200,11 +204,18 @@ async def get_blob(
     return await unless_seen(if_none_match, headers, make)
 
 
+class ScoreMapQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    picture: Picture = 0
+
+
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))
-async def get_score_map(job_id: JobId, services: ServicesDep, caller: CallerDep) -> ScoreMap:
+async def get_score_map(
+    job_id: JobId, query: Annotated[ScoreMapQuery, Query()], services: ServicesDep, caller: CallerDep
+) -> ScoreMap:
     """The bits of every variable of a scored picture. 409 until it is scored, 404 if the job scores nothing."""
     record = await services.jobs.record(job_id, caller.owner)
-    return await services.pictures.score_map(record)
+    return await services.pictures.score_map(record, query.picture)
 
 
 class MarginalsQuery(BaseModel):
@@ -213,6 +224,7 @@ class MarginalsQuery(BaseModel):
         default="mean", description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is."
     )
     scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel of a PNG becomes.")
+    picture: Picture = 0
 
 
 @router.get(
@@ -237,11 +249,11 @@ async def get_marginals(
     """
     record = await services.jobs.record(job_id, caller.owner)
     media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
-    kept = kept_when_ended(record, f"{query.of}.{query.scale}.{media.name}", packed=media is Media.JSON)
+    kept = kept_when_ended(record, f"{query.of}.{query.picture}.{query.scale}.{media.name}", packed=media is Media.JSON)
     headers = {**kept, "Vary": "Accept"}
 
     async def make() -> Response:
-        found = await services.pictures.marginals(record, query.of)
+        found = await services.pictures.marginals(record, query.of, query.picture)
         if media is Media.JSON:
             return JSONResponse(found.model_dump(), headers=headers)
         picture = await services.pictures.marginals_png(record.spec, found, query.scale)

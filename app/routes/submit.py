@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from app.dependencies import Services
 from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
 from app.imaging.arrays import count_of
-from app.imaging.given import Files, read_given
+from app.imaging.given import Files, naming_picture, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
+from app.imaging.zipped import files_in
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute
 from app.routes.preferences import PICTURE_FORMATS, Preferences, preferences_of
@@ -22,6 +23,7 @@ from app.schema.answers import Job, Model
 from app.schema.openapi import coded_file_body, job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import (
+    FILES,
     FORMAT_TOLD,
     FORMS,
     MAX_IMAGES,
@@ -89,7 +91,7 @@ def _add(kind: Kind) -> None:
     elif kind.input is Input.CODED_FILE:
         call, extra = _takes_file(kind), extra | coded_file_body()
     else:
-        files = MAX_IMAGES + 1 if kind.input is Input.PICTURES else 2
+        files = MAX_IMAGES + 1 if kind.input is Input.PICTURES else 2 * MAX_IMAGES + 1 if kind.takes_several else 2
         call = _takes_form(kind)
         limits = {"max_files": files, "max_fields": 16, "max_part_size": 16 * 1024}
     router.post(
@@ -147,13 +149,16 @@ async def _submit(
     await services.submission.expect_room()
     if files:
         await services.submission.expect_allowance(identity)
+    if kind.takes_several:
+        await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
     model, found = await _asked(kind, body, files, services.models)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     if wanted.media in PICTURE_FORMATS:
         expect_side(max(1, options.n), model.width, model.height, wanted.scale)
     given = None
     if kind.input is not Input.NOTHING:
-        given = await run_sync(read_given, kind.input, files, model, may_resize(body), limiter=services.imaging)
+        count = options.own.picture_count
+        given = await run_sync(read_given, kind.input, files, model, may_resize(body), count, limiter=services.imaging)
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
@@ -164,15 +169,29 @@ async def _asked(kind: Kind, body: BaseModel, files: Files, models: Models) -> t
     if kind.input is Input.DRAWN_PICTURE:
         return await _asked_by_provenance(kind.word, files["image"][0], models)
     found = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
+    if kind.takes_several and (count := _count(files["image"])) > 1:
+        found["pictures"] = count
     return await models.find_for(kind.word, getattr(body, "model", "")), found
 
 
 def _count(files: Sequence[bytes]) -> int:
     """How many pictures files hold. Raises BadParameterError for more than a job has images."""
-    count = sum(map(count_of, files))
+    count = 0
+    for file in files:
+        with naming_picture(count, len(files)):
+            count += count_of(file)
     if count > MAX_IMAGES:
         raise BadParameterError(f"image: expected at most {MAX_IMAGES} pictures", field="image")
     return count
+
+
+def _unzip(files: Files, limit: int) -> None:
+    """Put the files of a zip in its place. Raises what `files_in` raises, BadParameterError where there are none."""
+    for role in FILES:
+        if sent := files.get(role):
+            files[role] = [file for data in sent for file in files_in(data, role, limit)]
+            if not files[role]:
+                raise BadParameterError(f"{role}: the zip holds no picture", field=role)
 
 
 async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from app.errors import BadParameterError
 from app.schema import examples
@@ -20,32 +20,46 @@ from worker.contract.kinds import KINDS
 
 MAX_LINK_S = 7 * 24 * 3600
 
+_SEVERAL_TOLD = (
+    f" 1 to {MAX_IMAGES}, each for itself, in order; an array (n, C, H, W) has n, and a zip as many as files."
+)
 _IMAGE_FORMATS = (
     "PNG, JPEG or WebP; what is transparent lies on black for a model of greys, else on white. Or `.npy`, "
     "an array (C, H, W) of the model's values."
 )
+
+
+def _sent(files: Any) -> Any:
+    """A list of what was sent: JSON may say one file without a list, and a form may send an empty field for none."""
+    return [file for file in (files if isinstance(files, list) else [files]) if file not in (None, "")]
+
+
+_SeveralFiles = Annotated[list[UploadFile], BeforeValidator(_sent)]
+
+
+def _images(told: str) -> tuple[Any, Any]:
+    return _SeveralFiles, Field(min_length=1, max_length=MAX_IMAGES, description=told + _SEVERAL_TOLD)
+
+
+def _masks(told: str) -> tuple[Any, Any]:
+    one = " One for all pictures, or one for each."
+    return _SeveralFiles, Field(default_factory=list, max_length=MAX_IMAGES, description=told + one)
+
+
 _FILES: Mapping[Input, dict[str, Any]] = {
-    Input.PICTURE: {"image": (UploadFile, Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}"))},
+    Input.PICTURE: {"image": _images(f"Pictures of the model's size. {_IMAGE_FORMATS}")},
     Input.PICTURE_AND_KEEP: {
-        "image": (UploadFile, Field(description=_IMAGE_FORMATS)),
-        "mask": (
-            UploadFile | None,
-            Field(
-                default=None,
-                description="White (128 and above) = fill, black = keep. Without it, transparent pixels are filled, "
-                "of an array those with a negative number. As an array: (H, W) of booleans or of 0 and 1.",
-            ),
+        "image": _images(_IMAGE_FORMATS),
+        "mask": _masks(
+            "White (128 and above) = fill, black = keep. Without it, transparent pixels are filled, "
+            "of an array those with a negative number. As an array: (H, W) of booleans or of 0 and 1."
         ),
     },
     Input.PICTURE_OR_PART: {
-        "image": (UploadFile, Field(description=f"A picture of the model's size. {_IMAGE_FORMATS}")),
-        "mask": (
-            UploadFile | None,
-            Field(
-                default=None,
-                description="White (128 and above) = not given, black = given. Without it, transparent pixels are not "
-                "given, and all others are.",
-            ),
+        "image": _images(f"Pictures of the model's size. {_IMAGE_FORMATS}"),
+        "mask": _masks(
+            "White (128 and above) = not given, black = given. Without it, transparent pixels are not given, and all "
+            "others are."
         ),
     },
     Input.SMALL_PICTURE: {

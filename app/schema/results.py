@@ -33,8 +33,33 @@ def _result_of(kind: Kind) -> Any:
     )
 
 
+def _picture_of(kind: Kind) -> Any:
+    """The model of what is said of one of several pictures."""
+    fields: dict[str, Any] = {"images": (list[str], Field(description="Addresses of its images, in order."))}
+    if kind.answer is not None:
+        fields |= {field: (info.annotation, info) for field, info in kind.answer.model_fields.items()}
+    base = BaseModel if kind.draws_rows or kind.summary is None else kind.summary
+    told = "One of several pictures, as the result of a job of its own."
+    return create_model(f"{kind.word.title()}Picture", __base__=base, __doc__=told, **fields)
+
+
+def _pictures_of(kind: Kind) -> type[BaseModel]:
+    """The field of a result that says it of each; of kinds that draw rows it may be missing."""
+    several, told = list[_picture_of(kind)], "Each of several pictures, in the order in which they came."
+    usual: dict[str, Any] = {"default": None} if kind.draws_rows else {}
+    field: Any = (several | None if kind.draws_rows else several, Field(description=told, **usual))
+    return create_model("Pictures", pictures=field)
+
+
+def _several_of(kind: Kind) -> Any:
+    told, word = "Several pictures in one job.", f"{kind.noun}s"
+    return _result(f"{word.title()}Result", told, BaseModel, word, _IMAGES[kind.shows], [_pictures_of(kind)])
+
+
 _ANSWERS = [kind.answer for kind in KINDS.values() if kind.draws_rows]
+_ANSWERS += [_pictures_of(kind) for kind in KINDS.values() if kind.draws_rows and kind.takes_several]
 _OTHERS = {word: _result_of(kind) for word, kind in KINDS.items() if not kind.draws_rows}
+_SEVERAL = {word: _several_of(kind) for word, kind in KINDS.items() if kind.takes_several and not kind.draws_rows}
 _DRAWN = _result(
     "JobResult",
     "The images that were drawn, and where to see them.",
@@ -46,9 +71,12 @@ _DRAWN = _result(
 RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in KINDS}
 """The key is the kind of job."""
 
+RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}
+"""The same of jobs of several pictures."""
+
 if TYPE_CHECKING:
     Result = Any
 else:
-    Result = TypeAliasType("Result", Union[(*_OTHERS.values(), _DRAWN, None)])
+    Result = TypeAliasType("Result", Union[(*_OTHERS.values(), *_SEVERAL.values(), _DRAWN, None)])
 """The result of a job, if it has one. It has a name in the schema too: of a union without one generated clients make up
 the name, which may be another's, and some forget that it may be null."""

@@ -18,7 +18,7 @@ from app.schema.answers import (
     Webhook,
     WebhookStatus,
 )
-from app.schema.results import RESULTS
+from app.schema.results import RESULTS, RESULTS_OF_SEVERAL
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
@@ -175,13 +175,16 @@ def _at_or_none(seconds: float | None) -> datetime | None:
 
 def _result(record: JobRecord) -> BaseModel:
     """The result of a job that has succeeded. A job without rows has one picture, unless it took several."""
+    is_of_several = record.spec.options.picture_count > 1
     spec, kind = record.spec, KINDS[record.spec.kind]
     link = f"/jobs/{spec.id}"
     images = [f"{link}/image"]
-    if kind.draws_rows or kind.input is Input.PICTURES:
+    if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
         images = [f"{link}/image?sample={sample}" for sample in range(spec.n)]
     told = {} if record.result is None else record.result.told(images, link)
-    return RESULTS[kind.word](**told, type=kind.result_type, images=images)
+    result_type = f"{kind.noun}s" if is_of_several and not kind.draws_rows else kind.result_type
+    results = RESULTS_OF_SEVERAL if is_of_several else RESULTS
+    return results[kind.word](**told, type=result_type, images=images)
 
 
 def _cursor(place: tuple[float, str]) -> str:

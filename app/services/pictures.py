@@ -1,5 +1,6 @@
 """The pictures of a job: its samples as far as they are drawn, or where a score's bits are."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from anyio import CapacityLimiter
@@ -24,6 +25,7 @@ from worker.contract.jobs import JobRecord, JobSpec
 from worker.contract.kind import Input, Shows
 from worker.contract.kinds import KINDS
 from worker.contract.maps import unpack_map
+from worker.contract.several import summaries_of
 
 
 class Pictures:
@@ -72,7 +74,8 @@ class Pictures:
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
         if kind.shows is Shows.HEAT:
-            return Canvas.of_score(spec, *await self._scored(record, "heat"))
+            scores, heat = await self._scored(record, "heat")
+            return Canvas.of_scores(spec, scores, heat)
         if kind.input is Input.SMALL_PICTURE if stage is Stage.SMALL else kind.shows is Shows.GIVEN:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
         if spec.n == 0:
@@ -81,10 +84,10 @@ class Pictures:
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
         return Canvas.of(spec, rows, stage, record.numerics, self._marked, record.result)
 
-    async def given(self, spec: JobSpec, of: Literal["image", "mask"], picture: PictureFormat) -> bytes:
-        """The picture or mask that the job began with; the grid if there are several. Raises NoGivenError if it had
-        none."""
-        raw = await self._store.picture(spec.id, "pixels" if of == "image" else "keep")
+    async def given(self, spec: JobSpec, of: Literal["image", "mask"], number: int, picture: PictureFormat) -> bytes:
+        """The picture of this number, or its mask, that the job began with; of an encoding the grid of all. Raises
+        NoGivenError if it had none."""
+        raw = _part(spec, number, await self._store.picture(spec.id, "pixels" if of == "image" else "keep"))
         if not raw or KINDS[spec.kind].input is Input.CODED_FILE:
             raise NoGivenError(f"no {of} was handed in with this job")
         stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
@@ -104,33 +107,34 @@ class Pictures:
             raise NoBlobError("the job ended without a file; its status and error say why")
         return data
 
-    async def score_map(self, record: JobRecord) -> ScoreMap:
-        """The bits of every variable. Raises NoScoreYetError, NoScoreError."""
+    async def score_map(self, record: JobRecord, number: int) -> ScoreMap:
+        """The bits of every variable of a picture. Raises NoScoreYetError, NoScoreError, BadParameterError."""
         spec = record.spec
-        _, raw = await self._scored(record, "bits")
+        _, bits = await self._scored(record, "bits")
+        raw = _part(spec, number, bits)
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=_rows(spec, raw))
 
-    async def marginals(self, record: JobRecord, of: Literal["mean", "entropy"]) -> MarginalMap:
-        """The expectation of each pixel by a completion by `posterior`. Raises NoMarginalsYetError,
-        NoMarginalsError."""
+    async def marginals(self, record: JobRecord, of: Literal["mean", "entropy"], number: int = 0) -> MarginalMap:
+        """The expectation of each pixel of a picture by a completion by `posterior`. Raises NoMarginalsYetError,
+        NoMarginalsError, BadParameterError."""
         spec = record.spec
         if "mean" not in spec.options.keeps:
             raise NoMarginalsError("only a completion by `posterior` has marginals")
         if not record.status.is_terminal:
             raise NoMarginalsYetError("the completion is not drawn yet")
-        found: Any = record.result
-        raw = await self._store.picture(spec.id, of)
-        if found is None or found.posterior is None or not found.values or raw is None:
+        raw = _part(spec, number, await self._store.picture(spec.id, of))
+        found = None if record.result is None else summaries_of(record.result)[number]
+        if found is None or found.posterior is None or not found.values or not raw:
             raise NoMarginalsError("the job ended without a completion; its status and error say why")
-        receipt = found.posterior
+        receipt, n = found.posterior, max(1, spec.n // spec.options.picture_count)
         return MarginalMap(
             of=of,
             height=spec.height,
             width=spec.width,
             channels=spec.channels,
             values=found.values,
-            draws=max(1, spec.n) * (receipt.particles or 1),
-            ancestors=max(1, spec.n) * (receipt.distinct or 1),
+            draws=n * (receipt.particles or 1),
+            ancestors=n * (receipt.distinct or 1),
             map=_rows(spec, raw),
         )
 
@@ -142,7 +146,8 @@ class Pictures:
         canvas = Canvas.of_marginals(spec, found)
         return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
-    async def _scored(self, record: JobRecord, field: str) -> tuple[Any, bytes]:
+    async def _scored(self, record: JobRecord, field: str) -> tuple[Sequence[Any], bytes]:
+        """The scores of all pictures, and what is kept of these in a field."""
         if field not in record.spec.options.keeps:
             raise NoScoreError("only a job of POST /score has a score")
         if not record.status.is_terminal:
@@ -150,7 +155,17 @@ class Pictures:
         picture = await self._store.picture(record.spec.id, field)
         if record.result is None or picture is None:
             raise NoScoreError("the job ended without a score; its status and error say why")
-        return record.result, picture
+        return summaries_of(record.result), picture
+
+
+def _part(spec: JobSpec, number: int, raw: bytes | None) -> bytes:
+    """The part that is of one picture, of what is kept of all. Raises BadParameterError where there is none."""
+    count = spec.options.picture_count
+    if number >= count:
+        raise BadParameterError(f"picture: expected 0 to {count - 1}, a number of those that were handed in")
+    raw = raw or b""
+    size = len(raw) // count
+    return raw[number * size : (number + 1) * size]
 
 
 def _rows(spec: JobSpec, raw: bytes) -> list[list[list[float]]]:

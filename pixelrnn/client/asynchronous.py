@@ -83,13 +83,14 @@ class AsyncJob(JobView[R]):
         data = await self._client.run(self._flows.image(self.id, format_of(path), **options))
         await asyncio.to_thread(Path(path).write_bytes, data)
 
-    async def score_map(self) -> documents.ScoreMap:
-        """The bits of every variable, of a finished score."""
-        return await self._client.run(self._flows.score_map(self.id))
+    async def score_map(self, picture: int = 0) -> documents.ScoreMap:
+        """The bits of every variable, of a finished score; picture: of which of several."""
+        return await self._client.run(self._flows.score_map(self.id, picture))
 
-    async def marginals(self, of: MapKind = "mean") -> documents.MarginalMap:
-        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`."""
-        return await self._client.run(self._flows.marginals(self.id, of))
+    async def marginals(self, of: MapKind = "mean", picture: int = 0) -> documents.MarginalMap:
+        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`; picture: of
+        which of several."""
+        return await self._client.run(self._flows.marginals(self.id, of, picture))
 
     async def blob(self) -> bytes:
         """The file of an encoding. Waits, and raises, as `wait` does."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
-from pixelrnn.client.pictures import Picture, file_of
+from pixelrnn.client.pictures import Picture, Several, file_of
 
 MapKind = Literal["mean", "entropy"]
 """The kinds of map that marginals are shown as."""
@@ -29,7 +29,18 @@ class Fitting(TypedDict, total=False):
 
 
 class Scoring(Fitting, Keeping, total=False):
-    """How a picture is scored."""
+    """How a picture is scored: `JobCalls.score` says it."""
+
+    x: int | None
+    y: int | None
+    influence: bool | None
+    label: Label | None
+
+
+class Classifying(Fitting, Keeping, total=False):
+    """How a picture is classified: `JobCalls.classify` says it."""
+
+    particles: int | None
 
 
 class Drawing(Keeping, total=False):
@@ -85,9 +96,11 @@ def sample(**fields: Any) -> Call:
     return Call("POST", "/sample", body=_given(fields), headers=_once())
 
 
-def form(path: str, pictures: dict[str, Picture | None], **fields: Any) -> Call:
+def form(path: str, pictures: dict[str, Picture | Several | None], **fields: Any) -> Call:
     """A POST with pictures; raises OSError when a file cannot be read."""
-    return _form(path, [(name, picture) for name, picture in pictures.items() if picture is not None], fields)
+    lists = {name: sent if isinstance(sent, list | tuple) else [sent] for name, sent in pictures.items()}
+    every = [(name, picture) for name, sent in lists.items() for picture in sent if picture is not None]
+    return _form(path, every, fields)
 
 
 def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:

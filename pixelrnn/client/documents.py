@@ -40,6 +40,26 @@ class LabelBelief(TypedDict):
     p_sd: NotRequired[float | None]
 
 
+class ClassifyPicture(TypedDict):
+    """One of several pictures, as the result of a job of its own."""
+
+    labels: list[LabelBelief]
+    nats: float
+    exact: bool
+    quality: Literal["exact", "good", "rough", "poor"]
+    particles: int
+    quantised_pixels: int
+    images: list[str]
+
+
+class ClassificationsResult(TypedDict):
+    """Several pictures in one job."""
+
+    type: Literal["classifications"]
+    images: list[str]
+    pictures: list[ClassifyPicture]
+
+
 class ClassifyResult(TypedDict):
     """How probable each label is, and how well that is known."""
 
@@ -91,6 +111,15 @@ class Receipt(TypedDict):
     apart_nats: NotRequired[float | None]
 
 
+class CompletePicture(TypedDict):
+    """One of several pictures, as the result of a job of its own."""
+
+    images: list[str]
+    ranking: NotRequired[list[RankedImage] | None]
+    posterior: NotRequired[Receipt | None]
+    marginals: NotRequired[str | None]
+
+
 class JobResult(TypedDict):
     """The images that were drawn, and where to see them."""
 
@@ -100,6 +129,7 @@ class JobResult(TypedDict):
     ranking: NotRequired[list[RankedImage] | None]
     posterior: NotRequired[Receipt | None]
     marginals: NotRequired[str | None]
+    pictures: NotRequired[list[CompletePicture] | None]
 
 
 class ColourBelief(TypedDict):
@@ -143,6 +173,35 @@ class ScoreResult(TypedDict):
     map: str
 
 
+class ScorePicture(TypedDict):
+    """One of several pictures, as the result of a job of its own."""
+
+    nats: float
+    bits_per_dim: float
+    per_colour_bits: list[float]
+    height: int
+    width: int
+    quantised_pixels: int
+    uniform_bits: float
+    bits_over_png: NotRequired[float | None]
+    p_value: NotRequired[float | None]
+    typicality: NotRequired[float | None]
+    pixel: NotRequired[PixelBelief | None]
+    member: NotRequired[str | None]
+    label: NotRequired[str | None]
+    member_nats: NotRequired[float | None]
+    images: list[str]
+    map: str
+
+
+class ScoresResult(TypedDict):
+    """Several pictures in one job."""
+
+    type: Literal["scores"]
+    images: list[str]
+    pictures: list[ScorePicture]
+
+
 class Pixel(TypedDict):
     """A place in the image."""
 
@@ -161,7 +220,7 @@ class VerifyResult(TypedDict):
     images: list[str]
 
 
-Result = ScoreResult | VerifyResult | EncodeResult | ClassifyResult | JobResult
+Result = ScoreResult | VerifyResult | EncodeResult | ClassifyResult | ScoresResult | ClassificationsResult | JobResult
 
 
 WebhookStatus = Literal["waiting", "delivered", "given-up"]

@@ -127,16 +127,17 @@ class Flows:
         check_type(answer, _TYPES.get(kind, "image/"))
         return answer.content
 
-    def score_map(self, job_id: str) -> Flow[documents.ScoreMap]:
-        return (yield from self._document(calls.get(f"/jobs/{job_id}/score-map")))
+    def score_map(self, job_id: str, picture: int) -> Flow[documents.ScoreMap]:
+        return (yield from self._document(calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)))
 
     def blob(self, job_id: str) -> Flow[bytes]:
         answer = yield from self.answer(calls.get(f"/jobs/{job_id}/blob"))
         check_type(answer, "application/vnd.pixelrnn")
         return answer.content
 
-    def marginals(self, job_id: str, of: MapKind) -> Flow[documents.MarginalMap]:
-        call = replace(calls.get(f"/jobs/{job_id}/marginals", of=of), headers={"Accept": "application/json"})
+    def marginals(self, job_id: str, of: MapKind, picture: int) -> Flow[documents.MarginalMap]:
+        asked = calls.get(f"/jobs/{job_id}/marginals", of=of, picture=picture or None)
+        call = replace(asked, headers={"Accept": "application/json"})
         return (yield from self._document(call))
 
     def cancel(self, job: JobView[documents.Result]) -> Flow[documents.Job]:

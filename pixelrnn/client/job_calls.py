@@ -2,12 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pixelrnn.client import calls
 from pixelrnn.client.calls import Call, Label
 from pixelrnn.client.documents import Method
-from pixelrnn.client.pictures import Picture
+from pixelrnn.client.pictures import Picture, Several
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -21,14 +21,16 @@ Scored = TypeVar("Scored", covariant=True)
 Verified = TypeVar("Verified", covariant=True)
 Encoded = TypeVar("Encoded", covariant=True)
 Classified = TypeVar("Classified", covariant=True)
+AllScored = TypeVar("AllScored", covariant=True)
+AllClassified = TypeVar("AllClassified", covariant=True)
 
 
-class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
+class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, AllClassified]):
     """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await.
 
     Pictures are bytes or paths of image files, images of Pillow's, or arrays: pixels (H, W, C) as `Job.array` gives
     them, if of uint8, the last axis being 1 or 3 and the first neither; else the model's values (C, H, W) as
-    `Job.values` gives them.
+    `Job.values` gives them. Where several are taken, up to 64 as a list make one job, whose result has `pictures`.
     """
 
     @abstractmethod
@@ -49,8 +51,8 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
     def complete(
         self,
         model: str,
-        image: Picture,
-        mask: Picture | None = None,
+        image: Picture | Several,
+        mask: Picture | Several | None = None,
         n: int = 1,
         seed: int | None = None,
         method: Method | None = None,
@@ -60,12 +62,12 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
         **options: Unpack[calls.Completing],
     ) -> Drawn:
         """Fill the white part of the mask, or without one what is transparent, n times; 0 times where only
-        `marginals()` and the receipt are wanted.
+        `marginals()` and the receipt are wanted. Several images have one mask, or one each.
 
         method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
         and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.
         """
-        pictures = {"image": image, "mask": mask}
+        pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
         how = {"method": method, "particles": particles, "sweeps": sweeps, "label": label}
         return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
 
@@ -82,35 +84,36 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified]):
         said = {"n": n, "seed": seed, "label": label}
         return self.start(calls.form("/upsample", {"image": image}, model=model, **said, **options))
 
-    def score(
-        self,
-        model: str,
-        image: Picture,
-        x: int | None = None,
-        y: int | None = None,
-        influence: bool | None = None,
-        label: Label | None = None,
-        **options: Unpack[calls.Scoring],
-    ) -> Scored:
+    @overload
+    def score(self, model: str, image: Picture, **options: Unpack[calls.Scoring]) -> Scored: ...
+    @overload
+    def score(self, model: str, image: Several, **options: Unpack[calls.Scoring]) -> AllScored: ...
+    def score(self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]) -> Any:
         """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
         how much each earlier pixel mattered there. label: as an image with this label."""
-        where = {"x": x, "y": y, "influence": influence, "label": label}
-        return self.start(calls.form("/score", {"image": image}, model=model, **where, **options))
+        return self.start(calls.form("/score", {"image": image}, model=model, **options))
 
+    @overload
+    def classify(
+        self, model: str, image: Picture, mask: Picture | None = None, **options: Unpack[calls.Classifying]
+    ) -> Classified: ...
+    @overload
+    def classify(
+        self, model: str, image: Several, mask: Picture | Several | None = None, **options: Unpack[calls.Classifying]
+    ) -> AllClassified: ...
     def classify(
         self,
         model: str,
-        image: Picture,
-        mask: Picture | None = None,
-        particles: int | None = None,
-        **options: Unpack[calls.Scoring],
-    ) -> Classified:
+        image: Picture | Several,
+        mask: Picture | Several | None = None,
+        **options: Unpack[calls.Classifying],
+    ) -> Any:
         """How probable each label of the model is, given the picture, or the part of it where the mask is black.
 
         particles: of each label, where that is not exact.
         """
-        pictures = {"image": image, "mask": mask}
-        return self.start(calls.form("/classify", pictures, model=model, particles=particles, **options))
+        pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
+        return self.start(calls.form("/classify", pictures, model=model, **options))
 
     def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
         """Check that a sample, as the service wrote it, is what the model draws with the seed that it names: the file,
@@ -137,6 +140,8 @@ if TYPE_CHECKING:
         Job[documents.VerifyResult],
         Job[documents.EncodeResult],
         Job[documents.ClassifyResult],
+        Job[documents.ScoresResult],
+        Job[documents.ClassificationsResult],
     ]
     AsyncCalls = JobCalls[
         Awaitable[AsyncJob[documents.JobResult]],
@@ -144,6 +149,8 @@ if TYPE_CHECKING:
         Awaitable[AsyncJob[documents.VerifyResult]],
         Awaitable[AsyncJob[documents.EncodeResult]],
         Awaitable[AsyncJob[documents.ClassifyResult]],
+        Awaitable[AsyncJob[documents.ScoresResult]],
+        Awaitable[AsyncJob[documents.ClassificationsResult]],
     ]
 else:
     Calls = AsyncCalls = JobCalls

@@ -20,6 +20,9 @@ Picture = Union[bytes, str, PathLike[str], "np.ndarray", "Image.Image"]
 `Job.array` gives them, if it is of uint8, its last axis is 1 or 3 and its first is neither; every other array is the
 model's values (C, H, W), as `Job.values` gives them."""
 
+Several = list[Any] | tuple[Any, ...]
+"""Several pictures, each in any of these ways."""
+
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".npy": "npy", ".zip": "zip"}
 """Formats that a job's picture is kept in, by the ending of the file's name."""
 _COLOURS = 1, 3

@@ -79,13 +79,14 @@ class Job(JobView[R]):
         .npy or .zip. Raises ValueError for another ending."""
         Path(path).write_bytes(self._client.run(self._flows.image(self.id, format_of(path), **options)))
 
-    def score_map(self) -> documents.ScoreMap:
-        """The bits of every variable, of a finished score."""
-        return self._client.run(self._flows.score_map(self.id))
+    def score_map(self, picture: int = 0) -> documents.ScoreMap:
+        """The bits of every variable, of a finished score; picture: of which of several."""
+        return self._client.run(self._flows.score_map(self.id, picture))
 
-    def marginals(self, of: MapKind = "mean") -> documents.MarginalMap:
-        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`."""
-        return self._client.run(self._flows.marginals(self.id, of))
+    def marginals(self, of: MapKind = "mean", picture: int = 0) -> documents.MarginalMap:
+        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`; picture: of
+        which of several."""
+        return self._client.run(self._flows.marginals(self.id, of, picture))
 
     def blob(self, timeout_s: float | None = None) -> bytes:
         """The file of an encoding. Waits, and raises, as `wait` does."""

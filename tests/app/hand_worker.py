@@ -100,6 +100,11 @@ class HandWorker:
         text = summary.model_dump_json()
         return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "blob", blob)
 
+    def settle_kept(self, spec: JobSpec, summary: str, **kept: bytes) -> int:
+        """Of any job, with what is kept beside its summary."""
+        pairs = [part for pair in kept.items() for part in pair]
+        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", summary, *pairs)
+
     def cancel(self, spec: JobSpec, word: str) -> object:
         """As the API would, in a call with this word of its own; returns what the script says."""
         return self._run(scripts.CANCEL, spec.id, word)

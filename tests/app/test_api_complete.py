@@ -228,7 +228,7 @@ def test_answer_is_422_when_a_file_comes_as_text(client: httpx.Client, worker: H
     """A field of that name without a file is not an upload."""
     other = "mask" if role == "image" else "image"
     answer = client.post("/complete", files={other: ("f", png(IMAGE))}, data={"model": "grey", role: "text"})
-    assert [error["pointer"] for error in is_problem(answer, 422)["errors"]] == [f"#/{role}"]
+    assert [error["pointer"] for error in is_problem(answer, 422)["errors"]] == [f"#/{role}/0"]
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_schema_suits_generators_when_served(client: httpx.Client) -> None:
     assert schema == json.loads(json.dumps(create_app(Settings()).openapi()))
     assert set(re.findall(r'"contentMediaType": "(.+?)"', json.dumps(schema))) == {"text/event-stream"}
     form = schema["components"]["schemas"]["CompleteForm"]["properties"]
-    assert form["image"]["format"] == form["mask"]["format"] == "binary"
+    assert form["image"]["items"]["format"] == form["mask"]["items"]["format"] == "binary"
     assert not any("anyOf" in field for field in form.values())
     for path, operations in schema["paths"].items():
         for operation in operations.values():

@@ -80,15 +80,17 @@ def test_numbers_that_may_exceed_32_bits_say_so() -> None:
         assert (node["type"], node["format"]) == ("integer", "int64"), place
 
 
-_ONE, _TWO = (Input.PICTURE, Input.SMALL_PICTURE, Input.DRAWN_PICTURE), (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
+_ONE = Input.PICTURE, Input.PICTURES, Input.SMALL_PICTURE, Input.DRAWN_PICTURE
+_TWO = Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART
 FILES = defaultdict(int) | dict.fromkeys(_ONE, 1) | dict.fromkeys(_TWO, 2)
-"""Fields of one file, in a form with this input."""
+"""Fields of files, in a form with this input."""
 
 
 def test_pictures_are_bytes() -> None:
     """What is uploaded and what is answered: a client that takes them for text damages them."""
     bodies = [node for place, node in nodes(SCHEMA) if "/content/image~1" in place and place.endswith("/schema")]
-    fields = [node for place, node in nodes(SCHEMA) if place.endswith(("/properties/image", "/properties/mask"))]
+    names = "/properties/image", "/properties/mask", "/properties/image/items", "/properties/mask/items"
+    fields = [node for place, node in nodes(SCHEMA) if place.endswith(names)]
     uploads = [node for node in fields if node.get("format") == "binary"]
     bodies += [node for place, node in nodes(SCHEMA) if place.endswith("/content/text~1event-stream/schema")]
     assert len(bodies) >= 11

@@ -165,3 +165,14 @@ def test_openais_prompt_is_the_name_of_a_label(labelled: str, labelled_dir: Path
     refused = httpx.post(url, json={**asked, "prompt": "a dog"}, timeout=60)
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "prompt")
     assert "expected one of its labels, 1, 0, cat, or an empty prompt" in refused.json()["error"]["message"]
+
+
+def test_several_pictures_are_classified_as_each_alone(labelled: str) -> None:
+    """Wholes and parts, each by its own mask; of `MODEL`."""
+    pictures, masks = [255 * PICTURE[..., None], 255 * (1 - PICTURE)[..., None]], [png_of(~ALL), png_of(~ABOVE | BELOW)]
+    with Client(labelled) as client:
+        found = client.classify(MODEL, pictures, masks, particles=8).result()["pictures"]
+        alone = [client.classify(MODEL, *given, particles=8).result() for given in zip(pictures, masks, strict=True)]
+    for several, one in zip(found, alone, strict=True):
+        assert several["labels"] == one["labels"]
+        assert several["particles"] == one["particles"]

@@ -18,6 +18,7 @@ from pydantic import (
 from worker.contract.kind import Options, Summary, options_version
 from worker.contract.kinds import KINDS
 from worker.contract.record import OtherVersionError, Record, UnreadableError
+from worker.contract.several import SeveralSummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -265,4 +266,6 @@ class JobRecord(Record):
 
 def _summary(spec: JobSpec, text: str) -> Summary | None:
     summary = KINDS[spec.kind].summary
+    if summary is not None and spec.options.picture_count > 1:
+        return SeveralSummary.read(text, summary)
     return None if summary is None else summary.model_validate_json(text)

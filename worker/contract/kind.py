@@ -168,6 +168,11 @@ class Options(Record):
         return 0
 
     @property
+    def picture_count(self) -> int:
+        """How many pictures were handed in, of a kind whose jobs may take several (several.py)."""
+        return 1
+
+    @property
     def version(self) -> int:
         """The first version of a job's description that can say this; without options, any could."""
         said = self.said()
@@ -222,9 +227,9 @@ def drawn_values(job: Asked, pixels: int) -> int:
 class Summary(Record):
     """Everything that a job which has succeeded says beside its rows."""
 
-    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         """The fields of its result, but for `type` and `images`. address: that of the job, for what is kept beside the
-        summary."""
+        summary; query: which of several pictures it is kept of."""
         return self.model_dump()
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
@@ -340,6 +345,11 @@ class Kind:
 
     needs_labels: bool = False
     """Only models of one scale can whose images have labels: they tell the label of a part, too."""
+
+    @property
+    def takes_several(self) -> bool:
+        """Its jobs may take several pictures, each for itself (several.py)."""
+        return "pictures" in self.options.model_fields
 
     @property
     def needs_scales(self) -> bool:

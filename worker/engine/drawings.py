@@ -52,7 +52,8 @@ class Drawings:
         """Its images, at least one, wait for seats."""
         order = drawing.order
         self._open[order.claim.token] = drawing
-        self._scheduler.add(order.claim.token, order.model, order.images, order.priority, order.claim.owner)
+        is_first = order.claim.part == 0
+        self._scheduler.add(order.claim.token, order.model, order.images, order.priority, order.claim.owner, is_first)
 
     def order_of(self, token: str) -> DrawOrder:
         return self._open[token].order

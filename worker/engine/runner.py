@@ -17,6 +17,7 @@ from worker.engine.activities.slots import Slots
 from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
+from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
 from worker.engine.islands import Islands
 from worker.engine.turns import Turns
@@ -57,8 +58,10 @@ class Runner:
         self._turns = Turns()
         self._usage = UsageTold(cohorts, outlet.used)
         self._serving = {name: name for name in cohorts}
-        served = self._serving.values()
-        around = self._around = Surroundings(outlet, self._deadlines, self._usage, self._pause, served)
+        self._gathering = Gathering(outlet)
+        around = self._around = Surroundings(
+            self._gathering, self._deadlines, self._usage, self._pause, self._serving.values()
+        )
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept)
         self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
@@ -100,6 +103,8 @@ class Runner:
             self._follow_orders()
             if ready := {name: activity for activity in self._activities for name in activity.busy()}:
                 self._take_turn(self._turns.next(list(ready)), ready)
+            for token in self._gathering.failed():
+                self._forget(token)
             self._usage.now_and_then()
             self._outlet.send()
         self._usage.tell()
@@ -154,7 +159,8 @@ class Runner:
             time.sleep(self._step_delay_s)
 
     def _accept(self, order: Order) -> None:
-        next(activity for activity in self._activities if isinstance(order, activity.orders)).accept(order)
+        for each in self._gathering.opened(order):
+            next(activity for activity in self._activities if isinstance(each, activity.orders)).accept(each)
 
     def _fetch(self, name: str, identity: str) -> None:
         """Bring a model that was exchanged, while all drawing waits: it takes a moment, and happens once after an
@@ -201,8 +207,9 @@ class Runner:
 
     def _forget(self, token: str) -> None:
         """Free everything the claim holds here."""
-        for activity in self._activities:
-            activity.forget(token)
+        for each in (token, *self._gathering.close(token)):
+            for activity in self._activities:
+                activity.forget(each)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -25,6 +25,8 @@ class _Entry(Generic[Image]):
     had: float
     """Seats so far, counted as in Turns: from what its lane had reached when it came."""
     seated: int = 0
+    may_be_first: bool = True
+    """A slot for jobs that have no image seated is for it, too."""
 
 
 class _Lane(Generic[Image]):
@@ -37,8 +39,9 @@ class _Lane(Generic[Image]):
         """Seats of each owner who has entries, counted likewise."""
         self._owners_now = 0.0
 
-    def add(self, token: str, images: Iterable[Image], owner: str) -> _Entry[Image]:
-        entry = self.entries[token] = _Entry(self, deque(images), owner, self._now)
+    def add(self, token: str, images: Iterable[Image], owner: str, may_be_first: bool) -> _Entry[Image]:
+        entry = _Entry(self, deque(images), owner, self._now, may_be_first=may_be_first)
+        self.entries[token] = entry
         self._owners.setdefault(owner, self._owners_now)
         return entry
 
@@ -54,7 +57,7 @@ class _Lane(Generic[Image]):
         found, least = None, (0.0, 0.0, 0)
         for token, entry in self.entries.items():
             turn = self._owners[entry.owner], entry.had, len(entry.waiting)
-            if (found is None or turn < least) and not (first_only and entry.seated):
+            if (found is None or turn < least) and not (first_only and (entry.seated or not entry.may_be_first)):
                 found, least = token, turn
         return found
 
@@ -102,11 +105,20 @@ class Scheduler(Generic[Image]):
         self._entries: dict[str, _Entry[Image]] = {}
         self._lanes: dict[str, _Lanes[Image]] = {}
 
-    def add(self, token: str, model: str, images: Iterable[Image], priority: Priority, owner: str = "") -> None:
-        """Queue a job's images, at least one; the token must be new."""
+    def add(
+        self,
+        token: str,
+        model: str,
+        images: Iterable[Image],
+        priority: Priority,
+        owner: str = "",
+        may_be_first: bool = True,
+    ) -> None:
+        """Queue a job's images, at least one; the token must be new. may_be_first: one of them may be its job's
+        first."""
         assert token not in self._entries
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
-        self._entries[token] = lanes[priority].add(token, images, owner)
+        self._entries[token] = lanes[priority].add(token, images, owner, may_be_first)
 
     def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
         """Take the image that sits down next in a slot of this model, or None when none waits.

@@ -19,6 +19,8 @@ class Claim:
     """How many workers have died with the job, and nothing new of it was drawn in between."""
     owner: str = ""
     """The client whose turn it is."""
+    part: int = 0
+    """The number of the picture, in the order for one of several."""
 
 
 @dataclass(frozen=True)

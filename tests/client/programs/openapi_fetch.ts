@@ -30,7 +30,7 @@ async function ended({ id }: Job): Promise<Job> {
 /** A multipart body. The types say string of a file. */
 function form(fields: Record<string, unknown>): FormData {
   const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value as Blob);
+  for (const [name, value] of Object.entries(fields)) for (const each of [value].flat()) form.append(name, each as Blob);
   return form;
 }
 
@@ -57,7 +57,7 @@ const rows = data.filter((event) => event.type === "row" && event.pixels);
 console.log("events:", data[0]?.type, rows.length, data.at(-1)?.type);
 
 const picture = await file(image);
-const hole = { model: "tiny-cnn", image: picture, mask: picture };
+const hole = { model: "tiny-cnn", image: [picture], mask: [picture] };
 const filled = await client.POST("/complete", { body: hole, bodySerializer: form });
 console.log("complete:", (await ended(made(filled))).filled_pixels);
 const larger = await client.POST("/upsample", {
@@ -66,7 +66,7 @@ const larger = await client.POST("/upsample", {
 });
 console.log("upsample:", (await ended(made(larger))).rows_done);
 
-const asked = await client.POST("/score", { body: { model: "tiny-cnn", image: picture }, bodySerializer: form });
+const asked = await client.POST("/score", { body: { model: "tiny-cnn", image: [picture] }, bodySerializer: form });
 const { result } = await ended(made(asked));
 if (result?.type !== "score") throw new Error("no score");
 console.log("score:", result.nats.toFixed(3));

@@ -29,11 +29,12 @@ def main(url: str, image: str, small: str) -> None:
         types = [EventData.from_json(item).actual_instance.type for item in data]
         print("events:", types[0], types.count("row"), types[-1])
 
-        print("complete:", ended(draw.create_completion(image=picture, mask=picture, model="tiny-cnn")).filled_pixels)
+        filled = ended(draw.create_completion(image=[picture], mask=[picture], model="tiny-cnn"))
+        print("complete:", filled.filled_pixels)
         upsampled = draw.create_upsampling(image=small, model="tiny-scales", n=2)  # a path is taken too
         print("upsample:", ended(upsampled).rows_done)
 
-        scored = ended(draw.create_score(image=("picture.png", picture), model="tiny-cnn"))
+        scored = ended(draw.create_score(image=[("picture.png", picture)], model="tiny-cnn"))
         assert isinstance(scored.result.actual_instance, ScoreResult)
         print("score:", f"{scored.result.actual_instance.nats:.3f}")
 

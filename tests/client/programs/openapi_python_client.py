@@ -39,13 +39,13 @@ def main(url: str, image: str, small: str) -> None:
         types = [json.loads(line[6:])["type"] for line in text.splitlines() if line.startswith("data: ")]
         print("events:", types[0], types.count("row"), types[-1])
 
-        hole = CompleteForm(model="tiny-cnn", image=picture(image), mask=picture(image))
+        hole = CompleteForm(model="tiny-cnn", image=[picture(image)], mask=[picture(image)])
         print("complete:", ended(create_completion.sync(client=client, body=hole)).filled_pixels)
 
         form = UpsampleForm(model="tiny-scales", image=picture(small), n=2)
         print("upsample:", ended(create_upsampling.sync(client=client, body=form)).rows_done)
 
-        scored = ended(create_score.sync(client=client, body=ScoreForm(model="tiny-cnn", image=picture(image))))
+        scored = ended(create_score.sync(client=client, body=ScoreForm(model="tiny-cnn", image=[picture(image)])))
         assert isinstance(scored.result, ScoreResult)
         print("score:", f"{scored.result.nats:.3f}")
 

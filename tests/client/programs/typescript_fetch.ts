@@ -33,12 +33,12 @@ const rows = data.filter((event) => event.type === "row" && event.pixels);
 console.log("events:", data[0]?.type, rows.length, data.at(-1)?.type);
 
 const picture = await file(image);
-const filled = await ended(await draw.createCompletion({ model: "tiny-cnn", image: picture, mask: picture }));
+const filled = await ended(await draw.createCompletion({ model: "tiny-cnn", image: [picture], mask: [picture] }));
 console.log("complete:", filled.filledPixels);
 const larger = await draw.createUpsampling({ model: "tiny-scales", image: await file(small), n: 2 });
 console.log("upsample:", (await ended(larger)).rowsDone);
 
-const { result } = await ended(await draw.createScore({ model: "tiny-cnn", image: picture }));
+const { result } = await ended(await draw.createScore({ model: "tiny-cnn", image: [picture] }));
 if (result?.type !== "score") throw new Error("no score");
 console.log("score:", result.nats.toFixed(3));
 

@@ -75,11 +75,11 @@ func main() {
 	}
 	fmt.Println("events:", events[0].JobEvent.Type, rows, events[len(events)-1].JobEvent.Type)
 
-	completion := draw.CreateCompletion(ctx).Model("tiny-cnn").Image(opened(picture)).Mask(opened(picture))
+	completion := draw.CreateCompletion(ctx).Model("tiny-cnn").Image([]*os.File{opened(picture)}).Mask([]*os.File{opened(picture)})
 	fmt.Println("complete:", *ended(good(completion.Execute())).FilledPixels.Get())
 	upsampling := draw.CreateUpsampling(ctx).Model("tiny-scales").Image(opened(small)).N(2)
 	fmt.Println("upsample:", ended(good(upsampling.Execute())).RowsDone)
-	score := draw.CreateScore(ctx).Model("tiny-cnn").Image(opened(picture))
+	score := draw.CreateScore(ctx).Model("tiny-cnn").Image([]*os.File{opened(picture)})
 	fmt.Printf("score: %.3f\n", ended(good(score.Execute())).Result.Get().ScoreResult.Nats)
 
 	request = pixelrnn.NewSampleRequest("tiny-diagonal")

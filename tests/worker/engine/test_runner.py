@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from worker.engine.runner import Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
 from worker.orders.drawing import DrawOrder
 from worker.orders.images import PlannedImage
+from worker.orders.order import Order
 from worker.orders.pictures import PictureOrder
+from worker.orders.several import SeveralOrder
 
 
 def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:
@@ -235,3 +238,46 @@ def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], o
     runner.submit(score_order("third"))
     outlet.wait(lambda: "third" in outlet.ends)
     assert outlet.order == ["first", "third"]
+
+
+def several(*parts: Order) -> SeveralOrder:
+    """A job of several pictures, of which each has one image."""
+    claims = [Claim("job-many", f"many#{i}", last_seq=0, part=i) for i in range(len(parts))]
+    each = [replace(part, claim=claim) for part, claim in zip(parts, claims, strict=True)]
+    return SeveralOrder(Claim("job-many", "many", last_seq=0), "fake", tuple(each), 1)
+
+
+def test_pictures_of_a_job_end_it_once(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """When the last is there: with what was said of each, in their order, and rows under the job's own numbers."""
+    runner = start({"fake": lambda: FakeEngine(2)})
+    runner.submit(several(order("a", seed=1), order("b", seed=2), order("c", seed=3)))
+    outlet.wait(lambda: "many" in outlet.ends)
+    assert outlet.ends.keys() == {"many"}
+    assert outlet.ends["many"] == [Outcome(JobStatus.SUCCEEDED, result=StoredResult('{"pictures":[{},{},{}]}'))]
+    assert [outlet.pixels("many", i) for i in range(3)] == [image_bytes(i + 1, 0) for i in range(3)]
+
+
+def test_a_picture_that_fails_ends_its_job_alone(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Once; nothing more is done for the others of this job, and another job is not touched."""
+    runner = start({"fake": lambda: FakeEngine(1)}, step_delay_s=0.01)
+    runner.submit(several(score_order("a"), score_order("b", value=1), order("c", n=1), score_order("d", value=1)))
+    runner.submit(score_order("after"))
+    outlet.wait(lambda: len(outlet.ends) == 2)
+    runner.submit(order("last"))
+    outlet.wait(lambda: len(outlet.ends) == 3)
+    assert [len(ends) for ends in outlet.ends.values()] == [1, 1, 1]
+    assert outlet.ends["many"][0].status is JobStatus.FAILED
+    assert outlet.ends["after"][0].status is JobStatus.SUCCEEDED
+
+
+def test_pictures_of_a_withdrawn_job_are_forgotten(start: Callable[..., Runner], outlet: Outlet) -> None:
+    """Those that are drawn, those that wait for a slot and those to be scored: nothing more is said of them."""
+    engine = FakeEngine(2)
+    runner = start({"fake": lambda: engine}, step_delay_s=0.01)
+    runner.submit(several(order("a"), order("b"), order("c"), score_order("d")))
+    outlet.wait(lambda: "many" in outlet.rows)
+    runner.withdraw("many")
+    runner.submit(order("last"))
+    outlet.wait(lambda: "last" in outlet.ends)
+    assert outlet.ends.keys() == {"last"}
+    assert engine.free == 2

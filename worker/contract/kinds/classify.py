@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Options, Shows, Summary
+from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Shows, Summary
 from worker.contract.labels import components
 from worker.contract.record import Record
+from worker.contract.several import SeveralOptions
 
 PARTICLES = 32
 MAX_PARTICLES = 256
@@ -18,7 +19,7 @@ _LABEL = 2 * 256
 """Bytes that one label's entry takes in a result, which is kept twice: in the job's record and in its last event."""
 
 
-class ClassifyOptions(Options):
+class ClassifyOptions(SeveralOptions):
     """Which label has this picture?"""
 
     particles: int | None = Field(
@@ -45,10 +46,10 @@ class ClassifyOptions(Options):
     def work(self, job: Asked) -> int:
         """A pass of each distribution counts as one row; or all values of its particles do."""
         by_particles = self.particles_needed * job.height
-        return self.components * (by_particles or 1) * job.width * job.channels
+        return job.n * self.components * (by_particles or 1) * job.width * job.channels
 
     def room(self, job: Asked) -> int:
-        return 1024 + _LABEL * self.components
+        return job.n * (1024 + _LABEL * self.components)
 
     @property
     def particles_needed(self) -> int:
@@ -97,7 +98,7 @@ class ClassifySummary(Summary):
         ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
     )
 
-    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return self.model_dump()
 
 

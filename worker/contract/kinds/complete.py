@@ -21,6 +21,7 @@ from worker.contract.kind import (
 )
 from worker.contract.labels import LabelOptions
 from worker.contract.record import Record
+from worker.contract.several import SeveralOptions
 
 PARTICLES = 32
 MAX_PARTICLES = 256
@@ -35,7 +36,7 @@ _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
 
-class CompleteOptions(LabelOptions, SeededOptions):
+class CompleteOptions(SeveralOptions, LabelOptions, SeededOptions):
     """Fill the hole of an image."""
 
     rank: bool = Field(
@@ -83,6 +84,8 @@ class CompleteOptions(LabelOptions, SeededOptions):
         return settled if n else settled._without_images()
 
     def _without_images(self) -> Self:
+        if self.pictures:
+            raise BadOptionError("n: expected at least 1 for several pictures", "n")
         if not self.by_posterior:
             raise BadOptionError("n: expected at least 1 for clamp, which expects nothing of the hole", "n")
         if self.rank:
@@ -123,7 +126,7 @@ class CompleteOptions(LabelOptions, SeededOptions):
 
     def room(self, job: Asked) -> int:
         maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
-        return 1024 + maps + 80 * job.n  # a likelihood as text, twice, and as often in a receipt
+        return self.picture_count * (1024 + maps) + 80 * job.n  # a likelihood as text, twice, and as often in a receipt
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -238,11 +241,11 @@ class CompletionSummary(Summary):
     values: int | None = Field(default=None, ge=2)
     """How many values a colour takes, where there are maps: their scale."""
 
-    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
+    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return {
             "ranking": None if self.sample_nats is None else _ranking(self.sample_nats, images),
             "posterior": self.posterior,
-            "marginals": None if self.posterior is None else f"{address}/marginals",
+            "marginals": None if self.posterior is None else f"{address}/marginals{query}",
         }
 
 

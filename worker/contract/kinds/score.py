@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Summary
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Record
+from worker.contract.several import SeveralOptions
 
 _NUMBERS = 24 * 1024
 """Bytes of a summary, but for an influence: it may say what is expected of one pixel, for each of its values."""
@@ -17,7 +18,7 @@ _INFLUENCE = 28
 """Bytes of each pixel, in the influence on one: a number as text, twice."""
 
 
-class ScoreOptions(LabelOptions):
+class ScoreOptions(SeveralOptions, LabelOptions):
     """How likely is this picture?"""
 
     x: int | None = Field(
@@ -59,11 +60,11 @@ class ScoreOptions(LabelOptions):
         """One pass over a picture counts as one row, and each distribution takes one; what is expected at a pixel takes
         another, and what mattered for it about ten: there and back again by the plain pass."""
         passes = 1 + self.further + (self.pixel is not None) + 10 * self.influence
-        return passes * job.width * job.channels
+        return job.n * passes * job.width * job.channels
 
     def room(self, job: Asked) -> int:
         pixels = job.height * job.width
-        return _NUMBERS + _MAPS * pixels * job.channels + _INFLUENCE * pixels * self.influence + 40 * job.n
+        return job.n * (_NUMBERS + _MAPS * pixels * job.channels + _INFLUENCE * pixels * self.influence + 40)
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -153,8 +154,8 @@ class ScoreSummary(Summary):
         description="-ln p(image) of that network of a mixture, given `label` if there is one: the map's sum.",
     )
 
-    def told(self, images: Sequence[str], address: str) -> dict[str, Any]:
-        return {**self.model_dump(), "map": f"{address}/score-map"}
+    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+        return {**self.model_dump(), "map": f"{address}/score-map{query}"}
 
 
 class Answer(BaseModel):

@@ -17,8 +17,8 @@ from worker.orders.usage import Usage
 ModelWord = Literal["brought", "compiled", "served", "dropped", "refused"]
 
 
-class Outlet(Protocol):
-    """Takes rows and ends, and how much was drawn. The engine's process writes them to its worker."""
+class JobOutlet(Protocol):
+    """Takes what is said of jobs: rows and ends."""
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None: ...
     def progress(self, token: str, share: float, estimate: str = "", /) -> None: ...
@@ -26,6 +26,10 @@ class Outlet(Protocol):
     def exhausted(self, token: str, /) -> None:
         """Its work met a lack of memory. Nothing more is done here."""
         ...
+
+
+class Outlet(JobOutlet, Protocol):
+    """Takes everything that an engine says. The engine's process writes it to its worker."""
 
     def used(self, usage: Mapping[str, Usage], /) -> None: ...
     def tell(self, word: ModelWord, /, *arguments: object) -> None:
@@ -51,7 +55,7 @@ class Surroundings:
     """The things that all activities are given. pause(): sleep, in tests. served: the models that new jobs may come
     for; what others need in memory is there only while they are drawn from."""
 
-    outlet: Outlet
+    outlet: JobOutlet
     deadlines: Deadlines
     usage: UsageTold
     pause: Callable[[], None]

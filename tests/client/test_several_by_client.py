@@ -1,0 +1,46 @@
+"""Several pictures in one call, by the client: each is answered as it would be alone."""
+
+import numpy as np
+import pytest
+
+from pixelrnn.client import ApiError, Client
+from tests.client.by_command import png_of
+
+PICTURES = [np.random.default_rng(i).integers(0, 2, (1, 6, 5)) for i in range(4)]
+MASK = np.zeros((6, 5), np.uint8)
+MASK[3:] = 255
+
+
+def test_scores_are_those_of_each(service: str) -> None:
+    """An array of several counts as several; what is kept beside each score is found by its number."""
+    with Client(service) as client:
+        job = client.score("tiny-cnn", [PICTURES[0], PICTURES[1], np.stack(PICTURES[2:])], x=1, y=2)
+        result = job.result()
+        alone = [client.score("tiny-cnn", picture, x=1, y=2) for picture in PICTURES]
+        for i, one in enumerate(alone):
+            expected = {name: value for name, value in one.result().items() if name not in ("type", "images", "map")}
+            found = result["pictures"][i]
+            assert {name: found[name] for name in expected} == expected
+            assert job.score_map(i) == one.score_map()
+        assert job.state["n"] == 4
+
+
+def test_completions_are_those_of_each(service: str) -> None:
+    """n of each by one mask; `first` counts on."""
+    with Client(service) as client:
+        job = client.complete("tiny-cnn", PICTURES, png_of(MASK), n=2, seed=3, first=5)
+        result, images = job.result(), job.array()
+        for i, picture in enumerate(PICTURES):
+            one = client.complete("tiny-cnn", picture, png_of(MASK), n=2, seed=3, first=5 + 2 * i)
+            np.testing.assert_array_equal(images[2 * i : 2 * i + 2], one.array())
+            assert result["pictures"] is not None
+            assert result["pictures"][i]["posterior"] == one.result()["posterior"]
+            assert result["pictures"][i]["images"] == result["images"][2 * i : 2 * i + 2]
+            assert job.marginals(picture=i) == one.marginals()
+
+
+def test_a_refusal_names_the_picture(service: str) -> None:
+    """Nothing of the others is done."""
+    with Client(service) as client, pytest.raises(ApiError) as refused:
+        client.score("tiny-cnn", [PICTURES[0], b"?"])
+    assert refused.value.problem["errors"][0]["pointer"] == "#/image/1"

@@ -1,0 +1,119 @@
+"""Jobs of several pictures: each picture is worked on as a job of its own, and what is said of these is gathered here.
+
+The first picture that fails ends the job; the others are forgotten when the turn is over.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from worker.contract.jobs import JobStatus
+from worker.engine.activities.activity import JobOutlet
+from worker.orders.claims import Outcome, StoredResult
+from worker.orders.images import NewRow
+from worker.orders.order import Order
+from worker.orders.several import PART, SeveralOrder
+
+
+@dataclass
+class _Gathered:
+    order: SeveralOrder
+    shares: list[float]
+    ends: dict[int, Outcome] = field(default_factory=dict)
+
+
+class Gathering:
+    """Hands on what is said of a picture as said of its job, and all else as it is."""
+
+    def __init__(self, outlet: JobOutlet) -> None:
+        self._outlet = outlet
+        self._open: dict[str, _Gathered] = {}
+        self._failed: list[SeveralOrder] = []
+
+    def opened(self, order: Order) -> Iterator[Order]:
+        """The orders to carry out for this one."""
+        if not isinstance(order, SeveralOrder):
+            yield order
+            return
+        self._open[order.claim.token] = _Gathered(order, [0.0] * len(order.parts))
+        for part in order.parts:
+            yield replace(part, model=order.model)
+
+    def close(self, token: str) -> list[str]:
+        """Gather no more for this job. Returns the tokens of its pictures."""
+        gathered = self._open.pop(token, None)
+        return [] if gathered is None else _tokens(gathered.order)
+
+    def failed(self) -> list[str]:
+        """The tokens of pictures, each once, whose jobs have failed meanwhile."""
+        orders, self._failed = self._failed, []
+        return [token for order in orders for token in _tokens(order)]
+
+    def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        found: defaultdict[str, list[NewRow]] = defaultdict(list)
+        for token, new in rows.items():
+            job, part = _job_and_part(token)
+            if part is None:
+                found[job] += new
+            elif job in self._open:
+                first = part * self._open[job].order.samples
+                found[job] += [(first + sample, y, pixels, of_small) for sample, y, pixels, of_small in new]
+        if found:
+            self._outlet.publish(found)
+
+    def progress(self, token: str, share: float, estimate: str = "") -> None:
+        job, part = _job_and_part(token)
+        if part is not None:
+            if job not in self._open:
+                return
+            gathered = self._open[job]
+            gathered.shares[part] = share
+            share = sum(gathered.shares) / len(gathered.shares)
+            estimate = estimate and _moved(estimate, part * gathered.order.samples, share)
+        self._outlet.progress(job, share, estimate)
+
+    def end(self, token: str, outcome: Outcome) -> None:
+        job, part = _job_and_part(token)
+        if part is None:
+            self._outlet.end(job, outcome)
+        elif job in self._open:
+            self._part_ended(job, part, outcome)
+
+    def exhausted(self, token: str) -> None:
+        self._outlet.exhausted(_job_and_part(token)[0])
+
+    def _part_ended(self, job: str, part: int, outcome: Outcome) -> None:
+        gathered = self._open[job]
+        if outcome.status is not JobStatus.SUCCEEDED:
+            self._failed.append(self._open.pop(job).order)
+            self._outlet.end(job, outcome)
+            return
+        gathered.ends[part] = outcome
+        if len(gathered.ends) < len(gathered.shares):
+            self.progress(f"{job}{PART}{part}", 1.0)
+            return
+        del self._open[job]
+        self._outlet.end(job, _together([gathered.ends[i] for i in range(len(gathered.ends))]))
+
+
+def _tokens(order: SeveralOrder) -> list[str]:
+    return [part.claim.token for part in order.parts]
+
+
+def _job_and_part(token: str) -> tuple[str, int | None]:
+    job, _, part = token.partition(PART)
+    return job, int(part) if part else None
+
+
+def _moved(estimate: str, first: int, share: float) -> str:
+    told = json.loads(estimate)
+    return json.dumps({**told, "sample": first + told["sample"], "share": round(share, 4)}, separators=(",", ":"))
+
+
+def _together(ends: Sequence[Outcome]) -> Outcome:
+    """The end of a job whose pictures have all succeeded; what is kept of each lies one behind the other."""
+    results = [end.result or StoredResult("{}") for end in ends]
+    kept = {name: b"".join(result.pictures[name] for result in results) for name in results[0].pictures}
+    summary = f'{{"pictures":[{",".join(result.summary for result in results)}]}}'
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary, kept))
