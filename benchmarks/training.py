@@ -3,6 +3,7 @@
     python benchmarks/training.py                              the small recipes; a quarter of an hour on an idle core
     python benchmarks/training.py --recipe cifar10-row-lstm    one recipe; the other rows stay as they are
     python benchmarks/training.py --curve cifar10-small-row-lstm --data PATH   bf16 beside float32, update by update
+    python benchmarks/training.py --rules NAME ...             which weights of these recipes Muon moves; only printed
     python benchmarks/training.py --quick                      one small recipe, few rounds, nothing written
     python benchmarks/training.py --preset cifar10-pixelcnn --device cuda --precision bf16   printed, nothing written
 
@@ -17,6 +18,7 @@ import argparse
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,7 @@ from model_core.measures.speed import useful_operations
 from model_core.networks import Network, build_network
 from model_core.training.batches import Batches
 from model_core.training.device import training_device
+from model_core.training.optimiser import moves_as_matrix
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe, TrainingSection
 from model_core.training.step import Learner
@@ -73,6 +76,9 @@ class Subject:
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
+    if arguments.rules:
+        print("\n".join(map(rules, arguments.rules)))
+        return
     if not arguments.plain_allocator:
         keep_freed_memory()
     if arguments.curve:
@@ -105,6 +111,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--curve", choices=recipes, help="train this recipe in float32 and in bf16, paired")
     parser.add_argument("--data", default="data/cifar10", help="of the curve")
     parser.add_argument("--updates", type=int, default=500, help="of the curve")
+    parser.add_argument(
+        "--rules", nargs="+", choices=recipes, help="shares of weights by the rules of training.rule=muon"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
 
@@ -261,6 +270,20 @@ def curve(name: str, data: str, updates: int) -> Facts:
         "rows": rows,
         "machine": machine(),
     }
+
+
+def rules(name: str) -> str:
+    """Shares of a recipe's weights that Muon and Adam's rule move, and what the largest of them are."""
+    shares: dict[str, Counter[str]] = {"Muon": Counter(), "Adam's rule": Counter()}
+    for path, weight in build_network(Recipe.load(CONFIGS / f"{name}.toml").network.config()).named_parameters():
+        layer = ".".join(part for part in path.split(".")[-2:] if part not in ("weight", "left", "right", "layer"))
+        shares["Muon" if moves_as_matrix(weight) else "Adam's rule"][layer] += weight.numel()
+    total = sum(of_rule.total() for of_rule in shares.values())
+    lines = [f"{name}, {total:,} weights"]
+    for rule, of_rule in shares.items():
+        largest = ", ".join(f"{layer} {count / total:.1%}" for layer, count in of_rule.most_common(4))
+        lines.append(f"  {rule} {of_rule.total() / total:.1%}: {largest}")
+    return "\n".join(lines)
 
 
 @torch.inference_mode()

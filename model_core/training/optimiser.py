@@ -4,10 +4,17 @@ The paper trained with the Torch toolbox, whose `optim.rmsprop` is the plain rul
 of squared gradients. torch.optim.RMSprop is its descendant with the same defaults (alpha 0.99, epsilon 1e-8). Graves's
 variant, centred and with momentum, is two switches of the recipe.
 
-Muon (Jordan, 2024, https://kellerjordan.github.io/posts/muon/) moves each hidden matrix by its momentum made
-orthogonal, so that no direction is left behind because its gradients are small. It wants fewer images than RMSProp for
-the same nats: configs/mnist-pixelcnn.toml has figures. torch.optim.Muon takes matrices only, one after the other; the
-kernels here are sixty small convolutions, so those of one shape are moved together.
+Muon (Jordan, 2024, https://kellerjordan.github.io/posts/muon/) moves matrices by their momentum made orthogonal, so
+that no direction is left behind because its gradients are small. It wants fewer images than RMSProp for the same nats:
+configs/mnist-pixelcnn.toml has figures. torch.optim.Muon takes matrices only, one after the other; the kernels here are
+sixty small convolutions, so those of one shape are moved together.
+
+Shape alone decides which weights are matrices: kernels of 8 output and 8 input features or more, each as one matrix of
+(outputs, inputs x taps), masked taps counted in its size. These are convolutions inside blocks, both hidden layers of
+the head, and its output layer where it has 8 outputs or more. Adam's rule, without its correction of young means, moves
+the rest: the first layer, biases, first states, an output layer of two values, and all recurrent matrices, because
+`state_to_state` is (taps, 4h, h) and has two or three taps. Jordan would leave every output layer to Adam's rule;
+whether that, or recurrent matrices by Muon, is better here is not known.
 """
 
 import math
@@ -22,7 +29,7 @@ from model_core.training.recipe import TrainingSection
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 """Coefficients of one Newton-Schulz step (Jordan, 2024): five of them bring all singular values near 1."""
 _LEAST_FEATURES = 8
-"""Fewest rows and input features of a hidden matrix; the first and the last layer of a network have fewer."""
+"""Fewest output and input features of a kernel that is moved as a matrix; pixels and two values are fewer."""
 _SIZE_OF_A_STEP = 0.2
 """Root mean square of a matrix's update at rate 1, which is about Adam's (Liu et al., 2025, arXiv:2502.16982, 2.2)."""
 
@@ -90,7 +97,8 @@ class RMSProp:
 
 
 class Muon:
-    """Hidden matrices move by their orthogonal momentum, all other weights by Adam's rule, with Nesterov's momentum."""
+    """Kernels move by their orthogonal momentum, all other weights, recurrent matrices among them, by Adam's rule; both
+    with Nesterov's momentum."""
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         self._weights, self._gradients = parameters.weights, parameters.gradients
@@ -125,13 +133,18 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return x
 
 
+def moves_as_matrix(weight: Tensor) -> bool:
+    """True of a kernel (outputs, inputs, ...) with features enough of both."""
+    return weight.ndim >= 2 and min(weight.shape[:2]) >= _LEAST_FEATURES
+
+
 def _by_shape(parameters: FlatParameters) -> tuple[dict[tuple[int, int], Tensor], Tensor]:
-    """Places in the buffer of hidden matrices, those of one shape (rows, columns) together, and of the rest."""
+    """Places in the buffer of matrices, those of one shape (rows, columns) together, and of the rest."""
     places = torch.arange(parameters.size)
     matrices: dict[tuple[int, int], list[Tensor]] = {}
     others: list[Tensor] = []
     for _, weight in parameters.views(places):
-        if weight.ndim >= 2 and min(weight.shape[:2]) >= _LEAST_FEATURES:
+        if moves_as_matrix(weight):
             matrices.setdefault((len(weight), weight[0].numel()), []).append(weight.flatten())
         else:
             others.append(weight.flatten())

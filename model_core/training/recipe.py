@@ -75,8 +75,8 @@ class TrainingSection(_Section):
     """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
     seed: int = Field(default=0, ge=0)
     rule: Literal["rmsprop", "muon"] = "rmsprop"
-    """rmsprop: the paper's. muon: hidden matrices move by their orthogonal momentum and want a rate ten times as high;
-    `momentum` and `alpha` of 0.95 go with it."""
+    """rmsprop: the paper's. muon: most kernels move by their orthogonal momentum and want a rate ten times as high, all
+    else by Adam's rule; `momentum` and `alpha` of 0.95 go with it."""
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup: int = Field(default=0, ge=0)

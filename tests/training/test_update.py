@@ -17,7 +17,7 @@ from model_core.networks import PixelNetwork, build_network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.learning_rate import learning_rate
-from model_core.training.optimiser import Average, Optimiser, orthogonal
+from model_core.training.optimiser import Average, Optimiser, moves_as_matrix, orthogonal
 from model_core.training.recipe import TrainingSection
 
 CONFIG = preset("mnist-diagonal-bilstm").with_overrides(height=4, width=3, layers=2, hidden=3, head=4)
@@ -98,12 +98,25 @@ def test_muon_moves_hidden_matrices_by_a_given_size_and_the_rest_by_adams_rule()
     parameters.gradients.copy_(torch.randn(parameters.size, generator=torch.Generator().manual_seed(0)))
     optimiser.step(0.1)
     moves = {name: (before[name] - view) for name, view in parameters.views(parameters.weights)}
-    hidden = [move.flatten(1) for move in moves.values() if move.ndim >= 2 and min(move.shape[:2]) >= 8]
+    hidden = [move.flatten(1) for move in moves.values() if moves_as_matrix(move)]
     assert len(hidden) > 6
     for move in hidden:
         assert float(move.square().mean().sqrt()) == pytest.approx(0.1 * 0.2, rel=0.35)
     for name in (name for name, move in moves.items() if move.ndim == 1):
         torch.testing.assert_close(moves[name].abs(), torch.full_like(moves[name], 0.1 * 0.75 / math.sqrt(0.25)))
+
+
+@pytest.mark.parametrize(("name", "output_is_moved"), [("mnist-diagonal-bilstm", False), ("cifar10-row-lstm", True)])
+def test_muon_leaves_recurrent_matrices_to_adams_rule(name: str, output_is_moved: bool) -> None:
+    """As its docstring says: also the first layer, biases and two values' output layer, but not that of colours."""
+    network = build_network(preset(name).with_overrides(layers=1, hidden=16, head=16))
+    left = {
+        name.rpartition("blocks.0.")[2] for name, weight in network.named_parameters() if not moves_as_matrix(weight)
+    }
+    kernels = {name for name in left if not name.endswith(("bias", "initial_hidden", "initial_cell"))}
+    recurrent = {name for name in kernels if name.endswith("state_to_state")}
+    assert recurrent
+    assert kernels - recurrent == {"input.weight"} | (set() if output_is_moved else {"head.output.weight"})
 
 
 def test_clipping_shortens_the_gradient_when_it_is_longer_than_allowed(network: PixelNetwork) -> None:
