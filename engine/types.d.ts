@@ -113,11 +113,15 @@ export interface Completion {
   entropyBits: Float64Array | null;
 }
 
+export type Quality = "exact" | "good" | "rough" | "poor";
+
 /** How good completions are: `result.posterior` of the service, told in docs/completion.md. */
 export interface Receipt {
   exact: boolean;
   member: Orientation;
-  quality: "exact" | "good" | "rough" | "poor" | null;
+  quality: Quality | null;
+  /** The word of each image. */
+  qualities: Quality[] | null;
   particles: number;
   ess: number | null;
   distinct: number | null;

@@ -79,8 +79,10 @@ def _quality(receipt: Facts) -> str:
     if receipt["apart_nats"] is None:
         return f"{receipt['quality']}: draws of the network that comes to the hole last, accepted by their weight"
     advice = "; more --sweeps and --particles may help" if receipt["quality"] == "poor" else ""
+    words = receipt.get("qualities") or ()
+    told = ", ".join(words) if len(set(words)) > 1 else receipt["quality"]
     return (
-        f"{receipt['quality']}: {receipt['particles']} particles for each image, in two chains that ended "
+        f"{told}: {receipt['particles']} particles for each image, in two chains that ended "
         f"{receipt['apart_nats']:.1f} nats apart at most{advice}"
     )
 

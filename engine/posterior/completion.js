@@ -199,7 +199,7 @@ function* described(target, marginals, pictures, n, evidence) {
   const nats = said.slice(0, n).map((each) => -logSum(each));
   const { label } = way.components[likeliest[Math.max(0, n - 1)]];
   const facts = { exact: true, member: way.orientation, evidence_nats: evidence, nats };
-  return receiptWith({ ...facts, quality: "exact" }, label);
+  return receiptWith({ ...facts, quality: "exact", qualities: nats.map(() => "exact") }, label);
 }
 
 /**

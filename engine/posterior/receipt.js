@@ -8,6 +8,8 @@ export const GOOD_APART = 25;
 const ROUGH_APART = 50;
 const [GOOD_SD, GOOD_ESS] = [5, 2.5];
 const [MANY_VALUES, LEAST_ESS] = [16, 2];
+/** The best first. */
+const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
 
 /**
  * The facts of one image and of the chains that drew it.
@@ -25,6 +27,7 @@ const [MANY_VALUES, LEAST_ESS] = [16, 2];
 /** @type {Omit<Receipt, "exact" | "member">} */
 const NOTHING = {
   quality: null,
+  qualities: null,
   particles: 0,
   ess: null,
   distinct: null,
@@ -48,7 +51,7 @@ export const receiptWith = (facts, label) => ({ ...NOTHING, ...facts, ...(label 
  *
  * @param {Receipt} receipt
  */
-export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [] });
+export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qualities: [] });
 
 /**
  * The receipt of all images of a completion by particles.
@@ -60,25 +63,21 @@ export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [] });
  */
 export function receiptOf(drawn, particles, strangeNats, values) {
   const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
-  const apart = Math.max(...drawn.map(({ chainsNats }) => Math.max(...chainsNats) - Math.min(...chainsNats)));
-  const worst = Math.max(...drawn.map(({ nats }) => nats));
-  const evidenceSd = deviation(evidence);
-  const ess = Math.min(...drawn.map((each) => each.ess));
-  const isStrange = strangeNats === null ? apart > ROUGH_APART : worst > strangeNats;
-  const isMissed = values >= MANY_VALUES && ess < LEAST_ESS;
+  const qualities = drawn.map((each) => qualityOf(each, strangeNats, values));
   const { member, label } = drawn[drawn.length - 1];
   return receiptWith(
     {
       exact: false,
       member,
-      quality: qualityOf(apart, evidenceSd, ess, isStrange || isMissed),
+      quality: WORDS[Math.max(...qualities.map((word) => WORDS.indexOf(word)))],
+      qualities,
       particles,
-      ess,
+      ess: Math.min(...drawn.map(({ ess }) => ess)),
       distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
       evidence_nats: Math.min(-logMean(evidence), ...drawn.flatMap(({ chainsNats }) => chainsNats)),
-      evidence_sd: evidenceSd,
+      evidence_sd: deviation(evidence),
       nats: drawn.map(({ nats }) => nats),
-      apart_nats: apart,
+      apart_nats: Math.max(...drawn.map(({ chainsNats }) => apartNats(chainsNats))),
     },
     label,
   );
@@ -95,6 +94,7 @@ export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evide
     exact: false,
     member: mixture.ways[member].orientation,
     quality: "good",
+    qualities: nats.map(() => "good"),
     particles: size,
     ess,
     distinct: size,
@@ -104,14 +104,19 @@ export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evide
   });
 }
 
+/** How far an image's chains ended from each other. @param {number[]} chainsNats */
+const apartNats = (chainsNats) => Math.max(...chainsNats) - Math.min(...chainsNats);
+
 /**
- * @param {number} apart
- * @param {number} evidenceSd
- * @param {number} ess
- * @param {boolean} isPoor
- * @returns {Receipt["quality"]}
+ * The word for one image by particles; no other image has a say in it.
+ *
+ * @param {Drawn} drawn
+ * @param {number | null} strangeNats
+ * @param {number} values
  */
-function qualityOf(apart, evidenceSd, ess, isPoor) {
-  if (isPoor) return "poor";
-  return apart <= GOOD_APART && evidenceSd <= GOOD_SD && ess >= GOOD_ESS ? "good" : "rough";
+function qualityOf({ nats, chainsNats, logEvidence, ess }, strangeNats, values) {
+  const apart = apartNats(chainsNats);
+  const isStrange = strangeNats === null ? apart > ROUGH_APART : nats > strangeNats;
+  if (isStrange || (values >= MANY_VALUES && ess < LEAST_ESS)) return "poor";
+  return apart <= GOOD_APART && deviation(logEvidence) <= GOOD_SD && ess >= GOOD_ESS ? "good" : "rough";
 }

@@ -10,7 +10,6 @@ are apart says how good the answer is.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,13 +26,12 @@ from model_core.posterior.islands import StageOf, way_of
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
-from model_core.posterior.receipt import GOOD_ESS
+from model_core.posterior.receipt import GOOD_ESS, Quality, worst_of
 from model_core.posterior.targets import Target
 from model_core.sampling.label_choice import log_p_leading
 from model_core.sampling.stages import compiled_loops
 
 Floats = NDArray[np.float64]
-Quality = Literal["exact", "good", "rough", "poor"]
 GOOD_APART, ROUGH_APART = 0.05, 0.15
 """The two estimates of no label's p are further apart."""
 ESTIMATES = 2
@@ -188,12 +186,10 @@ def _deviations(estimates: Floats) -> Floats:
 
 def _joined(found: Sequence[Classification]) -> Classification:
     """The answers of several pictures as one, with the poorest word."""
-    words: tuple[Quality, ...] = ("exact", "good", "rough", "poor")
-    worst = words[max(words.index(each.quality) for each in found)]
     parts = [
         np.concatenate([getattr(each, name) for each in found]) for name in ("p", "nats", "total_nats", "sd", "p_sd")
     ]
-    return Classification(*parts, quality=worst)
+    return Classification(*parts, quality=worst_of(each.quality for each in found))
 
 
 def _last(steps: Iterator[float | Classification]) -> Classification:

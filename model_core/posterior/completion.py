@@ -5,7 +5,7 @@ image and handed to `drawn_receipt_steps`; else it is an `IslandsRun` (islands.p
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from typing import Literal
@@ -158,8 +158,8 @@ def drawn_receipt_steps(
     nats = tuple(-log_sum(each) for each in said[: len(drawn)])
     evidence = -log_sum(way.log_p_before(target.given(seed)))
     last = components[likeliest[len(drawn) - 1]]
-    found = Receipt(True, last.orientation, "exact", evidence_nats=evidence, nats=nats, label=last.label)
-    yield found, shares.result()
+    found = Receipt(True, last.orientation, "exact", tuple("exact" for _ in nats), evidence_nats=evidence, nats=nats)
+    yield replace(found, label=last.label), shares.result()
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:

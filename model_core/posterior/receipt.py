@@ -1,8 +1,8 @@
 """How good the images of a completion are: figures, and one word that they come to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -34,7 +34,9 @@ class Receipt:
     member: Orientation
     """The member of the model in whose order the last image was drawn last."""
     quality: Quality | None = None
-    """The figures in a word; None of a clamp."""
+    """The figures in a word, of several images the worst; None of a clamp."""
+    qualities: tuple[Quality, ...] | None = None
+    """The word of each completed image, which it would have alone too; None of a clamp."""
     particles: int = 0
     """Particles of each image; 0 when none were needed."""
     ess: float | None = None
@@ -57,7 +59,7 @@ class Receipt:
     @property
     def of_no_image(self) -> "Receipt":
         """This receipt without what it says of images: for a caller who asked for the marginals alone."""
-        return replace(self, nats=(), label=None)
+        return replace(self, nats=(), qualities=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:
         """The receipt as JSON takes it."""
@@ -82,30 +84,31 @@ class Island:
     ess: float
     distinct: int
 
+    @property
+    def apart_nats(self) -> float:
+        """How far the chains ended from each other."""
+        return max(self.chains_nats) - min(self.chains_nats)
+
 
 def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | None, values: int = 2) -> Receipt:
     """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
     that the model was made for has so many; values: V of the model."""
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
-    apart = max(max(island.chains_nats) - min(island.chains_nats) for island in islands)
-    worst = max(island.nats for island in islands)
-    evidence_sd = deviation(evidence)
-    ess = min(island.ess for island in islands)
-    is_strange = apart > ROUGH_APART if strange_nats is None else worst > strange_nats
-    is_missed = values >= MANY_VALUES and ess < LEAST_ESS
+    qualities: tuple[Quality, ...] = tuple(quality_of(island, strange_nats, values) for island in islands)
     return Receipt(
         exact=False,
         member=islands[-1].member,
         label=islands[-1].label,
-        quality=quality_of(apart, evidence_sd, ess, is_strange or is_missed),
+        quality=worst_of(qualities),
+        qualities=qualities,
         particles=particles,
-        ess=ess,
+        ess=min(island.ess for island in islands),
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),
-        evidence_sd=evidence_sd,
+        evidence_sd=deviation(evidence),
         nats=tuple(island.nats for island in islands),
-        apart_nats=apart,
+        apart_nats=max(island.apart_nats for island in islands),
     )
 
 
@@ -116,6 +119,7 @@ def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float
         exact=False,
         member=member,
         quality="good",
+        qualities=tuple("good" for _ in nats),
         particles=drawn.size,
         ess=drawn.ess,
         distinct=drawn.size,
@@ -125,8 +129,16 @@ def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float
     )
 
 
-def quality_of(apart_nats: float, evidence_sd: float, ess: float, is_poor: bool) -> Quality:
-    """The word for a completion by particles."""
-    if is_poor:
+def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
+    """The word for one image by particles; no other image has a say in it."""
+    apart = island.apart_nats
+    is_strange = apart > ROUGH_APART if strange_nats is None else island.nats > strange_nats
+    if is_strange or (values >= MANY_VALUES and island.ess < LEAST_ESS):
         return "poor"
-    return "good" if apart_nats <= GOOD_APART and evidence_sd <= GOOD_SD and ess >= GOOD_ESS else "rough"
+    evidence_sd = deviation(np.array(island.log_evidence))
+    return "good" if apart <= GOOD_APART and evidence_sd <= GOOD_SD and island.ess >= GOOD_ESS else "rough"
+
+
+def worst_of(words: Iterable[Quality]) -> Quality:
+    """The worst of several words, at least one."""
+    return max(words, key=get_args(Quality).index)

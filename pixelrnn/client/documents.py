@@ -100,6 +100,7 @@ class Receipt(TypedDict):
 
     exact: bool
     quality: NotRequired[Literal["exact", "good", "rough", "poor"] | None]
+    qualities: NotRequired[list[Literal["exact", "good", "rough", "poor"]] | None]
     member: str
     label: NotRequired[str | None]
     particles: int

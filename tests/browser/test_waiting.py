@@ -14,7 +14,7 @@ from worker.contract import scripts
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import VERSION
 from worker.contract.kind import Method
-from worker.contract.kinds.complete import Receipt
+from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 
 ABLE = ("sample", "complete", "score")
@@ -261,3 +261,21 @@ def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWo
     assert asked.value.json()["particles"] == 64
     site.wait_for_standing("Waiting")
     assert not site.view.get_by_role("button", name="Try harder").is_visible()
+
+
+def test_each_completion_has_its_own_word_where_they_differ(site: Site, worker: HandWorker) -> None:
+    """Beneath it, beside its nats if it has some; above all stands the worst, as that of some."""
+    able = {"methods": (Method.POSTERIOR, Method.CLAMP), "max_particles": 64}
+    worker.announce(CNN.model_copy(update=able), version=VERSION)
+    site.open("complete")
+    site.fill("n", "3")
+    site.submit()
+    site.wait_for_standing("Waiting")
+    spec = worker.take()
+    worker.rows(spec, *((s, y) for s in range(3) for y in range(4)))
+    receipt = Receipt(exact=False, member="none", particles=32, quality="poor", qualities=("good", "poor", "good"))
+    worker.settle_told(spec, CompletionSummary(sample_nats=(42.0, 200.0, 43.0), posterior=receipt))
+    site.wait_for_standing("some are poor: ")
+    tiles = site.view.locator("button.tile").all()
+    told = ["Likeliest · 42.0 nats · good", "2nd · 43.0 nats · good", "3rd · 200.0 nats · poor"]
+    assert [tile.inner_text() for tile in tiles] == told

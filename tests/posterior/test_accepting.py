@@ -36,6 +36,7 @@ def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(keep
     true = truth(model, KNOWN, mask(keep), 0.7)
     done = complete(model, torch.from_numpy(KNOWN), torch.from_numpy(mask(keep)), 600, 4, 0.7)
     assert (done.exact, done.member, done.receipt.quality, done.receipt.apart_nats) == (False, "none", "good", None)
+    assert done.receipt.qualities == ("good",) * 600
     far, noise = variation(done.values, model, keep, 0.7)
     assert far < 1.8 * noise
     assert chi_square_excess(done.values.numpy(), true) < 3

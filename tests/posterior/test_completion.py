@@ -29,7 +29,7 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
         model = mixture(orientation)
         done = complete(model, known, keep, n=5, seed=3)
         assert (done.exact, done.member, done.receipt.particles, done.ess) == (True, orientation, 0, None)
-        assert done.receipt.quality == "exact"
+        assert (done.receipt.quality, done.receipt.qualities) == ("exact", ("exact",) * len(done.values))
         assert (done.values[:, 0, keep] == known[0, keep]).all()
         assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
         nats = -log_likelihood(model, done.values).double().numpy()
@@ -73,7 +73,7 @@ def test_marginals_are_the_same_with_an_image_or_without(model: Model, keep: NDA
     known = torch.randint(0, model.config.values, shape, generator=torch.Generator().manual_seed(0))
     one, none = (complete(model, known, torch.from_numpy(keep), n, 8, particles=6, first=3) for n in (1, 0))
     assert none.values.shape == (0, *shape)
-    assert none.receipt == replace(one.receipt, nats=(), label=None)
+    assert none.receipt == replace(one.receipt, nats=(), qualities=(), label=None)
     assert one.mean is not None
     assert one.entropy_bits is not None
     assert none.mean is not None
@@ -97,6 +97,8 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     assert three.receipt.nats == pytest.approx(-log_likelihood(model, three.values).double().numpy(), rel=1e-5)
     assert three.receipt.apart_nats is not None
     assert three.receipt.quality in ("good", "rough", "poor")
+    alone = [complete(model, known, keep, n=1, seed=8, particles=5, first=i).receipt.quality for i in range(3)]
+    assert three.receipt.qualities == tuple(alone)
     assert three.ess is not None
     assert three.distinct is not None
     assert 1 <= three.ess <= 5

@@ -211,6 +211,7 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
         evidence_nats=long,
         evidence_sd=-long,
         nats=(-long,) * spec.n,
+        qualities=("rough",) * spec.n,
         apart_nats=-long,
     )
     by_posterior = options.method == Method.POSTERIOR

@@ -15,7 +15,7 @@ import { BLACK, Pad, UNKNOWN, WHITE } from "./pad.js";
 import { FieldTrouble } from "./problems.js";
 import { asSeenBy, blankCanvas, canvasOf, expected, load, pen, pictureOf, scoreForm } from "./raster.js";
 import { Tiles } from "./tiles.js";
-import { AWAY, chanceOfGiven, chanceOfPicture, quality, qualityOf, standing } from "./words.js";
+import { AWAY, chanceOfGiven, chanceOfPicture, ownWords, quality, qualityOf, standing } from "./words.js";
 import { succeeded } from "./written.js";
 
 /** @import {Shared} from "./drawing_view.js" */
@@ -227,6 +227,7 @@ export class InkView {
     const receipt = receiptOf(job);
     this.#say(t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name }));
     if (receipt) this.#tell(chanceOfGiven(receipt, qualityOf(receipt)), quality(receipt));
+    this.#tiles.vouch(ownWords(receipt));
     this.#harder.hidden = !receipt || qualityOf(receipt) === "exact" || this.#effort > 1;
     try {
       const mean = await pictureOf(await this.#api.marginals(job.id, "mean"));

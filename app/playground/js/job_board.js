@@ -13,7 +13,7 @@ import { dataUrlOfFile, expected, pictureOf, pixelsOf, save, scoreForm } from ".
 import { fingerprint, linkTo, withFace } from "./share.js";
 import { thumbnailOf } from "./thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { AWAY, drawnFrom, images, quality, qualityOf, standing } from "./words.js";
+import { AWAY, drawnFrom, images, ownWords, quality, qualityOf, standing } from "./words.js";
 import { zipped } from "./zip.js";
 
 /** @import {Shared} from "./drawing_view.js" */
@@ -290,6 +290,7 @@ export class JobBoard {
   async #vouch(job, receipt) {
     this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
     this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
+    this.#tiles.vouch(ownWords(receipt));
     const { signal } = this.#leave;
     try {
       const [mean, entropy] = await Promise.all(

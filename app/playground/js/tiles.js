@@ -122,6 +122,16 @@ export class Tiles {
     });
   }
 
+  /** How good each image is, in a word. @param {string[]} words */
+  vouch(words) {
+    words.forEach((word, sample) => {
+      const tile = this.element.querySelector(`[data-sample="${sample}"]`);
+      const caption = tile?.querySelector(".caption");
+      caption?.append(caption.textContent ? ` · ${word}` : word);
+      tile?.setAttribute("aria-label", `${tile.getAttribute("aria-label")} · ${word}`);
+    });
+  }
+
   /** What each image is called. @param {string[]} labels */
   name(labels) {
     labels.forEach((name, sample) => {

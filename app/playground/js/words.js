@@ -120,7 +120,14 @@ export function qualityOf(receipt) {
 
 /** @param {Receipt} receipt */
 export function quality(receipt) {
-  return QUALITIES[qualityOf(receipt)];
+  const worst = QUALITIES[qualityOf(receipt)];
+  return ownWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
+}
+
+/** The word of each image, where they are not all the same. @param {Receipt | null} receipt @returns {string[]} */
+export function ownWords(receipt) {
+  const words = receipt?.qualities ?? [];
+  return new Set(words).size > 1 ? words.map((word) => QUALITIES[word].split(":")[0]) : [];
 }
 
 /** @param {Job} job */

@@ -32,6 +32,8 @@ MAX_SWEEPS = 16
 WINDOWS = 4
 """Windows side by side, in which a sweep draws a hole: model_core.posterior.plan.window_size."""
 
+Quality = Literal["exact", "good", "rough", "poor"]
+
 _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
@@ -184,11 +186,15 @@ class Receipt(Record):
         description="Each image is a draw from the model's own distribution given everything that is given. Else "
         "particles came close to it; `quality` says how close."
     )
-    quality: Literal["exact", "good", "rough", "poor"] | None = Field(
+    quality: Quality | None = Field(
         default=None,
-        description="All that follows in a word. `good`: the chains that drew each image agree, and 2.5 of their first "
-        "particles counted (`ess`), or no chain was needed. `rough`: not quite so. "
+        description="All that follows in a word, of several images the worst. `good`: the chains that drew an image "
+        "agree, and 2.5 of their first particles counted (`ess`), or no chain was needed. `rough`: not quite so. "
         "`poor`: do not rely on it; more `sweeps` and `particles` may help. Null from a worker of an earlier version.",
+    )
+    qualities: tuple[Quality, ...] | None = Field(
+        default=None,
+        description="The word of each image, which it would have alone too. Null from a worker of an earlier version.",
     )
     member: str = Field(
         description="The orientation of the network that drew last, `none` being that of the image; a mixture has "

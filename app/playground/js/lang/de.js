@@ -490,6 +490,7 @@ export default {
   "rough: two tries do not agree, or too little counted":
     "grob: Zwei Versuche stimmen nicht überein, oder zu wenig zählte",
   "poor: do not rely on these": "schlecht: Verlass dich nicht darauf",
+  "some are {quality}": "einige sind {quality}",
   "What you gave has a chance of {chance}.": "Was du gegeben hast, hat eine Chance von {chance}.",
   "What you gave has a chance of about {chance}.": "Was du gegeben hast, hat eine Chance von etwa {chance}.",
   "What you gave has a chance of about {chance}; most estimates of it lie between {least} and {most}.":
