@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 import tests.declared_kind  # noqa: F401
+from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
 from pixelrnn.verbs import root
 
@@ -48,3 +49,12 @@ def test_the_place_of_models_may_stand_in_the_environment_of_both(tmp_path: Path
     words = ["sample", "m", "--url", "http://127.0.0.1:9", "--out", str(tmp_path / "a.png")]
     result = CliRunner().invoke(root, words, env={"PIXELRNN_MODELS_DIR": str(tmp_path)})
     assert "no service answers" in str(result.exception)
+
+
+def test_a_verb_says_each_completion_s_own_word_where_they_differ() -> None:
+    """Else, and where a worker of an earlier version did it, the one word of all."""
+    receipt = {"exact": False, "quality": "poor", "particles": 32, "apart_nats": 160.0}
+    how = How(out=Path("a.png"))
+    for qualities, told in ((("good", "poor"), "good, poor: 32"), (("poor",) * 2, "poor: 32"), (None, "poor: 32")):
+        facts = {"n": 2, "seed": 7, "posterior": {**receipt, "qualities": qualities}}
+        assert list(sentences("complete", facts, how))[1].startswith(told)
