@@ -54,7 +54,7 @@ def test_text_in_the_place_of_a_file_is_told(client: httpx.Client, worker: HandW
     problem = is_problem(client.post("/score", files=sent), 422)
     assert "expected a file" in problem["detail"]
     assert "-F image=@" in problem["detail"]
-    assert problem["errors"][0]["pointer"] == "#/image"
+    assert problem["errors"][0]["pointer"] == "#/image/0"
 
 
 def test_long_upload_that_cannot_be_kept_is_told_to_come_again(
@@ -71,7 +71,6 @@ def test_long_upload_that_cannot_be_kept_is_told_to_come_again(
 
 def test_two_files_where_one_is_taken_are_refused(client: httpx.Client, worker: HandWorker) -> None:
     """Not one of them is taken in silence. Calls that take several take several."""
-    worker.announce(SCORER)
     two = [("image", ("a.png", PICTURE)), ("image", ("b.png", PICTURE))]
-    problem = is_problem(client.post("/score", data={"model": "scorer"}, files=two), 422)
+    problem = is_problem(client.post("/upsample", data={"model": "scales"}, files=two), 422)
     assert problem["errors"] == [{"pointer": "#/image", "detail": "image: expected one file, not several"}]
