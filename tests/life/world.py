@@ -194,7 +194,7 @@ class Worker:
             del self.drawing[token]
 
     def write(self) -> None:
-        if self.publisher._has_work():
+        if self.publisher._with_work():
             self.publisher._turn()
 
     def finish(self) -> None:
@@ -275,7 +275,7 @@ class World:
             "take_newcomer": lambda: bool(self._redis.exists(queue_key())),
             "draw": lambda: bool(w.drawing),
             "fail": lambda: bool(w.drawing),
-            "write": w.publisher._has_work,
+            "write": lambda: bool(w.publisher._with_work()),
             "finish": lambda: bool(w.closed),
             "beat": lambda: bool(w.held.all()),
             "stop": lambda: bool(w.held.all()),
@@ -419,7 +419,7 @@ class World:
             self.recover(0)
             while self._redis.llen(queue_key()):
                 self.take(0)
-                while self.workers[0].drawing or self.workers[0].publisher._has_work() or self.workers[0].closed:
+                while self.workers[0].drawing or self.workers[0].publisher._with_work() or self.workers[0].closed:
                     self.draw(0, ROWS)
                     self.write(0)
                     self.finish(0)
