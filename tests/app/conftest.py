@@ -14,7 +14,7 @@ from worker.contract import logs
 @pytest.fixture(scope="session")
 def api_url(redis_server: str) -> Iterator[str]:
     """One server for all tests: it keeps nothing outside Redis."""
-    logs.configure()
+    logs.configure(quiet=("httpx",))  # as app.serve does
     with serving(Settings(redis_url=redis_server, port=0, fleet_age_s=0)) as (url, _):
         yield url
 

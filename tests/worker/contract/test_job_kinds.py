@@ -2,8 +2,12 @@
 
 import pytest
 
+from tests.app.hand_worker import SCORER
 from worker.contract.jobs import JobSpec
+from worker.contract.kind import BadOptionError
 from worker.contract.kinds import KINDS
+from worker.contract.kinds.classify import ClassifyOptions
+from worker.contract.cards import Label
 from worker.orders.order import part
 
 H, W, C = 6, 4, 3
@@ -66,3 +70,16 @@ def test_small_image_counts_when_the_model_draws_it(kind: str, small_is_drawn: b
     assert asked.draws_small == small_is_drawn
     assert asked.rows_total == 2 * (H + SMALL_H * small_is_drawn)
     assert asked.work == 2 * C * (H * W + SMALL_H * SMALL_W * small_is_drawn)
+
+
+def test_particles_of_a_classification_are_bounded_over_all_labels_together() -> None:
+    """A hundred labels have twenty each, where ten may have 204; more are refused, and the usual number is cut."""
+    card = SCORER.model_copy(update={"max_particles": 256})
+    hundred = card.model_copy(update={"labels": tuple(Label(name=str(i), prior=0.01) for i in range(100))})
+    ten = card.model_copy(update={"labels": tuple(Label(name=str(i), prior=0.1) for i in range(10))})
+    assert ClassifyOptions().settled(hundred, 1).particles == 20
+    assert ClassifyOptions().settled(ten, 1).particles == 32
+    assert ClassifyOptions(particles=204).settled(ten, 1).particles == 204
+    for model, particles in ((hundred, 21), (ten, 205)):
+        with pytest.raises(BadOptionError, match="expected at most"):
+            ClassifyOptions(particles=particles).settled(model, 1)
