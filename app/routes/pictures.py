@@ -209,7 +209,7 @@ class ScoreMapQuery(BaseModel):
     picture: Picture = 0
 
 
-@router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 503))
+@router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 422, 503))
 async def get_score_map(
     job_id: JobId, query: Annotated[ScoreMapQuery, Query()], services: ServicesDep, caller: CallerDep
 ) -> ScoreMap:

@@ -30,10 +30,11 @@ async () => {
   const made = [];
   window.Worker = class extends Worker { constructor(...given) { super(...given); made.push(this); } };
   const { loadInWorker } = await import(new URL("engine/in_worker.js", location.href));
-  const [broken, closed] = [await loadInWorker("models/tiny-rgb/"), await loadInWorker("models/tiny-rgb/")];
+  const ours = made.length;  // the page may have made some of its own
+  const broken = await loadInWorker("models/tiny-rgb/"), closed = await loadInWorker("models/tiny-rgb/");
   const message = (call) => call.then(() => "an answer", (error) => error.message);
   const waiting = message(broken.sample({ seed: 1, n: 1000 }));
-  made[0].dispatchEvent(new Event("error"));
+  made[ours].dispatchEvent(new Event("error"));
   const later = message(broken.sample({ seed: 2 }));
   closed.close();
   return Promise.all([waiting, later, message(closed.sample({ seed: 3 }))]);

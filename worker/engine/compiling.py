@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -43,14 +44,18 @@ def make_ready(
     missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
     if missing:
         structlog.get_logger("models").info("compiling", loops=sorted(map(str, missing)))
-    with ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),)) as compilers:
+    with _compilers(usable) if missing else nullcontext() as compilers:
         compiled: dict[str | None, list[Future[None]]] = {}
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
-                if loops not in compiled:
+                if compilers and loops not in compiled:
                     compiled[loops] = _submit(compilers, models_dir, missing[loops], behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
             _make_one_ready(pool, name, tell, refuse, measure)
+
+
+def _compilers(usable: Collection[int]) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),))
 
 
 def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

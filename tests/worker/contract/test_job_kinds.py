@@ -3,11 +3,11 @@
 import pytest
 
 from tests.app.hand_worker import SCORER
+from worker.contract.cards import Label
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import BadOptionError
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.classify import ClassifyOptions
-from worker.contract.cards import Label
 from worker.orders.order import part
 
 H, W, C = 6, 4, 3
