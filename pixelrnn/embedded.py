@@ -174,7 +174,10 @@ def _socket_path(directory: Path) -> Path:
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pixelrnn-{os.getuid()}" / digest
+    path = Path(tempfile.gettempdir()) / f"pixelrnn-{os.getuid()}" / digest
+    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        raise StartError(f"{path} is too long for the server's socket: give a shorter --data-dir, or a shorter TMPDIR")
+    return path
 
 
 def _make_private(directory: Path) -> None:
