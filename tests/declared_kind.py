@@ -41,7 +41,7 @@ def weighed(order: "PictureOrder", model: "Model") -> "Outcome":
     return succeeded(WeighSummary(weight=float(score.bits.sum()) if options.in_bits else score.nats))
 
 
-KINDS["weigh"] = Kind(
+WEIGH = Kind(
     "weigh",
     "weight",
     "How much a picture weighs.",
@@ -52,3 +52,8 @@ KINDS["weigh"] = Kind(
     shows=Shows.GIVEN,
     summary=WeighSummary,
 )
+
+
+def declare() -> None:
+    """For this whole process, which is started for it: documents are made of all kinds when modules are read."""
+    KINDS[WEIGH.word] = WEIGH

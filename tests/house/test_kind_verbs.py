@@ -6,18 +6,20 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-import tests.declared_kind  # noqa: F401
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
 from pixelrnn.verbs import root
+from tests.declared_kind import WEIGH
+from worker.contract.kinds import KINDS
 
 
 def run(app: typer.Typer, *words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
 
 
-def test_a_kind_that_is_declared_has_a_verb_with_its_options() -> None:
+def test_a_kind_that_is_declared_has_a_verb_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """Below `remote` too; what nobody wrote for work here is asked of a service."""
+    monkeypatch.setitem(KINDS, WEIGH.word, WEIGH)
     app, remote = typer.Typer(), typer.Typer(name="remote")
     register(app, remote)
     app.add_typer(remote)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every process that is started from here on reads the declaration first."""
-    (tmp_path / "sitecustomize.py").write_text("import tests.declared_kind\n")
+    (tmp_path / "sitecustomize.py").write_text("from tests.declared_kind import declare\n\ndeclare()\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
 
 
