@@ -2,7 +2,6 @@
 
     python benchmarks/training.py                              the small recipes; a quarter of an hour on an idle core
     python benchmarks/training.py --recipe cifar10-row-lstm    one recipe; the other rows stay as they are
-    python benchmarks/training.py --curve cifar10-small-row-lstm --data PATH   bf16 beside float32, update by update
     python benchmarks/training.py --rules NAME ...             which weights of these recipes Muon moves; only printed
     python benchmarks/training.py --quick                      one small recipe, few rounds, nothing written
     python benchmarks/training.py --preset cifar10-pixelcnn --device cuda --precision bf16   printed, nothing written
@@ -11,7 +10,7 @@ A step is what `pixelrnn train` does with one batch: forward, backward, clipping
 The floor is the time that its useful operations (three times those of a forward pass, masked weights left out) would
 take at the rate of a large float32 matrix product, measured in the same rounds. One thread; on a CPU all seconds are
 processor seconds, so that what else runs there counts little. For several processes see `pixelrnn train --processes N`,
-whose log has images/s. The figures are kept in benchmarks/training.json, those of the curve in training_curve.json.
+whose log has images/s. The figures are kept in benchmarks/training.json.
 """
 
 import argparse
@@ -31,8 +30,6 @@ from page import machine, number, table, write_section
 from model_core.allocator import keep_freed_memory
 from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import PRESETS, NetworkConfig, preset
-from model_core.data.datasets import read_dataset
-from model_core.data.splits import spread
 from model_core.measures.speed import useful_operations
 from model_core.networks import Network, build_network
 from model_core.training.batches import Batches
@@ -44,7 +41,6 @@ from model_core.training.step import Learner
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FIGURES = Path(__file__).with_suffix(".json")
-CURVE = Path(__file__).with_name("training_curve.json")
 PEAK_SIDE = 1536
 MNIST = ("mnist-diagonal-bilstm", "mnist-row-lstm", "mnist-pixelcnn")
 CIFAR = (
@@ -57,9 +53,6 @@ HEADER = (
     *("recipe", "batch", "step ms", "images/s", "GFLOP/s", "of floor", "step ms in bf16", "faster"),
     *("evaluation, images/s", "GFLOP/s", "of floor", "floor GFLOP/s"),
 )
-CURVE_HEADER = ("updates", "float32", "rounded otherwise", "bf16", "valid, rounded otherwise", "valid, bf16")
-PARTS = 5
-"""Rows of the curve's table."""
 
 Facts = dict[str, Any]
 
@@ -81,9 +74,6 @@ def main() -> None:
         return
     if not arguments.plain_allocator:
         keep_freed_memory()
-    if arguments.curve:
-        publish_curve(curve(arguments.curve, arguments.data, arguments.updates))
-        return
     writes = not (arguments.quick or arguments.preset or arguments.plain_allocator)
     figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if writes and FIGURES.exists() else {}
     for subject in _subjects(arguments):
@@ -108,9 +98,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="of presets: cpu, cuda, cuda:1, ...")
     parser.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the steps of presets")
     parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
-    parser.add_argument("--curve", choices=recipes, help="train this recipe in float32 and in bf16, paired")
-    parser.add_argument("--data", default="data/cifar10", help="of the curve")
-    parser.add_argument("--updates", type=int, default=500, help="of the curve")
     parser.add_argument(
         "--rules", nargs="+", choices=recipes, help="shares of weights by the rules of training.rule=muon"
     )
@@ -239,39 +226,6 @@ def publish(figures: dict[str, Facts]) -> None:
     write_section("training", [*lines, *table(HEADER, [row(each) for each in facts]), ""])
 
 
-def curve(name: str, data: str, updates: int) -> Facts:
-    """Bits per dimension of three trainings on the same batches: in float32, in float32 from weights that differ by
-    their last bit, which says what noise is, and in bf16. Validation is of the averaged weights, in float32."""
-    changes = [f"data.path={data}", "data.valid_images=200", f"training.warmup={updates // 10}"]
-    recipe = Recipe.load(CONFIGS / f"{name}.toml", changes)
-    config, learners = recipe.network.config(), {}
-    train = read_dataset(recipe.data.path, "train", config)
-    scored = spread(read_dataset(recipe.data.path, "valid", config), recipe.data.valid_images)
-    valid = torch.from_numpy(scored.astype(np.int64))
-    for kind in ("float32", "rounded", "bf16"):
-        precision = "bf16" if kind == "bf16" else "float32"
-        learners[kind] = _learner(config, train, recipe.training.model_copy(update={"precision": precision}))
-    learners["rounded"].parameters.weights.mul_(1 + torch.finfo(torch.float32).eps)
-    rows, bit = [], float(np.log(2)) * config.dimensions
-    for part in range(PARTS):
-        span = range(part * updates // PARTS, (part + 1) * updates // PARTS)
-        nats = {kind: np.array([each.advance(i, stop=False).nats for i in span]) for kind, each in learners.items()}
-        scores = {kind: _averaged_nats(each, valid) for kind, each in learners.items()}
-        facts: Facts = {"updates": span.stop, "train": {kind: float(each.mean()) / bit for kind, each in nats.items()}}
-        for kind in ("rounded", "bf16"):
-            difference = (scores[kind] - scores["float32"]) / bit
-            facts[f"valid_{kind}"] = [float(difference.mean()), float(difference.std() / len(valid) ** 0.5)]
-        rows.append({**facts, "valid": float(scores["float32"].mean()) / bit})
-        print(json.dumps(rows[-1]), flush=True)
-    return {
-        "recipe": name,
-        "batch": recipe.training.batch,
-        "valid_images": len(valid),
-        "rows": rows,
-        "machine": machine(),
-    }
-
-
 def rules(name: str) -> str:
     """Shares of a recipe's weights that Muon and Adam's rule move, and what the largest of them are."""
     shares: dict[str, Counter[str]] = {"Muon": Counter(), "Adam's rule": Counter()}
@@ -284,26 +238,6 @@ def rules(name: str) -> str:
         largest = ", ".join(f"{layer} {count / total:.1%}" for layer, count in of_rule.most_common(4))
         lines.append(f"  {rule} {of_rule.total() / total:.1%}: {largest}")
     return "\n".join(lines)
-
-
-@torch.inference_mode()
-def _averaged_nats(learner: Learner, values: torch.Tensor) -> torch.Tensor:
-    """(N,) of the averaged weights."""
-    assert learner.average is not None
-    with learner.parameters.holding(learner.average.weights):
-        return torch.cat([learner.network.nats_map(part).flatten(1).sum(1) for part in values.split(50)])
-
-
-def publish_curve(facts: Facts) -> None:
-    """Keep the figures and write the section `curve` of the page."""
-    CURVE.write_text(json.dumps(facts, indent=1) + "\n")
-    lines = []
-    for each in facts["rows"]:
-        train = [f"{each['train'][kind]:.4f}" for kind in ("float32", "rounded", "bf16")]
-        differences = [each[f"valid_{kind}"] for kind in ("rounded", "bf16")]
-        lines.append([str(each["updates"]), *train, *(f"{mean:+.4f} ± {error:.4f}" for mean, error in differences)])
-    head = f"`{facts['recipe']}`, updates of {facts['batch']} images, measured on {facts['machine']}."
-    write_section("curve", ["", head, "", *table(CURVE_HEADER, lines), ""])
 
 
 if __name__ == "__main__":

@@ -176,17 +176,14 @@ def _facts(card: Card) -> Iterator[str]:
 
 
 def _history(training: dict[str, Any]) -> Iterator[str]:
-    """The command of the only sitting, or a line for each of several."""
+    """The command of the only sitting, or where those of several are."""
     sittings = training.get("history", [training])
-    if len(sittings) == 1:
-        command = sittings[0].get("command")
-        drawn = ", on images drawn anew" if sittings[0].get("drawn_anew") else ""
-        yield f"train with `{command}`{drawn}" if command else "training command not recorded"
+    if len(sittings) > 1:
+        yield f"trained in {len(sittings)} sittings: card.json beside its weights has the command of each"
         return
-    for number, sitting in enumerate(sittings, 1):
-        command = f"`{sitting['command']}`" if sitting["command"] else "command not recorded"
-        drawn = ", drawn anew" if sitting.get("drawn_anew") else ""
-        yield f"sitting {number}: {command}; {sitting['images']:,} images{drawn}, {sitting['hours']:.2f} hours"
+    command = sittings[0].get("command")
+    drawn = ", on images drawn anew" if sittings[0].get("drawn_anew") else ""
+    yield f"train with `{command}`{drawn}" if command else "training command not recorded"
 
 
 def _validated(training: dict[str, Any]) -> Iterator[str]:

@@ -16,7 +16,6 @@ COUNTS = Path(__file__).with_name("counts.json")
 PAGE = Path(__file__).parents[2] / "docs" / "internals" / "storm.md"
 BEGIN, END = "<!-- written by `python -m tests.storm` -->", "<!-- end -->"
 CONFIDENCE = 0.95
-_COLUMNS = (Verdict.TOLD_LOST, *HARMS)
 
 
 class Counts:
@@ -153,14 +152,15 @@ def _at_most(harmed: int, faults: int, probability: float) -> float:
 
 def table(counts: Counts) -> str:
     """By fault, the total, and a line on what else was counted."""
-    head = ["fault", "faults", "jobs through it", *_COLUMNS, "harm per fault is below"]
+    head = ["fault", "faults", "jobs through it", "told lost", "harmed", "harm per fault is below"]
     lines = [_line(head), _line(["---"] * len(head))]
     total: Counter[str] = Counter()
     for kind, of in sorted(counts.faults.items()):
         total.update(of)
         lines.append(_line([kind, *_numbers(of), _percent(of)]))
     jobs = counts.total("jobs")
-    of_all = [total["faults"], jobs, *(counts.total(column) for column in _COLUMNS)]
+    harmed = sum(counts.total(harm) for harm in HARMS)
+    of_all = [total["faults"], jobs, counts.total(Verdict.TOLD_LOST), harmed]
     lines.append(_line(["**all**", *(f"**{number:,}**" for number in of_all), f"**{_percent(total)}**"]))
     kinds = ", ".join(f"{of['jobs']:,} {kind}" for kind, of in sorted(counts.jobs.items()))
     ends = f"{counts.total(Verdict.SUCCEEDED):,} succeeded and {counts.total(Verdict.CANCELED):,} were canceled"
@@ -178,7 +178,8 @@ def write_page(counts: Counts) -> None:
 
 
 def _numbers(of: Counter[str]) -> list[str]:
-    return [f"{of[name]:,}" for name in ("faults", "jobs", *_COLUMNS)]
+    numbers = of["faults"], of["jobs"], of[Verdict.TOLD_LOST], sum(of[harm] for harm in HARMS)
+    return [f"{number:,}" for number in numbers]
 
 
 def _percent(of: Counter[str]) -> str:
