@@ -9,7 +9,7 @@ GIVEN = """node => {
   return Array.from({length: data.length / 4}, (_, i) => [...data.slice(4 * i, 4 * i + 3)]);
 }"""
 EDITED_AGAIN = """async () => {
-  const {Doodle} = await import("/playground/js/doodle.js");
+  const {Doodle} = await import("/playground/js/parts/doodle.js");
   const doodle = new Doodle();
   const picture = new ImageData(Uint8ClampedArray.from({length: 24}, (_, i) => i % 4 < 3 ? 9 * i : 255), 2);
   const seen = () => [...doodle.picture.data];

@@ -48,7 +48,7 @@ def _texts() -> set[str]:
 
     page = re.sub(r"(?s)<noscript>.*?</noscript>", "", (PAGE / "index.html").read_text(encoding="utf-8"))
     Reader().feed(page)
-    for module in (PAGE / "js").glob("*.js"):
+    for module in (PAGE / "js").rglob("*.js"):
         found += map(json.loads, re.findall(r'\bt\(\s*("(?:[^"\\]|\\.)*")', module.read_text(encoding="utf-8")))
     return {text for text in found if text and not re.fullmatch(r"pixelrnn|API|curl|Python|[\W\d]+", text)}
 
@@ -69,12 +69,34 @@ def test_modules_and_styles_are_formatted() -> None:
     by_npm("formatted")
 
 
+KNOWN = {
+    "": {"", "service", "pixels", "parts", "views"},
+    "views": {"", "service", "pixels", "parts", "views"},
+    "parts": {"", "service", "pixels", "parts"},
+    "service": {"", "service", "pixels"},
+    "pixels": {"", "pixels"},
+    "lang": set[str](),
+}
+"""Folders of the page's modules, and those that each may import from; "" are those that all know."""
+
+
+def test_modules_import_in_one_direction() -> None:
+    """Views know parts, parts know the service and pixels, the service knows pixels; nobody knows main.js."""
+    root = PAGE / "js"
+    for module in root.rglob("*.js"):
+        folder = module.parent.relative_to(root).as_posix().removeprefix(".")
+        for name in re.findall(r'(?:from|import\()\s*"(\.[^"]+\.js)"', module.read_text(encoding="utf-8")):
+            target = (module.parent / name).resolve().relative_to(root)
+            assert target.parent.as_posix().removeprefix(".") in KNOWN[folder], (module.name, name)
+            assert target.name != "main.js", module.name
+
+
 def test_events_are_taken_apart_wherever_the_stream_is_cut(site: Site) -> None:
     """Comments are left out; an event may come in two pieces."""
     site.open("history")
     events = site.page.evaluate(
         """async () => {
-          const {parse} = await import("/playground/js/events.js");
+          const {parse} = await import("/playground/js/service/events.js");
           const row = [": ping\\n\\nevent: row\\nid: 1-0\\nda", "ta: {\\"y\\": 3}\\n"];
           const pieces = [...row, "\\nevent: progress\\ndata: {}\\n\\n"];
           const body = new ReadableStream({start(controller) {
@@ -97,7 +119,7 @@ def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
     site.open("history")
     found = site.page.evaluate(
         """async () => {
-          const {textOf, settingsOf} = await import("/playground/js/png_text.js");
+          const {textOf, settingsOf} = await import("/playground/js/pixels/png_text.js");
           const cut = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 99, 116, 69, 88, 116, 1, 2]);
           return [textOf(new ArrayBuffer(0)), textOf(cut.buffer), settingsOf({}), settingsOf({model: "m", seed: "x"})];
         }"""
@@ -110,7 +132,7 @@ def test_models_of_one_network_are_told_apart_by_name(site: Site) -> None:
     site.open("history")
     plain, labelled = site.page.evaluate(
         """async () => {
-          const {titleOf} = await import("/playground/js/kinds.js");
+          const {titleOf} = await import("/playground/js/service/kinds.js");
           const model = {name: "m", data: "binarized MNIST", title: "Row LSTM", members: ["none"], labels: []};
           return [model, {...model, labels: [{name: "1", prior: 1}]}].map(titleOf);
         }"""
@@ -124,7 +146,7 @@ def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
     site.open("history")
     found = site.page.evaluate(
         """async () => {
-          const {alikes, fittest} = await import("/playground/js/choice.js");
+          const {alikes, fittest} = await import("/playground/js/service/choice.js");
           const size = {width: 2, height: 2, compiling: false};
           const one = {...size, name: "one", data: "MNIST", members: ["none"], labels: []};
           const mixture = {...one, name: "mixture", members: ["none", "transpose"]};
@@ -143,7 +165,7 @@ def test_small_chances_have_an_end(site: Site) -> None:
     site.open("history")
     found = site.page.evaluate(
         """async () => {
-          const {percent} = await import("/playground/js/words.js");
+          const {percent} = await import("/playground/js/service/words.js");
           return [0, 5.6e-8, 0.00012, 0.23].map(percent);
         }"""
     )
@@ -155,7 +177,7 @@ def test_chance_is_told_with_its_spread_where_it_has_one(site: Site) -> None:
     site.open("history")
     exact, good, poor = site.page.evaluate(
         """async () => {
-          const {chanceOfGiven} = await import("/playground/js/words.js");
+          const {chanceOfGiven} = await import("/playground/js/service/words.js");
           const receipt = {evidence_nats: 32.24, evidence_sd: 3.85};
           return ["exact", "good", "poor"].map((word) => chanceOfGiven(receipt, word));
         }"""
@@ -173,7 +195,7 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(site: Si
     site.open("history")
     curl, python = site.page.evaluate(
         """async sample => {
-          const {curlLine, pythonLine} = await import("/playground/js/recipe.js");
+          const {curlLine, pythonLine} = await import("/playground/js/service/recipe.js");
           const job = {kind: "sample", model: "m", seed: 1, temperature: 1};
           return [curlLine, pythonLine].map(line => line(job, sample, "http://there", true));
         }""",

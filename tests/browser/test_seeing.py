@@ -95,7 +95,7 @@ def test_best_network_of_each_kind_is_shown_of_those_that_draw_the_same(site: Si
     site.open("history")
     chosen = site.page.evaluate(
         """async () => {
-          const {besideEachOther} = await import("/playground/js/sight_view.js");
+          const {besideEachOther} = await import("/playground/js/views/sight_view.js");
           const plain = {width: 28, height: 28, channels: 1, values: 2, small_width: 0, members: ["none"],
             labels: [], can: ["score"]};
           const small = {...plain, width: 16, height: 16};

@@ -51,7 +51,7 @@ def test_nothing_but_the_table_asks_for_a_kind_by_name() -> None:
 def test_the_page_keeps_no_titles_of_its_own() -> None:
     """It shows those that the models' cards announce, so a network is named in one place. Only the view of what
     networks see has a sentence for some kinds; one without is shown without."""
-    modules = {path.name: path.read_text() for path in (ROOT / "app/playground/js").glob("*.js")}
+    modules = {path.name: path.read_text() for path in (ROOT / "app/playground/js").rglob("*.js")}
     assert [kind.title for kind in KINDS.values() if f'"{kind.title}"' in "".join(modules.values())] == []
     assert {module for module, text in modules.items() for name in KINDS if f'"{name}"' in text} == {"sight.js"}
     assert '?? ""' in modules["sight.js"]

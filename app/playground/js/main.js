@@ -1,29 +1,29 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
-import { Api } from "./api.js";
-import { BetView } from "./bet_view.js";
-import { CompareView } from "./compare_view.js";
-import { completeView } from "./complete_view.js";
-import { announce, find, seen } from "./dom.js";
-import { DrawingView } from "./drawing_view.js";
-import { History } from "./history.js";
-import { HistoryView } from "./history_view.js";
-import { receiveFiles } from "./incoming.js";
-import { InkView } from "./ink_view.js";
-import { InspectView } from "./inspect_view.js";
-import { KeyDialog } from "./key_dialog.js";
-import { enlarges } from "./kinds.js";
+import { Api } from "./service/api.js";
+import { BetView } from "./views/bet_view.js";
+import { CompareView } from "./views/compare_view.js";
+import { completeView } from "./views/complete_view.js";
+import { announce, find, seen } from "./parts/dom.js";
+import { DrawingView } from "./views/drawing_view.js";
+import { History } from "./service/history.js";
+import { HistoryView } from "./views/history_view.js";
+import { receiveFiles } from "./parts/incoming.js";
+import { InkView } from "./views/ink_view.js";
+import { InspectView } from "./views/inspect_view.js";
+import { KeyDialog } from "./parts/key_dialog.js";
+import { enlarges } from "./service/kinds.js";
 import { offerLanguages, say, t, translatePage } from "./lang.js";
-import { settingsOf, textOf } from "./png_text.js";
-import { explain } from "./problems.js";
-import { sampleView } from "./sample_view.js";
-import { RealView } from "./real_view.js";
-import { recipeFrom } from "./share.js";
-import { SightView } from "./sight_view.js";
+import { settingsOf, textOf } from "./pixels/png_text.js";
+import { explain } from "./service/problems.js";
+import { sampleView } from "./views/sample_view.js";
+import { RealView } from "./views/real_view.js";
+import { recipeFrom } from "./service/share.js";
+import { SightView } from "./views/sight_view.js";
 import { Signal } from "./signal.js";
-import { showTour } from "./tour.js";
-import { upsampleView } from "./upsample_view.js";
-import { WatchView } from "./watch_view.js";
+import { showTour } from "./parts/tour.js";
+import { upsampleView } from "./views/upsample_view.js";
+import { WatchView } from "./views/watch_view.js";
 
 /** @import {Info, Model} from "./types" */
 

@@ -1,7 +1,10 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type { JobKind as Kind, JobStatus as Status } from "../../../tests/browser/openapi";
+import type { Info, JobKind as Kind, JobStatus as Status, Model } from "../../../tests/browser/openapi";
+import type { Api } from "./service/api.js";
+import type { History } from "./service/history.js";
+import type { Signal } from "./signal.js";
 
 export type {
   ClassifyResult,
@@ -85,4 +88,20 @@ export interface Settings {
   method?: string | null;
   particles?: number | null;
   sweeps?: number | null;
+}
+
+/** What all views are given. */
+export interface Shared {
+  api: Api;
+  history: History;
+  /** What workers hold, once that is known. */
+  models: Signal<Model[] | null>;
+  /** The server's limits, once they are known. */
+  info: Signal<Info | null>;
+  /** Whether the server answered when it was last asked. */
+  isOnline: Signal<boolean>;
+  /** Called with a new job of the view. */
+  onJob(id: string): void;
+  /** Called with a picture that another view is to have, and the model to choose there. */
+  onSend(view: string, picture: string, model: string): void;
 }

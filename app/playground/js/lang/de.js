@@ -305,12 +305,9 @@ export default {
   "Any colour": "Jede Farbe",
   Grey: "Grau",
   Brown: "Braun",
-  Red: "Rot",
   Orange: "Orange",
   Yellow: "Gelb",
-  Green: "Grün",
   "Light blue": "Hellblau",
-  Blue: "Blau",
   Purple: "Lila",
   Pink: "Rosa",
   "Your small picture. Arrow keys move, the space bar paints, shift with an arrow paints on the way.":

@@ -1,0 +1,92 @@
+/** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
+
+import { el } from "./dom.js";
+import { fixed, say, t } from "../lang.js";
+
+/** @import {ColourBelief} from "../types" */
+
+const SPACE = "http://www.w3.org/2000/svg";
+const WIDTH = 256;
+const HEIGHT = 96;
+const FLOOR = 4;
+
+/**
+ * @param {string} name of the colour
+ * @param {string} kind brightness, red, green or blue
+ * @param {ColourBelief} belief
+ */
+export function beliefPlot(name, kind, belief) {
+  const { probabilities, value, entropy_bits: entropy, bits } = belief;
+  const likeliest = probabilities.indexOf(Math.max(...probabilities));
+  const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, probabilities));
+  const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
+  const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: fixed(bits, 2) });
+  const rival =
+    value === likeliest ? t(", the likeliest.") : t(". Likeliest: {best} ({most}).", { best: itsBest, most });
+  const facts = fact + rival;
+  const unsure = t("entropy {bits} bits", { bits: fixed(entropy, 2) });
+  const figure = el("figure", { class: "belief", "data-colour": kind });
+  figure.append(
+    el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),
+    drawing(probabilities, value, `${name}: ${unsure}. ${facts}`),
+    axis(probabilities, value),
+  );
+  return figure;
+}
+
+/** @param {number} value @param {number[]} probabilities */
+function valueName(value, probabilities) {
+  return probabilities.length === 2 ? [t("black"), t("white")][value] : String(value);
+}
+
+/** @param {number[]} probabilities @param {number} value @param {string} label */
+function drawing(probabilities, value, label) {
+  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
+  plot.setAttribute("preserveAspectRatio", "none");
+  const highest = Math.max(...probabilities);
+  const step = WIDTH / probabilities.length;
+  const gap = step > 8 ? 0.12 * step : 0;
+  const bars = probabilities.map((probability, i) => {
+    const height = (probability / highest) * (HEIGHT - FLOOR);
+    return `M${i * step + gap} ${HEIGHT}v${-height}h${step - 2 * gap}v${height}z`;
+  });
+  const middle = (value + 0.5) * step;
+  plot.append(
+    svg("path", { d: bars.join(""), class: "bars" }),
+    svg("path", { d: bars[value], class: "true" }),
+    svg("line", { x1: middle, x2: middle, y1: 0, y2: HEIGHT, class: "true-line" }),
+  );
+  return plot;
+}
+
+/** The ends, and the true value at its place. @param {number[]} probabilities @param {number} value */
+function axis(probabilities, value) {
+  const last = probabilities.length - 1;
+  const marks = last === 1 ? [0, 1] : [0, value, last];
+  const line = el("div", { class: last === 1 ? "axis two" : "axis" });
+  for (const [i, mark] of marks.entries()) {
+    const isTrue = mark === value && (last === 1 || i === 1);
+    const label = el("span", isTrue ? { class: "true-value" } : {}, valueName(mark, probabilities));
+    const share = value / last;
+    label.hidden = last > 1 && ((i === 0 && share < 0.1) || (i === 2 && share > 0.9));
+    if (last > 1 && i === 1) label.style.left = `${100 * Math.min(0.97, Math.max(0.03, share))}%`;
+    line.append(label);
+  }
+  return line;
+}
+
+/** @param {number} share */
+function percent(share) {
+  const of100 = 100 * share;
+  if (of100 < 0.01) return t("under 0.01%");
+  const digits =
+    of100 >= 1 ? { minimumFractionDigits: 1 } : { minimumSignificantDigits: 2, maximumSignificantDigits: 2 };
+  return say(share, { style: "percent", ...digits, maximumFractionDigits: 1 });
+}
+
+/** @param {string} tag @param {Record<string, string | number>} attributes */
+function svg(tag, attributes) {
+  const node = document.createElementNS(SPACE, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  return node;
+}

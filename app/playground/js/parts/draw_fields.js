@@ -1,0 +1,121 @@
+/** How many images, from which seed, at what temperature: what the fields show is what is drawn. */
+
+import { el } from "./dom.js";
+import { field } from "./fields.js";
+import { icon } from "./icons.js";
+import { say, t } from "../lang.js";
+import { FieldTrouble } from "../service/problems.js";
+import { friendlySeed } from "../service/requests.js";
+
+/** @import {Signal} from "../signal.js" */
+/** @import {Info} from "../types" */
+
+const COLDEST = 0.1;
+const HOTTEST = 2;
+/** Until the server has said what it takes. */
+const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
+
+export class DrawFields {
+  /** @param {number} n how many images at first @param {Signal<Info | null>} info @param {number} [degree] the temperature at first */
+  constructor(n, info, degree = 1) {
+    this.#info = info;
+    this.#n = el("input", { type: "number", min: "1", step: "1", value: String(n), inputMode: "numeric" });
+    this.#seed = textInput("numeric", String(friendlySeed()));
+    this.#isNew = el("input", { type: "checkbox", checked: true });
+    this.#temperature = textInput("decimal", String(degree));
+    this.#slider = el("input", { type: "range", min: "-1", max: "0.30103", step: "any", value: "0" });
+    this.#slider.setAttribute("aria-label", t("Temperature, from cold to hot"));
+    const dice = el("button", { type: "button", class: "icon", title: t("Another seed") });
+    dice.setAttribute("aria-label", t("Another seed"));
+    dice.append(icon("dice"));
+    dice.addEventListener("click", () => this.#reroll());
+    this.#seed.addEventListener("input", () => (this.#isNew.checked = false));
+    this.#temperature.addEventListener("input", () => this.#slide());
+    this.#slider.addEventListener("input", () => this.#takeSlider());
+    const seed = field("seed", t("Seed"), this.#seed, dice);
+    seed.append(el("label", { class: "check" }, this.#isNew, t("New seed each time")));
+    const temperature = field("temperature", t("Temperature"), this.#temperature, this.#slider);
+    temperature.append(
+      el(
+        "p",
+        { class: "hint" },
+        t(
+          "How daring the model is: 1 draws what it believes in; below, it prefers what is likely; above, it runs wild.",
+        ),
+      ),
+    );
+    this.element = el("div", { class: "draw-fields" }, field("n", t("Images"), this.#n), seed, temperature);
+    this.#slide();
+    info.watch(() => (this.#n.max = String(this.#limits.n)));
+  }
+
+  #info;
+  #n;
+  #seed;
+  #isNew;
+  #temperature;
+  #slider;
+
+  get #limits() {
+    return this.#info.value?.limits ?? LIMITS;
+  }
+
+  /** What the fields say. Throws FieldTrouble. */
+  read() {
+    const { n: most, seed: highest, temperature_min: coldest, temperature_max: hottest } = this.#limits;
+    const n = Number(this.#n.value);
+    if (!Number.isInteger(n) || n < 1 || n > most) {
+      throw new FieldTrouble("n", t("Choose 1 to {most} images.", { most }));
+    }
+    const seed = Number(this.#seed.value);
+    if (!/^\s*\d+\s*$/.test(this.#seed.value) || seed > highest) {
+      throw new FieldTrouble("seed", t("A seed is a whole number from 0 to {highest}.", { highest }));
+    }
+    const temperature = this.#degree;
+    if (!(temperature >= coldest && temperature <= hottest)) {
+      const span = { coldest: say(coldest), hottest: say(hottest) };
+      throw new FieldTrouble("temperature", t("A temperature is a number from {coldest} to {hottest}.", span));
+    }
+    return { n, seed, temperature };
+  }
+
+  /** They were used: the next drawing has a seed of its own, if that is wanted. */
+  used() {
+    if (this.#isNew.checked) this.#reroll();
+  }
+
+  /** Exactly these, until somebody changes them. @param {{n: number, seed: number, temperature: number}} settings */
+  set({ n, seed, temperature }) {
+    this.#n.value = String(n);
+    this.#seed.value = String(seed);
+    this.#isNew.checked = false;
+    this.#temperature.value = String(temperature);
+    this.#slide();
+  }
+
+  #reroll() {
+    this.#seed.value = String(friendlySeed());
+  }
+
+  /** With a point or a comma. */
+  get #degree() {
+    return Number(this.#temperature.value.trim().replace(",", ".") || NaN);
+  }
+
+  /** The slider goes where the number is, as far as it goes. */
+  #slide() {
+    const degree = this.#degree;
+    if (degree > 0) this.#slider.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, degree))));
+    this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
+  }
+
+  #takeSlider() {
+    this.#temperature.value = String(Math.round(100 * 10 ** Number(this.#slider.value)) / 100);
+    this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
+  }
+}
+
+/** @param {string} mode @param {string} value */
+function textInput(mode, value) {
+  return el("input", { type: "text", inputMode: mode, value, spellcheck: false, autocomplete: "off" });
+}

@@ -1,0 +1,140 @@
+/** A pen, a finger or the keyboard over a picture: where it is, and what it strokes. Knows no ink. */
+
+import { isWriting } from "./dom.js";
+import { pen } from "../pixels/raster.js";
+import { moved, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
+
+/** @import {Size} from "../types" */
+
+const CURSOR = "#ff8a3d";
+
+export class Hand {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.#canvas = canvas;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#lift());
+    canvas.addEventListener("pointerleave", () => this.#look(null));
+    canvas.addEventListener("keydown", (event) => this.#steer(event));
+    for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.onLook());
+  }
+
+  /** Called when it is put down. */
+  onBegin = () => {};
+  /**
+   * Called with two places, in pixels of the picture, and with the one where it was put down; null by keyboard.
+   *
+   * @type {(from: number[], to: number[], first: number[] | null) => void}
+   */
+  onStroke = () => {};
+  /** Called when it is lifted. */
+  onRest = () => {};
+  /** Called when it is elsewhere. */
+  onLook = () => {};
+  /** Called with the pixel where the keyboard is now. @type {(pixel: number[]) => void} */
+  onStep = () => {};
+  /** Where the pointer is. @type {number[] | null} */
+  hover = null;
+
+  #canvas;
+  /** @type {Size} */
+  #size = { width: 1, height: 1 };
+  /** Where it was put down, and where it is. @type {number[] | null} */
+  #first = null;
+  /** @type {number[] | null} */
+  #last = null;
+  #cursor = [0, 0];
+
+  /** Another size of the picture: the canvas has as many pixels as fit. @param {Size} size @param {number} side of the canvas */
+  fit({ width, height }, side) {
+    const scale = Math.max(1, Math.floor(side / width));
+    this.#canvas.width = scale * width;
+    this.#canvas.height = scale * height;
+    this.#size = { width, height };
+    this.#cursor = [Math.floor(width / 2), Math.floor(height / 2)];
+  }
+
+  /** Arrows move; the space bar strokes, and shift on the way. @param {KeyboardEvent} event */
+  #steer(event) {
+    const step = STEPS[event.key];
+    if (!step && event.key !== " ") return;
+    event.preventDefault();
+    const before = this.#cursor;
+    if (step) this.#cursor = moved(before, step, this.#size);
+    if (!step || event.shiftKey) {
+      this.onBegin();
+      this.onStroke(middleOf(before), middleOf(this.#cursor), null);
+      this.onRest();
+    }
+    this.onStep(this.#cursor);
+    this.onLook();
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (event.button !== 0) return;
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.onBegin();
+    this.#first = this.#last = placeAt(event, this.#canvas, this.#size);
+    this.#cursor = pixelAt(event, this.#canvas, this.#size);
+    this.#move(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    const here = placeAt(event, this.#canvas, this.#size);
+    this.#look(here);
+    if (!this.#last) return;
+    this.onStroke(this.#last, here, this.#first);
+    this.#last = here;
+  }
+
+  #lift() {
+    if (!this.#last) return;
+    this.#first = this.#last = null;
+    this.onRest();
+  }
+
+  /** @param {number[] | null} place */
+  #look(place) {
+    this.hover = place;
+    this.onLook();
+  }
+
+  /** A path in pixels of the picture, its width in those of the canvas. @param {Path2D} path @param {string} colour @param {number} width */
+  line(path, colour, width) {
+    const brush = pen(this.#canvas);
+    const side = this.#canvas.width / this.#size.width;
+    brush.save();
+    brush.scale(side, side);
+    brush.lineWidth = width / side;
+    brush.strokeStyle = colour;
+    brush.stroke(path);
+    brush.restore();
+  }
+
+  /** The pixel where the keyboard is, if it is in use. */
+  drawCursor() {
+    if (document.activeElement !== this.#canvas || !this.#canvas.matches(":focus-visible")) return;
+    const pixel = new Path2D();
+    pixel.rect(this.#cursor[0], this.#cursor[1], 1, 1);
+    this.line(pixel, CURSOR, 3);
+  }
+}
+
+/** Ctrl+Z takes back, Ctrl+Y or with shift does again, wherever the focus is. @param {HTMLElement} element that is seen then @param {(rule: string) => void} act */
+export function listenForUndo(element, act) {
+  addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase();
+    const isMeant = element.checkVisibility() && (event.ctrlKey || event.metaKey) && !isWriting(event.target);
+    if (!isMeant || !["z", "y"].includes(key)) return;
+    event.preventDefault();
+    act(key === "y" || event.shiftKey ? "redo" : "undo");
+  });
+}
+
+/** @param {number[]} pixel */
+function middleOf(pixel) {
+  return pixel.map((part) => part + 0.5);
+}

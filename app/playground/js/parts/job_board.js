@@ -1,0 +1,437 @@
+/** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
+
+import { labelsOf, pause, rankingOf, receiptOf, scoreOf } from "../service/api.js";
+import { announce, el, find, seen } from "./dom.js";
+import { follow } from "../service/events.js";
+import { Here } from "../service/here.js";
+import { remembered } from "../service/history.js";
+import { icon } from "./icons.js";
+import { t } from "../lang.js";
+import { Lightbox } from "./lightbox.js";
+import { explain, Problem } from "../service/problems.js";
+import { dataUrlOfFile, expected, pictureOf, pixelsOf, save } from "../pixels/raster.js";
+import { scoreForm } from "../service/requests.js";
+import { fingerprint, linkTo, withFace } from "../service/share.js";
+import { thumbnailOf } from "../pixels/thumbnail.js";
+import { Tiles } from "./tiles.js";
+import { AWAY, drawnFrom, images, ownWords, quality, qualityOf, standing } from "../service/words.js";
+import { zipped } from "../pixels/zip.js";
+
+/** @import {EstimateEvent, Given, Job, Receipt, Recipe, ServerEvent, Shared} from "../types" */
+
+const LOOK_MS = 1500;
+/** So long the service may keep a job waiting before this browser draws it. */
+const PATIENCE_MS = 1500;
+const NARROW = "(max-width: 860px)";
+
+export class JobBoard {
+  /** @param {Shared} shared */
+  constructor(shared) {
+    this.#shared = shared;
+    this.#api = shared.api;
+    this.#history = shared.history;
+    this.#here = new Here(shared);
+    this.#status = el("p", { class: "standing", role: "status" });
+    this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
+    this.#origin = el("p", { class: "hint origin" });
+    this.#cancel = quietButton(t("Cancel"), () => this.#stop());
+    this.#harder = quietButton(t("Try harder"), () => this.#job && this.onHarder(this.#job, this.#given));
+    const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
+    const all = quietButton(t("Save all"), () => this.#save(), "download");
+    const zip = quietButton(t("Zip"), () => this.#saveZip(), "download");
+    this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
+    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
+    this.#tiles.onOpen = (sample) => this.#open(sample);
+    shared.models.watch(() => this.#job && !this.#job.finished_at && this.#tell(this.#job));
+    this.element = el(
+      "div",
+      { class: "board" },
+      el("div", { class: "board-head" }, this.#status, this.#harder, this.#cancel, this.#afterwards),
+      this.#bar,
+      this.#origin,
+      this.#tiles.element,
+    );
+  }
+
+  /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: Given) => void} */
+  onFound = () => {};
+  /** Called with what is expected of each pixel of a completion, so far and in the end. @type {(mean: ImageData, job: Job) => void} */
+  onExpect = () => {};
+  /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: Given) => void} */
+  onHarder = () => {};
+
+  #shared;
+  #api;
+  #history;
+  #here;
+  #origin;
+  #status;
+  #bar;
+  #cancel;
+  #harder;
+  #afterwards;
+  #tiles = new Tiles();
+  /** @type {Job | null} */
+  #job = null;
+  /** @type {Given} */
+  #given = {};
+  #watched = "";
+  #isSought = false;
+  /** Whether this browser has drawn all of it. */
+  #isDrawn = false;
+  #link;
+  /** The link that the images are drawn from. @type {Recipe | null} */
+  #expected = null;
+  #leave = new AbortController();
+
+  /**
+   * Show this job from its first row on, until it ends or another one is shown. Never throws: trouble is said here.
+   *
+   * @param {string} id
+   * @param {boolean} isSought whether to bring its images into sight, once they have their places
+   */
+  async watch(id, isSought = matchMedia(NARROW).matches) {
+    if (id === this.#watched) return;
+    this.#isSought = isSought;
+    this.#isDrawn = false;
+    this.#leave.abort();
+    this.#watched = id;
+    this.#leave = new AbortController();
+    const { signal } = this.#leave;
+    this.#given = this.#history.get(id)?.given ?? {};
+    this.#job = null;
+    this.#bar.value = 0;
+    this.#cancel.hidden = true;
+    this.#harder.hidden = true;
+    this.#afterwards.hidden = true;
+    this.#sayOfLink(t("Copy link"));
+    this.#origin.textContent = "";
+    this.#say(t("Connecting…"), "busy");
+    try {
+      for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
+        await this.#take(event);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#watched = "";
+      if (!this.#job) this.#tiles.clear();
+      this.#ended(explain(error).text, "failed");
+    }
+  }
+
+  /** The link that the next job is drawn from says what comes out. @param {Recipe | null} recipe */
+  expect(recipe) {
+    this.#expected = recipe;
+  }
+
+  /** @param {ServerEvent} event */
+  async #take(event) {
+    if (event.name === "snapshot") await this.#begin(event.data);
+    else if (event.name === "row") this.#tiles.put(event.data);
+    else if (event.name === "progress") this.#progress(event.data.progress);
+    else if (event.name === "estimate") this.#expect(event.data);
+    else if (event.name === "error" && !event.data.id) this.#ended(explain(new Problem(event.data)).text, "failed");
+    else if (["done", "error", "canceled"].includes(event.name)) this.#finish(event.data);
+  }
+
+  /** The stream begins, or begins again. @param {Job} job */
+  async #begin(job) {
+    const isNew = this.#job === null;
+    const { signal } = this.#leave;
+    this.#job = job;
+    if (isNew) {
+      this.#origin.textContent = drawnFrom(job);
+      await this.#lay(job);
+      if (signal.aborted) return;
+      this.#remember(job);
+      this.onFound(job, this.#given);
+      this.#look();
+      this.#help(job);
+    }
+    if (job.finished_at) this.#say(t("Loading…"), "busy");
+    else this.#tell(job);
+    this.#cancel.hidden = Boolean(job.finished_at);
+    this.#progress(job.progress);
+  }
+
+  /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
+  async #lay(job) {
+    const { signal } = this.#leave;
+    const given = await givenOf(this.#shared, job);
+    if (signal.aborted) return;
+    this.#given = given;
+    await this.#tiles.lay(job, given);
+    if (this.#isSought) this.element.scrollIntoView({ block: "start" });
+  }
+
+  /** @param {EstimateEvent} estimate */
+  #expect(estimate) {
+    if (!this.#job) return;
+    const mean = expected(estimate, this.#job);
+    this.#tiles.expect(estimate.sample, mean);
+    this.onExpect(mean, this.#job);
+    this.#progress(estimate.share);
+  }
+
+  /** @param {number} sample */
+  #open(sample) {
+    if (this.#job) new Lightbox(this.#shared, this.#job, this.#tiles.paintings, this.#given).open(sample);
+  }
+
+  /** @param {number} share */
+  #progress(share) {
+    this.#bar.value = share;
+    if (this.#job && share > 0 && !this.#job.finished_at) {
+      this.#job.progress = Math.max(share, this.#job.progress);
+      this.#job.status = "running";
+      this.#tell(this.#job);
+    }
+  }
+
+  /** Draw a job here that waits there. Its rows are the same whoever draws them. @param {Job} job */
+  async #help(job) {
+    const { signal } = this.#leave;
+    const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
+    await pause(PATIENCE_MS);
+    if (!isWaiting() || !(await this.#here.drawer(job)) || !isWaiting()) return;
+    this.#sayHere();
+    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+  }
+
+  /**
+   * Draw here what nobody was found to draw; false where that cannot be.
+   *
+   * @param {Job} job that no service knows
+   */
+  async alone(job) {
+    this.#leave.abort();
+    const { signal } = (this.#leave = new AbortController());
+    if (!(await this.#here.drawer(job)) || signal.aborted) return false;
+    this.#watched = "";
+    this.#isDrawn = false;
+    this.#job = null;
+    this.#bar.value = 0;
+    for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
+    await this.#tiles.lay(job, {});
+    this.#origin.textContent = drawnFrom(job);
+    this.#sayHere();
+    const away = t("The service is away.");
+    this.#say(away, "busy");
+    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+    if (this.#isDrawn) this.#status.append(` · ${away}`);
+    this.#tiles.rest();
+    return true;
+  }
+
+  /** All of it is seen, however far the service is. @param {Job} job */
+  #drawnHere(job) {
+    if (this.#job?.finished_at) return;
+    this.#isDrawn = true;
+    this.#tell(job);
+  }
+
+  #sayHere() {
+    const words = t("drawn in this browser: the same bytes");
+    this.#origin.append(" · ", el("strong", {}, words));
+    announce(words);
+  }
+
+  /** Places in the queue and estimates are not in the stream: ask for them while it lasts. */
+  async #look() {
+    const { signal } = this.#leave;
+    while (!signal.aborted && this.#job && !this.#job.finished_at) {
+      await pause(LOOK_MS);
+      await seen();
+      if (signal.aborted || this.#job.finished_at) return;
+      try {
+        const seen = await this.#api.job(this.#job.id);
+        if (signal.aborted || this.#job.finished_at || seen.finished_at) continue;
+        this.#job = { ...seen, progress: Math.max(seen.progress, this.#bar.value) };
+        this.#tell(this.#job);
+      } catch {
+        // the stream says when the connection is lost, and when the job is gone
+      }
+    }
+  }
+
+  /** @param {boolean} isBack */
+  #connection(isBack) {
+    if (!isBack) this.#say(t("The connection is lost. Trying again; nothing that is drawn gets lost…"), "waiting");
+    else if (this.#job) this.#tell(this.#job);
+  }
+
+  /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
+  #tell(job) {
+    const models = this.#shared.models.value;
+    if (this.#isDrawn) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
+    else if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
+    else this.#say(AWAY, "waiting");
+  }
+
+  /** @param {Job} job */
+  #finish(job) {
+    this.#job = job;
+    this.#tiles.rest();
+    this.#ended(standing(job), job.status);
+    this.#afterwards.hidden = job.rows_done === 0;
+    const ranking = rankingOf(job);
+    if (ranking) this.#tiles.rank(ranking);
+    this.#tiles.name(labelsOf(job));
+    if (ranking && this.#given.image) this.#compare(job, this.#given.image);
+    this.#remember(job);
+    const receipt = receiptOf(job);
+    if (receipt) this.#vouch(job, receipt);
+    this.#here.keepReady(job);
+    if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
+    announce(this.#status.textContent ?? "");
+  }
+
+  /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
+  async #vouch(job, receipt) {
+    this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
+    this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
+    this.#tiles.vouch(ownWords(receipt));
+    const { signal } = this.#leave;
+    try {
+      const [mean, entropy] = await Promise.all(
+        /** @type {const} */ (["mean", "entropy"]).map(async (of) => pictureOf(await this.#api.marginals(job.id, of))),
+      );
+      if (signal.aborted) return;
+      this.#tiles.showMap(t("Uncertain where bright"), entropy);
+      this.onExpect(mean, job);
+    } catch {
+      // the images are there without it
+    }
+  }
+
+  /** How likely the picture is that had the hole cut into it: it takes its place among the completions. @param {Job} job @param {string} image */
+  async #compare(job, image) {
+    const { signal } = this.#leave;
+    try {
+      const form = await scoreForm(job.model, await pixelsOf(image));
+      if (typeof job.label === "string") form.set("label", job.label);
+      const score = scoreOf(await this.#api.ask("/score", form, signal));
+      if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
+    } catch {
+      // its likelihood is extra: the completions are ranked without it
+    }
+  }
+
+  /** @param {string} text @param {string} state */
+  #ended(text, state) {
+    this.#say(text, state);
+    this.#cancel.hidden = true;
+  }
+
+  /** @param {string} text @param {string} state */
+  #say(text, state) {
+    this.#status.textContent = text;
+    this.element.dataset.state = state;
+  }
+
+  /** Whether these are the images that the link was made from. @param {Job} job @param {Recipe} expected */
+  async #verify(job, expected) {
+    this.#expected = null;
+    const { signal } = this.#leave;
+    const found = await fingerprint(this.#tiles.paintings);
+    if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));
+  }
+
+  /** @param {string} text */
+  #sayOfLink(text) {
+    find(this.#link, "span").textContent = text;
+  }
+
+  async #copyLink() {
+    if (!this.#job) return;
+    const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
+    try {
+      await navigator.clipboard.writeText(new URL(this.#api.hasKey ? `#${link}` : withFace(link), location.href).href);
+      this.#sayOfLink(t("Copied."));
+    } catch {
+      location.hash = link; // then it can be copied from the address
+    }
+  }
+
+  /** Each image as its own file, with its settings in it. */
+  async #saveZip() {
+    if (!this.#job) return;
+    const { id, n, model, seed } = this.#job;
+    try {
+      const files = [];
+      for (let sample = 0; sample < n; sample += 1) {
+        const file = await this.#api.image(id, { sample });
+        files.push({
+          name: `${model}-${seed}-image${sample + 1}.png`,
+          bytes: new Uint8Array(await file.arrayBuffer()),
+        });
+      }
+      save(zipped(files), `${model}-${seed}.zip`);
+    } catch (error) {
+      this.#say(explain(error).text, "failed");
+    }
+  }
+
+  /** All images in one picture. */
+  async #save() {
+    if (!this.#job) return;
+    const { id, model, seed } = this.#job;
+    try {
+      save(await this.#api.image(id, { grid: true }), `${model}-${seed}.png`);
+    } catch (error) {
+      this.#say(explain(error).text, "failed");
+    }
+  }
+
+  async #stop() {
+    if (!this.#job) return;
+    this.#cancel.disabled = true;
+    try {
+      await this.#api.cancel(this.#job.id);
+    } catch (error) {
+      this.#say(explain(error).text, "waiting");
+    } finally {
+      this.#cancel.disabled = false;
+    }
+  }
+
+  /** @param {Job} job */
+  #remember(job) {
+    const thumbnail = thumbnailOf(this.#tiles.paintings.map((painting) => painting.canvas));
+    this.#history.keep(remembered(job, this.#given, thumbnail));
+  }
+}
+
+/**
+ * What a job began with, wherever it was asked for: from this browser, or from the server.
+ *
+ * @param {Shared} shared
+ * @param {Job} job
+ * @returns {Promise<Given>}
+ */
+export async function givenOf({ api, history }, { id, kind }) {
+  const kept = history.get(id)?.given ?? {};
+  if (kind === "sample" || kept.image) return kept;
+  try {
+    const image = await dataUrlOfFile(await api.given(id, "image"));
+    return kind === "complete" ? { image, mask: await dataUrlOfFile(await api.given(id, "mask")) } : { image };
+  } catch {
+    return kept; // a server of an earlier version, or the connection: the images are seen without it
+  }
+}
+
+/** @param {string} found SHA-256 of the images @param {Job} job @param {Recipe} expected */
+function verdict(found, { digest, identity }, expected) {
+  if (found === expected.sha256) return t("drawn again here: the same bytes");
+  if (expected.digest && expected.digest !== digest)
+    return t("not the bytes of the link: other weights are served here");
+  if (expected.identity && expected.identity !== identity)
+    return t("not the bytes of the link: the model's labels have changed since");
+  return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
+}
+
+/** @param {string} text @param {() => void} act @param {string} [drawing] */
+function quietButton(text, act, drawing) {
+  const words = el("span", {}, text);
+  return el("button", { type: "button", class: "quiet", on: { click: act } }, drawing ? icon(drawing) : null, words);
+}

@@ -1,0 +1,50 @@
+/** A button for each kind of picture that models draw; none where there is no choice. */
+
+import { el } from "./dom.js";
+import { kindOf } from "../service/kinds.js";
+
+/** @import {Model} from "../types" */
+
+export class KindPicker {
+  /** @param {HTMLElement} place @param {string} name of the radio buttons */
+  constructor(place, name) {
+    this.#place = place;
+    this.#name = name;
+    place.addEventListener("change", () =>
+      this.onChoose(/** @type {any} */ (place.querySelector("input:checked")).value),
+    );
+  }
+
+  /** Called with the name of the model that was chosen. @type {(name: string) => void} */
+  onChoose = () => {};
+
+  #place;
+  #name;
+  #offered = "";
+
+  /** @param {Model[]} models one of each kind @param {Model | null} chosen */
+  offer(models, chosen) {
+    const names = models.map(({ name }) => name).join(" ");
+    if (names !== this.#offered) this.#place.replaceChildren(...this.#choices(models));
+    this.#offered = names;
+    this.#place.hidden = models.length < 2;
+    for (const radio of this.#place.querySelectorAll("input")) radio.checked = radio.value === chosen?.name;
+  }
+
+  /** @param {Model[]} models */
+  #choices(models) {
+    const legend = /** @type {Element} */ (this.#place.firstElementChild);
+    const chips = models.map((model) => {
+      const radio = el("input", { type: "radio", name: this.#name, value: model.name });
+      return el("label", { class: "chip", title: model.name }, radio, kindOf(model));
+    });
+    return [legend, ...chips];
+  }
+}
+
+/** The first of each kind. @param {Model[]} models @returns {Model[]} */
+export function firstOfEach(models) {
+  const first = /** @type {Map<string, Model>} */ (new Map());
+  for (const model of models) if (!first.has(kindOf(model))) first.set(kindOf(model), model);
+  return [...first.values()];
+}

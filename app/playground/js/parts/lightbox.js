@@ -1,0 +1,269 @@
+/** One image of a job, large: what drew it, how likely it is, and how to have it again. */
+
+import { labelsOf, rankingOf, scoreOf } from "../service/api.js";
+import { el, find, stamp } from "./dom.js";
+import { Here } from "../service/here.js";
+import { icon } from "./icons.js";
+import { fixed, say, t } from "../lang.js";
+import { onward } from "./onward.js";
+import { Painting } from "../pixels/painting.js";
+import { explain } from "../service/problems.js";
+import { blankCanvas, canvasOf, pen, save, smallSize } from "../pixels/raster.js";
+import { curlLine, pythonLine } from "../service/recipe.js";
+import { scoreForm } from "../service/requests.js";
+import { Latest } from "../signal.js";
+import { ordinal } from "../service/words.js";
+
+/** @import {Given, Job, Shared} from "../types" */
+
+export class Lightbox {
+  /**
+   * @param {Shared} shared
+   * @param {Job} job
+   * @param {Painting[]} paintings
+   * @param {Given} given what the recipe's files are
+   */
+  constructor(shared, job, paintings, given) {
+    this.#api = shared.api;
+    this.#shared = shared;
+    this.#job = job;
+    this.#paintings = paintings;
+    this.#given = given;
+    this.#here = new Here(shared);
+    const ranked = rankingOf(job)?.map(({ sample }) => sample);
+    this.#order = ranked ?? paintings.map((_, sample) => sample);
+    this.#isRanked = Boolean(ranked);
+    this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
+    this.#dialog.addEventListener("close", () => {
+      this.#asking.ask();
+      this.#dialog.remove();
+    });
+    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
+    this.#dialog.addEventListener("keydown", (event) => this.#step(event));
+    this.#wire("close", "close", () => this.#dialog.close());
+    this.#wire("previous", "left", () => this.#show(this.#place - 1));
+    this.#wire("next", "right", () => this.#show(this.#place + 1));
+    this.#wire("download", "download", () => this.#download());
+    this.#wire("copy", "copy", () => this.#copyPicture());
+    this.#wire("check", "again", () => this.#check());
+    for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
+      button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
+    }
+  }
+
+  #api;
+  #shared;
+  #job;
+  #paintings;
+  #given;
+  #here;
+  #dialog;
+  /** Samples in the order in which the board shows them. @type {number[]} */
+  #order;
+  #isRanked;
+  #place = 0;
+  #asking = new Latest();
+  /** Whether its likelihood can be asked for only when its last row is there. */
+  #isWaiting = false;
+
+  /** @param {number} sample */
+  open(sample) {
+    document.body.append(this.#dialog);
+    this.#dialog.showModal();
+    this.#show(this.#order.indexOf(sample));
+  }
+
+  get #sample() {
+    return this.#order[this.#place];
+  }
+
+  get #painting() {
+    return this.#paintings[this.#sample];
+  }
+
+  /** @param {string} name @param {string} drawing @param {() => void} act */
+  #wire(name, drawing, act) {
+    const button = find(this.#dialog, `[data-act=${name}]`);
+    button.prepend(icon(drawing));
+    button.addEventListener("click", act);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #step(event) {
+    if (event.key === "ArrowLeft") this.#show(this.#place - 1);
+    if (event.key === "ArrowRight") this.#show(this.#place + 1);
+  }
+
+  /** @param {number} place */
+  #show(place) {
+    const { n } = this.#job;
+    this.#place = (place + n) % n;
+    const name = this.#nameOf(n);
+    find(this.#dialog, "h2").textContent = name;
+    for (const act of ["previous", "next"]) find(this.#dialog, `[data-act=${act}]`).hidden = n === 1;
+    this.#showPicture(name);
+    this.#showFacts();
+    this.#showFiles();
+    this.#showWays();
+    find(this.#dialog, "[data-act=check]").hidden = !this.#here.can(this.#job);
+    const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
+    find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
+    find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
+    find(this.#dialog, "[data-said]").textContent = "";
+  }
+
+  /** @param {number} n */
+  #nameOf(n) {
+    if (n === 1) return t("Image");
+    if (!this.#isRanked) return t("Image {number} of {n}", { number: this.#sample + 1, n });
+    if (this.#place === 0) return t("Likeliest of {n}", { n });
+    return t("{place} likeliest of {n}", { place: ordinal(this.#place + 1), n });
+  }
+
+  /** @param {string} name */
+  #showPicture(name) {
+    const { canvas } = this.#painting;
+    const large = blankCanvas(canvas.width, canvas.height);
+    large.setAttribute("role", "img");
+    large.setAttribute("aria-label", name);
+    const small = this.#painting.whole("small");
+    const caption =
+      small && el("figcaption", {}, t("First stage, {size}", { size: `${small.width} × ${small.height}` }));
+    const first = small && el("figure", { class: "first-stage" }, canvasOf(small), caption);
+    find(this.#dialog, ".large").replaceChildren(large, ...(first ? [first] : []));
+    this.#follow(this.#painting, large);
+  }
+
+  /** The rows that come while it is open are seen here too. @param {Painting} painting @param {HTMLCanvasElement} large */
+  #follow(painting, large) {
+    if (!large.isConnected) return;
+    pen(large).clearRect(0, 0, large.width, large.height);
+    pen(large).drawImage(painting.canvas, 0, 0);
+    if (!painting.isShown) requestAnimationFrame(() => this.#follow(painting, large));
+    else if (this.#isWaiting) this.#showFacts();
+  }
+
+  /** The given picture and the mask, under the names that the recipes have for them. */
+  #showFiles() {
+    const files = { "given.png": this.#given.image, "mask.png": this.#given.mask };
+    const links = Object.entries(files).flatMap(([download, href]) =>
+      href ? [el("a", { href, download }, download)] : [],
+    );
+    const isLost = this.#job.kind !== "sample" && !links.length;
+    const lost = t("The given picture is not known here; the lines need it as a file.");
+    find(this.#dialog, "[data-files]").replaceChildren(...(isLost ? [lost] : links));
+  }
+
+  #showFacts() {
+    const { model, n, seed, temperature, width, height, id, label: asked } = this.#job;
+    const label = labelsOf(this.#job)[this.#sample] ?? (Array.isArray(asked) ? asked[this.#sample] : asked);
+    const likelihood = el("dd");
+    find(this.#dialog, "dl").replaceChildren(
+      ...pair(t("Model"), model),
+      ...pair(t("Seed"), n > 1 ? t("{seed}, image {number}", { seed, number: this.#sample + 1 }) : String(seed)),
+      ...(label ? pair(t("Label"), label) : []),
+      ...pair(t("Temperature"), say(temperature)),
+      ...pair(t("Size"), `${width} × ${height}`),
+      el("dt", {}, t("Surprise")),
+      likelihood,
+      ...pair(t("Job"), id),
+    );
+    this.#measure(this.#painting, likelihood);
+  }
+
+  /** Asked once for each image. @param {Painting} painting @param {HTMLElement} place */
+  async #measure(painting, place) {
+    const picture = painting.whole("final");
+    this.#isWaiting = !picture;
+    place.textContent = painting.likelihood || (picture ? "…" : t("when it is complete"));
+    const signal = this.#asking.ask();
+    if (!picture || painting.likelihood) return;
+    try {
+      const form = await scoreForm(this.#job.model, picture);
+      const score = scoreOf(await this.#api.ask("/score", form, signal));
+      const nats = score && t("{nats} nats", { nats: fixed(score.nats, 1) });
+      if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${nats}`;
+      place.textContent = painting.likelihood || t("not known yet");
+    } catch (error) {
+      if (!signal.aborted) place.textContent = explain(error).text;
+    }
+  }
+
+  /** Each pixel as large a square as was chosen. */
+  async #download() {
+    const { id, model, seed } = this.#job;
+    const scale = Number(find(this.#dialog, "select").value);
+    const name = `${model}-${seed}-image${this.#sample + 1}${scale > 1 ? `-x${scale}` : ""}.png`;
+    try {
+      save(await this.#api.image(id, { sample: this.#sample, scale }), name);
+    } catch (error) {
+      this.#say(explain(error).text);
+    }
+  }
+
+  /** The picture is drawn again in this browser, and compared. */
+  async #check() {
+    const { width, height } = this.#job;
+    const [sample, shown] = [this.#sample, this.#painting.whole("final")];
+    if (!shown) return this.#say(t("It can be used when it is complete."));
+    this.#say(t("Drawing it again in this browser…"));
+    const again = new Painting(this.#job, null);
+    const { first = 0, label } = this.#job;
+    const one = { ...this.#job, n: 1, first: first + sample, label: Array.isArray(label) ? label[sample] : label };
+    const isDrawn = await this.#here.draw(one, (row) => again.put(row), new AbortController().signal);
+    if (sample !== this.#sample) return;
+    const pixels = say(width * height);
+    const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;
+    if (!isDrawn) this.#say(t("It cannot be drawn in this browser."));
+    else if (differ) this.#say(t("Drawn again in this browser: it is not the same."));
+    else this.#say(t("Drawn again in this browser: all {pixels} pixels are the same.", { pixels }));
+  }
+
+  async #copyPicture() {
+    const { id } = this.#job;
+    const scale = Number(find(this.#dialog, "select").value);
+    try {
+      const picture = this.#api.image(id, { sample: this.#sample, scale });
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+      this.#say(t("Copied."));
+    } catch {
+      this.#say(t("The browser does not let this page copy pictures; download it instead."));
+    }
+  }
+
+  /** To the other views, as the picture that they are about. */
+  #showWays() {
+    const { model, width, height, small_height: hasSmall } = this.#job;
+    const painting = this.#painting;
+    const ways = onward(this.#shared, {
+      model,
+      size: { width, height },
+      small: hasSmall ? smallSize(this.#job) : null,
+      whole: (stage) => painting.whole(stage),
+      onGo: () => this.#dialog.close(),
+      onTrouble: (text) => this.#say(text),
+    });
+    find(this.#dialog, "[data-ways]").replaceChildren(...ways);
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    find(this.#dialog, "[data-said]").textContent = text;
+  }
+
+  /** @param {HTMLElement} button */
+  async #copy(button) {
+    const text = find(this.#dialog, `[data-code=${button.dataset.copy}]`).textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      this.#say(t("Copied."));
+    } catch {
+      this.#say(t("The browser does not let this page copy; select the text instead."));
+    }
+  }
+}
+
+/** @param {string} name @param {string} value */
+function pair(name, value) {
+  return [el("dt", {}, name), el("dd", {}, value)];
+}

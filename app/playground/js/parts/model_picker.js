@@ -1,0 +1,155 @@
+/** Model cards, of which one is chosen. */
+
+import { alikes, costOf, fittest } from "../service/choice.js";
+import { el, uniqueId } from "./dom.js";
+import { group } from "./fields.js";
+import { kindOf, rankOf } from "../service/kinds.js";
+import { t } from "../lang.js";
+import { shipped } from "../pixels/raster.js";
+import { lasting } from "../storage.js";
+import { modelFacts, modelOrigin, modelScore } from "../service/words.js";
+
+/** @import {Signal} from "../signal.js" */
+/** @import {Kind, Model} from "../types" */
+
+const CHOSEN = "pixelrnn.model";
+const SCORES = t(
+  "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.",
+);
+
+export class ModelPicker {
+  /**
+   * @param {Kind} kind what the models must be able to do
+   * @param {string} nobody what to say when there is none
+   * @param {Signal<Model[] | null>} models all that workers hold, once that is known
+   */
+  constructor(kind, nobody, models) {
+    this.#kind = kind;
+    this.#nobody = nobody;
+    this.#name = uniqueId("model");
+    this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
+    this.element = group("model", t("Model"), this.#list, el("p", { class: "hint" }, SCORES));
+    this.#list.addEventListener("change", () => this.#chosen());
+    new ResizeObserver(() => this.#reveal()).observe(this.#list);
+    models.watch((held) => held && this.#offer(held));
+  }
+
+  /** Called with the model when another one is chosen. @type {(model: Model) => void} */
+  onChange = () => {};
+
+  #kind;
+  #nobody;
+  #name;
+  #list;
+  /** @type {Model[]} */
+  #models = [];
+  #wanted = lasting.get(CHOSEN) ?? "";
+  #isOffered = false;
+
+  /** @param {Model[]} models */
+  #offer(models) {
+    const able = models.filter((model) => model.can.includes(this.#kind)).sort(inOrder(models));
+    if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
+    this.#isOffered = true;
+    const wanted = [this.model?.name, this.#wanted, able[0]?.name];
+    this.#models = able;
+    this.#list.replaceChildren(...able.map((model) => this.#card(model)));
+    if (!able.length) this.#list.append(el("p", { class: "hint" }, this.#nobody));
+    this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
+  }
+
+  /** All that can be chosen. */
+  get offered() {
+    return this.#models;
+  }
+
+  get model() {
+    const checked = /** @type {HTMLInputElement | null} */ (this.#list.querySelector("input:checked"));
+    return this.#models.find((model) => model.name === checked?.value) ?? null;
+  }
+
+  /** Now, or when it is offered. @param {string} name @returns {boolean} false when it is not there */
+  choose(name) {
+    this.#wanted = name;
+    return !this.#isOffered || this.#check(name);
+  }
+
+  /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
+  fitFor(hole, model) {
+    const fit = model.name === this.#wanted ? model : fittest(alikes(this.#models, model), hole);
+    if (fit && fit !== model) this.#check(fit.name);
+    return fit ?? model;
+  }
+
+  /** @param {string} name */
+  #check(name) {
+    for (const radio of this.#list.querySelectorAll("input")) {
+      if (radio.value !== name) continue;
+      radio.checked = true;
+      this.#reveal();
+      if (this.model) this.onChange(this.model);
+      return true;
+    }
+    return false;
+  }
+
+  /** The chosen card, in a list that may be longer than its place. */
+  #reveal() {
+    /** @type {HTMLElement | null} */
+    const card = this.#list.querySelector(".card:has(:checked)");
+    if (!card) return;
+    this.#list.scrollTop = card.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
+  }
+
+  #chosen() {
+    if (!this.model) return;
+    this.#wanted = this.model.name;
+    lasting.set(CHOSEN, this.#wanted);
+    this.onChange(this.model);
+  }
+
+  /** @param {Model} model */
+  #card(model) {
+    return modelCard(model, el("input", { type: "radio", name: this.#name, value: model.name }));
+  }
+}
+
+/** What one wants to know of it before it is chosen. @param {Model} model @param {HTMLInputElement} choice */
+export function modelCard(model, choice) {
+  const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
+  showPicture(picture, model.name);
+  return el(
+    "label",
+    { class: "card", title: modelOrigin(model) },
+    choice,
+    picture,
+    el(
+      "span",
+      { class: "card-text" },
+      el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
+      el("span", {}, modelFacts(model)),
+      el("span", { class: "score" }, modelScore(model)),
+    ),
+  );
+}
+
+/**
+ * The best of each kind, as they stand in the list of kinds; then the others, the best first, and those that were never
+ * measured last.
+ *
+ * @param {Model[]} models
+ * @returns {(one: Model, other: Model) => number}
+ */
+function inOrder(models) {
+  /** @param {Model} model */
+  const isBeaten = (model) => models.some((one) => kindOf(one) === kindOf(model) && costOf(one) < costOf(model));
+  return (one, other) =>
+    Number(isBeaten(one)) - Number(isBeaten(other)) || rankOf(one) - rankOf(other) || costOf(one) - costOf(other);
+}
+
+/** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
+function showPicture(place, name) {
+  if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
+  const src = shipped(`model-${encodeURIComponent(name)}.webp`);
+  place.replaceChildren(el("img", { loading: "lazy", alt: "", src })); // most views are never opened
+}

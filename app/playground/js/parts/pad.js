@@ -1,0 +1,295 @@
+/** A picture of which each pixel is as given, painted white or black, or unknown: by pen, finger or keyboard. Where it is unknown, a fog shows what is expected. */
+
+import { announce, find, stamp } from "./dom.js";
+import { Hand, listenForUndo } from "./hand.js";
+import { icon } from "./icons.js";
+import { say, t } from "../lang.js";
+import { Mask } from "../pixels/mask.js";
+import { Mist } from "../pixels/mist.js";
+import { edgeOf } from "../pixels/outline.js";
+import { blankCanvas, pen } from "../pixels/raster.js";
+
+/** @import {Size} from "../types" */
+
+export const GIVEN = 0;
+export const UNKNOWN = 1;
+export const BLACK = 2;
+export const WHITE = 3;
+const INKS = /** @type {Record<string, number>} */ ({ given: GIVEN, unknown: UNKNOWN, black: BLACK, white: WHITE });
+const WORDS = [t("as given"), t("unknown"), t("black"), t("white")];
+const OPAQUE = 255;
+/** The width of a nib at first, in parts of the picture's. */
+const NIB = 2.5 / 28;
+const SIDE = 672;
+/** The first hole in a picture begins so far down: above it, a 2 and a 7 still look the same. */
+const FIRST_HOLE = 0.42;
+/** An ending that is seen large, black and white. */
+const THEIRS = [
+  [27, 36, 66, 255],
+  [157, 180, 255, 255],
+];
+const EDGE = "#6d8dff";
+const STILL = "(prefers-reduced-motion: reduce)";
+
+export class Pad {
+  /** @param {string} ink that one begins with */
+  constructor(ink) {
+    this.element = stamp("pad");
+    this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
+    this.#nib = find(this.element, "input[type=range]");
+    this.#nib.addEventListener("input", () => this.#resize());
+    this.#hand = new Hand(this.#canvas);
+    this.#hand.onBegin = () => this.ink.mark();
+    this.#hand.onStroke = (from, to, first) =>
+      first && this.#isBox ? this.#stretch(first, to) : this.#stroke(from, to);
+    this.#hand.onRest = () => this.onRest();
+    this.#hand.onStep = (pixel) => this.#tell(pixel);
+    this.#hand.onLook = () => this.#paint();
+    for (const button of this.element.querySelectorAll("button")) {
+      const { ink: brush, rule, icon: drawing } = button.dataset;
+      if (drawing) button.prepend(icon(drawing));
+      button.addEventListener("click", () => (brush ? this.#take(brush) : this.#apply(rule ?? "")));
+    }
+    listenForUndo(this.element, (rule) => this.#apply(rule));
+    this.#take(ink);
+  }
+
+  /** Called as soon as there is other ink. */
+  onInk = () => {};
+  /** Called when the pen is lifted. */
+  onRest = () => {};
+  /** What is known of each pixel. */
+  ink = new Mask({ width: 1, height: 1 });
+
+  /** The same ink at each size that there was: back at one of them, it is as it was painted there. */
+  #sizes = /** @type {Map<string, Mask>} */ (new Map());
+  #canvas;
+  #hand;
+  #nib;
+  #mist = new Mist();
+  #known = blankCanvas(1, 1);
+  #brush = WHITE;
+  #isBox = false;
+  /** What stands below the ink; null = clean paper. @type {ImageData | null} */
+  #ground = null;
+  /** @type {{unknown: Uint8Array} & Size | null} */
+  #wanted = null;
+  /** @type {ImageData | null} */
+  #mean = null;
+  #isBinary = true;
+  /** The ending that is seen in place of the fog. @type {ImageData | null} */
+  #ending = null;
+  #frame = 0;
+
+  /** Clean paper. @param {Size} size */
+  open(size) {
+    const ink = new Mask(size);
+    ink.hole.fill(UNKNOWN);
+    this.#lay(ink, null);
+  }
+
+  /** A picture; what is painted and unknown stays so. @param {ImageData} picture */
+  edit(picture) {
+    const isFirst = !this.#ground;
+    const { width, height } = picture;
+    const isSame = width === this.ink.width && height === this.ink.height;
+    const ink = isSame ? this.ink : (this.#sizes.get(keyOf(picture)) ?? this.ink.sized(picture));
+    if (isFirst) ink.hole = ink.hole.map((_, i) => Number(i >= width * Math.ceil(FIRST_HOLE * height)));
+    this.#lay(ink, picture);
+    this.#sizes.set(keyOf(picture), ink);
+    this.#takeWanted();
+  }
+
+  /** This is unknown, now or when a picture of that size is there, and all else is as given. @param {Uint8Array} unknown @param {Size} size */
+  want(unknown, { width, height }) {
+    this.#wanted = { unknown, width, height };
+    this.#takeWanted();
+  }
+
+  #takeWanted() {
+    const wanted = this.#wanted;
+    if (wanted?.width !== this.ink.width || wanted.height !== this.ink.height) return;
+    this.#wanted = null;
+    this.fill((i) => wanted.unknown[i]);
+  }
+
+  /** @param {Mask} ink @param {ImageData | null} ground */
+  #lay(ink, ground) {
+    const { width, height } = ink;
+    if (ink !== this.ink) {
+      this.#hand.fit(ink, SIDE);
+      this.#known = blankCanvas(width, height);
+      this.#nib.value = String(Math.max(1, NIB * width));
+    }
+    this.#mist.fit(width, height);
+    this.ink = ink;
+    this.#ground = ground;
+    this.#mean = null;
+    this.#ending = null;
+    this.element.inert = false;
+    for (const button of this.element.querySelectorAll("[data-grounded]")) button.toggleAttribute("hidden", !ground);
+    this.#resize();
+    this.#paint();
+  }
+
+  /** Other ink, from elsewhere; it can be taken back. @param {(i: number) => number} inkAt */
+  fill(inkAt) {
+    this.ink.mark();
+    this.ink.hole = this.ink.hole.map((_, i) => inkAt(i));
+    this.#changed();
+    this.onRest();
+  }
+
+  /** What is given and what is painted. Where it is unknown: what is below, or black. */
+  get picture() {
+    const { hole, width, height } = this.ink;
+    const picture = new ImageData(width, height);
+    hole.forEach((ink, i) => picture.data.set(this.#inked(ink, i), 4 * i));
+    return picture;
+  }
+
+  /** 1 = it is. */
+  get unknown() {
+    return this.ink.hole.map((ink) => Number(ink === UNKNOWN));
+  }
+
+  /** @param {number} ink @param {number} i @returns {ArrayLike<number>} */
+  #inked(ink, i) {
+    if (ink < BLACK && this.#ground) return this.#ground.data.subarray(4 * i, 4 * i + 4);
+    const light = ink === WHITE ? OPAQUE : 0;
+    return [light, light, light, OPAQUE];
+  }
+
+  /** What is expected where nothing is known, of a picture of this size. @param {ImageData | null} mean @param {boolean} [isBinary] */
+  expect(mean, isBinary = true) {
+    if (mean && mean.width !== this.ink.width) return;
+    this.#mean = mean;
+    this.#isBinary = isBinary;
+    this.#paint();
+  }
+
+  /** @param {ImageData | null} ending in place of the fog */
+  show(ending) {
+    this.#ending = ending;
+    this.#paint();
+  }
+
+  #changed() {
+    this.#sizes = new Map([[keyOf(this.ink), this.ink]]);
+    this.#ending = null;
+    this.#paint();
+    this.onInk();
+  }
+
+  /** @param {string} ink */
+  #take(ink) {
+    this.#brush = INKS[ink];
+    for (const button of this.element.querySelectorAll("[data-ink]")) {
+      button.setAttribute("aria-pressed", String(button.getAttribute("data-ink") === ink));
+    }
+  }
+
+  #resize() {
+    find(this.element, "output").value = say(Number(this.#nib.value), { maximumFractionDigits: 1 });
+  }
+
+  /** @param {string} rule */
+  #apply(rule) {
+    const { ink } = this;
+    const { width, height } = ink;
+    const base = this.#ground ? GIVEN : UNKNOWN;
+    const known = (/** @type {number} */ now) => (now === UNKNOWN ? base : now);
+    const rules = /** @type {Record<string, () => void>} */ ({
+      undo: () => ink.undo(),
+      redo: () => ink.redo(),
+      clear: () => ink.setAll(() => base),
+      invert: () => ink.setAll((x, y, now) => (now === UNKNOWN ? GIVEN : UNKNOWN)),
+      lower: () => ink.setAll((x, y, now) => (y >= height / 2 ? UNKNOWN : known(now))),
+      right: () => ink.setAll((x, y, now) => (x >= width / 2 ? UNKNOWN : known(now))),
+    });
+    if (rule === "box") {
+      this.#isBox = !this.#isBox;
+      return find(this.element, "[data-rule=box]").setAttribute("aria-pressed", String(this.#isBox));
+    }
+    rules[rule]();
+    this.#changed();
+    announce(this.#summary);
+    this.onRest();
+  }
+
+  /** @param {number[]} pixel */
+  #tell([x, y]) {
+    const state = WORDS[this.ink.hole[y * this.ink.width + x]];
+    announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
+  }
+
+  /** @param {number[]} from @param {number[]} to */
+  #stroke(from, to) {
+    this.ink.stroke(from, to, Number(this.#nib.value), this.#brush);
+    this.#changed();
+  }
+
+  /** A box in place of the one before. @param {number[]} from @param {number[]} to */
+  #stretch(from, to) {
+    this.ink.undo();
+    this.ink.mark();
+    this.ink.rectangle(from, to, this.#brush);
+    this.#changed();
+  }
+
+  get #summary() {
+    const { count, hole } = this.ink;
+    return t("{count} pixels of {all} are unknown", { count: say(count), all: say(hole.length) });
+  }
+
+  /** With the next frame. */
+  #paint() {
+    find(this.element, "[data-count]").textContent = this.#summary;
+    find(this.element, "[data-rule=undo]").disabled = !this.ink.canUndo;
+    find(this.element, "[data-rule=redo]").disabled = !this.ink.canRedo;
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#frame = 0;
+    const brush = pen(this.#canvas);
+    const { width, height } = this.#canvas;
+    const isMoving = this.#mist.ease(this.#mean, this.#isBinary, matchMedia(STILL).matches);
+    brush.imageSmoothingEnabled = true;
+    brush.drawImage(this.#mist.canvas, 0, 0, width, height);
+    pen(this.#known).putImageData(this.#seen(), 0, 0);
+    brush.imageSmoothingEnabled = false;
+    brush.drawImage(this.#known, 0, 0, width, height);
+    this.#drawLines();
+    if (isMoving) this.#paint();
+  }
+
+  /** What is known, and the ending that is chosen in another colour; clear where the fog is seen. */
+  #seen() {
+    const { hole, width, height } = this.ink;
+    const seen = new ImageData(width, height);
+    hole.forEach((ink, i) => {
+      if (ink !== UNKNOWN) seen.data.set(this.#inked(ink, i), 4 * i);
+      else if (this.#ending) seen.data.set(THEIRS[Number(this.#ending.data[4 * i] > 127)], 4 * i);
+    });
+    return seen;
+  }
+
+  /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
+  #drawLines() {
+    const hand = this.#hand;
+    if (this.#ground) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
+    if (hand.hover && !this.#isBox) {
+      const dab = new Path2D();
+      dab.arc(hand.hover[0], hand.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
+      hand.line(dab, "#101010", 4);
+      hand.line(dab, "#ffffff", 2);
+    }
+    hand.drawCursor();
+  }
+}
+
+/** @param {Size} size */
+function keyOf({ width, height }) {
+  return `${width} × ${height}`;
+}

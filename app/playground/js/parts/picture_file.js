@@ -1,0 +1,98 @@
+/** Files as pictures. How large one would be is read from its first bytes, so that no monster is ever decoded. */
+
+import { pause } from "../service/api.js";
+import { t } from "../lang.js";
+import { FieldTrouble } from "../service/problems.js";
+import { blankCanvas, pen } from "../pixels/raster.js";
+
+const MOST_BYTES = 40e6;
+const MOST_PIXELS = 50e6;
+/** Models draw small pictures: more than this is not kept. */
+const MOST_SIDE = 1024;
+/** So many are made smaller at once. */
+const STRIP_PIXELS = 1e6;
+
+/**
+ * Throws FieldTrouble for a file that is no picture, or too large.
+ *
+ * @param {Blob} file
+ * @returns {Promise<ImageBitmap>} no side above MOST_SIDE
+ */
+export async function decoded(file) {
+  if (file.size > MOST_BYTES) throw tooLarge();
+  const size = sizeOf(new DataView(await file.arrayBuffer()));
+  if (!size) throw unreadable();
+  const [width, height] = size;
+  if (width * height > MOST_PIXELS) throw tooLarge();
+  const share = Math.min(1, MOST_SIDE / Math.max(width, height));
+  const resizeWidth = Math.max(1, Math.round(share * width));
+  const resizeHeight = Math.max(1, Math.round(share * height));
+  try {
+    const bitmap = await createImageBitmap(file); // a picture that is turned by its camera is turned here
+    if (share === 1) return bitmap;
+    return await (bitmap.width === width
+      ? shrunk(bitmap, resizeWidth, resizeHeight)
+      : shrunk(bitmap, resizeHeight, resizeWidth));
+  } catch {
+    throw unreadable();
+  }
+}
+
+/** Strip by strip: nothing else waits until all of a large one is done. @param {ImageBitmap} bitmap @param {number} width @param {number} height */
+async function shrunk(bitmap, width, height) {
+  const canvas = blankCanvas(width, height);
+  const most = Math.max(1, Math.floor((STRIP_PIXELS / bitmap.width / bitmap.height) * height));
+  for (let top = 0; top < height; top += most) {
+    const resizeHeight = Math.min(most, height - top);
+    const [from, to] = [top, top + resizeHeight].map((y) => Math.round((y / height) * bitmap.height));
+    const size = { resizeWidth: width, resizeHeight, resizeQuality: /** @type {const} */ ("high") };
+    const strip = await createImageBitmap(bitmap, 0, from, bitmap.width, Math.max(1, to - from), size);
+    pen(canvas).drawImage(strip, 0, top);
+    await pause(0);
+  }
+  bitmap.close();
+  return createImageBitmap(canvas);
+}
+
+function tooLarge() {
+  const most = MOST_PIXELS / 1e6;
+  return new FieldTrouble("image", t("This picture is too large. At most {most} million pixels are read.", { most }));
+}
+
+function unreadable() {
+  return new FieldTrouble("image", t("This file cannot be read as a picture. PNG, JPEG and WebP files work."));
+}
+
+/** @param {DataView} file @returns {number[] | null} width and height; null for anything else */
+function sizeOf(file) {
+  try {
+    if (file.getUint32(0) === 0x89504e47) return [file.getUint32(16), file.getUint32(20)];
+    if (file.getUint16(0) === 0xffd8) return sizeOfJpeg(file);
+    if (file.getUint32(0) === 0x52494646 && file.getUint32(8) === 0x57454250) return sizeOfWebp(file);
+  } catch {
+    // shorter than it says
+  }
+  return null;
+}
+
+/** The first frame header among its segments. @param {DataView} file */
+function sizeOfJpeg(file) {
+  for (let at = 2; ; ) {
+    const marker = file.getUint8(at + 1);
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+    if (file.getUint8(at) !== 0xff) return null;
+    if (isFrame) return [file.getUint16(at + 7), file.getUint16(at + 5)];
+    at += marker === 0xff ? 1 : 2 + file.getUint16(at + 2);
+  }
+}
+
+/** @param {DataView} file */
+function sizeOfWebp(file) {
+  const kind = file.getUint8(15);
+  if (kind === 0x58) return [1 + (file.getUint32(24, true) & 0xffffff), 1 + (file.getUint32(26, true) >>> 8)]; // VP8X
+  if (kind === 0x4c) {
+    const bits = file.getUint32(21, true);
+    return [1 + (bits & 0x3fff), 1 + ((bits >>> 14) & 0x3fff)];
+  }
+  return [file.getUint16(26, true) & 0x3fff, file.getUint16(28, true) & 0x3fff];
+}

@@ -1,0 +1,201 @@
+/** Where the given picture comes from: one of the examples, or a file of your own, fitted to the model. */
+
+import { el, uniqueId } from "./dom.js";
+import { examplesFor } from "../service/examples.js";
+import { group } from "./fields.js";
+import { icon } from "./icons.js";
+import { kindOf } from "../service/kinds.js";
+import { t } from "../lang.js";
+import { decoded } from "./picture_file.js";
+import { FieldTrouble } from "../service/problems.js";
+import { asSeenBy, canvasOf, fitted, load } from "../pixels/raster.js";
+import { Latest } from "../signal.js";
+
+/** @import {ModelPicker} from "./model_picker.js" */
+/** @import {Model, Size} from "../types" */
+
+/** Between the brightest and the darkest colour of a pixel, in the mean. */
+const COLOURFUL = 16;
+const LOOKED_AT = { width: 16, height: 16 };
+
+const OWN = t("Your picture");
+
+export class PicturePicker {
+  /**
+   * @param {string} legend
+   * @param {(model: Model) => Size} sizeFor what the model takes here
+   * @param {string} first the example to begin with, where there is one of that name
+   */
+  constructor(legend, sizeFor, first = "") {
+    this.#sizeFor = sizeFor;
+    this.#chosen = first;
+    this.#strip = el("div", { class: "examples" });
+    this.#file = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen" });
+    this.#file.id = uniqueId("file");
+    this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
+    const label = el(
+      "label",
+      { class: "button", for: this.#file.id },
+      icon("picture"),
+      t("Choose, drop or paste a picture"),
+    );
+    this.#other = el("p", { class: "hint other", role: "status", hidden: true });
+    this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label), this.#other);
+    this.element.addEventListener("dragover", (event) => this.#hover(event, true));
+    this.element.addEventListener("dragleave", (event) => this.#hover(event, false));
+    this.element.addEventListener("drop", (event) => this.#drop(event));
+    this.#name = uniqueId("example");
+  }
+
+  /**
+   * Called with the picture as the model sees it, whenever there is another one.
+   *
+   * @type {(picture: ImageData) => void}
+   */
+  onChange = () => {};
+  /** Called when a file is no picture; with null when one is. @type {(error: unknown) => void} */
+  onTrouble = () => {};
+  /** @type {ImageData | null} */
+  picture = null;
+
+  #sizeFor;
+  #strip;
+  #other;
+  /** @type {ModelPicker | null} */
+  #models = null;
+  #file;
+  #name;
+  #suiting = Promise.resolve();
+  #taking = new Latest();
+  /** @type {Model | null} */
+  #model = null;
+  /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
+  #own = null;
+  /** What is chosen: the name of an example, or OWN. */
+  #chosen;
+
+  /** Pictures as this model takes them. @param {Model} model */
+  suit(model) {
+    this.#suiting = this.#suit(model);
+  }
+
+  /** Where a picture of colours has none for the model, another one of these is named. @param {ModelPicker} models */
+  offerOthers(models) {
+    this.#models = models;
+  }
+
+  /** Whether the own picture loses its colours here, and what would keep them. */
+  #suggest() {
+    const fit = this.#models?.offered.find(({ channels }) => channels === 3);
+    const isLost = this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own);
+    this.#other.hidden = !isLost;
+    if (!isLost) return;
+    const use = el("button", { type: "button", class: "quiet" }, t("Use {model}", { model: kindOf(fit) }));
+    use.addEventListener("click", () => this.#models?.choose(fit.name));
+    this.#other.replaceChildren(t("This is a picture of colours, and the model knows none."), " ", use);
+  }
+
+  /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
+  async chosen() {
+    await this.#suiting;
+    if (!this.picture) throw new FieldTrouble("image", t("Choose a picture first."));
+    return this.picture;
+  }
+
+  /** @param {Model} model */
+  async #suit(model) {
+    this.#model = model;
+    const size = this.#sizeFor(model);
+    const examples = await examplesFor(model, size);
+    if (this.#model !== model) return;
+    this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, asSeenBy(picture, model))));
+    const wanted = this.#chosen;
+    if (this.#own) this.#showOwn(this.#own);
+    this.#choose(wanted);
+  }
+
+  /** The picture of that name, or the first one. @param {string} name */
+  #choose(name) {
+    const radios = [...this.#strip.querySelectorAll("input")];
+    (radios.find((radio) => radio.ariaLabel === name) ?? radios[0])?.click();
+  }
+
+  /** @param {string} name @param {ImageData} picture */
+  #example(name, picture) {
+    const radio = el("input", { type: "radio", name: this.#name, "aria-label": name });
+    radio.addEventListener("change", () => {
+      this.#chosen = name;
+      this.#suggest();
+      this.picture = picture;
+      this.onChange(picture);
+    });
+    return el("label", { class: "example", title: name }, radio, canvasOf(picture));
+  }
+
+  /** As the first of the strip, fitted to the model. @param {ImageBitmap} bitmap */
+  #showOwn(bitmap) {
+    const model = /** @type {Model} */ (this.#model);
+    this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
+    const paper = model.channels === 1 ? "black" : "white"; // as the server has it
+    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model), paper), model)));
+  }
+
+  /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
+  async give(url) {
+    this.#taking.ask();
+    this.#own = await createImageBitmap(await load(url));
+    await this.#showChosen();
+  }
+
+  /** The own picture is the one; if no model is there yet, as soon as there is one. */
+  async #showChosen() {
+    this.#chosen = OWN;
+    await this.#suiting;
+    if (!this.#model || !this.#own) return;
+    this.#showOwn(this.#own);
+    this.#choose(OWN);
+  }
+
+  /** A file of the person's own. @param {File | undefined} file */
+  async take(file) {
+    if (!file) return;
+    const asked = this.#taking.ask();
+    try {
+      const bitmap = await decoded(file);
+      if (asked.aborted) return;
+      this.#own = bitmap;
+    } catch (error) {
+      if (!asked.aborted) this.onTrouble(error);
+      return;
+    } finally {
+      this.#file.value = "";
+    }
+    this.onTrouble(null);
+    await this.#showChosen();
+  }
+
+  /** @param {DragEvent} event @param {boolean} isOver */
+  #hover(event, isOver) {
+    event.preventDefault();
+    this.element.classList.toggle("dragged-over", isOver);
+  }
+
+  /** @param {DragEvent} event */
+  #drop(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.#hover(event, false);
+    this.take(event.dataTransfer?.files[0]);
+  }
+}
+
+/** @param {ImageBitmap} bitmap */
+function isColourful(bitmap) {
+  const { data } = fitted(bitmap, LOOKED_AT);
+  let spread = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const colours = [data[i], data[i + 1], data[i + 2]];
+    spread += Math.max(...colours) - Math.min(...colours);
+  }
+  return spread / (data.length / 4) > COLOURFUL;
+}

@@ -1,0 +1,95 @@
+/** The canvas of a picture that is being drawn: what is there, where the network is, and a fog of what may still come. */
+
+import { Mist } from "../pixels/mist.js";
+import { blankCanvas, pen } from "../pixels/raster.js";
+import { chanceOfWhite } from "../service/written.js";
+
+/** @import {Written} from "../service/written.js" */
+/** @import {Fog} from "../service/futures.js" */
+
+const SIDE = 672;
+const GLOW = "#ff9a4d";
+const FRONT = "#7d9bff";
+export class Reel {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.#canvas = canvas;
+  }
+
+  #canvas;
+  #above = blankCanvas(1, 1);
+  #mist = new Mist();
+
+  /**
+   * @param {Written} written
+   * @param {number} at how many pixels are there
+   * @param {Fog | null} fog
+   * @param {boolean} isStill whether a new fog is there at once
+   * @param {boolean} isTold whether the next pixel is as bright as white is likely
+   * @returns {boolean} whether the fog is still on its way
+   */
+  paint(written, at, fog, isStill, isTold = true) {
+    const { width, height } = written.picture;
+    const side = Math.max(1, Math.floor(SIDE / width));
+    this.#fit(width, height, side);
+    const isMoving = this.#mist.ease(fog && fog.mean, written.isBinary, isStill);
+    const brush = pen(this.#canvas);
+    brush.imageSmoothingEnabled = true;
+    brush.drawImage(this.#mist.canvas, 0, 0, side * width, side * height);
+    this.#drawTop(written.picture, at);
+    brush.imageSmoothingEnabled = false;
+    brush.drawImage(this.#above, 0, 0, side * width, side * height);
+    if (at < width * height) drawFront(brush, written, at, side, isTold);
+    return isMoving;
+  }
+
+  /** @param {number} width @param {number} height @param {number} side */
+  #fit(width, height, side) {
+    if (this.#canvas.width !== side * width || this.#canvas.height !== side * height) {
+      this.#canvas.width = side * width;
+      this.#canvas.height = side * height;
+    }
+    this.#mist.fit(width, height);
+    if (this.#above.width !== width || this.#above.height !== height) this.#above = blankCanvas(width, height);
+  }
+
+  /** @param {ImageData} picture @param {number} at */
+  #drawTop(picture, at) {
+    const top = new ImageData(picture.width, picture.height);
+    top.data.set(picture.data.subarray(0, 4 * at));
+    pen(this.#above).putImageData(top, 0, 0);
+  }
+}
+
+/**
+ * The edge of what the network knows, and the pixel that comes next.
+ *
+ * @param {CanvasRenderingContext2D} brush
+ * @param {Written} written
+ * @param {number} at
+ * @param {number} side
+ * @param {boolean} isTold
+ */
+function drawFront(brush, { picture, isBinary, bits }, at, side, isTold) {
+  const { width } = picture;
+  const [x, y] = [(at % width) * side, Math.floor(at / width) * side];
+  brush.strokeStyle = FRONT;
+  brush.lineWidth = 3;
+  brush.beginPath();
+  brush.moveTo(0, y + side);
+  brush.lineTo(x, y + side);
+  brush.lineTo(x, y);
+  brush.lineTo(side * width, y);
+  brush.stroke();
+  if (isTold && bits && isBinary) {
+    const white = Math.round(255 * chanceOfWhite(picture, bits, at));
+    brush.fillStyle = `rgb(${white} ${white} ${white})`;
+    brush.fillRect(x, y, side, side);
+  }
+  brush.shadowColor = GLOW;
+  brush.shadowBlur = side;
+  brush.strokeStyle = GLOW;
+  brush.lineWidth = 4;
+  brush.strokeRect(x, y, side, side);
+  brush.shadowBlur = 0;
+}

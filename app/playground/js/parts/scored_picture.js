@@ -1,0 +1,219 @@
+/** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
+
+import { announce, el, find, stamp } from "./dom.js";
+import { glowing, heatPicture } from "../pixels/heat.js";
+import { fixed, t } from "../lang.js";
+import { Mask } from "../pixels/mask.js";
+import { blankCanvas, canvasOf, pen } from "../pixels/raster.js";
+import { moved, pixelAt, STEPS } from "../pixels/steps.js";
+import { percent } from "../service/words.js";
+
+/** @import {Job, ScoreMap, ScoreResult} from "../types" */
+
+const SIDE = 672;
+/** Brushes side by side in a row. */
+const BRUSH = 9;
+const COVERED = "#6f7fa8";
+
+export class ScoredPicture {
+  constructor() {
+    this.element = stamp("scored-picture");
+    this.summary = el("div", { class: "summary" });
+    this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
+    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    this.#canvas.addEventListener("pointermove", (event) => this.#move(pixelAt(event, this.#canvas, this.#map)));
+    this.#canvas.addEventListener("pointerup", () => this.#lift());
+    this.#canvas.addEventListener("pointercancel", () => this.#lift());
+    this.#canvas.addEventListener("pointerleave", () => this.#look(this.chosen));
+    this.#canvas.addEventListener("click", (event) => {
+      if (!this.isCovering) this.#choose(pixelAt(event, this.#canvas, this.#map));
+    });
+    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
+    for (const radio of this.element.querySelectorAll("input")) {
+      radio.name = "layer";
+      radio.addEventListener("change", () => this.#draw());
+    }
+  }
+
+  /** Called with the pixel that is asked about. @type {(x: number, y: number) => void} */
+  onPick = () => {};
+  /** @type {ImageData | null} */
+  picture = null;
+  chosen = [0, 0];
+  heat = blankCanvas(1, 1);
+  /** The pixels that are painted over. */
+  cover = new Mask({ width: 1, height: 1 });
+  /** Called when others are. */
+  onCover = () => {};
+
+  #canvas;
+  #isCovering = false;
+  /** Where the stroke is that covers. @type {number[] | null} */
+  #last = null;
+  #cursor = [0, 0];
+  /** @type {ScoreMap} */
+  #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
+  /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
+  #layers = {};
+
+  /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
+  show(job, map, picture) {
+    const score = /** @type {ScoreResult} */ (job.result);
+    const { uniform_bits: most } = score;
+    this.#map = map;
+    this.picture = picture;
+    this.cover = new Mask(map);
+    const shares = map.bits.flat().map((bits) => sum(bits) / most);
+    this.heat = canvasOf(heatPicture(shares, map.width));
+    this.#layers = { heat: this.heat };
+    if (picture) Object.assign(this.#layers, { picture: canvasOf(picture), both: canvasOf(glowing(shares, picture)) });
+    for (const radio of this.element.querySelectorAll("input")) radio.disabled = !(radio.value in this.#layers);
+    if (!picture) find(this.element, "input[value=heat]").checked = true;
+    const scale = Math.max(1, Math.floor(SIDE / map.width));
+    this.#canvas.width = map.width * scale;
+    this.#canvas.height = map.height * scale;
+    find(this.element, "[data-top]").textContent =
+      most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: most });
+    this.#sum(job, score);
+    this.#choose(this.#mostSurprising());
+  }
+
+  /** @param {Job} job @param {ScoreResult} score */
+  #sum(job, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
+    const facts = [
+      [t("Model"), job.model],
+      ["Nats", fixed(nats, 2)],
+      ["Bits/dim", fixed(perDim, 3)],
+    ];
+    if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
+    if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
+    const list = el("dl", { class: "facts" });
+    list.append(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+    const rare =
+      rarity != null && t("{share} of pictures of its kind are as surprising, or more.", { share: percent(rarity) });
+    this.summary.replaceChildren(list, rare || "");
+  }
+
+  /** Its place and its bits, in words. @param {number[]} pixel */
+  wordsOf([x, y]) {
+    const bits = this.#map.bits[y][x];
+    const parts = bits.length > 1 ? ` (${bits.map((part) => fixed(part, 2)).join(" + ")})` : "";
+    return (
+      t("Row {row}, column {column}: {bits} bits", { row: y + 1, column: x + 1, bits: fixed(sum(bits), 2) }) + parts
+    );
+  }
+
+  #mostSurprising() {
+    const flat = this.#map.bits.flat().map(sum);
+    const at = flat.indexOf(Math.max(...flat));
+    return [at % this.#map.width, Math.floor(at / this.#map.width)];
+  }
+
+  /** Arrows move, Enter or the space bar asks. @param {KeyboardEvent} event */
+  #key(event) {
+    const step = STEPS[event.key];
+    if (!step && event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    if (!step) {
+      if (this.#isCovering) this.#coverOne();
+      else this.#choose(this.#cursor);
+      return;
+    }
+    this.#look(moved(this.#cursor, step, this.#map));
+    announce(this.wordsOf(this.#cursor));
+  }
+
+  get isCovering() {
+    return this.#isCovering;
+  }
+
+  /** Whether pixels are painted over, and not asked about. */
+  set isCovering(isCovering) {
+    this.#isCovering = isCovering;
+    this.#canvas.classList.toggle("covering", isCovering);
+  }
+
+  uncover() {
+    this.cover = new Mask(this.#map);
+    this.#draw();
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (!this.#isCovering || event.button !== 0) return;
+    this.#canvas.setPointerCapture(event.pointerId);
+    this.#last = pixelAt(event, this.#canvas, this.#map);
+    this.#move(this.#last);
+  }
+
+  /** @param {number[]} pixel */
+  #move(pixel) {
+    if (this.#last) this.cover.stroke(middle(this.#last), middle(pixel), this.#map.width / BRUSH, 1);
+    if (this.#last) this.#last = pixel;
+    this.#look(pixel);
+  }
+
+  #lift() {
+    if (!this.#last) return;
+    this.#last = null;
+    this.onCover();
+  }
+
+  /** The pixel under the cursor, or no more. */
+  #coverOne() {
+    const [x, y] = this.#cursor;
+    this.cover.dab(x + 0.5, y + 0.5, 1, 1 - this.cover.hole[y * this.cover.width + x]);
+    this.#draw();
+    this.onCover();
+  }
+
+  /** @param {number[]} pixel */
+  #choose(pixel) {
+    this.chosen = pixel;
+    this.#look(pixel);
+    this.onPick(pixel[0], pixel[1]);
+  }
+
+  /** @param {number[]} pixel */
+  #look(pixel) {
+    this.#cursor = pixel;
+    const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
+    find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
+    this.#draw();
+  }
+
+  #draw() {
+    const brush = pen(this.#canvas);
+    const { width, height } = this.#canvas;
+    const layer = find(this.element, "input:checked").value;
+    brush.imageSmoothingEnabled = false;
+    brush.clearRect(0, 0, width, height);
+    brush.drawImage(this.#layers[layer] ?? this.heat, 0, 0, width, height);
+    const side = width / this.#map.width;
+    brush.fillStyle = COVERED;
+    this.cover.hole.forEach((isCovered, i) => {
+      if (!isCovered) return;
+      brush.fillRect((i % this.#map.width) * side, Math.floor(i / this.#map.width) * side, side, side);
+    });
+    this.#frame(brush, this.chosen, "#ff8a3d", 4);
+    if (String(this.#cursor) !== String(this.chosen)) this.#frame(brush, this.#cursor, "#4f7cff", 3);
+  }
+
+  /** @param {CanvasRenderingContext2D} brush @param {number[]} pixel @param {string} colour @param {number} line */
+  #frame(brush, [x, y], colour, line) {
+    const side = this.#canvas.width / this.#map.width;
+    brush.lineWidth = line;
+    brush.strokeStyle = colour;
+    brush.strokeRect(x * side + line / 2, y * side + line / 2, side - line, side - line);
+  }
+}
+
+/** @param {number[]} pixel */
+function middle([x, y]) {
+  return [x + 0.5, y + 0.5];
+}
+
+/** @param {number[]} numbers */
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
+}

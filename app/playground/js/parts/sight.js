@@ -1,0 +1,160 @@
+/** One network's sight of a picture: which earlier pixels it sees from the chosen one, and how much they matter there. */
+
+import { el, uniqueId } from "./dom.js";
+import { fixed, say, t } from "../lang.js";
+import { blankCanvas, pen } from "../pixels/raster.js";
+import { moved, pixelAt, STEPS } from "../pixels/steps.js";
+
+/** @import {Model, PixelBelief} from "../types" */
+
+const SIDE = 504;
+const LATER = "#33405f";
+const UNSEEN = "#6f6472";
+const HATCH = "#4d444f";
+const CHOSEN = "#ff9a4d";
+const BRIGHTER = [255, 138, 61];
+const DARKER = [79, 140, 255];
+/** Of white: colours stand out from it. */
+const DIMMED = 0.62;
+/** Slopes range over many powers of ten; this lets the small ones be seen. */
+const GAMMA = 0.7;
+/** From that share on a window is none to the eye. */
+const NEARLY_ALL = 0.75;
+
+/** @type {Record<string, string>} */
+const FIELDS = {
+  "pixel-cnn": t("A window: it grows with each layer and ends there, and to the upper right a corner is cut off."),
+  "wide-pixel-cnn": t(
+    "A window that grows with each layer: from here it covers nearly everything, and to the upper right a corner is cut off.",
+  ),
+  "row-lstm": t("A triangle that grows wider with each row up: the row above is read three pixels at a time."),
+  "diagonal-bilstm": t(
+    "Nearly everything: two passes from both upper corners bring along what stands before the pixel; only the end of the row above may be missing.",
+  ),
+};
+
+export class Sight {
+  /** @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    this.#scale = Math.max(4, Math.floor(SIDE / model.width));
+    this.#canvas = blankCanvas(model.width * this.#scale, model.height * this.#scale);
+    this.#canvas.tabIndex = 0;
+    this.#canvas.setAttribute("role", "application");
+    const how = t("{model}: what it sees from one pixel. Arrow keys choose another one.", { model: model.title });
+    this.#canvas.setAttribute("aria-label", how);
+    this.#canvas.addEventListener("click", (event) => this.onChoose(pixelAt(event, this.#canvas, model)));
+    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.#said = el("p", { class: "sight-said", id: uniqueId("sight") });
+    this.#canvas.setAttribute("aria-describedby", this.#said.id);
+    this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#said, this.#field);
+    this.#explain(0);
+  }
+
+  /** Called with the pixel that is chosen here. @type {(pixel: number[]) => void} */
+  onChoose = () => {};
+
+  #scale;
+  #canvas;
+  #said;
+  #field = el("p", { class: "hint" });
+  /** @type {ImageData | null} */
+  #picture = null;
+  #chosen = [0, 0];
+  /** Pixel by pixel, once it is known. @type {number[] | null} */
+  #slopes = null;
+
+  /** What it says of the chosen pixel, in words. */
+  get words() {
+    return `${this.model.title}: ${this.#said.textContent}`;
+  }
+
+  /** @param {ImageData} picture */
+  show(picture) {
+    this.#picture = picture;
+  }
+
+  /** What was said of another pixel does not count any more. @param {number[]} pixel */
+  choose(pixel) {
+    this.#chosen = pixel;
+    this.#slopes = null;
+    this.#said.textContent = t("Asking the model…");
+    this.#draw();
+  }
+
+  /** @param {string} text what is said until there is an answer */
+  wait(text) {
+    if (!this.#slopes) this.#said.textContent = text;
+  }
+
+  /** @param {PixelBelief} belief */
+  tell({ colours, influence }) {
+    this.#slopes = influence?.flat() ?? null;
+    const brightness = colours.map(({ probabilities: shares }) =>
+      shares.reduce((sum, share, value) => sum + (share * value) / (shares.length - 1), 0),
+    );
+    const percent = fixed((100 * brightness.reduce((sum, part) => sum + part, 0)) / brightness.length, 1);
+    const seen = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
+    this.#explain(seen / Math.max(1, this.#at));
+    const facts = { percent, seen: say(seen), earlier: say(this.#at) };
+    this.#said.textContent =
+      this.model.values === 2
+        ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)
+        : t("It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.", facts);
+    this.#draw();
+  }
+
+  /** What shape the part has that it sees. @param {number} share of the earlier pixels */
+  #explain(share) {
+    const wide = share > NEARLY_ALL ? FIELDS[`wide-${this.model.network}`] : "";
+    this.#field.textContent = wide || (FIELDS[this.model.network] ?? "");
+  }
+
+  /** How many pixels stand before the chosen one. */
+  get #at() {
+    return this.#chosen[1] * this.model.width + this.#chosen[0];
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const step = STEPS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    this.onChoose(moved(this.#chosen, step, this.model));
+  }
+
+  #draw() {
+    const brush = pen(this.#canvas);
+    const { width, height } = this.model;
+    const most = Math.max(...(this.#slopes ?? [0]).map(Math.abs)) || 1;
+    for (let i = 0; i < width * height; i += 1) {
+      const [x, y] = [(i % width) * this.#scale, Math.floor(i / width) * this.#scale];
+      const isUnseen = this.#slopes?.[i] === 0 && i < this.#at;
+      brush.fillStyle = i >= this.#at ? LATER : isUnseen ? UNSEEN : this.#colourOf(i, (this.#slopes?.[i] ?? 0) / most);
+      brush.fillRect(x, y, this.#scale, this.#scale);
+      if (isUnseen) this.#hatch(brush, x, y);
+    }
+    const [x, y] = this.#chosen;
+    brush.strokeStyle = CHOSEN;
+    brush.lineWidth = 4;
+    brush.strokeRect(x * this.#scale + 2, y * this.#scale + 2, this.#scale - 4, this.#scale - 4);
+  }
+
+  /** The picture, dimmed, under the colour of what its brightness does. @param {number} i @param {number} share -1 to 1 */
+  #colourOf(i, share) {
+    const pixel = [...(this.#picture?.data.slice(4 * i, 4 * i + 3) ?? [0, 0, 0])];
+    const weight = Math.abs(share) ** GAMMA;
+    const colour = share > 0 ? BRIGHTER : DARKER;
+    return `rgb(${pixel.map((part, c) => Math.round(DIMMED * part * (1 - weight) + weight * colour[c])).join(" ")})`;
+  }
+
+  /** Not by colour alone. @param {CanvasRenderingContext2D} brush @param {number} x @param {number} y */
+  #hatch(brush, x, y) {
+    brush.strokeStyle = HATCH;
+    brush.lineWidth = 2;
+    brush.beginPath();
+    brush.moveTo(x, y + this.#scale);
+    brush.lineTo(x + this.#scale, y);
+    brush.stroke();
+  }
+}

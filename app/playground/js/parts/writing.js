@@ -1,0 +1,301 @@
+/** A picture shown pixel by pixel: what the network expected of each, what all of them cost so far, and what else could come. */
+
+import { find } from "./dom.js";
+import { film } from "../service/film.js";
+import { Futures } from "../service/futures.js";
+import { fixed, say, t } from "../lang.js";
+import { blankCanvas, pen } from "../pixels/raster.js";
+import { Reel } from "./reel.js";
+import { Latest } from "../signal.js";
+import { likelihood, percent, standing } from "../service/words.js";
+import { chanceOfWhite, drawn, endedFrom } from "../service/written.js";
+
+/** @import {Api} from "../service/api.js" */
+/** @import {Model} from "../types" */
+/** @import {OnWait, Written} from "../service/written.js" */
+
+const USUAL_PIXELS = 28 * 28;
+const STILL = "(prefers-reduced-motion: reduce)";
+/** Whoever drags the slider asks where it rests. */
+const REST_MS = 200;
+const FILM_PAUSE_MS = 2500;
+
+export class Writing {
+  /** @param {HTMLElement} view @param {Api} api */
+  constructor(view, api) {
+    this.#view = view;
+    this.#api = api;
+    this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(view, "canvas")));
+    this.#place = find(view, ".place input");
+    this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
+    this.#use = find(view, "[data-act=use]");
+    this.#play = find(view, "[data-act=play]");
+    this.#play.addEventListener("click", () => this.#toggle());
+    this.#step = find(view, "[data-act=step]");
+    this.#step.addEventListener("click", () => this.#go(this.#at + 1, false));
+    this.#roll = find(view, "[data-act=roll]");
+    this.#roll.addEventListener("click", () => this.#rollAgain());
+    this.#label();
+  }
+
+  /** Told what went wrong. @type {(error: unknown) => void} */
+  onTrouble = () => {};
+  /** Told where the question stands that is waited for; "" = none is. @type {(text: string) => void} */
+  onWait = () => {};
+  /** Told when another picture is shown, or it is finished. */
+  onChange = () => {};
+  isAsking = false;
+
+  #view;
+  #api;
+  #reel;
+  #place;
+  #play;
+  #step;
+  #roll;
+  #use;
+  #asking = new Latest();
+  /** @type {Written | null} */
+  #written = null;
+  #futures = new Futures(new ImageData(1, 1), [], null);
+  /** Who drew it; null = it is recorded. @type {Model | null} */
+  #model = null;
+  /** How many pixels are there. */
+  #at = 0;
+  #isPlaying = false;
+  #frame = 0;
+  #timer = 0;
+  #films = 0;
+
+  /** Who drew what it shows; null of a film. */
+  get model() {
+    return this.#model;
+  }
+
+  /** Whether it shows what was drawn here, and not a film. */
+  get isLive() {
+    return this.#model !== null;
+  }
+
+  get isShown() {
+    return this.#written !== null;
+  }
+
+  get isFinished() {
+    return this.#written !== null && this.#at >= this.#all;
+  }
+
+  /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
+  get begun() {
+    if (!this.#written || !this.isLive) return null;
+    const { picture } = this.#written;
+    const begun = new ImageData(picture.width, picture.height);
+    begun.data.set(picture.data.subarray(0, 4 * this.#at));
+    return begun;
+  }
+
+  get #all() {
+    const { width = 0, height = 0 } = this.#written?.picture ?? {};
+    return width * height;
+  }
+
+  /** Another picture, from nothing. The one before stays until it is there. @param {Model} model */
+  begin(model) {
+    return this.#draw(model, 0, (signal, onWait) => drawn(this.#api, model, signal, onWait));
+  }
+
+  /** What was recorded, for as long as nothing else is there. */
+  async showFilm() {
+    const { written, futures } = await film(this.#films);
+    if (this.isLive) return;
+    this.#show(written, futures, null, 0);
+  }
+
+  /** The picture is not looked at any more. */
+  leave() {
+    this.#asking.ask();
+    this.isAsking = false;
+    this.onWait("");
+    this.#futures.stop();
+  }
+
+  /** From here on it goes another way. */
+  #rollAgain() {
+    const [model, written, at] = [this.#model, this.#written, this.#at];
+    if (!model || !written) return;
+    this.#run(false);
+    this.#draw(model, at, (signal, onWait) => endedFrom(this.#api, model, written.picture, at, signal, onWait));
+  }
+
+  /**
+   * @param {Model} model
+   * @param {number} at how much of the picture before stays
+   * @param {(signal: AbortSignal, onWait: OnWait) => Promise<Written>} ask
+   */
+  async #draw(model, at, ask) {
+    const signal = this.#asking.ask();
+    this.isAsking = true;
+    try {
+      const written = await ask(signal, (job) => this.onWait(standing(job)));
+      if (signal.aborted) return;
+      const fogs = model === this.#model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
+      this.#show(written, new Futures(written.picture, fogs, { api: this.#api, model }), model, at);
+    } catch (error) {
+      if (!signal.aborted) this.onTrouble(error);
+    } finally {
+      if (!signal.aborted) {
+        this.isAsking = false;
+        this.onWait("");
+      }
+    }
+  }
+
+  /** @param {Written} written @param {Futures} futures @param {Model | null} model @param {number} at */
+  #show(written, futures, model, at) {
+    this.#futures.stop();
+    clearTimeout(this.#timer);
+    this.#written = written;
+    this.#futures = futures;
+    this.#model = model;
+    futures.onNews = () => this.#run(this.#isPlaying);
+    this.#use.href = `#${written.address}`;
+    this.#place.max = this.#all;
+    const isStill = matchMedia(STILL).matches;
+    this.onChange();
+    this.#go(isStill ? this.#all : at, !isStill);
+  }
+
+  #toggle() {
+    if (this.isFinished) this.#go(0, true);
+    else this.#run(!this.#isPlaying);
+    if (!this.#isPlaying) this.#seekSoon();
+  }
+
+  /** @param {number} at how many pixels are there @param {boolean} isPlaying */
+  #go(at, isPlaying) {
+    this.#at = Math.min(at, this.#all);
+    this.#run(isPlaying);
+    if (!isPlaying) this.#seekSoon();
+  }
+
+  #seekSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#futures.seek(this.#at), REST_MS);
+  }
+
+  /** Frame by frame, until it rests and its fog too. @param {boolean} isPlaying */
+  #run(isPlaying) {
+    this.#isPlaying = isPlaying;
+    cancelAnimationFrame(this.#frame);
+    let before = performance.now();
+    let due = this.#at;
+    const step = (/** @type {number} */ now) => {
+      if (!this.#written) return;
+      if (this.#isPlaying && !this.#view.hidden) {
+        due += ((now - before) / 1000) * this.#rate;
+        this.#at = Math.min(Math.floor(due), this.#all);
+        this.#futures.follow(this.#at, this.#rate);
+      }
+      before = now;
+      if (this.isFinished && this.#isPlaying) this.#finish();
+      const isMoving = this.#view.hidden || this.#showNow();
+      if (this.#isPlaying || isMoving) this.#frame = requestAnimationFrame(step);
+    };
+    if (this.#written) this.#showNow();
+    this.#label();
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  #finish() {
+    this.#isPlaying = false;
+    this.#label();
+    if (!this.isLive) this.#timer = setTimeout(() => this.#nextFilm(), FILM_PAUSE_MS);
+  }
+
+  #nextFilm() {
+    this.#films += 1;
+    this.showFilm();
+  }
+
+  /** Pixels a second: a picture takes as long whatever its size. */
+  get #rate() {
+    return (10 ** Number(find(this.#view, ".speed input").value) * this.#all) / USUAL_PIXELS;
+  }
+
+  #label() {
+    this.#play.textContent = this.#isPlaying ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
+    for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#written;
+    this.#roll.disabled = !this.isLive || this.isFinished;
+    this.#use.hidden = !this.isLive || !this.isFinished;
+    this.onChange();
+  }
+
+  /** @returns {boolean} whether something is still moving */
+  #showNow() {
+    const written = /** @type {Written} */ (this.#written);
+    const fog = this.#futures.before(this.#at);
+    this.#place.value = String(this.#at);
+    this.#count(written);
+    this.#expect(written);
+    this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
+    return this.#reel.paint(written, this.#at, fog, matchMedia(STILL).matches);
+  }
+
+  /** What it cost so far, or in the end. @param {Written} written */
+  #count({ bits, total, rarity }) {
+    const spent = this.isFinished ? total : (bits?.slice(0, this.#at).reduce((sum, cost) => sum + cost, 0) ?? null);
+    const sums = find(this.#view, ".sums");
+    sums.hidden = spent === null;
+    const rare = find(this.#view, "[data-rarity]");
+    rare.parentElement.hidden = !this.isFinished || rarity === null;
+    rare.textContent = t("{share} of its kind", { share: percent(rarity ?? 0) });
+    if (spent === null) return;
+    find(sums, "[data-so-far]").textContent = this.isFinished ? t("Surprise, all in all") : t("Surprise so far");
+    find(sums, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {
+      bits: fixed(spent, 1),
+      nats: fixed(spent * Math.LN2, 1),
+    });
+    find(sums, "[data-likelihood]").textContent = likelihood(spent);
+  }
+
+  /** What comes next, and how sure the network is. @param {Written} written */
+  #expect({ picture, isBinary, bits }) {
+    const line = find(this.#view, ".next");
+    const bar = find(this.#view, ".chance");
+    bar.hidden = this.isFinished || !bits || !isBinary;
+    if (this.isFinished) {
+      line.textContent = t("Finished: all {count} pixels are there.", { count: say(this.#all) });
+      return;
+    }
+    const { width } = picture;
+    const place = { row: Math.floor(this.#at / width) + 1, column: (this.#at % width) + 1 };
+    if (!bits) line.textContent = t("Next, row {row}, column {column}", place);
+    else if (!isBinary) {
+      const count = likelihood(bits[this.#at]);
+      line.textContent = t("Next, row {row}, column {column}: a colour of which the chance was {count}", {
+        ...place,
+        count,
+      });
+    } else {
+      const white = 100 * chanceOfWhite(picture, bits, this.#at);
+      const share = fixed(white, 1);
+      line.textContent = t("Next, row {row}, column {column}: white with {percent}%", { ...place, percent: share });
+      bar.setAttribute("aria-label", t("Chance of white: {percent}%", { percent: share }));
+      bar.firstElementChild.style.width = `${white}%`;
+    }
+  }
+
+  /** @param {ImageData[]} endings */
+  #showEndings(endings) {
+    const place = find(this.#view, ".could");
+    place.hidden = !endings.length;
+    const row = find(place, ".futures");
+    endings.forEach((ending, i) => {
+      const { width, height } = ending;
+      const isThere = row.children[i]?.width === width && row.children[i].height === height;
+      if (!isThere) row.children[i]?.remove();
+      if (!isThere) row.insertBefore(blankCanvas(width, height), row.children[i] ?? null);
+      pen(row.children[i]).putImageData(ending, 0, 0);
+    });
+  }
+}

@@ -1,0 +1,31 @@
+/** The edge of a hole as a line over a picture. */
+
+/** @import {Size} from "../types" */
+
+const SPACE = "http://www.w3.org/2000/svg";
+
+/** The path of it, a pixel being 1 wide. @param {Uint8Array} hole 1 = filled @param {Size} size */
+export function edgeOf(hole, { width, height }) {
+  const isHole = (/** @type {number} */ x, /** @type {number} */ y) =>
+    x >= 0 && y >= 0 && x < width && y < height && hole[y * width + x] === 1;
+  const lines = [];
+  for (let y = 0; y <= height; y += 1) {
+    for (let x = 0; x <= width; x += 1) {
+      if (x < width && isHole(x, y) !== isHole(x, y - 1)) lines.push(`M${x} ${y}h1`);
+      if (y < height && isHole(x, y) !== isHole(x - 1, y)) lines.push(`M${x} ${y}v1`);
+    }
+  }
+  return lines.join("");
+}
+
+/** @param {Uint8Array} hole 1 = filled @param {Size} size @returns {SVGElement} as large as the picture that it lies on */
+export function outlineOf(hole, { width, height }) {
+  const drawing = document.createElementNS(SPACE, "svg");
+  drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  drawing.setAttribute("class", "outline");
+  drawing.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SPACE, "path");
+  path.setAttribute("d", edgeOf(hole, { width, height }));
+  drawing.append(path);
+  return drawing;
+}

@@ -1,0 +1,46 @@
+/** The words inside a PNG file: its tEXt chunks, and plain iTXt ones, where the server writes what drew the picture. */
+
+/** @import {Kind, Settings} from "../types" */
+
+const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+
+/**
+ * @param {ArrayBuffer} file
+ * @returns {Record<string, string>} empty for anything that is not a PNG
+ */
+export function textOf(file) {
+  /** @type {Record<string, string>} */
+  const found = {};
+  const bytes = new Uint8Array(file);
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) return found;
+  const view = new DataView(file);
+  const latin = new TextDecoder("latin1");
+  for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    if (at + 12 + length > bytes.length) break;
+    const kind = latin.decode(bytes.subarray(at + 4, at + 8));
+    const content = bytes.subarray(at + 8, at + 8 + length);
+    const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
+    if (decoder) {
+      const [name, ...values] = decoder.decode(content).split("\0");
+      found[name] = values.at(-1) ?? "";
+    }
+    at += 12 + length;
+  }
+  return found;
+}
+
+/**
+ * The settings that drew it: enough images that the one in the file is among them.
+ *
+ * @param {Record<string, string>} text
+ * @returns {Settings | null}
+ */
+export function settingsOf(text) {
+  const seed = Number(text.seed);
+  const temperature = Number(text.temperature);
+  if (!text.model || !Number.isSafeInteger(seed) || !(temperature > 0)) return null;
+  const n = Number(text.samples) || Number(text.sample) + 1 || 1;
+  const label = text.labels ? JSON.parse(text.labels) : (text.label ?? null);
+  return { kind: /** @type {Kind} */ (text.kind ?? ""), model: text.model, seed, temperature, n, label };
+}

@@ -1,0 +1,175 @@
+/** Pictures as pixels: read from files, fitted to a model, and written as PNG. */
+
+/** @import {Model, Size} from "../types" */
+
+/** @param {number} width @param {number} height */
+export function blankCanvas(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
+}
+
+/** @param {HTMLCanvasElement} canvas */
+export function pen(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+}
+
+/**
+ * @param {string} url
+ * @returns {Promise<HTMLImageElement>} rejects when it is no picture
+ */
+export async function load(url) {
+  const image = new Image();
+  image.alt = "";
+  image.src = url;
+  await image.decode();
+  return image;
+}
+
+/**
+ * The middle of the picture, as large as its shape allows, at exactly this size.
+ *
+ * @param {CanvasImageSource & Size} source
+ * @param {Size} size
+ * @param {string} paper what lies behind transparent pixels
+ * @returns {ImageData}
+ */
+export function fitted(source, size, paper = "black") {
+  const { width, height } = size;
+  const scale = Math.max(width / source.width, height / source.height);
+  const [cutWidth, cutHeight] = [width / scale, height / scale];
+  const brush = pen(blankCanvas(width, height));
+  brush.fillStyle = paper;
+  brush.fillRect(0, 0, width, height);
+  brush.imageSmoothingEnabled = scale < 1;
+  brush.imageSmoothingQuality = "high";
+  const [left, top] = [(source.width - cutWidth) / 2, (source.height - cutHeight) / 2];
+  brush.drawImage(source, left, top, cutWidth, cutHeight, 0, 0, width, height);
+  return brush.getImageData(0, 0, width, height);
+}
+
+/**
+ * As the model will see it: grey where it has one colour, each value the nearest of those it knows. In place.
+ *
+ * @param {ImageData} picture
+ * @param {Model} model
+ */
+export function asSeenBy(picture, model) {
+  const { data } = picture;
+  const steps = model.values - 1;
+  for (let at = 0; at < data.length; at += 4) {
+    const grey = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
+    for (let colour = 0; colour < 3; colour += 1) {
+      const value = model.channels === 1 ? grey : data[at + colour];
+      data[at + colour] = Math.round((Math.round((value / 255) * steps) / steps) * 255);
+    }
+  }
+  return picture;
+}
+
+/**
+ * Bytes as the server sends them, the colours of a pixel side by side, into a picture.
+ *
+ * @param {ImageData} picture
+ * @param {string} base64
+ * @param {number} channels
+ * @param {number} [y] the row where they begin
+ */
+export function layBytes({ data, width }, base64, channels, y = 0) {
+  const bytes = atob(base64);
+  const first = width * y;
+  for (let at = 0; at < bytes.length; at += channels) {
+    const pixel = 4 * (first + at / channels);
+    for (let colour = 0; colour < 3; colour += 1) {
+      data[pixel + colour] = bytes.charCodeAt(channels === 1 ? at : at + colour);
+    }
+    data[pixel + 3] = 255;
+  }
+}
+
+/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number}} job */
+export function expected({ mean }, { width, height, channels }) {
+  const picture = new ImageData(width, height);
+  layBytes(picture, mean, channels);
+  return picture;
+}
+
+/** What a Multi-Scale model draws first. @param {{small_width: number, small_height: number}} made */
+export function smallSize({ small_width, small_height }) {
+  return { width: small_width, height: small_height };
+}
+
+/** @param {ImageData} picture */
+export function canvasOf(picture) {
+  const canvas = blankCanvas(picture.width, picture.height);
+  pen(canvas).putImageData(picture, 0, 0);
+  return canvas;
+}
+
+/** @param {ImageData} picture */
+export function dataUrlOf(picture) {
+  return canvasOf(picture).toDataURL("image/png");
+}
+
+/**
+ * @param {ImageData} picture
+ * @returns {Promise<Blob>}
+ */
+export function pngOf(picture) {
+  return new Promise((resolve, reject) =>
+    canvasOf(picture).toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no PNG"))), "image/png"),
+  );
+}
+
+/** Hand it to the person as a file. @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Where the page's own pictures are: beside this file, so that the browser may keep them as long. @param {string} name */
+export function shipped(name) {
+  return new URL(`../../img/${name}`, import.meta.url).href;
+}
+
+/** As an address that can be kept. @param {Blob} blob @returns {Promise<string>} */
+export async function dataUrlOfFile(blob) {
+  return dataUrlOf(await pictureOf(blob));
+}
+
+/** @param {Blob} file */
+export async function pictureOf(file) {
+  const url = URL.createObjectURL(file);
+  try {
+    return await pixelsOf(url);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+/** @param {string} url @param {Size} [size] */
+export async function pixelsOf(url, size) {
+  const image = await load(url);
+  return fitted(image, size ?? image);
+}
+
+/**
+ * Black and white: 1 becomes white.
+ *
+ * @param {Uint8Array} hole
+ * @param {Size} size
+ */
+export function maskPicture(hole, { width, height }) {
+  const picture = new ImageData(width, height);
+  hole.forEach((filled, i) => picture.data.set(filled ? [255, 255, 255, 255] : [0, 0, 0, 255], 4 * i));
+  return picture;
+}
+
+/** @param {ImageData} mask @returns {Uint8Array} 1 = fill */
+export function holeOf(mask) {
+  return Uint8Array.from({ length: mask.width * mask.height }, (_, i) => (mask.data[4 * i] >= 128 ? 1 : 0));
+}

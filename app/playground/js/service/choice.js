@@ -1,0 +1,41 @@
+/** Which of the models is asked: what they can, and how well. Knows no element. */
+
+import { kindOf } from "./kinds.js";
+
+/** @import {Model} from "../types" */
+
+/** Bits that a test image costs it: the fewer, the better it is; of one that was never measured, more than of any. @param {Model} model */
+export function costOf({ test_bits_per_dim: bits }) {
+  return bits ?? Number.MAX_VALUE;
+}
+
+/**
+ * Whether its scores are of what it draws by: from the top, a pixel after the other, and no label, since a score with
+ * labels has seen the whole picture to choose one.
+ *
+ * @param {Model} model
+ */
+export function isInOneOrder({ members, labels, small_width: hasStages }) {
+  return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
+}
+
+/** Those that draw the same kind of picture, of the same size. @param {Model[]} models @param {Model} model */
+export function alikes(models, model) {
+  const isAlike = (/** @type {Model} */ { width, height }) => width === model.width && height === model.height;
+  return models.filter((one) => kindOf(one) === kindOf(model) && isAlike(one));
+}
+
+/**
+ * Of models of one kind, the one to fill a hole with: from the top a network of one order is exact, and at once; for all
+ * else a mixture of several comes nearer. What has not been compiled yet comes last.
+ *
+ * @param {Model[]} models the best first
+ * @param {Uint8Array} unknown 1 = it is
+ * @returns {Model | null}
+ */
+export function fittest(models, unknown) {
+  const isFromTheTop = unknown.lastIndexOf(0) < unknown.indexOf(1);
+  const isFit = (/** @type {Model} */ model) => (isFromTheTop ? isInOneOrder(model) : model.members.length > 1);
+  const rank = (/** @type {Model} */ model) => 2 * Number(model.compiling) - Number(isFit(model));
+  return [...models].sort((a, b) => rank(a) - rank(b))[0] ?? null;
+}

@@ -1,0 +1,113 @@
+/** The pictures that the page brings along: strips of squares, cut apart here. */
+
+import { pause } from "./api.js";
+import { kindOf } from "./kinds.js";
+import { t } from "../lang.js";
+import { asSeenBy, fitted, load, shipped } from "../pixels/raster.js";
+
+/** @import {Model, Size} from "../types" */
+
+/**
+ * @typedef {{url: string, names: string[]}} Strip
+ * @typedef {{name: string, picture: ImageData}} Example
+ */
+
+const DIGITS = { url: shipped("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
+const SCENES = {
+  url: shipped("scenes.webp"),
+  names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
+};
+const DOODLES = {
+  url: shipped("doodles.png"),
+  names: [t("Smiley"), t("Heart"), t("Apple"), t("Flower"), t("Tree"), t("Fish"), t("House"), t("Star")],
+};
+/** Real ones, that the shipped network has not been trained on: from GNU Unifont 15.1, whose licence is the SIL Open Font License 1.1. */
+const CHARACTERS = {
+  url: shipped("characters.webp"),
+  names: [
+    ..."仍倚傊呍呒咑唁婳媤嫣屇徏憯挕攙曶杌枙榦榴槚檢歏殧沶泐泱泺涶熂牥牬犇獏瑈瓬甄碗穁粍紴絠緌胀苂莨菂藥裲襾觵謖賽责踠蹫辀辦鑰響頬髆鶁鹯",
+  ],
+};
+/** Plans by the rules of examples/maps that no shipped network has been trained on. */
+const PLANS = { url: shipped("plans.webp"), names: ["1", "2", "3", "4", "5", "6"].map(plan) };
+/** Test images of examples/emoji, which no shipped network has been trained on: Noto Emoji by Google, Apache-2.0. */
+const EMOJI = {
+  url: shipped("emoji.png"),
+  names: [t("Smiley"), t("Mushroom"), t("Penguin"), t("Pepper"), t("T-shirt"), t("Heart"), t("Duck"), t("Sun")],
+};
+/** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
+const STRIPS = new Map([
+  [t("Characters"), CHARACTERS],
+  [t("Floor plans"), PLANS],
+  [t("Emoji"), EMOJI],
+]);
+const SHOWN = 8;
+const FIRST_WAIT_MS = 500;
+
+/** @param {string} name */
+function digit(name) {
+  return t("Digit {name}", { name });
+}
+
+/** @param {string} name */
+function plan(name) {
+  return t("Floor plan {name}", { name });
+}
+
+/** Pictures that suit the model, at this size. @param {Model} model @param {Size} size @returns {Promise<Example[]>} */
+export function examplesFor(model, size) {
+  const own = STRIPS.get(kindOf(model)) ?? (model.channels === 1 ? DIGITS : SCENES);
+  const strip = own === EMOJI && size.width < model.width ? DOODLES : own;
+  return cut(strip, everyFew(strip.names.length), size);
+}
+
+/** As many real characters, by chance, as the model sees them. @param {Model} model @param {number} many @returns {Promise<Example[]>} */
+export async function someCharacters(model, many) {
+  const places = shuffled(CHARACTERS.names.map((_, place) => place)).slice(0, many);
+  const examples = await cut(CHARACTERS, places, model);
+  for (const { picture } of examples) asSeenBy(picture, model);
+  return examples;
+}
+
+/** @param {Model} model */
+export function isOfCharacters(model) {
+  return kindOf(model) === t("Characters");
+}
+
+/** @template T @param {T[]} items @returns {T[]} in an order that nobody can foresee */
+export function shuffled(items) {
+  const keys = crypto.getRandomValues(new Uint32Array(items.length));
+  return items
+    .map((item, i) => ({ item, key: keys[i] }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+/** Places of SHOWN at most, all along the strip. @param {number} all */
+function everyFew(all) {
+  const many = Math.min(SHOWN, all);
+  return Array.from({ length: many }, (_, k) => Math.floor((k * all) / many));
+}
+
+/** The picture, asked for until it comes: the connection may be lost for a moment. @param {string} url */
+async function insisted(url) {
+  for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
+    try {
+      return await load(url);
+    } catch {
+      await pause(wait);
+    }
+  }
+}
+
+/** @param {Strip} strip @param {number[]} places @param {Size} size @returns {Promise<Example[]>} */
+async function cut({ url, names }, places, size) {
+  const image = await insisted(url);
+  const side = image.height;
+  return Promise.all(
+    places.map(async (place) => {
+      const square = await createImageBitmap(image, place * side, 0, side, side);
+      return { name: names[place], picture: fitted(square, size) };
+    }),
+  );
+}

@@ -1,0 +1,70 @@
+/** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
+
+import { lasting } from "../storage.js";
+
+/** @import {Given, Job, Remembered, Settings} from "../types" */
+
+const KEY = "pixelrnn.history";
+const MOST = 60;
+
+export class History {
+  /** @returns {Remembered[]} */
+  all() {
+    try {
+      const found = JSON.parse(lasting.get(KEY) ?? "[]");
+      return Array.isArray(found) ? found : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.all().find((one) => one.id === id) ?? null;
+  }
+
+  /** The job whose images these settings drew, where this browser asked for it. @param {Settings} settings */
+  drawnWith({ kind, model, seed, temperature }) {
+    const fits = (/** @type {Remembered} */ job) =>
+      job.model === model && job.seed === seed && job.temperature === temperature && job.kind !== "score";
+    return this.all().find((job) => fits(job) && (!kind || job.kind === kind)) ?? null;
+  }
+
+  /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */
+  keep(job) {
+    const others = this.all().filter((one) => one.id !== job.id);
+    this.#write([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
+  }
+
+  /** All at once: these, and no others. @param {Remembered[]} jobs */
+  replace(jobs) {
+    this.#write(jobs);
+  }
+
+  /** Older half out when the browser gives no more room. @param {Remembered[]} jobs */
+  #write(jobs) {
+    if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.#write(jobs.slice(0, jobs.length >> 1));
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** @type {(() => void)[]} */
+  #listeners = [];
+
+  /** Told whenever it changes, in this tab or in another one. @param {() => void} listener */
+  watch(listener) {
+    this.#listeners.push(listener);
+    addEventListener("storage", (event) => event.key === KEY && listener());
+  }
+}
+
+/**
+ * @param {Job} job
+ * @param {Given} given
+ * @param {string} thumbnail a data URL
+ * @returns {Remembered}
+ */
+export function remembered(job, given, thumbnail) {
+  const { id, kind, model, seed, n, temperature, label, method, particles, sweeps, status } = job;
+  const drawn = { model, seed, n, temperature, label, method, particles, sweeps };
+  return { id, kind, ...drawn, status, at: Date.parse(job.created_at), given, thumbnail };
+}

@@ -1,0 +1,38 @@
+/** What the service is asked for: the bodies of requests. */
+
+import { dataUrlOf, maskPicture, pngOf } from "../pixels/raster.js";
+
+/** Short enough to be told to somebody. */
+const FRIENDLY_SEEDS = 1_000_000;
+
+/**
+ * The request that fills a hole, likeliest first.
+ *
+ * @param {string} model
+ * @param {ImageData} picture
+ * @param {Uint8Array} hole
+ * @param {Record<string, any>} settings
+ */
+export async function completionOf(model, picture, hole, settings) {
+  const mask = maskPicture(hole, picture);
+  const body = new FormData();
+  body.set("model", model);
+  body.set("image", await pngOf(picture), "image.png");
+  body.set("mask", await pngOf(mask), "mask.png");
+  body.set("rank", "true");
+  for (const [name, value] of Object.entries(settings)) body.set(name, String(value));
+  return { path: "/complete", body, given: { image: dataUrlOf(picture), mask: dataUrlOf(mask) } };
+}
+
+/** The question how likely a picture is. @param {string} model @param {ImageData} picture */
+export async function scoreForm(model, picture) {
+  const body = new FormData();
+  body.set("model", model);
+  body.set("image", await pngOf(picture), "image.png");
+  return body;
+}
+
+/** One that nobody has chosen. */
+export function friendlySeed() {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % FRIENDLY_SEEDS;
+}

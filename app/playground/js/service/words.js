@@ -1,0 +1,182 @@
+/** Numbers and states as people say them. */
+
+import { networkOf } from "./kinds.js";
+import { fixed, language, say, t } from "../lang.js";
+
+/** @import {Job, Model, Receipt, ScoreResult, Status} from "../types" */
+
+/** @param {number} count */
+export function images(count) {
+  return count === 1 ? t("1 image") : t("{count} images", { count: say(count) });
+}
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 1) return t("under a second");
+  if (seconds < 90) return t("{s} s", { s: Math.round(seconds) });
+  if (seconds < 5400) return t("{min} min", { min: Math.round(seconds / 60) });
+  return t("{h} h", { h: fixed(seconds / 3600, 1) });
+}
+
+/** @param {number} place */
+export function ordinal(place) {
+  if (language !== "en") return `${place}.`;
+  const last = place % 100 > 10 && place % 100 < 14 ? 0 : place % 10;
+  return `${place}${["th", "st", "nd", "rd"][last] ?? "th"}`;
+}
+
+/** @param {Model} model */
+export function modelFacts(model) {
+  const colours = model.channels > 1 ? t("colour") : model.values === 2 ? t("black and white") : t("grey");
+  return `${networkOf(model)} · ${model.width} × ${model.height} ${colours}`;
+}
+
+/** @param {Model} model */
+export function modelScore(model) {
+  if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
+  if (model.state === "loading") return t("loading: its jobs wait");
+  if (model.test_bits_per_dim === null) return t("not measured");
+  const bits = `${fixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
+  if (model.values > 2 || model.test_nats === null) return bits;
+  return `${t("{nats} nats", { nats: fixed(model.test_nats, 2) })} · ${bits}`;
+}
+
+/** @param {Model} model */
+export function modelOrigin(model) {
+  return t("{count} weights, trained on {data}", { count: short(model.parameters), data: model.data });
+}
+
+/** @param {number} count */
+function short(count) {
+  if (count < 1e3) return String(count);
+  return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${fixed(count / 1e6, 1)} M`;
+}
+
+export const AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
+
+/** @type {Record<Status | "gone", string>} */
+export const STATES = {
+  queued: t("waiting"),
+  running: t("drawing"),
+  succeeded: t("done"),
+  failed: t("failed"),
+  canceled: t("canceled"),
+  gone: t("no longer kept"),
+};
+
+/**
+ * Where the job is, in one line.
+ *
+ * @param {Job} job
+ */
+export function standing(job) {
+  const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · ${t("about {time} left", { time: duration(job.eta_s) })}`;
+  const percent = Math.round(100 * job.progress);
+  switch (job.status) {
+    case "queued":
+      return (
+        (job.position && job.position > 1
+          ? t("Waiting: {place} in the queue", { place: ordinal(job.position) })
+          : t("Waiting: next in the queue")) + eta
+      );
+    case "running":
+      return t("Drawing: {percent}%", { percent }) + eta;
+    case "succeeded":
+      return (job.kind === "score" ? t("Scored") : t("Done: {images}", { images: images(job.n) })) + taken(job);
+    case "canceled":
+      return t("Canceled at {percent}%", { percent });
+    case "failed":
+      return t("Failed: {why}", { why: job.error?.detail ?? t("the reason was not recorded") });
+  }
+}
+
+/** What drew it: the seed that is shown is the one that was drawn. @param {Job} job */
+export function drawnFrom({ model, seed, temperature, label }) {
+  const of = label ? ` · ${t("label {name}", { name: [label].flat().join(", ") })}` : "";
+  return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) }) + of;
+}
+
+const QUALITIES = /** @type {Record<string, string>} */ ({
+  exact: t("exact: drawn from just what the network believes"),
+  good: t("good: two tries at each image agree"),
+  rough: t("rough: two tries do not agree, or too little counted"),
+  poor: t("poor: do not rely on these"),
+});
+const GOOD_SHARE = 0.3;
+const ROUGH_SHARE = 0.1;
+const SURE_NATS = 1e-6;
+/** No more is known from some thousand pictures. */
+const MOST_SHARE = 0.99;
+const LEAST_SHARE = 0.0001;
+
+/** How far a completion is to be trusted; a server of an earlier version leaves that to its reader. @param {Receipt} receipt @returns {string} exact, good, rough or poor */
+export function qualityOf(receipt) {
+  const said = /** @type {any} */ (receipt).quality;
+  if (said in QUALITIES) return said;
+  const share = (receipt.ess ?? 1) / Math.max(1, receipt.particles);
+  if (receipt.exact) return "exact";
+  return share >= GOOD_SHARE ? "good" : share >= ROUGH_SHARE ? "rough" : "poor";
+}
+
+/** @param {Receipt} receipt */
+export function quality(receipt) {
+  const worst = QUALITIES[qualityOf(receipt)];
+  return ownWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
+}
+
+/** The word of each image, where they are not all the same. @param {Receipt | null} receipt @returns {string[]} */
+export function ownWords(receipt) {
+  const words = receipt?.qualities ?? [];
+  return new Set(words).size > 1 ? words.map((word) => QUALITIES[word].split(":")[0]) : [];
+}
+
+/** @param {Job} job */
+function taken(job) {
+  if (!job.started_at || !job.finished_at) return "";
+  const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
+  return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;
+}
+
+/** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
+export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
+  if (word === "poor" || nats === null || nats === undefined) return "";
+  if (nats < SURE_NATS) return t("Nothing is given yet, or only what is certain anyway.");
+  const chance = likelihood(nats / Math.LN2);
+  if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
+  const [least, most] = [nats + spread, Math.max(0, nats - spread)].map((far) => likelihood(far / Math.LN2));
+  if (least === most) return t("What you gave has a chance of about {chance}.", { chance });
+  return t("What you gave has a chance of about {chance}; most estimates of it lie between {least} and {most}.", {
+    chance,
+    least,
+    most,
+  });
+}
+
+/** @param {ScoreResult} score of a whole picture */
+export function chanceOfPicture({ nats, p_value: rarer }) {
+  const chance = likelihood(nats / Math.LN2);
+  if (rarer === null || rarer === undefined) return t("Your picture has a chance of {chance}.", { chance });
+  const share = percent(Math.min(MOST_SHARE, 1 - rarer));
+  return t("Your picture has a chance of {chance}: it is more surprising than {share} of pictures of its kind.", {
+    chance,
+    share,
+  });
+}
+
+/** As people say a small chance: 2^-bits. @param {number} bits */
+export function likelihood(bits) {
+  const tens = bits * Math.LOG10E * Math.LN2;
+  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
+  return t("1 in 10{power}", { power: superscript(Math.round(tens)) });
+}
+
+/** @param {number} number */
+function superscript(number) {
+  return [...String(number)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+}
+
+/** @param {number} share */
+export function percent(share) {
+  const least = share > 0 && share < LEAST_SHARE;
+  return `${least ? "< " : ""}${say(least ? LEAST_SHARE : share, { style: "percent", maximumSignificantDigits: 2 })}`;
+}

@@ -1,0 +1,254 @@
+/** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
+
+import { Bet } from "../service/bet.js";
+import { costOf, isInOneOrder } from "../service/choice.js";
+import { announce, find } from "../parts/dom.js";
+import { Inquiry } from "../service/inquiry.js";
+import { kindOf, rankOf } from "../service/kinds.js";
+import { fixed, t } from "../lang.js";
+import { Reel } from "../parts/reel.js";
+import { friendlySeed } from "../service/requests.js";
+import { standing } from "../service/words.js";
+import { drawn } from "../service/written.js";
+
+/** @import {Model, Shared} from "../types" */
+/** @import {Written} from "../service/written.js" */
+
+const NOBODY = t("No running worker has a model of black and white that can be bet against.");
+/** Pixels a second between two bets, where motion is wanted. */
+const RATE = 260;
+const STILL = "(prefers-reduced-motion: reduce)";
+
+export class BetView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(element, "canvas")));
+    this.#slider = find(element, "input[type=range]");
+    this.#slider.addEventListener("input", () => this.#lean());
+    this.#slider.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // not every browser would send the form
+      find(element, "form").requestSubmit();
+    });
+    find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
+    find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
+    this.#link = find(element, "[data-act=friend]");
+    this.#link.addEventListener("click", () => this.#copyLink());
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(text),
+      () => this.open(this.#place),
+    );
+    shared.models.watch((models) => models && this.#suit(models));
+  }
+
+  #element;
+  #shared;
+  #reel;
+  #slider;
+  #link;
+  #inquiry;
+  /** @type {Model[]} */
+  #models = [];
+  /** What the address says: a picture that a friend has bet on. */
+  #place = "";
+  /** @type {{model: Model, seed: number, rival: string, written: Written, bet: Bet} | null} */
+  #game = null;
+  /** Whether the bet on this pixel is paid, and the next press goes on. */
+  #isPaid = false;
+  #at = 0;
+  #frame = 0;
+
+  /** It is seen now. @param {string} [place] */
+  open(place = "") {
+    const isNew = place !== this.#place;
+    this.#place = place;
+    if (this.#element.hidden || (!isNew && (this.#game || this.#inquiry.isAsking))) return;
+    const query = new URLSearchParams(place);
+    const seed = Number(query.get("seed") ?? NaN);
+    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "");
+  }
+
+  leave() {
+    this.#inquiry.giveUp();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    const able = models.filter((model) => isInOneOrder(model) && model.values === 2 && model.channels === 1);
+    this.#models = able
+      .filter(({ can }) => can.includes("sample") && can.includes("score"))
+      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
+    if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
+    if (!this.#game && !this.#inquiry.isAsking) this.open(this.#place);
+  }
+
+  /** The one that the address names, else the best. */
+  get #model() {
+    const name = new URLSearchParams(this.#place).get("model");
+    return this.#models.find((model) => model.name === name) ?? this.#models[0] ?? null;
+  }
+
+  /** @param {number} seed @param {string} rival what somebody else paid for the same pixels */
+  #begin(seed, rival) {
+    const model = this.#model;
+    if (!model) return;
+    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    this.#game = null;
+    this.#say(t("Asking the model…"));
+    this.#inquiry.ask(async (signal) => {
+      const written = await drawn(this.#shared.api, model, signal, (job) => this.#say(standing(job)), seed);
+      if (signal.aborted) return;
+      this.#game = { model, seed, rival, written, bet: new Bet(written) };
+      this.#at = 0;
+      this.#isPaid = false;
+      this.#say(
+        rival && t("A friend sent you this picture, and paid {bits} bits for it. Can you pay less?", { bits: rival }),
+      );
+      this.#go();
+    });
+  }
+
+  /** Drawn as far as the next bet, or to its end. */
+  #go() {
+    if (!this.#game) return;
+    const { bet, written } = this.#game;
+    const { width, height } = written.picture;
+    const until = bet.next?.at ?? width * height;
+    let before = performance.now();
+    let due = this.#at;
+    cancelAnimationFrame(this.#frame);
+    const step = (/** @type {number} */ now) => {
+      due += matchMedia(STILL).matches ? until : (RATE * (now - before)) / 1000;
+      before = now;
+      this.#at = Math.min(until, Math.floor(due));
+      this.#reel.paint(written, this.#at, null, true, false);
+      if (this.#at < until) this.#frame = requestAnimationFrame(step);
+    };
+    this.#show();
+    this.#frame = requestAnimationFrame(step);
+  }
+
+  /** @param {Event} event */
+  #press(event) {
+    event.preventDefault();
+    const bet = this.#game?.bet;
+    if (!bet?.next) return;
+    if (this.#isPaid) {
+      this.#isPaid = false;
+      this.#slider.value = "50";
+      this.#go();
+      this.#slider.focus();
+      return;
+    }
+    this.#pay(bet);
+    find(this.#element, bet.next ? "form button" : "[data-act=again]").focus();
+  }
+
+  /** @param {Bet} bet */
+  #pay(bet) {
+    const game = this.#game;
+    if (!game || !bet.next) return;
+    const { chance, at } = bet.next;
+    const mine = Number(this.#slider.value) / 100;
+    const { isWhite, mine: cost, theirs } = bet.settle(mine);
+    this.#isPaid = true;
+    this.#at = at + 1;
+    this.#reel.paint(game.written, this.#at, null, true, false);
+    const facts = { mine: fixed(cost, 1), theirs: fixed(theirs, 1), percent: fixed(100 * chance, 0) };
+    this.#tell(
+      isWhite
+        ? t("It is white. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.", facts)
+        : t("It is black. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.", facts),
+    );
+    this.#bar(".theirs", chance);
+    if (!bet.next) this.#finish(bet);
+    this.#show();
+  }
+
+  /** @param {Bet} bet */
+  #finish({ bills }) {
+    const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
+    const facts = { mine: fixed(mine, 1), theirs: fixed(theirs, 1), difference: fixed(Math.abs(mine - theirs), 1) };
+    const verdict =
+      mine > theirs
+        ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
+        : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
+    const rival = this.#game?.rival;
+    this.#tell(verdict + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
+    this.#go();
+  }
+
+  /** What is there to do, and what it has cost so far. */
+  #show() {
+    const bet = this.#game?.bet;
+    const isOver = !bet?.next;
+    const form = find(this.#element, "form");
+    form.hidden = !bet || (isOver && !this.#isPaid);
+    find(form, "button").hidden = isOver;
+    this.#slider.disabled = this.#isPaid;
+    find(form, "button").textContent = this.#isPaid ? t("Go on") : t("That is my bet");
+    find(this.#element, ".theirs").hidden = !this.#isPaid;
+    find(this.#element, ".afterwards").hidden = !bet || !isOver;
+    find(this.#element, ".bills").hidden = !bet;
+    if (!bet) return;
+    if (!this.#isPaid && bet.next) {
+      this.#tell(
+        t("Bet {number} of {all}: will the glowing pixel be white, and how sure are you?", {
+          number: bet.settled + 1,
+          all: bet.rounds.length,
+        }),
+      );
+    }
+    find(this.#element, "[data-mine]").textContent = t("{bits} bits", { bits: fixed(bet.bills.mine, 1) });
+    find(this.#element, "[data-theirs]").textContent = t("{bits} bits", { bits: fixed(bet.bills.theirs, 1) });
+    this.#lean();
+  }
+
+  #lean() {
+    const share = Number(this.#slider.value);
+    const words = t("White with {percent}%", { percent: share });
+    find(this.#element, "output").value = words;
+    this.#slider.setAttribute("aria-valuetext", words);
+    this.#bar(".own", share / 100);
+  }
+
+  /** @param {string} which @param {number} share */
+  #bar(which, share) {
+    find(this.#element, `${which} .chance span`).style.width = `${100 * share}%`;
+  }
+
+  /** The same pixels for somebody else. */
+  async #copyLink() {
+    const game = this.#game;
+    if (!game) return;
+    const { model, seed, bet } = game;
+    const facts = { model: model.name, seed: String(seed), bits: fixed(bet.bills.mine, 1) };
+    const link = `bet/${new URLSearchParams(facts)}`;
+    try {
+      await navigator.clipboard.writeText(new URL(`#${link}`, location.href).href);
+      this.#link.textContent = t("Copied.");
+    } catch {
+      location.hash = link; // then it can be copied from the address
+    }
+  }
+
+  /** @param {string} text */
+  #tell(text) {
+    find(this.#element, ".question").textContent = text;
+  }
+
+  /** While there is nothing to bet on. @param {string} text */
+  #say(text) {
+    find(this.#element, ".standing").textContent = text;
+    if (text) this.#tell("");
+    const model = this.#game?.model ?? this.#model;
+    find(this.#element, ".origin").textContent = model ? `${kindOf(model)} · ${model.name}` : "";
+    this.#link.textContent = t("The same bets for a friend");
+    this.#show();
+    if (text && !this.#element.hidden) announce(text);
+  }
+}

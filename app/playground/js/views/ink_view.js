@@ -1,0 +1,264 @@
+/** Ink: the reader says what is white and what is black, anywhere, and the network draws what is unknown. */
+
+import { receiptOf, scoreOf } from "../service/api.js";
+import { alikes, costOf, fittest } from "../service/choice.js";
+import { announce, el, find } from "../parts/dom.js";
+import { follow } from "../service/events.js";
+import { examplesFor } from "../service/examples.js";
+import { Inquiry } from "../service/inquiry.js";
+import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
+import { kindOf, rankOf } from "../service/kinds.js";
+import { t } from "../lang.js";
+import { BLACK, Pad, UNKNOWN, WHITE } from "../parts/pad.js";
+import { FieldTrouble } from "../service/problems.js";
+import { asSeenBy, blankCanvas, canvasOf, expected, load, pen, pictureOf } from "../pixels/raster.js";
+import { completionOf, friendlySeed, scoreForm } from "../service/requests.js";
+import { Tiles } from "../parts/tiles.js";
+import { AWAY, chanceOfGiven, chanceOfPicture, ownWords, quality, qualityOf, standing } from "../service/words.js";
+import { succeeded } from "../service/written.js";
+
+/** @import {EstimateEvent, Job, Model, Shared} from "../types" */
+
+const NOBODY = t("No running worker has a model of black and white that completes.");
+const REST_MS = 300;
+const ENDINGS = 4;
+const MOST_PARTICLES = 128;
+
+export class InkView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#api = shared.api;
+    find(element, ".easel").append(this.#pad.element);
+    this.#pad.onInk = () => this.#forget();
+    this.#pad.onRest = () => this.#finishSoon();
+    this.#kinds = new KindPicker(find(element, ".kinds"), "inked");
+    this.#kinds.onChoose = (name) => this.#turnTo(name);
+    this.#harder = find(element, "[data-act=harder]");
+    this.#harder.addEventListener("click", () => this.#tryHarder());
+    this.#use = find(element, "[data-act=use]");
+    find(element, ".endings").append(this.#tiles.element);
+    this.#tiles.onOpen = (sample) => this.#show(sample);
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(text),
+      () => this.open(),
+    );
+    shared.models.watch((models) => models && this.#suit(models));
+  }
+
+  #element;
+  #shared;
+  #api;
+  #pad = new Pad("white");
+  #kinds;
+  #harder;
+  #use;
+  #tiles = new Tiles();
+  #inquiry;
+  /** @type {Model[]} */
+  #models = [];
+  /** One that draws pictures of the kind that is chosen. @type {Model | null} */
+  #model = null;
+  /** Which ending is seen large; -1 = none. */
+  #shown = -1;
+  /** How often it was told to try harder. */
+  #effort = 0;
+  #timer = 0;
+  #isAnswered = false;
+
+  /** It is seen now. */
+  open() {
+    if (!this.#element.hidden && this.#model && !this.#isAnswered && !this.#inquiry.isAsking) this.#finish();
+  }
+
+  leave() {
+    clearTimeout(this.#timer);
+    this.#inquiry.giveUp();
+  }
+
+  /** What is opaque of a picture is given. @param {string} url @param {string} model */
+  async give(url, model) {
+    const image = await load(url);
+    if (!this.#models.some(({ name }) => name === model)) return;
+    this.#turnTo(model);
+    const { width, height } = this.#pad.ink;
+    const brush = pen(blankCanvas(width, height));
+    brush.drawImage(image, 0, 0, width, height);
+    const { data } = brush.getImageData(0, 0, width, height);
+    this.#pad.fill((i) => (data[4 * i + 3] < 128 ? UNKNOWN : data[4 * i] > 127 ? WHITE : BLACK));
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    this.#models = models
+      .filter(({ values, channels }) => values === 2 && channels === 1)
+      .filter(({ can, methods }) => can.includes("complete") && can.includes("score") && methods.includes("posterior"))
+      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
+    const same = this.#models.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
+    const chosen = same ?? this.#models.find(({ compiling }) => !compiling) ?? this.#models[0] ?? null;
+    this.#say(
+      chosen ? "" : this.#model ? AWAY : NOBODY,
+      !chosen || [NOBODY, AWAY].includes(find(this.#element, ".standing").textContent),
+    );
+    if (chosen && chosen.name !== this.#model?.name) this.#turnTo(chosen.name);
+    this.#offer();
+    this.open();
+  }
+
+  #offer() {
+    const kinds = firstOfEach(this.#models);
+    const chosen = kinds.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
+    this.#kinds.offer(kinds, chosen ?? null);
+  }
+
+  /** Clean paper of its size. @param {string} name */
+  async #turnTo(name) {
+    const model = this.#models.find((one) => one.name === name) ?? null;
+    const isSame = model?.width === this.#pad.ink.width && model.height === this.#pad.ink.height;
+    if (!model || (isSame && this.#model && kindOf(model) === kindOf(this.#model))) return;
+    this.#model = model;
+    this.#pad.open(model);
+    this.#forget();
+    this.#offer();
+    this.open();
+    const examples = await examplesFor(model, model);
+    if (this.#model !== model) return;
+    const buttons = examples.map(({ name: title, picture }) => {
+      const seen = asSeenBy(picture, model);
+      const button = el("button", { type: "button", class: "example", title, "aria-label": title }, canvasOf(seen));
+      button.addEventListener("click", () => this.#pad.fill((i) => (seen.data[4 * i] > 127 ? WHITE : BLACK)));
+      return button;
+    });
+    find(this.#element, ".examples").replaceChildren(...buttons);
+  }
+
+  /** What was drawn belongs to other ink. */
+  #forget() {
+    this.leave();
+    this.#isAnswered = false;
+    this.#effort = 0;
+    this.#shown = -1;
+    this.#tiles.stop();
+    this.#tiles.paintings = [];
+    this.#tiles.clear();
+    this.#use.hidden = true;
+    this.#harder.hidden = true;
+    this.#say("");
+    this.#tell("", "");
+  }
+
+  #finishSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#finish(), REST_MS);
+  }
+
+  #tryHarder() {
+    this.#effort += 1;
+    this.#finish();
+  }
+
+  /** The rest is drawn, or, where there is none, what is there is judged. */
+  #finish() {
+    const { unknown } = this.#pad;
+    const model = this.#modelFor(unknown);
+    if (!model) return;
+    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    this.#inquiry.ask(async (signal) => {
+      if (unknown.includes(1)) await this.#complete(model, unknown, signal);
+      else await this.#judge(model, signal);
+      if (!signal.aborted) this.#isAnswered = true;
+    });
+  }
+
+  /** @param {Uint8Array} unknown */
+  #modelFor(unknown) {
+    return this.#model && fittest(alikes(this.#models, this.#model), unknown);
+  }
+
+  /** @param {Model} model @param {Uint8Array} unknown @param {AbortSignal} signal */
+  async #complete(model, unknown, signal) {
+    this.#say(t("The network draws…"));
+    const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1, ...this.#effortOf(model) };
+    const { path, body, given } = await completionOf(model.name, this.#pad.picture, unknown, settings);
+    body.delete("rank");
+    const job = await this.#api.submit(path, body);
+    this.#api.takeBackWith(job.id, signal);
+    if (signal.aborted) return;
+    await this.#tiles.lay(job, given);
+    for await (const { name, data } of follow(this.#api, job.id, signal, () => {})) {
+      if (name === "row") this.#tiles.put(data);
+      if (name === "progress") this.#count(job, data.progress);
+      if (name === "estimate") this.#foresee(data, job);
+      if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
+      if (name === "done") await this.#present(data, model, signal);
+    }
+  }
+
+  /** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
+  #count(job, progress) {
+    this.#say(standing({ ...job, status: "running", eta_s: null, progress }));
+  }
+
+  /** The fog moves while particles work. @param {EstimateEvent} estimate @param {Job} job */
+  #foresee(estimate, job) {
+    const mean = expected(estimate, job);
+    this.#tiles.expect(estimate.sample, mean);
+    this.#pad.expect(mean);
+    this.#count(job, estimate.share);
+  }
+
+  /** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @returns {Record<string, number>} */
+  #effortOf({ max_particles: most }) {
+    if (!this.#effort) return { sweeps: 0 };
+    return this.#effort === 1 ? {} : { particles: Math.min(MOST_PARTICLES, most) };
+  }
+
+  /** @param {Job} job @param {Model} model @param {AbortSignal} signal */
+  async #present(job, model, signal) {
+    this.#api.settled(job.id);
+    this.#tiles.rest();
+    this.#use.href = `#complete/${job.id}`;
+    this.#use.hidden = false;
+    this.#show(-1);
+    const receipt = receiptOf(job);
+    this.#say(t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name }));
+    if (receipt) this.#tell(chanceOfGiven(receipt, qualityOf(receipt)), quality(receipt));
+    this.#tiles.vouch(ownWords(receipt));
+    this.#harder.hidden = !receipt || qualityOf(receipt) === "exact" || this.#effort > 1;
+    try {
+      const mean = await pictureOf(await this.#api.marginals(job.id, "mean"));
+      if (!signal.aborted) this.#pad.expect(mean);
+    } catch {
+      // the endings are there without it
+    }
+  }
+
+  /** Nothing is left to draw. @param {Model} model @param {AbortSignal} signal */
+  async #judge(model, signal) {
+    this.#say(t("Asking the model…"));
+    const job = succeeded(await this.#api.ask("/score", await scoreForm(model.name, this.#pad.picture), signal));
+    const score = scoreOf(job);
+    this.#say(t("Everything is given. Make something unknown, and it is drawn."));
+    if (score) this.#tell(chanceOfPicture(score), "");
+  }
+
+  /** Large, in place of the fog; once more, and the fog is back. @param {number} sample */
+  #show(sample) {
+    this.#shown = this.#shown === sample ? -1 : sample;
+    this.#pad.show(this.#tiles.paintings[this.#shown]?.whole("final") ?? null);
+  }
+
+  /** @param {string} text @param {boolean} [isMeant] */
+  #say(text, isMeant = true) {
+    if (isMeant) find(this.#element, ".standing").textContent = text;
+  }
+
+  /** The sentence on what is given, and how far the endings are to be trusted. @param {string} sentence @param {string} receipt */
+  #tell(sentence, receipt) {
+    find(this.#element, ".sentence").textContent = sentence;
+    find(this.#element, ".receipt").textContent = receipt;
+    if (sentence) announce(sentence);
+  }
+}

@@ -1,0 +1,195 @@
+/** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
+
+import { scoreOf } from "../service/api.js";
+import { announce, el, find } from "../parts/dom.js";
+import { isOfCharacters, shuffled, someCharacters } from "../service/examples.js";
+import { cutApart } from "../service/futures.js";
+import { Inquiry } from "../service/inquiry.js";
+import { titleOf } from "../service/kinds.js";
+import { fixed, say, t } from "../lang.js";
+import { canvasOf, pictureOf } from "../pixels/raster.js";
+import { friendlySeed, scoreForm } from "../service/requests.js";
+import { standing } from "../service/words.js";
+import { succeeded } from "../service/written.js";
+
+/** @import {Model, Shared} from "../types" */
+
+/**
+ * @typedef {object} Card
+ * @property {ImageData} picture
+ * @property {string} name of a real one; "" = it was drawn
+ * @property {HTMLInputElement} box ticked by whoever thinks that it exists
+ * @property {HTMLElement} caption
+ * @property {number | null} nats how surprising it is, once that is known
+ */
+
+const NOBODY = t("No running worker has a model of characters.");
+const HALF = 6;
+
+export class RealView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#press = find(element, "form button");
+    find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      if (this.#isTurned) this.#begin();
+      else this.#turn();
+    });
+    find(element, ".glyphs").addEventListener("change", () => this.#count());
+    this.#inquiry = new Inquiry(
+      shared.isOnline,
+      (text) => this.#say(this.#isTurned ? `${this.#found} ${text}` : text),
+      () => this.open(),
+    );
+    shared.models.watch((models) => models && this.#suit(models));
+  }
+
+  #element;
+  #shared;
+  #press;
+  #inquiry;
+  /** @type {Model | null} */
+  #model = null;
+  /** @type {Card[]} */
+  #cards = [];
+  #isTurned = false;
+
+  /** It is seen now. */
+  open() {
+    if (this.#element.hidden || this.#inquiry.isAsking) return;
+    if (!this.#cards.length) this.#begin();
+    else if (this.#isTurned && this.#cards.some(({ nats }) => nats === null)) this.#weigh();
+  }
+
+  leave() {
+    this.#inquiry.giveUp();
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    const able = models.filter(isOfCharacters).filter(({ can }) => can.includes("sample") && can.includes("score"));
+    this.#model = able.find(({ compiling }) => !compiling) ?? able[0] ?? null;
+    find(this.#element, ".origin").textContent = this.#model ? `${titleOf(this.#model)} · ${this.#model.name}` : "";
+    if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
+    this.open();
+  }
+
+  /** Twelve others. */
+  #begin() {
+    const model = this.#model;
+    if (!model) return;
+    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    this.#say(t("The network draws…"));
+    this.#inquiry.ask(async (signal) => {
+      const drawn = await drawnBy(this.#shared.api, model, signal, (text) => this.#say(text));
+      const real = await someCharacters(model, HALF);
+      if (signal.aborted) return;
+      this.#lay(shuffled([...drawn.map((picture) => ({ picture, name: "" })), ...real]));
+    });
+  }
+
+  /** @param {{picture: ImageData, name: string}[]} pictures */
+  #lay(pictures) {
+    this.#isTurned = false;
+    this.#cards = pictures.map(({ picture, name }, i) => {
+      const box = el("input", { type: "checkbox" });
+      box.setAttribute("aria-label", t("Character {number} exists", { number: i + 1 }));
+      const caption = el("span", { class: "caption" });
+      return { picture, name, box, caption, nats: null };
+    });
+    const glyphs = this.#cards.map(({ picture, box, caption }) =>
+      el("div", { class: "glyph" }, el("label", {}, canvasOf(picture), box, t("exists")), caption),
+    );
+    find(this.#element, ".glyphs").replaceChildren(...glyphs);
+    find(this.#element, "form").hidden = false;
+    this.#press.textContent = t("Turn them over");
+    this.#count();
+  }
+
+  #count() {
+    const ticked = this.#cards.filter(({ box }) => box.checked).length;
+    if (!this.#isTurned) this.#say(t("{count} ticked; {half} of them exist.", { count: ticked, half: HALF }));
+  }
+
+  /** What each is. */
+  #turn() {
+    this.#isTurned = true;
+    for (const card of this.#cards) show(card);
+    this.#press.textContent = t("Twelve others");
+    announce(this.#found);
+    this.#weigh();
+  }
+
+  get #found() {
+    const facts = { count: say(this.#cards.filter(isRight).length), all: say(this.#cards.length) };
+    return t("You were right about {count} of {all}.", facts);
+  }
+
+  /** How surprising the network finds each. */
+  #weigh() {
+    const [model, cards] = [this.#model, this.#cards];
+    this.#say(this.#found);
+    if (!model) return;
+    this.#inquiry.ask(async (signal) => {
+      await Promise.all(cards.map((card) => this.#measure(model, card, signal)));
+      if (!signal.aborted) this.#say(`${this.#found} ${verdict(cards)}`);
+    });
+  }
+
+  /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
+  async #measure(model, card, signal) {
+    if (card.nats !== null) return;
+    const form = await scoreForm(model.name, card.picture);
+    card.nats = scoreOf(succeeded(await this.#shared.api.ask("/score", form, signal)))?.nats ?? null;
+    show(card);
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    find(this.#element, ".standing").textContent = text;
+  }
+}
+
+/** @param {import("../service/api.js").Api} api @param {Model} model @param {AbortSignal} signal @param {(text: string) => void} onWait */
+async function drawnBy(api, model, signal, onWait) {
+  const wish = { model: model.name, n: HALF, seed: friendlySeed() };
+  const job = succeeded(await api.ask("/sample", wish, signal, (waiting) => onWait(standing(waiting))));
+  return cutApart(await pictureOf(await api.image(job.id, { grid: true })), HALF, model);
+}
+
+/** @param {Card} card */
+function isRight({ name, box }) {
+  return box.checked === Boolean(name);
+}
+
+/** Its other side. @param {Card} card */
+function show(card) {
+  const { name, box, caption, nats } = card;
+  box.disabled = true;
+  const code = `U+${name.codePointAt(0)?.toString(16).toUpperCase()}`;
+  const what = name ? t("Exists: {code}", { code }) : t("Drawn just now");
+  const surprise = nats === null ? "…" : t("{nats} nats", { nats: fixed(nats, 1) });
+  const mark = isRight(card) ? t("You were right.") : t("You were wrong.");
+  caption.replaceChildren(el("strong", { title: name }, what), el("br"), surprise, el("br"), mark);
+  caption.parentElement?.setAttribute("data-right", String(isRight(card)));
+}
+
+/** Can surprise tell them apart? @param {Card[]} cards */
+function verdict(cards) {
+  const mean = (/** @type {Card[]} */ some) => some.reduce((sum, { nats }) => sum + (nats ?? 0), 0) / some.length;
+  const real = cards.filter(({ name }) => name);
+  const least = [...cards].sort((a, b) => (a.nats ?? 0) - (b.nats ?? 0)).slice(0, real.length);
+  const found = 2 * least.filter(({ name }) => name).length;
+  const facts = {
+    real: fixed(mean(real), 1),
+    drawn: fixed(mean(cards.filter(({ name }) => !name)), 1),
+    count: say(found),
+    all: say(cards.length),
+  };
+  return t(
+    "In the mean the real ones surprise the network by {real} nats, its own by {drawn}. Whoever takes the less surprising half for real is right about {count} of {all}.",
+    facts,
+  );
+}

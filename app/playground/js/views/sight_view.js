@@ -1,0 +1,177 @@
+/** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
+
+import { pause, scoreOf } from "../service/api.js";
+import { costOf, isInOneOrder } from "../service/choice.js";
+import { announce, find } from "../parts/dom.js";
+import { Inquiry } from "../service/inquiry.js";
+import { t } from "../lang.js";
+import { PicturePicker } from "../parts/picture_picker.js";
+import { explain, FieldTrouble } from "../service/problems.js";
+import { pngOf } from "../pixels/raster.js";
+import { Sight } from "../parts/sight.js";
+import { standing } from "../service/words.js";
+
+/** @import {Model, PixelBelief, Shared} from "../types" */
+
+/** Whoever goes over the picture with the arrow keys asks where they stop. */
+const REST_MS = 150;
+const NOBODY = t("No running worker has a model that can score pictures.");
+
+export class SightView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#panels = find(element, ".sights");
+    find(element, ".choice").append(this.#pictures.element);
+    this.#pictures.onChange = (picture) => this.#show(picture);
+    this.#pictures.onTrouble = (error) => this.#say(error);
+    const cease = (/** @type {string} */ text) => {
+      this.#wait("");
+      this.#say(text);
+    };
+    this.#inquiry = new Inquiry(shared.isOnline, cease, () => this.open());
+    shared.models.watch((models) => models && this.#suit(models));
+  }
+
+  #element;
+  #shared;
+  #panels;
+  #pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "3" }));
+  /** @type {Sight[]} */
+  #sights = [];
+  #offered = "";
+  #chosen = [0, 0];
+  /** The question that the panels are to answer, or "" once they did. */
+  #open = "";
+  #isReady = false;
+  #inquiry;
+
+  /** It is seen now: what is not answered yet is asked. */
+  open() {
+    if (!this.#open || this.#inquiry.isAsking || this.#element.hidden) return;
+    if (this.#isReady) this.#ask();
+    else this.#wait(t("The model is being made ready…"));
+  }
+
+  /** It is not seen any more: nobody waits for an answer. */
+  leave() {
+    this.#inquiry.giveUp();
+  }
+
+  /** @param {File} file */
+  take(file) {
+    this.#pictures.take(file);
+    return true;
+  }
+
+  /** A panel for each kind of network. @param {Model[]} models */
+  #suit(models) {
+    const side = besideEachOther(models);
+    this.#say(side.length ? null : NOBODY);
+    if (!side.length) return;
+    this.#isReady = side.every(({ compiling }) => !compiling);
+    const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");
+    if (key !== this.#offered) this.#lay(key, side);
+    this.open();
+  }
+
+  /** @param {string} key @param {Model[]} side */
+  #lay(key, side) {
+    this.#offered = key;
+    const [{ width, height }] = side;
+    this.#chosen = [Math.floor(width / 2), Math.floor(height / 2)];
+    this.#sights = side.map((model) => new Sight(model));
+    for (const sight of this.#sights) sight.onChoose = (pixel) => this.#choose(pixel);
+    this.#panels.replaceChildren(...this.#sights.map((sight) => sight.element));
+    this.#pictures.suit(side[0]);
+  }
+
+  /** @param {ImageData} picture */
+  #show(picture) {
+    for (const sight of this.#sights) sight.show(picture);
+    this.#choose(this.#chosen);
+  }
+
+  /** @param {number[]} pixel */
+  #choose(pixel) {
+    this.leave();
+    this.#chosen = pixel;
+    for (const sight of this.#sights) sight.choose(pixel);
+    this.#open = String(pixel);
+    this.open();
+  }
+
+  /** All networks the same; only the answers to the last question are shown. */
+  #ask() {
+    const { picture } = this.#pictures;
+    const [x, y] = this.#chosen;
+    this.#inquiry.ask(async (signal) => {
+      await pause(REST_MS);
+      if (signal.aborted) return;
+      if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
+      const image = await pngOf(picture);
+      await Promise.all(
+        this.#sights.map(async (sight) => {
+          const belief = await this.#asked(sight, image, x, y, signal);
+          if (!signal.aborted && belief) sight.tell(belief);
+        }),
+      );
+      if (signal.aborted) return;
+      this.#open = "";
+      this.#say(null);
+      announce(this.#sights.map(({ words }) => words).join(". "));
+    });
+  }
+
+  /**
+   * @param {Sight} sight
+   * @param {Blob} image
+   * @param {number} x
+   * @param {number} y
+   * @param {AbortSignal} signal
+   * @returns {Promise<PixelBelief | null | undefined>}
+   */
+  async #asked(sight, image, x, y, signal) {
+    const body = new FormData();
+    const wish = { model: sight.model.name, x, y, influence: true };
+    body.set("image", image, "image.png");
+    for (const [field, value] of Object.entries(wish)) body.set(field, String(value));
+    const job = await this.#shared.api.ask("/score", body, signal, (one) => sight.wait(standing(one)));
+    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+    return scoreOf(job)?.pixel;
+  }
+
+  /** @param {string} text in each panel, in the place of an answer */
+  #wait(text) {
+    for (const sight of this.#sights) sight.wait(text);
+  }
+
+  /** @param {unknown} error */
+  #say(error) {
+    const line = find(this.#element, ".sight-trouble");
+    line.hidden = error === null;
+    line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
+  }
+}
+
+/**
+ * The best of each kind of network, of those that draw the same kind of picture: of the kind that most networks draw. The
+ * better one sees, the further to the right it stands.
+ *
+ * @param {Model[]} models
+ */
+export function besideEachOther(models) {
+  /** @type {Map<string, Map<string, Model>>} */
+  const groups = new Map();
+  for (const model of models) {
+    if (!isInOneOrder(model) || !model.can.includes("score")) continue;
+    const { width, height, channels, values, network } = model;
+    const key = [width, height, channels, values].join(" ");
+    const group = groups.get(key) ?? new Map();
+    if (!group.has(network) || costOf(model) < costOf(group.get(network))) group.set(network, model);
+    groups.set(key, group);
+  }
+  const sides = [...groups.values()].map((group) => [...group.values()].sort((a, b) => costOf(b) - costOf(a)));
+  return sides.sort((a, b) => b.length - a.length || costOf(a[0]) - costOf(b[0]))[0] ?? [];
+}

@@ -1,0 +1,174 @@
+/** Watch: a picture is drawn before the reader's eyes. */
+
+import { costOf, isInOneOrder } from "../service/choice.js";
+import { find } from "../parts/dom.js";
+import { icon } from "../parts/icons.js";
+import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
+import { kindOf, rankOf } from "../service/kinds.js";
+import { say, t } from "../lang.js";
+import { explain, Unreachable } from "../service/problems.js";
+import { dataUrlOf } from "../pixels/raster.js";
+import { Writing } from "../parts/writing.js";
+
+/** @import {Model, Shared} from "../types" */
+
+const NOBODY = t("No running worker has a model that can be watched here.");
+/** So long nothing may move: then a film does. */
+const PATIENCE_MS = 600;
+
+export class WatchView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    for (const button of element.querySelectorAll(".controls [data-icon]")) {
+      button.prepend(icon(button.getAttribute("data-icon") ?? ""));
+    }
+    this.#writing = new Writing(element, shared.api);
+    this.#writing.onTrouble = (error) => this.#say(error);
+    this.#writing.onWait = (text) => this.#tell(text);
+    this.#writing.onChange = () => this.#tell("");
+    this.#wire("another", () => this.#write());
+    this.#wire("mine", () => this.#drawOn());
+    this.#kinds = new KindPicker(find(element, ".kinds"), "watched");
+    this.#kinds.onChoose = (name) => this.#choose(name);
+    shared.models.watch((models) => models && this.#suit(models));
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
+    setTimeout(() => this.#fill(), PATIENCE_MS);
+  }
+
+  #element;
+  #shared;
+  #writing;
+  #kinds;
+  /** The best of each kind. @type {Model[]} */
+  #offered = [];
+  /** @type {Model | null} */
+  #model = null;
+  #all = 0;
+  #isReadyCount = 0;
+  #isCutOff = false;
+  #isPatient = true;
+
+  /** It is seen now: something is drawn, if nothing was. */
+  open() {
+    if (this.#element.hidden) return;
+    const isReady = this.#model && !this.#model.compiling;
+    if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write();
+    else if (!this.#isPatient) this.#fill();
+  }
+
+  leave() {
+    this.#writing.leave();
+  }
+
+  /** A film, where nothing else is. */
+  #fill() {
+    this.#isPatient = false;
+    if (!this.#writing.isShown && !this.#element.hidden) this.#writing.showFilm();
+  }
+
+  /** @param {Model[]} models */
+  #suit(models) {
+    const able = models.filter(({ can }) =>
+      ["sample", "score", "complete"].every((kind) => can.includes(/** @type {any} */ (kind))),
+    );
+    this.#offered = bestOfEach(able);
+    this.#all = models.length;
+    this.#isReadyCount = models.filter(({ compiling }) => !compiling).length;
+    const before = this.#model;
+    const same = this.#offered.find((model) => before && kindOf(model) === kindOf(before));
+    const isBusy = this.#writing.isLive || this.#writing.isAsking;
+    const ready = this.#offered.find(({ compiling }) => !compiling);
+    this.#model = (isBusy && same) || (same && !same.compiling && same) || ready || same || this.#offered[0] || null;
+    this.#kinds.offer(this.#offered, this.#model);
+    if (!this.#model) this.#say(NOBODY);
+    else if (this.#line.textContent === NOBODY) this.#say(null);
+    this.#tell("");
+    this.open();
+  }
+
+  /** @param {string} name */
+  #choose(name) {
+    this.#model = this.#offered.find((model) => model.name === name) ?? null;
+    this.#write();
+  }
+
+  #write() {
+    this.#say(null);
+    if (!this.#model) return this.#say(NOBODY);
+    this.#isCutOff = false;
+    this.#writing.begin(this.#model);
+  }
+
+  /** The reader goes on with it, where one draws with white and black. */
+  #drawOn() {
+    const { begun, model } = this.#writing;
+    if (model && begun) this.#shared.onSend("ink", dataUrlOf(begun), model.name);
+    else location.hash = "ink";
+  }
+
+  /** What is seen here: by whom, or that it is recorded, and what is waited for. @param {string} waiting */
+  #tell(waiting) {
+    find(this.#element, "h1").textContent = this.#heading;
+    this.#element.dataset.live = String(this.#writing.isLive);
+    const { model, isShown } = this.#writing;
+    find(this.#element, "[data-act=another]").disabled = !this.#model || this.#model.compiling;
+    find(this.#element, "[data-act=mine]").disabled = model !== null && !isPaper(model);
+    const shown = model ? origin(model) : isShown ? this.#recorded : "";
+    find(this.#element, ".origin").textContent = waiting || shown;
+  }
+
+  get #heading() {
+    if (this.#writing.isFinished) return t("This picture was drawn one pixel at a time");
+    return t("This picture is being drawn one pixel at a time");
+  }
+
+  get #recorded() {
+    if (!this.#model?.compiling) return t("Recorded earlier.");
+    const counts = { ready: say(this.#isReadyCount), all: say(this.#all) };
+    if (this.#model.state === "loading") {
+      return t(
+        "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.",
+        counts,
+      );
+    }
+    return t(
+      "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
+      counts,
+    );
+  }
+
+  /** @param {string} act @param {() => void} does */
+  #wire(act, does) {
+    find(this.#element, `[data-act=${act}]`).addEventListener("click", does);
+  }
+
+  get #line() {
+    return find(this.#element, ".explained > .trouble");
+  }
+
+  /** @param {unknown} error */
+  #say(error) {
+    this.#isCutOff = error instanceof Unreachable; // when the server is back it begins by itself
+    this.#line.hidden = error === null;
+    this.#line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
+    if (error !== null && !this.#isPatient) this.#fill();
+  }
+}
+
+/** Of each kind the one whose pictures are shown best: in one order, then the one that knows them best. @param {Model[]} models */
+function bestOfEach(models) {
+  const sorted = [...models].sort((a, b) => Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || costOf(a) - costOf(b));
+  return firstOfEach(sorted).sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+/** Whether one can draw on it with black and white. @param {Model} model */
+function isPaper({ values, channels }) {
+  return values === 2 && channels === 1;
+}
+
+/** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model */
+function origin({ name, data }) {
+  return t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
+}
