@@ -45,7 +45,7 @@ from model_core.orientation import check_orientation, turn
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "codec.md"
 MNIST_MODELS = ("mnist-diagonal-bilstm",)
-CIFAR_MODELS = ("cifar10-small-row-lstm", "cifar10-small-pixelcnn")
+CIFAR_MODELS = ("cifar10-row-lstm-wide", "cifar10-small-pixelcnn")
 CIFAR_IMAGES = 1000
 DAMAGED_FILES = 10_000
 PROCESSORS = {

@@ -19,7 +19,7 @@ from PIL import Image
 
 OUT = Path("docs/img")
 MODEL = "mnist-diagonal-bilstm"
-COLOUR_MODEL = "cifar10-small-row-lstm"
+COLOUR_MODEL = "cifar10-small-pixelcnn"
 LABELLED_MODEL = "mnist-labelled"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}

@@ -18,7 +18,7 @@ from model_core.components import Component, Member, components_of
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
-from model_core.models_directory import CARD, RECORDS, WEIGHTS, default_models_dir, model_names, models_in
+from model_core.models_directory import CARD, RECORDS, WEIGHTS, cards_in, default_models_dir, model_names, models_in
 from model_core.networks import Network, build_network
 from model_core.regular_files import open_regular
 from model_core.tensor_files import save_tensors
@@ -140,17 +140,17 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | 
 
 
 def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = "") -> Model:
-    """Load the model of a directory that has these weights; of several, the one of this identity. Raises ModelError
-    when none has, or as load_model."""
-    directory, names = models_in(models_dir)
+    """Load the model of a directory, or of its records, that has these weights; of several, the one of this identity.
+    Raises ModelError when none has, or as load_model."""
+    directory, _ = models_in(models_dir)
     found: dict[str, Path] = {}
-    for name in names:
+    for path in (*cards_in(directory), *cards_in(directory / RECORDS)):
         try:
-            card = Card.read(directory / name / CARD)
+            card = Card.read(path)
         except ModelError:
             continue  # whatever is wrong with another model
         if card.sha256 == sha256:
-            found.setdefault(card.identity, directory / name)
+            found.setdefault(card.identity, path.parent)
     if found:
         return load_model(found.get(identity, next(iter(found.values()))), device)
     raise ModelError(f"no model in {directory} has the sha256 {sha256[:12]}... that is named")

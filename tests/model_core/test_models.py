@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from model_core import load_model, model_names, save_model, untrained
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
+from model_core.models import load_by_digest
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ def test_an_unknown_model_is_refused_with_the_names_there_are(saved: Path) -> No
             load_model(name, models_dir=saved)
     with pytest.raises(ModelError, match="there is tiny"):
         load_model("tinny", models_dir=saved)
+
+
+def test_weights_that_are_no_longer_served_are_found_by_their_digest(saved: Path) -> None:
+    """Pictures and files that they wrote name it: those in a folder `records` count as well."""
+    (saved / "records").mkdir()
+    (saved / "tiny").rename(saved / "records" / "tiny")
+    retired = load_model("tiny", models_dir=saved)
+    assert model_names(saved) == []
+    assert load_by_digest(retired.card.sha256, saved).card.name == "tiny"
+    with pytest.raises(ModelError, match=r"no model in .* has the sha256"):
+        load_by_digest("0" * 64, saved)
 
 
 def _truncate(model: Path) -> None:
