@@ -7,6 +7,7 @@ logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass
     >>> model = model_core.load_model("mnist-diagonal-bilstm")
     >>> images = model_core.sample(model, n=4, seed=7)              # (4, 1, 28, 28)
     >>> nats = -model_core.log_likelihood(model, images)            # (4,)
+    >>> field = model_core.sample(model, n=1, seed=7, size=(100, 60))  # (1, 1, 60, 100), in windows
     >>> done = model_core.complete(model, known, keep, n=4, seed=7)  # known (1, 28, 28), keep (28, 28) True = given
     >>> assert (model_core.decode(model, model_core.encode(model, images)) == images).all()
 

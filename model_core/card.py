@@ -154,6 +154,10 @@ class Card:
     """Validation scores of these weights; `pixelrnn calibrate` measures them."""
     labels: tuple[CardLabel, ...] = ()
     """The labels that its networks have, in their order; the priors add up to 1."""
+    field: bool = False
+    """Fields, pictures larger than the model's, were looked at and are good."""
+    field_step: int | None = None
+    """How many rows lower each window of a field begins than the one before; None: half an image's."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -183,6 +187,8 @@ class Card:
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
         _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
         self._check_labels()
+        if not isinstance(self.field, bool) or not 1 <= self.step <= self.config.height:
+            raise ValueError(f"field is true or false, and field_step 1 to {self.config.height}")
         return self
 
     def _check_labels(self) -> None:
@@ -206,6 +212,8 @@ class Card:
             "orientations": [member.orientation for member in self.members] or ["none"],
             "labels": [{"name": label.name, "prior": label.prior} for label in self.labels],
         }
+        if self.field_step is not None:
+            meaning["field_step"] = self.field_step
         return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def answers_to(self, identity: str) -> bool:
@@ -219,6 +227,11 @@ class Card:
     def label_number(self, asked: str | int | None) -> int | None:
         """The number of a label by its name or number, as `label_number` says."""
         return label_number([label.name for label in self.labels], asked, self.name)
+
+    @property
+    def step(self) -> int:
+        """How many rows lower each window of a field begins."""
+        return max(1, self.config.height // 2) if self.field_step is None else self.field_step
 
     @property
     def drawn_anew(self) -> bool:
@@ -241,7 +254,21 @@ class Card:
             del facts["labels"]
         if not self.config.labels:
             del facts["config"]["labels"]
+        if not self.field:
+            del facts["field"]
+        if self.field_step is None:
+            del facts["field_step"]
         return facts
+
+
+def check_field(card: Card, width: int, height: int) -> None:
+    """ConfigError where a model has no fields of this size."""
+    config = card.config
+    if config.multi_scale:
+        raise ConfigError(f"{card.name} has two scales: its pictures have one size, {config.width}x{config.height}")
+    if width < config.width or height < config.height:
+        least = f"at least {config.width}x{config.height}"
+        raise ConfigError(f"{width}x{height} is smaller than {card.name}'s pictures: expected {least}")
 
 
 def _text(path: Path) -> str:

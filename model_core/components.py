@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model_core.networks import Network
 from model_core.orientation import Orientation, turn
+from model_core.windows import Windows
 
 BATCH = 64
 
@@ -68,9 +69,12 @@ def components_of(members: Sequence[Member], priors: Sequence[float], label: int
     return tuple(Component(member, k, prior) for member in members for k, prior in enumerate(priors))
 
 
-def nats_maps(components: Sequence[Component], values: Tensor) -> Tensor:
+def nats_maps(components: Sequence[Component], values: Tensor, windows: Windows | None = None) -> Tensor:
     """-ln p of every variable under each component: values (B, C, H, W) -> (N, B, C, H, W), turned as its member sees
-    them. The labels of a member go through its network together, as many as bound the memory."""
+    them. The labels of a member go through its network together, as many as bound the memory. windows: of fields."""
+    if windows is not None:
+        seen = [(nats_maps(components, values[..., top:end, :]), first - top) for top, first, end in windows]
+        return torch.cat([maps[..., new:, :] for maps, new in seen], -2)
     return torch.cat([_maps(*group, values) for group in _by_member(components)])
 
 

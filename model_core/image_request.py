@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.windows import Windows
+
 
 @dataclass(frozen=True)
 class ImageRequest:
@@ -16,6 +18,7 @@ class ImageRequest:
     label: the number of its label; None: where the model has labels, the image's noise chooses one by the prior, or of
     an image that is completed by p(label | the first pixels up to the hole), label_from (H, W) being where pixels were
     given when it was asked for. A Multi-Scale model's first pixels are those of its small image.
+    windows: of a field, whose rows they count; an engine of its width draws it.
     """
 
     seed: int
@@ -28,3 +31,4 @@ class ImageRequest:
     member: int | None = None
     label: int | None = None
     label_from: NDArray[np.bool_] | None = None
+    windows: Windows | None = None

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_core.card import Card, CardMember, even_labels, mixture_digest
+from model_core.card import Card, CardMember, check_field, even_labels, mixture_digest
 from model_core.components import Component, Member, components_of
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
@@ -22,6 +23,7 @@ from model_core.models_directory import CARD, RECORDS, WEIGHTS, cards_in, defaul
 from model_core.networks import Network, build_network
 from model_core.regular_files import open_regular
 from model_core.tensor_files import save_tensors
+from model_core.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,18 @@ class Model:
             raise ModelError(f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one")
         return self.members[0].network
 
+    def field(self, width: int, height: int) -> tuple["Model", Windows]:
+        """The model of fields of this size, its upright members at that width, and their windows. Raises ConfigError
+        where there are none: for a smaller size, and of a model of two scales or without such a member."""
+        check_field(self.card, width, height)
+        config = replace(self.config, width=width)
+        members = tuple(Member(at_width(each.network, config)) for each in self.members if each.orientation == "none")
+        if not members:
+            raise ConfigError(f"{self.card.name} has no upright network: its pictures have one size")
+        told = tuple(member for member in self.card.members if member.orientation == "none")
+        card = replace(self.card, config=config, members=told)
+        return Model(members, card, self.device, self.label), Windows(config.height, self.card.step, height)
+
     def alone(self) -> Iterator["Model"]:
         """Each of a mixture's networks as a model of its own, in the members' order."""
         count = self.card.parameters // len(self.members)
@@ -82,6 +96,15 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
         network = build_network(config)
     network.eval().requires_grad_(False)
     return Model.of(network, Card(preset_name, config, count_parameters(network), labels=even_labels(config.labels)))
+
+
+def at_width(network: Network, config: NetworkConfig) -> Network:
+    """The same weights in a network of this config, which differs in its width alone."""
+    if network.config == config:
+        return network
+    twin = copy(network)  # it has the same parameters, not copies of them
+    twin.config = config
+    return twin
 
 
 def save_model(model: Model, directory: Path) -> Card:

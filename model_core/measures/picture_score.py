@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.components import mixed, nats_maps
-from model_core.measures.likelihood import bits_per_dim
+from model_core.measures.likelihood import scored
 from model_core.models import Model
 from model_core.orientation import Orientation, turn_back
 
@@ -42,13 +42,15 @@ class PictureScore:
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """One teacher-forced pass for each component of the model over the picture's values (C, H, W).
+    """One teacher-forced pass for each component of the model over the picture's values (C, H, W), or over each window
+    of a larger one.
 
     Raises FloatingPointError when a network gives a likelihood that is not finite.
     """
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
+    model, windows = scored(model, image)
     with torch.inference_mode():
-        maps = nats_maps(model.components, image)[:, 0].double().cpu()
+        maps = nats_maps(model.components, image, windows)[:, 0].double().cpu()
     sums = maps.sum((1, 2, 3))
     if not sums.isfinite().all():
         raise FloatingPointError("the network gave a likelihood that is not finite")
@@ -56,14 +58,14 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
     best = int(sums.argmin())
     found = model.components[best]
     bits = turn_back(maps[best], found.orientation).numpy() / math.log(2)
-    config = model.config
+    channels = model.config.channels
     return PictureScore(
         bits=bits.astype(np.float32),
         nats=total,
         member=found.orientation,
         label=found.label,
         member_nats=float(sums[best]),
-        bits_per_dim=bits_per_dim(total, config),
+        bits_per_dim=total / (math.log(2) * bits.size),
         colour_bits=bits.mean((1, 2)).tolist(),
-        uniform_bits=config.channels * found.network.distribution.uniform_bits,
+        uniform_bits=channels * found.network.distribution.uniform_bits,
     )

@@ -19,6 +19,7 @@ from model_core.sampling.noise import image_noise
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow
 from model_core.sampling.stages import networks_of, stage_for
+from model_core.sampling.windowed import WindowedStage
 
 
 class DrawnRow(NamedTuple):
@@ -53,7 +54,8 @@ class NetworkEngine:
         self._network = network
         stage = stage_for(network)
         spare = range(slots, slots + kept if stage.keeps_closed else slots)
-        self._stages = [SharedPrefill(stage(part, slots + len(spare)), spare) for part in networks_of(network)]
+        alike = [SharedPrefill(stage(part, slots + len(spare)), spare) for part in networks_of(network)]
+        self._stages = [WindowedStage(each) for each in alike]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}
@@ -113,7 +115,7 @@ class NetworkEngine:
                         self._image_ended(stage, row)
             return drawn
 
-    def _image_ended(self, stage: SharedPrefill, row: SlotRow) -> None:
+    def _image_ended(self, stage: WindowedStage, row: SlotRow) -> None:
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
@@ -133,7 +135,8 @@ class NetworkEngine:
         self._stages[-1].open(slot, Drawing(self._noise(request), request.temperature, known, keep, condition))
 
     def _drawing(self, request: ImageRequest) -> Drawing:
-        return Drawing(self._noise(request), request.temperature, *_given(request), label=request.label)
+        given, told = _given(request), {"label": request.label, "windows": request.windows}
+        return Drawing(self._noise(request), request.temperature, *given, **told)
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
         known, keep = _given(request)
@@ -158,7 +161,8 @@ class NetworkEngine:
 
     def _noise(self, request: ImageRequest, of_small: bool = False) -> Tensor:
         config = self._network.config.small if of_small else self._network.config
-        shape = config.height, config.width, config.channels
+        rows = config.height if request.windows is None else request.windows.rows
+        shape = rows, config.width, config.channels
         return torch.from_numpy(image_noise(request.seed, request.sample, *shape, of_small=of_small))
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -33,20 +34,24 @@ def sample(
     member: int = 0,
     first: int = 0,
     label: int | str | Sequence[int | str] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
 
     known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; of a mixture, the `member`
     of that number draws the rest. label: by name or number, of all images, or of each; without one, where the model has
     labels, an image's noise chooses one by the prior, or by p(label | what is given before the first pixel drawn).
-    on_row(i, y, values (C, W)) is called as each row becomes final. Raises DataError for shapes that do not fit,
-    ConfigError for a label that the model does not have.
+    on_row(i, y, values (C, W)) is called as each row becomes final. size (W, H): of fields, pictures larger than the
+    model's. Raises DataError for shapes that do not fit, ConfigError for a label or size that the model does not have.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
         raise DataError("known and keep go together: the given values, and where they are to be kept")
     if known is None or keep is None:
-        return draw(model, [ImageRequest(seed, first + i, temperature, label=labels[i]) for i in range(n)], on_row)
+        asked = [ImageRequest(seed, first + i, temperature, label=labels[i]) for i in range(n)]
+        return draw(model, asked, on_row, size)
+    if size is not None:
+        raise DataError("a picture of another size is drawn from nothing: expected a size, or known and keep")
     config = model.config
     shape = config.channels, config.height, config.width
     values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
@@ -82,11 +87,19 @@ def upsample(
     return draw(model, [ImageRequest(seed, first + i, temperature, **asked[i]) for i in range(n)], on_row)
 
 
-def draw(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None = None) -> Tensor:
-    """Draw what is asked for: values (n, C, H, W), int64. on_row as in `sample`.
+def draw(
+    model: Model,
+    requests: Sequence[ImageRequest],
+    on_row: OnRow | None = None,
+    size: tuple[int, int] | None = None,
+) -> Tensor:
+    """Draw what is asked for: values (n, C, H, W), int64. on_row and size as in `sample`.
 
     Of more images than are drawn side by side, the next takes its seat as soon as one is free.
     """
+    if size is not None and size != (model.config.width, model.config.height):
+        model, windows = model.field(*size)
+        requests = [replace(request, windows=windows) for request in requests]
     if len(requests) == 1:
         return _draw_alone(model, requests, on_row)
     return _draw(Engine(model, min(seats(model), max(1, len(requests)))), model.config, requests, on_row)
@@ -104,7 +117,8 @@ def _draw_alone(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | 
 
 
 def _draw(engine: Engine, config: NetworkConfig, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
-    images = torch.zeros(len(requests), config.channels, config.height, config.width, dtype=torch.int64)
+    rows = requests[0].windows.rows if requests and requests[0].windows else config.height
+    images = torch.zeros(len(requests), config.channels, rows, config.width, dtype=torch.int64)
     waiting = deque(enumerate(requests))
     seated: dict[int, int] = {}
     while waiting or engine.busy:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model_core.compiled.range_coder import Coder
 from model_core.networks.pixel_network import PixelNetwork
+from model_core.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Drawing:
     """(H, W) given pixels of which ln p is asked for."""
     coder: Coder | None = None
     """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. Compiled only."""
+    end: int | None = None
+    """The row before which it ends; None: all are drawn."""
+    windows: Windows | None = None
+    """The windows of a field, which no stage draws as it is: see windowed.py."""
 
     @cached_property
     def given_rows(self) -> int:

@@ -94,7 +94,7 @@ class CompiledStage:
         state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
-        front.stop[slot] = self._shared.height, 0
+        front.stop[slot] = drawing.end or self._shared.height, 0
         state.coded[slot] = drawing.coder is not None
         if drawing.coder is not None:
             registers, code = drawing.coder

@@ -92,7 +92,7 @@ class PlainStage:
         if drawing.keep is not None and drawing.known is not None:
             step.keep[slot] = drawing.keep
             step.values[slot] = drawing.known
-        self._stops[slot] = self._height
+        self._stops[slot] = drawing.end or self._height
         self._held.pop(slot, None)
         self._ask(slot, drawing.weighed)
 
