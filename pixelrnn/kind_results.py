@@ -26,6 +26,8 @@ class How:
     models_dir: Path | None = None
     device: str = "cpu"
     out: Path | None = None
+    csv: Path | None = None
+    """A place for a line on each picture."""
     scale: int = 1
     show: bool = False
     json_: bool = False

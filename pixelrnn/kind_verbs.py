@@ -4,6 +4,7 @@ A kind's files are arguments, and the fields of its form are options, with the w
 kinds/). kinds_here.py and kinds_there.py do the work, kind_results.py says what came of it.
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -27,13 +28,15 @@ from model_core.cli.options import (
     say,
 )
 from model_core.cli.tables import print_table
+from pixelrnn import several
 from pixelrnn.kind_results import Done, How, label_rows, sentences, show_picture
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.kind import FOUND, Input, Kind
 from worker.contract.kinds import KINDS
 
 HERE = "http://127.0.0.1:8000"
-EXIT_NOT_VERIFIED = 1
+EXIT_NOT_ALL_WELL = 1
+"""A picture is not what it says, or was left out."""
 MOST = 1024
 """Images that are drawn at once, at most; a service may draw fewer."""
 
@@ -46,8 +49,9 @@ def _file(kind: Any, metavar: str, told: str) -> Any:
     return Annotated[kind, typer.Argument(metavar=metavar, help=told)]
 
 
+_SEVERAL = {"image": _file(list[Path], "IMAGE...", "Pictures of the model's size, and folders of them.")}
 _MASK = {"mask": _file(Path | None, "[MASK]", "White is not given, black is. [default: transparent pixels are not]")}
-_PICTURE = {"image": _file(Path, "IMAGE", "The picture, of the model's size.")}
+_PICTURE = {"image": _file(Path, "IMAGE", "The picture, of the model's size, or a folder of pictures.")}
 _FILES: Mapping[Input, Mapping[str, Any]] = {
     Input.NOTHING: {},
     Input.PICTURE: _PICTURE,
@@ -55,9 +59,7 @@ _FILES: Mapping[Input, Mapping[str, Any]] = {
     Input.PICTURE_OR_PART: _PICTURE | _MASK,
     Input.SMALL_PICTURE: {"image": _file(Path, "IMAGE", "The small image, of the model's first size.")},
     Input.DRAWN_PICTURE: {"image": _file(Path, "PNG", "What `sample` or the service wrote.")},
-    Input.PICTURES: {
-        "images": _file(list[Path], "IMAGE...", "Pictures of the model's size; without --url also directories of them.")
-    },
+    Input.PICTURES: {"images": _file(list[Path], "IMAGE...", "Pictures of the model's size, and folders of them.")},
     Input.CODED_FILE: {"file": _file(Path, "FILE", "What `encode` wrote.")},
 }
 _FIT = Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART, Input.SMALL_PICTURE
@@ -93,7 +95,8 @@ _THERE: Mapping[str, Any] = {
         int | None, typer.Option(help="Seconds that the service keeps the job once it has ended; with --url.")
     ],
 }
-_HOW = "out", "scale", "show", "json_", "url", "key", "models_dir", "device"
+_CSV = Annotated[Path | None, typer.Option(help="Write a line for each picture into this file, as CSV; - is stdout.")]
+_HOW = "out", "csv", "scale", "show", "json_", "url", "key", "models_dir", "device"
 
 
 def register(app: typer.Typer, remote: typer.Typer) -> None:
@@ -107,8 +110,9 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
     def verb(ctx: typer.Context, **given: Any) -> None:
         how = How(**{name: given.pop(name) for name in _HOW if name in given})
         _expect_place(ctx, kind, how)
-        expect_one_result(how.out, how.json_)
+        expect_one_result(how.out if how.csv is None else how.csv, how.json_)
         options = {name: value for name, value in given.items() if not (value is None or value is False or value == [])}
+        _list_pictures(kind, options, how)
         _tell(kind, _carried_out(kind, options, how), how)
 
     parameters = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
@@ -116,6 +120,21 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
     verb.__annotations__ = {each.name: each.annotation for each in parameters}
     verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return verb
+
+
+def _list_pictures(kind: Kind, options: dict[str, Any], how: How) -> None:
+    """Put the pictures of folders into the options, as a list where there may be several. DataError, BadParameter."""
+    if kind.input is Input.PICTURES:
+        options["images"] = several.pictures_of(options["images"])
+    elif kind.takes_several:
+        given = options["image"] if isinstance(options["image"], list) else [options["image"]]
+        if len(given) == 1 and not given[0].is_dir() and how.csv is None:
+            options["image"] = given[0]
+            return
+        several.check(kind.draws, options, how)
+        options["image"] = several.pictures_of(given)
+        if kind.draws:
+            options |= {"folder": given[0], "seed": options.get("seed", secrets.randbelow(MAX_SEED + 1))}
 
 
 def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
@@ -145,21 +164,27 @@ def _carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
 def _tell(kind: Kind, done: Done, how: How) -> None:
     if how.show and done.picture is not None:
         show_picture(done.picture)
-    for sentence in sentences(kind.word, done.facts, how):
+    is_several = "left_out" in done.facts
+    for sentence in (several.sentences if is_several else sentences)(kind.word, done.facts, how):
         say(sentence)
     if how.json_:
         print_json(done.document)
-    elif labels := done.facts.get("labels", ()) if kind.needs_labels else ():
+    if is_several:
+        several.write_table(kind.word, done.facts, how)
+    elif kind.needs_labels and not how.json_:
+        labels = done.facts["labels"]
         print_table(("label", "p", "nats"), label_rows(labels))
-    if done.facts.get("verified") is False:
-        raise typer.Exit(EXIT_NOT_VERIFIED)
+    if done.facts.get("verified") is False or done.facts.get("left_out"):
+        raise typer.Exit(EXIT_NOT_ALL_WELL)
 
 
 def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
     """The parameters of a verb, as typer reads them."""
     if kind.input not in _NAMES_ITS_MODEL:
         yield _parameter("model", ModelName)
-    for name, annotation in _FILES[kind.input].items():
+    for name, annotation in (
+        _SEVERAL if kind.takes_several and kind.input is Input.PICTURE else _FILES[kind.input]
+    ).items():
         yield _parameter(name, annotation, *([None] if name == "mask" else []))
     if kind.draws:
         least, none = (0, "; 0: none, and the expected one is written") if kind.none_told else (1, "")
@@ -173,6 +198,8 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
         yield _parameter("fit", Fit, "strict")
     if kind.draws or kind.word in _OUT:
         yield _parameter("out", *_OUT.get(kind.word, (Out, Path(f"{kind.word}.png"))))
+    if kind.takes_several and not kind.draws:
+        yield _parameter("csv", _CSV, None)
     if kind.draws or kind.word == "score":
         yield from (_parameter("scale", Scale, 1), _parameter("show", Show, False))
     for name, annotation in (_THERE if kind.draws else {"retention": _THERE["retention"]}).items():

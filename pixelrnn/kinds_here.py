@@ -2,17 +2,22 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from model_core.cli.progress import Work, working
+from model_core.errors import DataError
 from pixelrnn.kind_results import Done, How
+from pixelrnn.several import Results, places
 from worker.contract.jobs import MAX_SEED
 from worker.contract.kind import Kind
 
 if TYPE_CHECKING:
     from model_core.cli.draw_file import DrawRequest
+    from model_core.models import Model
 
 Options = dict[str, Any]
 """The options that were given."""
@@ -40,6 +45,27 @@ def _request(options: Options, how: How, **beside: Any) -> "DrawRequest":
     return DrawRequest(*where, *drawing, how.out, how.scale, resize=resize, first=first, labels=labels, **beside)
 
 
+def _model(options: Options, how: How, work: Work) -> "Model":
+    from model_core.models import load_model
+
+    work.begin(f"loading {options['model']}")
+    model = load_model(options["model"], device=how.device, models_dir=how.models_dir)
+    work.begin(f"working with {options['model']}")
+    return model
+
+
+def _of_each(options: Options, work: Work, told: Callable[[int, Path], dict[str, Any]]) -> Done:
+    """The facts of each picture, given its number and file. DataError where none can be taken."""
+    files, results, on_share = options["image"], Results(), work.begin(f"{options['model']}: several pictures")
+    for i, file in enumerate(files):
+        try:
+            results.pictures.append({"file": str(file), **told(i, file)})
+        except DataError as error:
+            results.left_out.append(str(error))
+        on_share((i + 1) / len(files))
+    return results.done(options["model"])
+
+
 def _sample(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.draw_file import draw
 
@@ -48,11 +74,24 @@ def _sample(options: Options, how: How, work: Work) -> Done:
 
 
 def _complete(options: Options, how: How, work: Work) -> Done:
-    from model_core.cli.draw_file import CompleteRequest, complete_file
+    from model_core.cli.draw_file import CompleteRequest, complete_file, opened
 
     by = options.get("method"), options.get("particles", 32), options.get("sweeps", 2), options.get("rank", False)
-    drawn = complete_file(CompleteRequest(_request(options, how), options["image"], options.get("mask"), *by), work)
-    return Done(drawn.facts, drawn.facts, drawn.picture)
+    request, image, mask = _request(options, how), options["image"], options.get("mask")
+    if not isinstance(image, list):
+        drawn = complete_file(opened(request, work), CompleteRequest(request, image, mask, *by), work)
+        return Done(drawn.facts, drawn.facts, drawn.picture)
+    model, n = _model(options, how, work), request.n
+
+    def completed(i: int, file: Path) -> dict[str, Any]:
+        facts: list[dict[str, Any]] = []
+        for j, out in enumerate(places(request.out, options["folder"], file, n)):
+            one = replace(request, n=1, first=request.first + i * n + j, out=out)
+            ask = CompleteRequest(one, file, mask, *by)
+            facts.append(complete_file(model, ask, work, f"completing {i + 1} of {len(image)}").facts)
+        return {"completions": facts}
+
+    return _of_each(options, work, completed)
 
 
 def _score(options: Options, how: How, work: Work) -> Done:
@@ -64,19 +103,22 @@ def _score(options: Options, how: How, work: Work) -> Done:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
     from model_core.cli.score_file import ScoreRequest, score_file
 
-    work.begin(f"scoring with {options['model']}")
-    where = options["model"], options["image"], how.models_dir, how.device, how.out, how.scale
-    facts, heat = score_file(ScoreRequest(*where, options["fit"] == "resize", pixel, influence, options.get("label")))
+    model = _model(options, how, work).given(options.get("label"))
+    request = ScoreRequest(how.out, how.scale, options["fit"] == "resize", pixel, influence)
+    if isinstance(options["image"], list):
+        return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
+    facts, heat = score_file(model, options["image"], request)
     return Done(facts, facts, heat)
 
 
 def _classify(options: Options, how: How, work: Work) -> Done:
-    from model_core.cli.classify_file import ClassifyRequest, classify_file
+    from model_core.cli.classify_file import classify_file
 
-    work.begin(f"classifying with {options['model']}")
-    where = options["model"], options["image"], options.get("mask"), how.models_dir, how.device
-    by = options.get("seed", 0), options.get("particles", 32), options["fit"] == "resize"
-    facts = classify_file(ClassifyRequest(*where, *by))
+    model = _model(options, how, work)
+    by = options.get("mask"), options.get("seed", 0), options.get("particles", 32), options["fit"] == "resize"
+    if isinstance(options["image"], list):
+        return _of_each(options, work, lambda _, file: classify_file(model, file, *by))
+    facts = classify_file(model, options["image"], *by)
     return Done(facts, facts)
 
 

@@ -6,6 +6,8 @@ from model_core.cli.progress import Work, working
 from model_core.places import check_folder, check_place
 from pixelrnn.kind_results import Done, How
 from pixelrnn.remote_job import Kept, Service, calling, follow, keep_picture, picture_of
+from pixelrnn.several import Results
+from pixelrnn.several_there import Several
 from worker.contract.kind import Input, Kind
 
 if TYPE_CHECKING:
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     """Start a job, wait for its end, and keep what it made. Raises RemoteError."""
     assert how.url is not None
-    _check(kind, how)
+    files = options.get("image")
+    if not isinstance(files, list):
+        _check(kind, how)
     label = options.get("label")
     options = {**options, "label": label[0]} if isinstance(label, list) and len(label) == 1 else options
     with calling(Service(how.url, how.key)) as client, working() as work:
+        if isinstance(files, list):
+            return Several(kind, client, options, how, options.pop("folder", None)).asked(files, work)
         job: Job[Any] = getattr(client, kind.word)(**options)
         return _drawn(kind, client, job, how, work) if kind.draws_rows else _found(kind, client, job, how, work)
 
@@ -49,6 +55,8 @@ def _drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) 
 def _found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
     work.begin(f"{kind.word}: waiting")
     document = {"model": job.state["model"], "job": job.id, **job.result()}
+    if pictures := document.get("pictures"):  # of a file that holds several
+        return Results([{"file": str(i), **each} for i, each in enumerate(pictures)]).done(document["model"])
     picture = None
     if kind.input is Input.PICTURES and how.out:
         how.out.write_bytes(job.blob())

@@ -1,6 +1,5 @@
 """A picture file, or a part of it, to the labels that it may have: the work of `pixelrnn classify`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +7,22 @@ import numpy as np
 import torch
 
 from model_core.data.images import read_keep, read_values
-from model_core.models import load_model
+from model_core.models import Model
 from model_core.posterior.classify import Classification, classify
 
 
-@dataclass(frozen=True)
-class ClassifyRequest:
-    """A picture to classify, of which all is given, or what the mask shows black."""
+def classify_file(
+    model: Model, image: Path, mask: Path | None, seed: int, particles: int, resize: bool
+) -> dict[str, Any]:
+    """The labels of a picture, of which all is given or what the mask shows black, the likeliest first, and how good
+    that is.
 
-    model: str
-    image: Path
-    mask: Path | None = None
-    models_dir: Path | None = None
-    device: str = "cpu"
-    seed: int = 0
-    particles: int = 32
-    resize: bool = False
-
-
-def classify_file(request: ClassifyRequest) -> dict[str, Any]:
-    """The labels, the likeliest first, and how good that is.
-
-    Raises the errors of load_model and classify, and DataError for a picture or a mask that cannot be read.
+    Raises the errors of classify, and DataError for a picture or a mask that cannot be read.
     """
-    model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    values, keep = torch.from_numpy(read_values(request.image, model.config, request.resize)), None
-    if request.mask is not None:
-        keep = torch.from_numpy(read_keep(request.mask, model.config, resize=request.resize))
-    found = classify(model, values, keep, request.seed, request.particles)
+    values, keep = torch.from_numpy(read_values(image, model.config, resize)), None
+    if mask is not None:
+        keep = torch.from_numpy(read_keep(mask, model.config, resize=resize))
+    found = classify(model, values, keep, seed, particles)
     names = [label.name for label in model.card.labels]
     return {"model": model.card.name, **told(found, names), "exact": found.exact, "quality": found.quality}
 

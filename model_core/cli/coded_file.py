@@ -13,7 +13,6 @@ from model_core.cli.progress import OnShare, Work
 from model_core.codec.codec import decode_stripes, encode
 from model_core.codec.container import Header
 from model_core.data.images import read_exact_values, write_grid
-from model_core.data.picture_files import find_pictures
 from model_core.errors import DataError
 from model_core.models import Model, load_by_digest, load_model
 from model_core.places import check_folder, check_place
@@ -22,18 +21,14 @@ from model_core.places import check_folder, check_place
 def encode_files(
     model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None, label: str | None, work: Work
 ) -> dict[str, Any]:
-    """Write the file of these pictures, of all those in a directory; returns what was done. label: by which all are
-    coded.
+    """Write the file of these pictures; returns what was done. label: by which all are coded.
 
     Raises the errors of load_model and encode, and DataError for a picture that would not come back as it is, or a file
     that cannot be written.
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
-    paths = [path for picture in pictures for path in _files(picture)]
-    if not paths:
-        raise DataError(f"there is no picture in {', '.join(map(str, pictures))}")
-    values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in paths]))
+    values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in pictures]))
     started = time.perf_counter()
     on_images = _counted(work.begin("encoding"), len(values) * len(model.members))
     data = encode(model, values, on_images, label)
@@ -75,10 +70,6 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
         "seconds": time.perf_counter() - started,
         "out": str(out),
     }
-
-
-def _files(picture: Path) -> list[Path]:
-    return [picture / name for name in find_pictures(picture)] if picture.is_dir() else [picture]
 
 
 def _read(path: Path) -> bytes:

@@ -71,20 +71,17 @@ class Drawn:
     """The picture that was written."""
 
 
-def complete_file(request: CompleteRequest, work: Work) -> Drawn:
-    """Complete the picture and write it.
-
-    Raises the errors of load_model and complete, and DataError.
-    """
+def complete_file(model: Model, request: CompleteRequest, work: Work, doing: str = "completing") -> Drawn:
+    """Complete the picture and write it. Raises the errors of complete, and DataError."""
     drawing = request.drawing
-    model = _model(drawing, work)
+    check_picture_place(drawing.out)
     known = torch.from_numpy(read_values(request.image, model.config, drawing.resize))
     hole = read_keep(request.mask or request.image, model.config, request.mask is None, drawing.resize)
     keep = torch.from_numpy(hole)
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
-    completion = complete(model, known, keep, *how, work.begin("completing"), drawing.first, *drawing.labels)
+    completion = complete(model, known, keep, *how, work.begin(doing), drawing.first, *drawing.labels)
     drawn = _written("complete", drawing, model, _shown(completion, model, drawing.scale), started)
     if request.rank:
         work.begin("ranking")
@@ -108,14 +105,15 @@ def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
 
 def draw(request: DrawRequest, work: Work) -> Drawn:
     """Draw and write the picture. Raises the errors of load_model, and DataError."""
-    model = _model(request, work)
+    model = opened(request, work)
     started = time.perf_counter()
     values = _values(request, model, share_of_rows(request.n * model.config.height, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
     return _written(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
 
 
-def _model(request: DrawRequest, work: Work) -> Model:
+def opened(request: DrawRequest, work: Work) -> Model:
+    """The model, once it is known that the picture can be written. Raises the errors of load_model, and DataError."""
     work.begin(f"loading {request.model}")
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
     check_picture_place(request.out)

@@ -16,17 +16,13 @@ from model_core.measures.picture_score import PictureScore, score_picture
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
-from model_core.models import Model, load_model
+from model_core.models import Model
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """A picture to score, the model, and a place for the heat map."""
+    """How a picture is scored, and a place for the heat map."""
 
-    model: str
-    image: Path
-    models_dir: Path | None = None
-    device: str = "cpu"
     map: Path | None = None
     scale: int = 1
     resize: bool = False
@@ -34,21 +30,17 @@ class ScoreRequest:
     """(x, y) of one of which is also said what was expected."""
     influence: bool = False
     """Measures, too, how much each earlier pixel mattered for that."""
-    label: str | None = None
-    """Scores the picture given this label, by name or number."""
 
 
-def score_file(request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
+def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
     """Score the picture and write its heat map, if asked; returns the numbers, and the map.
 
-    Raises the errors of load_model, and DataError for a picture that cannot be read, has another size, or a heat map
-    that cannot be written.
+    Raises DataError for a picture that cannot be read, has another size, or a heat map that cannot be written.
     """
-    model = load_model(request.model, device=request.device, models_dir=request.models_dir).given(request.label)
     keep_freed_memory()
     if request.map is not None:
         check_picture_place(request.map)
-    pixels = read_pixels(request.image, model.config, request.resize)
+    pixels = read_pixels(image, model.config, request.resize)
     values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
     heat = Image.fromarray(score.heat.repeat(request.scale, axis=0).repeat(request.scale, axis=1))

@@ -10,13 +10,8 @@ import numpy as np
 from model_core.config import NetworkConfig
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import (
-    SUFFIXES,
-    SplitPictures,
-    converted_pictures,
-    find_pictures,
-    read_split_pictures,
-)
+from model_core.data.picture_files import SplitPictures, converted_pictures, read_split_pictures
+from model_core.data.picture_names import SUFFIXES, find_pictures
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
 

@@ -14,7 +14,8 @@ from model_core.config import NetworkConfig
 from model_core.data.cache import cached
 from model_core.data.npy import StoredArray
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import find_pictures, read_pictures
+from model_core.data.picture_files import read_pictures
+from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Split, Values, quantise
 from model_core.errors import DataError
 

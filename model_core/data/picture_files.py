@@ -23,10 +23,6 @@ from model_core.data.pixels import nearest_values
 from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
 from model_core.errors import DataError
 
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
-
 Found = TypeVar("Found")
 
 _log = logging.getLogger(__name__)
@@ -44,13 +40,6 @@ class SplitPictures(NamedTuple):
 
     values: Values
     origins: npt.NDArray[np.void]
-
-
-def find_pictures(root: Path) -> list[str]:
-    """Relative paths of all picture files below a directory, sorted; hidden files and directories are left out."""
-    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    visible = (path for path in found if not any(part.startswith(".") for part in path.parts))
-    return sorted(path.as_posix() for path in visible if (root / path).is_file())
 
 
 def read_pictures(

@@ -15,7 +15,7 @@ from model_core.config import preset
 from model_core.data.datasets import read_dataset
 from model_core.data.images import read_drawn, read_exact_values, read_keep, read_values
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import SUFFIXES, find_pictures
+from model_core.data.picture_names import SUFFIXES, find_pictures
 from model_core.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of what it passes over

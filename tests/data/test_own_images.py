@@ -13,7 +13,8 @@ from PIL import Image
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import converted_pictures, find_pictures, fit, read_pictures, split_of, upright
+from model_core.data.picture_files import converted_pictures, fit, read_pictures, split_of, upright
+from model_core.data.picture_names import find_pictures
 from model_core.data.splits import hashed_split
 from model_core.errors import DataError
 

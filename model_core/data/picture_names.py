@@ -1,0 +1,14 @@
+"""Picture files by their names. Needs nothing but the standard library."""
+
+from pathlib import Path
+
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+def find_pictures(root: Path) -> list[str]:
+    """Relative paths of all picture files below a directory, sorted; hidden files and directories are left out."""
+    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    visible = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    return sorted(path.as_posix() for path in visible if (root / path).is_file())

@@ -1,0 +1,100 @@
+"""Several pictures for one verb: which they are, and what is told of each."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from model_core.data.picture_names import find_pictures
+from model_core.errors import DataError
+from model_core.places import check_folder, check_place
+from pixelrnn.kind_results import Done, Facts, How
+
+STDOUT = Path("-")
+FORMATS = ".png", ".webp", ".jpg", ".jpeg"
+_NUMBERS_OF_A_SCORE = "nats", "bits_per_dim", "p_value", "typicality", "bits_over_png", "quantised_pixels"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The facts of each picture, with its `file`, and a sentence on each that was left out."""
+
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def done(self, model: str) -> Done:
+        """Raises DataError where no picture could be taken."""
+        if not self.pictures:
+            raise DataError(self.left_out[0])
+        facts = {"model": model, "pictures": self.pictures, "left_out": self.left_out}
+        return Done(facts, facts)
+
+
+def pictures_of(given: Path | Sequence[Path]) -> list[Path]:
+    """The pictures of files and folders. DataError for a folder without any."""
+    return [file for path in ([given] if isinstance(given, Path) else given) for file in _files(path)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if names := find_pictures(path):
+        return [path / name for name in names]
+    raise DataError(f"there is no picture in {path}")
+
+
+def check(draws: bool, options: Facts, how: How) -> None:
+    """BadParameter for an option of one picture alone, DataError where the table could not be written."""
+    if how.show or (how.out is not None and not draws) or options.get("n") == 0:
+        raise typer.BadParameter("--map, --show and --n 0 are of one picture")
+    if how.out is not None:
+        if how.out == STDOUT or how.out.suffix in FORMATS:
+            raise typer.BadParameter(f"--out: expected a folder for several pictures, not {how.out}")
+        check_folder(how.out)
+    if how.csv is not None and how.csv != STDOUT:
+        check_place(how.csv)
+
+
+def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
+    """Files for the n completions of a picture: below `out` as the picture lies in its folder."""
+    name = (out / file.relative_to(folder)).with_suffix("" if file.suffix == ".png" else file.suffix)
+    name.parent.mkdir(parents=True, exist_ok=True)
+    return [name.with_name(f"{name.name}{f'-{i}' if n > 1 else ''}.png") for i in range(n)]
+
+
+def write_table(word: str, facts: Facts, how: How) -> None:
+    """Write a line for each picture as CSV, to stdout where no other place is named; of completions none."""
+    if word not in _ROWS or (how.json_ and how.csv is None):
+        return
+    rows = [{"file": each["file"], **_ROWS[word](each)} for each in facts["pictures"]]
+    place = how.csv or STDOUT
+    with nullcontext(sys.stdout) if place == STDOUT else place.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _score_row(facts: Facts) -> dict[str, Any]:
+    return {name: facts[name] for name in _NUMBERS_OF_A_SCORE}
+
+
+def _label_row(facts: Facts) -> dict[str, Any]:
+    best, by_number = facts["labels"][0], sorted(facts["labels"], key=lambda each: each["label"])
+    of_each = {f"p({each['name']})": each["p"] for each in by_number}
+    return {"label": best["name"], "p": best["p"], "nats": facts["nats"], "quality": facts["quality"], **of_each}
+
+
+_ROWS: Mapping[str, Callable[[Facts], dict[str, Any]]] = {"score": _score_row, "classify": _label_row}
+
+
+def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
+    """All that a person is told of several pictures."""
+    done, left_out = len(facts["pictures"]), facts["left_out"]
+    place = "" if how.json_ and not how.out else f", written to {how.out or how.csv or STDOUT}"
+    yield f"{facts['model']}: {word} of {done} of {done + len(left_out)} pictures{place}"
+    yield from (f"left out: {why}" for why in left_out)
