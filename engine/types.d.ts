@@ -39,13 +39,19 @@ export interface Description {
   data: string;
   kind: string;
   sources: string;
-  image: Size3 & { values: number };
+  image: Shape;
   members: { orientation: Orientation; weights: WeightsFile }[];
   /** Of the model's images, with the share of each; none of most models. */
   labels: { name: string; prior: number }[];
   /** Hardly any image has so many nats; null where that is not known. */
   strange_nats: number | null;
   table: Entry[];
+}
+
+export interface Shape extends Size3 {
+  values: number;
+  /** The values have no order. */
+  categories?: boolean;
 }
 
 export interface Size3 {

@@ -252,8 +252,9 @@ class Card:
             del facts["validation"]
         if not self.labels:
             del facts["labels"]
-        if not self.config.labels:
-            del facts["config"]["labels"]
+        for name in ("labels", "categories"):  # so that the cards of before stay as they are
+            if not getattr(self.config, name):
+                del facts["config"][name]
         if not self.field:
             del facts["field"]
         if self.field_step is None:

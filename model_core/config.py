@@ -23,6 +23,8 @@ class NetworkConfig:
 
     labels > 0: every layer has a bias for each of so many labels, and an image is drawn and scored given one of them.
     In a Multi-Scale network the first network has these biases, and the map of the second depends on the label.
+
+    categories: the values have no order. The first convolution then reads a vector of its own for each.
     """
 
     network: str
@@ -40,6 +42,7 @@ class NetworkConfig:
     small_layers: int = 0
     small_hidden: int = 0
     labels: int = 0
+    categories: bool = False
 
     def __post_init__(self) -> None:
         if self.network not in KINDS:
@@ -52,11 +55,21 @@ class NetworkConfig:
         _expect(self, "values", 2, 256)
         for name in ("hidden", "head"):
             _expect(self, name, self.channels, 65536)  # every colour group needs a feature of its own
-        for name in ("residual", "skip"):
+        for name in ("residual", "skip", "categories"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
         self._check_scales()
         _expect(self, "labels", 0, 64)
+        if self.categories:
+            self._check_categories()
+
+    def _check_categories(self) -> None:
+        if self.channels != 1 or self.values == 2:
+            raise ConfigError(
+                f"categories: expected channels = 1 and values from 3 to 256, not {self.channels} and {self.values}"
+            )
+        if self.multi_scale:
+            raise ConfigError("categories cannot be Multi-Scale: no category is the mean of others")
 
     def _check_scales(self) -> None:
         _expect(self, "factor", 1, 64)
@@ -98,6 +111,11 @@ class NetworkConfig:
     def features(self) -> int:
         """Width of the residual stream, the paper's 2h."""
         return 2 * self.hidden
+
+    @property
+    def inputs(self) -> int:
+        """Numbers that the first convolution reads of a pixel."""
+        return self.values if self.categories else self.channels
 
     @property
     def multi_scale(self) -> bool:

@@ -14,7 +14,7 @@ const [PREDICTED, PASSED] = [2, 4];
 /** Takes in draws and predictions, the right way up, and averages them. Shares are (V, C, H, W). */
 export class Shares {
   /**
-   * @param {Size3 & {values: number}} image
+   * @param {import("../types").Shape} image
    * @param {Uint8Array} known
    * @param {Uint8Array} keep
    * @param {number} temperature
@@ -135,7 +135,7 @@ export class Shares {
     }
   }
 
-  /** mean of each variable's value and entropyBits of its distribution, 0 where it is given. */
+  /** mean of each variable's value, of categories the likeliest, and entropyBits of its distribution, 0 where it is given. */
   result() {
     const [size, pixels] = [this.known.length, this.keep.length];
     const mean = Float64Array.from(this.known);
@@ -143,7 +143,9 @@ export class Shares {
     for (let at = 0; at < size; at++) {
       if (this.keep[at % pixels]) continue;
       const shares = this.#sharesAt(at);
-      mean[at] = shares.reduce((sum, share, value) => sum + value * share, 0);
+      mean[at] = this.image.categories
+        ? shares.indexOf(largest(shares))
+        : shares.reduce((sum, share, value) => sum + value * share, 0);
       entropyBits[at] = Math.abs(shares.reduce((sum, share) => sum + share * log2(share > 0 ? share : 1), 0));
     }
     return { mean, entropyBits };

@@ -202,7 +202,10 @@ def settle_colour(colour, real, work, shared, state, places):
 
 @njit(inline="always")
 def _show(cell, colour, value, shared, state):
-    """Let the pixels and colours behind it see a value, scaled to -1 to 1."""
+    """Let the pixels and colours behind it see a value: scaled to -1 to 1, or a category's number, from 1 on."""
+    if shared.categories:
+        state.scaled[cell, colour] = np.float32(value + 1)
+        return
     step = np.float32(2.0 / (shared.values - 1))
     state.scaled[cell, colour] = np.float32(value) * step - np.float32(1)
 

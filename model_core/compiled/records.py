@@ -37,6 +37,8 @@ class Shared(NamedTuple):
     """1 if a layer's features are added to the stream, 0 if they replace it."""
     skip: int
     """1 if every layer is summed into the top map, else 0."""
+    categories: int
+    """1 if the values have no order, else 0."""
     features: Integers
     """(C + 1,) where each colour's features begin in the stream; so for the maps of the next four."""
     hidden: Integers
@@ -53,7 +55,8 @@ class Shared(NamedTuple):
     zeros: Floats
     """Zeros, as many as the widest cell is long."""
     before_w: Floats
-    """(vectors, inputs, 16) of the input convolution, for the pixels before: three rows of seven cells, then three."""
+    """(vectors, inputs, 16) of the input convolution, for the pixels before: three rows of seven cells, then three.
+    Of categories (cells, V, F): what each value of a cell adds to the sum."""
     before_b: Floats
     """(F,)"""
     up_b: Floats
@@ -91,7 +94,8 @@ class State(NamedTuple):
     temperature: NDArray[np.float64]
     """(S,)"""
     scaled: Floats
-    """(S * (H + 3) * (W + 6), C) values as the network reads them, zeros around each image."""
+    """(S * (H + 3) * (W + 6), C) values as the network reads them, of categories counted from 1; zeros around each
+    image."""
     conditions: Floats
     """(S * H * W, c) the upsampled small image; c is 0 for a network without."""
     summed: Integers

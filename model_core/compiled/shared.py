@@ -10,6 +10,7 @@ These functions become part of the loop that calls them: a call would copy every
 
 from numba import njit
 
+from model_core.compiled import LEAN
 from model_core.compiled.products import address, columns, everywhere, multiply, one_colour, spot, vector_of
 from model_core.compiled.records import FIRST, INPUT, OUTPUT, SECOND, SIDE, SKIP, UP
 from model_core.compiled.tiles import rectify_sum
@@ -25,6 +26,9 @@ def of_colour(product, layer, colour, shared):
 @njit(inline="always")
 def input_from_before(count, shared, state, places):
     """Gather what the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
+    if shared.categories:
+        look_up_before(count, shared, state, places)
+        return
     C, ring = shared.channels, shared.width + 2 * SIDE
     out, vectors = spot(state.streams, 0, places.stream, 0, 0), shared.before_w.shape[0]
     bias, start = address(shared.before_b), everywhere(shared.zeros, places.order)
@@ -34,6 +38,23 @@ def input_from_before(count, shared, state, places):
         weights = columns(shared.before_w, 0, 0, (SIDE - up) * (2 * SIDE + 1) * C)
         multiply(count, read, 1, features, weights, vectors, bias, start, out, 0)
         bias, start = address(shared.zeros), out
+
+
+@njit(**LEAN)
+def look_up_before(count, shared, state, places):
+    """The same of categories: each cell's value has a column of weights of its own, and what lies outside adds none."""
+    ring, features = shared.width + 2 * SIDE, shared.features[-1]
+    for m in range(count):
+        out = state.streams[0, places.stream[m]]
+        for feature in range(features):
+            out[feature] = shared.before_b[feature]
+        for cell in range(len(shared.before_w)):
+            up, across = SIDE - cell // (2 * SIDE + 1), cell % (2 * SIDE + 1) - SIDE
+            value = int(state.scaled[places.values[m] - up * ring + across, 0])
+            if value:
+                column = shared.before_w[cell, value - 1]
+                for feature in range(features):
+                    out[feature] += column[feature]
 
 
 @njit(inline="always")

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from model_core.components import Component
 from model_core.distribution import Categorical
+from model_core.errors import ConfigError
 from model_core.layers.conditioning import subsample
 from model_core.measures.pixel_belief import component_for, place_of
 from model_core.models import Model
@@ -31,8 +32,10 @@ def pixel_influence(
     Exactly 0 where the network sees nothing: outside of its receptive field, and at the pixel itself and all that are
     drawn after it. The component of this orientation and label is asked, or the first, as in `pixel_belief`; of a
     Multi-Scale model the network that draws the pixel, whose small image comes before all else. Raises
-    FloatingPointError when the network gives a number that is not finite.
+    FloatingPointError when the network gives a number that is not finite, ConfigError for categories.
     """
+    if model.config.categories:
+        raise ConfigError(f"{model.card.name} draws categories, which have no brightness that could have an influence")
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)
     brightest = model.config.values - 1
@@ -74,4 +77,4 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
 
 def _plain(network: PixelNetwork, image: Tensor, condition: Tensor | None = None) -> Tensor:
     """(V, C, H, W): the pass in plain torch, because a fused one has no way back to the values."""
-    return network.head(network.trunk(network.input(network.scale(image)), condition))[0]
+    return network.head(network.trunk(network.input(network.encode(image)), condition))[0]

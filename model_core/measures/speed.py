@@ -110,7 +110,7 @@ def _naive_step(distribution: Categorical, forward: Callable[[], Tensor]) -> Cal
 
 
 def _plain(network: PixelNetwork, values: Tensor, condition: Tensor | None) -> Tensor:
-    return network.head(network.trunk(network.input(network.scale(values)), condition))
+    return network.head(network.trunk(network.input(network.encode(values)), condition))
 
 
 def _timed(preset: str, batch: int, rounds: int, device: torch.device, barrier: Barrier | None = None) -> Timings:

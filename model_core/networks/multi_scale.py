@@ -52,7 +52,7 @@ class MultiScaleNetwork(nn.Module):
         ConfigError where the label is missing."""
         if self.config.labels and label is None:
             raise ConfigError("this network is asked given a label")
-        return self.upsampler(self.small.scale(small), label)
+        return self.upsampler(self.small.encode(small), label)
 
     def nats_map(self, values: Tensor, label: Tensor | None = None) -> Tensor:
         """Nats of every variable, (B, C, n, n): the small network's at the small image's pixels, else the other's."""

@@ -69,7 +69,10 @@ class PixelNetwork(nn.Module):
         self.config = config
         self.conditioning = conditioning
         colours = config.channels
-        self.input = MaskedConv2d(torch.arange(colours), colour_of(config.features, colours), INPUT_KERNEL, mask="A")
+        read = torch.arange(config.inputs) % colours
+        self.input = MaskedConv2d(read, colour_of(config.features, colours), INPUT_KERNEL, mask="A")
+        if config.categories:  # V numbers of a pixel are read, of which one is not 0
+            self.input.weight.data *= config.values**0.5
         self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)))
         self.distribution = Categorical(config.values)
         self.head = Head(config.features, config.head, colours, self.distribution.outputs)
@@ -85,7 +88,7 @@ class PixelNetwork(nn.Module):
 
     def fuses(self, values: Tensor) -> bool:
         """Does `forward` take the fused pass for these values (B, C, H, W)?"""
-        return self._fused is not None and self._fused.suits(self, self.input(self.scale(values)))
+        return self._fused is not None and self._fused.suits(self, self.input(self.encode(values)))
 
     def of_labels(self, labels: Tensor) -> Tensor:
         """Condition of images with these labels (B,), int64: each a map of one pixel, (B, K, 1, 1)."""
@@ -95,7 +98,7 @@ class PixelNetwork(nn.Module):
         """The first map (B, 2h, H, W). Raises ConfigError where what biases the layers is missing."""
         if self.conditioning and condition is None:
             raise ConfigError("this network is asked given something: a label, or the small image")
-        return self.input(self.scale(values))
+        return self.input(self.encode(values))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
         """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
@@ -105,9 +108,13 @@ class PixelNetwork(nn.Module):
             return self._fused.nats(self, x, condition, values)
         return self.distribution.nats(self.head(self.trunk(x, condition)), values)
 
-    def scale(self, values: Tensor) -> Tensor:
-        """Integers 0..V-1 scaled and centred to -1..1 (section 5.2), in the network's own precision."""
-        return values.to(self.input.bias.dtype) * (2.0 / (self.config.values - 1)) - 1.0
+    def encode(self, values: Tensor) -> Tensor:
+        """Integers 0..V-1 as the first convolution reads them, in the network's own precision: (B, C, H, W), scaled and
+        centred to -1..1 (section 5.2); of categories (B, V, H, W), a one in the place of each value."""
+        dtype, V = self.input.bias.dtype, self.config.values
+        if self.config.categories:
+            return (values == torch.arange(V, device=values.device)[:, None, None]).to(dtype)
+        return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def written(self) -> Written | None:
         """State of the weights that tells whether something made of them is still true; None for weights that were made

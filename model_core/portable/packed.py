@@ -63,7 +63,8 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "data": card.data,
         "kind": config.network,
         "sources": modules()[config.network]["sources"],
-        "image": {name: getattr(config, name) for name in ("channels", "height", "width", "values")},
+        "image": {name: getattr(config, name) for name in ("channels", "height", "width", "values")}
+        | ({"categories": True} if config.categories else {}),
         "members": members,
         "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
         "strange_nats": strange_nats(card),

@@ -20,7 +20,7 @@ from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.orientation import Orientation, turn
 from model_core.posterior.islands import IslandsRun, way_of
-from model_core.posterior.marginals import Marginals, Shares
+from model_core.posterior.marginals import Marginals
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import Receipt
@@ -143,7 +143,7 @@ def drawn_receipt_steps(
     drawn = np.ascontiguousarray(values, np.int64)
     more = way.draws(target.given(seed), range(first + len(drawn), first + DRAWS))
     yield None
-    shares = Shares(target.values, target.known, target.keep, target.temperature)
+    shares = target.no_shares()
     images = np.concatenate([drawn, more])
     asked = images if len(components) > 1 else drawn
     said = []

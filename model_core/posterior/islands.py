@@ -54,7 +54,7 @@ class IslandsRun:
         self._mixture = Mixture([way_of(each, self._size, stage_of) for each in target.of_members])
         self._starts = ranked_members(target.keep, [way.orientation for way in self._mixture.ways])[:STARTS]
         self._accepting = self._accepting_by_the_last()
-        self._shares = self._no_shares()
+        self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep)
         self._islands: list[Island] = []
         self._nats: list[float] = []
@@ -108,7 +108,7 @@ class IslandsRun:
     def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i by chains."""
         given = self._target.given(self._seed, i)
-        told = [self._no_shares() for _ in range(CHAINS)]
+        told = [self._target.no_shares() for _ in range(CHAINS)]
         chains = [
             Chain(self._mixture, given, self._size, self._starts, number, self._heard_by(each), each.pass_by)
             for number, each in enumerate(told)
@@ -154,10 +154,6 @@ class IslandsRun:
             self._target.of_members, np.split(chain.log_p, len(self._target.of_members)), strict=True
         ):
             yield components[int(log_p.argmax())]
-
-    def _no_shares(self) -> Shares:
-        target = self._target
-        return Shares(target.values, target.known, target.keep, target.temperature)
 
     def _rounds(self, chains: list[Chain]) -> int:
         """How many are needed; decided before the first, so that the images have no say in it."""

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.components import Component
+from model_core.config import NetworkConfig
 from model_core.elementary import exp, log2, total
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import turn, turn_back
@@ -29,7 +30,8 @@ PREDICTED, PASSED = 2.0, 4.0
 
 @dataclass(frozen=True)
 class Marginals:
-    """mean (C, H, W) of each variable's value, and entropy_bits (C, H, W) of its distribution: 0 where it is given."""
+    """mean (C, H, W) of each variable's value, of categories the likeliest one, and entropy_bits (C, H, W) of its
+    distribution: 0 where it is given."""
 
     mean: NDArray[np.float64]
     entropy_bits: NDArray[np.float64]
@@ -45,8 +47,11 @@ class Weighted(NamedTuple):
 class Shares:
     """Takes in draws and predictions, the right way up, and averages them."""
 
-    def __init__(self, values: int, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float) -> None:
-        """values: V; known (C, H, W) where keep (H, W) is True."""
+    def __init__(
+        self, config: NetworkConfig, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float
+    ) -> None:
+        """known (C, H, W) where keep (H, W) is True."""
+        values, self._are_categories = config.values, config.categories
         self._known, self._keep, self._temperature = known, keep, temperature
         self._drawn = np.zeros((values, *known.shape))
         self._sweeps = np.zeros(keep.shape)
@@ -92,7 +97,11 @@ class Shares:
         shares /= self._sweeps + PREDICTED + PASSED * (self._passes > 0)
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
-        mean = total(np.arange(len(shares), dtype=np.float64)[:, None, None, None] * shares)
+        mean = (
+            shares.argmax(0).astype(np.float64)
+            if self._are_categories
+            else total(np.arange(len(shares), dtype=np.float64)[:, None, None, None] * shares)
+        )
         bits = total(shares * log2(np.where(shares > 0, shares, 1.0)))
         return Marginals(mean, np.abs(bits))
 

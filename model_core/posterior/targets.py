@@ -12,6 +12,7 @@ from model_core.card import Card
 from model_core.components import Component
 from model_core.models import Model
 from model_core.orientation import turn
+from model_core.posterior.marginals import Shares
 from model_core.posterior.mixture import Given
 from model_core.posterior.plan import given_behind
 
@@ -52,6 +53,10 @@ class Target:
     def given(self, seed: int, sample: int = 0) -> Given:
         """The material of one image."""
         return Given(self.known, self.keep, seed, sample, self.temperature)
+
+    def no_shares(self) -> Shares:
+        """Nothing is taken in yet of what is expected of each pixel."""
+        return Shares(self.components[0].network.config, self.known, self.keep, self.temperature)
 
     @property
     def values(self) -> int:

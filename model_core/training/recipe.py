@@ -36,6 +36,7 @@ class NetworkSection(_Section):
     small_layers: int | None = None
     small_hidden: int | None = None
     labels: int | None = None
+    categories: bool | None = None
 
     def config(self) -> NetworkConfig:
         """The network to build; ConfigError for an unknown preset or an impossible size."""

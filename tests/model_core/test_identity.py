@@ -30,6 +30,7 @@ def test_identity_is_of_canonical_json() -> None:
     [
         replace(CARD, sha256="ac" * 32),
         replace(CARD, config=replace(CONFIG, residual=False)),
+        replace(CARD, config=replace(CONFIG, values=3, categories=True)),
         replace(CARD, members=MEMBERS),
         replace(CARD, labels=(CardLabel("bear", 0.25), CARD.labels[1])),
         replace(CARD, labels=(CardLabel("cat", 0.75), CardLabel("dög", 0.25))),
@@ -62,11 +63,11 @@ def test_words_about_the_model_change_nothing(same: Card, tmp_path: Path) -> Non
 class LaterConfig(NetworkConfig):
     """A config with a field that no card in use has."""
 
-    categories: bool = False
+    textures: bool = False
 
 
 def test_a_field_that_comes_later_changes_no_identity_in_use() -> None:
     """Where it is not said; where it is, the model is another."""
     fields = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__}
     assert replace(CARD, config=LaterConfig(**fields)).identity == CARD.identity
-    assert replace(CARD, config=LaterConfig(**fields, categories=True)).identity != CARD.identity
+    assert replace(CARD, config=LaterConfig(**fields, textures=True)).identity != CARD.identity

@@ -57,6 +57,9 @@ def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFacto
     rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
     save_model(untrained("mnist-row-lstm", seed=5, **rgb, **SMALL), directory / "tiny-row-rgb")
     save_model(untrained("mnist-diagonal-bilstm", seed=6, **rgb, **SMALL), directory / "tiny-diagonal-rgb")
+    tiles = {"height": 5, "width": 4, "values": 17, "categories": True}
+    save_model(untrained("mnist-row-lstm", seed=7, **tiles, **SMALL), directory / "tiny-tiles")
+    save_model(labelled("mnist-pixelcnn", **tiles, **SMALL), directory / "tiny-labelled-tiles")
     one = load_model("tiny-diagonal", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
     save_model(labelled("mnist-pixelcnn", **rgb, **SMALL), directory / "tiny-labelled-cnn-rgb")

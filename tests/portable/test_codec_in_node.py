@@ -22,7 +22,8 @@ const said = (error) => `${error.name}: ${error.message}`;
 const tried = given.files.map((file) => model.decode(Uint8Array.from(file)));
 return Promise.all(tried.map((each) => each.then((images) => images.map(({values}) => values), said)));
 """
-MODELS = ("tiny-mixture", "tiny-rgb", "tiny-row-rgb", "tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-mixture")
+LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-mixture", "tiny-labelled-tiles")
+MODELS = ("tiny-mixture", "tiny-rgb", "tiny-row-rgb", "tiny-tiles", *LABELLED)
 IMAGES = 5
 LANE_IMAGES = 2
 """So many images fill a lane here, and so five have three."""

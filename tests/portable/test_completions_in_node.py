@@ -18,6 +18,7 @@ from tests.portable.exporting import Ask
 MODELS = (
     *("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-row-rgb", "tiny-diagonal-rgb", "tiny-mixture"),
     *("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture"),
+    *("tiny-tiles", "tiny-labelled-tiles"),
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]

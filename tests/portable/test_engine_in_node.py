@@ -23,7 +23,17 @@ from tests.portable.completions import assert_same
 from tests.portable.exporting import Ask, export, run
 
 LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
-MODELS = ("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-row-rgb", "tiny-diagonal-rgb", "tiny-mixture", *LABELLED)
+TILES = ("tiny-tiles", "tiny-labelled-tiles")
+MODELS = (
+    "tiny-cnn",
+    "tiny-diagonal",
+    "tiny-rgb",
+    "tiny-row-rgb",
+    "tiny-diagonal-rgb",
+    "tiny-mixture",
+    *LABELLED,
+    *TILES,
+)
 SEED = 2**53 + 2017
 """One that is no exact number in JavaScript."""
 DRAW = """
@@ -65,7 +75,8 @@ def test_values_are_those_of_the_compiled_loop_when_drawn_in_javascript(
 def test_rows_come_from_the_top_down_when_drawn_in_javascript(drawn: dict, name: str) -> None:
     """Each row of each image is told once, with the image's values."""
     values = drawn[name]["values"]
-    images = np.array(values).reshape(len(values), *((1, 6, 5) if len(values[0]) == 30 else (3, 5, 4)))
+    shapes = {30: (1, 6, 5), 60: (3, 5, 4), 20: (1, 5, 4)}
+    images = np.array(values).reshape(len(values), *shapes[len(values[0])])
     told: dict[int, list[int]] = {i: [] for i in range(len(values))}
     for image, y, row in drawn[name]["rows"]:
         told[image].append(y)

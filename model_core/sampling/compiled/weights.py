@@ -36,6 +36,7 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
         layers=config.layers,
         residual=int(config.residual),
         skip=int(config.skip),
+        categories=int(config.categories),
         features=maps.features.bounds,
         hidden=maps.hidden.bounds,
         gates=maps.gates.bounds,
@@ -47,7 +48,7 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
         wide_vectors=maps.wide.vectors,
         output_vectors=maps.outputs.vectors,
         zeros=np.zeros(max(part.width for part in (maps.features, maps.gates, maps.wide, maps.outputs)), np.float32),
-        before_w=_input_before(network.input),
+        before_w=_input_before(network),
         before_b=pad_vector(network.input.bias, maps.features),
         up_b=np.stack([pad_vector(block.up.bias, maps.features) for block in blocks]),
         skip_b=skip_b.sum(0) * np.float32(config.skip),
@@ -64,10 +65,12 @@ def few_pixels(above_w: Floats) -> int:
     return _FEW if above_w.nbytes > _LARGE else 0
 
 
-def _input_before(convolution: MaskedConv2d) -> Floats:
-    """The pixels before, three rows of seven and then three: all colours of each cell."""
-    weight = convolution.masked_weight()  # (O, C, 4, 7)
+def _input_before(network: PixelNetwork) -> Floats:
+    """The pixels before, three rows of seven and then three: all colours of each cell; of categories (cells, V, O)."""
+    weight = network.input.masked_weight()  # (O, C, 4, 7)
     cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [(SIDE, dx) for dx in range(SIDE)]
+    if network.config.categories:
+        return torch.stack([weight[:, :, dy, dx].t() for dy, dx in cells]).detach().float().contiguous().numpy()
     return whole_columns(torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1))
 
 

@@ -23,7 +23,7 @@ class InputAndHead:
         self._input = pack_taps(network.input, self.colours)
         self._taps = taps_on(network.input.bias.device, causal_taps(network.input))
         self._ring = Ring(slots, INPUT_REACH + 1, config.width, INPUT_REACH)
-        self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, self.colours))
+        self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, config.inputs))
         self._head = [pack_pointwise(c, self.colours) for c in (network.head.first, network.head.second)]
         output = network.head.output
         count = network.head.outputs
@@ -42,8 +42,8 @@ class InputAndHead:
 
     def place(self, where: Positions, colour: int, values: Tensor) -> None:
         """Let the pixels after `where` see its (M,) values of one colour."""
-        scaled = self._network.scale(values)[:, None]
-        self._values.write(0, self._ring.cells(where), slice(colour, colour + 1), scaled)
+        encoded = self._network.encode(values[:, None, None, None]).flatten(1)  # (M, 1), of categories (M, V)
+        self._values.write(0, self._ring.cells(where), slice(colour, colour + encoded.shape[1]), encoded)
 
     def input(self, where: Positions, colour: int, stream: Tensor) -> None:
         """Fill the features of one colour of the first map at `where`: stream (M, 2h)."""
