@@ -191,9 +191,9 @@ def test_tab_leads_back_to_its_job(site: Site, worker: HandWorker) -> None:
     _ask(site)
     site.wait_for_standing("Waiting")
     address = site.page.url
-    site.page.get_by_role("link", name="Inspect").click()
+    site.page.get_by_role("link", name="Look inside").click()
     worker.draw()
-    site.page.get_by_role("link", name="Sample", exact=True).click()
+    site.page.get_by_role("link", name="Workbench").click()
     site.wait_for_standing("Done")
     assert site.page.url == address
     assert -1 not in site.pixels(0)

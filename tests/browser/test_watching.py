@@ -138,5 +138,5 @@ def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
         with site.page.expect_event("framenavigated"):
             tour.get_by_role("link").click()
         site.page.wait_for_function(LEADS_ON)
-    assert stops == ["", "#bet", "#ink", "#real", "#sight"]
+    assert stops == ["", "#bet", "#ink", "#real", "#inspect"]
     assert site.page.url.endswith("#sample")

@@ -1,31 +1,19 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
-import { Api } from "./service/api.js";
-import { BetView } from "./views/bet_view.js";
-import { CompareView } from "./views/compare_view.js";
-import { completeView } from "./views/complete_view.js";
-import { announce, find, seen } from "./parts/dom.js";
-import { DrawingView } from "./views/drawing_view.js";
-import { History } from "./service/history.js";
-import { HistoryView } from "./views/history_view.js";
-import { receiveFiles } from "./parts/incoming.js";
-import { InkView } from "./views/ink_view.js";
-import { InspectView } from "./views/inspect_view.js";
-import { KeyDialog } from "./parts/key_dialog.js";
-import { enlarges } from "./service/kinds.js";
 import { offerLanguages, say, t, translatePage } from "./lang.js";
-import { settingsOf, textOf } from "./pixels/png_text.js";
-import { explain } from "./service/problems.js";
-import { sampleView } from "./views/sample_view.js";
-import { RealView } from "./views/real_view.js";
-import { recipeFrom } from "./service/share.js";
-import { SightView } from "./views/sight_view.js";
-import { Signal } from "./signal.js";
+import { announce, el, find, seen } from "./parts/dom.js";
+import { receiveFiles } from "./parts/incoming.js";
+import { KeyDialog } from "./parts/key_dialog.js";
 import { showTour } from "./parts/tour.js";
-import { upsampleView } from "./views/upsample_view.js";
-import { WatchView } from "./views/watch_view.js";
+import { settingsOf, textOf } from "./pixels/png_text.js";
+import { ROOMS, sectionOf } from "./rooms.js";
+import { Api } from "./service/api.js";
+import { History } from "./service/history.js";
+import { explain } from "./service/problems.js";
+import { recipeFrom } from "./service/share.js";
+import { Signal } from "./signal.js";
 
-/** @import {Info, Model} from "./types" */
+/** @import {Info, Model, Opened, View} from "./types" */
 
 const LOOK_MS = 5000;
 const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there yet
@@ -44,36 +32,21 @@ const world = {
   info: new Signal(/** @type {Info | null} */ (null)),
   isOnline: new Signal(false),
 };
-const views = makeViews();
+const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
+const views = new Map(ROOMS.flat().map((view) => [view.place, made(view)]));
+/** The last job of each view, as it stands in the address. @type {Map<string, string>} */
+const lastPlaces = new Map();
 const keyDialog = new KeyDialog();
 api.askForKey = () => keyDialog.ask();
 
 /** @param {string} name */
 function section(name) {
-  return find(document, `#view-${name}`);
+  return /** @type {HTMLElement} */ (sections.get(name));
 }
 
-/** @param {string} name */
-function shared(name) {
-  return { ...world, onJob: (/** @type {string} */ id) => show(`${name}/${id}`), onSend: send };
-}
-
-function makeViews() {
-  return new Map(
-    Object.entries({
-      watch: new WatchView(section("watch"), shared("watch")),
-      bet: new BetView(section("bet"), shared("bet")),
-      ink: new InkView(section("ink"), shared("ink")),
-      real: new RealView(section("real"), shared("real")),
-      sample: sampleView(section("sample"), shared("sample")),
-      complete: completeView(section("complete"), shared("complete")),
-      upsample: upsampleView(section("upsample"), shared("upsample")),
-      inspect: new InspectView(section("inspect"), shared("inspect")),
-      sight: new SightView(section("sight"), shared("sight")),
-      compare: new CompareView(section("compare"), shared("compare")),
-      history: new HistoryView(section("history"), shared("history")),
-    }),
-  );
+/** @param {View} view @returns {Opened} */
+function made({ place, make }) {
+  return make(section(place), { ...world, onJob: (id) => show(`${place}/${id}`), onSend: send });
 }
 
 /** A job of the view that is shown already takes the place of the one before: Back leads out of the view. @param {string} place */
@@ -86,34 +59,57 @@ function show(place) {
 /** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
 function route() {
   const [path, query] = location.hash.slice(1).split("?");
-  const [name, jobId, redrawnId] = path.split("/");
+  const [name, jobId = "", further] = path.split("/");
   const wanted = views.has(name) ? name : FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
   for (const [other, left] of views) {
     const isLeft = other !== wanted && !section(other).hidden;
     section(other).hidden = other !== wanted;
-    if (isLeft && "leave" in left) left.leave();
+    if (isLeft) left.leave?.();
   }
   showTour(path);
-  for (const link of document.querySelectorAll(".tabs a")) {
-    const [place] = /** @type {HTMLAnchorElement} */ (link).hash.slice(1).split("/");
-    if (place !== wanted) link.removeAttribute("aria-current");
-    else link.setAttribute("aria-current", "page");
-    if (place === wanted) showTab(link);
-    if (place === wanted && jobId) link.setAttribute("href", location.hash);
-    if (place === wanted) document.title = `${link.textContent} · pixelrnn`;
-  }
-  const view = views.get(wanted);
-  const any = /** @type {InspectView | undefined} */ (view); // all are opened alike
-  if (jobId || !(view instanceof DrawingView)) any?.open(jobId ?? "", redrawnId);
+  if (jobId) lastPlaces.set(wanted, location.hash);
+  showRoom(wanted);
+  const view = /** @type {Opened} */ (views.get(wanted));
+  view.open(jobId, further);
   const recipe = query && recipeFrom(wanted, query);
-  if (recipe && view instanceof DrawingView) view.follow(recipe);
+  if (recipe) view.follow?.(recipe);
 }
 
-/** In the middle where not all have room; `scrollIntoView` would also move where Tab begins. @param {any} link */
-function showTab(link) {
-  const tabs = find(document, ".tabs");
-  tabs.scrollLeft = link.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - link.offsetWidth) / 2;
+/** The tab of the room, and beneath it, where it has several views, those. @param {string} wanted */
+function showRoom(wanted) {
+  const tabs = [...document.querySelectorAll(".tabs a")];
+  for (const [i, room] of ROOMS.entries()) {
+    const view = room.find(({ place }) => place === wanted);
+    if (!view) tabs[i].removeAttribute("aria-current");
+    if (!view) continue;
+    tabs[i].setAttribute("aria-current", "page");
+    tabs[i].setAttribute("href", addressOf(wanted));
+    showCorners(room, wanted);
+    document.title = `${view.title} · pixelrnn`;
+  }
+}
+
+/** @param {View[]} room @param {string} wanted */
+function showCorners(room, wanted) {
+  const bar = find(document, ".corners");
+  const models = world.models.value ?? [];
+  const offered = room.filter(({ place, isOffered }) => place === wanted || !isOffered || isOffered(models));
+  const key = [wanted, ...offered.map(({ place }) => addressOf(place))].join(" ");
+  if (bar.dataset.shown === key) return; // the keyboard may be in it
+  bar.dataset.shown = key;
+  bar.hidden = offered.length < 2;
+  const links = offered.map(({ place, title }) => {
+    const link = el("a", { href: addressOf(place) }, title);
+    if (place === wanted) link.setAttribute("aria-current", "page");
+    return link;
+  });
+  bar.replaceChildren(...links);
+}
+
+/** Where a view was left. @param {string} place */
+function addressOf(place) {
+  return lastPlaces.get(place) ?? `#${place}`;
 }
 
 /** Who works, and with which models: asked now and again, because workers come and go. */
@@ -168,25 +164,22 @@ async function take(file) {
     const kind = settings.kind || kept?.kind || "sample";
     const view = views.get(kind);
     location.hash = kind;
-    if (view instanceof DrawingView) view.restore({ ...kept, ...settings }, kept?.given ?? {});
+    view?.restore?.({ ...kept, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
     note(t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts));
     return;
   }
-  const shown = [...views].find(([name, view]) => !section(name).hidden && "take" in view && view.take(file));
-  if (shown) return;
+  if ([...views].some(([name, view]) => !section(name).hidden && view.take?.(file))) return;
   location.hash = WHERE_PICTURES_GO;
-  const view = views.get(WHERE_PICTURES_GO);
-  if (view instanceof DrawingView) view.take(file);
+  views.get(WHERE_PICTURES_GO)?.take?.(file);
   note(t("“{name}” does not say how it was drawn, so it is a picture to complete here.", { name: file.name }));
 }
 
 /** A picture of the page, as what another view is about. @param {string} name @param {string} picture @param {string} model */
 function send(name, picture, model) {
   location.hash = name;
-  const view = views.get(name);
-  if (view && "give" in view) view.give(picture, model);
+  views.get(name)?.give?.(picture, model);
 }
 
 /** @param {string} text */
@@ -206,9 +199,7 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
   event.preventDefault(); // the address names the view
   find(document, "main").focus();
 });
-world.models.watch((models) => {
-  find(document, '.tabs a[href^="#upsample"]').hidden = !models?.some(enlarges);
-});
 offerLanguages(find(document, "#language"));
 route();
+world.models.watch(() => showRoom([...views.keys()].find((name) => !section(name).hidden) ?? FIRST));
 look();

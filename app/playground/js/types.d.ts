@@ -1,7 +1,7 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type { Info, JobKind as Kind, JobStatus as Status, Model } from "../../../tests/browser/openapi";
+import type { Info, Job, JobKind as Kind, JobStatus as Status, Model } from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
 import type { History } from "./service/history.js";
 import type { Signal } from "./signal.js";
@@ -104,4 +104,35 @@ export interface Shared {
   onJob(id: string): void;
   /** Called with a picture that another view is to have, and the model to choose there. */
   onSend(view: string, picture: string, model: string): void;
+}
+
+/** A view, as it is declared in rooms.js. */
+export interface View {
+  /** Behind # in the address. */
+  place: string;
+  /** In the tabs, and at its head. */
+  title: string;
+  /** The sentence under the title of a form beside a stage, whose section is made; other sections stand in index.html. */
+  lead?: string;
+  /** What that stage says before there is anything. */
+  empty?: string;
+  /** Whether these models give it something to do; it always has when this is left out. */
+  isOffered?(models: Model[]): boolean;
+  make(element: HTMLElement, shared: Shared): Opened;
+}
+
+/** What the page asks of a view. */
+export interface Opened {
+  /** It is seen now: with what stands behind its name in the address. */
+  open(place: string, further?: string): unknown;
+  /** It is not seen any more. */
+  leave?(): void;
+  /** A file is dropped; returns whether it is taken. */
+  take?(file: File): boolean;
+  /** A picture of another view, and the model that it came from. */
+  give?(picture: string, model: string): unknown;
+  /** What a link says is to be drawn. */
+  follow?(recipe: Recipe): unknown;
+  /** Settings are put into its form. */
+  restore?(settings: Settings | Remembered | Job, given: Given): unknown;
 }

@@ -33,8 +33,6 @@ export default {
   "It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.":
     "Es erwartet {percent} % Helligkeit und sieht {seen} von {earlier} früheren Pixeln.",
   Verify: "Prüfen",
-  "The same seeds, drawn by several models or at several temperatures: all else is equal, so what differs is theirs.":
-    "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Alles andere ist gleich, also kommt der Unterschied von ihnen.",
   "A row for each appears here. Images in one column grow from the same throws of the dice.":
     "Hier erscheint für jedes eine Zeile. Bilder einer Spalte wachsen aus denselben Würfen.",
   Models: "Modelle",
@@ -68,8 +66,6 @@ export default {
     "Mach einen Teil eines Bildes unbekannt und sieh, wie das Modell ihn füllen würde.",
   "The completions appear here beside the original, the likeliest first.":
     "Hier erscheinen die Ergänzungen neben dem Original, die wahrscheinlichste zuerst.",
-  "Paint a small picture: a Multi-Scale model takes it as its first stage, and draws large ones from it.":
-    "Male ein kleines Bild: Ein Multi-Scale-Modell nimmt es als erste Stufe und zeichnet große daraus.",
   "The large images appear here: the small picture shines through until its rows are drawn.":
     "Hier erscheinen die großen Bilder: Das kleine scheint durch, bis seine Zeilen gezeichnet sind.",
   "What the network expected: how many bits each pixel costs, and what else it could have been.":
@@ -440,7 +436,6 @@ export default {
   "Bet against it": "Wette dagegen",
   "Begin one yourself": "Beginn selbst eines",
   "Characters that never were": "Zeichen, die es nie gab",
-  "See what it sees": "Sieh, was es sieht",
   "Draw what you like": "Zeichne, was du magst",
   "Next: {title}": "Weiter: {title}",
   "A way through it": "Ein Weg hindurch",
@@ -465,7 +460,6 @@ export default {
   Everything: "Alles",
   "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.":
     "Früher aufgezeichnet. Das lebende beginnt in einigen Sekunden von selbst: {ready} von {all} Netzen sind geladen.",
-  Ink: "Tinte",
   White: "Weiß",
   Black: "Schwarz",
   Unknown: "Unbekannt",
@@ -521,4 +515,15 @@ export default {
   "{name} with {share}": "{name} mit {share}",
   "{nats} nats for what is seen, whatever its label · {quality}":
     "{nats} Nat für das Sichtbare, gleich welcher Art · {quality}",
+  "Complete a picture": "Ein Bild ergänzen",
+  "Draw with it": "Mit ihm zeichnen",
+  "Enlarge a doodle": "Eine Kritzelei vergrößern",
+  "In this room": "In diesem Raum",
+  "Look inside": "Hineinsehen",
+  "Paint a small picture, and the network makes large ones of it.":
+    "Male ein kleines Bild, und das Netz macht große daraus.",
+  "The same seeds, drawn by several models or at several temperatures: what differs is theirs.":
+    "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Was sich unterscheidet, kommt von ihnen.",
+  "What surprises it": "Was es überrascht",
+  Workbench: "Werkbank",
 };

@@ -9,7 +9,7 @@ const STOPS = /** @type {const} */ ([
   ["bet", t("Bet against it")],
   ["ink", t("Begin one yourself")],
   ["real", t("Characters that never were")],
-  ["sight", t("See what it sees")],
+  ["inspect", t("Look inside")],
 ]);
 const AFTERWARDS = /** @type {const} */ (["sample", t("Draw what you like")]);
 

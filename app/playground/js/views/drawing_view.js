@@ -104,6 +104,7 @@ export class DrawingView {
 
   /** Show a job; one that was not asked for just now brings its settings along. @param {string} jobId */
   open(jobId) {
+    if (!jobId) return;
     this.#element.dataset.used = "";
     const kept = this.#shared.history.get(jobId);
     if (kept && jobId !== this.#asked) {
