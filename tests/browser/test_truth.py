@@ -137,6 +137,7 @@ def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) ->
     site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")
+    site.page.get_by_role("link", name="Workbench").click()
     site.page.get_by_role("link", name="History").click()
     site.view.get_by_text("1 image").wait_for()
 
