@@ -6,7 +6,7 @@
  *     const [image] = await model.sample({ seed: 7 });
  */
 
-/** @import {Description} from "./types" */
+/** @import {Description, Guide, GuideDescription, WeightsFile} from "./types" */
 
 import { EngineError, readJson, readVerified } from "./files.js";
 import { Model } from "./model.js";
@@ -14,7 +14,7 @@ import { isOrientation } from "./orientation.js";
 import { programOf } from "./program.js";
 
 export { EngineError, Model };
-const FORMAT = 3;
+const FORMATS = [3, 4];
 
 /**
  * The model of a folder that `pixelrnn export` wrote.
@@ -26,11 +26,30 @@ export async function load(url) {
   const folder = folderAt(url);
   const description = /** @type {Description} */ (await readJson(new URL("portable.json", folder)));
   check(description, folder);
-  const [program, ...weights] = await Promise.all([
+  const weightsOf = (/** @type {WeightsFile} */ { file, sha256 }) => readVerified(new URL(file, folder), sha256);
+  const [program, guides, ...weights] = await Promise.all([
     programOf(description),
-    ...description.members.map(({ weights }) => readVerified(new URL(weights.file, folder), weights.sha256)),
+    Promise.all((description.guides ?? []).map((guide) => guideOf(guide, description, weightsOf))),
+    ...description.members.map(({ weights }) => weightsOf(weights)),
   ]);
-  return new Model(program, description, weights);
+  return new Model(program, description, weights, guides);
+}
+
+/**
+ * A member, or a network of its own, whatever its kind.
+ *
+ * @param {GuideDescription} guide
+ * @param {Description} guided
+ * @param {(file: WeightsFile) => Promise<Uint8Array>} weightsOf
+ * @returns {Promise<Guide>}
+ */
+async function guideOf({ orientation, member, ...own }, guided, weightsOf) {
+  const description = { ...guided, ...own };
+  const [program, weights] = await Promise.all([
+    programOf(description),
+    weightsOf(own.weights ?? guided.members[member ?? 0].weights),
+  ]);
+  return { orientation, member, description, program, weights };
 }
 
 /** @param {string | URL} url */
@@ -49,9 +68,11 @@ export function folderAt(url) {
  */
 function check(description, folder) {
   const { format, image, ...lists } = description ?? {};
-  if (format !== FORMAT || !image || ![lists.table, lists.members, lists.labels].every(Array.isArray)) {
-    throw new EngineError(`${folder} has format ${format}: this engine reads ${FORMAT}`);
+  if (!FORMATS.includes(format) || !image || ![lists.table, lists.members, lists.labels].every(Array.isArray)) {
+    throw new EngineError(`${folder} has format ${format}: this engine reads ${FORMATS.join(" and ")}`);
   }
-  const odd = description.members.find(({ orientation }) => !isOrientation(orientation));
+  const odd = [...description.members, ...(description.guides ?? [])].find(
+    ({ orientation }) => !isOrientation(orientation),
+  );
   if (odd) throw new EngineError(`${folder} has a member with the unknown orientation ${odd.orientation}`);
 }

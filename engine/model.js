@@ -1,6 +1,6 @@
 /** A model that draws here: its members, each in its own orientation. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
+/** @import {CompleteOptions, Completion, Description, Drawing, Guide, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
 
 import { drawingsOf, labelNumber, pictureOf } from "./asked.js";
 import { Codec } from "./codec.js";
@@ -20,17 +20,20 @@ export class Model {
   #program;
   #description;
   #weights;
+  #guides;
   #codec;
 
   /**
    * @param {Program} program
    * @param {Description} description
    * @param {Uint8Array[]} weights - of each member
+   * @param {Guide[]} guides
    */
-  constructor(program, description, weights) {
+  constructor(program, description, weights, guides) {
     this.#program = program;
     this.#description = description;
     this.#weights = weights;
+    this.#guides = guides;
     this.#codec = new Codec(description, (member, images) => this.#stage(member, images));
     this.name = description.name;
     this.channels = description.image.channels;
@@ -73,6 +76,7 @@ export class Model {
       program: this.#program,
       description: this.#description,
       weights: this.#weights,
+      guides: this.#guides,
       draw: this.#draw.bind(this),
       tell: this.#told.bind(this),
     };

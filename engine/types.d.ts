@@ -41,6 +41,8 @@ export interface Description {
   sources: string;
   image: Shape;
   members: { orientation: Orientation; weights: WeightsFile }[];
+  /** None of most models. */
+  guides?: GuideDescription[];
   /** Of the model's images, with the share of each; none of most models. */
   labels: { name: string; prior: number }[];
   /** Hardly any image has so many nats; null where that is not known. */
@@ -52,6 +54,22 @@ export interface Shape extends Size3 {
   values: number;
   /** The values have no order. */
   categories?: boolean;
+}
+
+/** A network that proposes draws for holes: a member, by its number, or one of its own. */
+export interface GuideDescription extends Partial<Pick<Description, "kind" | "sources" | "table">> {
+  orientation: Orientation;
+  member?: number;
+  weights?: WeightsFile;
+}
+
+/** The same, loaded. */
+export interface Guide {
+  orientation: Orientation;
+  member?: number;
+  description: Description;
+  program: Program;
+  weights: Uint8Array;
 }
 
 export interface Size3 {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from model_core.config import MAX_LABEL_NAME, NetworkConfig
 from model_core.data.options import Resize
 from model_core.errors import ConfigError, ModelError, first_complaint
+from model_core.models_directory import CARD, GUIDES
 from model_core.orientation import Orientation, check_orientation
 from model_core.regular_files import open_regular
 
@@ -97,6 +99,41 @@ class CardMember:
 
 
 @dataclass(frozen=True)
+class CardGuide:
+    """A network that proposes draws for holes and has no say in what is probable. Its weights lie in guides/, or are
+    those of the member that has its sha256 and orientation."""
+
+    sha256: str
+    orientation: Orientation
+    config: NetworkConfig
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Self:
+        """Undo asdict; ConfigError, TypeError or KeyError when it is not a guide."""
+        return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
+
+    def checked(self, config: NetworkConfig, members: Sequence[CardMember]) -> Self:
+        """This guide; ConfigError when it cannot guide a model of this config and these members."""
+        check_orientation(self.orientation, config.height, config.width)
+        if not (isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)):
+            raise ConfigError(f"the sha256 of a guide must be 64 hexadecimal digits, not {self.sha256!r}")
+        if self.config.image != config.image or self.config.multi_scale:
+            raise ConfigError("a guide must be of one scale, and have the model's size, colours and values")
+        if self.config.labels and not self.is_one_of(members):
+            raise ConfigError("a guide that is no member of the model must have no labels")
+        return self
+
+    def is_one_of(self, members: Sequence[CardMember]) -> bool:
+        """True if it is a member: then its weights are in one file."""
+        return (self.sha256, self.orientation) in {(member.sha256, member.orientation) for member in members}
+
+    @property
+    def file(self) -> str:
+        """Its place in the model's directory."""
+        return f"{GUIDES}/{self.sha256}.safetensors"
+
+
+@dataclass(frozen=True)
 class CardLabel:
     """A label of the images, and its share of the training images."""
 
@@ -158,6 +195,7 @@ class Card:
     """Fields, pictures larger than the model's, were looked at and are good."""
     field_step: int | None = None
     """How many rows lower each window of a field begins than the one before; None: half an image's."""
+    guides: tuple[CardGuide, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -168,7 +206,8 @@ class Card:
             members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
             validation = TypeAdapter(Validation | None).validate_python(facts.get("validation"))
             labels = TypeAdapter(tuple[CardLabel, ...]).validate_python(facts.get("labels", ()))
-            read = {"config": config, "members": members, "validation": validation, "labels": labels}
+            guides = tuple(CardGuide.from_dict(guide).checked(config, members) for guide in facts.get("guides", ()))
+            read = {"config": config, "members": members, "validation": validation, "labels": labels, "guides": guides}
             return cls(**{**facts, **read})._checked()
         except FileNotFoundError:
             raise ModelError(
@@ -206,7 +245,7 @@ class Card:
 
         A field that configs or cards get later stands in it only where it is said, so that no identity in use changes.
         """
-        meaning = {
+        meaning: dict[str, Any] = {
             "sha256": self.sha256,
             "config": self.config.unusual(),
             "orientations": [member.orientation for member in self.members] or ["none"],
@@ -214,6 +253,8 @@ class Card:
         }
         if self.field_step is not None:
             meaning["field_step"] = self.field_step
+        if self.guides:
+            meaning["guides"] = [{**asdict(guide), "config": guide.config.unusual()} for guide in self.guides]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def answers_to(self, identity: str) -> bool:
@@ -243,6 +284,17 @@ class Card:
         """Write card.json."""
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
+    def keep(self, directory: Path) -> None:
+        """Write it in the place of a model's card; ModelError, and the card is as it was, where that cannot be."""
+        draft = directory / f".{CARD}"
+        try:
+            self.write(draft)
+            draft.replace(directory / CARD)
+        except OSError as error:
+            raise ModelError(f"cannot write a card into {directory}: {error.strerror}") from None
+        finally:
+            draft.unlink(missing_ok=True)
+
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON takes it."""
         facts = asdict(self)
@@ -252,13 +304,16 @@ class Card:
             del facts["validation"]
         if not self.labels:
             del facts["labels"]
-        for name in ("labels", "categories"):  # so that the cards of before stay as they are
-            if not getattr(self.config, name):
-                del facts["config"][name]
         if not self.field:
             del facts["field"]
         if self.field_step is None:
             del facts["field_step"]
+        if not self.guides:
+            del facts["guides"]
+        for config in (facts["config"], *(guide["config"] for guide in facts.get("guides", ()))):
+            for name in ("labels", "categories"):  # so that the cards of before stay as they are
+                if not config[name]:
+                    del config[name]
         return facts
 
 

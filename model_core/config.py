@@ -118,6 +118,12 @@ class NetworkConfig:
         return self.values if self.categories else self.channels
 
     @property
+    def image(self) -> dict[str, int | bool]:
+        """The shape of its images, how many values a colour takes, and whether these have no order."""
+        shape = {name: getattr(self, name) for name in ("channels", "height", "width", "values")}
+        return shape | ({"categories": True} if self.categories else {})
+
+    @property
     def multi_scale(self) -> bool:
         return self.factor > 1
 

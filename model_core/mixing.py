@@ -1,14 +1,16 @@
 """Writes several published networks as one model: their even mixture. measures/likelihood.py has its ln p, and
 sampling/model_engine.py draws from it."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from model_core.card import Card, CardMember
+from model_core.card import Card, CardGuide, CardMember
 from model_core.components import Member
 from model_core.errors import ConfigError
-from model_core.models import Model, save_model
+from model_core.models import Model, load_model, save_model
+from model_core.models_directory import GUIDES, WEIGHTS
 from model_core.orientation import check_orientation
 
 MIXED_WEIGHTS = "weights-{}.safetensors"
@@ -44,12 +46,36 @@ def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
     """
     origin = model.members[0].orientation
     training = {**model.card.training, "valid_nats": None, "turned_from": origin}
-    card = replace(model.card, training=training, scores={}, members=())
+    card = replace(model.card, training=training, scores={}, members=(), guides=())
     config = model.config
     return [
         Model((Member(model.network, check_orientation(name, config.height, config.width)),), card, model.device)
         for name in orientations
     ]
+
+
+def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
+    """Let networks propose draws for holes of the model in `directory`, in place of its guides of before: those of
+    these orientations in the mixture in `lender`, or the one network there, for images turned so.
+
+    Raises ConfigError for an orientation that there is not, and a network that cannot be a guide; ModelError as
+    load_model does.
+    """
+    card, theirs = load_model(directory).card, load_model(lender).card
+    lent = {member.orientation: member for member in theirs.members}
+    guides = list[CardGuide]()
+    for name in orientations:
+        orientation = check_orientation(name, card.config.height, card.config.width)
+        if lent and name not in lent:
+            raise ConfigError(f"{theirs.name} has no network for images turned {name}: there is {', '.join(lent)}")
+        member = lent.get(orientation) or CardMember(orientation, WEIGHTS, theirs.sha256)
+        guides.append(CardGuide(member.sha256, orientation, theirs.config).checked(card.config, card.members))
+        if not guides[-1].is_one_of(card.members):
+            (directory / GUIDES).mkdir(exist_ok=True)
+            shutil.copyfile(lender / member.weights, directory / guides[-1].file)
+    card = replace(card, guides=tuple(guides))
+    card.keep(directory)
+    return card
 
 
 def _ingredients(models: Sequence[Model]) -> list[Model]:

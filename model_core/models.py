@@ -38,6 +38,8 @@ class Model:
     card: Card
     device: str = "cpu"
     label: int | None = None
+    guides: tuple[Member, ...] = ()
+    """Networks that propose draws for holes; some may be members."""
 
     @classmethod
     def of(cls, network: Network, card: Card, device: str = "cpu") -> Self:
@@ -82,7 +84,7 @@ class Model:
         count = self.card.parameters // len(self.members)
         for member, facts in zip(self.members, self.card.members, strict=True):
             card = replace(self.card, parameters=count, training=facts.training, scores={}, sha256=facts.sha256)
-            yield Model((member,), replace(card, members=(facts,)), self.device, self.label)
+            yield Model((member,), replace(card, members=(facts,), guides=()), self.device, self.label)
 
 
 def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
@@ -108,7 +110,8 @@ def at_width(network: Network, config: NetworkConfig) -> Network:
 
 
 def save_model(model: Model, directory: Path) -> Card:
-    """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest.
+    """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest. Guides
+    are left out: mixing.guide lends some.
 
     Raises ModelError when they cannot be written: what was there before then still stands.
     """
@@ -120,7 +123,7 @@ def save_model(model: Model, directory: Path) -> Card:
         raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
     try:
         digests = [_save_weights(each.network, drafts[file]) for each, file in zip(model.members, files, strict=True)]
-        card = _with_digests(replace(model.card, name=directory.name), digests)
+        card = _with_digests(replace(model.card, name=directory.name, guides=()), digests)
         card.write(drafts[CARD])
         for name, draft in drafts.items():
             draft.replace(directory / name)
@@ -159,7 +162,14 @@ def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | 
     if card.members and card.sha256 != mixture_digest(card.members):
         raise ModelError(f"{directory / CARD}: its sha256 is not that of its members: one of them was changed")
     files = card.members or (CardMember("none", WEIGHTS, card.sha256),)
-    return Model(tuple(_load_member(directory, card, member, device) for member in files), card, device)
+    members = tuple(_load_member(directory, card.config, member, device) for member in files)
+    own = {(each.sha256, each.orientation): member for each, member in zip(files, members, strict=True)}
+    guides = tuple(
+        own.get((guide.sha256, guide.orientation))
+        or _load_member(directory, guide.config, CardMember(guide.orientation, guide.file, guide.sha256), device)
+        for guide in card.guides
+    )
+    return Model(members, card, device, guides=guides)
 
 
 def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = "") -> Model:
@@ -179,9 +189,9 @@ def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "c
     raise ModelError(f"no model in {directory} has the sha256 {sha256[:12]}... that is named")
 
 
-def _load_member(directory: Path, card: Card, member: CardMember, device: str) -> Member:
+def _load_member(directory: Path, config: NetworkConfig, member: CardMember, device: str) -> Member:
     path = directory / member.weights
-    network = network_with(card.config, _read_weights(path, member.sha256), path)
+    network = network_with(config, _read_weights(path, member.sha256), path)
     return Member(network.to(device).eval().requires_grad_(False), member.orientation)
 
 

@@ -8,6 +8,8 @@ from model_core import shipped
 from model_core.errors import ConfigError, ModelError
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
+GUIDES = "guides"
+"""The folder, in a model's directory, of the weights of its guides."""
 RECORDS = "records"
 """The folder, in a directory of models, of weights that only prove a line of docs/results.md. They are not served."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -46,6 +48,11 @@ def model_names(models_dir: Path | None = None) -> list[str]:
     """The models in a directory, sorted; names that could not be served are left out."""
     directory = models_dir or default_models_dir()
     return [card.parent.name for card in cards_in(directory)]
+
+
+def weights_in(directory: Path) -> list[Path]:
+    """The files of weights in a model's directory, those of its guides too."""
+    return sorted([*directory.glob("*.safetensors"), *directory.glob(f"{GUIDES}/*.safetensors")])
 
 
 def cards_in(directory: Path) -> list[Path]:

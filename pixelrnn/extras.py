@@ -16,6 +16,7 @@ NEEDED = {
     "train": _DRAWS,
     "publish": _DRAWS,
     "mix": _DRAWS,
+    "guide": _DRAWS,
     "evaluate": _DRAWS,
     "calibrate": _DRAWS,
     "entropy": _DRAWS,

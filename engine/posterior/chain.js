@@ -5,9 +5,9 @@
 /** @import {Mixture} from "./mixture.js" */
 /** @import {Sweep} from "./smc.js" */
 
-import { argmax, chosen, log, logSum, shares } from "./elementary.js";
+import { argmax, chosen, exactSum, log, logSum, shares } from "./elementary.js";
 import { summed } from "./mixture.js";
-import { givenBehind, inverted, windows, windowSize } from "./plan.js";
+import { endsInHole, givenBehind, inverted, windows, windowSize } from "./plan.js";
 
 export const FEW = 2;
 const OF_WINDOW = 2;
@@ -23,14 +23,16 @@ class Start {
    * @param {number[]} logWeights - what is expected of the sum of their exponentials is p(given), of the model
    * @param {number} leastEss
    * @param {number} distinct
+   * @param {[number[], number][]} parts - of each proposer, its part of logWeights, and its leastEss
    */
-  constructor(images, components, logP, logWeights, leastEss, distinct) {
+  constructor(images, components, logP, logWeights, leastEss, distinct, parts) {
     this.images = images;
     this.components = components;
     this.logP = logP;
     this.logWeights = logWeights;
     this.leastEss = leastEss;
     this.distinct = distinct;
+    this.parts = parts;
     this.logEvidence = logSum(logWeights);
   }
 }
@@ -83,7 +85,7 @@ export class Chain {
     const found = [];
     for (const [done, k] of this.starts.entries()) {
       const labels = this.#firstLabels(k);
-      const way = this.mixture.ways[k];
+      const way = this.mixture.proposers[k];
       const sweep = way.sweep(this.given, this.size, this.#next++, this.hole, { labels, passed: this.passed });
       while (!sweep.isFinished) {
         sweep.step();
@@ -98,14 +100,15 @@ export class Chain {
   #started(found) {
     const parts = found.map(([k, sweep]) => this.#candidates(k, sweep));
     const logP = parts.map(({ images }) => this.mixture.logP(images, this.given.temperature));
-    const weights = found.flatMap(([k, sweep], i) => this.#logWeights(k, sweep, parts[i], logP[i]));
+    const weights = found.map(([k, sweep], i) => this.#logWeights(k, sweep, parts[i], logP[i]));
     return new Start(
       parts.flatMap(({ images }) => images),
       found.flatMap(([k], i) => parts[i].images.map((_, n) => this.#drawnBy(k, columnOf(logP[i], n)))),
       logP[0].map((_, k) => logP.flatMap((each) => each[k])),
-      weights,
+      weights.flat(),
       Math.min(...found.map(([, { island }]) => island.leastEss)),
       Math.min(...found.map(([, { island }]) => new Set(island.ancestors).size)),
+      found.map(([, { island }], i) => [weights[i], island.leastEss]),
     );
   }
 
@@ -117,26 +120,27 @@ export class Chain {
    */
   #logWeights(k, sweep, part, logP) {
     const behind = logSum(this.#before(k)) + sweep.island.evidence();
-    const members = this.mixture.ofMembers(logP);
-    const drawnBy = summed(this.starts.map((each) => members[each]));
+    const { temperature } = this.given;
+    const drawnBy = summed(this.starts.map((each) => this.mixture.proposed(each, part.images, logP, temperature)));
     const whole = this.mixture.whole(logP);
     return part.weights.map((weight, i) => behind + log(weight) + whole[i] - drawnBy[i]);
   }
 
   /**
-   * The component of member k that an image is likeliest by.
+   * The component of member k, or any for a guide's, that an image is likeliest by.
    *
    * @param {number} k
    * @param {number[]} logP - what all say of it
    */
   #drawnBy(k, logP) {
-    const { labels } = this.mixture;
+    const { labels, ways } = this.mixture;
+    if (k >= ways.length) return argmax(logP);
     return k * labels + argmax(logP.slice(k * labels, (k + 1) * labels));
   }
 
   /** @param {number} k */
   #before(k) {
-    const known = this.#knownBefore.get(k) ?? this.mixture.ways[k].logPBefore(this.given);
+    const known = this.#knownBefore.get(k) ?? this.mixture.proposers[k].logPBefore(this.given);
     this.#knownBefore.set(k, known);
     return known;
   }
@@ -147,7 +151,7 @@ export class Chain {
    * @param {number} k
    */
   #firstLabels(k) {
-    if (!this.mixture.ways[k].hasLabels) return undefined;
+    if (!this.mixture.proposers[k].hasLabels) return undefined;
     const [first] = this.#uniforms(1);
     return this.#labelsAt(
       k,
@@ -160,7 +164,7 @@ export class Chain {
    * @param {number[]} uniforms
    */
   #labelsAt(k, uniforms) {
-    const { components } = this.mixture.ways[k];
+    const { components } = this.mixture.proposers[k];
     return uniforms.map((each) => /** @type {number} */ (components[chosen(this.#before(k), each)].label));
   }
 
@@ -184,8 +188,8 @@ export class Chain {
    * @returns {Weighted}
    */
   #candidates(k, { island, images }) {
-    const way = this.mixture.ways[k];
-    if (this.mixture.ways.length * this.mixture.labels === 1) {
+    const way = this.mixture.proposers[k];
+    if (this.mixture.labels === 1 && (this.mixture.isGuided || this.mixture.ways.length === 1)) {
       return {
         images: images.map((each) => way.upright(each)),
         weights: island.weights.map((each) => Math.max(each, 1e-300)),
@@ -207,6 +211,7 @@ export class Chain {
    */
   *rounds(count) {
     for (let round = 0; round < count; round++) {
+      for (const k of this.#guiding()) yield* this.#guided(k);
       this.component = chosen(this.logP, this.#uniforms(1)[0]);
       const blocks = this.#blocks();
       for (const [done, block] of blocks.entries()) {
@@ -216,6 +221,39 @@ export class Chain {
     }
   }
 
+  /** Those of the starts whose own distribution is not the model's and that draw a part of the hole last, with guides. */
+  #guiding() {
+    const { isGuided, proposers, ways } = this.mixture;
+    const others = this.starts.filter((k) => isGuided && (k || ways.length > 1));
+    return others.filter((k) => endsInHole(proposers[k].turned(this.given.keep)));
+  }
+
+  /**
+   * Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own.
+   *
+   * @param {number} k
+   */
+  *#guided(k) {
+    const { temperature } = this.given;
+    const { labels: each, ways } = this.mixture;
+    const way = this.mixture.proposers[k];
+    const own = this.logP.slice(k * each, (k + 1) * each);
+    const labels = this.#nextLabels(k, k < ways.length ? chosen(own, this.#uniforms(1)[0]) : 0, true, this.size);
+    const sweep = way.sweep(this.given, this.size, this.#next++, this.hole, { image: this.image, labels });
+    while (!sweep.isFinished) {
+      sweep.step();
+      yield 0;
+    }
+    const images = sweep.images.map((image) => way.upright(image));
+    const logP = this.mixture.logP(images, temperature);
+    const [whole, proposed] = [this.mixture.whole(logP), this.mixture.proposed(k, images, logP, temperature)];
+    const logWeights = sweep.island.weights.map((w, i) => log(Math.max(w, 1e-300)) + whole[i] - proposed[i]);
+    const drawn = chosen(logWeights, this.#uniforms(1)[0]);
+    this.image = images[drawn];
+    this.logP = columnOf(logP, drawn);
+    this.took({ images, weights: shares(logWeights) }, this.hole);
+  }
+
   /** The parts of the hole that a round draws, one after the other; the right way up. */
   #blocks() {
     const way = this.#way();
@@ -223,7 +261,8 @@ export class Chain {
     const [down, along] = this.#uniforms(2);
     const turned = windows(way.turned(this.hole), way.size, Math.floor(down * tall), Math.floor(along * wide));
     const parts = turned.map((part) => way.upright(part));
-    const whole = this.start.leastEss >= FEW || parts.length === 1 ? [this.hole] : [];
+    const isDrawnLast = this.mixture.isGuided && endsInHole(way.turned(this.given.keep));
+    const whole = this.start.leastEss >= FEW || isDrawnLast || parts.length === 1 ? [this.hole] : [];
     return [...whole, ...(parts.length > 1 ? parts : [])];
   }
 
@@ -262,7 +301,7 @@ export class Chain {
    * @param {number} size
    */
   #nextLabels(k, number, isWhole, size) {
-    const way = this.mixture.ways[k];
+    const way = this.mixture.proposers[k];
     if (!way.hasLabels) return undefined;
     const label = /** @type {number} */ (way.components[number].label);
     if (way.components.length === 1 || !isWhole) return new Array(size).fill(label);
@@ -291,6 +330,22 @@ export function seat(chains, uniform) {
   const logWeights = chains.flatMap(({ start }) => start.logWeights);
   chains.forEach((chain, number) => chain.take(...places[chosen(logWeights, (uniform + number) / chains.length)]));
   return { images: chains.flatMap(({ start }) => start.images), weights: shares(logWeights) };
+}
+
+/**
+ * How many equally weighted candidates would be worth as much as those of all starts.
+ *
+ * @param {Start[]} starts
+ */
+export function counted(starts) {
+  const parts = starts.flatMap((start) => start.parts);
+  const weights = shares(parts.flatMap(([logWeights]) => logWeights));
+  let first = 0;
+  const squares = parts.map(([logWeights, leastEss]) => {
+    const part = weights.slice(first, (first += logWeights.length));
+    return Math.max(exactSum(part.map((each) => each * each)), exactSum(part) ** 2 / leastEss);
+  });
+  return 1 / exactSum(squares);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Completions of one picture: exact or by particles, and the receipt: model_core/posterior/completion.py. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, Order, Picture, Program, Receipt, SampleOptions} from "../types" */
+/** @import {CompleteOptions, Completion, Description, Drawing, Guide, Order, Picture, Program, Receipt, SampleOptions} from "../types" */
 /** @import {Component, Given} from "./types" */
 
 import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
@@ -30,6 +30,7 @@ const TURN_MS = 16;
  * @property {Program} program
  * @property {Description} description
  * @property {Uint8Array[]} weights - of each member
+ * @property {Guide[]} guides
  * @property {(orders: Order[], options: Partial<SampleOptions>) => Promise<Picture[]>} draw
  * @property {(index: number, values: Uint8Array, options: Partial<SampleOptions>) => Picture} tell - of an image that is
  *   drawn
@@ -42,7 +43,7 @@ export class Target {
    * @param {Drawing & {known: Uint8Array, keep: Uint8Array}} drawing - the first
    * @param {number} size
    */
-  constructor({ program, description, weights }, drawing, size) {
+  constructor({ program, description, weights, guides }, drawing, size) {
     const { image, members, strange_nats: strangeNats } = description;
     const choices = new Choices(program);
     const components = componentsOf(drawing.label, description);
@@ -56,7 +57,11 @@ export class Target {
       const particles = () => new Particles(new Slots(program, description, weights[m], size), size);
       return new Way(orientation, components, image, choices, particles);
     });
-    this.mixture = new Mixture(ways);
+    const guiding = guides.map(({ orientation, member, ...lent }) => {
+      const particles = () => new Particles(new Slots(lent.program, lent.description, lent.weights, size), size);
+      return ways[member ?? -1] ?? new Way(orientation, [{ prior: 1 }], image, choices, particles);
+    });
+    this.mixture = new Mixture(ways, guiding);
   }
 
   /**

@@ -6,9 +6,9 @@
 /** @import {Shares} from "./marginals.js" */
 
 import { Accepting } from "./accepting.js";
-import { Chain, FEW, seat } from "./chain.js";
+import { Chain, counted, FEW, seat } from "./chain.js";
 import { argmax } from "./elementary.js";
-import { givenBehind, inverted } from "./plan.js";
+import { endsInHole, givenBehind, inverted } from "./plan.js";
 import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
 
 /** @typedef {import("./receipt.js").Drawn} Drawn */
@@ -16,6 +16,7 @@ import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
 const CHAINS = 2;
 const STARTS = 2;
 const ALIKE_NATS = 0.5;
+const ENOUGH = 8;
 const PREDICTED_ALONG = 16;
 const AS_ONE_CHAIN = 2;
 const CHOICE = 2 ** 30 - 1;
@@ -40,8 +41,8 @@ export class IslandsRun {
     this.particles = particles;
     this.sweeps = sweeps;
     this.size = sizeOfChain(particles);
-    const behind = target.mixture.ways.map((way) => givenBehind(way.turned(target.keep)));
-    this.starts = [...behind.keys()].sort((a, b) => behind[a] - behind[b]).slice(0, STARTS);
+    const behind = target.mixture.proposers.map((way) => givenBehind(way.turned(target.keep)));
+    this.starts = startsOf(target, behind);
     this.hole = inverted(target.keep);
     this.shares = this.target.noShares();
     this.#accepting = this.#acceptingByTheLast(behind);
@@ -51,7 +52,8 @@ export class IslandsRun {
   #acceptingByTheLast(behind) {
     const [k] = this.starts;
     const { mixture } = this.target;
-    if (mixture.ways.length === 1 || mixture.ways[k].hasLabels || behind[k]) return undefined;
+    if (mixture.ways.length === 1 || k >= mixture.ways.length) return undefined;
+    if (mixture.ways[k].hasLabels || behind[k]) return undefined;
     return new Accepting(mixture, k, (sample) => this.target.given(sample), this.particles, this.size);
   }
 
@@ -104,7 +106,7 @@ export class IslandsRun {
     const [uniform, which] = mixture.ways[0].choices.numbers(given, CHOICE, 2);
     const draws = seat(chains, uniform);
     const rounds = this.#rounds(chains);
-    if (!rounds || Math.min(...chains.map(({ start }) => start.leastEss)) >= FEW) {
+    if (!rounds || this.#ess(chains) >= FEW) {
       for (const each of told) each.add(draws, this.hole);
     }
     for (const [number, chain] of chains.entries()) {
@@ -137,8 +139,11 @@ export class IslandsRun {
    *
    * @param {Chain[]} chains
    */
-  #rounds([{ start: first }, { start: second }]) {
-    const many = Math.min(first.leastEss, second.leastEss) >= this.size / 4;
+  #rounds(chains) {
+    const [{ start: first }, { start: second }] = chains;
+    const ess = this.#ess(chains);
+    if (this.target.mixture.isGuided && ess >= Math.max(ENOUGH, this.size / 2)) return 0;
+    const many = ess >= this.size / 4;
     const agree = Math.abs(first.logEvidence - second.logEvidence) < ALIKE_NATS;
     return many && agree ? Math.min(1, this.sweeps) : this.sweeps;
   }
@@ -158,10 +163,20 @@ export class IslandsRun {
       nats,
       chainsNats: chains.map((each) => each.nats),
       logEvidence: chains.map(({ start }) => start.logEvidence),
-      ess: Math.min(...chains.map(({ start }) => start.leastEss)),
+      ess: this.#ess(chains),
       distinct: Math.min(...chains.map(({ start }) => start.distinct)),
     });
     return image;
+  }
+
+  /**
+   * How many of the first particles counted: with guides, of all chains' candidates together.
+   *
+   * @param {Chain[]} chains
+   */
+  #ess(chains) {
+    const starts = chains.map(({ start }) => start);
+    return this.target.mixture.isGuided ? counted(starts) : Math.min(...starts.map(({ leastEss }) => leastEss));
   }
 
   /** Of all images that were drawn, at least one. */
@@ -169,6 +184,19 @@ export class IslandsRun {
     if (this.#accepting && this.#nats.length) return acceptedReceipt(this.#accepting, this.#nats);
     return receiptOf(this.#islands, this.particles, this.target.strangeNats, this.target.image.values);
   }
+}
+
+/**
+ * The proposers whose particles begin a chain.
+ *
+ * @param {Target} target
+ * @param {number[]} behind - given pixels behind the hole in the order of each
+ */
+function startsOf({ mixture: { isGuided, proposers, ways }, keep }, behind) {
+  const [best, ...others] = [...behind.keys()].sort((a, b) => behind[a] - behind[b]);
+  if (isGuided && !behind[best]) return [best];
+  const fit = others.filter((k) => k < ways.length || endsInHole(proposers[k].turned(keep)));
+  return [best, ...fit].slice(0, STARTS);
 }
 
 /**

@@ -112,11 +112,16 @@ export class Way {
   }
 }
 
-/** The members of a model, each as likely as the others. */
+/** The members of a model, each as likely as the others, and guides, which propose images and have no say. */
 export class Mixture {
-  /** @param {Way[]} ways */
-  constructor(ways) {
+  /**
+   * @param {Way[]} ways
+   * @param {Way[]} guides - some may be members' own ways
+   */
+  constructor(ways, guides) {
     this.ways = ways;
+    this.proposers = [...ways, ...guides.filter((guide) => !ways.includes(guide))];
+    this.isGuided = guides.length > 0;
     this.labels = ways[0].components.length;
   }
 
@@ -130,6 +135,20 @@ export class Mixture {
     return this.ways.flatMap((way) => {
       return way.logP(images, temperature).map((row, k) => row.map((each) => each + way.logPriors[k]));
     });
+  }
+
+  /**
+   * ln p (N,) by proposer k of images of which the components say logP (K, N).
+   *
+   * @param {number} k
+   * @param {Uint8Array[]} images
+   * @param {number[][]} logP
+   * @param {number} temperature
+   */
+  proposed(k, images, logP, temperature) {
+    if (k < this.ways.length) return this.ofMembers(logP)[k];
+    const way = this.proposers[k];
+    return summed(way.logP(images, temperature).map((row, label) => row.map((each) => each + way.logPriors[label])));
   }
 
   /**

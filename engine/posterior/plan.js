@@ -24,6 +24,9 @@ export function firstHole(keep) {
  */
 export const givenBehind = (keep) => keep.subarray(firstHole(keep)).reduce((sum, each) => sum + each, 0);
 
+/** Is part of the hole drawn after all that is given? @param {Uint8Array} keep */
+export const endsInHole = (keep) => !keep[keep.length - 1];
+
 /**
  * The row of a stop, and how many of its pixels lie before it: all, at a row's end.
  *

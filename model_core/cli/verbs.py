@@ -20,7 +20,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, evaluate, calibrate, entropy, report, models, export):
+    for verb in (train, publish, mix, guide, evaluate, calibrate, entropy, report, models, export):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -103,6 +103,22 @@ def mix(
     models = [load_model(member, models_dir=models_dir) for member in members]
     card = write([*models, *turned(models[0], also or [])], directory)
     typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)
+
+
+def guide(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model that is guided.")],
+    lender: Annotated[str, typer.Argument(metavar="LENDER", help="The model whose networks propose draws.")],
+    orientations: Annotated[
+        list[str], typer.Argument(metavar="ORIENTATION...", help="Its networks for images turned so; of one, turned.")
+    ],
+    models_dir: ModelsDir = None,
+) -> None:
+    """Let networks of a model propose draws for holes of another one, or of itself: they have no other say."""
+    from model_core.mixing import guide as write
+    from model_core.models import directory_of
+
+    card = write(directory_of(name, models_dir), directory_of(lender, models_dir), orientations)
+    say(f"{name} has {len(card.guides)} guides now, and the identity {card.identity[:12]}")
 
 
 def export(

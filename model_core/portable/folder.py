@@ -24,7 +24,8 @@ def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = l
             raise ModelError(reason)
     _check(folder)
     try:
-        _write_engine(folder, {model.config.network for model in models})
+        guides = {guide.network.config.network for model in models for guide in model.guides}
+        _write_engine(folder, guides | {model.config.network for model in models})
         shutil.rmtree(folder / "models", ignore_errors=True)
         for model in models:
             files = write_packed(model, folder / "models" / model.card.name)

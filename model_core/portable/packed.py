@@ -14,9 +14,9 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.portable.modules import modules
 from model_core.portable.table import described
 from model_core.posterior.targets import strange_nats
-from model_core.sampling.stages import compiled_loops
+from model_core.sampling.stages import compiled_loops, loops_of
 
-FORMAT = 3
+FORMAT, FORMAT_WITH_GUIDES = 3, 4
 DESCRIPTION = "portable.json"
 
 
@@ -26,6 +26,8 @@ def unportable(model: Model) -> str | None:
         return f"{model.card.name} is a Multi-Scale model: its conditioning map is computed by torch"
     if compiled_loops(model) not in modules():
         return f"{model.card.name} has no drawing loop that was built ahead of time: there is {', '.join(modules())}"
+    if any(loops_of(guide.network) not in modules() for guide in model.guides):
+        return f"{model.card.name} has a guide without such a drawing loop: there is {', '.join(modules())}"
     return None
 
 
@@ -36,10 +38,23 @@ def write_packed(model: Model, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     members, tables = zip(*(_member(member, folder) for member in model.members), strict=True)
     assert all(table == tables[0] for table in tables), "members have one config, so one table"
+    guides = [_guide(guide, model, folder) for guide in model.guides]
     description = _description(model, list(members), tables[0])
+    if guides:
+        description |= {"format": FORMAT_WITH_GUIDES, "guides": guides}
     (folder / DESCRIPTION).write_text(json.dumps(description, separators=(",", ":")) + "\n", encoding="utf-8")
     model.card.write(folder / CARD)
-    return [folder / DESCRIPTION, folder / CARD, *(folder / member["weights"]["file"] for member in members)]
+    files = dict.fromkeys(each["weights"]["file"] for each in (*members, *guides) if "weights" in each)
+    return [folder / DESCRIPTION, folder / CARD, *(folder / file for file in files)]
+
+
+def _guide(guide: Member, model: Model, folder: Path) -> dict[str, Any]:
+    """Describe a guide: which member it is, or a network of its own, whose weights are written."""
+    if guide in model.members:
+        return {"orientation": guide.orientation, "member": model.members.index(guide)}
+    facts, table = _member(guide, folder)
+    kind = guide.network.config.network
+    return {**facts, "kind": kind, "sources": modules()[kind]["sources"], "table": table}
 
 
 def _member(member: Member, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -63,8 +78,7 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "data": card.data,
         "kind": config.network,
         "sources": modules()[config.network]["sources"],
-        "image": {name: getattr(config, name) for name in ("channels", "height", "width", "values")}
-        | ({"categories": True} if config.categories else {}),
+        "image": config.image,
         "members": members,
         "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
         "strange_nats": strange_nats(card),

@@ -14,6 +14,7 @@ without bias, and the first image is one of them. Chains of one image share thei
 from where another has.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from model_core.elementary import log, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
-from model_core.posterior.plan import given_behind, window_size, windows
+from model_core.posterior.plan import ends_in_hole, given_behind, window_size, windows
 from model_core.posterior.smc import Passed, Sweep
 from model_core.sampling.noise import choice_noise
 
@@ -58,6 +59,8 @@ class Start:
     """The smallest effective sample size on the way, of any member's particles."""
     distinct: int
     """The number of first particles from which a member's last ones descend: the smallest."""
+    parts: Sequence[tuple[NDArray[np.float64], float]]
+    """The part of log_weights of each proposer's particles, and their smallest effective sample size on the way."""
 
     @property
     def log_evidence(self) -> float:
@@ -121,34 +124,38 @@ class Chain:
             np.concatenate(weights),
             min(island.least_ess for island in islands),
             min(len(np.unique(island.ancestors)) for island in islands),
+            [(each, island.least_ess) for each, island in zip(weights, islands, strict=True)],
         )
 
     def _log_weights(self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
         k, sweep = found
         behind = log_sum(self._before(k)) + sweep.island.evidence()
-        drawn_by = summed(self.mixture.of_members(log_p)[list(self.starts)])
-        return behind + log(part.weights) + self.mixture.whole(log_p) - drawn_by
+        proposed = [self.mixture.proposed(each, part.images, log_p, self.given.temperature) for each in self.starts]
+        return behind + log(part.weights) + self.mixture.whole(log_p) - summed(np.stack(proposed))
 
     def _drawn_by(self, k: int, log_p: NDArray[np.float64]) -> int:
-        """The component of member k that an image is likeliest by, of all that say log_p (K,) of it."""
+        """The component of member k, or any for a guide's, that an image is likeliest by, of all that say log_p (K,) of
+        it."""
+        if k >= len(self.mixture.ways):
+            return int(log_p.argmax())
         labels = len(self.mixture.ways[k].labels)
         return k * labels + int(log_p[k * labels : (k + 1) * labels].argmax())
 
     def _before(self, k: int) -> NDArray[np.float64]:
         """ln p of each label and of what is given before the hole in the order of member k."""
         if k not in self._known_before:
-            self._known_before[k] = self.mixture.ways[k].log_p_before(self.given)
+            self._known_before[k] = self.mixture.proposers[k].log_p_before(self.given)
         return self._known_before[k]
 
     def _first_labels(self, k: int) -> NDArray[np.int64] | None:
         """The labels of the first particles of member k, evenly by p(label | given before the hole)."""
-        if self.mixture.ways[k].labels == [None]:
+        if self.mixture.proposers[k].labels == [None]:
             return None
         return self._labels_at(k, (self._uniforms(1)[0] + np.arange(self.size)) / self.size)
 
     def _labels_at(self, k: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         """The labels that uniform numbers in [0, 1) choose by p(label | given before the hole)."""
-        return np.array([self.mixture.ways[k].labels[chosen(self._before(k), float(each))] for each in uniforms])
+        return np.array([self.mixture.proposers[k].labels[chosen(self._before(k), float(each))] for each in uniforms])
 
     def take(self, start: Start, i: int) -> None:
         """Go on from candidate i of a chain's start."""
@@ -157,8 +164,8 @@ class Chain:
     def _candidates(self, k: int, sweep: Sweep) -> Weighted:
         """Draw some of a sweep's last images by their weights; all of them count where no other component has a say."""
         assert sweep.images is not None
-        way, island = self.mixture.ways[k], sweep.island
-        if len(self.mixture.log_priors) == 1:
+        way, island = self.mixture.proposers[k], sweep.island
+        if len(self.mixture.log_priors) == (len(self.mixture.ways) if self.mixture.guides else 1):
             return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
         most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
         uniforms = (self._uniforms(1)[0] + np.arange(min(most, self.size))) / min(most, self.size)
@@ -168,6 +175,8 @@ class Chain:
     def rounds(self, count: int) -> Iterator[float]:
         """Draw the image anew so many times: after each step, how much of one round is done, 0 to 1."""
         for _ in range(count):
+            for k in self._guiding():
+                yield from self._guided(k)
             self.component = chosen(self.log_p, self._uniforms(1)[0])
             blocks = self._blocks()
             for done, block in enumerate(blocks):
@@ -175,13 +184,39 @@ class Chain:
                     yield (done + share) / len(blocks)
             self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[:, 0]
 
+    def _guiding(self) -> list[int]:
+        """Starts that propose images in each round, where there are guides: their own distribution is not the model's,
+        and they draw a part of the hole after all that is given."""
+        ways = self.mixture.ways
+        others = [k for k in self.starts if self.mixture.guides and (k or len(ways) > 1)]
+        return [k for k in others if ends_in_hole(self.mixture.proposers[k].turned(self.given.keep))]
+
+    def _guided(self, k: int) -> Iterator[float]:
+        """Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own."""
+        way, ways = self.mixture.proposers[k], self.mixture.ways
+        hole = ~self.given.keep
+        number = chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0]) if k < len(ways) else 0
+        sweep = self._sweep(k, hole, self.size, self.image, self._next_labels(k, number, hole, self.size))
+        while not sweep.finished:
+            sweep.step()
+            yield 0.0
+        assert sweep.images is not None
+        images = way.upright(sweep.images)
+        log_p = self.mixture.log_p(images, self.given.temperature)
+        own = self.mixture.proposed(k, images, log_p, self.given.temperature)
+        log_weights = log(np.maximum(sweep.island.weights, 1e-300)) + self.mixture.whole(log_p) - own
+        drawn = chosen(log_weights, self._uniforms(1)[0])
+        self.image, self.log_p = images[drawn], log_p[:, drawn]
+        self.took(Weighted(images, shares(log_weights)), hole)
+
     def _blocks(self) -> list[NDArray[np.bool_]]:
         """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""
         way, hole = self._way(), ~self.given.keep
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
         parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
-        whole = [hole] if self.start.least_ess >= FEW or len(parts) == 1 else []
+        is_drawn_last = bool(self.mixture.guides) and ends_in_hole(way.turned(self.given.keep))
+        whole = [hole] if self.start.least_ess >= FEW or is_drawn_last or len(parts) == 1 else []
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
@@ -205,7 +240,7 @@ class Chain:
     def _next_labels(self, k: int, number: int, block: NDArray[np.bool_], size: int) -> NDArray[np.int64] | None:
         """The labels of the particles of a move: all that of the image, the first of them; of the whole hole, where an
         image has other labels to choose from, the others' as of the first particles."""
-        way = self.mixture.ways[k]
+        way = self.mixture.proposers[k]
         if way.labels == [None]:
             return None
         labels = np.full(size, way.labels[number])
@@ -223,7 +258,7 @@ class Chain:
         passed: Passed | None = None,
     ) -> Sweep:
         number, self._next = self._next, self._next + 1
-        return self.mixture.ways[k].sweep(self.given, size, number, block, image, labels, passed)
+        return self.mixture.proposers[k].sweep(self.given, size, number, block, image, labels, passed)
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
         """Numbers in [0, 1) that no sweep uses."""
@@ -239,6 +274,18 @@ def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
     for number, chain in enumerate(chains):
         chain.take(*places[chosen(log_weights, (uniform + number) / len(chains))])
     return Weighted(np.concatenate([chain.start.images for chain in chains]), shares(log_weights))
+
+
+def counted(starts: Sequence[Start]) -> float:
+    """How many equally weighted candidates would be worth as much as those of all starts: of each proposer's at most as
+    many as counted of its particles at their worst."""
+    parts = [part for start in starts for part in start.parts]
+    weights = shares(np.concatenate([log_weights for log_weights, _ in parts]))
+    squares, first = [], 0
+    for log_weights, least_ess in parts:
+        part = weights[first : (first := first + len(log_weights))]
+        squares.append(max(math.fsum(np.square(part)), math.fsum(part) ** 2 / least_ess))
+    return 1 / math.fsum(squares)
 
 
 def chosen(log_weights: NDArray[np.float64], uniform: float) -> int:

@@ -11,11 +11,11 @@ from model_core.components import Component
 from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepted, Accepting
-from model_core.posterior.chain import FEW, Chain, Took, seat
+from model_core.posterior.chain import FEW, Chain, Took, counted, seat
 from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import given_behind, ranked_members
+from model_core.posterior.plan import ends_in_hole, given_behind, ranked_members
 from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
 from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
@@ -28,6 +28,8 @@ STARTS = 2
 """Members whose particles begin a chain, where there are so many."""
 ALIKE_NATS = 0.5
 """Chains that agree so closely on the evidence need one round only."""
+ENOUGH = 8.0
+"""Candidates that counted, of those that a guide drew: their choice is as good as a round's."""
 PREDICTED_ALONG = 16
 """Draws of a pool along which pixels are predicted."""
 AS_ONE_CHAIN = 2.0
@@ -50,9 +52,9 @@ class IslandsRun:
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
-        stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
-        self._mixture = Mixture([way_of(each, self._size, stage_of) for each in target.of_members])
-        self._starts = ranked_members(target.keep, [way.orientation for way in self._mixture.ways])[:STARTS]
+        stage_of = stage_of or lru_cache(len(target.of_members) + len(target.guides))(StageParticles)
+        self._mixture = mixture_of(target, self._size, stage_of)
+        self._starts = starts_of(self._mixture, target.keep)
         self._accepting = self._accepting_by_the_last()
         self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep)
@@ -82,8 +84,8 @@ class IslandsRun:
     def _accepting_by_the_last(self) -> Accepting | None:
         """Draws by the member of a mixture without labels that comes to the hole last, if one does."""
         k = self._starts[0]
-        way = self._mixture.ways[k]
-        if len(self._mixture.ways) == 1 or way.labels != [None] or given_behind(way.turned(self._target.keep)):
+        way = self._mixture.proposers[k]
+        if not 1 < len(self._mixture.ways) > k or way.labels != [None] or given_behind(way.turned(self._target.keep)):
             return None
         return Accepting(self._mixture, k, partial(self._target.given, self._seed), self._particles, self._size)
 
@@ -120,7 +122,7 @@ class IslandsRun:
             self._so_far.add(Weighted(chain.start.images, shares(chain.start.log_weights)), ~given.keep, START)
         uniform, which = choice_noise(given.seed, given.sample, CHOICE, 0, 0, 2)
         draws, rounds = seat(chains, float(uniform)), self._rounds(chains)
-        if not rounds or min(chain.start.least_ess for chain in chains) >= FEW:
+        if not rounds or self._ess(chains) >= FEW:
             for each in told:
                 self._heard_by(each)(draws, ~given.keep)
         for number, chain in enumerate(chains):
@@ -158,7 +160,10 @@ class IslandsRun:
     def _rounds(self, chains: list[Chain]) -> int:
         """How many are needed; decided before the first, so that the images have no say in it."""
         first, second = (chain.start for chain in chains)
-        many = min(first.least_ess, second.least_ess) >= self._size / 4
+        ess = self._ess(chains)
+        if self._mixture.guides and ess >= max(ENOUGH, self._size / 2):
+            return 0
+        many = ess >= self._size / 4
         agree = abs(first.log_evidence - second.log_evidence) < ALIKE_NATS
         return min(1, self._sweeps) if many and agree else self._sweeps
 
@@ -172,11 +177,16 @@ class IslandsRun:
                 chain.nats,
                 [each.nats for each in chains],
                 [each.start.log_evidence for each in chains],
-                min(each.start.least_ess for each in chains),
+                self._ess(chains),
                 min(each.start.distinct for each in chains),
             )
         )
         return chain.image
+
+    def _ess(self, chains: Sequence[Chain]) -> float:
+        """How many of the first particles counted: with guides, of all chains' candidates together."""
+        starts = [chain.start for chain in chains]
+        return counted(starts) if self._mixture.guides else min(start.least_ess for start in starts)
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
@@ -191,6 +201,24 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
     """The numbers of the chains that count: all, but for those that are still far from where another is."""
     least = min(chain.nats for chain in chains)
     return [number for number, chain in enumerate(chains) if chain.nats <= least + GOOD_APART]
+
+
+def mixture_of(target: Target, size: int, stage_of: StageOf) -> Mixture:
+    """The members' ways and the guides', with so many particles."""
+    ways = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
+    guides = [ways.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
+    return Mixture([*ways.values()], guides)
+
+
+def starts_of(mixture: Mixture, keep: NDArray[np.bool_]) -> list[int]:
+    """The proposers whose particles begin a chain: the two whose orders suit the hole best. With guides, one that draws
+    all of the hole last needs no other; and a guide that is not the best must draw a part of it last."""
+    ways = mixture.proposers
+    best, *others = ranked_members(keep, [way.orientation for way in ways])
+    if mixture.guides and not given_behind(ways[best].turned(keep)):
+        return [best]
+    fit = [k for k in others if k < len(mixture.ways) or ends_in_hole(ways[k].turned(keep))]
+    return [best, *fit][:STARTS]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

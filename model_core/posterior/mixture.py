@@ -132,9 +132,22 @@ class Way:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The members of a model, each as likely as the others."""
+    """The members of a model, each as likely as the others, and guides, which propose images and have no say."""
 
     ways: Sequence[Way]
+    guides: Sequence[Way] = ()
+    """Some may be members' own ways."""
+
+    @cached_property
+    def proposers(self) -> Sequence[Way]:
+        """The members' ways, and behind them those of guides that are no members."""
+        return [*self.ways, *(guide for guide in self.guides if all(guide is not way for way in self.ways))]
+
+    def proposed(self, k: int, images: Images, log_p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+        """ln p (N,) by proposer k of images of which the components say log_p (K, N)."""
+        if k < len(self.ways):
+            return self.of_members(log_p)[k]
+        return summed(self.proposers[k].log_p(images, temperature) + self.proposers[k].log_priors[:, None])
 
     @cached_property
     def log_priors(self) -> NDArray[np.float64]:

@@ -30,6 +30,11 @@ def given_behind(keep: NDArray[np.bool_]) -> int:
     return int(keep.ravel()[first_hole(keep) :].sum())
 
 
+def ends_in_hole(keep: NDArray[np.bool_]) -> bool:
+    """True if the last pixel of keep (H, W) in raster order is not given: part of the hole is drawn after all else."""
+    return not keep[-1, -1]
+
+
 def ranked_members(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) -> list[int]:
     """All members, the one first in whose order the fewest given pixels lie behind the hole's first; keep (H, W)."""
     counts = [given_behind(turn(keep, orientation)) for orientation in orientations]

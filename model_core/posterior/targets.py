@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.card import Card
-from model_core.components import Component
+from model_core.components import Component, Member
 from model_core.models import Model
 from model_core.orientation import turn
 from model_core.posterior.marginals import Shares
@@ -31,12 +31,13 @@ class Target:
     temperature: float
     strange_nats: float | None = None
     """Hardly any validation image of the model has so many; None where that is not known."""
+    guides: Sequence[Member] = ()
 
     @classmethod
     def of(cls, model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> "Target":
         strange = strange_nats(model.card) if temperature == 1 else None
         given = np.ascontiguousarray(known, np.int64), np.ascontiguousarray(keep, np.bool_)
-        return cls(model.components, *given, temperature, strange)
+        return cls(model.components, *given, temperature, strange, model.guides)
 
     @property
     def needs_particles(self) -> bool:

@@ -46,7 +46,19 @@ def numerics_of(model: Model, slots: int = 1) -> str:
 def compiled_loops(model: Model) -> str | None:
     """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
     network; None if it is drawn from in plain torch."""
-    return model.config.network if _first_for(_all_of(model)) is CompiledStage else None
+    return loops_of(*(member.network for member in model.members))
+
+
+def loops_of(*networks: Network) -> str | None:
+    """The same of networks of one config."""
+    every = [each for network in networks for each in networks_of(network)]
+    return networks[0].config.network if _first_for(every) is CompiledStage else None
+
+
+def guide_bytes(model: Model) -> int:
+    """Bytes that each particle of its guides takes, beside its members'."""
+    own = [guide.network for guide in model.guides if guide not in model.members]
+    return sum(stage_for(network).slot_bytes(part) for network in own for part in networks_of(network))
 
 
 def is_cold(model: Model) -> bool:

@@ -120,23 +120,12 @@ def keep_score(directory: Path, split: str, score: Score) -> None:
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
     members = tuple(_scored(member, split, score) for member in card.members)
-    _write(replace(card, scores=scores, members=members), directory)
+    replace(card, scores=scores, members=members).keep(directory)
 
 
 def keep_validation(directory: Path, validation: Validation) -> None:
     """Write the quantiles of validation scores into the model's card; raises as keep_score."""
-    _write(replace(Card.read(directory / CARD), validation=validation), directory)
-
-
-def _write(card: Card, directory: Path) -> None:
-    draft = directory / f".{CARD}"
-    try:
-        card.write(draft)
-        draft.replace(directory / CARD)
-    except OSError as error:
-        raise ModelError(f"cannot write the score into {directory}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    replace(Card.read(directory / CARD), validation=validation).keep(directory)
 
 
 def _scored(member: CardMember, split: str, score: Score) -> CardMember:

@@ -21,6 +21,7 @@ VERBS = (
     "publish",
     "evaluate",
     "mix",
+    "guide",
     "report",
     "models",
     "data",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_core.card import Card, CardLabel, CardMember, Validation
+from model_core.card import Card, CardGuide, CardLabel, CardMember, Validation
 from model_core.config import NetworkConfig, preset
 
 CONFIG = replace(preset("mnist-pixelcnn"), labels=2)
@@ -17,6 +17,7 @@ CANONICAL = (
     f'"orientations":["none"],"sha256":"{"ab" * 32}"}}'
 )
 TRAINING = {"images": 1, "epochs": 1.0, "hours": 1.0}
+GUIDE = CardGuide("cd" * 32, "flip_top_bottom", preset("mnist-row-lstm"))
 MEMBERS = CardMember("none", "a"), CardMember("rotate_90", "b")
 
 
@@ -32,12 +33,13 @@ def test_identity_is_of_canonical_json() -> None:
         replace(CARD, config=replace(CONFIG, residual=False)),
         replace(CARD, config=replace(CONFIG, values=3, categories=True)),
         replace(CARD, members=MEMBERS),
+        replace(CARD, guides=(GUIDE,)),
         replace(CARD, labels=(CardLabel("bear", 0.25), CARD.labels[1])),
         replace(CARD, labels=(CardLabel("cat", 0.75), CardLabel("dög", 0.25))),
     ],
 )
 def test_what_means_something_else_is_another(other: Card) -> None:
-    """Weights, config, orientations, names and priors of labels."""
+    """Weights, config, orientations, guides, names and priors of labels."""
     assert other.identity != CARD.identity
 
 

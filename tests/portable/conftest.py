@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model_core import save_model, shipped, untrained
-from model_core.mixing import mix, turned
+from model_core.mixing import guide, mix, turned
 from model_core.models import load_model
 from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, changed_engine, export
@@ -67,7 +68,24 @@ def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFacto
     save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")
     one = load_model("tiny-labelled", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
+    _guided(directory)
     return directory
+
+
+def _guided(directory: Path) -> None:
+    """Models with guides: of another kind, a member, and with labels and without."""
+    save_model(untrained("mnist-row-lstm", seed=7, height=6, width=5, **SMALL), directory / "lender")
+    for name, lender, orientations in (
+        ("tiny-diagonal", "lender", ["flip_top_bottom"]),
+        ("tiny-mixture", "lender", ["flip_top_bottom"]),
+        ("tiny-mixture", "tiny-mixture", ["rotate_180"]),
+        ("tiny-labelled", "lender", ["flip_top_bottom", "rotate_180"]),
+        ("tiny-labelled-mixture", "tiny-labelled-mixture", ["rotate_180"]),
+    ):
+        made = shutil.copytree(directory / name, directory / f"{name}-by-{lender}")
+        replace(load_model(made).card, name=made.name).keep(made)
+        guide(made, directory / lender, orientations)
+    shutil.rmtree(directory / "lender")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ MODELS = (
     *("tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-row-rgb", "tiny-diagonal-rgb", "tiny-mixture"),
     *("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture"),
     *("tiny-tiles", "tiny-labelled-tiles"),
+    *("tiny-diagonal-by-lender", "tiny-mixture-by-lender", "tiny-mixture-by-tiny-mixture", "tiny-labelled-by-lender"),
+    "tiny-labelled-mixture-by-tiny-labelled-mixture",
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]
@@ -36,13 +38,15 @@ return found;
 def _holes(height: int, width: int) -> dict[str, NDArray[np.bool_]]:
     """keep (H, W) of several shapes: True where a pixel is given."""
     rng, every = np.random.default_rng(7), np.ones((height, width), np.bool_)
-    lower, upper, left, centre = (every.copy() for _ in range(4))
+    lower, upper, left, centre, band = (every.copy() for _ in range(5))
+    band[: height // 2], band[height // 2 + 1 :] = False, False
     lower[height // 2 :], upper[: height // 2], left[:, : width // 2], centre[1:-1, 1:-1] = False, False, False, False
     return {
         "lower": lower,
         "upper": upper,
         "left": left,
         "centre": centre,
+        "band": band,
         "scattered": rng.random((height, width)) < 0.5,
         "nothing given": ~every,
         "all given": every,
@@ -58,6 +62,8 @@ def _requests(model: Model) -> list[Request]:
     other = {"temperature": 0.7, "seed": 2**40, "first": 3, "n": 2, "particles": 17, "sweeps": 3}
     found.append({**usual, **other, "keep": holes["scattered"]})
     found += [{**usual, "keep": holes[name], "n": 0, "sweeps": 0} for name in ("upper", "lower")]
+    if model.guides:
+        found.append({**usual, "keep": holes["upper"], "particles": 64})
     if config.labels:
         found += [{**usual, "keep": holes[name], "label": label} for name, label in (("centre", "b"), ("lower", 2))]
     return found

@@ -13,7 +13,7 @@ import structlog
 
 from model_core.card import Card
 from model_core.errors import ModelError
-from model_core.models_directory import CARD, cards_in
+from model_core.models_directory import CARD, cards_in, weights_in
 from worker.contract.cards import ModelCard
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination
@@ -57,7 +57,7 @@ class Directory:
 def _fingerprint(directory: Path) -> Fingerprint:
     """Names, times and lengths of the files that make a model."""
     facts = []
-    for file in sorted([directory / CARD, *directory.glob("*.safetensors")]):
+    for file in sorted([directory / CARD, *weights_in(directory)]):
         try:
             state = file.stat()
         except OSError:  # exchanged at this moment

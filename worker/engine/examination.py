@@ -13,7 +13,7 @@ from model_core.card import Card
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
 from model_core.models import Model
-from model_core.models_directory import CARD
+from model_core.models_directory import CARD, weights_in
 from worker.engine.examiner import BACKGROUND, Examiner, bound_memory
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
@@ -59,7 +59,7 @@ class Examination:
 
 def weights_bytes(place: Path, most_mib: int) -> int:
     """The bytes of a model's weights; ModelError where they are too many."""
-    size = sum(file.stat().st_size for file in place.glob("*.safetensors"))
+    size = sum(file.stat().st_size for file in weights_in(place))
     if size > most_mib * MIB:
         raise ModelError(f"its weights have {size / MIB:.0f} MiB: expected at most {most_mib} (PIXELRNN_MODEL_MIB)")
     return size
@@ -83,5 +83,6 @@ def _measure(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> Non
     """The examiner's process measures it."""
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     pool = _load(name, place, most_mib, slot_memory_mib)
-    require_causal(*(member.network for member in pool.model(name).members))
+    model = pool.model(name)
+    require_causal(*(member.network for member in (*model.members, *model.guides)))
     pool.warm_up(name)

@@ -11,7 +11,7 @@ import structlog
 
 from model_core.card import Card
 from model_core.errors import PixelRNNError
-from model_core.models_directory import CARD
+from model_core.models_directory import CARD, weights_in
 from model_core.regular_files import open_regular
 from worker.contract import keys
 
@@ -69,8 +69,10 @@ class KeptWeights:
         unfinished = place.parent / f".{uuid4().hex}"
         try:
             unfinished.mkdir()
-            for file in (source / CARD, *source.glob("*.safetensors")):
-                with open_regular(file) as original, (unfinished / file.name).open("wb") as copy:
+            for file in (source / CARD, *weights_in(source)):
+                place_of = unfinished / file.relative_to(source)
+                place_of.parent.mkdir(exist_ok=True)
+                with open_regular(file) as original, place_of.open("wb") as copy:
                     shutil.copyfileobj(original, copy)
             if Card.read(unfinished / CARD).identity != identity:  # exchanged a moment ago
                 return

@@ -22,7 +22,7 @@ from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.stages import compiled_loops, is_cold, numerics_of, seats, slot_bytes
+from model_core.sampling.stages import compiled_loops, guide_bytes, is_cold, numerics_of, seats, slot_bytes
 from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
@@ -328,7 +328,7 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
     plan = replace(plan, slots=plan.slots or seats(model))
-    return plan.fitted(size, share, None if model.config.multi_scale else size // CHAINS)
+    return plan.fitted(size, share, None if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS)
 
 
 def _numerics(model: Model, plan: SlotPlan) -> str:

@@ -1,0 +1,77 @@
+"""Guides: networks that propose draws for a hole and have no say in what is probable."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import Model, complete
+from model_core.components import Member
+from model_core.orientation import Orientation
+from tests.labelled_models import SIZE, all_images, chi_square, labelled
+from tests.posterior.test_labels_posterior import fitting, joint
+from tests.posterior.tiny import awake, chi_square_excess, mask, mixture, network_of, truth
+
+HOLES = {
+    "above": mask("... ... ###"),
+    "above, to the left": mask("..# ..# ###"),
+    "on both sides": mask("... ### ..."),
+    "in the middle": mask("##. #.. ###"),
+}
+
+
+def guided(model: Model, *orientations: Orientation, kind: str = "mnist-pixelcnn", scale: float = 1.5) -> Model:
+    """A model with guides of another kind, which disagree with it."""
+    networks = [awake(kind, seed=8 + k, height=3, width=3) for k in range(len(orientations))]
+    for parameter in (each for one in networks for each in one.network.parameters()):
+        parameter.mul_(scale)
+    pairs = zip(networks, orientations, strict=True)
+    return replace(model, guides=tuple(Member(network_of(one), orientation) for one, orientation in pairs))
+
+
+@pytest.mark.parametrize("hole", HOLES)
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_completions_by_a_guide_follow_the_exact_posterior(hole: str, temperature: float) -> None:
+    """Of one network, by few particles and rounds of them, whatever the guide finds likely; so does the evidence."""
+    model = guided(awake("mnist-row-lstm", seed=6, height=3, width=3), "flip_top_bottom")
+    keep, known = HOLES[hole], np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 90, 4, temperature, particles=8, sweeps=2)
+    true = truth(model, known, keep, temperature)
+    assert chi_square_excess(done.values.numpy(), true) < 4
+    assert done.evidence_nats == pytest.approx(true.nats, abs=0.1)
+
+
+def test_the_members_of_a_mixture_are_guides_of_the_whole() -> None:
+    """Two that disagree, one of them as a guide, and a stranger beside them."""
+    plain = mixture("none", "rotate_180", side=3, scale=1.5)
+    keep, known = HOLES["above, to the left"], np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    true = truth(plain, known, keep, 1.0)
+    for model in (replace(plain, guides=plain.members[1:]), guided(plain, "flip_top_bottom")):
+        done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 90, 4, particles=8, sweeps=2)
+        assert chi_square_excess(done.values.numpy(), true) < 4
+        assert done.evidence_nats == pytest.approx(true.nats, abs=0.1)
+
+
+@pytest.mark.parametrize("given", ["000000110", "001001111"])
+def test_a_guide_without_labels_serves_a_model_that_has_some(given: str) -> None:
+    """The images follow the sum over labels."""
+    model, keep = labelled(), torch.tensor([each == "1" for each in given]).view(3, 3)
+    guide = awake("mnist-row-lstm", seed=8, **{name: SIZE[name] for name in ("height", "width")})
+    model = replace(model, guides=(Member(guide.network, "rotate_180"),))
+    known, n, log_p = all_images()[0b110011010], 200, joint(model)
+    done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2)
+    index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
+    p = log_p.logsumexp(0).exp() * fitting(known, keep)
+    found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
+    assert found < most
+    assert done.receipt.label in range(3)
+
+
+@pytest.mark.parametrize("hole", ["on both sides", "in the middle"])
+def test_without_a_part_to_draw_last_a_guide_changes_nothing(hole: str) -> None:
+    """Where it has more of what is given behind the hole than the model, and draws no part of it after all that."""
+    plain = awake("mnist-row-lstm", seed=6, height=3, width=3)
+    keep, known = torch.from_numpy(HOLES[hole]), torch.zeros((1, 3, 3), dtype=torch.int64)
+    one, other = (complete(model, known, keep, 20, 4, particles=8) for model in (plain, guided(plain, "rotate_90")))
+    assert torch.equal(one.values, other.values) == (hole == "in the middle")
