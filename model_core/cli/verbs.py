@@ -29,7 +29,8 @@ def train(
     config: Annotated[
         Path,
         typer.Argument(
-            metavar="RECIPE", help="A TOML file, or the name of one that comes with it: mnist-pixelcnn, ..."
+            metavar="PICTURES|RECIPE",
+            help="A folder of pictures, or .npz; or a recipe: a TOML file, or one that comes with it, as own-pictures.",
         ),
     ],
     data: Annotated[Path | None, typer.Option(help="The data set, instead of the recipe's.")] = None,
@@ -40,15 +41,27 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: training.epochs=5, ...")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share each batch.")] = 1,
-    publish: Annotated[Path | None, typer.Option(help="Models directory to write each best epoch to.")] = None,
+    publish: Annotated[
+        Path | None, typer.Option(help="Models directory to write each best epoch to. [pictures: my-models]")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=1, max=1440, help="How long pictures are learned from.")] = 5,
     json_: Json = False,
 ) -> None:
-    """Train a network from a recipe. Ctrl-C stops it without loss; --resume goes on."""
+    """Train a network from pictures, in so many minutes, or from a recipe. Ctrl-C stops it without loss; --resume goes
+    on."""
+    from model_core.cli.train_pictures import are_pictures, train_pictures
     from model_core.training.display import nats_and_bits
     from model_core.training.launch import train_with
     from model_core.training.recipe import Recipe
     from model_core.training.run import RunRequest
 
+    if are_pictures(config):
+        if data is not None or processes > 1:
+            raise typer.BadParameter(f"{config} is not a recipe: --data and --processes are for recipes")
+        facts = train_pictures(config, minutes, runs_dir, name, publish or Path("my-models"), set_ or [], resume)
+        if json_:
+            print_json(facts)
+        return
     changes = [*(set_ or []), *([f"data.path={json.dumps(str(data))}"] if data else [])]
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)

@@ -82,7 +82,7 @@ class PictureFolder:
         found = read_split_pictures(self.path, names, config, self.options)[split]
         if not len(found.values):
             raise DataError(
-                f"none of the {len(names)} pictures in {self.path} falls into the {split} split: expected 50 pictures "
-                f"or more, of which it gets its part ({HASHED_SPLIT})"
+                f"none of the {len(names)} pictures in {self.path} falls into the {split} split: expected 3 different "
+                f"pictures or more, of which it gets its part ({HASHED_SPLIT})"
             )
         return found

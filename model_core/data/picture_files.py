@@ -20,7 +20,7 @@ from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
 from model_core.data.options import ReadOptions, Resize
 from model_core.data.pixels import nearest_values
-from model_core.data.splits import Pixels, Split, Values, hashed_split, quantise
+from model_core.data.splits import Pixels, Split, Values, few_split, hashed_share, quantise, split_at
 from model_core.errors import DataError
 
 Found = TypeVar("Found")
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
 _NAMED = 10
-_RULES = 3
+_RULES = 4
 """Grows when files become other bytes than before: then they are decoded again."""
 _ORIGIN = np.dtype([("file", "<u4"), ("width", "<u4"), ("height", "<u4")])
 """Kept beside the pixels of a picture: the number of its file among the names, and its own size."""
@@ -51,7 +51,7 @@ def read_pictures(
     """
 
     def blocks() -> Iterator[Values]:
-        for images in _decoded(root, names, lambda image, _: fit(image, config, options.resize)):
+        for images in decoded(root, names, lambda image, _: fit(image, config, options.resize)):
             yield quantise(np.stack(images), config.values)
 
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
@@ -62,17 +62,21 @@ def read_split_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> dict[Split, SplitPictures]:
     """The named files, as in read_pictures, each in the split that its pixels decide; one pass decodes all of them, and
-    notes what each picture is from."""
+    notes what each picture is from. Where they are so few that a split would be empty, `few_split` decides."""
     splits = get_args(Split)
 
-    def look(image: Image.Image, number: int) -> tuple[Split, Pixels, tuple[int, int, int]]:
+    def look(image: Image.Image, number: int) -> tuple[float, Pixels, tuple[int, int, int]]:
         picture = upright(image)
-        return split_of(picture), fit(picture, config, options.resize), (number, *picture.size)
+        return _share_of(picture), fit(picture, config, options.resize), (number, *picture.size)
 
     def blocks() -> Iterator[tuple[tuple[Split, str], Values]]:
-        for found in _decoded(root, names, look):
+        for found in decoded(root, names, look):
+            shares = [share for share, *_ in found]
+            of_each = [split_at(share) for share in shares]
+            if len(names) <= _CHUNK and len({*of_each}) < len(splits):
+                of_each = few_split(shares)
             for split in splits:
-                if ours := [(pixels, origin) for theirs, pixels, origin in found if theirs == split]:
+                if ours := [one[1:] for theirs, one in zip(of_each, found, strict=True) if theirs == split]:
                     yield (split, ""), quantise(np.stack([pixels for pixels, _ in ours]), config.values)
                     yield (split, "-origins"), np.array([origin for _, origin in ours], _ORIGIN).view(np.uint8)
 
@@ -95,12 +99,16 @@ def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) 
         pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
         return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0
 
-    return sum(sum(found) for found in _decoded(root, names, is_converted, report=False))
+    return sum(sum(found) for found in decoded(root, names, is_converted, report=False))
 
 
 def split_of(picture: Image.Image) -> Split:
     """The split of an upright picture: by its pixels as RGB, so that neither file format nor network matters."""
-    return hashed_split(picture.convert("RGB").tobytes())
+    return split_at(_share_of(picture))
+
+
+def _share_of(picture: Image.Image) -> float:
+    return hashed_share(picture.convert("RGB").tobytes())
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -136,7 +144,7 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
     return config.channels, config.height, config.width
 
 
-def _decoded(
+def decoded(
     root: Path, names: Sequence[str], look: Callable[[Image.Image, int], Found], report: bool = True
 ) -> Iterator[list[Found]]:
     """Yield what `look` makes of each file that can be read, given its number, in order, some at a time. report: say

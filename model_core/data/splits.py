@@ -1,6 +1,7 @@
 """The words that every data set shares, and which image belongs to which split where nobody else has decided it."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -33,8 +34,26 @@ def hashed_split(pixels: bytes) -> Split:
 
     So copies of an image are on one side, whatever they are called, and adding or removing others never moves it.
     """
-    share = int.from_bytes(hashlib.sha256(pixels).digest()[:8], "big") / 2**64
+    return split_at(hashed_share(pixels))
+
+
+def split_at(share: float) -> Split:
+    """The split of an image at this place between 0 and 1."""
     return "train" if share < 0.8 else "valid" if share < 0.9 else "test"
+
+
+def hashed_share(pixels: bytes) -> float:
+    """The place of an image between 0 and 1, by its pixels alone."""
+    return int.from_bytes(hashlib.sha256(pixels).digest()[:8], "big") / 2**64
+
+
+def few_split(shares: Sequence[float]) -> list[Split]:
+    """The splits of images too few for `hashed_split`, by their places between 0 and 1: the last tenth of these, or
+    one, for the test, as many for the validation, so that copies are on one side here too."""
+    places = sorted(set(shares))
+    held_out = max(1, len(places) // 10)
+    valid_from, test_from = (places[max(0, len(places) - count * held_out)] for count in (2, 1))
+    return ["train" if share < valid_from else "valid" if share < test_from else "test" for share in shares]
 
 
 def quantise(pixels: Pixels, levels: int) -> Values:

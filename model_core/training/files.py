@@ -115,8 +115,12 @@ def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
         "labels": ", ".join(label["name"] for label in facts["labels"]) or "none",
         "training images": facts["train_images"] or None,
         "validation images": facts["valid_images"] or None,
-        "updates an epoch": facts["per_epoch"],
+        "updates an epoch": _updates_an_epoch(facts),
     }
+
+
+def _updates_an_epoch(facts: dict[str, Any]) -> int:
+    return facts["recipe"]["training"].get("epoch_updates") or facts["per_epoch"]
 
 
 def _agree_on_best(paths: RunPaths, state: TrainState, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -127,7 +131,7 @@ def _agree_on_best(paths: RunPaths, state: TrainState, tensors: dict[str, Tensor
         return
     if best is not None and (best.best_nats, best.best_epoch) == (state.best_nats, state.best_epoch):
         return
-    if state.best_epoch == state.epochs and state.iteration == state.epochs * facts["per_epoch"]:
+    if state.best_epoch == state.epochs and state.iteration == state.epochs * _updates_an_epoch(facts):
         write_checkpoint(paths.best, tensors, facts)  # the weights of the best epoch are these
     elif best is not None:
         state.best_nats, state.best_epoch = best.best_nats, best.best_epoch

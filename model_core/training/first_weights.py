@@ -32,9 +32,10 @@ def starting_model(recipe: Recipe) -> Model | None:
     model = _named(name_or_path)
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
+    free = set() if config.multi_scale else {"height", "width"}  # no weight depends on them
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
-        if theirs != ours and not (field.name == "labels" and theirs == 0):
+        if theirs != ours and field.name not in free and not (field.name == "labels" and theirs == 0):
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
                 f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}; --set training.start= "

@@ -9,7 +9,7 @@ from model_core.training.state import TrainState
 
 _MEASURED = 8
 """Updates of which the median counts; one before them is left out, because it also loads kernels."""
-_UPDATE_BY_SCORE = 3
+UPDATE_BY_SCORE = 3
 """Passes over an image in an update, forward and twice as much backward, for one in a validation."""
 
 
@@ -51,7 +51,7 @@ class Forecast:
         if len(self._times) <= _MEASURED:
             return ""
         update = statistics.median(self._times[1:])
-        self.seconds = update * (self.updates + self.epochs * self.passes / (_UPDATE_BY_SCORE * self.batch))
+        self.seconds = update * (self.updates + self.epochs * self.passes / (UPDATE_BY_SCORE * self.batch))
         return (
             f"{'what is left' if self.is_rest else 'this run'} takes {'at most ' if self.may_end_early else ''}"
             f"about {_duration(self.seconds)} here: {self.updates:,} updates of {self.batch} images, "

@@ -66,6 +66,8 @@ class TrainingSection(_Section):
     """How the network is fitted. Iterations are optimiser updates, over all processes together."""
 
     epochs: int = Field(ge=1)
+    epoch_updates: int = Field(default=0, ge=0)
+    """Updates that make an epoch, which a validation ends; 0: as many as one pass over the images takes."""
     patience: int = Field(default=0, ge=0)
     """Epochs in a row without a better validation score after which the run ends; 0: it goes on to its last epoch."""
     start: str = ""
@@ -140,12 +142,17 @@ class Recipe(_Section):
             raise ConfigError(f"cannot read the recipe {path}: {error.strerror}; by name there is {known}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
+        return cls.changed(tree, changes, str(path))
+
+    @classmethod
+    def changed(cls, tree: dict[str, Any], changes: Sequence[str], source: str) -> Self:
+        """A recipe of what a file holds, after changes to it; ConfigError as in `load`, which names the source."""
         for change in changes:
             _apply(tree, change)
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {first_complaint(error)}") from None
+            raise ConfigError(f"{source}: {first_complaint(error)}") from None
 
 
 def _find(path: Path) -> Path:

@@ -74,8 +74,7 @@ def train(request: RunRequest) -> RunResult:
     Raises ConfigError, DataError or ModelError for what cannot be trained; DivergedError when the loss stops being a
     number, and OutOfMemoryError: the last checkpoint is then still good.
     """
-    _use_few_threads()
-    keep_freed_memory()
+    make_process_fit()
     training = request.recipe.training
     device = training_device(training)
     with (
@@ -107,8 +106,8 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     recipe, training = request.recipe, request.recipe.training
     config = recipe.network.config()
     paths = RunPaths(request.directory)
-    if paths.last.exists() and not request.resume:
-        raise ConfigError(f"{paths.directory} already holds a run: add --resume to go on with it, or choose --name")
+    if not request.resume:
+        expect_new(request.directory)
     if request.publish_to is not None:
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
@@ -149,6 +148,12 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, reading), files
 
 
+def expect_new(directory: Path) -> None:
+    """ConfigError where there is a run already."""
+    if RunPaths(directory).last.exists():
+        raise ConfigError(f"{directory} already holds a run: add --resume to go on with it, or choose --name")
+
+
 def _card_labels(labels: Labels) -> list[CardLabel]:
     return [CardLabel(name, prior) for name, prior in zip(labels.names, labels.priors, strict=True)]
 
@@ -162,7 +167,9 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
     return network
 
 
-def _use_few_threads() -> None:
-    """One thread a process unless the user says otherwise: with networks this small, more only wait for each other."""
+def make_process_fit() -> None:
+    """Keep freed memory, and one thread unless the user says otherwise: with networks this small, more only wait for
+    each other."""
+    keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

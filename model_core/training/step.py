@@ -46,7 +46,7 @@ class Learner:
         self.parameters = FlatParameters(network, extra=2)
         self.optimiser = Optimiser(self.parameters, training)
         self.average = Average(self.parameters, training.ema) if training.ema else None
-        self.per_epoch = batches.per_epoch
+        self.per_epoch = training.epoch_updates or batches.per_epoch
         self._batches = batches
         self._nats_per_image = torch.compile(nats_per_image) if training.compile else nats_per_image
         self._training = training

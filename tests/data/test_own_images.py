@@ -15,7 +15,7 @@ from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import converted_pictures, fit, read_pictures, split_of, upright
 from model_core.data.picture_names import find_pictures
-from model_core.data.splits import hashed_split
+from model_core.data.splits import hashed_share, hashed_split, split_at
 from model_core.errors import DataError
 
 COLOUR = preset("cifar10-pixelcnn").with_overrides(height=4, width=4)
@@ -185,11 +185,27 @@ def test_a_folder_is_refused_when_no_picture_can_be_read(tmp_path: Path, options
     with pytest.raises(DataError, match="cannot be read as images"):
         read_dataset(directory, "train", COLOUR, options)
     for i in range(20):
-        noise(i).save(directory / f"{i}.png")
-        if split_of_file(directory / f"{i}.png") != "train":
-            (directory / f"{i}.png").unlink()
-    with pytest.raises(DataError, match="falls into the valid split"):
-        read_dataset(directory, "valid", COLOUR, options)
+        noise(0).save(directory / f"{i}.png")
+    with pytest.raises(DataError, match="falls into the train split: expected 3 different pictures or more"):
+        read_dataset(directory, "train", COLOUR, options)
+
+
+@pytest.mark.parametrize("count", [3, 4, 20])
+def test_of_few_pictures_some_are_held_back(tmp_path: Path, options: ReadOptions, count: int) -> None:
+    """Where the hash would leave a split empty, each has its tenth, or one; copies are on one side."""
+    directory, made = tmp_path / "few", 0
+    directory.mkdir()
+    for seed in range(1000):
+        if made < count and split_at(hashed_share(noise(seed).tobytes())) == "train":
+            made += 1
+            for copy in "ab":
+                noise(seed).save(directory / f"{seed}{copy}.png")
+    found = [read_dataset(directory, split, COLOUR, options) for split in SPLITS]
+    different = [{image.tobytes() for image in values} for values in found]
+    held_out = max(1, count // 10)
+    assert sorted(map(len, different)) == sorted([count - 2 * held_out, held_out, held_out])
+    assert len(set.union(*different)) == count
+    assert sum(map(len, found)) == 2 * count
 
 
 def test_an_array_is_split_by_its_images(tmp_path: Path, options: ReadOptions) -> None:

@@ -127,8 +127,8 @@ def test_a_run_ends_when_its_patience_does(colours: Path, tmp_path: Path, capfd:
 
 
 def test_too_few_pictures_are_told_how_many_there_should_be(colours: Path, kinds: Path, tmp_path: Path) -> None:
-    """Of three, none may fall into a split that gets a tenth."""
-    for path in [*sorted(kinds.rglob("*.png"))[3:], kinds / "bears" / "broken.png"]:
+    """Of two, there is none for training when each of the other splits has one."""
+    for path in [*sorted(kinds.rglob("*.png"))[2:], kinds / "bears" / "broken.png"]:
         path.unlink(missing_ok=True)
-    with pytest.raises(DataError, match=r"none of the 3 pictures .* the valid split: expected 50 pictures or more"):
+    with pytest.raises(DataError, match=r"none of the 2 pictures .* expected 3 different pictures or more"):
         train(RunRequest(Recipe.load(colours, ["network.labels=0"]), tmp_path / "run"))

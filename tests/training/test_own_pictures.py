@@ -59,8 +59,8 @@ def trained(pictures: Path, tmp_path: Path) -> Path:
     """Where the page's training and evaluation commands were run."""
     sizes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     environment = {**os.environ, "PIXELRNN_CACHE_DIR": str(tmp_path / "cache")}
-    train, _, train_on = ([*words, *sizes] for words in commands("train", pictures))
-    train += ["--set", "training.start="]  # of another size
+    _, train, _, train_on = ([*words, *sizes] for words in commands("train", pictures))
+    train += ["--set", "training.start="]  # of another network
     for words in (train, *commands("evaluate", pictures), train_on):
         ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert ended.returncode == 0, ended.stderr

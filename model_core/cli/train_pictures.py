@@ -1,0 +1,85 @@
+"""`pixelrnn train FOLDER`: pictures to a model that can be served, and a look at what it draws."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from model_core.cli.options import say
+from model_core.cli.terminal import show
+from model_core.data.survey import ARRAYS
+from model_core.errors import ConfigError
+from model_core.training.display import nats_and_bits
+from model_core.training.launch import train_with
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, RunResult, expect_new
+from model_core.training.teaching import lesson
+
+_SHOWN_SCALE = 2
+
+
+def are_pictures(path: Path) -> bool:
+    """True of what is trained on without a recipe."""
+    return path.is_dir() or (path.suffix in ARRAYS and path.is_file())
+
+
+def train_pictures(
+    path: Path, minutes: float, runs_dir: Path, name: str | None, models_dir: Path, changes: Sequence[str], resume: bool
+) -> dict[str, Any]:
+    """Train on pictures for so many minutes, publish the best, and show what it draws; the facts as JSON takes them."""
+    name = name or _model_name(path)
+    directory = runs_dir / name
+    recipe = _resumed(directory, changes) if resume else None
+    facts: dict[str, Any] = {}
+    if recipe is None:
+        expect_new(directory)
+        plan = lesson(path, minutes, directory, tuple(changes))
+        say(plan.beforehand)
+        recipe = plan.recipe
+        facts = {"guessing_bits_per_dim": plan.guessing_bits, "png_bits_per_dim": plan.png_bits}
+    words = [word for change in changes for word in ("--set", change)]
+    command = shlex.join(["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words])
+    result = train_with(RunRequest(recipe, directory, resume, models_dir, command), processes=1)
+    say(_ended(result, models_dir / name))
+    _show(directory / "samples")
+    return {**result.to_dict(), **facts}
+
+
+def _model_name(path: Path) -> str:
+    """A name that a model can have, of the pictures' own."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", path.resolve().stem.lower()).strip("-._")
+    return name[:64] or "my-pictures"
+
+
+def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
+    """The recipe that the run has followed so far."""
+    place = directory / "recipe.json"
+    try:
+        return Recipe.changed(json.loads(place.read_text(encoding="utf-8")), changes, str(place))
+    except (OSError, ValueError):
+        raise ConfigError(f"nothing to resume: there is no recipe in {directory}") from None
+
+
+def _ended(result: RunResult, model: Path) -> str:
+    if not result.finished:
+        return f"stopped at update {result.iteration}, saved; the same command with --resume goes on"
+    if not result.best_epoch or result.best_nats is None:
+        return "no round was better than the model that it began with: take more pictures, or other ones"
+    score = nats_and_bits(result.best_nats, result.dimensions)
+    serve = shlex.join(["pixelrnn", "up", "--models-dir", str(model.parent)])
+    return f"the best was round {result.best_epoch} of {result.epochs}, {score}: {model}; `{serve}` serves it"
+
+
+def _show(samples: Path) -> None:
+    grids = sorted(samples.glob("*.png"))
+    if not grids:
+        return
+    with Image.open(grids[-1]) as grid:
+        size = grid.width * _SHOWN_SCALE, grid.height * _SHOWN_SCALE
+        show(grid.convert("RGB").resize(size, Image.Resampling.NEAREST), sys.stderr)
+    say(f"what it draws: {grids[-1]}")

@@ -1,0 +1,80 @@
+"""The recipe for pictures that somebody has: chosen by what they are, with figures that were measured here.
+
+Each choice names the network that came furthest in five minutes of one core, and a model that comes with the project
+where its weights are a better beginning than random ones (benchmarks/teaching.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_core.data.survey import Survey
+
+LARGEST_SIDE = 32
+"""Pixels: larger pictures are made smaller, because what a network of minutes can learn grows with none."""
+_SMALLEST_SIDE = 8
+_MOST_VALID = 200
+"""Pictures that each validation scores."""
+_MUON = {"rule": "muon", "momentum": 0.95, "alpha": 0.95, "schedule": "cosine", "clip": 1.0}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is done with pictures of one sort, and what such pictures have reached in five minutes."""
+
+    sort: str
+    network: Mapping[str, Any]
+    start: str
+    rate: float
+    batch: int
+    reached: str
+
+
+_COLOUR = Choice(
+    sort="in colour",
+    network={"preset": "cifar10-row-lstm", "layers": 3, "hidden": 64, "head": 128},
+    start="cifar10-row-lstm-wide",
+    rate=4e-3,
+    batch=8,
+    reached="",
+)
+_GREY = Choice(
+    sort="in grey",
+    network={"preset": "cifar10-pixelcnn", "channels": 1, "layers": 8, "hidden": 32, "head": 128},
+    start="",
+    rate=8e-3,
+    batch=8,
+    reached="",
+)
+_BINARY = Choice(
+    sort="in black and white",
+    network={"preset": "mnist-diagonal-bilstm"},
+    start="mnist-diagonal-bilstm",
+    rate=4e-3,
+    batch=16,
+    reached="",
+)
+
+
+def choice(seen: Survey) -> Choice:
+    """The choice for pictures like these."""
+    return _COLOUR if seen.channels == 3 else _GREY if seen.values > 2 else _BINARY
+
+
+def size(seen: Survey) -> tuple[int, int]:
+    """Height and width for pictures like these: their own up to `LARGEST_SIDE`, else theirs made smaller."""
+    shrink = min(1.0, LARGEST_SIDE / max(seen.height, seen.width))
+    return max(_SMALLEST_SIDE, round(seen.height * shrink)), max(_SMALLEST_SIDE, round(seen.width * shrink))
+
+
+def chosen_recipe(seen: Survey, path: Path) -> dict[str, Any]:
+    """A recipe as a file would hold it, but for how long it trains."""
+    ours = choice(seen)
+    height, width = size(seen)
+    return {
+        "network": {**ours.network, "height": height, "width": width, "labels": seen.labels},
+        "data": {"path": str(path), "valid_images": _MOST_VALID},
+        "training": {"epochs": 1, "start": ours.start, "batch": ours.batch, "learning_rate": ours.rate, **_MUON},
+        "output": {"tensorboard": False, "samples": 16},
+    }

@@ -1,0 +1,136 @@
+"""From pictures to a recipe that takes so many minutes here: chosen by what they are, its length by what an update
+takes."""
+
+import io
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
+from model_core.data.pixels import values_to_pixels
+from model_core.data.splits import Values
+from model_core.data.survey import Survey, survey
+from model_core.float32 import smallest_as_zero
+from model_core.networks import build_network
+from model_core.training.batches import Batches
+from model_core.training.chosen import choice, chosen_recipe
+from model_core.training.forecast import UPDATE_BY_SCORE
+from model_core.training.images import RunImages
+from model_core.training.ranks import Ranks
+from model_core.training.recipe import Recipe
+from model_core.training.run import make_process_fit
+from model_core.training.step import Learner
+
+_LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 5.0
+"""Updates that are timed, for some seconds; the first, which also loads kernels, does not count."""
+_GRID_S = 1.0
+_ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
+"""Validations, each with a grid of samples."""
+_MOST_VALIDATING = 0.25
+"""Part of the time that validations may take."""
+_MOST_PASSES = 20
+"""Passes over the pictures; more would only learn them by heart. Few pictures have `_FEW_UPDATES` all the same."""
+_FEW_UPDATES = 200
+_FEW = 100
+"""Pictures: of fewer a network learns colours and little else."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A recipe for pictures, and what is to be said before it is followed."""
+
+    recipe: Recipe
+    beforehand: str
+    guessing_bits: float
+    """Bits/dim of knowing nothing."""
+    png_bits: float
+    """Bits/dim that PNG needs for the pictures held back, all in one file."""
+
+
+def lesson(path: Path, minutes: float, directory: Path, changes: tuple[str, ...] = ()) -> Lesson:
+    """The recipe that takes `minutes` here, everything before its first update counted; `changes` are the user's.
+
+    directory: the run's. Raises DataError for pictures that cannot be read, ConfigError for a change that does not fit.
+    """
+    started = time.perf_counter()
+    make_process_fit()
+    seen = survey(path)
+    tree = chosen_recipe(seen, path.resolve())
+    draft = Recipe.changed(tree, changes, str(path))
+    images = RunImages(draft, directory)
+    valid, _ = images.valid()
+    train, labels = images.train()
+    tree["training"]["batch"] = min(draft.training.batch, 2 ** int(math.log2(len(train))))
+    draft = Recipe.changed(tree, changes, str(path))
+    update_s = _update_s(draft, train, labels)
+    left_s = 60 * minutes - (time.perf_counter() - started)
+    tree["training"] |= _length(draft, update_s, left_s, len(train), len(valid), minutes)
+    recipe = Recipe.changed(tree, changes, str(path))
+    config = recipe.network.config()
+    guessing, png = math.log2(config.values), file_bits(valid, config)
+    return Lesson(recipe, _beforehand(seen, recipe, minutes, guessing, png), guessing, png)
+
+
+def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
+    """Bits for each variable of images (N, C, H, W) in a file without loss of this format, all of them one picture."""
+    pixels = values_to_pixels(np.asarray(values), config.values).transpose(0, 2, 3, 1)
+    rows = pixels.reshape(-1, config.width, config.channels)
+    file = io.BytesIO()
+    picture = Image.fromarray(rows[..., 0] if config.channels == 1 else rows)
+    picture = picture.convert("1") if config.values == 2 else picture
+    picture.save(file, name, optimize=True, lossless=True)
+    return 8 * len(file.getvalue()) / values.size
+
+
+def _update_s(recipe: Recipe, train: Values, labels: Labels | None) -> float:
+    """Seconds of one update, by a network that is thrown away."""
+    training = recipe.training
+    batches = Batches(train, training.batch, training.seed, labels=None if labels is None else labels.of)
+    torch.manual_seed(training.seed)
+    with smallest_as_zero():
+        learner = Learner(build_network(recipe.network.config()), batches, training, Ranks())
+        times = []
+        for iteration in range(_MOST_MEASURED):
+            if iteration > _LEAST_MEASURED and sum(times) > _MEASURED_S:
+                break
+            began = time.perf_counter()
+            learner.advance(iteration, stop=False)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def _length(recipe: Recipe, update_s: float, left_s: float, train: int, valid: int, minutes: float) -> dict[str, Any]:
+    """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid."""
+    rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
+    passes = 2 * valid * max(1, recipe.network.config().labels)  # weights and their average
+    validation_s = update_s * passes / (UPDATE_BY_SCORE * recipe.training.batch) + _GRID_S
+    rounds = max(1, min(rounds, int(_MOST_VALIDATING * left_s / validation_s)))
+    in_time = int((left_s - rounds * validation_s) / update_s)
+    updates = max(rounds, min(in_time, max(_FEW_UPDATES, _MOST_PASSES * train // recipe.training.batch)))
+    return {
+        "epochs": rounds,
+        "epoch_updates": updates // rounds,
+        "warmup": min(100, updates // 20),
+        "ema": min(0.9995, max(0.9, 1 - 10 / updates)),
+    }
+
+
+def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, png: float) -> str:
+    config, ours = recipe.network.config(), choice(seen)
+    of = f", {config.labels} folders as labels" if config.labels else ""
+    begin = f"the weights of {recipe.training.start}" if recipe.training.start else "random weights"
+    what = (
+        f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of {config.width}x{config.height} pixels, "
+        f"{config.values} values, begins with {begin} and trains for at most {minutes:g} minutes"
+    )
+    beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back; {ours.reached}"
+    few = f"with {seen.pictures} pictures expect their colours, not their shapes; some hundred do better"
+    return "\n".join((what, beside, few) if seen.pictures < _FEW else (what, beside))
