@@ -1,4 +1,4 @@
-"""What `pixelrnn train FOLDER` reaches in minutes, on sets that nothing was tuned to. Writes docs/train-your-own.md.
+"""Measures how far `pixelrnn train FOLDER` comes in minutes, on sets that nothing was tuned to. Writes its page.
 
     python benchmarks/teaching.py SETS [--minutes 5]     so many minutes for each of three sets
 

@@ -1,4 +1,4 @@
-"""What pictures have in common, as far as the shape of a network depends on it: found before any is fitted to one."""
+"""Finds the properties of pictures on which the shape of a network for them depends, before any is fitted to one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from PIL import Image
 
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.opaque import opaque
-from model_core.data.picture_files import decoded, find_pictures, upright
+from model_core.data.picture_files import decoded, upright
+from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Pixels, spread
 from model_core.errors import DataError
 

@@ -1,7 +1,9 @@
 """The recipe for pictures that somebody has: chosen by what they are, with figures that were measured here.
 
-Each choice names the network that came furthest in five minutes of one core, and a model that comes with the project
-where its weights are a better beginning than random ones (benchmarks/teaching.py).
+Each network came further than others in fifty seconds of a core. Icons in colour: a Row LSTM of 3 x 64 from shipped
+weights 2.99 bits/dim, a PixelCNN of 8 x 32 from shipped weights 3.10. Symbols in grey, from random weights: that
+PixelCNN 2.00, a Row LSTM of 4 x 32 2.12. Symbols in black and white: a Diagonal BiLSTM from the digits' weights 0.184,
+from random ones 0.185 after two thirds. More than some 16 passes over 500 pictures learn them by heart.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ _MUON = {"rule": "muon", "momentum": 0.95, "alpha": 0.95, "schedule": "cosine", 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is done with pictures of one sort, and what such pictures have reached in five minutes."""
+    """The network for pictures of one sort, how it is trained, and how far such pictures have come in five minutes."""
 
     sort: str
     network: Mapping[str, Any]
@@ -29,6 +31,7 @@ class Choice:
     rate: float
     batch: int
     reached: str
+    """Bits/dim of pictures held back, and what PNG needed for them."""
 
 
 _COLOUR = Choice(
@@ -37,7 +40,7 @@ _COLOUR = Choice(
     start="cifar10-row-lstm-wide",
     rate=4e-3,
     batch=8,
-    reached="",
+    reached="such icons came to 3.1 (PNG 2.5), such flags to 3.8 (PNG 5.0)",
 )
 _GREY = Choice(
     sort="in grey",
@@ -45,7 +48,7 @@ _GREY = Choice(
     start="",
     rate=8e-3,
     batch=8,
-    reached="",
+    reached="such symbols came to 2.0 (PNG 3.1)",
 )
 _BINARY = Choice(
     sort="in black and white",
@@ -53,7 +56,7 @@ _BINARY = Choice(
     start="mnist-diagonal-bilstm",
     rate=4e-3,
     batch=16,
-    reached="",
+    reached="such symbols came to 0.18",
 )
 
 

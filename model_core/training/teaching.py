@@ -1,5 +1,4 @@
-"""From pictures to a recipe that takes so many minutes here: chosen by what they are, its length by what an update
-takes."""
+"""Plans a training on pictures that takes so many minutes here: by what they are, and by what an update takes."""
 
 import io
 import math
