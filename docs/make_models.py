@@ -17,6 +17,7 @@ import numpy as np
 import typer
 from make_colour_pictures import TEMPERATURES, is_completer, is_enlarger
 from make_pictures import Picture, side_by_side
+from make_results import describe_model, score_of
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from readme_table import data_name
@@ -28,7 +29,6 @@ from model_core.data.pixels import values_to_pixels
 from model_core.measures.speed import useful_operations
 from model_core.models_directory import CARD
 from model_core.networks import build_network
-from model_core.results.report import describe_model, score_of
 
 SEED = 2016
 WEIGHTS = "Weights"

@@ -31,6 +31,7 @@ import make_models
 import make_page_pictures
 import make_pictures
 import typer
+from make_results import reported, write_report
 from readme_table import renew_readme
 
 from model_core import Model, load_model, sample
@@ -40,7 +41,6 @@ from model_core.data.options import ReadOptions
 from model_core.errors import DataError, PixelRNNError
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
-from model_core.results.report import reported, write_report
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model

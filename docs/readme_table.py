@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from make_results import TABLES, UNITS, PaperScore, PaperTable, describe_model, is_as_in_the_paper, score_of
+
 from model_core.card import Card
 from model_core.errors import DataError
-from model_core.results.paper import TABLES, PaperScore, PaperTable
-from model_core.results.report import UNITS, describe_model, is_as_in_the_paper, score_of
 
 _HEAD = ["| name | network | data | measured on all test images | paper |", "|---|---|---|---|---|"]
 

@@ -29,7 +29,7 @@ FOR_THIS_PROCESSOR = ("train",)
 """Verbs whose code is compiled where they run, for all that this processor has."""
 REMOTE = "remote_"
 """How the verbs begin that ask a service of its jobs."""
-NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "report", "models", "list_")
+NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "models", "list_")
 
 
 class MissingExtraError(PixelRNNError):

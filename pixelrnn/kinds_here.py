@@ -49,9 +49,7 @@ def _model(options: Options, how: How, work: Work) -> "Model":
     from model_core.models import load_model
 
     work.begin(f"loading {options['model']}")
-    model = load_model(options["model"], device=how.device, models_dir=how.models_dir)
-    work.begin(f"working with {options['model']}")
-    return model
+    return load_model(options["model"], device=how.device, models_dir=how.models_dir)
 
 
 def _of_each(options: Options, work: Work, told: Callable[[int, Path], dict[str, Any]]) -> Done:
@@ -104,6 +102,7 @@ def _score(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.score_file import ScoreRequest, score_file
 
     model = _model(options, how, work).given(options.get("label"))
+    work.begin(f"scoring with {options['model']}")
     request = ScoreRequest(how.out, how.scale, options["fit"] == "resize", pixel, influence)
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
@@ -115,6 +114,7 @@ def _classify(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.classify_file import classify_file
 
     model = _model(options, how, work)
+    work.begin(f"classifying with {options['model']}")
     by = options.get("mask"), options.get("seed", 0), options.get("particles", 32), options["fit"] == "resize"
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: classify_file(model, file, *by))

@@ -30,7 +30,7 @@ root = typer.Typer(
 _PANELS = {
     "Run": "up api worker",
     "Draw and ask": " ".join([*KINDS, "remote models export"]),
-    "Train": "train publish mix guide evaluate calibrate entropy report data",
+    "Train": "train publish mix guide evaluate calibrate entropy data",
     "Operate": "key keys health bench",
 }
 """The groups of verbs that `--help` shows, in this order. A verb that none of them names is a KeyError."""

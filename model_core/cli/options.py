@@ -32,7 +32,7 @@ Fit = Annotated[
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
-Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too: its pixels, or two a character.")]
+Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too, two pixels a character.")]
 Convert = Annotated[bool, typer.Option("--yes", help="Crop, resize and convert pictures that do not fit the model.")]
 DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder of pictures, or a data set's files.")]
 

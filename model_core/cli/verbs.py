@@ -20,7 +20,7 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, guide, evaluate, calibrate, entropy, report, models, export):
+    for verb in (train, publish, mix, guide, evaluate, calibrate, entropy, models, export):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -225,7 +225,6 @@ def entropy(
     data: DataPath,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Write how the figure settles with the images, as SVG.")] = None,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
@@ -238,14 +237,10 @@ def entropy(
     from dataclasses import asdict
 
     from model_core import load_model
-    from model_core.cli.entropy_file import write_plot
     from model_core.measures.entropy import entropies
-    from model_core.places import check_place
     from model_core.training.scoring import expect_as_they_are, log_p_of_split
 
     loaded = load_model(model, device=device, models_dir=models_dir)
-    if plot is not None:
-        check_place(plot)
     if not yes:
         expect_as_they_are(loaded, data)
     found = entropies(log_p_of_split(loaded, data, split, limit, say=say))
@@ -257,22 +252,9 @@ def entropy(
         f"{every.images} {split} images: an upper bound on their entropy",
         err=True,
     )
-    if plot is not None:
-        write_plot(found, f"{name}, {data.name}, {split}", plot)
     if json_:
         facts = {"bits_per_dim": every.bits / dimensions, "convergence": [asdict(each) for each in found]}
         print_json({"model": name, "split": split, **asdict(every), **facts})
-
-
-def report(
-    models_dir: ModelsDir = None,
-    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/results.md"),
-) -> None:
-    """Write the paper's tables with the scores of our models beside them."""
-    from model_core.results.report import write_report
-
-    count = write_report(models_dir, out)
-    typer.echo(f"wrote {out}: {count} scored model{'' if count == 1 else 's'}", err=True)
 
 
 def models(models_dir: ModelsDir = None, json_: Json = False) -> None:

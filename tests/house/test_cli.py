@@ -22,7 +22,6 @@ VERBS = (
     "evaluate",
     "mix",
     "guide",
-    "report",
     "models",
     "data",
     "bench",

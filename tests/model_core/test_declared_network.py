@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from docs.make_results import describe_network
 from model_core import load_model, log_likelihood, sample, save_model
 from model_core.card import Card
 from model_core.config import NetworkConfig
@@ -24,7 +25,6 @@ from model_core.measures.pixel_belief import pixel_belief
 from model_core.models import Model, count_parameters
 from model_core.networks import build_network
 from model_core.networks.pixel_network import PixelNetwork, layer_of
-from model_core.results.report import describe_network
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, taps_on
 from model_core.sampling.plain.stepper import Stepper

@@ -43,7 +43,7 @@ def test_nothing_but_the_table_asks_for_a_kind_by_name() -> None:
     """Names of kinds stand in the table and, as data, in presets; titles nowhere else."""
     names = re.compile("|".join(f'"{word}"' for name, kind in KINDS.items() for word in (name, kind.title)))
     files = [*ROOT.glob("model_core/**/*.py"), *ROOT.glob("worker/**/*.py"), *ROOT.glob("benchmarks/*.py")]
-    allowed = {"model_core/kinds.py", "model_core/config.py", "model_core/results/paper.py"}
+    allowed = {"model_core/kinds.py", "model_core/config.py"}
     found = {str(path.relative_to(ROOT)) for path in files if names.search(path.read_text())}
     assert found <= allowed
 

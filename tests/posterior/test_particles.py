@@ -12,10 +12,10 @@ from model_core.posterior import smc
 from model_core.posterior.island import ImpossibleError, Island
 from model_core.posterior.mixture import Given
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.reference import ReferenceParticles
 from model_core.posterior.smc import Hole, Sweep
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import stage_for
+from tests.posterior.reference import ReferenceParticles
 from tests.posterior.tiny import CENTRE, KINDS, LEFT, SCATTERED, awake, finished, mask, network_of
 
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from docs.make_results import render
 from model_core.card import Card
 from model_core.cli.list_models import describe_models, print_models
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
-from model_core.results.report import render
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.files import RunFiles
 from model_core.training.publish import publish

@@ -13,13 +13,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from docs.make_results import render, reported
 from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
 from model_core.measures.speed import useful_operations
 from model_core.models_directory import CARD, models_in
 from model_core.networks import build_network
-from model_core.results.report import render, reported
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 

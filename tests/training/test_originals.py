@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from docs.make_results import render
 from model_core.card import Card
 from model_core.data.originals import draw_pixels, matches, redrawn
 from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError, DataError
 from model_core.mixing import mix
 from model_core.models import load_model
-from model_core.results.report import render
 from model_core.training.batches import Batches
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train

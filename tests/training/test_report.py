@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from docs.make_results import TABLES, WHERE_READ, describe_network, render, write_report
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig, preset
 from model_core.models import save_model, untrained
-from model_core.results.paper import TABLES, WHERE_READ
-from model_core.results.report import describe_network, render, write_report
 
 TRAINING = {
     "epochs": 2,
@@ -133,7 +132,7 @@ def test_the_page_is_written_from_the_cards_on_disk(tmp_path: Path, scored: bool
     scores = {"split": "test", "nats": 99.0, "bits_per_dim": 0.2, "images": 5} if scored else {}
     bare = replace(model.card, data="binarized MNIST", scores=scores)
     save_model(replace(model, card=bare), tmp_path / "models" / "tiny")
-    assert write_report(tmp_path / "models", tmp_path / "docs" / "results.md") == scored
-    page = (tmp_path / "docs" / "results.md").read_text()
+    assert write_report(tmp_path / "models", tmp_path / "results.md") == scored
+    page = (tmp_path / "results.md").read_text()
     assert ("[tiny](#tiny)" in line(page, "PixelCNN (size not given)")) == scored
     assert "### tiny" in page

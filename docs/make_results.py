@@ -1,15 +1,74 @@
-"""docs/results.md: the paper's tables 2 to 6, and beside them our measured scores, from the cards of our models."""
+"""Make docs/results.md: the paper's tables 2 to 6 (paper.toml), and beside them our measured scores.
 
+    python docs/make_results.py
+
+They are those of the cards of models/ and models/records/.
+"""
+
+import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from model_core.card import Card, CardMember
-from model_core.config import NetworkConfig
+from model_core.config import NetworkConfig, preset
 from model_core.data.splits import BINARIZED_MNIST
-from model_core.errors import DataError
 from model_core.models_directory import RECORDS, cards_in, models_in
-from model_core.results.paper import SOURCE, TABLES, WHERE_READ, PaperScore, PaperTable
+
+SOURCE = "arXiv 1601.06759"
+MEMORY = "*"
+_FILE: dict[str, Any] = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
+WHERE_READ: dict[str, str] = _FILE["where_read"]
+"""Sources of the paper's numbers, by the mark that each number bears."""
+
+
+@dataclass(frozen=True)
+class PaperScore:
+    """One line of a table.
+
+    read, train_read: where the numbers were read, marks of WHERE_READ. config, or where the paper gives no size,
+    network: what a model of ours must be to stand beside it.
+    """
+
+    model: str
+    score: float
+    read: str = MEMORY
+    bound: str = ""
+    train: float | None = None
+    train_read: str = MEMORY
+    config: NetworkConfig | None = None
+    network: str = ""
+
+    def is_of(self, config: NetworkConfig) -> bool:
+        """True if a network of this config is the one that this line scores."""
+        return config == self.config if self.config is not None else config.network == self.network
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One table: its unit is `nats` or `bits_per_dim`, its data the beginning of what our cards call the data."""
+
+    number: int
+    title: str
+    unit: Literal["nats", "bits_per_dim"]
+    data: str
+    splits: tuple[str, ...]
+    """Splits of our scores that compare with it."""
+    scores: tuple[PaperScore, ...]
+    takes_others: bool = False
+    """Lists models of ours at other sizes below the paper's."""
+
+
+def _score(line: dict[str, Any]) -> PaperScore:
+    name, changes = line.pop("preset", None), line.pop("changes", {})
+    return PaperScore(**line, config=preset(name).with_overrides(**changes) if name else None)
+
+
+TABLES = tuple(
+    PaperTable(**{**table, "splits": tuple(table["splits"]), "scores": tuple(map(_score, table["scores"]))})
+    for table in _FILE["tables"]
+)
 
 _NOTHING = "–"
 DRAWN_ANEW = "†"
@@ -30,10 +89,11 @@ mixture some, that were trained in the end on images drawn anew from their grey 
 the noise of one draw by heart, as it can with the data set's files. Such scores, and those of mixtures, have lines of
 their own, with no number of the paper beside them. Test images are the files' in every line.
 
-`pixelrnn report` writes this page from the cards in models/ and models/records/, which holds weights that only prove a
-line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line, the one with
-the best validation score stands there. The record of one layer had 81.05 on test images, and was trained on to 80.57;
-that of seven had 79.28 before 79.26. Each is one lineage of weights, begun with one seed; others are in the history.
+`python docs/make_results.py` writes this page from the cards in models/ and models/records/, which holds weights that
+only prove a line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line,
+the one with the best validation score stands there. The record of one layer had 81.05 on test images, and was trained
+on to 80.57; that of seven had 79.28 before 79.26. Each is one lineage of weights, begun with one seed; others are in
+the history.
 
 Where a number of the paper was read, by its mark ([fidelity.md](internals/fidelity.md) says more):
 
@@ -42,16 +102,9 @@ Where a number of the paper was read, by its mark ([fidelity.md](internals/fidel
 
 
 def write_report(models_dir: Path | None, out: Path) -> int:
-    """Write the page, of the models and the records beside them; returns how many have a score in it.
-
-    Raises ModelError for a damaged card or no such directory, DataError when the page cannot be written.
-    """
-    page = render(cards := reported(models_dir))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from None
+    """Write the page, of the models and the records beside them; returns how many have a score in it. ModelError for a
+    damaged card or no such directory."""
+    out.write_text(render(cards := reported(models_dir)), encoding="utf-8")
     return sum(bool(card.scores) for card in cards)
 
 
@@ -220,3 +273,8 @@ def _evaluation(card: Card, split: str) -> str:
     has_others = "label_nats" in card.scores and card.data == BINARIZED_MNIST  # whose labels are those of MNIST's files
     originals = " --originals MNIST" if has_others else ""
     return f"pixelrnn evaluate {card.name} --data DATA{originals} --split {split} --write-card"
+
+
+if __name__ == "__main__":
+    place = Path(__file__).with_name("results.md")
+    print(f"wrote {place}: {write_report(Path(__file__).parents[1] / 'models', place)} scored models")

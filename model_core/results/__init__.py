@@ -1,1 +1,0 @@
-"""Our scores beside those of the paper."""
