@@ -134,6 +134,8 @@ class Settings(RedisSettings):
     """Jobs that may wait; beyond, requests get 503 with Retry-After."""
     queue_work: int = Field(default=500_000_000, ge=1)
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
+    field_pixels: int = Field(default=65_536, ge=1)
+    """Pixels of a job's pictures together, where they are larger than the model's."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
     """Part of Redis's maxmemory that may be used, or of its machine's memory if it has none. Memory for what accepted
     jobs will write is reserved; a job that would need more than this part is refused."""

@@ -8,7 +8,7 @@ has each member of a model that is asked about one label.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model_core.networks import Network
 from model_core.orientation import Orientation, turn
-from model_core.windows import Windows
+from model_core.windows import Window, Windows
 
 BATCH = 64
 
@@ -73,9 +73,14 @@ def nats_maps(components: Sequence[Component], values: Tensor, windows: Windows 
     """-ln p of every variable under each component: values (B, C, H, W) -> (N, B, C, H, W), turned as its member sees
     them. The labels of a member go through its network together, as many as bound the memory. windows: of fields."""
     if windows is not None:
-        seen = [(nats_maps(components, values[..., top:end, :]), first - top) for top, first, end in windows]
-        return torch.cat([maps[..., new:, :] for maps, new in seen], -2)
+        return torch.cat([*window_maps(components, values, windows)], -2)
     return torch.cat([_maps(*group, values) for group in _by_member(components)])
+
+
+def window_maps(components: Sequence[Component], values: Tensor, windows: Iterable[Window]) -> Iterator[Tensor]:
+    """The same of the new rows of each window."""
+    for top, first, end in windows:
+        yield nats_maps(components, values[..., top:end, :])[..., first - top :, :]
 
 
 def _maps(member: Member, labels: Sequence[int | None], values: Tensor) -> Tensor:

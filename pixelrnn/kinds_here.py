@@ -14,6 +14,7 @@ from pixelrnn.kind_results import Done, How
 from pixelrnn.several import Results, places
 from worker.contract.jobs import MAX_SEED
 from worker.contract.kind import Kind
+from worker.contract.size import sides
 
 if TYPE_CHECKING:
     from model_core.cli.draw_file import DrawRequest
@@ -39,6 +40,8 @@ def _request(options: Options, how: How, **beside: Any) -> "DrawRequest":
     n = options.get("n", 1)
     seed = options["seed"] if "seed" in options else secrets.randbelow(MAX_SEED + 1)
     drawing = len(labels) if n == 1 and labels else n, seed, options.get("temperature", 1.0)
+    if "size" in options:
+        beside["size"] = _size(options["size"])
     resize, first = options["fit"] == "resize" if "fit" in options else False, options.get("first", 0)
     where = options["model"], how.models_dir, how.device
     assert how.out is not None
@@ -62,6 +65,13 @@ def _of_each(options: Options, work: Work, told: Callable[[int, Path], dict[str,
             results.left_out.append(str(error))
         on_share((i + 1) / len(files))
     return results.done(options["model"])
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        return sides(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--size: {error}") from None
 
 
 def _sample(options: Options, how: How, work: Work) -> Done:
@@ -103,7 +113,8 @@ def _score(options: Options, how: How, work: Work) -> Done:
 
     model = _model(options, how, work).given(options.get("label"))
     work.begin(f"scoring with {options['model']}")
-    request = ScoreRequest(how.out, how.scale, options["fit"] == "resize", pixel, influence)
+    fit = options["fit"]
+    request = ScoreRequest(how.out, how.scale, fit == "resize", pixel, influence, fit == "field")
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
     facts, heat = score_file(model, options["image"], request)

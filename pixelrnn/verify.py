@@ -17,6 +17,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     from model_core.models import load_by_digest
     from model_core.sampling.stages import numerics_of
     from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
+    from worker.contract.size import sides
 
     text, table = read_drawn(picture)
     try:
@@ -24,12 +25,13 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         model = load_by_digest(provenance.digest, models_dir, device, provenance.identity)
         expect_numerics(provenance.numerics, numerics_of(model))
         provenance.expect_labels([label.name for label in model.card.labels])
+        width, height = sides(provenance.size) if provenance.size else (model.config.width, model.config.height)
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
     config = model.config
     if table.shape[2] != config.channels:
         raise DataError(f"{picture} has other colours than it was written with: another program saved it")
-    pixels, broken = cut(table, provenance.samples, config.height, config.width)
+    pixels, broken = cut(table, provenance.samples, height, width)
     samples = [provenance.sample + i for i in range(provenance.samples)]
     labels = [model.card.label_number(provenance.label_of(i)) for i in range(provenance.samples)]
     changed = changed_pixels(model, pixels, samples, provenance.seed, provenance.temperature, labels) | broken

@@ -9,6 +9,7 @@ from app.errors import UnusableImageError, WrongSizeError
 from app.imaging.decode import Decoded, Role, decode
 from app.imaging.npy import Array, is_array, read_array, written
 from app.schema.answers import Model
+from worker.contract.size import MAX_SIDE
 
 _ONE, _SEVERAL = 3, 4
 """Dimensions."""
@@ -37,6 +38,14 @@ def count_of(file: bytes) -> int:
     """How many pictures a file holds. Raises what `read_array` raises."""
     shape = read_array(file).shape if is_array(file) else ()
     return shape[0] if len(shape) == _SEVERAL else 1
+
+
+def size_of(file: bytes) -> str:
+    """WIDTHxHEIGHT of a file's pictures. Raises what `decode` and `read_array` raise, and WrongSizeError."""
+    height, width = read_array(file).shape[-2:] if is_array(file) else decode(file, "image").image.size[::-1]
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise WrongSizeError(f"the image is {width}x{height} (width x height), expected {MAX_SIDE} at most each way")
+    return f"{width}x{height}"
 
 
 def pictures_of(file: bytes, role: Role, shape: Shape, may_have_holes: bool = False) -> Iterator[Decoded]:

@@ -67,6 +67,7 @@ async def info(services: ServicesDep) -> Info:
         seed=MAX_SEED,
         temperature_min=MIN_TEMPERATURE,
         temperature_max=MAX_TEMPERATURE,
+        field_pixels=settings.field_pixels,
         upload_bytes=settings.max_upload_bytes,
         image_pixels=MAX_PIXELS,
         image_formats=list(FORMATS),

@@ -34,6 +34,7 @@ from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus
 from worker.contract.kind import Kind
 from worker.contract.kinds import KINDS
+from worker.contract.size import sides
 
 PATIENCE_S = 300.0
 """Seconds that a call waits for its images, at most."""
@@ -69,7 +70,7 @@ class _Look:
 @bodies.post("/images/generations", response_model=None)
 async def generate(body: GenerationRequest, request: Request) -> dict[str, Any] | Response:
     """New images."""
-    return await _drawn(KINDS["sample"], body, {}, request)
+    return await _drawn(KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {})
 
 
 @bodies.post(
@@ -97,14 +98,16 @@ async def _drawn(
     if asked.response_format == "url":
         services.links.expect_any()
     model = await services.models.find_for(kind.word, asked.model)
-    scale = min(asked.scale_for(model.width, model.height), MAX_SCALE)
-    expect_side(1, model.width, model.height, scale)
+    field = (more or {}).get("size")
+    width, height = sides(field) if isinstance(field, str) else (model.width, model.height)
+    scale = min(asked.scale_for(width, height), MAX_SCALE)
+    expect_side(1, width, height, scale)
     label = asked.label_among([label.name for label in model.labels])
     fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
     wanted = _wanted(request)
     submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, wanted)
     is_repeatable = wanted.idempotency_key is not None
-    size = f"{scale * model.width}x{scale * model.height}"
+    size = f"{scale * width}x{scale * height}"
     look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
     if asked.stream:
         return _streamed(submitted.job, asked.partial_images or 0, look, services, is_repeatable)

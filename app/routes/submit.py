@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from app.dependencies import Services
 from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
-from app.imaging.arrays import count_of
+from app.imaging.arrays import count_of, size_of
 from app.imaging.given import Files, naming_picture, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
@@ -151,8 +151,9 @@ async def _submit(
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
         await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
-    model, found = await _asked(kind, body, files, services.models)
+    model, found = await _asked(kind, body, files, services)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
+    model = services.submission.sized(model, options)
     if wanted.media in PICTURE_FORMATS:
         expect_side(max(1, options.n), model.width, model.height, wanted.scale)
     given = None
@@ -162,15 +163,18 @@ async def _submit(
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
-async def _asked(kind: Kind, body: BaseModel, files: Files, models: Models) -> tuple[Model, Mapping[str, Any]]:
+async def _asked(kind: Kind, body: BaseModel, files: Files, services: Services) -> tuple[Model, Mapping[str, Any]]:
     """The model, and what the files say of the job: a picture of ours says all, and so does a coded file."""
+    models, imaging = services.models, services.imaging
     if kind.input is Input.CODED_FILE:
         return await _asked_by_file(kind.word, files["file"][0], models)
     if kind.input is Input.DRAWN_PICTURE:
         return await _asked_by_provenance(kind.word, files["image"][0], models)
-    found = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
+    found: dict[str, Any] = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
     if kind.takes_several and (count := _count(files["image"])) > 1:
         found["pictures"] = count
+    if getattr(body, "fit", None) == "field":
+        found["size"] = await run_sync(size_of, files["image"][0], limiter=imaging)
     return await models.find_for(kind.word, getattr(body, "model", "")), found
 
 
@@ -206,6 +210,7 @@ async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[
         raise NotVerifiableError(str(error)) from None
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
     what = {"sample": provenance.sample, "label": provenance.label, "drawn_with": provenance.numerics}
+    what |= {"size": provenance.size}
     return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}
 
 

@@ -255,6 +255,10 @@ class Model(_Answer):
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
     labels: list[Label]
     """The labels of its images, which requests can ask for, in their order; none of most models."""
+    field: bool
+    """Its fields, pictures larger than its own (`size` of `POST /sample`), were looked at and are good."""
+    field_step: int
+    """How many rows lower each window of a field begins than the one before; 0: it has no fields."""
     can: list[JobKind]
     """Kinds of job that take it."""
     state: Literal["loading", "compiling", "ready"]
@@ -346,6 +350,8 @@ class Limits(_Answer):
     """The highest."""
     upload_bytes: Int64
     """Bytes of one file."""
+    field_pixels: int
+    """Most pixels of a job's pictures together, where they are larger than the model's."""
     image_pixels: int
     """Pixels of one picture that is sent."""
     image_formats: list[str]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.errors import BadParameterError
 from app.schema.answers import Problem
 from worker.contract.jobs import MAX_SEED
+from worker.contract.size import PATTERN
 
 PREFIX = "/v1/"
 MAX_IMAGES = 10
@@ -86,7 +87,10 @@ class Asked(BaseModel):
 
 
 class GenerationRequest(Asked):
-    """POST /v1/images/generations."""
+    """POST /v1/images/generations. field: a size in the model's pixels, larger than its own; `size` is that of the
+    answer's pictures."""
+
+    field: str | None = Field(default=None, pattern=PATTERN)
 
 
 class EditForm(Asked):

@@ -120,6 +120,7 @@ _FIT_TOLD = (
     "`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box filter (area "
     "average; nearest pixel where it grows)."
 )
+_FIELD_TOLD = " `field`: it may be larger than the model's pictures, and is scored as what `size` of `/sample` draws."
 _PAIR_FIT_TOLD = (
     "`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a box filter (area "
     "average; nearest pixel where they grow), then the mask is cut at 128."
@@ -173,7 +174,10 @@ def _form(kind: Kind) -> type[BaseModel]:
         told = f"How many images. {kind.none_told}"
         fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
-        fields["fit"] = (Literal["strict", "resize"], Field(default="strict", description=_FITS[kind.input]))
+        takes_fields = kind.input is Input.PICTURE and "size" in kind.options.model_fields
+        ways = Literal["strict", "resize", "field"] if takes_fields else Literal["strict", "resize"]
+        told = _FITS[kind.input] + (_FIELD_TOLD if takes_fields else "")
+        fields["fit"] = (ways, Field(default="strict", description=told))
     own = kind.options.model_fields.items()
     fields |= {name: (info.annotation, info) for name, info in own if FOUND not in info.metadata}
     fields |= {**(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}

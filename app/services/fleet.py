@@ -87,6 +87,8 @@ class Fleet:
     def waits_for(self, record: JobRecord) -> str | None:
         """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
+        if record.status is JobStatus.RUNNING and spec.options.is_field and not record.rows_done:
+            return "its first row: a worker draws larger pictures of two widths of a model at once"
         able = [worker for worker in self.workers if worker.takes(spec)]
         if record.status is not JobStatus.QUEUED or any(worker.is_ready(spec) for worker in able):
             return None

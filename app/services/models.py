@@ -96,6 +96,8 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
         "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),
         "members": max((card.members for card in cards), key=len),
         "labels": max((card.labels for card in cards), key=len),
+        "field": any(card.field for card in cards),
+        "field_step": max(card.field_step for card in cards),
         "compiling": all(card.compiling for card in cards),
         "state": _state(cards),
     }

@@ -108,6 +108,17 @@ class Submission:
             raise BadParameterError(f"retention: expected {longest} seconds at most", field="retention")
         return longest if asked_s is None else asked_s
 
+    def sized(self, model: Model, options: JobOptions) -> Model:
+        """The model with the size of this job's pictures. Raises BadParameterError for a field of too many pixels."""
+        height, width = options.own.shape(model)
+        if (height, width) == (model.height, model.width):
+            return model
+        most, pixels = self._settings.field_pixels, options.n * height * width
+        if pixels > most:
+            said = f"size: expected at most {most} pixels, all images together, not {pixels}"
+            raise BadParameterError(said, field="size")
+        return model.model_copy(update={"height": height, "width": width})
+
     async def expect_allowance(self, identity: RequestIdentity) -> None:
         """A look before a picture is read: TooManyRequestsError, TooManyOpenJobsError."""
         allowance = self._allowance(identity)

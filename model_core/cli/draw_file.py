@@ -37,6 +37,8 @@ class DrawRequest:
     """Stretches pictures of another size than the model's to it."""
     first: int = 0
     """Number of the first image among those of the seed."""
+    size: tuple[int, int] | None = None
+    """Width and height of larger pictures than the model's."""
     labels: tuple[str, ...] = ()
     """Labels by name or number: one of all images, or one for each."""
 
@@ -107,7 +109,8 @@ def draw(request: DrawRequest, work: Work) -> Drawn:
     """Draw and write the picture. Raises the errors of load_model, and DataError."""
     model = opened(request, work)
     started = time.perf_counter()
-    values = _values(request, model, share_of_rows(request.n * model.config.height, work.begin("drawing")))
+    rows = request.size[1] if request.size else model.config.height
+    values = _values(request, model, share_of_rows(request.n * rows, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
     return _written(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
 
@@ -122,6 +125,8 @@ def opened(request: DrawRequest, work: Work) -> Model:
 
 def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]:
     """How a picture was drawn, in the words of worker.contract.provenance; a sample can be drawn again."""
+    own = model.config.width, model.config.height
+    width, height = request.size or own
     return {
         "kind": kind,
         "model": model.card.name,
@@ -132,6 +137,7 @@ def _provenance(kind: str, request: DrawRequest, model: Model) -> dict[str, str]
         "numerics": numerics_of(model),
         "sample": str(request.first),
         "samples": str(request.n),
+        **({"size": f"{width}x{height}"} if request.size not in (None, own) else {}),
         **_labels_told(request, model),
     }
 
@@ -162,7 +168,7 @@ def _written(kind: str, request: DrawRequest, model: Model, picture: Image.Image
 def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     how = request.n, request.seed, request.temperature
     if request.small is None:
-        return sample(model, *how, on_row=on_row, first=request.first, label=request.label)
+        return sample(model, *how, on_row=on_row, first=request.first, label=request.label, size=request.size)
     if not model.config.multi_scale:
         raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
     small = torch.from_numpy(read_values(request.small, model.config.small, request.resize))

@@ -31,6 +31,10 @@ Fit = Annotated[
     Literal["strict", "resize"],
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
+FieldFit = Annotated[
+    Literal["strict", "resize", "field"],
+    typer.Option(help="A picture of another size is refused, stretched to the model's, or if larger taken as it is."),
+]
 Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
 Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too, two pixels a character.")]
 Convert = Annotated[bool, typer.Option("--yes", help="Crop, resize and convert pictures that do not fit the model.")]

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_core.allocator import keep_freed_memory
+from model_core.card import check_field
 from model_core.data.images import check_picture_place, read_pixels, save_picture
 from model_core.data.pixels import nearest_values
-from model_core.errors import DataError
+from model_core.errors import ConfigError, DataError
 from model_core.measures.picture_score import PictureScore, score_picture
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
@@ -30,6 +31,8 @@ class ScoreRequest:
     """(x, y) of one of which is also said what was expected."""
     influence: bool = False
     """Measures, too, how much each earlier pixel mattered for that."""
+    field: bool = False
+    """The picture may be larger than the model's."""
 
 
 def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
@@ -40,7 +43,14 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
     keep_freed_memory()
     if request.map is not None:
         check_picture_place(request.map)
-    pixels = read_pixels(image, model.config, request.resize)
+    pixels = read_pixels(image, model.config, request.resize, request.field)
+    _, H, W = pixels.shape
+    is_field = (model.config.height, model.config.width) != (H, W)
+    if is_field:
+        _check_field(model, image, W, H)
+    if is_field and request.pixel:
+        raise DataError(f"{image} is larger than the model's pictures: no pixel of it can be asked about")
+    validation = None if is_field else model.card.validation
     values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
     heat = Image.fromarray(score.heat.repeat(request.scale, axis=0).repeat(request.scale, axis=1))
@@ -51,14 +61,21 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
         "nats": score.nats,
         "bits_per_dim": score.bits_per_dim,
         "per_colour_bits": score.colour_bits,
-        "height": model.config.height,
-        "width": model.config.width,
+        "height": H,
+        "width": W,
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
-        **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
+        **asdict(Standing.of(values, score.nats, model.config.values, validation)),
         **({"pixel": _pixel(model, values, request, request.pixel, score)} if request.pixel else {}),
     }
     return facts, heat
+
+
+def _check_field(model: Model, image: Path, width: int, height: int) -> None:
+    try:
+        check_field(model.card, width, height)
+    except ConfigError as error:
+        raise DataError(f"{image}: {error}") from None
 
 
 def _pixel(

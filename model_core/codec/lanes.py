@@ -5,7 +5,7 @@ compiled steps: of the one all pixels are given and weighed, of the other none.
 """
 
 from collections.abc import Callable, Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class LaneCoder:
     def encode(self, values: Values, lanes: int, labels: Labels = None) -> Steps[list[bytes]]:
         """Images (n, C, H, W) -> the bytes of each lane; labels: those of the images, if they have any."""
         streams = [EncodingLane() for _ in range(lanes)]
-        given = {"keep": self._all, "weighed": self._all}
+        given: dict[str, Any] = {"keep": self._all, "weighed": self._all}
 
         def drawing(i: int, coder: Coder) -> Drawing:
             known = torch.from_numpy(values[i].astype(np.int64))

@@ -39,12 +39,12 @@ def read_values(path: Path, config: NetworkConfig, resize: bool = False) -> npt.
     return pixels_to_values(read_pixels(path, config, resize), config.values).astype(np.int64)
 
 
-def read_pixels(path: Path, config: NetworkConfig, resize: bool = False) -> Pixels:
+def read_pixels(path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False) -> Pixels:
     """An image file as pixels (C, H, W), grey or coloured as the network is, and `opaque`; DataError as in
     read_values."""
     image = opaque(_open(path), config.channels)
-    pixels = np.asarray(_fit(image, path, config, resize))
-    return pixels.reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
+    image = image if any_size else _fit(image, path, config, resize)
+    return np.asarray(image).reshape(image.height, image.width, config.channels).transpose(2, 0, 1)
 
 
 def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8]:

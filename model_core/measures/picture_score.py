@@ -1,16 +1,19 @@
 """How likely a model finds one picture, variable by variable: as numbers and as a heat map of its surprise."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from model_core.components import mixed, nats_maps
+from model_core.components import mixed, window_maps
 from model_core.measures.likelihood import scored
 from model_core.models import Model
 from model_core.orientation import Orientation, turn_back
+from model_core.windows import Window
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,22 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
 
     Raises FloatingPointError when a network gives a likelihood that is not finite.
     """
+    *_, score = score_steps(model, values)
+    assert isinstance(score, PictureScore)
+    return score
+
+
+def score_steps(model: Model, values: NDArray[np.integer]) -> Iterator[float | PictureScore]:
+    """The same window by window: the share that is done, and at last the score."""
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
     model, windows = scored(model, image)
-    with torch.inference_mode():
-        maps = nats_maps(model.components, image, windows)[:, 0].double().cpu()
+    parts: list[Tensor] = []
+    for window in windows or [Window(0, 0, image.shape[-2])]:
+        with torch.inference_mode():
+            parts += window_maps(model.components, image, [window])
+        if windows is not None:
+            yield window.end / windows.rows
+    maps = torch.cat(parts, -2)[:, 0].double().cpu()
     sums = maps.sum((1, 2, 3))
     if not sums.isfinite().all():
         raise FloatingPointError("the network gave a likelihood that is not finite")
@@ -59,7 +74,7 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
     found = model.components[best]
     bits = turn_back(maps[best], found.orientation).numpy() / math.log(2)
     channels = model.config.channels
-    return PictureScore(
+    yield PictureScore(
         bits=bits.astype(np.float32),
         nats=total,
         member=found.orientation,

@@ -19,11 +19,12 @@ def changed_pixels(
     temperature: float,
     labels: Sequence[int | None] = (),
 ) -> NDArray[np.bool_]:
-    """Mark where pictures (n, C, H, W) are not what the model draws as these samples of a seed: (n, H, W).
+    """Mark where pictures (n, C, H, W), or fields, are not what the model draws as these samples of a seed: (n, H, W).
 
     A pixel that was changed afterwards is one True. A picture of another seed has many. Only pictures that were drawn
     with this model's numerics can be told. labels: those that they were asked for by, if they were.
     """
+    size = pixels.shape[3], pixels.shape[2]
     asked = zip(samples, labels or [None] * len(samples), strict=True)
-    drawn = draw(model, [ImageRequest(seed, sample, temperature, label=label) for sample, label in asked])
+    drawn = draw(model, [ImageRequest(seed, sample, temperature, label=label) for sample, label in asked], size=size)
     return (values_to_pixels(drawn.numpy(), model.config.values) != pixels).any(1)

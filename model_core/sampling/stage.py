@@ -127,7 +127,7 @@ class Stage(Protocol):
         ...
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete; returns the rows that are.
+        """Advance every image until at least one row is complete; returns the rows that are. Of fields it may be none.
 
         Raises FloatingPointError when the network gives logits that are not finite.
         """

@@ -28,9 +28,10 @@ class Fitting(TypedDict, total=False):
     fit: Literal["strict", "resize"]
 
 
-class Scoring(Fitting, Keeping, total=False):
-    """How a picture is scored: `JobCalls.score` says it."""
+class Scoring(Keeping, total=False):
+    """How a picture is scored: `JobCalls.score` says it. fit: `field` takes one larger than the model's."""
 
+    fit: Literal["strict", "resize", "field"]
     x: int | None
     y: int | None
     influence: bool | None

@@ -319,6 +319,8 @@ class Model(TypedDict):
     methods: list[Method]
     max_particles: int
     labels: list[Label]
+    field: bool
+    field_step: int
     can: list[JobKind]
     state: Literal["loading", "compiling", "ready"]
     compiling: bool

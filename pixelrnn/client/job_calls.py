@@ -43,10 +43,12 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, 
         n: int = 1,
         seed: int | None = None,
         label: Label | Sequence[Label] | None = None,
+        size: str | None = None,
         **options: Unpack[calls.Drawing],
     ) -> Drawn:
-        """Draw n images. label: that of all of them, or a list of those of each, which says how many."""
-        return self.start(calls.sample(model=model, n=n, seed=seed, label=label, **options))
+        """Draw n images. label: that of all of them, or a list of those of each, which says how many. size: of larger
+        pictures than the model's, WIDTHxHEIGHT."""
+        return self.start(calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options))
 
     def complete(
         self,

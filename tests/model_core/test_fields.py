@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -196,3 +196,16 @@ def test_models_that_have_no_fields_refuse_them() -> None:
     given = torch.zeros(1, 3, 3, dtype=torch.int64), torch.ones(3, 3).bool()
     with pytest.raises(DataError, match="drawn from nothing"):
         sample(model, 1, 0, 1.0, *given, size=(8, 8))
+
+
+def test_a_step_of_a_wide_field_comes_back_before_its_row_is_done() -> None:
+    """Others have their turn meanwhile; images are drawn as before, a row a step."""
+    model = tiny("row-lstm")
+    for width, in_pieces in ((90, True), (3, False)):
+        engine = Engine(model.field(width, 3)[0], slots=2)
+        engine.admit(ImageRequest(9, 0, windows=Windows(3, 1, 9) if in_pieces else None))
+        rows = []
+        while engine.busy:
+            rows.append([row.y for row in engine.step()])
+        assert list(chain(*rows)) == list(range(9 if in_pieces else 3))
+        assert ([] in rows) == in_pieces

@@ -41,6 +41,7 @@ def first_wishes() -> list[Wish]:
     """All but those that need a picture or a file from the service."""
     kinds: dict[str, Callable[[int], Call]] = {
         "sample, Diagonal BiLSTM": lambda seed: sample(model="tiny-diagonal", n=6, seed=seed),
+        "sample, fields": lambda seed: sample(model="tiny-rgb", n=2, seed=seed, size=f"{9 + seed}x13"),
         "sample, colour": lambda seed: sample(model="tiny-rgb", n=3, seed=seed),
         "sample, Multi-Scale": lambda seed: sample(model="tiny-scales", n=2, seed=seed),
         "sample, of the guest": lambda seed: sample(model=GUEST, n=4, seed=seed),

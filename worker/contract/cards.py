@@ -59,6 +59,10 @@ class ModelCard(Record):
     """How many particles of one image it has room for; 0 where it has no `posterior`."""
     labels: tuple[Label, ...] = ()
     """The labels of its images, in their order; none of a model without."""
+    field: bool = False
+    """Its fields, pictures larger than its own, were looked at and are good."""
+    field_step: int = Field(default=0, ge=0)
+    """How many rows lower each window of a field begins; 0 of a model without fields, or of an earlier version."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
     cold: bool = False

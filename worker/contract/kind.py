@@ -98,6 +98,8 @@ class Able(Protocol):
     def max_particles(self) -> int: ...
     @property
     def labels(self) -> Sequence[Label]: ...
+    @property
+    def field_step(self) -> int: ...
 
 
 class Options(Record):
@@ -117,6 +119,15 @@ class Options(Record):
     def fits(self, model: Able) -> bool:
         """Does a worker that holds this model do such a job? Else it is left to another."""
         return True
+
+    def shape(self, model: Able) -> tuple[int, int]:
+        """Height and width of the pictures of such a job: the model's, or a field's (size.py)."""
+        return model.height, model.width
+
+    @property
+    def is_field(self) -> bool:
+        """Are its pictures larger than the model's?"""
+        return False
 
     def rows(self, job: Asked) -> int:
         """Rows that are drawn and published, over all samples and stages; 0: the job has only a result."""

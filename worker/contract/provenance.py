@@ -9,6 +9,7 @@ from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.kind import MAX_FIRST, NO_PROVENANCE
 from worker.contract.kinds import KINDS
 from worker.contract.record import Record
+from worker.contract.size import PATTERN
 
 _MANY = 1 << 20
 
@@ -35,6 +36,8 @@ class Provenance(Record):
     """Name of the label of all that are shown; None if the picture does not say."""
     labels: Json[tuple[str, ...]] | None = None
     """Names of the labels of several, where they are not the same."""
+    size: str | None = Field(default=None, pattern=PATTERN)
+    """WIDTHxHEIGHT of a field; None: the model's."""
     numerics: str = ""
     """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
 

@@ -53,13 +53,13 @@ class Drawings:
         order = drawing.order
         self._open[order.claim.token] = drawing
         is_first = order.claim.part == 0
-        self._scheduler.add(order.claim.token, order.model, order.images, order.priority, order.claim.owner, is_first)
+        self._scheduler.add(order.claim.token, order.seats, order.images, order.priority, order.claim.owner, is_first)
 
     def order_of(self, token: str) -> DrawOrder:
         return self._open[token].order
 
-    def orders_of(self, model: str) -> list[DrawOrder]:
-        return [drawing.order for drawing in self._open.values() if drawing.order.model == model]
+    def orders_of(self, seats: str) -> list[DrawOrder]:
+        return [drawing.order for drawing in self._open.values() if drawing.order.seats == seats]
 
     def forget(self, token: str) -> DrawOrder | None:
         """Its images wait no longer; None when it is not drawn here."""

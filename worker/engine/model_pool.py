@@ -27,6 +27,7 @@ from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import MAX_PARTICLES
+from worker.engine.cohort import Cohort
 from worker.engine.refusals import note_refused
 from worker.orders.catalogue import kept_name
 from worker.orders.kinds.complete import ParticleOrder
@@ -42,6 +43,9 @@ KEPT_STATES = 4
 
 FURTHER_PART = 4
 """Models that come while the worker runs may have one in so many bytes of the memory for slots, beside the others."""
+
+FIELDS_PART = 4
+"""Fields of one width may have one in so many bytes of a model's share, beside its slots."""
 
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
@@ -192,6 +196,17 @@ class ModelPool:
         """A fresh engine on the model's network."""
         loaded = self._loaded[name]
         return Engine(loaded.model, loaded.plan.slots + loaded.plan.express, loaded.plan.kept)
+
+    def field_cohort(self, name: str, width: int) -> Cohort:
+        """Slots for fields of this width, in a part of the model's memory. Raises ModelError when not one has room."""
+        loaded = self._loaded[name]
+        model, _ = loaded.model.field(width, loaded.model.config.height)
+        share, size = self._share // FIELDS_PART, slot_bytes(model)
+        if size > self._share:
+            has = f"and the model has {self._share / MIB:.1f}"
+            raise ModelError(f"a field {width} wide takes {size / MIB:.1f} MiB, {has}")
+        slots = max(1, min(loaded.plan.slots, share // size))
+        return Cohort(lambda: Engine(model, slots))
 
     def islands(self, order: ParticleOrder) -> IslandsRun:
         """Begin the images of a completion by particles. All such runs of a model share one stage: only one may be in
@@ -345,6 +360,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
     card, config = model.card, model.config
     scores = card.scores if card.scores.get("split") == "test" else {}
+    has_fields = not config.multi_scale and any(member.orientation == "none" for member in model.members)
     told = ModelCard(
         name=name,
         network=config.network,
@@ -366,6 +382,8 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
         max_particles=plan.particles,
         labels=tuple(Label(name=label.name, prior=label.prior) for label in card.labels),
+        field=card.field,
+        field_step=card.step if has_fields else 0,
         compiling=True,
         cold=is_cold(model),
     )

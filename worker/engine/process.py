@@ -205,6 +205,7 @@ def _draw(
         deadlines,
         lambda name, identity: _bring(pool, kept, settings.device, name, identity),
         Coding(lambda order: coded(order, pool.model(order.model))),
+        pool.field_cohort,
     )
     runner.start()
     runner.join()

@@ -35,7 +35,8 @@ class Runner:
 
     cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
     those with a Runner at hand leave orders. islands: what draws by particles. coding: what makes and reads files.
-    deadlines: told what begins and ends. bring(name, identity): loads a model that was exchanged.
+    deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
+    exchanged.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Runner:
         deadlines: Deadlines | None = None,
         bring: Callable[[str, str], Brought | None] = lambda name, identity: None,
         coding: Coding | None = None,
+        field_cohort: Callable[[str, int], Cohort] | None = None,
     ) -> None:
         self._bring = bring
         self._outlet = outlet
@@ -63,7 +65,7 @@ class Runner:
             self._gathering, self._deadlines, self._usage, self._pause, self._serving.values()
         )
         passes = Passes(around, score)
-        self._slots = Slots(around, cohorts, passes.accept)
+        self._slots = Slots(around, cohorts, passes.accept, field_cohort)
         self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
         files = Files(around, coding or Coding())
         self._activities: list[Activity] = [self._slots, self._by_particles, passes, files]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.windows import Windows
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.contract.priorities import priority_of
@@ -55,8 +56,15 @@ class DrawOrder(Order):
     """They are exact draws from the posterior of this hole, and get a receipt."""
     label: int | None = None
     """The label of which they are scored; None: all."""
+    width: int = 0
+    """How wide its images are, where they are fields; 0: as the model's."""
     labelling: Labelling | None = None
     """Their labels, which are told in the end, of new images of a model that has labels."""
+
+    @property
+    def seats(self) -> str:
+        """Name of the slots that draw its images: the model's, or those for fields of one width."""
+        return f"{self.model} {self.width} wide" if self.width else self.model
 
 
 def draw_order(
@@ -74,6 +82,9 @@ def draw_order(
     if labels:
         label_from = None if given is None else given.label_from(spec)
         images = [_labelled(image, labels[image.request.sample - spec.first], label_from) for image in images]
+    if spec.options.is_field:
+        windows = Windows(card.height, card.field_step, spec.height)
+        images = [replace(image, request=replace(image.request, windows=windows)) for image in images]
     drawn = drawn_images(spec, card.values, material.rows) if rank or hole else None
     return DrawOrder(
         material.claim,
@@ -85,6 +96,7 @@ def draw_order(
         rank,
         hole,
         next(iter(labels), None),
+        spec.width if spec.options.is_field else 0,
         _labelling(spec, card, labels) if labels and given is None else None,
     )
 

@@ -62,8 +62,10 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
     """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""
     if not card.is_of(spec):
         raise JobRefusedError(model_changed(spec.model))
-    if _shape(card) != _shape(spec):
-        raise JobRefusedError(shape_mismatch(spec.model, _shape(card), _shape(spec)))
+    height, width = spec.options.shape(card)
+    expected = _shape(card.model_copy(update={"height": height, "width": width}))
+    if expected != _shape(spec):
+        raise JobRefusedError(shape_mismatch(spec.model, expected, _shape(spec)))
     if spec.kind not in card.can:
         raise JobRefusedError(kind_refused(spec.model, list(card.can)))
 

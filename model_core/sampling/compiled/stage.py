@@ -28,6 +28,8 @@ assert SIDE == INPUT_REACH, "compiled code is written for the input convolution 
 
 TOGETHER = 4
 """Pixels that are computed at once, if more than one is."""
+PIECE = 16
+"""Columns after which a step of fields comes back, whose rows may be thousands wide: others wait for their turn."""
 DRAWN, GIVEN, WEIGHED = range(3)
 """How a row is worked off: pixel by pixel, or at once, as it is given whole, without or with weighed pixels."""
 
@@ -70,6 +72,7 @@ class CompiledStage:
         self._code, self._records = kind.code, records
         self._active: list[int] = []
         self._passed: dict[int, list[int]] = {}  # how each row of an image is worked off
+        self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -95,6 +98,7 @@ class CompiledStage:
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
         front.stop[slot] = drawing.end or self._shared.height, 0
+        (self._windows.discard if drawing.end is None else self._windows.add)(slot)
         state.coded[slot] = drawing.coder is not None
         if drawing.coder is not None:
             registers, code = drawing.coder
@@ -216,10 +220,23 @@ class CompiledStage:
 
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
         front = self._front
+        in_pieces = not self._windows.isdisjoint(slots)
+        if in_pieces:
+            slots = [*slots, self._end_after(PIECE)]
         count = self._code.advance(np.array(slots), *self._records)
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
-        return self._rows(front.finished[:count, 0], front.finished[:count, 1])
+        rows = front.finished[:count]
+        rows = rows[rows[:, 0] < self._slots - 1] if in_pieces else rows
+        return self._rows(rows[:, 0], rows[:, 1])
+
+    def _end_after(self, columns: int) -> int:
+        """Let a row of the scratch slot, which is thrown away, end after so many columns: then the loop comes back.
+        Returns the slot."""
+        front, slot = self._front, self._slots - 1
+        front.first_row[slot], front.stop[slot], self._state.summed[slot] = 0, (1, 0), 0
+        front.done[slot, 0] = max(0, self._shared.width - columns)
+        return slot
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
         """The arguments that the loop needs to draw in these slots, by the names of its parameters."""

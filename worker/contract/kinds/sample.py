@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract.kind import MAX_IMAGES, Able, Asked, BadOptionError, Input, Kind, SeededOptions, Source, Summary
 from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
+from worker.contract.size import FieldOptions
 
 _LABEL = 3 * 72
 """Bytes of an image's label: in what is asked, and twice in what is told."""
 
 
-class SampleOptions(SeededOptions):
+class SampleOptions(FieldOptions, SeededOptions):
     """Draw new images."""
 
     label: Annotated[
@@ -39,10 +40,11 @@ class SampleOptions(SeededOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         names = [label_name(label, model) for label in self.labels]
-        return self.model_copy(update={"label": names if isinstance(self.label, list) else next(iter(names), None)})
+        settled = super().settled(model, n)
+        return settled.model_copy(update={"label": names if isinstance(self.label, list) else next(iter(names), None)})
 
     def fits(self, model: Able) -> bool:
-        return all(has_label(label, model) for label in self.labels)
+        return super().fits(model) and all(has_label(label, model) for label in self.labels)
 
     def room(self, job: Asked) -> int:
         return _LABEL * job.n

@@ -9,6 +9,7 @@ from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Record
 from worker.contract.several import SeveralOptions
+from worker.contract.size import FieldOptions, FoundSize
 
 _NUMBERS = 24 * 1024
 """Bytes of a summary, but for an influence: it may say what is expected of one pixel, for each of its values."""
@@ -18,7 +19,7 @@ _INFLUENCE = 28
 """Bytes of each pixel, in the influence on one: a number as text, twice."""
 
 
-class ScoreOptions(SeveralOptions, LabelOptions):
+class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
     """How likely is this picture?"""
 
     x: int | None = Field(
@@ -36,7 +37,9 @@ class ScoreOptions(SeveralOptions, LabelOptions):
     )
 
     further: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How many distributions the model is made of, beside the first: each takes a pass of its own."""
+    """How many distributions the model is made of, beside the first, and of a field windows: each takes a pass."""
+    size: FoundSize = None
+    """Size of a picture that is taken as a field."""
 
     @property
     def pixel(self) -> Pixel | None:
@@ -44,8 +47,11 @@ class ScoreOptions(SeveralOptions, LabelOptions):
         return None if self.x is None or self.y is None else Pixel(x=self.x, y=self.y)
 
     def settled(self, model: Able, n: int) -> Self:
-        further = components(model, is_given=self.label is not None) - 1
-        found = super().settled(model, n).model_copy(update={"further": further})
+        found = super().settled(model, n)
+        passes = components(model, is_given=self.label is not None) * found.windows(model)
+        found = found.model_copy(update={"further": passes - 1})
+        if found.size and (self.x is not None or self.y is not None):
+            raise BadOptionError("x: no pixel of a larger picture than the model's can be asked about", "x")
         if self.x is None and self.y is None:
             if self.influence:
                 raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
@@ -72,7 +78,11 @@ class ScoreOptions(SeveralOptions, LabelOptions):
 
     @property
     def pace(self) -> str:
-        return "influence" if self.influence else ""
+        return "influence" if self.influence else f"field {self.size}" if self.size else ""
+
+    @property
+    def is_long(self) -> bool:
+        return self.is_field
 
 
 class ColourBelief(Record):

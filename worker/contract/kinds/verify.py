@@ -17,9 +17,10 @@ from worker.contract.kind import (
     drawn_values,
 )
 from worker.contract.labels import SINCE, label_name
+from worker.contract.size import FieldOptions, FoundSize
 
 
-class VerifyOptions(ChangedCardOptions):
+class VerifyOptions(ChangedCardOptions, FieldOptions):
     """Did the model draw this picture?"""
 
     sample: Annotated[int, FOUND] = Field(default=0, ge=0)
@@ -28,9 +29,12 @@ class VerifyOptions(ChangedCardOptions):
     """The arithmetic that the picture says it was drawn with; empty when it does not say."""
     label: Annotated[str | None, FOUND, SINCE] = None
     """Name of the label that the picture says it was drawn with."""
+    size: FoundSize = None
+    """Size of a field, as the picture says it."""
 
     def settled(self, model: Able, n: int) -> Self:
-        return self if self.label is None else self.model_copy(update={"label": label_name(self.label, model)})
+        settled = super().settled(model, n)
+        return settled if self.label is None else settled.model_copy(update={"label": label_name(self.label, model)})
 
     def work(self, job: Asked) -> int:
         return drawn_values(job, job.height * job.width)

@@ -18,18 +18,29 @@ TURN_S = 0.003
 """How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one
 step as for several."""
 
+MOST_WIDTHS = 2
+"""Widths of fields that a model draws at once: each has an engine of its own."""
+
 FULL_TURN_S = 0.006
 """The same while no slot is free: whoever comes could not begin sooner."""
 
 
 class Slots:
-    """cohorts: one for each loaded model. assess: what is done with a job's images that are looked at afterwards."""
+    """cohorts: one for each loaded model. assess: what is done with a job's images that are looked at afterwards.
+    field_cohort(name, width): slots for fields of a model, of MOST_WIDTHS at once; further widths wait."""
 
     orders: ClassVar[tuple[type, ...]] = (DrawOrder,)
 
     def __init__(
-        self, around: Surroundings, cohorts: Mapping[str, Cohort], assess: Callable[[Assessment], None]
+        self,
+        around: Surroundings,
+        cohorts: Mapping[str, Cohort],
+        assess: Callable[[Assessment], None],
+        field_cohort: Callable[[str, int], Cohort] | None = None,
     ) -> None:
+        self._field_cohort = field_cohort
+        self._widths: dict[str, str] = {}  # the model of each cohort for fields
+        self._later: list[DrawOrder] = []  # fields of further widths
         self._around = around
         self._cohorts = dict(cohorts)
         self._assess = assess
@@ -37,7 +48,23 @@ class Slots:
         self._drawings = Drawings(self._scheduler, around.outlet.publish)
 
     def busy(self) -> list[str]:
-        return [name for name, cohort in self._cohorts.items() if cohort.busy or self._scheduler.has_waiting(name)]
+        if self._widths:
+            self._exchange_widths()
+        return [name for name in self._cohorts if self._is_busy(name)]
+
+    def _is_busy(self, name: str) -> bool:
+        return self._cohorts[name].busy > 0 or self._scheduler.has_waiting(name)
+
+    def _exchange_widths(self) -> None:
+        """Widths that nobody draws any more leave their place to those that wait, in their order."""
+        for name in [name for name in self._widths if not self._is_busy(name)]:
+            del self._cohorts[name], self._widths[name]
+        waiting, self._later = self._later, []
+        for order in waiting:
+            try:
+                self.accept(order)
+            except Exception as error:  # the engine's edge: there are no such slots
+                self._around.broke_off(order, error, drawing_failed)
 
     def add(self, name: str, cohort: Cohort) -> None:
         self._cohorts[name] = cohort
@@ -51,17 +78,33 @@ class Slots:
 
     def accept(self, order: DrawOrder) -> None:
         drawing = Drawing.of(order)
-        if order.images:
+        if order.width and order.images and not self._has_width(order):
+            self._later.append(order)
+        elif order.images:
             self._drawings.begin(drawing)
         else:
             self._all_drawn(drawing)
+
+    def _has_width(self, order: DrawOrder) -> bool:
+        """Are there slots for fields of this width, made now where there is place for them? Who comes later than one
+        that waits for a place waits too."""
+        if any(other.model == order.model for other in self._later):
+            return False
+        if order.seats not in self._cohorts:
+            if [*self._widths.values()].count(order.model) >= MOST_WIDTHS:
+                return False
+            assert self._field_cohort is not None
+            self._cohorts[order.seats] = self._field_cohort(order.model, order.width)
+            self._widths[order.seats] = order.model
+        return True
 
     def orders_under(self, name: str) -> list[DrawOrder]:
         return self._drawings.orders_of(name)
 
     def forget(self, token: str) -> None:
+        self._later = [order for order in self._later if order.claim.token != token]
         if (order := self._drawings.forget(token)) is not None:
-            self._cohorts[order.model].withdraw(token)
+            self._cohorts[order.seats].withdraw(token)
 
     def turn(self, name: str) -> None:
         """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
@@ -82,13 +125,17 @@ class Slots:
                 self._fail(token, error)
         else:
             self._hand_on(rows)
-        if name not in self._around.served and not self._scheduler.has_waiting(name):
+        if self._model(name) not in self._around.served and not self._scheduler.has_waiting(name):
             cohort.rest()
+
+    def _model(self, name: str) -> str:
+        """The model that these slots draw."""
+        return self._widths.get(name, name)
 
     def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:
         began, busy = time.perf_counter(), cohort.busy
         new = cohort.step()
-        self._around.usage[name].step(time.perf_counter() - began, busy, len(new), left=busy - cohort.busy)
+        self._around.usage[self._model(name)].step(time.perf_counter() - began, busy, len(new), left=busy - cohort.busy)
         if new:
             self._around.pause()
         return new

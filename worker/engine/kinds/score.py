@@ -1,5 +1,6 @@
 """Scores a picture, and says what was expected of one pixel."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import cast
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.data.pixels import nearest_values
-from model_core.measures.picture_score import score_picture
+from model_core.measures.picture_score import PictureScore, score_picture, score_steps
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
@@ -22,13 +23,23 @@ SLOPE_DIGITS = 4
 """Digits of an influence: as many as anybody reads."""
 
 
-def scored(order: PictureOrder, model: Model) -> Outcome:
-    """Raises FloatingPointError when the network gives a likelihood that is not finite."""
+def scored(order: PictureOrder, model: Model) -> Outcome | Iterator[float | Outcome]:
+    """A field's windows are passes of their own. Raises FloatingPointError when the network gives a likelihood that is
+    not finite."""
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.values)
     model = model.given(options.label)
-    score = score_picture(model, values)
+    if options.size is None:
+        return _outcome(score_picture(model, values), values, moved, options, model)
+    steps = score_steps(model, values)
+    return (_outcome(each, values, moved, options, model) if isinstance(each, PictureScore) else each for each in steps)
+
+
+def _outcome(
+    score: PictureScore, values: NDArray[np.integer], moved: int, options: ScoreOptions, model: Model
+) -> Outcome:
     _, H, W = values.shape
+    validation = model.card.validation if options.size is None else None
     is_mixture, is_sum = len(model.members) > 1, len(model.components) > 1
     summary = ScoreSummary(
         nats=score.nats,
@@ -38,7 +49,7 @@ def scored(order: PictureOrder, model: Model) -> Outcome:
         width=W,
         quantised_pixels=moved,
         uniform_bits=score.uniform_bits,
-        **asdict(Standing.of(values, score.nats, model.config.values, model.card.validation)),
+        **asdict(Standing.of(values, score.nats, model.config.values, validation)),
         pixel=believed(values, options, model, score.member, score.label),
         member=score.member if is_mixture else None,
         label=None if score.label is None else model.card.labels[score.label].name,
