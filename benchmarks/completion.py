@@ -7,9 +7,11 @@
     python benchmarks/completion.py --data PATH --quick                  few images, nothing written
     python benchmarks/completion.py --data PATH --turns 4 --log FILE     a fourth of the kinds for each image
     python benchmarks/completion.py --data PATH --own --kind "upper half" --particles 128 --images 24 --quick
+    python benchmarks/completion.py --words LOG...                       where the words would best part, by such logs
 
 Each image gets a hole of each kind, completed once by the default settings. The nats of the completion are set beside
-those of the image, under the whole model: a draw from the posterior is as likely on average. Hole pixels are binned by
+those of the image, under the whole model: a draw from the posterior is as likely on average. A model that has guides
+completes each hole once without them, too. Hole pixels are binned by
 the probability of white that the marginals give them: of those said to be white with probability p, a share of p should
 be. enumeration: total variation between completions of a tiny image and the distribution of all outcomes of its hole.
 
@@ -22,6 +24,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +45,10 @@ FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
 EDGES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 1.0)
 """Edges of the bins of what is said of a pixel."""
+COUNTED = 1.0, 1.5, 2.5, 4.0, 8.0, 16.0, 257.0
+"""Edges of the bins of how many particles counted."""
 WORDS = "exact", "good", "rough", "poor"
-BY_CLAMP = "clamp"
+BY_CLAMP, WITHOUT = "clamp", "without guides"
 ENUMERATION = "enumeration"
 
 Keep = NDArray[np.bool_]
@@ -53,6 +58,9 @@ Facts = dict[str, Any]
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
+    if arguments.words:
+        print("\n".join(words([json.loads(line) for log in arguments.words for line in log.read_text().splitlines()])))
+        return
     found = {ENUMERATION: enumeration(arguments.islands)} if arguments.enumeration else measured(arguments)
     print(json.dumps(found), flush=True)
     if arguments.quick:
@@ -79,12 +87,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--enumeration", action="store_true")
     parser.add_argument("--islands", type=int, default=20_000)
     parser.add_argument("--log", type=Path)
+    parser.add_argument("--words", type=Path, nargs="+")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.islands = 100
     arguments.images = arguments.images or (2 if arguments.quick else 100)
-    if not arguments.enumeration and arguments.data is None:
+    if not (arguments.enumeration or arguments.words or arguments.own) and arguments.data is None:
         parser.error("--data: expected the images that the model was made for")
     return arguments
 
@@ -139,14 +148,19 @@ def completed(model: Model, image: Tensor, keep: Keep, i: int, particles: int) -
         "clamp_nats": -float(log_likelihood(model, clamped.values)[0]),
         "hole": int((~keep).sum()),
     }
+    if model.guides:
+        plain, began = replace(model, guides=()), time.process_time()
+        without = complete(plain, image, given, n=1, seed=i, particles=particles).receipt
+        facts |= {f"plain_{name}": value for name, value in without.to_dict().items()}
+        facts["plain_s"] = time.process_time() - began
     if model.config.values == 2:
         facts |= {"p": done.mean[0, ~given].numpy().round(4).tolist(), "w": image[0, ~given].tolist()}
     return facts
 
 
 def holes(other: Tensor, seed: int) -> dict[str, Keep]:
-    """Sixteen kinds, as keep (H, W), True = given. Some depend on the seed, one on another image (C, H, W): a hole that
-    follows the image itself would say something of what it hides."""
+    """Eighteen kinds, as keep (H, W), True = given. Some depend on the seed, one on another image (C, H, W): a hole
+    that follows the image itself would say something of what it hides."""
     _, H, W = other.shape
     y, x = np.mgrid[:H, :W]
     random, unit = np.random.default_rng([9, seed]), H / 28
@@ -170,6 +184,8 @@ def holes(other: Tensor, seed: int) -> dict[str, Keep]:
         "blob": ~blob,
         "salt of 90%": random.random((H, W)) >= 0.9,
         "all but one column": x == W // 2,
+        "two rows given": abs(y - (H - 1) / 2) < 1,
+        "lower right quarter given": (y >= H // 2) & (x >= W // 2),
     }
 
 
@@ -209,6 +225,9 @@ def _summary(group: Sequence[Facts]) -> Facts:
     facts["poor"] = sum(each["quality"] == "poor" for each in group) / len(group)
     pairs = {"posterior": [each["nats"][0] - each["real"] for each in group]}
     pairs[BY_CLAMP] = [each["clamp_nats"] - each["real"] for each in group if "clamp_nats" in each]
+    pairs[WITHOUT] = [each["plain_nats"][0] - each["real"] for each in group if "plain_nats" in each]
+    counted = [each["ess"] for each in group if each["ess"] is not None]
+    facts |= {"ess": float(np.median(counted))} if counted else {}
     sure = [each["nats"][0] - each["real"] for each in group if each["quality"] != "poor"]
     pairs["not poor"] = sure
     for name, gaps in pairs.items():
@@ -229,6 +248,19 @@ def binned(records: Sequence[Facts]) -> Facts:
     said, true = (np.bincount(index, each, len(EDGES) - 1) / np.maximum(count, 1) for each in (p, white))
     error = float((abs(said - true) * count).sum() / count.sum())
     return {"said": said.tolist(), "white": true.tolist(), "count": count.tolist(), "error": error}
+
+
+def words(records: Sequence[Facts]) -> list[str]:
+    """A table: gaps of completions by particles by what counted (`ess`), of even images and of odd ones: limits of
+    words that are chosen by one half are checked by the other."""
+    told = [record for record in records if record["ess"] is not None and record["quality"] != "poor"]
+    rows = []
+    for low, high in itertools.pairwise(COUNTED):
+        halves = [[each for each in told if low <= each["ess"] < high and each["i"] % 2 == half] for half in (0, 1)]
+        gaps = [_summary(half) if half else {} for half in halves]
+        cells = [f"{_gap(each.get('posterior'))} ({len(half)})" for each, half in zip(gaps, halves, strict=True)]
+        rows.append([f"{low:g} to {high:g}", *cells])
+    return table(["ess", "even images", "odd images"], rows)
 
 
 def enumeration(islands: int) -> Facts:
@@ -283,13 +315,16 @@ def _lines(name: str, facts: Facts) -> list[str]:
 
 
 def _hole_lines(facts: Facts) -> list[str]:
-    header = ["hole", "holes", "clamp", "posterior", "without the poor", "poor", "processor seconds"]
+    is_guided = any(WITHOUT in cell for cell in facts["kinds"].values())
+    columns = [BY_CLAMP, *([WITHOUT] if is_guided else []), "posterior", "not poor"]
+    header = ["hole", "holes", *columns, "poor", "ess", "processor seconds"]
     rows = [
         [
             name,
             f"{cell['holes']:,}",
-            *(_gap(cell.get(column)) for column in (BY_CLAMP, "posterior", "not poor")),
+            *(_gap(cell.get(column)) for column in columns),
             f"{cell['poor']:.0%}",
+            f"{cell['ess']:.1f}" if "ess" in cell else "–",
             f"{cell['seconds']:.2f}",
         ]
         for name, cell in facts["kinds"].items()

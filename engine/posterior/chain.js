@@ -7,7 +7,7 @@
 
 import { argmax, chosen, exactSum, log, logSum, shares } from "./elementary.js";
 import { summed } from "./mixture.js";
-import { endsInHole, givenBehind, inverted, windows, windowSize } from "./plan.js";
+import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan.js";
 
 export const FEW = 2;
 const OF_WINDOW = 2;
@@ -189,7 +189,8 @@ export class Chain {
    */
   #candidates(k, { island, images }) {
     const way = this.mixture.proposers[k];
-    if (this.mixture.labels === 1 && (this.mixture.isGuided || this.mixture.ways.length === 1)) {
+    const { isGuided, labels, ways } = this.mixture;
+    if (k >= ways.length || (labels === 1 && (isGuided || ways.length === 1))) {
       return {
         images: images.map((each) => way.upright(each)),
         weights: island.weights.map((each) => Math.max(each, 1e-300)),
@@ -221,11 +222,11 @@ export class Chain {
     }
   }
 
-  /** Those of the starts whose own distribution is not the model's and that draw a part of the hole last, with guides. */
+  /** Those of the starts whose own distribution is not the model's and that draw most of the hole last, with guides. */
   #guiding() {
     const { isGuided, proposers, ways } = this.mixture;
     const others = this.starts.filter((k) => isGuided && (k || ways.length > 1));
-    return others.filter((k) => endsInHole(proposers[k].turned(this.given.keep)));
+    return others.filter((k) => isMostlyLast(proposers[k].turned(this.given.keep)));
   }
 
   /**
@@ -261,8 +262,7 @@ export class Chain {
     const [down, along] = this.#uniforms(2);
     const turned = windows(way.turned(this.hole), way.size, Math.floor(down * tall), Math.floor(along * wide));
     const parts = turned.map((part) => way.upright(part));
-    const isDrawnLast = this.mixture.isGuided && endsInHole(way.turned(this.given.keep));
-    const whole = this.start.leastEss >= FEW || isDrawnLast || parts.length === 1 ? [this.hole] : [];
+    const whole = this.start.leastEss >= FEW || parts.length === 1 ? [this.hole] : [];
     return [...whole, ...(parts.length > 1 ? parts : [])];
   }
 

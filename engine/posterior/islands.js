@@ -8,7 +8,8 @@
 import { Accepting } from "./accepting.js";
 import { Chain, counted, FEW, seat } from "./chain.js";
 import { argmax } from "./elementary.js";
-import { endsInHole, givenBehind, inverted } from "./plan.js";
+import { Mixture } from "./mixture.js";
+import { givenBehind, inverted, isMostlyLast } from "./plan.js";
 import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
 
 /** @typedef {import("./receipt.js").Drawn} Drawn */
@@ -16,6 +17,7 @@ import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
 const CHAINS = 2;
 const STARTS = 2;
 const ALIKE_NATS = 0.5;
+const FAR_BETTER = 2;
 const ENOUGH = 8;
 const PREDICTED_ALONG = 16;
 const AS_ONE_CHAIN = 2;
@@ -42,7 +44,9 @@ export class IslandsRun {
     this.sweeps = sweeps;
     this.size = sizeOfChain(particles);
     const behind = target.mixture.proposers.map((way) => givenBehind(way.turned(target.keep)));
-    this.starts = startsOf(target, behind);
+    const [mixture, starts] = begun(target.mixture, target.keep, behind);
+    this.mixture = mixture;
+    this.starts = starts;
     this.hole = inverted(target.keep);
     this.shares = this.target.noShares();
     this.#accepting = this.#acceptingByTheLast(behind);
@@ -51,7 +55,7 @@ export class IslandsRun {
   /** @param {number[]} behind */
   #acceptingByTheLast(behind) {
     const [k] = this.starts;
-    const { mixture } = this.target;
+    const { mixture } = this;
     if (mixture.ways.length === 1 || k >= mixture.ways.length) return undefined;
     if (mixture.ways[k].hasLabels || behind[k]) return undefined;
     return new Accepting(mixture, k, (sample) => this.target.given(sample), this.particles, this.size);
@@ -93,7 +97,7 @@ export class IslandsRun {
    * @param {number} i
    */
   *#chained(i) {
-    const { mixture } = this.target;
+    const { mixture } = this;
     const given = this.target.given(i);
     const told = Array.from({ length: CHAINS }, () => this.target.noShares());
     const chains = told.map((shares, number) => {
@@ -127,7 +131,7 @@ export class IslandsRun {
    * @param {Chain} chain
    */
   *#predicted(shares, chain) {
-    const { ways, labels } = this.target.mixture;
+    const { ways, labels } = this.mixture;
     for (const [m, way] of ways.entries()) {
       const likeliest = argmax(chain.logP.slice(m * labels, (m + 1) * labels));
       yield* shares.predicting(way, way.components[likeliest], [chain.image]);
@@ -142,10 +146,10 @@ export class IslandsRun {
   #rounds(chains) {
     const [{ start: first }, { start: second }] = chains;
     const ess = this.#ess(chains);
-    if (this.target.mixture.isGuided && ess >= Math.max(ENOUGH, this.size / 2)) return 0;
+    if (this.mixture.isGuided && ess >= Math.max(ENOUGH, this.size / 2)) return 0;
     const many = ess >= this.size / 4;
     const agree = Math.abs(first.logEvidence - second.logEvidence) < ALIKE_NATS;
-    return many && agree ? Math.min(1, this.sweeps) : this.sweeps;
+    return many && (agree || this.mixture.isGuided) ? Math.min(1, this.sweeps) : this.sweeps;
   }
 
   /**
@@ -155,7 +159,7 @@ export class IslandsRun {
    * @param {Chain} chain
    */
   #taken(chains, { image, nats, component }) {
-    const { mixture } = this.target;
+    const { mixture } = this;
     const [k, number] = mixture.wayOf(component);
     this.#islands.push({
       member: mixture.ways[k].orientation,
@@ -176,7 +180,7 @@ export class IslandsRun {
    */
   #ess(chains) {
     const starts = chains.map(({ start }) => start);
-    return this.target.mixture.isGuided ? counted(starts) : Math.min(...starts.map(({ leastEss }) => leastEss));
+    return this.mixture.isGuided ? counted(starts) : Math.min(...starts.map(({ leastEss }) => leastEss));
   }
 
   /** Of all images that were drawn, at least one. */
@@ -187,16 +191,22 @@ export class IslandsRun {
 }
 
 /**
- * The proposers whose particles begin a chain.
+ * The proposers that begin a chain, and the mixture: without guides, where none is fit.
  *
- * @param {Target} target
+ * @param {Mixture} mixture
+ * @param {Uint8Array} keep
  * @param {number[]} behind - given pixels behind the hole in the order of each
+ * @returns {[Mixture, number[]]}
  */
-function startsOf({ mixture: { isGuided, proposers, ways }, keep }, behind) {
-  const [best, ...others] = [...behind.keys()].sort((a, b) => behind[a] - behind[b]);
-  if (isGuided && !behind[best]) return [best];
-  const fit = others.filter((k) => k < ways.length || endsInHole(proposers[k].turned(keep)));
-  return [best, ...fit].slice(0, STARTS);
+function begun(mixture, keep, behind) {
+  const { isGuided, proposers, ways } = mixture;
+  const least = Math.min(...behind.slice(0, ways.length)) / FAR_BETTER;
+  const fit = [...behind.keys()].filter((k) => {
+    return k < ways.length || behind[k] <= least || isMostlyLast(proposers[k].turned(keep));
+  });
+  if (fit.length === 1) return [new Mixture(ways, []), fit];
+  const [best, ...others] = fit.sort((a, b) => behind[a] - behind[b]);
+  return [mixture, isGuided && !behind[best] ? [best] : [best, ...others].slice(0, STARTS)];
 }
 
 /**

@@ -24,8 +24,11 @@ export function firstHole(keep) {
  */
 export const givenBehind = (keep) => keep.subarray(firstHole(keep)).reduce((sum, each) => sum + each, 0);
 
-/** Is part of the hole drawn after all that is given? @param {Uint8Array} keep */
-export const endsInHole = (keep) => !keep[keep.length - 1];
+/** Does more than half of the hole lie behind all that is given? @param {Uint8Array} keep */
+export function isMostlyLast(keep) {
+  const last = keep.length - 1 - keep.lastIndexOf(1);
+  return 2 * last > keep.filter((each) => !each).length;
+}
 
 /**
  * The row of a stop, and how many of its pixels lie before it: all, at a row's end.

@@ -131,7 +131,8 @@ def guide(
     from model_core.models import directory_of
 
     card = write(directory_of(name, models_dir), directory_of(lender, models_dir), orientations)
-    say(f"{name} has {len(card.guides)} guides now, and the identity {card.identity[:12]}")
+    turned = ", ".join(each.orientation for each in card.guides) or "none"
+    say(f"guides of {name}: {turned}; its identity is {card.identity[:12]}... now")
 
 
 def export(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from model_core.elementary import log, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
-from model_core.posterior.plan import ends_in_hole, given_behind, window_size, windows
+from model_core.posterior.plan import given_behind, is_mostly_last, window_size, windows
 from model_core.posterior.smc import Passed, Sweep
 from model_core.sampling.noise import choice_noise
 
@@ -165,7 +165,8 @@ class Chain:
         """Draw some of a sweep's last images by their weights; all of them count where no other component has a say."""
         assert sweep.images is not None
         way, island = self.mixture.proposers[k], sweep.island
-        if len(self.mixture.log_priors) == (len(self.mixture.ways) if self.mixture.guides else 1):
+        members = len(self.mixture.ways)
+        if k >= members or len(self.mixture.log_priors) == (members if self.mixture.guides else 1):
             return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
         most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
         uniforms = (self._uniforms(1)[0] + np.arange(min(most, self.size))) / min(most, self.size)
@@ -186,10 +187,10 @@ class Chain:
 
     def _guiding(self) -> list[int]:
         """Starts that propose images in each round, where there are guides: their own distribution is not the model's,
-        and they draw a part of the hole after all that is given."""
+        and they draw most of the hole after all that is given."""
         ways = self.mixture.ways
         others = [k for k in self.starts if self.mixture.guides and (k or len(ways) > 1)]
-        return [k for k in others if ends_in_hole(self.mixture.proposers[k].turned(self.given.keep))]
+        return [k for k in others if is_mostly_last(self.mixture.proposers[k].turned(self.given.keep))]
 
     def _guided(self, k: int) -> Iterator[float]:
         """Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own."""
@@ -215,8 +216,7 @@ class Chain:
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
         parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
-        is_drawn_last = bool(self.mixture.guides) and ends_in_hole(way.turned(self.given.keep))
-        whole = [hole] if self.start.least_ess >= FEW or is_drawn_last or len(parts) == 1 else []
+        whole = [hole] if self.start.least_ess >= FEW or len(parts) == 1 else []
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:

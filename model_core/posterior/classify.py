@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.components import BATCH, Component, by_label, nats_maps
-from model_core.elementary import deviation, exp, log, log_count
+from model_core.elementary import deviation, exp, log, log_count, log_sum
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
-from model_core.posterior.islands import StageOf, way_of
+from model_core.posterior.chain import Chain, counted
+from model_core.posterior.islands import StageOf, begun
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind
@@ -101,18 +102,36 @@ def classify_steps(
         yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
-    stage_of = stage_of or lru_cache(len(target.of_members))(StageParticles)
-    ways = [way_of(components, size, stage_of) for components in target.of_members]
-    given, (log_p, ess) = target.given(seed), np.zeros((2, ESTIMATES, count))
+    stage_of = stage_of or lru_cache(len(target.of_members) + len(target.guides))(StageParticles)
+    (mixture, starts), given = begun(target, size, stage_of), target.given(seed)
+    if max(starts) >= len(mixture.ways):
+        yield from _by_guides([Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model)
+        return
+    log_p, ess = np.zeros((2, ESTIMATES, count))
     for i in range(ESTIMATES):
-        for number, way in enumerate(ways):
+        for number, way in enumerate(mixture.ways):
             before = way.log_p_before(given) - way.log_priors
             for k in range(len(before)):
                 at = number * len(before) + k
-                for evidence, counted in _evidence(way, given, size, i * count + at, k):
-                    log_p[i, at], ess[i, at] = before[k] + evidence, counted
+                for evidence, least_ess in _evidence(way, given, size, i * count + at, k):
+                    log_p[i, at], ess[i, at] = before[k] + evidence, least_ess
                     yield (i * count + at) / (ESTIMATES * count)
-    yield _estimated(log_p, ess, model)
+    joint = [_by_label(each, model) for each in (*log_p, summed(log_p) - log_count(log_p))]
+    yield _estimated(joint, ess[:, int(joint[-1].argmax()) :: model.config.labels].min(), model)
+
+
+def _by_guides(chains: Sequence[Chain], model: Model) -> Iterator[float | Classification]:
+    """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
+    label given it."""
+    joint = list[Floats]()
+    for number, chain in enumerate(chains):
+        yield from ((number + done) / len(chains) for done in chain.begin())
+        start = chain.start
+        weighed = start.log_p + (start.log_weights - chain.mixture.whole(start.log_p))
+        of_labels = weighed.reshape(len(model.members), -1, weighed.shape[1]).swapaxes(0, 1)
+        joint.append(np.array([log_sum(each.ravel()) for each in of_labels]) - log_count(model.members))
+    mean = summed(np.stack(joint)) - log_count(joint)
+    yield _estimated([*joint, mean], counted([each.start for each in chains]), model)
 
 
 def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[tuple[float, float]]:
@@ -161,12 +180,12 @@ def _told(joint: Floats, model: Model) -> Classification:
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
 
 
-def _estimated(log_p: Floats, ess: Floats, model: Model) -> Classification:
-    """The answer from estimates of what each component says of what is given (E, N); ess: particles that counted."""
-    *parts, found = (_told(_by_label(each, model)[None], model) for each in (*log_p, summed(log_p) - log_count(log_p)))
+def _estimated(joint: Sequence[Floats], least_ess: float, model: Model) -> Classification:
+    """The answer from estimates of ln p of each label and what is given (K,), of which the last is that by all others;
+    least_ess: particles that counted."""
+    *parts, found = (_told(each[None], model) for each in joint)
     p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
     apart = float((p.max(0) - p.min(0)).max())
-    least_ess = ess[:, int(found.p.argmax()) :: model.config.labels].min()
     is_good = apart <= GOOD_APART and least_ess >= GOOD_ESS
     quality = "good" if is_good else "rough" if apart <= ROUGH_APART else "poor"
     return Classification(found.p, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)

@@ -15,7 +15,7 @@ from model_core.posterior.chain import FEW, Chain, Took, counted, seat
 from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import ends_in_hole, given_behind, ranked_members
+from model_core.posterior.plan import given_behind, is_mostly_last
 from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
 from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
@@ -28,6 +28,8 @@ STARTS = 2
 """Members whose particles begin a chain, where there are so many."""
 ALIKE_NATS = 0.5
 """Chains that agree so closely on the evidence need one round only."""
+FAR_BETTER = 2
+"""A guide's order suits a hole far better if so many times fewer given pixels lie behind it."""
 ENOUGH = 8.0
 """Candidates that counted, of those that a guide drew: their choice is as good as a round's."""
 PREDICTED_ALONG = 16
@@ -53,8 +55,7 @@ class IslandsRun:
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
         stage_of = stage_of or lru_cache(len(target.of_members) + len(target.guides))(StageParticles)
-        self._mixture = mixture_of(target, self._size, stage_of)
-        self._starts = starts_of(self._mixture, target.keep)
+        self._mixture, self._starts = begun(target, self._size, stage_of)
         self._accepting = self._accepting_by_the_last()
         self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep)
@@ -165,7 +166,7 @@ class IslandsRun:
             return 0
         many = ess >= self._size / 4
         agree = abs(first.log_evidence - second.log_evidence) < ALIKE_NATS
-        return min(1, self._sweeps) if many and agree else self._sweeps
+        return min(1, self._sweeps) if many and (agree or self._mixture.guides) else self._sweeps
 
     def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
         """The image of one of the chains."""
@@ -203,22 +204,21 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
     return [number for number, chain in enumerate(chains) if chain.nats <= least + GOOD_APART]
 
 
-def mixture_of(target: Target, size: int, stage_of: StageOf) -> Mixture:
-    """The members' ways and the guides', with so many particles."""
-    ways = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
-    guides = [ways.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
-    return Mixture([*ways.values()], guides)
-
-
-def starts_of(mixture: Mixture, keep: NDArray[np.bool_]) -> list[int]:
-    """The proposers whose particles begin a chain: the two whose orders suit the hole best. With guides, one that draws
-    all of the hole last needs no other; and a guide that is not the best must draw a part of it last."""
-    ways = mixture.proposers
-    best, *others = ranked_members(keep, [way.orientation for way in ways])
-    if mixture.guides and not given_behind(ways[best].turned(keep)):
-        return [best]
-    fit = [k for k in others if k < len(mixture.ways) or ends_in_hole(ways[k].turned(keep))]
-    return [best, *fit][:STARTS]
+def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[int]]:
+    """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
+    orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
+    where none is fit, there is none. With guides, who draws all of the hole last needs no other."""
+    own = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
+    guides = [own.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
+    mixture = Mixture([*own.values()], guides)
+    kept = [way.turned(target.keep) for way in mixture.proposers]
+    behind, members = [given_behind(each) for each in kept], len(own)
+    least = min(behind[:members]) / FAR_BETTER
+    fit = [k for k in range(len(kept)) if k < members or behind[k] <= least or is_mostly_last(kept[k])]
+    best, *others = sorted(fit, key=behind.__getitem__)
+    if len(fit) == 1:
+        return Mixture(mixture.ways), fit
+    return mixture, [best] if guides and not behind[best] else [best, *others][:STARTS]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

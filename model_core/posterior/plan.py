@@ -1,12 +1,10 @@
-"""Plans for a hole: which member's order suits it best, and where particles are compared. Knows only masks."""
+"""Plans for a hole: how well an order suits it, and where particles are compared. Knows only masks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from model_core.orientation import Orientation, turn
 
 COLUMNS_BETWEEN_STOPS = 4
 """Columns between two comparisons of particles, about, if hole and given pixels alternate in a row."""
@@ -30,15 +28,9 @@ def given_behind(keep: NDArray[np.bool_]) -> int:
     return int(keep.ravel()[first_hole(keep) :].sum())
 
 
-def ends_in_hole(keep: NDArray[np.bool_]) -> bool:
-    """True if the last pixel of keep (H, W) in raster order is not given: part of the hole is drawn after all else."""
-    return not keep[-1, -1]
-
-
-def ranked_members(keep: NDArray[np.bool_], orientations: Sequence[Orientation]) -> list[int]:
-    """All members, the one first in whose order the fewest given pixels lie behind the hole's first; keep (H, W)."""
-    counts = [given_behind(turn(keep, orientation)) for orientation in orientations]
-    return [int(k) for k in np.argsort(counts, kind="stable")]
+def is_mostly_last(keep: NDArray[np.bool_]) -> bool:
+    """True if more than half of the hole of keep (H, W) lies behind all that is given."""
+    return 2 * first_hole(~keep[::-1, ::-1]) > int((~keep).sum())
 
 
 def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_core.orientation import turn
-from model_core.posterior.plan import Stop, given_behind, ranked_members, stops, windows
+from model_core.posterior.plan import Stop, given_behind, is_mostly_last, stops, windows
 from tests.posterior.tiny import mask
 
 
@@ -16,14 +16,14 @@ def test_windows_cover_the_hole_once() -> None:
         assert all(part.any() for part in found)
 
 
-def test_members_are_ranked_by_what_lies_behind() -> None:
-    """The one with the fewest given pixels behind the hole's first comes first; of equals the order stays."""
+def test_an_order_is_known_by_what_lies_behind() -> None:
+    """Given pixels behind the hole's first; and whether most of the hole is drawn after all of them."""
     keep = mask("###. #..# #### ####")
     assert given_behind(keep) == 10
     assert given_behind(np.ones((2, 2), bool)) == 0
-    assert ranked_members(keep, ["none", "rotate_180"]) == [1, 0]
-    assert ranked_members(np.zeros((4, 4), bool), ["none", "transpose"]) == [0, 1]
     assert given_behind(turn(keep, "rotate_180")) == 4
+    rows = {"... #.. ...": True, "... ### ...": False, "... ... ###": False, "... ...": True}
+    assert {each: is_mostly_last(mask(each)) for each in rows} == rows
 
 
 def test_particles_are_compared_where_given_pixels_follow_the_hole() -> None:
