@@ -42,6 +42,7 @@ def add(
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Jobs a second. [default: as everybody]")] = None,
     jobs: Annotated[int | None, typer.Option(help="Open jobs. [default: as everybody]")] = None,
+    may: Annotated[list[str] | None, typer.Option(help="A right beside drawing: train, which adds models.")] = None,
 ) -> None:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""
     from app.access.api_keys import KeyEntry, new_key
@@ -50,7 +51,7 @@ def add(
     secret, digest = new_key()
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with _in_one_line():
-        entry = KeyEntry(name=name, sha256=digest, until=until, rate=rate, jobs=jobs)
+        entry = KeyEntry(name=name, sha256=digest, until=until, rate=rate, jobs=jobs, may=may or ())  # type: ignore[arg-type]
         with changing(file) as entries:
             entries[:] = [*(other for other in entries if other.name != name), entry]
     typer.echo(secret)
@@ -79,4 +80,5 @@ def list_keys(file: KeysFile) -> None:
         end = "ended" if entry.has_ended else f"until {entry.until:%Y-%m-%d %H:%M} UTC" if entry.until else "no end"
         rate = "the usual rate" if entry.rate is None else f"{entry.rate:g} jobs a second"
         jobs = "the usual number open" if entry.jobs is None else f"{entry.jobs} open"
-        typer.echo(f"{entry.name}: {end}; {rate}, {jobs}")
+        may = f"; may {', '.join(entry.may)}" if entry.may else ""
+        typer.echo(f"{entry.name}: {end}; {rate}, {jobs}{may}")

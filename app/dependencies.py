@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from app.access.callers import Caller
 from app.errors import UnknownJobError
 from app.metrics import Metrics
+from app.services.added import AddedModels
 from app.services.bodies import Bodies
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
@@ -50,6 +51,7 @@ class Services:
     packing: EntryPacking
     pictures: Pictures
     portable: PortableModels
+    added: AddedModels
     row_reader: RowReader
     row_feed: RowFeed
     cards: ShareCards

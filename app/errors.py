@@ -21,6 +21,9 @@
     ├── HeadTooLargeError     ├── MalformedRequestError
     ├── UnknownCodingError    ├── UnfinishedJobError
     ├── NoPortableError       ├── NotPortableError
+    ├── NoAddingError         ├── NotAllowedError
+    ├── NameTakenError        ├── OtherIdentityError
+    ├── AddedFullError        ├── UnusableModelError
     ├── NotInTimeError        └── TooManyBytesError
 
 No message repeats what the client sent: it may be a secret, or text that no encoder takes.
@@ -76,6 +79,30 @@ class NoPortableError(RefusedError):
 
 class NotPortableError(RefusedError):
     """This model is not laid out for browsers."""
+
+
+class NoAddingError(RefusedError):
+    """The operator takes no models from others."""
+
+
+class NotAllowedError(RefusedError):
+    """This caller may not do it, and others may."""
+
+
+class NameTakenError(RefusedError):
+    """Another model has this name."""
+
+
+class OtherIdentityError(RefusedError):
+    """The model that is to be exchanged is another by now."""
+
+
+class AddedFullError(RefusedError):
+    """There is no room for another model."""
+
+
+class UnusableModelError(RefusedError):
+    """A card and weights that do not make a model."""
 
 
 class UnknownModelError(RefusedError):

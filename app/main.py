@@ -15,10 +15,11 @@ from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
-from app.routes import events, health, jobs, models, openai, page, pictures, portable, share, submit
+from app.routes import added, events, health, jobs, models, openai, page, pictures, portable, share, submit
 from app.routes import links as link_routes
 from app.routes.body_limits import largest_body
 from app.schema import openapi
+from app.services.added import AddedModels
 from app.services.bodies import Bodies
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
@@ -107,7 +108,7 @@ def create_app(settings: Settings) -> FastAPI:
         stopping=services.stopping,
     )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, link_routes, models, portable, openai, health, share, page):
+    for module in (submit, jobs, pictures, events, link_routes, models, added, portable, openai, health, share, page):
         app.include_router(module.router)
     return app
 
@@ -154,6 +155,7 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
         ),
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=pictures,
+        added=AddedModels(settings),
         portable=PortableModels(settings.portable_dir if settings.offers_portable else None),
         cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),
         row_reader=row_reader,

@@ -126,6 +126,14 @@ class Settings(RedisSettings):
     where it is shown. None: no models for browsers."""
     portable_open: bool = False
     """Give models for browsers, weights and all, to everybody where there are keys. Without keys everybody has them."""
+    added_dir: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """Directory for the models that are added through the API, and workers' PIXELRNN_ADDED_DIR: all of them need it in
+    common. None: none are taken."""
+    added_mib: int = Field(default=2048, ge=1)
+    """MiB that all added models may have together."""
+    training: Annotated[bool | None, BeforeValidator(_none_if_empty)] = None
+    """Take models from others: with keys from those with the right `train`, else from everybody. Unset: without keys
+    only where the server listens on this machine alone. 0: from nobody."""
     client_rate: float = Field(default=50.0, ge=MIN_RATE, le=MAX_RATE)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1, le=MAX_OPEN_JOBS)

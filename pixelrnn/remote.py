@@ -9,7 +9,7 @@ import typer
 from model_core.cli.options import Json, Out, Scale, Show, print_json, say
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
-from pixelrnn import kind_verbs
+from pixelrnn import kind_verbs, models_there
 from pixelrnn.kind_results import show_picture
 from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import Kept, Service, calling, keep_picture
@@ -22,6 +22,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 def register(app: typer.Typer) -> None:
     """Add the verbs, and those of every kind of job."""
     kind_verbs.register(app, remote)
+    models_there.register(remote)
     app.add_typer(remote)
 
 

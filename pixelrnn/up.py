@@ -220,7 +220,9 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
         "PIXELRNN_PORTABLE_DIR": os.environ.get("PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")),
     }
-    return {"PIXELRNN_KEPT_DIR": str((options.data_dir / "weights").absolute()), **os.environ, **ours}
+    places = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
+    usual = {name: str((options.data_dir / place).absolute()) for name, place in places.items()}
+    return {**usual, **os.environ, **ours}
 
 
 def _expect_models(models_dir: Path) -> None:

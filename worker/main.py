@@ -92,7 +92,8 @@ class Worker:
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
-        self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held))
+        self._private = {name for name, owner in catalogue.owners.items() if owner}
+        self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held), self._private)
 
     def run(self) -> bool:
         """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""
@@ -162,6 +163,8 @@ class Worker:
         self._rq.stop_soon()
 
     def _served(self, card: ModelCard, called: str) -> None:
+        if card.owner:
+            self._private.add(called)
         self._admission.served(card, called)
         self._announcement.served(card, self._heart)
 
@@ -187,7 +190,10 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         started_at=time.time(),
         queue=settings.queue,
         version=jobs.VERSION,
-        refused=tuple(RefusedModel(name=name, reason=reason) for name, reason in catalogue.refused.items()),
+        refused=tuple(
+            RefusedModel(name=name, reason=reason, owner=catalogue.owners.get(name, ""))
+            for name, reason in catalogue.refused.items()
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Figures that a worker tells Prometheus, on a port of its own; read when it is asked for, so drawing pays nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -15,12 +15,20 @@ class MetricsPortError(Exception):
 
 
 class UsageCollector:
-    """Figures of each model: its steps, what they drew, and its slots; and how many jobs the worker holds."""
+    """Figures of each model: its steps, what they drew, and its slots; and how many jobs the worker holds. private:
+    models that only one key sees, which are not named here."""
 
-    def __init__(self, usage: Mapping[str, Usage], slots: Mapping[str, int], jobs: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        usage: Mapping[str, Usage],
+        slots: Mapping[str, int],
+        jobs: Callable[[], int],
+        private: Collection[str] = (),
+    ) -> None:
         self._usage = usage
         self._slots = slots
         self._jobs = jobs
+        self._private = private
 
     def collect(self) -> Iterator[Metric]:
         steps = SummaryMetricFamily("pixelrnn_worker_step_seconds", "Steps of a model's batch.", labels=["model"])
@@ -33,6 +41,8 @@ class UsageCollector:
         images = CounterMetricFamily("pixelrnn_worker_images", "Images that left their slot.", labels=["model"])
         slots = GaugeMetricFamily("pixelrnn_worker_slots", "Images that can be drawn at once.", labels=["model"])
         for name, usage in list(self._usage.items()):  # models come meanwhile
+            if name in self._private:
+                continue
             steps.add_metric([name], usage.steps, usage.seconds)
             busy.add_metric([name], usage.image_s)
             rows.add_metric([name], usage.rows)

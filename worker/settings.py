@@ -22,6 +22,9 @@ class Settings(RedisSettings):
     """Directory of the models; the shipped ones when not given."""
     models: CommaList[str] = ()
     """Names of the models to load, separated by commas; all when empty."""
+    added_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    """Directory of the models that are added through the API, its PIXELRNN_ADDED_DIR: they are served beside the
+    others. None: there are none."""
     models_look_s: float = Field(default=2.0, ge=0, le=3600)
     """Seconds between two looks at the models directory: a model that is added, exchanged or removed there is served
     accordingly after the second look that finds it unchanged; 0 = never."""

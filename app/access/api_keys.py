@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
@@ -39,6 +40,9 @@ class KeyEntry(BaseModel):
     """Jobs a second that its holder may hand in; None = as everybody."""
     jobs: int | None = Field(default=None, ge=1, le=MAX_OPEN_JOBS)
     """Jobs of its holder that may be open; None = as everybody."""
+
+    may: tuple[Literal["train"], ...] = ()
+    """Rights beside drawing. train: add models, and take its own away."""
 
     @field_validator("name")
     @classmethod

@@ -21,6 +21,8 @@ class Caller:
     """Jobs a second that it may hand in, where its key says so."""
     jobs: int | None = None
     """Jobs that it may have open, where its key says so."""
+    may_train: bool = False
+    """It may add models and take its own away: its key has the right `train`."""
 
 
 def account_of(address: str) -> str:

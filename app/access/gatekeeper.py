@@ -86,7 +86,7 @@ class Gatekeeper:
             raise WrongKeyError("expected a key: Authorization: Bearer KEY, or X-API-Key: KEY")
         if (entry := self._keys.holder(key)) is not None:
             # whatever others sent: behind a proxy all come from one address
-            return Caller(entry.name, entry.name, entry.rate, entry.jobs)
+            return Caller(entry.name, entry.name, entry.rate, entry.jobs, "train" in entry.may)
         if wait_s := self._failures.wait_s(account):
             quota = Quota("wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1)
             raise TooManyRequestsError(

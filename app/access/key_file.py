@@ -77,7 +77,7 @@ def changing(path: Path) -> Iterator[list[KeyEntry]]:
             before = path.stat() if path.exists() else None
             entries = list(read_keys(path)) if before else []
             yield entries
-            facts = {"keys": [entry.model_dump(mode="json", exclude_none=True) for entry in entries]}
+            facts = {"keys": [entry.model_dump(mode="json", exclude_defaults=True) for entry in entries]}
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(json.dumps(facts, indent=2) + "\n")
                 file.flush()

@@ -20,7 +20,6 @@ from app.imaging.npy import MEDIA_TYPE as NPY
 from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
 from app.schema.request_bodies import FILES
-from app.services.bodies import Place
 from worker.contract.coded_file import MEDIA_TYPE
 
 _JSON = "application/json"
@@ -46,20 +45,20 @@ class BodyRoute(KnownQueryRoute):
         expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON, NPY)
 
         async def checked(request: Request) -> Response:
-            sent = _checked_type(request, expected)
+            sent = checked_type(request, expected)
             services: Services = request.app.state.services
             file_bytes = services.settings.max_upload_bytes
             with services.bodies.place(request.state.caller.account) as place:
                 request.state.place = place
-                receive = _limited(request, _limit(sent, is_file, form is not None, file_bytes), place)
+                receive = limited(request, _limit(sent, is_file, form is not None, file_bytes), place.expect)
                 if form is not None and sent != _MULTIPART:
                     return await self.endpoint(await _form_sent_otherwise(request, receive, sent, form), request)
-                limited = Request(request.scope, receive)
+                body = Request(request.scope, receive)
                 if form is not None:  # what is read here FastAPI finds read; it would call each refusal a 400
-                    await _read_parts(limited.form(**self.form_limits), form)
+                    await expect_lone_files(await read_parts(body.form(**self.form_limits)), form)
                 elif not is_file:
-                    await limited.body()
-                return await handle(limited)
+                    await body.body()
+                return await handle(body)
 
         return checked
 
@@ -73,16 +72,19 @@ async def _form_sent_otherwise(request: Request, receive: Receive, sent: str, fo
     return await run_sync(read_form, body, form, services.settings.max_upload_bytes, limiter=services.imaging)
 
 
-async def _read_parts(sent: Awaitable[FormData], form: type[BaseModel]) -> None:
-    """Read a multipart body. Raises TooManyBytesError where it cannot be kept; BadParameterError for several files
-    where one is taken: of those FastAPI would take the last."""
+async def read_parts(sent: Awaitable[FormData]) -> FormData:
+    """Read a multipart body. Raises TooManyBytesError where it cannot be kept."""
     try:
-        parts = await sent
+        return await sent
     except FormParserError:
         raise HTTPException(400, "expected a body of multipart/form-data") from None
     except OSError as error:  # long files lie in the directory for temporary ones meanwhile
         _log.error("upload_not_written", reason=str(error))
         raise TooManyBytesError("this server has no room for a long body; send it again in a moment") from None
+
+
+async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
+    """BadParameterError for several files where one is taken: of those FastAPI would take the last."""
     for role in FILES:
         field = form.model_fields.get(role)
         if field and get_origin(field.annotation) is not list and len(parts.getlist(role)) > 1:
@@ -114,7 +116,7 @@ def _declared_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _checked_type(request: Request, expected: Sequence[str]) -> str:
+def checked_type(request: Request, expected: Sequence[str]) -> str:
     """The one of the expected types that is sent; the first if nothing is sent."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMediaTypeError("compressed bodies are not taken; send it without Content-Encoding")
@@ -130,13 +132,14 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-def _limited(request: Request, limit: int, place: Place) -> Receive:
+def limited(request: Request, limit: int, expect: Callable[[int], None] = lambda _: None) -> Receive:
     """A `receive` that raises TooLargeError at the first byte too many, TooManyBytesError where there is no place for
-    more, and HTTPException when the client leaves in the middle. What is declared is judged at once."""
+    more, and HTTPException when the client leaves in the middle. What is declared is judged at once. expect: has room
+    for so many bytes in all."""
     declared = int(_digits(request.headers.get("content-length")))
     if declared > limit:
         raise _too_large(limit)
-    place.expect(declared)
+    expect(declared)
     total, is_whole = 0, False
 
     async def receive() -> Message:
@@ -148,7 +151,7 @@ def _limited(request: Request, limit: int, place: Place) -> Receive:
         is_whole = not message.get("more_body", False)
         if total > limit:
             raise _too_large(limit)
-        place.expect(total)
+        expect(total)
         return message
 
     return receive

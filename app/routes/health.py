@@ -41,7 +41,8 @@ async def readyz(services: ServicesDep) -> Ready:
     workers = [worker for worker in fleet.workers if worker.ready]
     if not workers:
         raise NoWorkerError("the workers are still loading or compiling their models")
-    names = sorted({name for worker in workers for name in worker.ready})
+    cards = [card for worker in workers for card in worker.models if not card.compiling]
+    names = sorted({card.name for card in cards if not card.owner})
     weaknesses = list(fleet.redis.weaknesses)
     refusal = await services.store.refusal()
     return Ready(
@@ -84,6 +85,7 @@ async def info(services: ServicesDep) -> Info:
         python=python_version(),
         needs_key=settings.needs_key,
         portable=settings.offers_portable,
+        training=services.added.is_offered,
         limits=limits,
     )
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.dependencies import ServicesDep
+from app.dependencies import CallerDep, ServicesDep
 from app.routes.known_query import KnownQueryRoute
 from app.schema.answers import Model, ModelList
 from app.schema.openapi import refusals
@@ -11,12 +11,12 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
 
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
-async def list_models(services: ServicesDep) -> ModelList:
+async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
-    return ModelList(models=await services.models.all(), refused=await services.models.refused())
+    return ModelList(models=await services.models.all(caller), refused=await services.models.refused(caller))
 
 
 @router.get("/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503))
-async def get_model(name: str, services: ServicesDep) -> Model:
+async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> Model:
     """One model: its shape, its data, its measured likelihood, and where it is loaded."""
-    return await services.models.find(name)
+    return await services.models.find(name, caller)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.access.callers import ANYONE
-from app.dependencies import Services, ServicesDep
+from app.dependencies import CallerDep, Services, ServicesDep
 from app.errors import RefusedError, StoppingError, UnfinishedJobError
 from app.imaging.given import ALPHA_MASK, Files
 from app.imaging.render import MAX_SCALE, PictureFormat, expect_side
@@ -46,13 +46,13 @@ reading = APIRouter(route_class=KnownQueryRoute)
 
 
 @reading.get("/models")
-async def list_models(services: ServicesDep) -> dict[str, Any]:
-    return {"object": "list", "data": [model_of(model.name) for model in await services.models.all()]}
+async def list_models(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    return {"object": "list", "data": [model_of(model.name) for model in await services.models.all(caller)]}
 
 
 @reading.get("/models/{name}")
-async def get_model(name: str, services: ServicesDep) -> dict[str, Any]:
-    return model_of((await services.models.find(name)).name)
+async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    return model_of((await services.models.find(name, caller)).name)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ async def _drawn(
     asked.expect_what_applies()
     if asked.response_format == "url":
         services.links.expect_any()
-    model = await services.models.find_for(kind.word, asked.model)
+    model = await services.models.find_for(kind.word, asked.model, request.scope["state"]["caller"])
     field = (more or {}).get("size")
     width, height = sides(field) if isinstance(field, str) else (model.width, model.height)
     scale = min(asked.scale_for(width, height), MAX_SCALE)

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
-from app.dependencies import ServicesDep
+from app.dependencies import CallerDep, ServicesDep
 from app.routes.known_query import KnownQueryRoute
 from app.schema.answers import PortableModel
 from app.schema.openapi import refusals
@@ -24,13 +24,13 @@ _HEADERS = {
 
 
 @router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 503))
-async def get_portable_model(name: str, services: ServicesDep) -> PortableModel:
+async def get_portable_model(name: str, services: ServicesDep, caller: CallerDep) -> PortableModel:
     """Addresses of this model and of the engine that draws from it in a browser or in Node: the same bytes as here.
 
     Both are below this server's own, are open to everybody, and mean the same files for ever. 404 where the
     operator does not offer this, which with keys must be allowed.
     """
-    model = await services.models.find(name)
+    model = await services.models.find(name, caller)
     return await run_sync(services.portable.of, model)
 
 

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel
 
+from app.access.callers import Caller
 from app.dependencies import Services
 from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
 from app.imaging.arrays import count_of, size_of
@@ -151,7 +152,7 @@ async def _submit(
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
         await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
-    model, found = await _asked(kind, body, files, services)
+    model, found = await _asked(kind, body, files, services, identity.caller)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     model = services.submission.sized(model, options)
     if wanted.media in PICTURE_FORMATS:
@@ -163,19 +164,21 @@ async def _submit(
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
-async def _asked(kind: Kind, body: BaseModel, files: Files, services: Services) -> tuple[Model, Mapping[str, Any]]:
+async def _asked(
+    kind: Kind, body: BaseModel, files: Files, services: Services, caller: Caller
+) -> tuple[Model, Mapping[str, Any]]:
     """The model, and what the files say of the job: a picture of ours says all, and so does a coded file."""
     models, imaging = services.models, services.imaging
     if kind.input is Input.CODED_FILE:
-        return await _asked_by_file(kind.word, files["file"][0], models)
+        return await _asked_by_file(kind.word, files["file"][0], models, caller)
     if kind.input is Input.DRAWN_PICTURE:
-        return await _asked_by_provenance(kind.word, files["image"][0], models)
+        return await _asked_by_provenance(kind.word, files["image"][0], models, caller)
     found: dict[str, Any] = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
     if kind.takes_several and (count := _count(files["image"])) > 1:
         found["pictures"] = count
     if getattr(body, "fit", None) == "field":
         found["size"] = await run_sync(size_of, files["image"][0], limiter=imaging)
-    return await models.find_for(kind.word, getattr(body, "model", "")), found
+    return await models.find_for(kind.word, getattr(body, "model", ""), caller), found
 
 
 def _count(files: Sequence[bytes]) -> int:
@@ -198,10 +201,12 @@ def _unzip(files: Files, limit: int) -> None:
                 raise BadParameterError(f"{role}: the zip holds no picture", field=role)
 
 
-async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:
+async def _asked_by_provenance(
+    word: str, data: bytes, models: Models, caller: Caller
+) -> tuple[Model, Mapping[str, Any]]:
     """The model and the options that a picture names. Raises NotVerifiableError if the model has other weights now."""
     provenance = read_provenance(data)
-    model = await models.find_for(word, provenance.model)
+    model = await models.find_for(word, provenance.model, caller)
     if provenance.digest != model.digest:
         raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
     try:
@@ -214,7 +219,7 @@ async def _asked_by_provenance(word: str, data: bytes, models: Models) -> tuple[
     return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}
 
 
-async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model, Mapping[str, Any]]:
+async def _asked_by_file(word: str, data: bytes, models: Models, caller: Caller) -> tuple[Model, Mapping[str, Any]]:
     """Raises NotDecodableError for what is no such file, and for one of more pictures than a job has."""
     try:
         file = CodedFile.of(data)
@@ -222,7 +227,7 @@ async def _asked_by_file(word: str, data: bytes, models: Models) -> tuple[Model,
         raise NotDecodableError(str(error)) from None
     if file.images > MAX_IMAGES:
         raise NotDecodableError(f"the file holds {file.images} pictures: expected at most {MAX_IMAGES} here")
-    model = await models.find_by_digest(word, file.digest, file.identity)
+    model = await models.find_by_digest(word, file.digest, file.identity, caller)
     changed = model.has_changed_since(file.identity)
     return model, {"n": file.images, "names_identity": bool(file.identity), "card_changed": changed}
 

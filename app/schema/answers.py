@@ -291,6 +291,17 @@ class PortableModel(_Answer):
     """Address of the model's directory, for the engine's `load`."""
 
 
+class AddedModel(_Answer):
+    """A model that was taken, and that a worker examines next."""
+
+    name: str
+    """Name that requests will call it by."""
+    digest: str
+    """sha256 of the weights."""
+    shared: bool
+    """Everybody may use it, and not the key alone that added it."""
+
+
 class RefusedModel(_Answer):
     """A model that a worker was given and does not serve."""
 
@@ -383,6 +394,8 @@ class Info(_Answer):
     """Calls need an API key."""
     portable: bool
     """Models are offered to browsers: `GET /models/{name}/portable`."""
+    training: bool
+    """Models may be added here, by whoever has the right to: `PUT /models/{name}`."""
     limits: Limits
     """How much may be asked for."""
 

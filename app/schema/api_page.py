@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
+from app.schema.request_bodies import FILES
+
 Node = dict[str, Any]
 
 STYLE = """
@@ -90,8 +92,8 @@ def _section(schema: Node, method: str, path: str, operation: Node) -> str:
         parts.append(_table("Parameters", rows))
     parts.append(_prose(operation.get("requestBody", {}).get("description", "")))
     for media, content in body.items():
-        is_file = "$ref" not in content["schema"]
-        fields = [] if is_file else _fields(_model(schema, content["schema"]))
+        model = _model(schema, content["schema"])
+        fields = _fields(model) if "properties" in model else []  # else a file as it is
         parts.append(_table(f"Body: <code>{escape(media)}</code>", fields))
     parts.append(_answers(operation["responses"]))
     return "".join(parts)
@@ -116,7 +118,7 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     words.append("$URL" + re.sub(r"\{(\w+)\}", lambda name: "$" + name[1].upper(), path))
     if "multipart/form-data" in body:
         form = _model(schema, body["multipart/form-data"]["schema"])
-        words += [f"-F {name}={_sent(form['properties'][name])}" for name in form["required"]]
+        words += [f"-F {name}={_sent(name, form['properties'][name])}" for name in form["required"]]
     elif "application/json" in body:
         (example,) = _model(schema, body["application/json"]["schema"])["examples"]
         words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example)}'")
@@ -125,9 +127,10 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     return " ".join(words)
 
 
-def _sent(field: Node) -> str:
-    is_file = field.get("items", field).get("format") == "binary"
-    return "@picture.png" if is_file else str(field.get("examples", ["..."])[0])
+def _sent(name: str, field: Node) -> str:
+    if field.get("items", field).get("format") == "binary":
+        return "@picture.png" if name in FILES else f"@{name}"
+    return str(field.get("examples", ["..."])[0])
 
 
 def _document(name: str, model: Node) -> str:
@@ -181,6 +184,9 @@ def _type(schema: Node) -> str:
 
 
 def _model(schema: Node, reference: Node) -> Node:
+    """The schema that is referred to, or that stands there itself."""
+    if "$ref" not in reference:
+        return reference
     return schema["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
 
 

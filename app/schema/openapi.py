@@ -37,10 +37,11 @@ _TAGS = [
 _DESCRIPTIONS = {
     400: "The body cannot be read",
     401: "A key is needed",
-    403: "A page of another site, another name than this server's, or a signed address that was changed or has expired",
+    403: "Another site's page, another name than this server's, a wrong or outdated signature, or a missing right",
     404: "There is nothing under this name or id for this caller",
-    409: "Too early: it is not there yet, or the job has not ended",
+    409: "Too early: it is not there yet, or the job has not ended; or the name is taken",
     410: "The job is no longer kept",
+    412: "What is to be exchanged is another by now",
     413: "The body is too large",
     415: "The body has another type than this call takes",
     422: "The request is not as expected",
@@ -178,7 +179,7 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
     schemas = schema["components"]["schemas"]
     for operation in _operations(schema):
         body = operation.get("requestBody", {})
-        if _FORM in body.get("content", {}):
+        if "$ref" in body.get("content", {}).get(_FORM, {}).get("schema", {}):  # one of ours alone is no JSON
             form = body["content"][_FORM]["schema"]["$ref"].rpartition("/")[2]
             body["description"] = (
                 "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
@@ -191,8 +192,8 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
 
 def _form_models(schema: dict[str, Any]) -> list[str]:
     bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
-    forms = [body[_FORM]["schema"]["$ref"] for body in bodies if _FORM in body]
-    return [reference.rpartition("/")[2] for reference in forms]
+    forms = [body[_FORM]["schema"].get("$ref", "") for body in bodies if _FORM in body]
+    return [reference.rpartition("/")[2] for reference in forms if reference]
 
 
 def _never_null(field: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ _FILES: Mapping[Input, dict[str, Any]] = {
     },
 }
 FILES = "image", "mask"
-"""All fields that are files; no call has others."""
+"""All fields that are pictures; no call that draws has other files."""
 
 _MODEL: dict[str, Any] = {
     "model": (

@@ -1,5 +1,6 @@
 """The models there are: those that live workers announce, and no others."""
 
+from app.access.callers import ANYONE, Caller
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schema.answers import Model, RefusedModel, WorkerPlace
 from app.services.fleet import FleetWatch
@@ -9,57 +10,82 @@ from worker.contract.kinds import KINDS
 
 
 class Models:
+    """The models as a caller sees them: those that a key added and does not share are its own."""
+
     def __init__(self, fleet: FleetWatch) -> None:
         self._fleet = fleet
         self._merged_from: list[WorkerInfo] = []
-        self._merged: dict[str, Model] = {}
+        self._merged: dict[str, tuple[Model, set[str]]] = {}
+        """Models, and who sees them."""
 
-    async def all(self) -> list[Model]:
-        """All models by name. If two workers hold different models under one name, the latest started one is
-        believed."""
+    async def all(self, caller: Caller) -> list[Model]:
+        """All models by name that the caller sees. If two workers hold different models under one name, the latest
+        started one is believed."""
         workers = (await self._fleet.fresh()).workers
-        names = sorted({card.name for worker in workers for card in worker.models})
-        return [_merged(name, workers) for name in names]
+        return [_merged(name, workers) for name in _names(workers, caller)]
 
-    async def refused(self) -> list[RefusedModel]:
+    async def refused(self, caller: Caller) -> list[RefusedModel]:
         """Models that live workers do not serve, and why; by name."""
         workers = (await self._fleet.now()).workers
-        found = [(one, worker.name) for worker in workers for one in worker.refused]
+        found = [(one, worker.name) for worker in workers for one in worker.refused if _sees(caller, one.owner)]
         return [
             RefusedModel(name=one.name, reason=one.reason, worker=worker)
             for one, worker in sorted(found, key=lambda each: (each[0].name, each[1]))
         ]
 
-    async def find(self, name: str) -> Model:
-        """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds this model."""
+    async def find(self, name: str, caller: Caller) -> Model:
+        """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds a model of this
+        name that the caller sees."""
         workers = (await self._fleet.now()).workers
         if not any(card.name == name for worker in workers for card in worker.models):
             workers = (await self._fleet.fresh()).workers  # it may have come a moment ago
         if not workers:
             raise _nobody()
-        names = sorted({card.name for worker in workers for card in worker.models})
-        if name not in names:
-            raise UnknownModelError(f"expected one of: {', '.join(names)}")
         if workers is not self._merged_from:
             self._merged_from, self._merged = workers, {}
-        if name not in self._merged:
-            self._merged[name] = _merged(name, workers)
-        return self._merged[name]
+        if name not in self._merged and name in _names(workers, None):
+            self._merged[name] = _merged(name, workers), _owners(name, workers)
+        model, owners = self._merged.get(name, (None, set()))
+        if model is None or not all(_sees(caller, owner) for owner in owners):
+            raise UnknownModelError(f"expected one of: {', '.join(_names(workers, caller))}")
+        return model
 
-    async def find_for(self, kind: str, name: str) -> Model:
+    async def held(self, name: str, caller: Caller) -> tuple[bool, str | None]:
+        """Does a live worker hold a model of this name, and which identity has it, if the caller sees it?"""
+        workers = (await self._fleet.fresh()).workers
+        if name not in _names(workers, None):
+            return False, None
+        return True, _merged(name, workers).identity if name in _names(workers, caller) else None
+
+    async def find_for(self, kind: str, name: str, caller: Caller) -> Model:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
-        return _doing(kind, await self.find(name))
+        return _doing(kind, await self.find(name, caller))
 
-    async def find_by_digest(self, kind: str, digest: str, identity: str = "") -> Model:
+    async def find_by_digest(self, kind: str, digest: str, identity: str, caller: Caller) -> Model:
         """The model of these weights; of several, the one of this identity. Raises NoWorkerError, UnknownModelError
         when nobody holds them, BadParameterError for a model that does not do this kind of work."""
-        models = await self.all()
+        models = await self.all(caller)
         if not models:
             raise _nobody()
         found = [model for model in models if model.digest == digest]
         if not found:
             raise UnknownModelError(f"no worker holds the model of sha256 {digest[:12]}...")
         return _doing(kind, next((model for model in found if model.identity == identity), found[0]))
+
+
+def _sees(caller: Caller | None, owner: str) -> bool:
+    """Does the caller see what this owner added? None: whoever may see everything; without keys all may."""
+    return owner == "" or caller is None or caller.owner in (owner, ANYONE)
+
+
+def _owners(name: str, workers: list[WorkerInfo]) -> set[str]:
+    return {card.owner for worker in workers for card in worker.models if card.name == name}
+
+
+def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
+    """Names of the models that the caller sees: what one worker says is private is so, whatever others say."""
+    names = sorted({card.name for worker in workers for card in worker.models})
+    return [name for name in names if all(_sees(caller, owner) for owner in _owners(name, workers))]
 
 
 def _nobody() -> NoWorkerError:

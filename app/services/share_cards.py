@@ -66,7 +66,7 @@ class ShareCards:
         """A PNG; None where it cannot be drawn in time, or at all."""
         try:
             async with asyncio.timeout(self._patience_s()):
-                model = await self._models.find_for(sample.KIND.word, name)
+                model = await self._models.find_for(sample.KIND.word, name, identity.caller)
                 recipe = _Recipe(
                     model.identity_or_digest, seed, temperature, None if label is None else label_name(label, model)
                 )

@@ -24,7 +24,7 @@ EXPOSED = (
     "X-Seed",
 )
 """Our headers that a page could not see otherwise."""
-_METHODS = "GET, HEAD, POST, DELETE"
+_METHODS = "GET, HEAD, POST, PUT, DELETE"
 _MAX_AGE_S = 600
 
 

@@ -1,4 +1,4 @@
-"""`python -m model_core.portable.laid_out DIR MODELS_DIR NAMES...`: lay models out for the browsers of a service.
+"""`python -m model_core.portable.laid_out DIR MODELS...`: lay models, by their directories, out for browsers.
 
 DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card and packed weights of a model;
 DIR/release names the last release. What is there already is left, so that addresses in a release
@@ -32,7 +32,7 @@ def missing(folder: Path, identities: Iterable[str]) -> set[str]:
     return {identity for identity in identities if not (place / identity).is_dir()}
 
 
-def lay_out(folder: Path, models_dir: Path | None, names: Iterable[str]) -> None:
+def lay_out(folder: Path, models: Iterable[Path]) -> None:
     """Lay out these models, in a process that was told of the target (target.py) before it imported numba."""
     from model_core.models import load_model
     from model_core.portable.packed import unportable, write_packed
@@ -40,10 +40,10 @@ def lay_out(folder: Path, models_dir: Path | None, names: Iterable[str]) -> None
     place = folder / release()
     _make(place / "engine", lambda made: shutil.copytree(shipped.ENGINE, made, ignore=shutil.ignore_patterns("page")))
     parent = os.getppid()
-    for name in names:
+    for directory in models:
         if os.getppid() != parent:
             return  # nobody waits for it any more
-        model = load_model(name, models_dir=models_dir)
+        model = load_model(directory)
         if unportable(model) is None:
             _make(place / "models" / model.card.identity, lambda made, model=model: write_packed(model, made))
             _name(folder)
@@ -74,8 +74,8 @@ def _name(folder: Path) -> None:
 def main() -> None:
     """Work in the background, for a worker."""
     os.nice(NICENESS)
-    folder, models_dir, *names = sys.argv[1:]
-    lay_out(Path(folder), Path(models_dir) if models_dir else None, names)
+    folder, *models = map(Path, sys.argv[1:])
+    lay_out(folder, models)
 
 
 if __name__ == "__main__":

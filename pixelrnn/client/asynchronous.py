@@ -142,6 +142,21 @@ class AsyncClient(AsyncCalls):
         """Cards of the models that live workers hold."""
         return await self.run(self.flows.models())
 
+    async def add_model(
+        self, directory: Path, shared: bool = False, instead_of: str | None = None
+    ) -> documents.AddedModel:
+        """Add the model of a directory, for this key alone or for everybody; a worker examines it next. instead_of: the
+        identity of one's own model of this name, which it replaces. Raises OSError, ValueError where it is none."""
+        return await self.run(self.flows.add_model(directory, shared, instead_of))
+
+    async def remove_model(self, name: str) -> None:
+        """Take one's own model away."""
+        await self.run(self.flows.remove_model(name))
+
+    async def download_model(self, name: str) -> bytes:
+        """A zip with the directory of a model that was added."""
+        return await self.run(self.flows.download_model(name))
+
     async def start(self, call: Call) -> AsyncJob[Any]:
         """Send a call that is answered with a job."""
         return AsyncJob(self, await self.run(self.flows.start(call)))

@@ -1,8 +1,10 @@
 """Requests to the service, as data: none is sent here."""
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
@@ -113,6 +115,19 @@ def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
     return Call("POST", "/decode", query=_given(query), content=file_of(file), headers=headers)
+
+
+def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
+    """The files that the model's card names, in their order. Raises OSError when one cannot be read, ValueError where
+    the card is none."""
+    card = (directory / "card.json").read_bytes()
+    facts = json.loads(card)
+    members = [member["weights"] for member in facts.get("members") or [{"weights": "weights.safetensors"}]]
+    guides = dict.fromkeys(f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ()))
+    places = [*members, *(guide for guide in guides if (directory / guide).is_file())]
+    files = [("card", card), *(("weights", (directory / place).read_bytes()) for place in places)]
+    headers = {"If-Match": f'"{instead_of}"'} if instead_of else {}
+    return Call("PUT", f"/models/{facts['name']}", fields=_as_text({"shared": shared}), files=files, headers=headers)
 
 
 def get(path: str, **query: Any) -> Call:

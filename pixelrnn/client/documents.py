@@ -363,6 +363,14 @@ class SignedLinks(TypedDict):
     images: list[str]
 
 
+class AddedModel(TypedDict):
+    """A model that was taken, and that a worker examines next."""
+
+    name: str
+    digest: str
+    shared: bool
+
+
 class FieldError(TypedDict):
     pointer: str
     detail: str

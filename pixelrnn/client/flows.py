@@ -10,6 +10,7 @@ Client and AsyncClient carry flows out, one by blocking and one by awaiting; eve
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, cast
 
 import httpx
@@ -89,6 +90,18 @@ class Flows:
 
     def models(self) -> Flow[list[documents.Model]]:
         return (yield from self._document(calls.get("/models"), "models"))["models"]
+
+    def add_model(self, directory: Path, shared: bool, instead_of: str | None) -> Flow[documents.AddedModel]:
+        call = calls.add_model(directory, shared, instead_of)
+        return (yield from self._document(call, "name", "digest"))
+
+    def remove_model(self, name: str) -> Flow[None]:
+        yield from self.answer(Call("DELETE", f"/models/{name}"))
+
+    def download_model(self, name: str) -> Flow[bytes]:
+        answer = yield from self.answer(calls.get(f"/models/{name}/download"))
+        check_type(answer, "application/zip")
+        return answer.content
 
     def start(self, call: Call) -> Flow[documents.Job]:
         """Send a call that is answered with a job."""

@@ -138,6 +138,19 @@ class Client(Calls):
         """Cards of the models that live workers hold."""
         return self.run(self.flows.models())
 
+    def add_model(self, directory: Path, shared: bool = False, instead_of: str | None = None) -> documents.AddedModel:
+        """Add the model of a directory, for this key alone or for everybody; a worker examines it next. instead_of: the
+        identity of one's own model of this name, which it replaces. Raises OSError, ValueError where it is none."""
+        return self.run(self.flows.add_model(directory, shared, instead_of))
+
+    def remove_model(self, name: str) -> None:
+        """Take one's own model away."""
+        self.run(self.flows.remove_model(name))
+
+    def download_model(self, name: str) -> bytes:
+        """A zip with the directory of a model that was added."""
+        return self.run(self.flows.download_model(name))
+
     def start(self, call: Call) -> Job[Any]:
         """Send a call that is answered with a job."""
         return Job(self, self.run(self.flows.start(call)))

@@ -103,7 +103,13 @@ def test_browser_is_told_what_a_page_may_ask(redis_url: str, keys: bool) -> None
         assert (answer.status_code, answer.content) == (204, b"")
         assert allowed(answer)
         assert answer.headers["access-control-allow-headers"] == "authorization, prefer"
-        assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
+        assert set(answer.headers["access-control-allow-methods"].split(", ")) == {
+            "GET",
+            "HEAD",
+            "POST",
+            "PUT",
+            "DELETE",
+        }
         refused = client.options("/sample", headers={"Origin": "https://evil.example"})
         assert "PIXELRNN_ORIGINS" in is_problem(refused, 403)["detail"]
         assert not allowed(refused)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from app.access import key_file
 from app.access.api_keys import KeyEntry, digest_of
-from app.access.key_file import KeyFile
+from app.access.key_file import KeyFile, read_keys
 from app.cli_keys import keys
 from app.settings import Settings
 from tests.app.answers import metric
@@ -38,6 +38,18 @@ def verb(*words: object) -> tuple[int, str]:
     """The exit status of a verb, and its complaint."""
     result = CliRunner().invoke(keys, [str(word) for word in words])
     return result.exit_code, "" if result.exit_code == 0 else " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_key_may_have_a_right(tmp_path: Path) -> None:
+    """It is listed and kept, and said of no other key, which earlier versions then can read; there is only one."""
+    path = tmp_path / "keys.json"
+    assert verb("add", "carol", "--file", path, "--may", "train") == (0, "")
+    assert verb("add", "bob", "--file", path) == (0, "")
+    assert [entry.may for entry in read_keys(path)] == [("train",), ()]
+    assert path.read_text().count("may") == 1
+    listed = CliRunner().invoke(keys, ["list", "--file", str(path)]).stdout.splitlines()
+    assert [line.endswith("; may train") for line in listed] == [True, False]
+    assert verb("add", "bob", "--file", path, "--may", "draw")[0] == 2
 
 
 class Clock:

@@ -194,7 +194,7 @@ def compiling_goes_on(logs: Logs) -> None:
     ready: list[str] = []
     refused: dict[str, str] = {}
     pool: Any = Pool()
-    make_ready(pool, None, (), ready.append, lambda name, reason: refused.update({name: reason}))
+    make_ready(pool, {}, (), ready.append, lambda name, reason: refused.update({name: reason}))
     assert (ready, list(refused)) == (["good"], ["bad"])
     assert [line["event"] for line in bugs(logs)] == ["model_refused"]
 
@@ -214,9 +214,14 @@ def arrivals_go_on(logs: Logs) -> None:
                 raise BUG
             return look, []
 
+        def place(self, name: str) -> Path:
+            return Bad(name)
+
     class Bad(type(ROOT)):  # type: ignore[misc]
         def __truediv__(self, key: object) -> Any:
-            raise BUG
+            if key == "card.json":
+                raise BUG
+            return super().__truediv__(key)  # type: ignore[misc]
 
     nothing: Any = None
 
@@ -224,10 +229,12 @@ def arrivals_go_on(logs: Logs) -> None:
         def end(self) -> None:
             return None
 
+        forget_old = end
+
     examination: Any = Examination()
     heard: list[tuple[Any, ...]] = []
-    arrivals = Arrivals(nothing, nothing, examination, Bad(), "cpu", lambda *words: heard.append(words), nothing)
-    threading.Thread(target=arrivals.follow, args=(Folder(), 0.01), daemon=True).start()
+    arrivals = Arrivals(nothing, examination, examination, Folder(), "cpu", lambda *words: heard.append(words), nothing)
+    threading.Thread(target=arrivals.follow, args=(0.01,), daemon=True).start()
     wait_for(lambda: heard, "the refusal")
     assert heard[0][:2] == ("refused", "bad")
     assert [line["event"] for line in bugs(logs)] == ["models_not_looked_at", "model_refused"]
@@ -236,7 +243,7 @@ def arrivals_go_on(logs: Logs) -> None:
 def offering_goes_on(logs: Logs) -> None:
     """Models for browsers are not there, and the thread was at its end anyway."""
     nothing: Any = 1
-    offer(nothing, None, {"m": "0"}, ())
+    offer(nothing, {Path("m"): "0"}, ())
     assert [line["event"] for line in logs] == ["not_laid_out"]
 
 

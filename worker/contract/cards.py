@@ -65,6 +65,8 @@ class ModelCard(Record):
     """How many rows lower each window of a field begins; 0 of a model without fields, or of an earlier version."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
+    owner: str = ""
+    """The key that added it and alone sees it; empty for one that everybody sees."""
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
 
@@ -104,6 +106,8 @@ class RefusedModel(Record):
 
     name: str
     reason: str
+    owner: str = ""
+    """Key that added it and alone hears of it; empty where everybody does."""
 
 
 class WorkerInfo(Record):
@@ -165,10 +169,10 @@ class WorkerInfo(Record):
         refused = tuple(one for one in self.refused if one.name != name)
         return self.model_copy(update={"models": models, "kept": kept, "refused": refused})
 
-    def with_refused(self, name: str, reason: str) -> "WorkerInfo":
+    def with_refused(self, name: str, reason: str, owner: str = "") -> "WorkerInfo":
         """The same worker, which says why it does not serve what it was given under this name."""
         others = tuple(one for one in self.refused if one.name != name)
-        return self.model_copy(update={"refused": (*others, RefusedModel(name=name, reason=reason))})
+        return self.model_copy(update={"refused": (*others, RefusedModel(name=name, reason=reason, owner=owner))})
 
     @property
     def ready(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import structlog
 from model_core.card import Card
 from model_core.errors import ModelError
 from model_core.models_directory import CARD, cards_in, weights_in
+from worker.contract.added import OWNER, seen_by
 from worker.contract.cards import ModelCard
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination
@@ -26,11 +27,14 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class Directory:
-    """The models in a directory, as far as they are asked for by name; all of them where none is."""
+    """The models in a directory, as far as they are asked for by name; all of them where none is. added: another one,
+    whose models of other names belong to them."""
 
-    def __init__(self, path: Path, asked: Collection[str] = ()) -> None:
+    def __init__(self, path: Path, asked: Collection[str] = (), added: Path | None = None) -> None:
         self._path = path
         self._asked = frozenset(asked)
+        self._added = added
+        self._of_added: frozenset[str] = frozenset()
         self._seen: dict[str, Fingerprint] = {}
         self._seen = self._look()
         self._settled = dict(self._seen)
@@ -47,20 +51,36 @@ class Directory:
             del self._settled[name]
         return came, gone
 
+    def place(self, name: str) -> Path:
+        """The directory of a model, as of the last look."""
+        return self._added / name if self._added and self.is_added(name) else self._path / name
+
+    def added_places(self) -> dict[str, Path]:
+        """The directories of the second one's models."""
+        return {name: self.place(name) for name in self._seen if self.is_added(name)}
+
+    def is_added(self, name: str) -> bool:
+        """True of a model that is, or last was, in the second directory."""
+        return name in self._of_added
+
     def _look(self) -> dict[str, Fingerprint]:
-        if not self._path.is_dir():  # a disk that is away for a moment takes no model with it
+        is_away = self._added and self._of_added and not self._added.is_dir()
+        if is_away or not self._path.is_dir():  # a disk that is away for a moment takes no model with it
             return self._seen
-        names = [card.parent.name for card in cards_in(self._path)]
-        return {name: _fingerprint(self._path / name) for name in names if not self._asked or name in self._asked}
+        names = {card.parent.name for card in cards_in(self._path)}
+        added = {card.parent.name for card in (cards_in(self._added) if self._added else ())} - names
+        self._of_added = (self._of_added | added) - names
+        ours = {name for name in names if not self._asked or name in self._asked}
+        return {name: _fingerprint(self.place(name)) for name in sorted(ours | added)}
 
 
 def _fingerprint(directory: Path) -> Fingerprint:
     """Names, times and lengths of the files that make a model."""
     facts = []
-    for file in sorted([directory / CARD, *weights_in(directory)]):
+    for file in sorted([directory / CARD, directory / OWNER, *weights_in(directory)]):
         try:
             state = file.stat()
-        except OSError:  # exchanged at this moment
+        except OSError:  # exchanged at this moment, or nobody's
             continue
         facts.append((file.name, state.st_mtime_ns, state.st_size))
     return tuple(facts)
@@ -75,7 +95,7 @@ class Arrivals:
         pool: ModelPool,
         kept: KeptWeights,
         examination: Examination,
-        path: Path,
+        directory: Directory,
         device: str,
         put: Callable[..., None],
         offer: Callable[[Mapping[str, str]], None],
@@ -83,17 +103,18 @@ class Arrivals:
         self._pool = pool
         self._kept = kept
         self._examination = examination
-        self._path = path
+        self._directory = directory
         self._device = device
         self._put, self._offer = put, offer
         self._log = structlog.get_logger("models")
 
-    def follow(self, directory: Directory, every_s: float) -> None:
-        """Take what changes in a directory, for as long as the process lives."""
+    def follow(self, every_s: float) -> None:
+        """Take what changes in the directory, for as long as the process lives."""
         while True:
             time.sleep(every_s)
             try:
-                self.take(*directory.changes())
+                self.take(*self._directory.changes())
+                self._kept.forget_old()
             except Exception:  # the thread's edge: a folder may vanish while it is looked at
                 self._log.exception("models_not_looked_at")
 
@@ -101,20 +122,22 @@ class Arrivals:
         for name in gone:
             self._pool.forget(name)
             self._put("dropped", name)
+            if self._directory.is_added(name):
+                self._kept.forget_soon(name)
             self._log.info("model_removed", model=name)
         served: dict[str, str] = {}
         for name in came:
             try:
                 served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
-                self._put("refused", name, note_refused(name, error))
+                self._put("refused", name, note_refused(name, error), seen_by(self._directory.place(name)))
         self._examination.end()
         if served:
             self._offer(served)
 
     def _serve(self, name: str) -> str:
         """Returns its identity."""
-        began, source = time.monotonic(), self._path / name
+        began, source = time.monotonic(), self._directory.place(name)
         read = Card.read(source / CARD)
         if read.name != name:
             raise ModelError(f"its card says {read.name!r}, and it lies in {name!r}")
@@ -122,7 +145,8 @@ class Arrivals:
         if called is None:
             called = kept_name(self._loaded(name, read.identity, source))
             cohort = Cohort(partial(self._pool.engine, called), self._pool.plans[called].express)
-        card = self._pool.renew(called, read).model_copy(update={"compiling": False, "cold": False})
+        now = {"compiling": False, "cold": False, "owner": seen_by(source)}
+        card = self._pool.renew(called, read).model_copy(update=now)
         self._put("served", card, called, cohort)
         self._log.info("model_served", model=name, identity=read.identity, seconds=round(time.monotonic() - began, 1))
         return read.identity

@@ -6,7 +6,7 @@ at a time; the engine's takes the code from disk in a moment.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -30,7 +30,7 @@ LIMIT_S = 900.0
 
 def make_ready(
     pool: ModelPool,
-    models_dir: Path | None,
+    places: Mapping[str, Path],
     usable: Collection[int],
     tell: Callable[[str], None],
     refuse: Callable[[str, str], None] = lambda name, reason: None,
@@ -38,8 +38,8 @@ def make_ready(
     known: Collection[str] = (),
 ) -> None:
     """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first that jobs wait
-    for, then those whose loops are on disk, those that are known good, and those with the smallest images. usable: the
-    processors on which missing loops are compiled; any when empty."""
+    for, then those whose loops are on disk, those that are known good, and those with the smallest images. places:
+    their directories. usable: the processors on which missing loops are compiled; any when empty."""
     names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), name not in known, pool.values_of(name), name))
     missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
     if missing:
@@ -49,7 +49,7 @@ def make_ready(
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
                 if compilers and loops not in compiled:
-                    compiled[loops] = _submit(compilers, models_dir, missing[loops], behind=bool(compiled))
+                    compiled[loops] = _submit(compilers, places[missing[loops]], missing[loops], behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
             _make_one_ready(pool, name, tell, refuse, measure)
 
@@ -92,9 +92,9 @@ def _make_one_ready(
     structlog.get_logger("models").info("model_ready", model=name)
 
 
-def _submit(compilers: ProcessPoolExecutor, models_dir: Path | None, name: str, behind: bool) -> list["Future[None]"]:
+def _submit(compilers: ProcessPoolExecutor, place: Path, name: str, behind: bool) -> list["Future[None]"]:
     try:
-        return [compilers.submit(_compile, models_dir, name, part, behind) for part in range(len(PARTS))]
+        return [compilers.submit(_compile, place, name, part, behind) for part in range(len(PARTS))]
     except (BrokenProcessPool, OSError) as error:
         _warn(error)
         return []
@@ -116,9 +116,9 @@ def _warn(error: BaseException) -> None:
     structlog.get_logger("models").warning("compiler_failed", error=repr(error))
 
 
-def _compile(models_dir: Path | None, name: str, part: int, behind: bool) -> None:
+def _compile(place: Path, name: str, part: int, behind: bool) -> None:
     """One of PARTS, in a compiler; behind: a model is ready already."""
     if behind:
         os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
-    model = load_model(name, models_dir=models_dir)
+    model = load_model(place)
     PARTS[part](ModelPool({name: model}, SlotPlan(1, 0, slot_memory_mib=2**20)), name)

@@ -4,6 +4,7 @@ model that lies here has been examined (examination.py)."""
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ from worker.contract import keys
 
 KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
 """Since a worker last began with them or needed them: no job is open for longer."""
+FORGOTTEN_AFTER_S = 3600
+"""Since a model was taken away that somebody had added."""
 
 
 def usual_directory() -> Path:
@@ -37,9 +40,16 @@ class KeptWeights:
         so."""
         try:
             self._copy(source, self._place(name, identity), identity)
-            self._forget_old()
+            self.forget_old()
         except Exception as error:  # the edge to whoever can write to either directory
             self._log.warning("weights_not_kept", model=name, reason=str(error))
+
+    def forget_soon(self, name: str) -> None:
+        """Keep every model of this name only for `FORGOTTEN_AFTER_S` more: time for the jobs that are still open."""
+        then = time.time() - KEPT_FOR_S + FORGOTTEN_AFTER_S
+        for card in self._directory.glob(f"*/{_plain(name)}/{CARD}"):
+            with suppress(OSError):
+                os.utime(card.parent.parent, (then, then))
 
     def knows(self, card: Card) -> bool:
         """True for a model that a worker of this folder has served."""
@@ -83,9 +93,10 @@ class KeptWeights:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """Delete what has had its time."""
         limit = time.time() - KEPT_FOR_S
-        for kept in self._directory.iterdir():
+        for kept in self._directory.iterdir() if self._directory.is_dir() else ():
             if kept.is_dir() and kept.stat().st_mtime < limit:
                 shutil.rmtree(kept, ignore_errors=True)
 

@@ -46,6 +46,8 @@ FURTHER_PART = 4
 
 FIELDS_PART = 4
 """Fields of one width may have one in so many bytes of a model's share, beside its slots."""
+MOST_FURTHER = 40
+"""Models that may come while it runs."""
 
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
@@ -162,7 +164,8 @@ class ModelPool:
         not fit, or is drawn with another arithmetic than the others.
 
         Other weights have the same memory for slots as those in whose place they come. A further model takes nothing
-        from the others: it has half of what is left of a quarter that such models have beside them.
+        from the others: such models have a quarter beside them. One has a fixed part of half of that, so that there is
+        some for `MOST_FURTHER`, and half of what is left of the other half.
         """
         own = model.card.name
         share = self._share if own in self._begun_with else self._share_of_a_further(own)
@@ -186,8 +189,10 @@ class ModelPool:
         self._lent.pop(own, None)
 
     def _share_of_a_further(self, own: str) -> int:
-        others = sum(share for name, share in self._lent.items() if name != own)
-        return min(self._share, (self._plan.share(FURTHER_PART) - others) // 2)
+        half = self._plan.share(FURTHER_PART) // 2
+        least = half // MOST_FURTHER
+        others = sum(share - least for name, share in self._lent.items() if name != own)
+        return min(self._share, least + max(0, half - others) // 2)
 
     def names(self) -> list[str]:
         return sorted(self._loaded)

@@ -15,21 +15,21 @@ from worker.process import processors
 LIMIT_S = 900.0
 
 
-def offer(folder: Path | None, models_dir: Path | None, identities: Mapping[str, str], usable: Collection[int]) -> None:
+def offer(folder: Path | None, identities: Mapping[Path, str], usable: Collection[int]) -> None:
     """Lay out the models that are not there yet; nothing without a folder. Failures are logged: whoever cannot draw in
     a browser asks the service.
 
-    identities: of the models, by name. usable: the processors that this thread and its process are kept to from now on;
-    any when empty.
+    identities: of the models, by their directories. usable: the processors that this thread and its process are kept to
+    from now on; any when empty.
     """
     if folder is None:
         return
     try:
         wanted = missing(folder, identities.values())
-        names = [name for name, identity in identities.items() if identity in wanted]
-        if names:
+        places = [str(place.absolute()) for place, identity in identities.items() if identity in wanted]
+        if places:
             command = [sys.executable, "-P", "-m", "model_core.portable.laid_out"]
-            arguments = [str(folder), str(models_dir or ""), *names]
+            arguments = [str(folder), *places]
             processors.keep_to(usable)
             environment = os.environ | ENVIRONMENT
             subprocess.run([*command, *arguments], env=environment, check=True, timeout=LIMIT_S)

@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +31,7 @@ from model_core.errors import ModelError, PixelRNNError
 from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
+from worker.contract.added import models_in, seen_by
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
 from worker.engine.coding import Coding, coded
@@ -120,12 +121,13 @@ def main(usable: Collection[int]) -> None:
         processors.keep_to(settings.engine_cpus)
         threading.Thread(target=_end_with, args=(connection,), name="watch", daemon=True).start()
         models_dir = settings.models_dir or default_models_dir()
-        directory = Directory(models_dir, settings.models)
+        added = None if settings.added_dir is None else models_in(settings.added_dir)
+        directory = Directory(models_dir, settings.models, added)
         torch.set_num_threads(settings.threads)
         check_device(settings.device)
         kept = KeptWeights(settings.kept_dir or usual_directory())
         examination = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
-        places = models_at(models_dir, settings.models)
+        places = models_at(models_dir, settings.models) | directory.added_places()
         pool = load_pool(places, settings.device, plan, examination.load, deadlines.loading)
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
@@ -134,14 +136,16 @@ def main(usable: Collection[int]) -> None:
         gc.freeze()  # what is there by now stays, and is never looked at again
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
-        connection.send(("ready", Catalogue(dict(pool.cards), slots, pool.numerics, pool.refused)))
+        owners = {name: seen_by(place) for name, place in places.items()}
+        cards = {name: card.model_copy(update={"owner": owners[name]}) for name, card in pool.cards.items()}
+        connection.send(("ready", Catalogue(cards, slots, pool.numerics, pool.refused, owners)))
         arguments = pool, settings, usable, inbox, examination, kept, places
         threading.Thread(target=_make_ready, args=arguments, name="compiling", daemon=True).start()
         if settings.models_look_s:
             looks = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
-            offer_some = partial(_offer, settings, usable)
-            arrivals = Arrivals(pool, kept, looks, models_dir, settings.device, inbox.put, offer_some)
-            arguments = directory, settings.models_look_s
+            offer_some = partial(offer_meanwhile, settings, usable, directory.place)
+            arrivals = Arrivals(pool, kept, looks, directory, settings.device, inbox.put, offer_some)
+            arguments = (settings.models_look_s,)
             threading.Thread(target=arrivals.follow, args=arguments, name="arrivals", daemon=True).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
@@ -162,7 +166,8 @@ def _make_ready(
     cards = pool.cards
 
     def offer_all() -> None:
-        _offer(settings, usable, {name: card.identity for name, card in pool.cards.items() if name in places})
+        identities = {name: card.identity for name, card in pool.cards.items() if name in places}
+        offer_meanwhile(settings, usable, places.__getitem__, identities)
 
     def measure(name: str) -> None:
         examination.measure(name, places[name])
@@ -173,21 +178,24 @@ def _make_ready(
 
     def refuse(name: str, reason: str) -> None:
         inbox.put("dropped", name)
-        inbox.put("refused", name, reason)
+        inbox.put("refused", name, reason, seen_by(places[name]))
 
     is_cold = any(card.cold for card in cards.values())
     if is_cold:
         offer_all()
     known = [name for name in cards if examination.knows(places[name])]
-    make_ready(pool, settings.models_dir, usable, tell, refuse, measure, known)
+    make_ready(pool, places, usable, tell, refuse, measure, known)
     examination.end()
     if not is_cold:
         offer_all()
 
 
-def _offer(settings: Settings, usable: Collection[int], identities: Mapping[str, str]) -> None:
-    """Lay models out for browsers, meanwhile."""
-    arguments = settings.portable_dir, settings.models_dir, identities, usable
+def offer_meanwhile(
+    settings: Settings, usable: Collection[int], place: Callable[[str], Path], identities: Mapping[str, str]
+) -> None:
+    """Lay models out for browsers, meanwhile; not those that only one key sees."""
+    open_to_all = {place(name): identity for name, identity in identities.items() if not seen_by(place(name))}
+    arguments = settings.portable_dir, open_to_all, usable
     threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
 
 

@@ -36,9 +36,9 @@ class Announcement:
         """A model is gone; said with the next beat."""
         self._info = self._info.without_model(model)
 
-    def refused(self, model: str, reason: str) -> None:
-        """A model is not served, and why; said with the next beat."""
-        self._info = self._info.with_refused(model, reason)
+    def refused(self, model: str, reason: str, owner: str = "") -> None:
+        """A model is not served, and why; said with the next beat. owner: who alone sees it."""
+        self._info = self._info.with_refused(model, reason, owner)
 
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""

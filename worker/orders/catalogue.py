@@ -17,6 +17,8 @@ class Catalogue:
     """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Models that could not be loaded, and why."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The one who alone sees a model; empty for one that everybody sees."""
 
 
 def kept_name(card: ModelCard) -> str:

@@ -16,9 +16,12 @@ from model_core.data.pixels import values_to_pixels
 from tests.labelled_models import labelled
 from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, wait_for
 from worker.contract import keys
+from worker.contract.added import OWNER, Owner, seen_by
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
+from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
+from worker.settings import Settings
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
 
@@ -51,6 +54,37 @@ def test_change_is_told_once_and_when_it_is_over(tmp_path: Path) -> None:
     assert directory.changes() == ([], [])
     assert directory.changes() == (["old"], ["new"])
     assert Directory(models, asked=["other"]).changes() == ([], [])
+
+
+def test_added_models_belong_to_the_others(tmp_path: Path) -> None:
+    """Those of other names; each is found at its place, also a moment after it is gone; who sees it is a change."""
+    ours, added = tmp_path / "ours", tmp_path / "added"
+    for place, names in ((ours, "ab"), (added, "bc")):
+        place.mkdir()
+        for name in names:
+            touched(place, name)
+    directory = Directory(ours, added=added)
+    assert directory.added_places() == {"c": added / "c"}
+    assert [directory.place(name) for name in "abc"] == [ours / "a", ours / "b", added / "c"]
+    (added / "c" / OWNER).write_text(Owner(owner="alice").model_dump_json())
+    assert [directory.changes() for _ in range(2)] == [([], []), (["c"], [])]
+    added.rename(tmp_path / "away")
+    assert [directory.changes() for _ in range(3)] == 3 * [([], [])]
+    (tmp_path / "away").rename(added)
+    shutil.rmtree(added / "c")
+    shutil.rmtree(ours / "a")
+    assert [directory.changes() for _ in range(2)] == [([], []), ([], ["a", "c"])]
+    assert [directory.is_added(name) for name in "abc"] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "sees"), [(None, ""), ('{"owner":"al"}', "al"), ('{"owner":"al","shared":true}', ""), ("{", "?")]
+)
+def test_a_damaged_owner_shows_a_model_to_nobody(tmp_path: Path, text: str | None, sees: str) -> None:
+    """A model without one is everybody's: an operator put it there."""
+    if text is not None:
+        (tmp_path / OWNER).write_text(text)
+    assert seen_by(tmp_path) == sees
 
 
 @pytest.fixture
@@ -140,10 +174,30 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
     examination: Any = Examiner()
     kept: Any = None
     offered: list[object] = []
-    arrivals = Arrivals(pool, kept, examination, served, "cpu", lambda *words: None, offered.append)
+    told: list[Any] = []
+    arrivals = Arrivals(
+        pool, kept, examination, Directory(served), "cpu", lambda *words: told.append(words), offered.append
+    )
     arrivals.take(["absent"], [])
     arrivals.take(["tiny-cnn", "absent"], [])
     assert offered == [{"tiny-cnn": card.identity}]
+    (served / "tiny-cnn" / OWNER).write_text('{"owner": "al"}')
+    told.clear()
+    arrivals.take(["tiny-cnn"], [])
+    assert [words[1]["owner"] for words in told] == ["al"], "who alone sees it is announced with it"
+
+
+def test_a_model_of_one_key_is_not_laid_out_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers read without a key what lies there."""
+    offered: list[Any] = []
+    monkeypatch.setattr(process, "offer", lambda folder, identities, usable: offered.append(identities))
+    for name, owner in (("shared", '{"owner": "al", "shared": true}'), ("private", '{"owner": "al"}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / OWNER).write_text(owner)
+    settings = Settings(portable_dir=tmp_path)
+    process.offer_meanwhile(settings, (), lambda name: tmp_path / name, {"shared": "1", "private": "2"})
+    wait_for(lambda: offered, "the thread")
+    assert offered == [{tmp_path / "shared": "1"}]
 
 
 def with_card(directory: Path, **changes: Any) -> Card:

@@ -121,7 +121,13 @@ def test_model_that_cannot_be_made_ready_keeps_no_other_from_it(tmp_path: Path) 
     models = {name: load_model(tmp_path / name) for name in ("bad", "good")}
     pool, told = ModelPool(models, SlotPlan(1, 0, slot_memory_mib=64)), []
     with capture_logs() as logs:
-        make_ready(pool, tmp_path, (), told.append, lambda name, reason: told.append(f"{name}: {reason}"))
+        make_ready(
+            pool,
+            {name: tmp_path / name for name in models},
+            (),
+            told.append,
+            lambda name, reason: told.append(f"{name}: {reason}"),
+        )
     assert "good" in told
     assert [word for word in told if word.startswith("bad: ")]
     assert pool.names() == ["good"]

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from model_core.card import Card, CardMember
-from worker.engine.kept import KEPT_FOR_S, KeptWeights
+from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, KeptWeights
 
 
 @pytest.fixture
@@ -75,6 +75,20 @@ def test_weights_are_forgotten_when_no_job_can_need_them(source: Path, tmp_path:
     kept.keep("another", "1" * 64, source)
     assert not old.exists()
     assert kept.find("tiny-cnn", identity) is not None
+
+
+def test_a_model_that_was_taken_away_is_forgotten_in_an_hour(source: Path, tmp_path: Path) -> None:
+    """Whatever identities it had; its open jobs have that long."""
+    kept, identity = KeptWeights(tmp_path / "kept"), identity_of(source)
+    kept.keep("tiny-cnn", identity, source)
+    kept.forget_soon("tiny-cnn")
+    kept.forget_old()
+    assert kept.find("tiny-cnn", identity) is not None, "which renews it"
+    kept.forget_soon("tiny-cnn")
+    then = (tmp_path / "kept" / identity).stat().st_mtime - FORGOTTEN_AFTER_S - 1
+    os.utime(tmp_path / "kept" / identity, (then, then))
+    kept.forget_old()
+    assert kept.find("tiny-cnn", identity) is None
 
 
 def test_worker_goes_on_when_nothing_can_be_kept(source: Path, tmp_path: Path) -> None:

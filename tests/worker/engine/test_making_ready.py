@@ -22,5 +22,5 @@ def test_model_that_a_job_waits_for_is_made_ready_before_the_others(tmp_path: Pa
             assert pool.hurry("d", models["d"].card.identity)
             assert pool.hurry("c", models["c"].card.sha256)
 
-    make_ready(pool, tmp_path, (), tell)
+    make_ready(pool, {name: tmp_path / name for name in models}, (), tell)
     assert ready == ["a", "c", "d", "b"]

@@ -1,12 +1,14 @@
 """How many images of each model are drawn at once."""
 
+from dataclasses import replace
+
 import pytest
 
 from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.stages import slot_bytes
 from worker.contract.kind import Method
-from worker.engine.model_pool import MIB, ModelPool, SlotPlan
+from worker.engine.model_pool import MIB, MOST_FURTHER, ModelPool, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}
 
@@ -47,6 +49,22 @@ def test_arithmetic_is_named_when_models_are_loaded() -> None:
     exact = untrained("mnist-row-lstm", **TINY)
     exact.network.double()
     assert ModelPool({"m": exact}, SlotPlan(1, 0, slot_memory_mib=64)).numerics == "cpu-torch"
+
+
+def test_many_models_may_come_while_a_worker_runs() -> None:
+    """Forty find room, in a quarter of the memory together; what one leaves is there for the next, which needs some."""
+    model = untrained("mnist-pixelcnn", seed=1, height=14, width=14, layers=2, hidden=8, head=8)
+    size = slot_bytes(model)
+    memory = -(-size * 4 * 2 * MOST_FURTHER // MIB)
+    pool = ModelPool({"begun": untrained("mnist-pixelcnn", **TINY)}, SlotPlan(4, 0, slot_memory_mib=memory))
+    names = [f"m{k:02}" for k in range(MOST_FURTHER)]
+    for name in names:
+        pool.add(replace(model, card=replace(model.card, name=name, sha256=name)))
+    taken = sum((plan.slots + plan.kept) * size for called, plan in pool.plans.items() if called != "begun")
+    assert taken <= memory * MIB // 4 + size
+    for name in names[:20]:
+        pool.forget(name)
+    assert pool.add(replace(model, card=replace(model.card, name="late", sha256="late"))).name == "late"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""PUT, DELETE and download of models that are added while the service runs."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import IO, Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.datastructures import FormData, UploadFile
+
+from app.dependencies import CallerDep, ServicesDep
+from app.errors import BadParameterError
+from app.routes.body_limits import checked_type, limited, read_parts
+from app.routes.known_query import KnownQueryRoute
+from app.schema.answers import AddedModel
+from app.schema.openapi import refusals
+from app.services.added import MOST_BYTES
+
+router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
+
+_MULTIPART = "multipart/form-data"
+_OVERHEAD_BYTES = 64 * 1024
+_BLOCK = 2**16
+_MOST_FILES = 17
+_FILE = {"type": "string", "format": "binary"}
+_FORM = {
+    "type": "object",
+    "required": ["card", "weights"],
+    "properties": {
+        "card": {**_FILE, "description": "The file `card.json`."},
+        "weights": {
+            "type": "array",
+            "items": _FILE,
+            "description": "One file, or those of the card's members in their order; then those of its guides.",
+        },
+        "shared": {
+            "type": "boolean",
+            "default": False,
+            "description": "Everybody who may use the service sees it, and not your key alone.",
+        },
+    },
+}
+_LISTS = {"weights": {"style": "form", "explode": True}}
+
+
+@router.put(
+    "/models/{name}",
+    operation_id="put_model",
+    status_code=202,
+    response_model=AddedModel,
+    responses=refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+    openapi_extra={"requestBody": {"required": True, "content": {_MULTIPART: {"schema": _FORM, "encoding": _LISTS}}}},
+)
+async def put_model(
+    name: str,
+    request: Request,
+    services: ServicesDep,
+    caller: CallerDep,
+    if_match: Annotated[str | None, Header(description="Exchanges your model of this identity.")] = None,
+) -> Response:
+    """Add a model: the files that `pixelrnn train` or `publish` wrote, 64 MiB at most.
+
+    A worker examines it within seconds. `GET /models` then has it, or says under `refused` why not. With keys, one of
+    the right `train` is needed, and only that key sees the model unless it is `shared`.
+    """
+    services.added.expect_allowed(caller)
+    checked_type(request, (_MULTIPART,))
+    served, identity = await services.models.held(name, caller)
+    services.added.expect_name(name, caller, served, identity, if_match)
+    with services.added.place():
+        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
+        parts = await read_parts(Request(request.scope, receive).form(max_files=_MOST_FILES, max_fields=4))
+        try:
+            card, weights = _files(parts, "card"), _files(parts, "weights")
+            if len(card) != 1:
+                raise BadParameterError("card: expected one file", field="card")
+            files = card[0].file, [sent.file for sent in weights]
+            how = {"shared": _flag(parts, "shared"), "exchange": if_match is not None}
+            added = await run_sync(partial(services.added.take, name, caller, *files, **how))
+        finally:
+            await parts.close()
+    return JSONResponse(added.model_dump(), 202, {"Location": f"/models/{name}"})
+
+
+@router.delete("/models/{name}", operation_id="delete_model", status_code=204, responses=refusals(401, 403, 404, 503))
+async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> Response:
+    """Take your model away. Its open jobs end; workers forget its weights an hour later."""
+    services.added.expect_allowed(caller)
+    await run_sync(services.added.delete, name, caller)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/models/{name}/download",
+    operation_id="download_model",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {"schema": _FILE}}}, **refusals(401, 404, 503)},
+)
+async def download_model(name: str, services: ServicesDep, caller: CallerDep) -> StreamingResponse:
+    """A zip with the directory of a model that was added: its card and weights."""
+    file = await run_sync(services.added.packed, name, caller)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+    return StreamingResponse(_blocks(file), headers=headers, media_type="application/zip")
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+def _files(parts: FormData, role: str) -> list[UploadFile]:
+    found = parts.getlist(role)
+    files = [part for part in found if isinstance(part, UploadFile)]
+    if len(files) < len(found):
+        raise BadParameterError(f"{role}: expected a file", field=role)
+    return files
+
+
+def _flag(parts: FormData, name: str) -> bool:
+    text = parts.get(name, "false")
+    if text not in ("true", "false"):
+        raise BadParameterError(f"{name}: expected true or false", field=name)
+    return text == "true"

@@ -1,0 +1,215 @@
+"""Models that were added through the API: files in a directory that workers watch (worker/contract/added.py).
+
+Nothing of a model is believed here but what a card says of itself and that the weights are those of the card. A worker
+examines it before it is served, as it does whatever is put into a models directory.
+"""
+
+import errno
+import hashlib
+import shutil
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
+
+from pydantic import ValidationError
+
+from app.access.callers import ANYONE, Caller
+from app.errors import (
+    AddedFullError,
+    BadParameterError,
+    NameTakenError,
+    NoAddingError,
+    NotAllowedError,
+    OtherIdentityError,
+    TooManyBytesError,
+    UnknownModelError,
+    UnusableModelError,
+)
+from app.schema.answers import AddedModel
+from app.settings import LOOPBACK, Settings
+from worker.contract.added import (
+    CARD,
+    MAX_CARD_BYTES,
+    NAME,
+    OWNER,
+    AddedCard,
+    Owner,
+    models_in,
+    names_in,
+    owner_of,
+)
+
+MOST_MODELS = 40
+MOST_BYTES = 64 * 2**20
+"""Bytes of a model: its card and its weights."""
+_AT_ONCE = 2
+_MIB = 2**20
+_DRAFT_S = 3600
+
+
+class AddedModels:
+    """The directory of them, and who may change it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._models = None if settings.added_dir is None else models_in(settings.added_dir)
+        self._settings = settings
+        self._taking = 0
+
+    @property
+    def is_offered(self) -> bool:
+        return self._models is not None and self._settings.training is not False
+
+    def expect_allowed(self, caller: Caller) -> None:
+        """Raises NoAddingError where nobody may add models, NotAllowedError where this caller may not."""
+        settings = self._settings
+        if not self.is_offered:
+            raise NoAddingError("this server takes no models: see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING")
+        if settings.needs_key and not caller.may_train:
+            raise NotAllowedError("this key may not: `pixelrnn keys add NAME --may train` makes one that may")
+        if not settings.needs_key and not settings.training and settings.host not in LOOPBACK:
+            raise NotAllowedError("without keys only with PIXELRNN_TRAINING=1: other machines reach this server")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one upload. Raises TooManyBytesError where two are taken already."""
+        if self._taking >= _AT_ONCE:
+            raise TooManyBytesError("two models are being taken already; send this one again in a moment")
+        self._taking += 1
+        try:
+            yield
+        finally:
+            self._taking -= 1
+
+    def expect_name(self, name: str, caller: Caller, served: bool, identity: str | None, if_match: str | None) -> None:
+        """Raises unless the name is free, or is that of one's own model of the identity that is meant. served: somebody
+        has a model of this name; identity: of the caller's, as it is served."""
+        if not NAME.fullmatch(name):
+            raise BadParameterError("a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first")
+        if not (self._folder() / name).exists():
+            if served:
+                raise NameTakenError("a model of the service has this name")
+            if if_match is not None:
+                raise OtherIdentityError("there is no model of this name")
+        elif not self._is_own(name, caller):
+            raise NameTakenError("another model has this name")
+        elif if_match is None:
+            raise NameTakenError('you have a model of this name: If-Match: "IDENTITY" exchanges it')
+        elif if_match.strip().strip('"') != identity:
+            raise OtherIdentityError("the model has another identity, or is not served")
+
+    def take(
+        self, name: str, caller: Caller, card: BinaryIO, weights: Sequence[BinaryIO], *, shared: bool, exchange: bool
+    ) -> AddedModel:
+        """Put a model where workers find it, whole or not at all. Raises a RefusedError that says what is wrong."""
+        folder = self._folder()
+        if not exchange and len(names_in(folder)) >= MOST_MODELS:
+            raise AddedFullError(f"{MOST_MODELS} models are added, as many as are taken: delete one first")
+        _sweep(folder)
+        draft = folder / f".{uuid.uuid4().hex}"
+        try:
+            draft.mkdir(parents=True)
+            digest = _write(draft, name, card, weights)
+            owner = Owner(owner=caller.owner, shared=shared or caller.owner == ANYONE)
+            (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
+            if _size(folder) > self._settings.added_mib * _MIB:
+                raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
+            if exchange:
+                self._remove(name)
+            draft.rename(folder / name)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                raise NameTakenError("another model has this name, since a moment") from None
+            raise AddedFullError(f"the model cannot be kept: {error.strerror or 'no room'}") from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return AddedModel(name=name, digest=digest, shared=owner.shared)
+
+    def delete(self, name: str, caller: Caller) -> None:
+        """Take one's own model away. Raises UnknownModelError for any other."""
+        self._place(name)
+        if not self._is_own(name, caller):
+            raise _unknown()
+        self._remove(name)
+
+    def packed(self, name: str, caller: Caller) -> IO[bytes]:
+        """A zip of the model's directory, for whoever sees it. Raises UnknownModelError."""
+        place = self._place(name)
+        found = owner_of(place)
+        if not (found.shared or caller.owner in (found.owner, ANYONE)):
+            raise _unknown()
+        file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+        with zipfile.ZipFile(file, "w") as archive:
+            for path in (place / CARD, *sorted(place.rglob("*.safetensors"))):
+                archive.write(path, f"{name}/{path.relative_to(place).as_posix()}")
+        file.seek(0)
+        return file
+
+    def _folder(self) -> Path:
+        assert self._models is not None
+        return self._models
+
+    def _place(self, name: str) -> Path:
+        if self._models is None or not NAME.fullmatch(name) or not (self._models / name / CARD).is_file():
+            raise _unknown()
+        return self._models / name
+
+    def _is_own(self, name: str, caller: Caller) -> bool:
+        return caller.owner in (owner_of(self._folder() / name).owner, ANYONE)
+
+    def _remove(self, name: str) -> None:
+        """It is gone at once, whatever is read of it meanwhile."""
+        gone = self._folder() / f".{uuid.uuid4().hex}"
+        (self._folder() / name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> str:
+    """Write a model's files into a directory; its sha256. Raises UnusableModelError where they do not fit together."""
+    text = card.read(MAX_CARD_BYTES + 1)
+    try:
+        read = AddedCard.model_validate_json(text[:MAX_CARD_BYTES])
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "the whole"
+        raise UnusableModelError(f"this is no model's card.json: {where} is not as expected") from None
+    if read.name != name:
+        raise UnusableModelError("the card says another name than the address")
+    if len(weights) != len(files := read.files()):
+        raise UnusableModelError(f"expected {len(files)} files of weights: of the card's members, then of its guides")
+    (draft / CARD).write_bytes(text)
+    for (place, sha256), sent in zip(files.items(), weights, strict=True):
+        (draft / place).parent.mkdir(exist_ok=True)
+        if _copy(sent, draft / place) != sha256:
+            raise UnusableModelError("the weights are not those whose sha256 the card has")
+    return read.sha256
+
+
+def _copy(source: BinaryIO, target: Path) -> str:
+    """Copy a file; the sha256 of its bytes."""
+    digest = hashlib.sha256()
+    with target.open("xb") as file:
+        while block := source.read(_MIB):
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what an API left that died in the middle."""
+    for draft in folder.glob(".*"):
+        with suppress(OSError):
+            if draft.stat().st_mtime < time.time() - _DRAFT_S:
+                shutil.rmtree(draft)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _unknown() -> UnknownModelError:
+    return UnknownModelError("no model of this name was added that you may see")

@@ -1,0 +1,99 @@
+"""The verbs of `pixelrnn remote` for models of one's own: added to a service, taken away, fetched."""
+
+import io
+import re
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model_core.card import Card
+from model_core.cli.options import say
+from model_core.cli.progress import working
+from model_core.models_directory import CARD, check_name
+from pixelrnn.kind_verbs import HERE, Key, Url
+from pixelrnn.remote_job import RemoteError, Service, calling
+
+if TYPE_CHECKING:
+    from pixelrnn.client import Client
+
+_LOOK_S = 1.0
+_FILE = re.compile(r"(guides/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|safetensors)")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]
+
+
+def register(remote: typer.Typer) -> None:
+    """Add the verbs."""
+    for word, verb in (("add", remote_add), ("remove", remote_remove), ("download", remote_download)):
+        remote.command(word)(verb)
+
+
+def remote_add(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A model's directory: my-models/pictures.")],
+    shared: Annotated[bool, typer.Option("--shared", help="For everybody who may use the service.")] = False,
+    exchange: Annotated[bool, typer.Option("--exchange", help="In place of your model of this name.")] = False,
+    url: Url = HERE,
+    key: Key = None,
+) -> None:
+    """Add a model to a running service, and wait until it is served there."""
+    card = Card.read(directory / CARD)
+    with calling(Service(url, key)) as client, working() as work:
+        before = next((one["identity"] for one in client.models() if one["name"] == card.name), None)
+        work.begin(f"{card.name}: sending")
+        client.add_model(directory, shared, before if exchange else None)
+        work.begin(f"{card.name}: being examined")
+        while (reason := _refusal(client, card)) is None:
+            time.sleep(_LOOK_S)
+    if reason:
+        raise RemoteError(f"{card.name} is not served: {reason}; `pixelrnn remote remove {card.name}` takes it away")
+    say(f"{card.name} is served by {url}")
+
+
+def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
+    """Take your model away from a running service."""
+    with calling(Service(url, key)) as client:
+        client.remove_model(name)
+    say(f"{name}: removed")
+
+
+def remote_download(
+    name: Name,
+    models_dir: Annotated[Path, typer.Option(help="The models directory to write it to.")] = Path("my-models"),
+    url: Url = HERE,
+    key: Key = None,
+) -> None:
+    """Fetch a model that was added to a running service."""
+    check_name(name)
+    directory = models_dir / name
+    if directory.exists():
+        raise RemoteError(f"{directory} is there already")
+    with calling(Service(url, key)) as client:
+        _unpack(client.download_model(name), name, directory)
+    say(f"wrote {directory}")
+
+
+def _refusal(client: "Client", card: Card) -> str | None:
+    """Empty once a model is served, the reason where it will not be, None until one of them is known."""
+    from pixelrnn.client.calls import get
+
+    found = client.send(get("/models")).json()
+    if any(one["name"] == card.name and one["identity"] == card.identity for one in found["models"]):
+        return ""
+    return next((one["reason"] for one in found["refused"] if one["name"] == card.name), None)
+
+
+def _unpack(data: bytes, name: str, directory: Path) -> None:
+    """Write the files of a zip: those that a model may have, and nothing else."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        files = {place.removeprefix(f"{name}/"): archive.read(place) for place in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError):
+        raise RemoteError(f"the service sent no model {name}") from None
+    if not all(_FILE.fullmatch(place) for place in files):
+        raise RemoteError(f"the service sent other files than those of a model {name}")
+    for place, content in files.items():
+        (directory / place).parent.mkdir(parents=True, exist_ok=True)
+        (directory / place).write_bytes(content)

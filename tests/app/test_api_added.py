@@ -1,0 +1,230 @@
+"""Models that are added, exchanged, downloaded and taken away through the API, and who sees them."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.access.api_keys import KeyEntry, digest_of
+from app.settings import Settings
+from tests.app.answers import is_problem
+from tests.app.hand_worker import COLOUR, GREY, HandWorker
+from tests.app.holders import settings
+from tests.app.live import serving
+from worker.contract.added import NOBODY, OWNER, Owner, seen_by
+from worker.contract.cards import RefusedModel
+
+WEIGHTS = b"weights"
+MINE = GREY.model_copy(update={"name": "mine", "identity": "e" * 64, "owner": "alice"})
+
+
+def form(name: str, *weights: bytes, **card: Any) -> dict[str, Any]:
+    """The files of a model whose card says so."""
+    facts = {"name": name, "sha256": hashlib.sha256(WEIGHTS).hexdigest(), **card}
+    sent = [("weights", ("w", each)) for each in weights or (WEIGHTS,)]
+    return {"files": [("card", ("card.json", json.dumps(facts).encode())), *sent]}
+
+
+@pytest.fixture
+def keyed(redis_url: str, worker: HandWorker, tmp_path: Path) -> Iterator[str]:
+    """A server with the keys of alice and carol, who may add models, and of bob, who may not."""
+    entries = [
+        KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=() if name == "bob" else ("train",))
+        for name in ("alice", "bob", "carol")
+    ]
+    given = settings(redis_url, api_keys=tuple(entries), added_dir=tmp_path, fleet_age_s=0)
+    with serving(given) as (url, _):
+        yield url
+
+
+def refused(answer: httpx.Response, status: int, slug: str) -> None:
+    is_problem(answer, status)
+    assert answer.json()["type"] == f"urn:pixelrnn:problem:{slug}"
+
+
+def holder(url: str, name: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"X-API-Key": f"{name}-key"}, timeout=60)
+
+
+def open_to(redis_url: str, folder: Path | None, **more: Any) -> Settings:
+    return settings(redis_url, api_keys=(), added_dir=folder, fleet_age_s=0, **more)
+
+
+def test_a_model_is_put_where_workers_find_it(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    """Whole, with who added it; it is downloaded as it came, and taken away."""
+    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        assert client.get("/info").json()["training"]
+        put = client.put("/models/mine", **form("mine"))
+        assert (put.status_code, put.headers["location"]) == (202, "/models/mine")
+        assert put.json() == {"name": "mine", "digest": hashlib.sha256(WEIGHTS).hexdigest(), "shared": True}
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
+        assert (tmp_path / "models" / "mine" / "weights.safetensors").read_bytes() == WEIGHTS
+        assert seen_by(tmp_path / "models" / "mine") == ""
+        archive = zipfile.ZipFile(io.BytesIO(client.get("/models/mine/download").raise_for_status().content))
+        assert archive.namelist() == ["mine/card.json", "mine/weights.safetensors"]
+        assert client.delete("/models/mine").status_code == 204
+        assert list((tmp_path / "models").iterdir()) == []
+        refused(client.delete("/models/mine"), 404, "unknown-model")
+        refused(client.get("/models/mine/download"), 404, "unknown-model")
+
+
+def test_what_an_api_left_that_died_is_swept_up(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    """With the next model, an hour later; what another API is taking at the moment stays."""
+    old, new = tmp_path / "models" / ".old", tmp_path / "models" / ".new"
+    for draft in (old, new):
+        draft.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with serving(open_to(redis_url, tmp_path)) as (url, _):
+        httpx.put(f"{url}/models/mine", timeout=60, **form("mine")).raise_for_status()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_networks_of_a_mixture_come_in_the_order_of_the_card(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """As many files as members."""
+    members = [{"weights": f"{n}.safetensors", "sha256": hashlib.sha256(n.encode()).hexdigest()} for n in "ab"]
+    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        refused(client.put("/models/two", **form("two", b"a", members=members)), 422, "unusable-model")
+        assert client.put("/models/two", **form("two", b"a", b"b", members=members)).status_code == 202
+        assert (tmp_path / "models" / "two" / "b.safetensors").read_bytes() == b"b"
+        c = hashlib.sha256(b"c").hexdigest()
+        guides = [{"sha256": members[0]["sha256"], "orientation": ""}, {"sha256": c, "orientation": "none"}]
+        sent = form("guided", b"a", b"b", b"c", members=members, guides=guides)
+        assert client.put("/models/guided", **sent).status_code == 202
+        assert (
+            f"guided/guides/{c}.safetensors"
+            in zipfile.ZipFile(io.BytesIO(client.get("/models/guided/download").content)).namelist()
+        )
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (form("other"), "another name than the address"),
+        (form("mine", b"other"), "not those whose sha256"),
+        (form("mine", sha256=1), "sha256 is not as expected"),
+        (form("mine", sha256="1"), "sha256 is not as expected"),
+        (form("mine", members=[{"weights": "../x.safetensors", "sha256": "0"}]), "members.0.weights is not"),
+        (form("mine", WEIGHTS, WEIGHTS), "expected 1 files of weights"),
+        ({"files": {"weights": b"x"}}, "card: expected one file"),
+        ({"files": {"card": b"{", "weights": b"x"}}, "the whole is not as expected"),
+        ({"files": form("mine")["files"], "data": {"shared": "maybe"}}, "shared: expected true or false"),
+    ],
+)
+def test_what_is_no_model_is_refused_and_leaves_nothing(
+    redis_url: str, worker: HandWorker, tmp_path: Path, sent: dict[str, Any], words: str
+) -> None:
+    """In a sentence."""
+    with serving(open_to(redis_url, tmp_path)) as (url, _):
+        answer = httpx.put(f"{url}/models/mine", timeout=60, **sent)
+    is_problem(answer, 422)
+    assert words in answer.json()["detail"]
+    assert not [*(tmp_path / "models").glob("*")]
+
+
+def test_names_that_are_taken_are_refused(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    """One that the service has, and one's own unless its identity is named; a name must be one."""
+    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        refused(client.put("/models/grey", **form("grey")), 409, "name-taken")
+        is_problem(client.put("/models/UP", **form("UP")), 422)
+        client.put("/models/mine", **form("mine")).raise_for_status()
+        refused(client.put("/models/mine", **form("mine")), 409, "name-taken")
+        other = {"If-Match": '"other"'}
+        refused(client.put("/models/mine", headers=other, **form("mine")), 412, "other-identity")
+        refused(client.put("/models/new", headers=other, **form("new")), 412, "other-identity")
+        worker.announce(GREY, MINE.model_copy(update={"owner": ""}))
+        named = {"If-Match": f'"{MINE.identity}"'}
+        assert client.put("/models/mine", headers=named, **form("mine")).status_code == 202
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
+
+
+def test_models_have_bounds(
+    redis_url: str, worker: HandWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model, of their number, and of all together."""
+    monkeypatch.setattr("app.services.added.MOST_MODELS", 1)
+    monkeypatch.setattr("app.routes.added.MOST_BYTES", 2**21)
+    given = open_to(redis_url, tmp_path, added_mib=1)
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        is_problem(client.put("/models/mine", **form("mine", bytes(2**21 + 2**17))), 413)
+        large = bytes(2**20)
+        card = {"sha256": hashlib.sha256(large).hexdigest()}
+        refused(client.put("/models/mine", **form("mine", large, **card)), 503, "added-full")
+        client.put("/models/mine", **form("mine")).raise_for_status()
+        refused(client.put("/models/further", **form("further")), 503, "added-full")
+
+
+def test_only_the_right_train_adds_models(keyed: str) -> None:
+    """Bob draws, and no more."""
+    with holder(keyed, "bob") as bob, holder(keyed, "alice") as alice:
+        refused(bob.put("/models/mine", **form("mine")), 403, "not-allowed")
+        assert alice.put("/models/mine", **form("mine")).status_code == 202
+        refused(bob.delete("/models/mine"), 403, "not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"training": False}, 404),
+        ({"host": "0.0.0.0", "insecure": True}, 403),
+        ({"host": "0.0.0.0", "insecure": True, "training": True}, 202),
+    ],
+)
+def test_without_keys_the_operator_decides(
+    redis_url: str, worker: HandWorker, tmp_path: Path, more: dict[str, Any], status: int
+) -> None:
+    """Where other machines reach the server, he has to say so; where he says no, /info says so too."""
+    with serving(open_to(redis_url, tmp_path, **more)) as (url, _):
+        assert httpx.put(f"{url}/models/mine", timeout=60, **form("mine")).status_code == status
+        assert httpx.get(f"{url}/info", timeout=60).json()["training"] == (status != 404)
+
+
+def test_without_a_directory_no_models_are_taken(redis_url: str, worker: HandWorker) -> None:
+    """Neither put nor given."""
+    with serving(open_to(redis_url, None)) as (url, _):
+        refused(httpx.put(f"{url}/models/mine", timeout=60, **form("mine")), 404, "no-adding")
+        refused(httpx.get(f"{url}/models/mine/download", timeout=60), 404, "unknown-model")
+
+
+def test_two_keys_see_nothing_of_each_other(keyed: str, worker: HandWorker, tmp_path: Path) -> None:
+    """Neither in lists, nor by name, nor by what was drawn; to carol it is as if there were none."""
+    with holder(keyed, "alice") as alice, holder(keyed, "carol") as carol:
+        alice.put("/models/mine", **form("mine")).raise_for_status()
+        assert Owner.model_validate_json((tmp_path / "models" / "mine" / OWNER).read_bytes()) == Owner(owner="alice")
+        bad = RefusedModel(name="bad", reason="it is bad", owner="alice")
+        worker.announce(GREY, COLOUR, MINE, refused=[bad])
+        lists = [each.get("/models").json() for each in (alice, carol)]
+        assert [[model["name"] for model in found["models"]] for found in lists] == [
+            ["colour", "grey", "mine"],
+            ["colour", "grey"],
+        ]
+        assert [len(found["refused"]) for found in lists] == [1, 0]
+        assert "mine" not in httpx.get(f"{keyed}/readyz", timeout=60).text
+        for path in ("/models/mine", "/models/mine/download", "/models/mine/portable", "/v1/models/mine"):
+            assert carol.get(path).status_code == 404, path
+        assert alice.get("/models/mine").status_code == alice.get("/models/mine/download").status_code == 200
+        refused(carol.post("/sample", json={"model": "mine"}), 404, "unknown-model")
+        assert alice.post("/sample", json={"model": "mine"}).status_code == 202
+        refused(carol.delete("/models/mine"), 404, "unknown-model")
+        refused(carol.put("/models/mine", **form("mine")), 409, "name-taken")
+        assert alice.delete("/models/mine").status_code == 204
+
+
+def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(keyed: str, tmp_path: Path) -> None:
+    """Others may have a copy of it."""
+    with holder(keyed, "alice") as alice, holder(keyed, "bob") as bob, holder(keyed, "carol") as carol:
+        alice.put("/models/mine", data={"shared": "true"}, **form("mine")).raise_for_status()
+        assert seen_by(tmp_path / "models" / "mine") == ""
+        assert bob.get("/models/mine/download").status_code == 200
+        refused(carol.delete("/models/mine"), 404, "unknown-model")
+        (tmp_path / "models" / "mine" / OWNER).write_text("{")
+        assert seen_by(tmp_path / "models" / "mine") == NOBODY
+        assert bob.get("/models/mine/download").status_code == 404

@@ -1,0 +1,55 @@
+"""Models of one's own in a running service: by the command, and by the client."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_core.card import Card
+from model_core.models import save_model, untrained
+from pixelrnn.client import ApiError, Client
+from tests.client.by_command import ended, pixelrnn
+from tests.house.processes import eventually
+from tests.house.running import READY_LIMIT_S
+
+SIZE = {"height": 6, "width": 5, "layers": 2, "hidden": 5, "head": 8}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A model of one's own."""
+    save_model(untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "own" / "of-mine")
+    return tmp_path / "own" / "of-mine"
+
+
+def test_a_model_is_added_drawn_from_fetched_and_taken_away(service: str, own: Path, tmp_path: Path) -> None:
+    """Served as soon as the command says so; what is fetched is what was sent."""
+    assert "of-mine is served by" in pixelrnn("remote", "add", own, "--url", service).stderr
+    with Client(service) as client:
+        card = next(model for model in client.models() if model["name"] == "of-mine")
+        assert card["identity"] == Card.read(own / "card.json").identity
+        assert np.array(client.sample("of-mine", n=2).array()).shape == (2, 6, 5, 1)
+    pixelrnn("remote", "download", "of-mine", "--models-dir", tmp_path / "there", "--url", service)
+    for file in ("card.json", "weights.safetensors"):
+        assert (tmp_path / "there" / "of-mine" / file).read_bytes() == (own / file).read_bytes()
+    assert "is there already" in ended("remote", "download", "of-mine", "--models-dir", own.parent).stderr
+    assert "If-Match" in ended("remote", "add", own, "--url", service).stderr
+    pixelrnn("remote", "remove", "of-mine", "--url", service)
+    with Client(service) as client:
+        eventually(lambda: "of-mine" not in [model["name"] for model in client.models()], READY_LIMIT_S)
+        with pytest.raises(ApiError, match="no model of this name was added"):
+            client.remove_model("of-mine")
+
+
+def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, own: Path) -> None:
+    """The weights are those of the card, and no network's; the client hears of a directory without a card at once."""
+    (own / "weights.safetensors").write_bytes(b"nothing")
+    text = (own / "card.json").read_text()
+    digest = "1785cfc3bc6ac7738e8b38cdccd1af12563c2b9070e07af336a1bf8c0f772b6a"  # sha256 of "nothing"
+    (own / "card.json").write_text(text.replace(Card.read(own / "card.json").sha256, digest))
+    refused = ended("remote", "add", own, "--url", service).stderr
+    assert "of-mine is not served: " in refused
+    assert "`pixelrnn remote remove of-mine` takes it away" in " ".join(refused.split())
+    pixelrnn("remote", "remove", "of-mine", "--url", service)
+    with Client(service) as client, pytest.raises(OSError, match=r"card\.json"):
+        client.add_model(own.parent)

@@ -1,0 +1,83 @@
+"""The directory of models that were added through the API: API and workers share it.
+
+DIR/models/NAME/ is a model's directory, with OWNER beside its card: who added it, and whether everybody sees it.
+"""
+
+import re
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from worker.contract.record import Record
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""A model's name, as model_core.models_directory has it."""
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+MAX_CARD_BYTES = 2**20
+OWNER = "owner.json"
+NOBODY = "?"
+"""The owner of a model whose OWNER cannot be read: no key has this name."""
+
+
+class Owner(Record):
+    """Who added a model."""
+
+    owner: str
+    shared: bool = False
+    """Everybody sees it, and not its owner alone."""
+
+
+class Weights(Record):
+    """A network of a model, and the file of its weights."""
+
+    weights: str = Field(default=WEIGHTS, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\.safetensors$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    orientation: str = ""
+
+
+class Guide(Record):
+    """A network that only proposes, with weights of its own unless it is one of the model's."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    orientation: str
+
+
+class AddedCard(Record):
+    """The part of a model's card that says which files it has; a worker reads the rest."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    members: tuple[Weights, ...] = ()
+    guides: tuple[Guide, ...] = ()
+
+    def files(self) -> dict[str, str]:
+        """The sha256 of each file of weights by its place: of members in their order, then of guides."""
+        members = self.members or (Weights(sha256=self.sha256),)
+        ours = {(member.sha256, member.orientation) for member in members}
+        guides = [guide.sha256 for guide in self.guides if (guide.sha256, guide.orientation) not in ours]
+        return {each.weights: each.sha256 for each in members} | {f"guides/{sha}.safetensors": sha for sha in guides}
+
+
+def models_in(added: Path) -> Path:
+    return added / "models"
+
+
+def names_in(models: Path) -> list[str]:
+    """The models that are whole, by name."""
+    return sorted(card.parent.name for card in models.glob(f"*/{CARD}") if NAME.fullmatch(card.parent.name))
+
+
+def owner_of(place: Path) -> Owner:
+    """Who added the model of a directory; one that lies there without OWNER is everybody's."""
+    try:
+        return Owner.model_validate_json((place / OWNER).read_bytes())
+    except FileNotFoundError:
+        return Owner(owner="", shared=True)
+    except (OSError, ValidationError):
+        return Owner(owner=NOBODY)
+
+
+def seen_by(place: Path) -> str:
+    """The one who alone sees this model; empty for one that everybody sees."""
+    found = owner_of(place)
+    return "" if found.shared else found.owner
