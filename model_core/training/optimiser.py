@@ -76,7 +76,7 @@ class RMSProp:
         weights.grad = parameters.gradients
         self._rule = torch.optim.RMSprop(
             [weights],
-            lr=training.learning_rate,
+            lr=0.0,  # each step says its own
             alpha=training.alpha,
             eps=training.epsilon,
             momentum=training.momentum,
@@ -103,6 +103,7 @@ class Muon:
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         self._weights, self._gradients = parameters.weights, parameters.gradients
         self._momentum, self._alpha, self._epsilon = training.momentum, training.alpha, training.epsilon
+        self._weight_decay = training.weight_decay
         self._matrices, self._others = _by_shape(parameters)
         self.state = {name: torch.zeros_like(parameters.weights) for name in ("momentum_buffer", "square_avg")}
 
@@ -115,6 +116,8 @@ class Muon:
         for (rows, columns), where in self._matrices.items():
             is_moved = squares[where] > 0  # masked weights never have a gradient, and stay
             update = orthogonal(ahead[where].view(-1, rows, columns)).flatten() * is_moved
+            if self._weight_decay:
+                self._weights[where] *= 1 - rate * self._weight_decay
             self._weights[where] -= rate * _SIZE_OF_A_STEP * math.sqrt(max(rows, columns)) * update
         others = self._others
         self._weights[others] -= rate * ahead[others] / (squares[others].sqrt() + self._epsilon)

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from model_core.config import preset
 from model_core.errors import ConfigError
@@ -16,7 +17,7 @@ from model_core.measures.likelihood import nats_per_image
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.batches import Batches
 from model_core.training.flat import FlatParameters
-from model_core.training.learning_rate import learning_rate
+from model_core.training.learning_rate import highest_rate, learning_rate
 from model_core.training.optimiser import Average, Optimiser, moves_as_matrix, orthogonal
 from model_core.training.recipe import TrainingSection
 
@@ -104,6 +105,33 @@ def test_muon_moves_hidden_matrices_by_a_given_size_and_the_rest_by_adams_rule()
         assert float(move.square().mean().sqrt()) == pytest.approx(0.1 * 0.2, rel=0.35)
     for name in (name for name, move in moves.items() if move.ndim == 1):
         torch.testing.assert_close(moves[name].abs(), torch.full_like(moves[name], 0.1 * 0.75 / math.sqrt(0.25)))
+
+
+def test_weight_decay_shrinks_what_muon_moves_and_nothing_else() -> None:
+    """By its share times the rate, beside the update that is made without it."""
+    moved: list[dict[str, Tensor]] = []
+    for decay in (0.0, 0.5):
+        torch.manual_seed(0)
+        network = build_network(preset("mnist-pixelcnn").with_overrides(height=4, width=3, layers=1, hidden=8, head=8))
+        parameters = FlatParameters(network)
+        before = {name: view.clone() for name, view in parameters.views(parameters.weights)}
+        parameters.gradients.copy_(torch.randn(parameters.size, generator=torch.Generator().manual_seed(0)))
+        Optimiser(parameters, TrainingSection(epochs=1, rule="muon", weight_decay=decay)).step(0.1)
+        moved.append({name: view.clone() for name, view in parameters.views(parameters.weights)})
+    for name, weight in before.items():
+        shrunk = 0.05 * weight if moves_as_matrix(weight) else torch.zeros(())
+        torch.testing.assert_close(moved[0][name] - moved[1][name], shrunk.expand(weight.shape), atol=1e-6, rtol=1e-5)
+
+
+def test_a_rate_that_is_left_to_the_product_falls_with_the_length_of_the_run() -> None:
+    """Muon's alone; a rate that is named is the rate."""
+    told = {"epochs": 4, "rule": "muon", "learning_rate": "auto", "schedule": "constant"}
+    auto = TrainingSection.model_validate(told)
+    assert learning_rate(auto, 0, per_epoch=250) == pytest.approx(0.137 * 1000**-0.4)
+    assert highest_rate(auto.model_copy(update={"learning_rate": 1e-3}), 1000) == 1e-3
+    for told in ({"learning_rate": "auto"}, {"weight_decay": 0.1}):
+        with pytest.raises(ValueError, match="expected that rule"):
+            TrainingSection.model_validate({"epochs": 1, **told})
 
 
 @pytest.mark.parametrize(("name", "output_is_moved"), [("mnist-diagonal-bilstm", False), ("cifar10-row-lstm", True)])
