@@ -19,8 +19,8 @@ class _Section(BaseModel):
 
 
 AUTO_RATE, AUTO_POWER = 0.137, -0.4
-"""The rate of Muon that was near the best for 250, 1,000 and 4,000 updates of 16 digits, by a PixelCNN and a Diagonal
-BiLSTM: half of it and twice as much were worse or equal (docs/internals/performance.md)."""
+"""A rate of Muon that half of it and twice as much did not beat by more than 0.1 nats, in runs of 250 and 1,000 updates
+(docs/internals/performance.md)."""
 
 
 class NetworkSection(_Section):
