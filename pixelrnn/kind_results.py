@@ -93,6 +93,8 @@ def _score(facts: Facts, how: How) -> Iterator[str]:
     p_value, pixel = facts["p_value"], facts.get("pixel")
     standing = "" if p_value is None else f"; {p_value:.2%} of validation images are as improbable, or more so"
     yield f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{standing}{_end(facts)}"
+    if second := facts.get("against"):
+        yield f"{second['model']}: {second['nats']:.2f} nats; ln of the ratio of the two: {second['log_ratio']:+.2f}"
     if facts["quantised_pixels"]:
         yield f"{facts['quantised_pixels']} pixels were moved to the nearest value of the model"
     yield from _pixel(pixel) if pixel else ()

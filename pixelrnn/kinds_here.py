@@ -111,10 +111,12 @@ def _score(options: Options, how: How, work: Work) -> Done:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
     from model_core.cli.score_file import ScoreRequest, score_file
 
-    model = _model(options, how, work).given(options.get("label"))
+    model, second = _model(options, how, work).given(options.get("label")), None
+    if "against" in options:
+        second = _model({"model": options["against"]}, how, work)
     work.begin(f"scoring with {options['model']}")
     fit = options["fit"]
-    request = ScoreRequest(how.out, how.scale, fit == "resize", pixel, influence, fit == "field")
+    request = ScoreRequest(how.out, how.scale, fit == "resize", pixel, influence, fit == "field", second)
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
     facts, heat = score_file(model, options["image"], request)

@@ -80,7 +80,10 @@ def write_table(word: str, facts: Facts, how: How) -> None:
 
 
 def _score_row(facts: Facts) -> dict[str, Any]:
-    return {name: facts[name] for name in _NUMBERS_OF_A_SCORE}
+    second = (
+        {f"against_{name}": facts["against"][name] for name in ("nats", "log_ratio")} if facts.get("against") else {}
+    )
+    return {name: facts[name] for name in _NUMBERS_OF_A_SCORE} | second
 
 
 def _label_row(facts: Facts) -> dict[str, Any]:

@@ -154,6 +154,8 @@ async def _submit(
         await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
     model, found = await _asked(kind, body, files, services, identity.caller)
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
+    if second := options.own.second_model:
+        await services.models.expect_second(kind.word, model, second, identity.caller)
     model = services.submission.sized(model, options)
     if wanted.media in PICTURE_FORMATS:
         expect_side(max(1, options.n), model.width, model.height, wanted.scale)

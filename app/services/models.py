@@ -61,6 +61,17 @@ class Models:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
         return _doing(kind, await self.find(name, caller))
 
+    async def expect_second(self, kind: str, model: Model, name: str, caller: Caller) -> None:
+        """Raises what `find_for` raises for a second model beside this one, BadParameterError where pictures of the one
+        are none of the other, and NoWorkerError while it is being made ready."""
+        other = await self.find_for(kind, name, caller)
+        if any(getattr(other, size) != getattr(model, size) for size in ("height", "width", "channels", "values")):
+            raise BadParameterError(
+                "against: expected a model of pictures of the same size and values", field="against"
+            )
+        if other.compiling:
+            raise NoWorkerError(f"{name} is being made ready")
+
     async def find_by_digest(self, kind: str, digest: str, identity: str, caller: Caller) -> Model:
         """The model of these weights; of several, the one of this identity. Raises NoWorkerError, UnknownModelError
         when nobody holds them, BadParameterError for a model that does not do this kind of work."""

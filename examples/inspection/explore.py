@@ -1,15 +1,17 @@
 """Find printed digits that have a flaw, by a model that was trained on good ones only.
 
     python examples/inspection/explore.py data/binarized-mnist
+    python examples/inspection/explore.py data/binarized-mnist --against mnist-pixelcnn
 
-prints flaws on digits of the test split: a speck, a scratch, a dead row, a slip. Two numbers judge each print: the nats
-of all of it, by the quantiles in the model's card, and the bits of the most surprising 3 x 3 pixels, by those of other
-good prints. Prints how many flawed ones each finds at so many false alarms, and how often the most surprising place is
-at the flaw. The service then scores a digit of each kind: found.png in --out shows where its surprise is.
+prints flaws on digits of the test split: a speck, a scratch, a dead row, a slip. Two numbers judge each print: the
+nats of all of it, by the quantiles in the model's card, and the bits of the most surprising 3 x 3 pixels, by those of
+other good prints. Prints how many flawed ones each finds at so many false alarms, and how often the most surprising
+place is at the flaw; with --against, instead, how many the ratio to a second model finds. The service then scores a
+digit of each kind: found.png in --out shows where its surprise is.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,29 @@ def inspected(model: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]) 
         )
 
 
+def compared(model: Model, second: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
+    """Print the table of the likelihood ratio: prints beyond what 95%, and 99%, of other good ones have."""
+
+    def numbers(prints: Sequence[Digit]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Nats of each print, and ln of the ratio of the second model to the first: high for a strange one."""
+        first, other = (
+            np.array([score_picture(each, digit[None]).nats for digit in prints]) for each in (model, second)
+        )
+        return first, first - other
+
+    usual = numbers(list(others))
+    print("| print | nats | ratio |\n|---|---|---|")
+    for name, flaw in {"good": lambda digit, random: digit, **FLAWS}.items():
+        random = np.random.default_rng(7)
+        flawed = [(flaw(digit, random), digit) for digit in good]
+        changed = [after for after, before in flawed if name == "good" or (after != before).any()]
+        cells = [
+            "{:.0%} ({:.0%})".format(*(np.mean(found > np.quantile(known, 1 - p)) for p in ALARMS))
+            for found, known in zip(numbers(changed), usual, strict=True)
+        ]
+        print(f"| {name} ({len(changed)}) | " + " | ".join(cells) + " |")
+
+
 def shown(client: Client, name: str, digits: NDArray[np.uint8], path: Path, scale: int = 4) -> None:
     """Write a digit of each kind, flawed, beside the service's map of its surprise; white is the most of any spot."""
     columns = []
@@ -132,11 +157,15 @@ def main() -> None:
     parser.add_argument("--model", default="mnist-diagonal-bilstm", help="name, in the service and on this disk")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--against", help="a second model: only the table of the ratio of the two")
     parser.add_argument("--n", type=int, default=200, help="digits that are printed, and as many others")
     asked = parser.parse_args()
     model = load_model(asked.model)
     every = read_dataset(asked.data, "test", model.config)
     digits = np.asarray(every[:: max(1, len(every) // (2 * asked.n)), 0])[: 2 * asked.n]  # they may be sorted
+    if asked.against:
+        compared(model, load_model(asked.against), digits[::2], digits[1::2])
+        return
     inspected(model, digits[::2], digits[1::2])
     with Client(asked.url) as client:
         shown(client, asked.model, digits[:: len(digits) // len(FLAWS)], asked.out / "found.png")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from model_core.allocator import keep_freed_memory
 from model_core.card import check_field
+from model_core.config import NetworkConfig
 from model_core.data.images import check_picture_place, read_pixels, save_picture
 from model_core.data.pixels import nearest_values
 from model_core.errors import ConfigError, DataError
@@ -33,6 +34,8 @@ class ScoreRequest:
     """Measures, too, how much each earlier pixel mattered for that."""
     field: bool = False
     """The picture may be larger than the model's."""
+    against: Model | None = None
+    """A second model that scores the picture, too."""
 
 
 def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[str, Any], Image.Image]:
@@ -48,8 +51,8 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
     is_field = (model.config.height, model.config.width) != (H, W)
     if is_field:
         _check_field(model, image, W, H)
-    if is_field and request.pixel:
-        raise DataError(f"{image} is larger than the model's pictures: no pixel of it can be asked about")
+    if is_field and (request.pixel or request.against):
+        raise DataError(f"{image} is larger than the model's pictures: no pixel, and no second model, can be asked")
     validation = None if is_field else model.card.validation
     values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
@@ -66,6 +69,7 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
         **asdict(Standing.of(values, score.nats, model.config.values, validation)),
+        **({"against": _second_score(request.against, values, model.config, score.nats)} if request.against else {}),
         **({"pixel": _pixel(model, values, request, request.pixel, score)} if request.pixel else {}),
     }
     return facts, heat
@@ -76,6 +80,13 @@ def _check_field(model: Model, image: Path, width: int, height: int) -> None:
         check_field(model.card, width, height)
     except ConfigError as error:
         raise DataError(f"{image}: {error}") from None
+
+
+def _second_score(model: Model, values: NDArray[np.integer], first: NetworkConfig, nats: float) -> dict[str, Any]:
+    if any(getattr(model.config, size) != getattr(first, size) for size in ("height", "width", "channels", "values")):
+        raise DataError(f"{model.card.name} is a model of other pictures: expected the same size and values")
+    found = score_picture(model, values).nats
+    return {"model": model.card.name, "sha256": model.card.sha256, "nats": found, "log_ratio": found - nats}
 
 
 def _pixel(

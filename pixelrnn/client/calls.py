@@ -38,6 +38,7 @@ class Scoring(Keeping, total=False):
     y: int | None
     influence: bool | None
     label: Label | None
+    against: str | None
 
 
 class Classifying(Fitting, Keeping, total=False):

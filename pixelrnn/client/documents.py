@@ -152,6 +152,15 @@ class PixelBelief(TypedDict):
     influence: NotRequired[list[list[float]] | None]
 
 
+class SecondScore(TypedDict):
+    """The picture by a second model."""
+
+    model: str
+    sha256: str
+    nats: float
+    log_ratio: float
+
+
 class ScoreResult(TypedDict):
     """The likelihood of the picture, and where to see it."""
 
@@ -169,6 +178,7 @@ class ScoreResult(TypedDict):
     member: NotRequired[str | None]
     label: NotRequired[str | None]
     member_nats: NotRequired[float | None]
+    against: NotRequired[SecondScore | None]
     type: Literal["score"]
     images: list[str]
     map: str
@@ -191,6 +201,7 @@ class ScorePicture(TypedDict):
     member: NotRequired[str | None]
     label: NotRequired[str | None]
     member_nats: NotRequired[float | None]
+    against: NotRequired[SecondScore | None]
     images: list[str]
     map: str
 

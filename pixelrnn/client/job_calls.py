@@ -92,7 +92,8 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, 
     def score(self, model: str, image: Several, **options: Unpack[calls.Scoring]) -> AllScored: ...
     def score(self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]) -> Any:
         """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
-        how much each earlier pixel mattered there. label: as an image with this label."""
+        how much each earlier pixel mattered there. label: as an image with this label. against: by this second model,
+        too (`result()["against"]`)."""
         return self.start(calls.form("/score", {"image": image}, model=model, **options))
 
     @overload

@@ -1,10 +1,13 @@
 """Several pictures in one call, by the client: each is answered as it would be alone."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pixelrnn.client import ApiError, Client
-from tests.client.by_command import png_of
+from tests.client.by_command import pixelrnn, png_of
 
 PICTURES = [np.random.default_rng(i).integers(0, 2, (1, 6, 5)) for i in range(4)]
 MASK = np.zeros((6, 5), np.uint8)
@@ -37,6 +40,28 @@ def test_completions_are_those_of_each(service: str) -> None:
             assert result["pictures"][i]["posterior"] == one.result()["posterior"]
             assert result["pictures"][i]["images"] == result["images"][2 * i : 2 * i + 2]
             assert job.marginals(picture=i) == one.marginals()
+
+
+def test_scores_by_a_second_model_are_its_own(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+    """Of several pictures too, and by the command, here and there; a model of other pictures is refused, and so is one
+    that is not there."""
+    with Client(service) as client:
+        result = client.score("tiny-cnn", PICTURES[:2], against="tiny-diagonal").result()
+        for picture, found in zip(PICTURES, result["pictures"], strict=False):
+            second = client.score("tiny-diagonal", picture).result()
+            assert found["against"] is not None
+            assert found["against"]["nats"] == second["nats"]
+            assert found["against"]["log_ratio"] == second["nats"] - found["nats"]
+        assert client.score("tiny-cnn", PICTURES[0]).result()["against"] is None
+        for other, status in (("tiny-rgb", 422), ("nobody", 404)):
+            with pytest.raises(ApiError) as refused:
+                client.score("tiny-cnn", PICTURES[0], against=other)
+            assert refused.value.status == status
+    (tmp_path / "one.png").write_bytes(png_of(np.uint8(255) * PICTURES[0][0].astype(np.uint8)))
+    words = ["score", "tiny-cnn", tmp_path / "one.png", "--against", "tiny-diagonal", "--json"]
+    there = json.loads(pixelrnn(*words, "--url", service).stdout)["against"]
+    here = json.loads(pixelrnn(*words, "--models-dir", all_models_dir).stdout)["against"]
+    assert (here["sha256"], here["nats"]) == (there["sha256"], pytest.approx(there["nats"], rel=1e-6))
 
 
 def test_a_refusal_names_the_picture(service: str) -> None:

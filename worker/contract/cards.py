@@ -145,8 +145,12 @@ class WorkerInfo(Record):
 
     def is_ready(self, spec: JobSpec) -> bool:
         """Can it draw from the weights of a job that it takes now?"""
-        card = self.card_of(spec)
-        return card is not None and not card.compiling
+        card, second = self.card_of(spec), self.second_card_of(spec)
+        return card is not None and not card.compiling and not (second and second.compiling)
+
+    def second_card_of(self, spec: JobSpec) -> ModelCard | None:
+        """The further model that the job asks, as it is served now; None where it asks none, or there is none."""
+        return next((card for card in self.models if card.name == spec.options.second_model), None)
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
         """The same worker, which holds these weights too."""

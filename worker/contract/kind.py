@@ -179,6 +179,11 @@ class Options(Record):
         return 0
 
     @property
+    def second_model(self) -> str:
+        """Name of a further model that the job asks, of pictures of the same size and values; empty: none."""
+        return ""
+
+    @property
     def picture_count(self) -> int:
         """How many pictures were handed in, of a kind whose jobs may take several (several.py)."""
         return 1

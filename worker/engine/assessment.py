@@ -1,6 +1,6 @@
 """The assessment of a job's images once they are drawn: state of the engine's thread, one step of it at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,15 +78,18 @@ Pass = PictureOrder | Started | Assessment
 """Work that a model does in passes, between the steps of what is drawn."""
 
 
-def passed(task: Pass, model: Model) -> Outcome | Started | float | None:
-    """One pass: the end; or what was begun, or how far it is, 0 to 1, or None, while it needs more.
+def passed(task: Pass, model: Model, models: Callable[[str], Model] | None = None) -> Outcome | Started | float | None:
+    """One pass: the end; or what was begun, or how far it is, 0 to 1, or None, while it needs more. models: by name,
+    for a task that asks a second one.
 
     FloatingPointError when the network gives numbers that are not finite.
     """
     if isinstance(task, Started):
         return next(task.steps)
     if isinstance(task, PictureOrder):
-        found = part(KINDS[task.job.kind].carried_out)(task, model)
+        second = task.job.options.second_model
+        others = (models(second),) if second and models else ()
+        found = part(KINDS[task.job.kind].carried_out)(task, model, *others)
         return found if isinstance(found, Outcome) else Started(task, found)
     model = model.given(task.label)
     if task.wants_receipt:

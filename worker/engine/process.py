@@ -206,7 +206,7 @@ def _draw(
     runner = Runner(
         _cohorts(pool),
         outlet,
-        lambda task: passed(task, pool.model(task.model)),
+        lambda task: passed(task, pool.model(task.model), pool.model),
         settings.step_delay_s,
         inbox,
         Islands(pool.islands, free=pool.free_particles),

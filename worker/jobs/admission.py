@@ -179,6 +179,12 @@ class Admission:
         card = info.card_of(spec)
         if card is None:
             raise JobRefusedError(model_changed(spec.model))
+        if named := spec.options.second_model:
+            second = info.second_card_of(spec)
+            if second is None:
+                raise JobRefusedError(model_changed(named))
+            asked = self._called.get((second.name, second.identity_or_digest), second.name)
+            spec = spec.model_copy(update={"options": spec.options.model_copy(update={"against": asked})})
         order = build(spec, card, Material(opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)))
         return replace(order, model=self._called.get((card.name, card.identity_or_digest), card.name))
 

@@ -13,8 +13,9 @@ from worker.orders.order import Material, Order
 
 @dataclass(frozen=True)
 class PictureOrder(Order):
-    """The picture of a job, as pixels (C, H, W). `Kind.carried_out` takes (order, model) and returns the Outcome, or an
-    iterator that says how far it is, 0 to 1, after each step, and at last the Outcome."""
+    """The picture of a job, as pixels (C, H, W). `Kind.carried_out` takes (order, model), and the second model of a job
+    that asks one. It returns the Outcome, or an iterator that says how far it is, 0 to 1, after each step, and at last
+    the Outcome."""
 
     job: JobSpec
     pixels: NDArray[np.uint8]

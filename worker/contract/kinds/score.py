@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Summary
+from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Since, Summary
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Record
 from worker.contract.several import SeveralOptions
@@ -36,6 +36,14 @@ class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
         description="Ask, beside `x` and `y`, how much each earlier pixel mattered there: `result.pixel.influence`.",
     )
 
+    against: Annotated[str | None, Since(8)] = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Name of a second model, of pictures of the same size and values: `result.against` has its nats "
+        "and the logarithm of the likelihood ratio, which tells a strange picture from a busy one.",
+    )
+
     further: Annotated[int, FOUND] = Field(default=0, ge=0)
     """How many distributions the model is made of, beside the first, and of a field windows: each takes a pass."""
     size: FoundSize = None
@@ -46,12 +54,18 @@ class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
         """The pixel that is asked about, if any."""
         return None if self.x is None or self.y is None else Pixel(x=self.x, y=self.y)
 
+    @property
+    def second_model(self) -> str:
+        return self.against or ""
+
     def settled(self, model: Able, n: int) -> Self:
         found = super().settled(model, n)
         passes = components(model, is_given=self.label is not None) * found.windows(model)
         found = found.model_copy(update={"further": passes - 1})
         if found.size and (self.x is not None or self.y is not None):
             raise BadOptionError("x: no pixel of a larger picture than the model's can be asked about", "x")
+        if found.size and self.against:
+            raise BadOptionError("against: expected a picture of the models' size", "against")
         if self.x is None and self.y is None:
             if self.influence:
                 raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
@@ -65,7 +79,7 @@ class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
     def work(self, job: Asked) -> int:
         """One pass over a picture counts as one row, and each distribution takes one; what is expected at a pixel takes
         another, and what mattered for it about ten: there and back again by the plain pass."""
-        passes = 1 + self.further + (self.pixel is not None) + 10 * self.influence
+        passes = 1 + self.further + (self.against is not None) + (self.pixel is not None) + 10 * self.influence
         return job.n * passes * job.width * job.channels
 
     def room(self, job: Asked) -> int:
@@ -110,6 +124,19 @@ class PixelBelief(Record):
         description="H rows of W numbers, if they were asked for: how fast the brightness that was expected here, from "
         "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). "
         "Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.",
+    )
+
+
+class SecondScore(Record):
+    """The picture by a second model."""
+
+    model: str = Field(description="The model's name.")
+    sha256: str = Field(description="Its weights.")
+    nats: float = Field(allow_inf_nan=False, description="-ln p(image) by it.")
+    log_ratio: float = Field(
+        allow_inf_nan=False,
+        description="ln of p(image) by the first model over that by this one: its nats minus the first's. Low where "
+        "the picture is likelier by this one.",
     )
 
 
@@ -163,6 +190,8 @@ class ScoreSummary(Summary):
         allow_inf_nan=False,
         description="-ln p(image) of that network of a mixture, given `label` if there is one: the map's sum.",
     )
+
+    against: SecondScore | None = Field(default=None, description="The second model's, where one was asked for.")
 
     def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return {**self.model_dump(), "map": f"{address}/score-map{query}"}

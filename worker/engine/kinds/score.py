@@ -14,7 +14,7 @@ from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
 from model_core.models import Model
 from model_core.orientation import Orientation
-from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreOptions, ScoreSummary
+from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreOptions, ScoreSummary, SecondScore
 from worker.engine.stored import stored, succeeded
 from worker.orders.claims import Outcome
 from worker.orders.pictures import PictureOrder
@@ -23,20 +23,25 @@ SLOPE_DIGITS = 4
 """Digits of an influence: as many as anybody reads."""
 
 
-def scored(order: PictureOrder, model: Model) -> Outcome | Iterator[float | Outcome]:
+def scored(order: PictureOrder, model: Model, second: Model | None = None) -> Outcome | Iterator[float | Outcome]:
     """A field's windows are passes of their own. Raises FloatingPointError when the network gives a likelihood that is
     not finite."""
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.values)
     model = model.given(options.label)
     if options.size is None:
-        return _outcome(score_picture(model, values), values, moved, options, model)
+        return _outcome(score_picture(model, values), values, moved, options, model, second)
     steps = score_steps(model, values)
     return (_outcome(each, values, moved, options, model) if isinstance(each, PictureScore) else each for each in steps)
 
 
 def _outcome(
-    score: PictureScore, values: NDArray[np.integer], moved: int, options: ScoreOptions, model: Model
+    score: PictureScore,
+    values: NDArray[np.integer],
+    moved: int,
+    options: ScoreOptions,
+    model: Model,
+    second: Model | None = None,
 ) -> Outcome:
     _, H, W = values.shape
     validation = model.card.validation if options.size is None else None
@@ -54,8 +59,15 @@ def _outcome(
         member=score.member if is_mixture else None,
         label=None if score.label is None else model.card.labels[score.label].name,
         member_nats=score.member_nats if is_sum else None,
+        against=None if second is None else against(second, values, score.nats),
     )
     return succeeded(summary, bits=stored(score.bits), heat=score.heat.tobytes())
+
+
+def against(model: Model, values: NDArray[np.integer], nats: float) -> SecondScore:
+    """What a second model says of a picture that has so many nats by the first. FloatingPointError as in `scored`."""
+    found = score_picture(model, values).nats
+    return SecondScore(model=model.card.name, sha256=model.card.sha256, nats=found, log_ratio=found - nats)
 
 
 def believed(
