@@ -38,10 +38,10 @@ def add(
     name: Holder,
     file: KeysFile,
     days: Annotated[
-        float | None, typer.Option(min=0, max=36_500, help="For so many days. [default: until it is revoked]")
+        float | None, typer.Option(min=0, max=36_500, help="For so many days. \\[default: until it is revoked]")
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Jobs a second. [default: as everybody]")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Open jobs. [default: as everybody]")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Jobs a second. \\[default: as everybody]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Open jobs. \\[default: as everybody]")] = None,
     may: Annotated[list[str] | None, typer.Option(help="A right beside drawing: train, which adds models.")] = None,
 ) -> None:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""

@@ -51,7 +51,7 @@ def _file(kind: Any, metavar: str, told: str) -> Any:
 
 
 _SEVERAL = {"image": _file(list[Path], "IMAGE...", "Pictures of the model's size, and folders of them.")}
-_MASK = {"mask": _file(Path | None, "[MASK]", "White is not given, black is. [default: transparent pixels are not]")}
+_MASK = {"mask": _file(Path | None, "[MASK]", "White is not given, black is. \\[default: transparent pixels are not]")}
 _PICTURE = {"image": _file(Path, "IMAGE", "The picture, of the model's size, or a folder of pictures.")}
 _FILES: Mapping[Input, Mapping[str, Any]] = {
     Input.NOTHING: {},
@@ -65,7 +65,7 @@ _FILES: Mapping[Input, Mapping[str, Any]] = {
 }
 _FIT = Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART, Input.SMALL_PICTURE
 _NAMES_ITS_MODEL = Input.DRAWN_PICTURE, Input.CODED_FILE
-_SEED = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Same seed, same image. [default: drawn]")]
+_SEED = Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Same seed, same image. \\[default: drawn]")]
 _TEMPERATURE = Annotated[
     float | None, typer.Option(min=MIN_TEMPERATURE, max=MAX_TEMPERATURE, help="Below 1: likelier; above 1: wilder.")
 ]
@@ -85,7 +85,9 @@ _OUT: Mapping[str, tuple[Any, ...]] = {
 """The place of a kind's pictures or file, unless that is KIND.png."""
 _HERE: Mapping[str, Mapping[str, Any]] = {
     "classify": {"seed": Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The noise of the draws.")]},
-    "decode": {"model": Annotated[str | None, typer.Option(help="The model. [default: the one that the file names]")]},
+    "decode": {
+        "model": Annotated[str | None, typer.Option(help="The model. \\[default: the file's]")]
+    },
 }
 """Options of a verb that works here, and of none that asks a service."""
 _THERE: Mapping[str, Any] = {

@@ -92,7 +92,7 @@ def remote_job(
 @remote.command("image")
 def remote_image(
     job_id: JobId,
-    sample: Annotated[int | None, typer.Option(min=0, help="Only the one of this number. [default: all]")] = None,
+    sample: Annotated[int | None, typer.Option(min=0, help="Only the one of this number. \\[default: all]")] = None,
     out: Out = Path("image.png"),
     scale: Scale = 1,
     url: Url = HERE,

@@ -68,14 +68,14 @@ def up(
         ),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... [default: cpu]")
+        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... \\[default: cpu]")
     ] = None,
     redis_memory_mib: Annotated[
         int | None,
         typer.Option(
             min=16,
             envvar="PIXELRNN_REDIS_MEMORY_MIB",
-            help="What the embedded server may use. [default: a quarter of this machine's memory]",
+            help="What the embedded server may use. \\[default: a quarter of this machine's memory]",
         ),
     ] = None,
 ) -> None:

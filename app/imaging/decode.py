@@ -57,7 +57,7 @@ def decode(data: bytes, role: Role) -> Decoded:
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:
-        raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file") from None
+        raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one") from None
 
 
 def _check_header(image: Image.Image, role: Role) -> None:
@@ -68,7 +68,7 @@ def _check_header(image: Image.Image, role: Role) -> None:
 
 
 def _too_many_pixels(role: Role) -> TooLargeError:
-    return TooLargeError(f"the {role} has too many pixels; at most {MAX_PIXELS} are taken")
+    return TooLargeError(f"the {role} has too many pixels; make it smaller: 2048 x 2048 at most")
 
 
 def _eight_bits(image: Image.Image, role: Role) -> Image.Image:

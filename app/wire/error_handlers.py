@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app import problems
+from app.access.origins import is_preflight
 from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
 from app.schema import openai
@@ -125,6 +126,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     if error.status_code == 405:
         headers["Allow"] = _allowed(request)
         detail = f"this path takes {headers['Allow']}"
+        if is_preflight(request.method, request.headers):
+            detail = "no other page may call this server; PIXELRNN_ORIGINS names those that may"
     slug = phrase.lower().replace(" ", "-")
     return _response(problems.problem(error.status_code, slug, phrase, detail), request.url.path, headers)
 

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 @data.command()
 def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, binarized-mnist, cifar10.")],
-    to: Annotated[Path | None, typer.Option(help="The directory to make. [default: data/NAME]")] = None,
+    to: Annotated[Path | None, typer.Option(help="The directory to make. \\[default: data/NAME]")] = None,
     sources: Listed = None,
 ) -> None:
     """Fetch a data set from where it is published, and check every byte. Nothing is ever overwritten."""

@@ -20,7 +20,7 @@ ModelName = Annotated[
 ]
 ModelsDir = Annotated[
     Path | None,
-    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. [default: those that ship with it]"),
+    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. \\[default: those that ship with it]"),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]

@@ -34,7 +34,7 @@ def train(
         ),
     ],
     data: Annotated[Path | None, typer.Option(help="The data set, instead of the recipe's.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of run and model. [default: the recipe's name]")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of run and model. \\[default: the recipe's name]")] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")] = Path("runs"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     set_: Annotated[
@@ -138,7 +138,7 @@ def guide(
 def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="[default: all that can be exported]")
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="\\[default: all that can be exported]")
     ] = None,
     models_dir: ModelsDir = None,
 ) -> None:

@@ -98,7 +98,8 @@ class AsyncJob(JobView[R]):
         return await self._client.run(self._flows.blob(self.id))
 
     async def cancel(self) -> documents.Job:
-        """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted."""
+        """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted: what is
+        drawn so far is `image()`, while rows and `images()` raise JobEndedError."""
         return await self._client.run(self._flows.cancel(self))
 
     async def links(self, expires_in: int = 3600) -> documents.SignedLinks:

@@ -136,7 +136,8 @@ def test_nothing_is_said_of_origins_when_no_page_is_listed(client: httpx.Client,
     answer = client.get("/models", headers={"Origin": PAGE})
     assert "access-control-allow-origin" not in answer.headers
     assert "Origin" not in answer.headers["vary"].split(", ")
-    is_problem(client.options("/sample", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"}), 405)
+    asked = client.options("/sample", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
+    assert "PIXELRNN_ORIGINS" in is_problem(asked, 405)["detail"]
 
 
 EVERY = ("/", "/docs", "/info", "/models", "/jobs", "/metrics", "/openapi.json", "/jobs/x/image", "/playground/x.js")

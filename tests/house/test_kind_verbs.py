@@ -46,6 +46,12 @@ def test_an_option_that_would_be_ignored_is_refused(words: list[str], complaint:
     assert complaint in refused.output.replace("\n", " ")
 
 
+def test_help_says_what_is_usual() -> None:
+    """Where a value is found and none is written: brackets are no markup there."""
+    for verb, told in (("classify", "transparent pixels are not]"), ("sample", "[default: drawn]")):
+        assert told in run(root, verb, "--help").output
+
+
 def test_the_place_of_models_may_stand_in_the_environment_of_both(tmp_path: Path) -> None:
     """It is said for the work that is done here, and is no mistake where a service is asked."""
     words = ["sample", "m", "--url", "http://127.0.0.1:9", "--out", str(tmp_path / "a.png")]

@@ -62,7 +62,16 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
             up.process.terminate()
             up.process.communicate(timeout=20)
     assert "event: done" in ended.stdout
-    for name in ("digits.png", "drawn.png", "completed.png", "bits.png", "seven.png", "four.png", "mine.png"):
+    for name in (
+        "digits.png",
+        "drawn.png",
+        "completed.png",
+        "filled.png",
+        "bits.png",
+        "seven.png",
+        "four.png",
+        "mine.png",
+    ):
         with Image.open(folder / name) as picture:
             assert picture.width >= 28, name
 
