@@ -127,7 +127,7 @@ class _FleetCollector:
             (
                 "pixelrnn_models_refused",
                 "Models that a worker was given and does not serve.",
-                len(_refused(self._fleet)),
+                len(_refused_models(self._fleet)),
             ),
             ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
             (
@@ -162,5 +162,5 @@ def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
     )
 
 
-def _refused(fleet: Fleet) -> set[str]:
+def _refused_models(fleet: Fleet) -> set[str]:
     return {model.name for worker in fleet.workers for model in worker.refused}

@@ -64,7 +64,7 @@ def _template(name: str) -> str:
         retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )
-    return json.dumps([_timed([_text(word) for word in arguments]) for arguments, _ in recorder.command_stack])
+    return json.dumps([_with_times([_text(word) for word in arguments]) for arguments, _ in recorder.command_stack])
 
 
 def _text(word: Any) -> Any:
@@ -74,7 +74,7 @@ def _text(word: Any) -> Any:
     return zlib.decompress(word).decode() if isinstance(word, bytes) else word
 
 
-def _timed(command: list[Any]) -> list[Any]:
+def _with_times(command: list[Any]) -> list[Any]:
     """The command with a placeholder for each time of creation."""
     before = ["", *command[:-1]]
     times = ("created_at", "enqueued_at")

@@ -52,7 +52,7 @@ def show_picture(picture: "Image.Image") -> None:
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
     """All that a person is told of a verb that is done."""
-    return _SENTENCES.get(word, _drawn)(facts, how)
+    return _SENTENCES.get(word, _drawing_sentences)(facts, how)
 
 
 def label_rows(labels: Iterable[Facts]) -> Iterator[tuple[str, str, str]]:
@@ -66,7 +66,7 @@ def _end(facts: Facts) -> str:
     return f"{asked}{CARD_CHANGED}" if facts.get("card_changed") else asked
 
 
-def _drawn(facts: Facts, how: How) -> Iterator[str]:
+def _drawing_sentences(facts: Facts, how: How) -> Iterator[str]:
     yield f"wrote {how.out}: {facts['n'] or 'the expected image'} from seed {facts['seed']}{_end(facts)}"
     if ranking := facts.get("ranking"):
         yield "likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking)
@@ -89,7 +89,7 @@ def _quality(receipt: Facts) -> str:
     )
 
 
-def _score(facts: Facts, how: How) -> Iterator[str]:
+def _score_sentences(facts: Facts, how: How) -> Iterator[str]:
     p_value, pixel = facts["p_value"], facts.get("pixel")
     standing = "" if p_value is None else f"; {p_value:.2%} of validation images are as improbable, or more so"
     yield f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{standing}{_end(facts)}"
@@ -119,22 +119,22 @@ def _most_influential(influence: list[list[float]]) -> str:
     return f"({x}, {y}) mattered most: the brightness that is expected there grows by {slope:+.4g} with its own"
 
 
-def _labels(facts: Facts, how: How) -> Iterator[str]:
+def _label_sentences(facts: Facts, how: How) -> Iterator[str]:
     yield ", ".join(f"{each['name']}: {each['p']:.4f}" for each in facts["labels"][:3]) + f" ({facts['quality']})"
     yield f"{facts['model']}: {facts['nats']:.2f} nats of what is given{_end(facts)}"
 
 
-def _encoded(facts: Facts, how: How) -> Iterator[str]:
+def _encoding_sentences(facts: Facts, how: How) -> Iterator[str]:
     count = facts["pictures"] if "pictures" in facts else facts["images"]
     each = f"{facts['bytes'] / count:.1f} each, {facts['bits_per_dim']:.3f} bits/dim"
     yield f"wrote {how.out}: {count} images in {facts['bytes']} bytes, {each}{_end(facts)}"
 
 
-def _decoded(facts: Facts, how: How) -> Iterator[str]:
+def _decoding_sentences(facts: Facts, how: How) -> Iterator[str]:
     yield f"wrote {facts['images']} images of {facts['model']} into {how.out}{_end(facts)}"
 
 
-def _verdict(facts: Facts, how: How) -> Iterator[str]:
+def _verdict_sentences(facts: Facts, how: How) -> Iterator[str]:
     model, count, changed = facts["model"], facts["samples"], CARD_CHANGED if facts.get("card_changed") else ""
     if facts["verified"]:
         drew = "it" if count == 1 else f"all {count} images"
@@ -151,9 +151,9 @@ def _of_sample(place: Facts) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Facts, How], Iterator[str]]] = {
-    "score": _score,
-    "classify": _labels,
-    "encode": _encoded,
-    "decode": _decoded,
-    "verify": _verdict,
+    "score": _score_sentences,
+    "classify": _label_sentences,
+    "encode": _encoding_sentences,
+    "decode": _decoding_sentences,
+    "verify": _verdict_sentences,
 }

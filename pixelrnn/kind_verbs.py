@@ -85,9 +85,7 @@ _OUT: Mapping[str, tuple[Any, ...]] = {
 """The place of a kind's pictures or file, unless that is KIND.png."""
 _HERE: Mapping[str, Mapping[str, Any]] = {
     "classify": {"seed": Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="The noise of the draws.")]},
-    "decode": {
-        "model": Annotated[str | None, typer.Option(help="The model. \\[default: the file's]")]
-    },
+    "decode": {"model": Annotated[str | None, typer.Option(help="The model. \\[default: the file's]")]},
 }
 """Options of a verb that works here, and of none that asks a service."""
 _THERE: Mapping[str, Any] = {

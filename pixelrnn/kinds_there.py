@@ -26,7 +26,9 @@ def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
         if isinstance(files, list):
             return Several(kind, client, options, how, options.pop("folder", None)).asked(files, work)
         job: Job[Any] = getattr(client, kind.word)(**options)
-        return _drawn(kind, client, job, how, work) if kind.draws_rows else _found(kind, client, job, how, work)
+        return (
+            _keep_drawn(kind, client, job, how, work) if kind.draws_rows else _keep_found(kind, client, job, how, work)
+        )
 
 
 def _check(kind: Kind, how: How) -> None:
@@ -39,7 +41,7 @@ def _check(kind: Kind, how: How) -> None:
         Kept(how.out, how.scale, how.show).check()
 
 
-def _drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+def _keep_drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
     state = follow(job, work)
     facts = {**state, **state["result"], "job": job.id, "images": state["n"]}
     if kind.draws:
@@ -52,7 +54,7 @@ def _drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) 
     return Done(facts, state)
 
 
-def _found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+def _keep_found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
     work.begin(f"{kind.word}: waiting")
     document = {"model": job.state["model"], "job": job.id, **job.result()}
     if pictures := document.get("pictures"):  # of a file that holds several

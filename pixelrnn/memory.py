@@ -18,10 +18,10 @@ def server_limit() -> int:
 def usable(groups: Path = _GROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
     """Bytes: the machine's, or less where a control group allows less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([physical, *_allowed(groups, own)])
+    return min([physical, *_group_limits(groups, own)])
 
 
-def _allowed(groups: Path, own: Path) -> Iterator[int]:
+def _group_limits(groups: Path, own: Path) -> Iterator[int]:
     """Yield what each group that this process is in allows; of the unified hierarchy (cgroup v2) and of the older
     one."""
     try:

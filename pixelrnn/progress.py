@@ -74,12 +74,12 @@ class Readiness:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
-            waiting, ready = self._announced()
+            waiting, ready = self._announced_models()
             self._tell(waiting, ready)
             self._left = len(waiting) if ready else None
         return self._left
 
-    def _announced(self) -> tuple[dict[str, ModelCard], set[str]]:
+    def _announced_models(self) -> tuple[dict[str, ModelCard], set[str]]:
         """The models that are not ready yet, and the names of those that can be drawn from."""
         from worker.jobs.announcement import announced
 

@@ -93,7 +93,7 @@ def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> "Im
         sys.stdout.buffer.flush()
     elif kept.out:
         kept.out.write_bytes(data)
-    return _opened(data) if kept.show else None
+    return _open_picture(data) if kept.show else None
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
@@ -103,7 +103,7 @@ def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
     return client.send(get(f"/jobs/{job_id}/image", **which)).content
 
 
-def _opened(data: bytes) -> "Image.Image":
+def _open_picture(data: bytes) -> "Image.Image":
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as picture:

@@ -23,12 +23,12 @@ def event_stream(services: Services, job: Job, after: int, headers: dict[str, st
     @contextlib.contextmanager
     def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
         with services.row_feed.follow(job, after, estimates=True) as follower:
-            yield follower, _encoded(services.row_feed.events(job, follower))
+            yield follower, _chunks_of(services.row_feed.events(job, follower))
 
     return StreamedResponse(body(), services.seats, "text/event-stream", services.settings.stall_s, headers)
 
 
-async def _encoded(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[bytes]:
+async def _chunks_of(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[bytes]:
     """One chunk for each batch; a comment where nothing came for a while."""
     try:
         async for batch in batches:

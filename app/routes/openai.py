@@ -70,7 +70,7 @@ class _Look:
 @bodies.post("/images/generations", response_model=None)
 async def generate(body: GenerationRequest, request: Request) -> dict[str, Any] | Response:
     """New images."""
-    return await _drawn(KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {})
+    return await _images_answer(KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {})
 
 
 @bodies.post(
@@ -86,10 +86,10 @@ async def edit(
     limit, picture = services.settings.max_upload_bytes, form.picture
     masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
     files = {"image": [await bytes_of(picture, "image", limit)], "mask": [], ALPHA_MASK: masks}
-    return await _drawn(KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"})
+    return await _images_answer(KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"})
 
 
-async def _drawn(
+async def _images_answer(
     kind: Kind, asked: Asked, files: Files, request: Request, more: dict[str, list[UploadFile] | str] | None = None
 ) -> dict[str, Any] | Response:
     """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
@@ -104,26 +104,26 @@ async def _drawn(
     expect_side(1, width, height, scale)
     label = asked.label_among([label.name for label in model.labels])
     fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
-    wanted = _wanted(request)
+    wanted = _waiting_preferences(request)
     submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, wanted)
     is_repeatable = wanted.idempotency_key is not None
     size = f"{scale * width}x{scale * height}"
     look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
     if asked.stream:
-        return _streamed(submitted.job, asked.partial_images or 0, look, services, is_repeatable)
+        return _partial_stream(submitted.job, asked.partial_images or 0, look, services, is_repeatable)
     job = await waited_for(submitted.job, PATIENCE_S, services, request.receive)
-    job = await _succeeded(job, services, is_repeatable)
+    job = await _job_after_success(job, services, is_repeatable)
     addresses = _addresses if asked.response_format == "url" else _contents
     data = await addresses(job, look, request)
     return {"created": int(job.created_at.timestamp()), "data": data, **look.facts(job)}
 
 
-def _wanted(request: Request) -> Preferences:
+def _waiting_preferences(request: Request) -> Preferences:
     """The job's document, waited for."""
     return replace(preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S))
 
 
-async def _succeeded(job: Job, services: Services, is_repeatable: bool) -> Job:
+async def _job_after_success(job: Job, services: Services, is_repeatable: bool) -> Job:
     """The job, which has succeeded. Raises UnfinishedJobError, and StoppingError where another process may wait for it.
     is_repeatable: the same call made again finds the same job; else it is canceled, because it would be drawn twice."""
     is_cut_short = services.stopping.has_begun and not job.status.is_terminal
@@ -152,7 +152,7 @@ async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, 
     return [{"url": f"{base}{image}&{shown}"} for image in links.images]
 
 
-def _streamed(job: Job, count: int, look: _Look, services: Services, is_repeatable: bool) -> StreamedResponse:
+def _partial_stream(job: Job, count: int, look: _Look, services: Services, is_repeatable: bool) -> StreamedResponse:
     """OpenAI's events: `count` partial images at even distances on the way, then the whole one, or the error."""
 
     @contextlib.contextmanager
@@ -179,7 +179,7 @@ async def _events(
             for index, pixels in partial.due(batch):
                 picture = await services.pictures.partial(spec, pixels, look.scale, look.format)
                 yield _event(f"{name}.partial_image", picture, {**facts, "partial_image_index": index})
-        await _succeeded(await services.jobs.view(job.id), services, is_repeatable)
+        await _job_after_success(await services.jobs.view(job.id), services, is_repeatable)
         record = await services.jobs.record(job.id)
         picture = await services.pictures.picture(record, Stage.FINAL, 0, look.scale, look.format)
         yield _event(f"{name}.completed", picture, {**facts, "usage": NO_USAGE})

@@ -60,14 +60,14 @@ class Release:
 def release() -> Release:
     """The files as they lay there when the first of them was asked for; who works on the page restarts the API."""
     paths = sorted(path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file())
-    contents = {path.relative_to(_ROOT).as_posix(): _sent(path) for path in paths}
+    contents = {path.relative_to(_ROOT).as_posix(): _bytes_to_send(path) for path in paths}
     tag = _tag(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
     page = contents[PAGE].replace(_ASKED_AT_ONCE, _preloads(contents)).replace(_PICTURES, _pictures(contents))
     contents[PAGE] = page.replace(b'"/playground/', f'"/playground/{tag}/'.encode())
     return Release(tag, {name: _file(name, content) for name, content in contents.items()})
 
 
-def _sent(path: Path) -> bytes:
+def _bytes_to_send(path: Path) -> bytes:
     content = path.read_bytes()
     return _COMMENTS.sub(b"", content) if path.suffix in (".js", ".css") else content
 

@@ -87,9 +87,9 @@ async def get_image(
     record = await services.jobs.record(job_id, caller.owner)
     _expect_one_way(query)
     if query.follow and not record.status.is_terminal:
-        return await _followed(record, query, services)
+        return await _followed_answer(record, query, services)
     if query.format == "zip":
-        return await _zipped(record, query, services, if_none_match)
+        return await _zip_answer(record, query, services, if_none_match)
     kind = _format(query, request)
     sample = query.which(kind)
     which = "grid" if sample is None else sample
@@ -117,7 +117,7 @@ def _format(query: ImageQuery, request: Request) -> PictureFormat:
     return PICTURE_FORMATS[liked(request.headers.get("accept", ""), PICTURES)]
 
 
-async def _zipped(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:
+async def _zip_answer(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:
     headers = kept_when_ended(record, f"{query.stage}.zip.{query.scale}")
     name = name_of(record.spec.id, query.stage, None).removesuffix("-grid")
 
@@ -131,7 +131,7 @@ async def _zipped(record: JobRecord, query: ImageQuery, services: Services, if_n
     return await unless_seen(if_none_match, headers, make)
 
 
-async def _followed(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
+async def _followed_answer(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
     picture = FollowedPicture(record, query.sample, query.stage, query.scale, services.settings.mark)
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)

@@ -88,7 +88,7 @@ def _section(schema: Node, method: str, path: str, operation: Node) -> str:
     body = operation.get("requestBody", {}).get("content", {})
     parts.append(f"<pre>{escape(_command(schema, method, path, body))}</pre>")
     if parameters := operation.get("parameters"):
-        rows = [(p["name"], f"{_type(p['schema'])}, in the {p['in']}", _said(p, p["schema"])) for p in parameters]
+        rows = [(p["name"], f"{_type(p['schema'])}, in the {p['in']}", _details(p, p["schema"])) for p in parameters]
         parts.append(_table("Parameters", rows))
     parts.append(_prose(operation.get("requestBody", {}).get("description", "")))
     for media, content in body.items():
@@ -118,7 +118,7 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     words.append("$URL" + re.sub(r"\{(\w+)\}", lambda name: "$" + name[1].upper(), path))
     if "multipart/form-data" in body:
         form = _model(schema, body["multipart/form-data"]["schema"])
-        words += [f"-F {name}={_sent(name, form['properties'][name])}" for name in form["required"]]
+        words += [f"-F {name}={_example_value(name, form['properties'][name])}" for name in form["required"]]
     elif "application/json" in body:
         (example,) = _model(schema, body["application/json"]["schema"])["examples"]
         words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example)}'")
@@ -127,7 +127,7 @@ def _command(schema: Node, method: str, path: str, body: Node) -> str:
     return " ".join(words)
 
 
-def _sent(name: str, field: Node) -> str:
+def _example_value(name: str, field: Node) -> str:
     if field.get("items", field).get("format") == "binary":
         return "@picture.png" if name in FILES else f"@{name}"
     return str(field.get("examples", ["..."])[0])
@@ -148,13 +148,13 @@ def _fields(model: Node) -> list[tuple[str, str, str]]:
         (
             name,
             _type(field) + (", required" if name in required and "default" not in field else ""),
-            _said(field, field),
+            _details(field, field),
         )
         for name, field in model["properties"].items()
     ]
 
 
-def _said(described: Node, schema: Node) -> str:
+def _details(described: Node, schema: Node) -> str:
     """Description and bounds of a field or parameter."""
     bounds = [f"{word} {_number(schema[key])}" for key, word in _BOUNDS.items() if key in schema]
     if schema.get("default") is not None:

@@ -132,16 +132,16 @@ class FleetWatch:
 
     async def fresh(self) -> Fleet:
         """The fleet as it is."""
-        return await self._read()
+        return await self._fleet_of_store()
 
     def _begin(self) -> "asyncio.Task[Fleet]":
         """The look that is being taken, or else a new one."""
         if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._read())
+            self._look = asyncio.create_task(self._fleet_of_store())
             self._look.add_done_callback(lambda look: look.cancelled() or look.exception())  # nobody may wait for it
         return self._look
 
-    async def _read(self) -> Fleet:
+    async def _fleet_of_store(self) -> Fleet:
         at = time.monotonic()
         workers, load, server = await asyncio.gather(self._store.workers(), self._store.load(), self._store.server())
         seen = Fleet(workers, load, server)

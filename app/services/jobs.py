@@ -130,7 +130,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         first=spec.first,
         n=spec.n,
         temperature=spec.temperature,
-        **NOT_SHOWN | spec.options.shown(),
+        **NOT_SHOWN | spec.options.job_fields(),
         height=spec.height,
         width=spec.width,
         channels=spec.channels,

@@ -27,7 +27,7 @@ class PartialPictures:
         for event in events:
             if self._next < self._count and event.name in ("row", "estimate"):
                 found = json.loads(event.data)
-                share, pixels = self._with_row(found) if event.name == "row" else _expected(found)
+                share, pixels = self._with_row(found) if event.name == "row" else _expected_picture(found)
                 if share * (self._count + 1) >= self._next + 1:
                     yield self._next, pixels
                     self._next += 1
@@ -41,6 +41,6 @@ class PartialPictures:
         return Fraction(row["y"] + 1, self._height), bytes(self._pixels)
 
 
-def _expected(estimate: dict[str, Any]) -> tuple[Fraction, bytes]:
+def _expected_picture(estimate: dict[str, Any]) -> tuple[Fraction, bytes]:
     """The share of the work that is done, and the expected image."""
     return Fraction(estimate["share"]), base64.b64decode(estimate["mean"])

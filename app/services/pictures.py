@@ -74,7 +74,7 @@ class Pictures:
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
         if kind.shows is Shows.HEAT:
-            scores, heat = await self._scored(record, "heat")
+            scores, heat = await self._scores_and_kept(record, "heat")
             return Canvas.of_scores(spec, scores, heat)
         if kind.input is Input.SMALL_PICTURE if stage is Stage.SMALL else kind.shows is Shows.GIVEN:
             return Canvas.of_given(spec, await self._store.picture(spec.id, "pixels") or b"", stage)
@@ -110,7 +110,7 @@ class Pictures:
     async def score_map(self, record: JobRecord, number: int) -> ScoreMap:
         """The bits of every variable of a picture. Raises NoScoreYetError, NoScoreError, BadParameterError."""
         spec = record.spec
-        _, bits = await self._scored(record, "bits")
+        _, bits = await self._scores_and_kept(record, "bits")
         raw = _part(spec, number, bits)
         return ScoreMap(height=spec.height, width=spec.width, channels=spec.channels, bits=_rows(spec, raw))
 
@@ -146,7 +146,7 @@ class Pictures:
         canvas = Canvas.of_marginals(spec, found)
         return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
-    async def _scored(self, record: JobRecord, field: str) -> tuple[Sequence[Any], bytes]:
+    async def _scores_and_kept(self, record: JobRecord, field: str) -> tuple[Sequence[Any], bytes]:
         """The scores of all pictures, and what is kept of these in a field."""
         if field not in record.spec.options.keeps:
             raise NoScoreError("only a job of POST /score has a score")

@@ -64,7 +64,7 @@ class RowFeed:
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
                     yield _row_events(rows[first : first + _ROWS_AT_ONCE], job.rows_total)
                 if batch and batch[-1].is_last:
-                    yield [_end(await self._finished(job), batch[-1].seq)]
+                    yield [_end(await self._job_after_end(job), batch[-1].seq)]
                     return
         except _EndedUnseenError as ended:
             yield [_end(ended.job, ended.seq)]
@@ -106,7 +106,7 @@ class RowFeed:
             if seen.status.is_terminal and not await follower.has_more():
                 raise _EndedUnseenError(seen, await self._jobs.newest_seq(seen))
 
-    async def _finished(self, job: Job) -> Job:
+    async def _job_after_end(self, job: Job) -> Job:
         while True:
             try:
                 return await self._jobs.view(job.id)

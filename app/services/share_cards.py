@@ -72,7 +72,7 @@ class ShareCards:
                 )
                 async with self._turn:
                     if recipe not in self._kept:
-                        self._keep(recipe, await self._drawn(identity, model, recipe))
+                        self._keep(recipe, await self._new_card(identity, model, recipe))
                     return self._kept[recipe]
         except (RefusedError, BadOptionError, TimeoutError):
             return None
@@ -82,10 +82,10 @@ class ShareCards:
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
-    async def _drawn(self, identity: RequestIdentity, model: Model, recipe: "_Recipe") -> bytes:
+    async def _new_card(self, identity: RequestIdentity, model: Model, recipe: "_Recipe") -> bytes:
         own = sample.SampleOptions(label=recipe.label)
         options = JobOptions(own, recipe.seed, temperature=recipe.temperature, priority=Priority.BULK)
-        job = await self._asked(identity, model, options)
+        job = await self._drawing_job(identity, model, options)
         while not job.status.is_terminal:
             if not await self._rows.wait(job, self._patience_s()):
                 raise TimeoutError
@@ -96,13 +96,13 @@ class ShareCards:
         picture = await self._pictures.picture(record, Stage.FINAL, 0, 1, PictureFormat.PNG)
         return await run_sync(card_of, picture, limiter=self._imaging)
 
-    async def _asked(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
+    async def _drawing_job(self, identity: RequestIdentity, model: Model, options: JobOptions) -> Job:
         """The job that draws the picture; whoever comes again while it is drawn waits for the same one."""
         fields = {
             "card": model.identity_or_digest,
             "seed": options.seed,
             "temperature": options.temperature,
-            **options.own.said(),
+            **options.own.stored_fields(),
         }
         named = with_key(replace(identity), str(fields), sample.KIND.word, fields, ())
         known = await self._submission.known(named)

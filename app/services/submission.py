@@ -98,7 +98,7 @@ class Submission:
         if found is None:
             return None
         if found[1] != identity.body:
-            raise _reused()
+            raise _reused_key_error()
         return Submitted(await self._jobs.view(found[0]), again=True)
 
     def expected_retention(self, asked_s: int | None) -> int:
@@ -148,7 +148,7 @@ class Submission:
         answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue)
         if answer is SubmissionAnswer.ACCEPTED:
             quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
-            return Submitted(await self._shown(spec, identity, facts), quotas=quotas)
+            return Submitted(await self._accepted_job(spec, identity, facts), quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
@@ -175,7 +175,7 @@ class Submission:
             webhook=options.webhook,
         )
 
-    async def _shown(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]) -> Job:
+    async def _accepted_job(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]) -> Job:
         """The job just accepted, without a second question to Redis."""
         created_at, waiting_before, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
         owner = identity.caller.owner
@@ -189,7 +189,7 @@ class Submission:
             return self._no_memory()
         self._rejected(answer.value)
         if answer is SubmissionAnswer.CONFLICT:
-            return _reused()
+            return _reused_key_error()
         if answer is SubmissionAnswer.TOO_FAST:
             seconds, tokens, open_jobs = map(_number, facts)
             detail = f"this client may hand in {allowance.rate:g} jobs a second"
@@ -219,7 +219,7 @@ class Submission:
         return QueueFullError(detail, retry_after_s=fleet.estimates.retry_s(excess))
 
 
-def _reused() -> ReusedKeyError:
+def _reused_key_error() -> ReusedKeyError:
     return ReusedKeyError("this Idempotency-Key came with another request before; use a new one for each")
 
 

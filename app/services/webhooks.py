@@ -131,7 +131,7 @@ class Webhooks:
         address = WebhookAddress.of(due.url)
         if address.place not in self._hosts:
             raise WebhookCallError("this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it")
-        status = await calls.post(address, due.job_id, _told(job, self._public_url).encode())
+        status = await calls.post(address, due.job_id, _body_of(job, self._public_url).encode())
         if not (200 <= status < 300 or status == _GONE):
             raise WebhookCallError(f"the receiver answered {status}")
         outcome = WebhookStatus.GIVEN_UP if status == _GONE else WebhookStatus.DELIVERED
@@ -139,7 +139,7 @@ class Webhooks:
         return outcome
 
 
-def _told(job: Job, public_url: str) -> str:
+def _body_of(job: Job, public_url: str) -> str:
     """The job as JSON, with whole addresses where it is known how they begin."""
     if not public_url:
         return job.model_dump_json()

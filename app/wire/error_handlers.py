@@ -124,7 +124,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     if error.status_code == 404:
         detail = "there is nothing at this path; /docs lists what there is"
     if error.status_code == 405:
-        headers["Allow"] = _allowed(request)
+        headers["Allow"] = _methods_of_path(request)
         detail = f"this path takes {headers['Allow']}"
         if is_preflight(request.method, request.headers):
             detail = "no other page may call this server; PIXELRNN_ORIGINS names those that may"
@@ -132,7 +132,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     return _response(problems.problem(error.status_code, slug, phrase, detail), request.url.path, headers)
 
 
-def _allowed(request: Request) -> str:
+def _methods_of_path(request: Request) -> str:
     """All methods of this path: the router names only those of the first route that matches, and HEAD comes with GET
     (app.wire.head_requests)."""
     routes = request.app.routes

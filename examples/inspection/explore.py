@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-from model_core import load_model
+from model_core import load_model, log_likelihood
 from model_core.data.datasets import read_dataset
 from model_core.measures.picture_score import score_picture
 from model_core.measures.standing import p_value
@@ -118,9 +119,8 @@ def compared(model: Model, second: Model, good: NDArray[np.uint8], others: NDArr
 
     def numbers(prints: Sequence[Digit]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Nats of each print, and ln of the ratio of the second model to the first: high for a strange one."""
-        first, other = (
-            np.array([score_picture(each, digit[None]).nats for digit in prints]) for each in (model, second)
-        )
+        images = torch.from_numpy(np.stack(prints))[:, None].long()
+        first, other = (-log_likelihood(each, images).double().numpy() for each in (model, second))
         return first, first - other
 
     usual = numbers(list(others))

@@ -24,10 +24,10 @@ def classify_file(
         keep = torch.from_numpy(read_keep(mask, model.config, resize=resize))
     found = classify(model, values, keep, seed, particles)
     names = [label.name for label in model.card.labels]
-    return {"model": model.card.name, **told(found, names), "exact": found.exact, "quality": found.quality}
+    return {"model": model.card.name, **label_facts(found, names), "exact": found.exact, "quality": found.quality}
 
 
-def told(found: Classification, names: list[str]) -> dict[str, Any]:
+def label_facts(found: Classification, names: list[str]) -> dict[str, Any]:
     """The labels of one picture as JSON takes them, the likeliest first, and nats of the whole."""
     sd = [None] * len(names) if found.sd is None else found.sd[0].tolist()
     nats = found.nats[0].tolist()

@@ -30,7 +30,7 @@ def encode_files(
     model = load_model(model_name, models_dir=models_dir)
     values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in pictures]))
     started = time.perf_counter()
-    on_images = _counted(work.begin("encoding"), len(values) * len(model.members))
+    on_images = _share_counter(work.begin("encoding"), len(values) * len(model.members))
     data = encode(model, values, on_images, label)
     _write(out, data)
     bits = 8 * len(data)
@@ -52,14 +52,14 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     decode_stripes, and DataError when there is no such file or the directory cannot be written.
     """
     check_folder(out)
-    data = _read(path)
+    data = _bytes_of(path)
     header = Header.unpack(data)
     if model_name:
         model = load_model(model_name, models_dir=models_dir)
     else:
         model = load_by_digest(header.sha256, models_dir, identity=header.identity)
     started = time.perf_counter()
-    stripes = decode_stripes(model, data, _counted(work.begin("decoding"), header.images))
+    stripes = decode_stripes(model, data, _share_counter(work.begin("decoding"), header.images))
     _write_pictures(stripes, model, header.images, out)
     return {
         "model": model.card.name,
@@ -72,7 +72,7 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     }
 
 
-def _read(path: Path) -> bytes:
+def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -102,7 +102,7 @@ def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out
         raise DataError(f"cannot write into {out}: {error.strerror}") from None
 
 
-def _counted(on_share: OnShare, images: int) -> Callable[[int], None]:
+def _share_counter(on_share: OnShare, images: int) -> Callable[[int], None]:
     """Told of so many more images, it tells the share of all that is done."""
     done = 0
 

@@ -84,7 +84,7 @@ def complete_file(model: Model, request: CompleteRequest, work: Work, doing: str
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
     completion = complete(model, known, keep, *how, work.begin(doing), drawing.first, *drawing.labels)
-    drawn = _written("complete", drawing, model, _shown(completion, model, drawing.scale), started)
+    drawn = _kept_picture("complete", drawing, model, _picture_of(completion, model, drawing.scale), started)
     if request.rank:
         work.begin("ranking")
     receipt = {"posterior": completion.receipt.to_dict()} if method == "posterior" else {}
@@ -92,7 +92,7 @@ def complete_file(model: Model, request: CompleteRequest, work: Work, doing: str
     return Drawn({**drawn.facts, "method": method, **receipt, **ranking}, drawn.picture)
 
 
-def _shown(completion: Completion, model: Model, scale: int) -> Image.Image:
+def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
     """The images, or without any the expected one."""
     if completion.mean is None or len(completion.values):
         return grid(completion.values.cpu().numpy(), model.config, scale)
@@ -112,7 +112,7 @@ def draw(request: DrawRequest, work: Work) -> Drawn:
     rows = request.size[1] if request.size else model.config.height
     values = _values(request, model, share_of_rows(request.n * rows, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
-    return _written(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
+    return _kept_picture(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
 
 
 def opened(request: DrawRequest, work: Work) -> Model:
@@ -150,7 +150,7 @@ def _labels_told(request: DrawRequest, model: Model) -> dict[str, str]:
     return {"label": names[0]} if names else {}
 
 
-def _written(kind: str, request: DrawRequest, model: Model, picture: Image.Image, started: float) -> Drawn:
+def _kept_picture(kind: str, request: DrawRequest, model: Model, picture: Image.Image, started: float) -> Drawn:
     """started: when drawing began, by time.perf_counter."""
     seconds = time.perf_counter() - started
     _write(picture, request.out, _provenance(kind, request, model))

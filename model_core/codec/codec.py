@@ -49,13 +49,13 @@ def encode(
 def encoding(model: Model, values: Tensor) -> Steps[bytes]:
     """The same as a computation that can be paused. Raises as `encode`, at its first step."""
     _check_model(model)
-    images, files = _checked(model, values), list[bytes]()
+    images, files = _values_as_bytes(model, values), list[bytes]()
     for k in range(len(model.members)):
-        files.append((yield from _encoded(model, k, images)))
+        files.append((yield from _encode_steps(model, k, images)))
     return min(files, key=len)
 
 
-def _encoded(model: Model, k: int, images: Values) -> Steps[bytes]:
+def _encode_steps(model: Model, k: int, images: Values) -> Steps[bytes]:
     """The file by the k-th member."""
     orientation, parts = model.members[k].orientation, _in_stripes(images)
     coder, found = _coder(model, k, max(map(_lanes, parts)))
@@ -123,14 +123,14 @@ def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
         )
     if any(stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes):
         raise DataError(f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}")
-    return (_decoded(coder, header, stripe, model.config.labels) for stripe in stripes)
+    return (_decode_steps(coder, header, stripe, model.config.labels) for stripe in stripes)
 
 
 _NO_DIGEST = "0" * 64
 """Stands for the digest of a model that was never saved."""
 
 
-def _decoded(coder: LaneCoder, header: Header, stripe: Stripe, labels: int) -> Steps[Values]:
+def _decode_steps(coder: LaneCoder, header: Header, stripe: Stripe, labels: int) -> Steps[Values]:
     first, *others = stripe.lanes
     of, first = unpack_labels(first, stripe.images, labels) if labels else (None, first)
     images = turn_back((yield from coder.decode([first, *others], stripe.images, of)), header.member)
@@ -190,7 +190,7 @@ def _check_model(model: Model) -> None:
         )
 
 
-def _checked(model: Model, values: Tensor) -> Values:
+def _values_as_bytes(model: Model, values: Tensor) -> Values:
     """The values as bytes; DataError when they are not the model's."""
     config = model.config
     shape = config.channels, config.height, config.width

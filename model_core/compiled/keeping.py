@@ -55,7 +55,7 @@ def _copy(built: Path, directory: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _opened() -> tuple[Path, bool]:
+def _usable_directory() -> tuple[Path, bool]:
     """The directory, and whether it is used: one of ours, which begins with what was compiled ahead of time, or else
     that itself where it lies."""
     own = _cache_directory()
@@ -67,7 +67,7 @@ def _opened() -> tuple[Path, bool]:
     return own, _is_ours(own)
 
 
-directory, KEEP = _opened()
+directory, KEEP = _usable_directory()
 """The place of compiled code, and whether it is kept on disk; if not, each process compiles for itself."""
 
 _log = logging.getLogger(__name__)

@@ -48,7 +48,7 @@ def _from_above(i, count, out, shared, places, layers):
 
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """Sum what the gates of layer i see of the pixels before, all colours.
+    """Add up, of all colours, the part of layer i's gates that comes from the pixels before.
 
     summed: what they see of the row above is in layers.above.
     """

@@ -75,13 +75,13 @@ class ArrayFile:
         return self.read(split, config), self._labels(split)
 
     def _labels(self, split: Split) -> Labels:
-        names = self._stored("label_names")
+        names = self._small_array("label_names")
         given = None if names is None else [str(name) for name in names]
         if self._has_splits():
-            every = [self._stored(f"{each}_labels") for each in get_args(Split)]
-            numbers = self._stored(f"{split}_labels")
+            every = [self._small_array(f"{each}_labels") for each in get_args(Split)]
+            numbers = self._small_array(f"{split}_labels")
         else:
-            numbers = self._stored("labels")
+            numbers = self._small_array("labels")
             every = [numbers]
         count = self._array(split).shape[0]
         if numbers is None or numbers.shape != (count,):
@@ -93,7 +93,7 @@ class ArrayFile:
         blocks = self._array(split).blocks()
         return Labels(of_all.names, of_all.of[np.concatenate([_splits_of(block) for block in blocks]) == split])
 
-    def _stored(self, key: str) -> npt.NDArray | None:
+    def _small_array(self, key: str) -> npt.NDArray | None:
         """A small array of the archive, if it is there."""
         if key not in archive_keys(self.path):
             return None

@@ -39,14 +39,14 @@ class Cifar10:
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 3, 32, 32) in 0..V-1; DataError for a missing or damaged batch."""
-        return quantise(self._read(split)[0], config.values)
+        return quantise(self._images_and_numbers(split)[0], config.values)
 
     def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
         """The same, and their labels; DataError as in read."""
-        images, labels = self._read(split)
+        images, labels = self._images_and_numbers(split)
         return quantise(images, config.values), Labels.numbered(labels, _NAMES, self.directory)
 
-    def _read(self, split: Split) -> tuple[Pixels, npt.NDArray[Any]]:
+    def _images_and_numbers(self, split: Split) -> tuple[Pixels, npt.NDArray[Any]]:
         """Images (N, 3, 32, 32) and label numbers (N,), or none."""
         names = ("test_batch",) if split == "test" else _TRAIN
         images, labels = (np.concatenate(parts) for parts in zip(*map(self._batch, names), strict=True))

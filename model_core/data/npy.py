@@ -28,12 +28,12 @@ class StoredArray:
     @property
     def shape(self) -> tuple[int, ...]:
         """DataError unless it is an array of bytes or booleans in C order."""
-        with self._opened() as file:
+        with self._open_member() as file:
             return self._header(file)
 
     def blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
         """The array in pieces (n, ...) of some 16 MiB, in order; DataError when the file ends early."""
-        with self._opened() as file:
+        with self._open_member() as file:
             count, *rest = self._header(file)
             size = math.prod(rest)
             step = max(1, _BLOCK_BYTES // max(1, size))
@@ -53,7 +53,7 @@ class StoredArray:
         return shape
 
     @contextmanager
-    def _opened(self) -> Iterator[IO[bytes]]:
+    def _open_member(self) -> Iterator[IO[bytes]]:
         try:
             if self.key is None:
                 with self.path.open("rb") as file:

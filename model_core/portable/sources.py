@@ -17,11 +17,11 @@ _IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER
 def sources_digest(module: str) -> str:
     """The digest of a drawing loop's module in model_core/compiled, of all modules there that it imports, and of these
     tools."""
-    files = [*sorted(_reached(module) | _reached("philox")), *_OURS]
+    files = [*sorted(_imported_files(module) | _imported_files("philox")), *_OURS]
     return hashlib.sha256("\n".join(_essence(file) for file in files).encode()).hexdigest()
 
 
-def _reached(module: str) -> set[Path]:
+def _imported_files(module: str) -> set[Path]:
     """A module's file and those that it imports, directly or not."""
     found: set[Path] = set()
     waiting = [module]

@@ -65,7 +65,7 @@ def evaluate(
     on_images hears how many more images are done. Raises EvaluationStoppedError, in all processes, once stop() is true.
     """
     started = time.perf_counter()
-    squares, *colours = _summed(
+    squares, *colours = _sums_over(
         values, lambda part, _: _sums(network, part), 1 + values.shape[1], batch, ranks or Ranks(), stop, on_images
     )
     return _score(squares, colours, values, time.perf_counter() - started)
@@ -89,7 +89,7 @@ def evaluate_components(
         return _component_sums(components, part, None if labels is None else torch.from_numpy(labels[images]))
 
     members = [*dict.fromkeys(each.orientation for each in components)]
-    squares, nats, label_nats, errors, *each = _summed(
+    squares, nats, label_nats, errors, *each = _sums_over(
         values, look, 4 + len(members), batch, ranks or Ranks(), stop, on_images
     )
     score, count = _score(squares, [nats], values, time.perf_counter() - started), len(values)
@@ -117,7 +117,7 @@ def evaluate_model(
 
 
 @torch.inference_mode()
-def _summed(
+def _sums_over(
     values: Values,
     look: Callable[[Tensor, slice], Tensor],
     count: int,

@@ -42,13 +42,13 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
         try:
             result = train(request)
         except RuntimeError as error:
-            raise _explained(error, others, request) from error
+            raise _error_with_cause(error, others, request) from error
     for other in others:
         other.join()
     return result
 
 
-def _explained(error: RuntimeError, others: list[SpawnProcess], request: RunRequest) -> Exception:
+def _error_with_cause(error: RuntimeError, others: list[SpawnProcess], request: RunRequest) -> Exception:
     """A broken connection, named by its cause: another process that has died."""
     time.sleep(1)  # a process that was killed closes its connections before its parent can collect it
     dead = [other for other in others if other.exitcode]

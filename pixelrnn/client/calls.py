@@ -97,7 +97,7 @@ class Call:
 
 
 def sample(**fields: Any) -> Call:
-    return Call("POST", "/sample", body=_given(fields), headers=_once())
+    return Call("POST", "/sample", body=_without_none(fields), headers=_once())
 
 
 def form(path: str, pictures: dict[str, Picture | Several | None], **fields: Any) -> Call:
@@ -115,7 +115,7 @@ def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
 def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
-    return Call("POST", "/decode", query=_given(query), content=file_of(file), headers=headers)
+    return Call("POST", "/decode", query=_without_none(query), content=file_of(file), headers=headers)
 
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
@@ -132,19 +132,19 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
 
 
 def get(path: str, **query: Any) -> Call:
-    return Call("GET", path, query=_as_text(_given(query)))
+    return Call("GET", path, query=_as_text(_without_none(query)))
 
 
 def _form(path: str, pictures: Iterable[tuple[str, Picture]], fields: dict[str, Any]) -> Call:
     files = [(name, file_of(picture)) for name, picture in pictures]
-    return Call("POST", path, fields=_as_text(_given(fields)), files=files, headers=_once())
+    return Call("POST", path, fields=_as_text(_without_none(fields)), files=files, headers=_once())
 
 
 def _once() -> dict[str, str]:
     return {"Idempotency-Key": uuid.uuid4().hex}
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -75,7 +75,7 @@ def test_every_member_that_tries_is_counted(client: httpx.Client, worker: HandWo
     """A mixture encodes once with each of its networks: the queue's limits and the estimates know that."""
     assert encode(client, png(Image.new("RGB", (2, 3))), model="colour").status_code == 202
     spec = worker.take()
-    assert (spec.options.said()["members"], spec.work) == (2, 2 * 3 * 2 * 3)
+    assert (spec.options.stored_fields()["members"], spec.work) == (2, 2 * 3 * 2 * 3)
 
 
 @pytest.mark.parametrize("media", [MEDIA_TYPE, "application/octet-stream", f"{MEDIA_TYPE}; v=1"])

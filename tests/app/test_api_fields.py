@@ -33,7 +33,7 @@ def test_a_field_becomes_a_job_of_its_size(client: httpx.Client, worker: HandWor
     job = ask(client, size="7x9", n=2, seed=5).json()
     assert (job["width"], job["height"], job["rows_total"]) == (7, 9, 18)
     spec = worker.draw()
-    assert (spec.width, spec.height, spec.options.said()["size"], spec.version) == (7, 9, "7x9", 8)
+    assert (spec.width, spec.height, spec.options.stored_fields()["size"], spec.version) == (7, 9, "7x9", 8)
     assert spec.work == 2 * 7 * 9
     picture = client.get(job["links"]["image"], params={"sample": 1, "scale": 3}).content
     with Image.open(io.BytesIO(picture)) as image:
@@ -41,7 +41,7 @@ def test_a_field_becomes_a_job_of_its_size(client: httpx.Client, worker: HandWor
     answer = client.post("/verify", files={"image": ("i", picture)})
     assert answer.status_code == 202, answer.text
     again = worker.take()
-    assert (again.width, again.height, again.options.said()["size"]) == (7, 9, "7x9")
+    assert (again.width, again.height, again.options.stored_fields()["size"]) == (7, 9, "7x9")
     assert worker.redis.hget(keys.image(again.id), "pixels") == image_bytes(spec, 1)
 
 
@@ -49,7 +49,7 @@ def test_the_models_own_size_is_an_image(client: httpx.Client, worker: HandWorke
     """The job is that of a request without `size`: workers of the last release draw it."""
     assert ask(client, size="3x4").status_code == 202
     spec = worker.take()
-    assert (spec.width, spec.height, spec.version, spec.options.said()) == (3, 4, 1, {})
+    assert (spec.width, spec.height, spec.version, spec.options.stored_fields()) == (3, 4, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_larger_picture_is_scored_as_a_field(client: httpx.Client, worker: Han
     answer = client.post("/score", data={"model": "grey", "fit": "field"}, files=files)
     assert (answer.status_code, answer.json()["width"], answer.json()["height"]) == (202, 7, 9)
     spec = worker.take()
-    assert (spec.width, spec.height, spec.options.said()["size"]) == (7, 9, "7x9")
+    assert (spec.width, spec.height, spec.options.stored_fields()["size"]) == (7, 9, "7x9")
     assert spec.work == (1 + 3) * 7
     is_problem(client.post("/score", data={"model": "grey", "fit": "field", "x": 1, "y": 1}, files=files), 422)
     for width, height in ((2, 9), (4097, 4)):

@@ -71,7 +71,7 @@ def test_a_mask_is_for_all_or_for_each(client: httpx.Client, worker: HandWorker)
     hole = bytes([1] * 9 + [0, 1, 1])
     assert (spec.n, spec.rows_total, keep) == (6, 24, 2 * hole)
     spec, _, keep = accepted(worker, client.post("/complete", data=form, files=sent(images, [png(small), grey(255)])))
-    assert (keep, spec.options.said()["filled_pixels"]) == (hole + bytes(12), 12)
+    assert (keep, spec.options.stored_fields()["filled_pixels"]) == (hole + bytes(12), 12)
 
 
 LARGE = grey(0, (1500, 1500))

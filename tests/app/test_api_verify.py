@@ -86,7 +86,7 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: ht
         worker.announce(announced)
         job = verify(client, told(PICTURE, identity=identity)).json()
         assert (job["card_changed"], job["identity"]) == (changed or None, announced.identity or None)
-        assert worker.take().options.shown()["card_changed"] is (changed or None)
+        assert worker.take().options.job_fields()["card_changed"] is (changed or None)
     assert client.post("/sample", json={"model": "grey"}).json()["card_changed"] is None
 
 

@@ -177,7 +177,7 @@ def test_completion_is_clamped_when_its_description_says_no_method() -> None:
     """It was accepted when there was no other."""
     text = SPEC.model_copy(update={"kind": "complete"}).entry()
     assert "method" not in text
-    assert (JobSpec.read(text).options.said()["method"], JobSpec.read(text).version) == (Method.CLAMP, 1)
+    assert (JobSpec.read(text).options.stored_fields()["method"], JobSpec.read(text).version) == (Method.CLAMP, 1)
 
 
 def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:

@@ -14,8 +14,8 @@ class ChangedCardOptions(Options):
 
     card_changed: Annotated[bool, FOUND, SINCE] = False
 
-    def shown(self) -> dict[str, Any]:
-        return {**super().shown(), "card_changed": self.card_changed or None}
+    def job_fields(self) -> dict[str, Any]:
+        return {**super().job_fields(), "card_changed": self.card_changed or None}
 
 
 class Shown(BaseModel):

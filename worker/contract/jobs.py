@@ -166,7 +166,7 @@ class JobSpec(Record):
     def entry(self) -> str:
         """The stored form, without what is as usual, so that workers of an earlier version can read it."""
         said = self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
-        options = self.options.said()
+        options = self.options.stored_fields()
         return json.dumps(said | {"options": options} if options else said, separators=(",", ":"))
 
     @classmethod

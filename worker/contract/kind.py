@@ -169,7 +169,7 @@ class Options(Record):
         """The same of one of its images."""
         return {}
 
-    def shown(self) -> dict[str, Any]:
+    def job_fields(self) -> dict[str, Any]:
         """The fields of a Job that are told of them: those of `Kind.shown`."""
         return {}
 
@@ -191,10 +191,10 @@ class Options(Record):
     @property
     def version(self) -> int:
         """The first version of a job's description that can say this; without options, any could."""
-        said = self.said()
+        said = self.stored_fields()
         return options_version(type(self), said) if said else 1
 
-    def said(self) -> dict[str, Any]:
+    def stored_fields(self) -> dict[str, Any]:
         """The stored form: without what says nothing, but with a default that does."""
         usual = {name: field.default for name, field in type(self).model_fields.items()}
         every = self.model_dump(mode="json").items()

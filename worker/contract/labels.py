@@ -40,8 +40,8 @@ class LabelOptions(Options):
     def origin(self) -> dict[str, str]:
         return super().origin() if self.label is None else {**super().origin(), "label": self.label}
 
-    def shown(self) -> dict[str, Any]:
-        return {**super().shown(), "label": self.label}
+    def job_fields(self) -> dict[str, Any]:
+        return {**super().job_fields(), "label": self.label}
 
 
 class Shown(BaseModel):

@@ -144,9 +144,9 @@ class CompleteOptions(SeveralOptions, LabelOptions, SeededOptions):
             "sweeps": str(self.sweeps),
         }
 
-    def shown(self) -> dict[str, Any]:
+    def job_fields(self) -> dict[str, Any]:
         how = {"particles": self._particles, "sweeps": self.sweeps} if self.by_posterior else {}
-        return {"filled_pixels": self.filled_pixels, "method": self.method, **super().shown(), **how}
+        return {"filled_pixels": self.filled_pixels, "method": self.method, **super().job_fields(), **how}
 
     @property
     def _particles(self) -> int:

@@ -56,7 +56,7 @@ class SampleOptions(FieldOptions, SeededOptions):
         name = self.label_of(sample)
         return {} if name is None else {"label": name}
 
-    def shown(self) -> dict[str, Any]:
+    def job_fields(self) -> dict[str, Any]:
         return {"label": self.label}
 
 

@@ -65,7 +65,7 @@ def _outcome(
 
 
 def against(model: Model, values: NDArray[np.integer], nats: float) -> SecondScore:
-    """What a second model says of a picture that has so many nats by the first. FloatingPointError as in `scored`."""
+    """The score by a second model of a picture with so many nats by the first. FloatingPointError as in `scored`."""
     found = score_picture(model, values).nats
     return SecondScore(model=model.card.name, sha256=model.card.sha256, nats=found, log_ratio=found - nats)
 
