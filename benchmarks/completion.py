@@ -317,7 +317,8 @@ def _lines(name: str, facts: Facts) -> list[str]:
 def _hole_lines(facts: Facts) -> list[str]:
     is_guided = any(WITHOUT in cell for cell in facts["kinds"].values())
     columns = [BY_CLAMP, *([WITHOUT] if is_guided else []), "posterior", "not poor"]
-    header = ["hole", "holes", *columns, "poor", "ess", "processor seconds"]
+    titles = ["without the poor" if column == "not poor" else column for column in columns]
+    header = ["hole", "holes", *titles, "poor", "ess", "processor seconds"]
     rows = [
         [
             name,

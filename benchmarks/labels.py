@@ -1,6 +1,7 @@
 """How well a model with labels tells them, beside a network that was trained for nothing else. Writes docs/labels.md.
 
     python benchmarks/labels.py --data PATH --originals PATH     binarized MNIST, and MNIST; minutes on one core
+    python benchmarks/labels.py --guided --images 60 ...         parts that a guide looks ahead to, and nothing else
 
 Test images of MNIST, spread over the ten digits: whole ones, the first rows of them (what is given comes first: exact)
 and pixels here and there (by particles). Errors, -ln p of the true label, and the expected error of calibration over
@@ -8,7 +9,9 @@ images whose highest p is below 0.99. The classifier is a small convolutional ne
 """
 
 import argparse
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +133,36 @@ def by_particles(model: Model, images: Tensor, share: float) -> Floats:
     return np.concatenate([classify(model, image, scattered(share, generator)).p for image in images])
 
 
+GUIDED = {
+    "the lower half": lambda y, x: y >= 14,
+    "all but the upper left quarter": lambda y, x: (y >= 14) | (x >= 14),
+    "the lower right quarter": lambda y, x: (y >= 14) & (x >= 14),
+}
+
+
+def guided(model: Model, images: Tensor, labels: NDArray[np.int64]) -> list[tuple[str, ...]]:
+    """Lines of parts that lie below the hole, by the model's guides and without them."""
+    lines, (y, x) = [], np.mgrid[:28, :28]
+    for name, given in GUIDED.items():
+        for who, each in (("guides", model), ("none", replace(model, guides=()))):
+            began = time.process_time()
+            found = [classify(each, image, torch.from_numpy(given(y, x))) for image in images]
+            seconds = (time.process_time() - began) / len(images)
+            p = np.concatenate([one.p for one in found])
+            own = float(-(p * np.log(np.maximum(p, 1e-300))).sum(1).mean())
+            good = sum(one.quality == "good" for one in found) / len(found)
+            wrong, loss, _ = figures(p, labels)
+            lines.append((name, who, str(len(p)), wrong, loss, f"{own:.3f}", f"{good:.0%}", f"{seconds:.1f}"))
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mnist-labelled")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--originals", type=Path, required=True)
     parser.add_argument("--images", type=int, default=1000, help="of each kind; by particles a twentieth")
+    parser.add_argument("--guided", action="store_true")
     parser.add_argument("--epochs", type=int, default=3, help="of the classifier, on 20,000 images")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -145,6 +172,12 @@ def main() -> None:
         values, labels = read_labelled(arguments.data, split, model.config, originals=arguments.originals)
         return torch.from_numpy(spread(values, count).astype(np.int64)), spread(labels.of, count)
 
+    if arguments.guided:
+        header = "given", "by", "images", "errors", "nats of the label", "own entropy", "good", "processor seconds"
+        lines = guided(model, *read("test", arguments.images))
+        facts = f"{weights_of(model.card.name, model.card.sha256)}; {machine()}."
+        write_section("labels-guided", [facts, "", *table(header, lines)], PAGE)
+        return
     (images, labels), (train, train_labels) = read("test", arguments.images), read("train", 20_000)
     other = trained(train, torch.from_numpy(train_labels), arguments.epochs)
     rows, generator = [], torch.Generator().manual_seed(1)
