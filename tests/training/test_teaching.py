@@ -77,6 +77,18 @@ def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     assert "with 40 pictures expect their colours" in plans[1].beforehand
 
 
+def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
+    """A rate that is right for thousands of updates would make them worse in forty; random weights want it all."""
+    folder = pictures(tmp_path / "some", 20)
+    start = tmp_path / "models" / "start"
+    sizes = {"layers": 1, "hidden": 6, "head": 6}
+    save_model(untrained("cifar10-pixelcnn", **sizes), start)
+    warm, cold = (
+        lesson(folder, 5, tmp_path / "runs" / "some", (*TINY, f"training.start={each}")) for each in (start, "")
+    )
+    assert warm.recipe.training.learning_rate < cold.recipe.training.learning_rate / 3
+
+
 def test_a_folder_becomes_a_model_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pixelrnn train FOLDER`: a model, samples, and JSON; the same name again is refused, --resume goes on."""
     monkeypatch.chdir(tmp_path)
