@@ -16,7 +16,8 @@ def save_tiny_models(directory: Path) -> None:
     save_model(untrained("mnist-pixelcnn", seed=1, height=6, width=5, **small), directory / "tiny-cnn")
     save_model(untrained("mnist-diagonal-bilstm", seed=2, height=6, width=5, **small), directory / "tiny-diagonal")
     rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
-    save_model(untrained("mnist-pixelcnn", seed=3, **rgb, **small), directory / "tiny-rgb")
+    model = untrained("mnist-pixelcnn", seed=3, **rgb, **small)
+    save_model(replace(model, card=replace(model.card, field=True)), directory / "tiny-rgb")
 
 
 def save_tiny_scales(directory: Path) -> None:

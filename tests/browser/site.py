@@ -51,7 +51,7 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
-        if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight"):
+        if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
         if view == "inspect":  # which shows something by itself
             self.view.locator(".belief").first.wait_for()

@@ -9,7 +9,20 @@ from tests.browser.axe import findings
 from tests.browser.site import Site
 from tests.house.running import Up
 
-VIEWS = ("watch", "bet", "ink", "real", "sample", "complete", "upsample", "inspect", "sight", "compare", "history")
+VIEWS = (
+    "watch",
+    "bet",
+    "ink",
+    "real",
+    "sample",
+    "complete",
+    "upsample",
+    "inspect",
+    "sight",
+    "compare",
+    "panorama",
+    "history",
+)
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
 
 

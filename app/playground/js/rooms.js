@@ -13,6 +13,7 @@ import { completeView } from "./views/complete_view.js";
 import { HistoryView } from "./views/history_view.js";
 import { InkView } from "./views/ink_view.js";
 import { InspectView } from "./views/inspect_view.js";
+import { PanoramaView } from "./views/panorama_view.js";
 import { RealView } from "./views/real_view.js";
 import { sampleView } from "./views/sample_view.js";
 import { SightView } from "./views/sight_view.js";
@@ -69,6 +70,14 @@ export const ROOMS = [
       lead: t("The same seeds, drawn by several models or at several temperatures: what differs is theirs."),
       empty: t("A row for each appears here. Images in one column grow from the same throws of the dice."),
       make: (element, shared) => new CompareView(element, shared),
+    },
+    {
+      place: "panorama",
+      title: t("Panorama"),
+      lead: t("One wide picture that goes on below, drawn row by row for as long as you scroll."),
+      empty: t("The picture unrolls here. Its address opens the same one again, to the byte."),
+      isOffered: (models) => models.some(({ field }) => field),
+      make: (element, shared) => new PanoramaView(element, shared),
     },
     { place: "history", title: t("History"), make: (element, shared) => new HistoryView(element, shared) },
   ],

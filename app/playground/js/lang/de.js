@@ -42,6 +42,17 @@ export default {
   "Save as one picture": "Als ein Bild sichern",
   "Choose the models that are to be compared.": "Wähle die Modelle, die verglichen werden sollen.",
 
+  Panorama: "Panorama",
+  "One wide picture that goes on below, drawn row by row for as long as you scroll.":
+    "Ein breites Bild, das unten weitergeht, Zeile für Zeile gezeichnet, solange du rollst.",
+  "The picture unrolls here. Its address opens the same one again, to the byte.":
+    "Hier entrollt sich das Bild. Seine Adresse öffnet dasselbe wieder, bis aufs Byte.",
+  Width: "Breite",
+  "{width} pixels": "{width} Pixel",
+  Unroll: "Entrollen",
+  "A picture by {model} that goes on below": "Ein Bild von {model}, das unten weitergeht",
+  "{rows} of at most {most} rows": "{rows} von höchstens {most} Zeilen",
+
   History: "Verlauf",
   Connecting: "Verbinde",
   Pixel: "Pixel",

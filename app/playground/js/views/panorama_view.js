@@ -1,0 +1,159 @@
+/**
+ * Panorama: one picture, wide, that goes on downwards for as long as one scrolls.
+ *
+ * A taller field begins with the rows of a shorter one: more of it is a taller one of the same seed.
+ */
+
+import { say, t } from "../lang.js";
+import { el, find } from "../parts/dom.js";
+import { DrawFields } from "../parts/draw_fields.js";
+import { clearTrouble, field, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
+import { blankCanvas, layBytes, pen } from "../pixels/raster.js";
+import { follow } from "../service/events.js";
+import { titleOf } from "../service/kinds.js";
+import { FieldTrouble } from "../service/problems.js";
+import { Latest } from "../signal.js";
+
+/** @import {Model, RowEvent, Shared} from "../types" */
+
+const WIDTHS = [96, 160, 256];
+const FIRST_ROWS = 96;
+/** Where the server has not said how many pixels it takes. */
+const MOST_PIXELS = 65_536;
+
+/** @typedef {{model: string, width: number, seed: number, temperature: number}} Wish */
+
+export class PanoramaView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#shared = shared;
+    this.#element = element;
+    this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
+    this.#fields = new DrawFields(1, shared.info);
+    find(this.#fields.element, "[data-field=n]").hidden = true;
+    this.#width.append(...WIDTHS.map((width) => new Option(t("{width} pixels", { width }), String(width))));
+    const fields = [field("model", t("Model"), this.#model), field("size", t("Width"), this.#width)];
+    this.#form.append(...fields, this.#fields.element, submitRow(t("Unroll")));
+    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    forgetTrouble(this.#form, shared.isOnline);
+    find(element, ".stage").append(this.#state, this.#picture, this.#end);
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.#isAtEnd = isIntersecting;
+      if (isIntersecting) this.#more();
+    }).observe(this.#end);
+    shared.models.watch((models) => models && this.#offer(models));
+  }
+
+  #shared;
+  #element;
+  #form;
+  #fields;
+  #model = el("select");
+  #width = el("select");
+  #state = el("p", { class: "standing", role: "status" });
+  #picture = el("div", { class: "panorama" });
+  #end = el("div", { class: "panorama-end" });
+  #isAtEnd = false;
+  #isBusy = false;
+  #asking = new Latest();
+  #shown = "";
+  /** @type {Wish | null} */
+  #wish = null;
+  #canvas = blankCanvas(1, 1);
+  #pixels = new ImageData(1, 1);
+  #next = 0;
+
+  /** The same field, here or elsewhere. @param {string} place */
+  async open(place) {
+    if (!place || place === this.#shown) return;
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    const said = new URLSearchParams(place);
+    const [width, seed, temperature] = ["width", "seed", "temperature"].map((name) => Number(said.get(name)));
+    if (!WIDTHS.includes(width) || !Number.isSafeInteger(seed) || !(temperature > 0)) return;
+    this.#fields.set({ n: 1, seed, temperature });
+    this.#width.value = String(width);
+    this.#model.value = said.get("model") ?? "";
+    this.#unroll();
+  }
+
+  /** Nobody looks: what is not drawn yet is not waited for. */
+  leave() {
+    this.#asking.ask();
+  }
+
+  /** @param {Model[]} models */
+  #offer(models) {
+    const able = models.filter((model) => model.field && model.can.includes("sample"));
+    if (able.map(({ name }) => name).join() === [...this.#model.options].map(({ value }) => value).join()) return;
+    this.#model.replaceChildren(...able.map((model) => new Option(titleOf(model), model.name)));
+  }
+
+  /** @param {Event} event */
+  #submit(event) {
+    event.preventDefault();
+    this.#unroll();
+  }
+
+  /** Begin at the top. */
+  #unroll() {
+    clearTrouble(this.#form);
+    try {
+      const { seed, temperature } = this.#fields.read();
+      if (!this.#model.value) throw new FieldTrouble("model", t("There is no model to draw with."));
+      this.#wish = { model: this.#model.value, width: Number(this.#width.value), seed, temperature };
+    } catch (error) {
+      return showTrouble(this.#form, error);
+    }
+    this.#shown = String(new URLSearchParams(Object.entries(this.#wish).map(([name, value]) => [name, String(value)])));
+    this.#shared.onJob(this.#shown);
+    this.#fields.used();
+    this.#element.dataset.used = "";
+    const { model, width } = this.#wish;
+    const most = this.#shared.info.value?.limits.field_pixels ?? MOST_PIXELS;
+    this.#pixels = new ImageData(width, Math.floor(most / width));
+    this.#canvas = blankCanvas(width, 1);
+    this.#canvas.setAttribute("role", "img");
+    this.#canvas.setAttribute("aria-label", t("A picture by {model} that goes on below", { model }));
+    this.#picture.replaceChildren(this.#canvas);
+    this.#next = 0;
+    this.#isBusy = false;
+    this.#more(true);
+  }
+
+  /** Twice as many rows, up to the server's bound. @param {boolean} isFirst */
+  async #more(isFirst = false) {
+    if (!this.#wish || this.#isBusy || (!isFirst && !this.#next)) return;
+    const { width, ...wish } = this.#wish;
+    const { height: most } = this.#pixels;
+    const rows = Math.min(most, Math.max(FIRST_ROWS, 2 * this.#next));
+    if (rows <= this.#next) return;
+    const signal = this.#asking.ask();
+    this.#isBusy = true;
+    this.#canvas.height = rows;
+    pen(this.#canvas).putImageData(this.#pixels, 0, 0);
+    try {
+      const job = await this.#shared.api.submit("/sample", { ...wish, n: 1, size: `${width}x${rows}` });
+      this.#shared.api.takeBackWith(job.id, signal);
+      for await (const { name, data } of follow(this.#shared.api, job.id, signal, () => {})) {
+        if (name === "row" && data.y >= this.#next) this.#put(data, job.channels);
+        if (name === "error") throw new FieldTrouble("form", data.error?.detail ?? data.detail);
+        if (name === "done") this.#shared.api.settled(job.id);
+      }
+    } catch (error) {
+      if (!signal.aborted) showTrouble(this.#form, error);
+      return;
+    } finally {
+      if (!signal.aborted) this.#isBusy = false;
+    }
+    if (!signal.aborted && this.#isAtEnd) this.#more();
+  }
+
+  /** One row more. @param {RowEvent} row @param {number} channels */
+  #put({ y, pixels }, channels) {
+    layBytes(this.#pixels, pixels, channels, y);
+    pen(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
+    this.#next = y + 1;
+    const counts = { rows: say(this.#next), most: say(this.#pixels.height) };
+    this.#state.textContent = t("{rows} of at most {most} rows", counts);
+  }
+}
