@@ -1,7 +1,8 @@
 """The verbs that carry out a kind of job, here or with --url by a running service: one for each, made of its record.
 
 A kind's files are arguments, and the fields of its form are options, with the web API's descriptions (worker/contract/
-kinds/). kinds_here.py and kinds_there.py do the work, kind_results.py says what came of it.
+kinds/). kinds_here.py and kinds_there.py do the work, kind_results.py says what came of it. several.py lists the
+pictures of folders, and says what came of each.
 """
 
 import secrets

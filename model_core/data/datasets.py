@@ -7,8 +7,8 @@ from typing import Protocol, get_args, runtime_checkable
 import numpy as np
 
 from model_core.config import NetworkConfig
-from model_core.data.amat import AmatFiles
 from model_core.data.arrays import ArrayFile
+from model_core.data.binarized_mnist import AmatFiles, PackedFile
 from model_core.data.cifar10 import Cifar10
 from model_core.data.folder import PictureFolder
 from model_core.data.idx import IdxFiles
@@ -16,7 +16,6 @@ from model_core.data.imagenet import ImageNetBatches, ImageNetFolders
 from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
 from model_core.data.originals import matches
-from model_core.data.packed import PackedFile
 from model_core.data.splits import Pixels, Split, Values
 from model_core.errors import DataError
 
