@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import typer
 from make_colour_pictures import TEMPERATURES, is_completer, is_enlarger
-from make_pictures import Picture, side_by_side
+from make_pictures import Picture, pixels_of, side_by_side
 from make_results import describe_model, score_of
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -25,7 +25,6 @@ from readme_table import data_name
 from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
 from model_core.config import PRESETS
-from model_core.data.pixels import values_to_pixels
 from model_core.measures.speed import useful_operations
 from model_core.models_directory import CARD
 from model_core.networks import build_network
@@ -161,7 +160,7 @@ def draw(model: Model, picture: Path) -> None:
     rows, columns, scale = (4, 12, 2) if model.config.channels == 3 else (8, 8, 3)
     rows = len(model.card.labels) or rows
     each = [label.name for label in model.card.labels for _ in range(columns)] or None
-    drawn = values_to_pixels(sample(model, rows * columns, seed=SEED, label=each).cpu().numpy(), model.config.values)
+    drawn = pixels_of(sample(model, rows * columns, seed=SEED, label=each).cpu().numpy(), model)
     tiles: list[Picture] = list(drawn.transpose(0, 2, 3, 1))  # (H, W, C)
     table = side_by_side([tiles[columns * row :][:columns] for row in range(rows)])
     enlarged = table.repeat(scale, axis=0).repeat(scale, axis=1)

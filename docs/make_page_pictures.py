@@ -16,6 +16,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from make_pictures import pixels_of
 from PIL import Image, ImageColor, ImageDraw
 
 from model_core.data.pixels import values_to_pixels
@@ -104,7 +105,7 @@ def samples(model: Path) -> Image.Image:
     loaded = load_model(str(model))
     is_binary = loaded.config.values == 2
     side = 3 if is_binary else 2
-    drawn = values_to_pixels(sample(loaded, n=side * side, seed=2016).numpy(), loaded.config.values)  # (n, C, H, W)
+    drawn = pixels_of(sample(loaded, n=side * side, seed=2016).numpy(), loaded)  # (n, C, H, W)
     tiles = [Image.fromarray(one.transpose(1, 2, 0).squeeze()) for one in drawn]
     lines = [_beside(tiles[i : i + side]) for i in range(0, side * side, side)]
     square = Image.new(lines[0].mode, (lines[0].width, side * lines[0].height))

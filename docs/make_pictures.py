@@ -48,7 +48,7 @@ def draw(model: "Model", images: Picture, out: Path, seed: int = SEED, first: in
     """All pictures of a model, from test images (N, C, H, W)."""
     digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
-    save_inputs(_pixels(digits[0], model), out)
+    save_inputs(pixels_of(digits[0], model), out)
     save(completions(model, digits, seed), out / "completions.png", scale)
 
 
@@ -70,10 +70,10 @@ def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> P
     keep = np.arange(H)[:, None].repeat(W, axis=1) < H // 2  # (H, W)
     rows = []
     for i, digit in enumerate(digits):
-        drawn = _pixels(
+        drawn = pixels_of(
             sample(model, DRAWS, seed + 1 + i, known=torch.from_numpy(digit).long(), keep=torch.from_numpy(keep)), model
         )
-        original = tint(_pixels(digit, model), given=np.ones_like(keep))
+        original = tint(pixels_of(digit, model), given=np.ones_like(keep))
         rows.append([original, *(tint(image, given=keep) for image in drawn)])
     return side_by_side(rows)
 
@@ -84,10 +84,16 @@ def tint(pixels: Picture, given: npt.NDArray[np.bool_] | None = None) -> Picture
     return (pixels.transpose(1, 2, 0) * (colour / 255)).astype(np.uint8)
 
 
-def _pixels(values: npt.ArrayLike, model: "Model") -> Picture:
+def pixels_of(values: npt.ArrayLike, model: "Model") -> Picture:
+    """Values (N, C, H, W) as pixels, of a palette in RGB on white."""
+    from model_core.data.palette import colours_of
     from model_core.data.pixels import values_to_pixels
 
-    return values_to_pixels(np.asarray(values), model.config.values)
+    if not model.card.palette:
+        return values_to_pixels(np.asarray(values), model.config.values)
+    colours = colours_of(model.card.palette).astype(int)
+    on_white = 255 + (colours[:, :3] - 255) * colours[:, 3:] // 255
+    return on_white.astype(np.uint8)[np.asarray(values)[:, 0]].transpose(0, 3, 1, 2)
 
 
 def side_by_side(rows: list[list[Picture]]) -> Picture:

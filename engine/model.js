@@ -40,6 +40,8 @@ export class Model {
     this.height = description.image.height;
     this.width = description.image.width;
     this.values = description.image.values;
+    /** The colour of each value, of a model of categories. */
+    this.palette = description.palette ?? [];
     this.orientations = description.members.map(({ orientation }) => orientation);
     this.labels = description.labels.map(({ name }) => name);
     this.module = program.file;
@@ -140,6 +142,9 @@ export class Model {
     if (digest !== this.#description.sha256) {
       throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
     }
+    if (this.palette.some((colour, value) => colour.slice(1, 7) !== file.palette.slice(6 * value, 6 * value + 6))) {
+      throw new EngineError(`the picture has other colours than ${this.name} has: another program saved it`);
+    }
     const shown = cut(file, samples, this);
     const drawn = await this.sample({ n: samples, first: sample, seed, temperature, label });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, shown[i], sample + i));
@@ -164,7 +169,7 @@ export class Model {
     const size = this.height * this.width;
     const places = Array.from({ length: size }, (_, i) => i).filter((place) => {
       for (let at = place; at < values.length; at += size)
-        if (toByte(values[at], this.values) !== pixels[at]) return true;
+        if ((this.palette.length ? values[at] : toByte(values[at], this.values)) !== pixels[at]) return true;
       return false;
     });
     return places.map((place) => ({ sample, x: place % this.width, y: Math.floor(place / this.width) }));

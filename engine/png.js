@@ -1,4 +1,4 @@
-/** PNG files of 8 bits a colour, grey or RGB, as the service and `pixelrnn` write them: their words and their pixels. */
+/** PNG files of 8 bits a colour, grey, RGB or indexed, as the service and `pixelrnn` write them: their words and their pixels. */
 
 import { EngineError } from "./files.js";
 
@@ -7,22 +7,22 @@ const MOST_PIXELS = 2 ** 26;
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @returns {Promise<{text: Record<string, string>, width: number, height: number, channels: number, pixels: Uint8Array}>}
- *     pixels are (height, width, channels)
+ * @returns {Promise<{text: Record<string, string>, palette: string, width: number, height: number, channels: number, pixels: Uint8Array}>}
+ *     pixels are (height, width, channels), or numbers of colours in a palette, each six hexadecimal digits
  */
 export async function readPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is no PNG");
-  const { header, text, data } = chunks(bytes);
+  const { header, text, data, palette } = chunks(bytes);
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colour, , , interlaced] = header.subarray(8);
-  const channels = { 0: 1, 2: 3 }[colour];
+  const channels = { 0: 1, 2: 3, 3: 1 }[colour];
   if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
-    throw new EngineError("the PNG is not as it was written: expected 8 bits a colour, grey or RGB");
+    throw new EngineError("the PNG is not as it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
   const raw = await inflated(data);
   if (raw.length !== height * (1 + width * channels)) throw new EngineError("the PNG is damaged: it lacks pixels");
-  return { text, width, height, channels, pixels: unfiltered(raw, height, width * channels, channels) };
+  return { text, palette, width, height, channels, pixels: unfiltered(raw, height, width * channels, channels) };
 }
 
 /** @param {Uint8Array<ArrayBuffer>} bytes */
@@ -34,6 +34,7 @@ function chunks(bytes) {
   /** @type {Uint8Array<ArrayBuffer>[]} */
   const data = [];
   let header = new Uint8Array(13);
+  let palette = "";
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     if (at + 12 + length > bytes.length) break;
@@ -41,6 +42,7 @@ function chunks(bytes) {
     const content = bytes.subarray(at + 8, at + 8 + length);
     if (kind === "IHDR" && length === 13) header = content;
     if (kind === "IDAT") data.push(content);
+    if (kind === "PLTE") palette = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
     if (decoder) {
       const [name, ...values] = decoder.decode(content).split("\0");
@@ -48,7 +50,7 @@ function chunks(bytes) {
     }
     at += 12 + length;
   }
-  return { header, text, data };
+  return { header, text, data, palette };
 }
 
 /** @param {Uint8Array<ArrayBuffer>[]} data */

@@ -40,6 +40,8 @@ export interface Description {
   kind: string;
   sources: string;
   image: Shape;
+  /** The colours of categories, `#rrggbb` or `#rrggbbaa`. */
+  palette?: string[];
   members: { orientation: Orientation; weights: WeightsFile }[];
   /** None of most models. */
   guides?: GuideDescription[];
@@ -208,6 +210,8 @@ export interface Portable {
   height: number;
   channels: number;
   values: number;
+  /** The colour of each value, `#rrggbb` or `#rrggbbaa`; none of most models. */
+  palette: string[];
   orientations: Orientation[];
   /** Names; none of most models. */
   labels: string[];

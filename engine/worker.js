@@ -41,8 +41,8 @@ async function answer(id, call, argument) {
 async function carriedOut(id, call, argument, signal) {
   if (call === "load") {
     model = load(argument);
-    const { name, width, height, channels, values, orientations, labels, module } = await model;
-    return { name, width, height, channels, values, orientations, labels, module };
+    const { name, width, height, channels, values, palette, orientations, labels, module } = await model;
+    return { name, width, height, channels, values, palette, orientations, labels, module };
   }
   const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
   if (call === "score") return loaded.score(argument.values, argument.options);

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from model_core.config import MAX_LABEL_NAME, NetworkConfig
 from model_core.data.options import Resize
+from model_core.data.palette import Palette, colours_of
 from model_core.errors import ConfigError, ModelError, first_complaint
 from model_core.models_directory import CARD, GUIDES
 from model_core.orientation import Orientation, check_orientation
@@ -21,6 +22,7 @@ from model_core.regular_files import open_regular
 
 _KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
+_OF_CATEGORIES = "palette", "names"
 MAX_BYTES = 2**20
 """Bytes of a card: those of models that were trained for long have some ten thousand."""
 
@@ -189,6 +191,10 @@ class Card:
     members: tuple[CardMember, ...] = ()
     validation: Validation | None = None
     """Validation scores of these weights; `pixelrnn calibrate` measures them."""
+    palette: Palette = ()
+    """The colour of each category; empty where there are none."""
+    names: tuple[str, ...] = ()
+    """Their names, where they have some."""
     labels: tuple[CardLabel, ...] = ()
     """The labels that its networks have, in their order; the priors add up to 1."""
     field: bool = False
@@ -208,6 +214,7 @@ class Card:
             labels = TypeAdapter(tuple[CardLabel, ...]).validate_python(facts.get("labels", ()))
             guides = tuple(CardGuide.from_dict(guide).checked(config, members) for guide in facts.get("guides", ()))
             read = {"config": config, "members": members, "validation": validation, "labels": labels, "guides": guides}
+            read |= {name: TypeAdapter(tuple[str, ...]).validate_python(facts.get(name, ())) for name in _OF_CATEGORIES}
             return cls(**{**facts, **read})._checked()
         except FileNotFoundError:
             raise ModelError(
@@ -226,6 +233,7 @@ class Card:
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
         _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
         self._check_labels()
+        self._check_palette()
         if not isinstance(self.field, bool) or not 1 <= self.step <= self.config.height:
             raise ValueError(f"field is true or false, and field_step 1 to {self.config.height}")
         return self
@@ -239,6 +247,13 @@ class Card:
         if priors and not (min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)):
             raise ValueError("the priors of the labels must be above 0 and add up to 1")
 
+    def _check_palette(self) -> None:
+        expected = self.config.values if self.config.categories else 0
+        if len(colours_of(self.palette)) != expected:
+            raise ValueError(f"palette must have {expected} colours, one for each category, not {len(self.palette)}")
+        if len(self.names) not in (0, expected):
+            raise ValueError(f"names must be {expected}, one for each category, or none")
+
     @cached_property
     def identity(self) -> str:
         """SHA-256 of all that gives the model its meaning: weights, config, orientations, labels with their priors.
@@ -251,6 +266,8 @@ class Card:
             "orientations": [member.orientation for member in self.members] or ["none"],
             "labels": [{"name": label.name, "prior": label.prior} for label in self.labels],
         }
+        if self.palette:
+            meaning["palette"] = self.palette
         if self.field_step is not None:
             meaning["field_step"] = self.field_step
         if self.guides:
@@ -310,6 +327,9 @@ class Card:
             del facts["field_step"]
         if not self.guides:
             del facts["guides"]
+        for name in _OF_CATEGORIES:
+            if not facts[name]:
+                del facts[name]
         for config in (facts["config"], *(guide["config"] for guide in facts.get("guides", ()))):
             for name in ("labels", "categories"):  # so that the cards of before stay as they are
                 if not config[name]:

@@ -124,6 +124,11 @@ class NetworkConfig:
         return shape | ({"categories": True} if self.categories else {})
 
     @property
+    def levels(self) -> int:
+        """Numbers that a byte of a picture tells apart: a byte is a category as it is."""
+        return 256 if self.categories else self.values
+
+    @property
     def multi_scale(self) -> bool:
         return self.factor > 1
 

@@ -33,6 +33,8 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
         sum(model.card.parameters for model in models),
         first.data,
         members=members,
+        palette=first.palette,
+        names=first.names,
         labels=first.labels,
     )
     return save_model(Model(tuple(model.members[0] for model in models), card), directory)
@@ -101,6 +103,8 @@ def _check(models: Sequence[Model]) -> None:
             raise ConfigError(f"{card.name} is another network than {first.name}: a mixture's members have one config")
         if card.config.multi_scale:
             raise ConfigError(f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned")
+        if card.palette != first.palette:
+            raise ConfigError(f"{card.name} has another palette than {first.name}")
         if card.labels != first.labels:
             raise ConfigError(f"{card.name} has other labels than {first.name}, or other priors of them")
         if card.data != first.data:

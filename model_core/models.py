@@ -17,6 +17,7 @@ from torch import Tensor
 from model_core.card import Card, CardMember, check_field, even_labels, mixture_digest
 from model_core.components import Component, Member, components_of
 from model_core.config import NetworkConfig, preset
+from model_core.data.palette import greys
 from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
 from model_core.models_directory import CARD, RECORDS, WEIGHTS, cards_in, default_models_dir, model_names, models_in
@@ -97,7 +98,9 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
         torch.manual_seed(seed)
         network = build_network(config)
     network.eval().requires_grad_(False)
-    return Model.of(network, Card(preset_name, config, count_parameters(network), labels=even_labels(config.labels)))
+    palette = greys(config.values) if config.categories else ()
+    labels = even_labels(config.labels)
+    return Model.of(network, Card(preset_name, config, count_parameters(network), palette=palette, labels=labels))
 
 
 def at_width(network: Network, config: NetworkConfig) -> Network:

@@ -45,7 +45,12 @@ def _request(options: Options, how: How, **beside: Any) -> "DrawRequest":
     resize, first = options["fit"] == "resize" if "fit" in options else False, options.get("first", 0)
     where = options["model"], how.models_dir, how.device
     assert how.out is not None
-    return DrawRequest(*where, *drawing, how.out, how.scale, resize=resize, first=first, labels=labels, **beside)
+    taken = {"resize": resize, "nearest": _takes_nearest(options)}
+    return DrawRequest(*where, *drawing, how.out, how.scale, **taken, first=first, labels=labels, **beside)
+
+
+def _takes_nearest(options: Options) -> bool:
+    return options.get("colours") == "nearest"
 
 
 def _model(options: Options, how: How, work: Work) -> "Model":
@@ -115,8 +120,8 @@ def _score(options: Options, how: How, work: Work) -> Done:
     if "against" in options:
         second = _model({"model": options["against"]}, how, work)
     work.begin(f"scoring with {options['model']}")
-    fit = options["fit"]
-    request = ScoreRequest(how.out, how.scale, fit == "resize", pixel, influence, fit == "field", second)
+    fit, nearest = options["fit"], _takes_nearest(options)
+    request = ScoreRequest(how.out, how.scale, fit == "resize", nearest, pixel, influence, fit == "field", second)
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
     facts, heat = score_file(model, options["image"], request)
@@ -128,7 +133,8 @@ def _classify(options: Options, how: How, work: Work) -> Done:
 
     model = _model(options, how, work)
     work.begin(f"classifying with {options['model']}")
-    by = options.get("mask"), options.get("seed", 0), options.get("particles", 32), options["fit"] == "resize"
+    how_many = options.get("seed", 0), options.get("particles", 32)
+    by = options.get("mask"), *how_many, options["fit"] == "resize", _takes_nearest(options)
     if isinstance(options["image"], list):
         return _of_each(options, work, lambda _, file: classify_file(model, file, *by))
     facts = classify_file(model, options["image"], *by)
@@ -139,7 +145,8 @@ def _encode(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.coded_file import encode_files
 
     assert how.out is not None
-    facts = encode_files(options["model"], options["images"], how.out, how.models_dir, options.get("label"), work)
+    by = how.models_dir, options.get("label"), work, _takes_nearest(options)
+    facts = encode_files(options["model"], options["images"], how.out, *by)
     return Done(facts, facts)
 
 

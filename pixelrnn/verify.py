@@ -12,6 +12,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     import numpy as np
 
     from model_core.data.images import cut, read_drawn
+    from model_core.data.palette import values_shown
     from model_core.errors import DataError
     from model_core.measures.verification import changed_pixels
     from model_core.models import load_by_digest
@@ -29,11 +30,13 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
     config = model.config
-    if table.shape[2] != config.channels:
+    if table.shape[2] != (4 if model.card.palette else config.channels):
         raise DataError(f"{picture} has other colours than it was written with: another program saved it")
     pixels, broken = cut(table, provenance.samples, height, width)
     samples = [provenance.sample + i for i in range(provenance.samples)]
     labels = [model.card.label_number(provenance.label_of(i)) for i in range(provenance.samples)]
+    if model.card.palette:
+        pixels = values_shown(pixels, model.card.palette)
     changed = changed_pixels(model, pixels, samples, provenance.seed, provenance.temperature, labels) | broken
     places = np.argwhere(changed)
     return {

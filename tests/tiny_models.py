@@ -27,6 +27,21 @@ def save_tiny_scales(directory: Path) -> None:
     save_model(untrained("cifar10-multi-scale", seed=4, **sizes, **shape), directory / "tiny-scales")
 
 
+PALETTES = {
+    "tiny-three": ("#ff0000", "#00ff00", "#0000ff"),
+    "tiny-tiles": ("#00000000", *(f"#{16 * i:02x}{255 - 16 * i:02x}80" for i in range(16))),
+    "tiny-all": tuple(f"#{i:02x}{i:02x}40" for i in range(256)),
+}
+
+
+def save_tiny_tiles(directory: Path) -> None:
+    """Categories of 6 x 5: `tiny-three`, of three colours, `tiny-tiles`, one of 17 transparent, `tiny-all`, of 256."""
+    for name, palette in PALETTES.items():
+        size = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5, "values": len(palette)}
+        model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
+        save_model(Model(model.members, replace(model.card, palette=palette)), directory / name)
+
+
 def tiny_labelled(seed: int = 6, orientation: Orientation = "none") -> Model:
     """Binary, 4 x 3, with the labels `1`, `0` and `cat`, uneven and far apart."""
     return _named(labelled(seed=seed, height=4, width=3), orientation)

@@ -1,6 +1,6 @@
 """Pictures as arrays of a model's values: one is (C, H, W), several are (n, C, H, W)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -8,7 +8,9 @@ from PIL import Image
 from app.errors import UnusableImageError, WrongSizeError
 from app.imaging.decode import Decoded, Role, decode
 from app.imaging.npy import Array, is_array, read_array, written
+from app.imaging.palette import indexed
 from app.schema.answers import Model
+from worker.contract.colours import levels
 from worker.contract.size import MAX_SIDE
 
 _ONE, _SEVERAL = 3, 4
@@ -22,11 +24,18 @@ class Shape:
     channels: int
     values: int
     """How many a colour takes."""
+    palette: Sequence[str] = ()
+    """The colours of the values, of a model of categories; its bytes are values."""
 
     @classmethod
     def of(cls, model: Model) -> "Shape":
         """The shape of the images which a model draws."""
-        return cls(model.height, model.width, model.channels, model.values)
+        return cls(model.height, model.width, model.channels, model.values, model.palette)
+
+    @property
+    def levels(self) -> int:
+        """Numbers that a byte tells apart."""
+        return levels(self.values, self.palette)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,8 +92,10 @@ def _expect_values(numbers: list[int], role: Role, shape: Shape, may_have_holes:
 def _picture(numbers: list[int], shape: Shape) -> Image.Image:
     """The picture of numbers (C, H, W), each one of the values, or negative: there it is transparent."""
     values = bytes(max(0, number) for number in numbers)
-    pixels = values.translate(_pixel_of_value(shape.values))
+    pixels = values.translate(_pixel_of_value(shape.levels))
     image = Image.frombytes("L" if shape.channels == 1 else "RGB", shape.size, _interleaved(pixels, shape.channels))
+    if shape.palette:
+        image = indexed(image, shape.palette).convert("RGBA")
     if min(numbers) < 0:
         places = shape.height * shape.width
         opaque = bytes(255 * (min(numbers[i::places]) >= 0) for i in range(places))
@@ -97,7 +108,7 @@ def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes
     not there are 0."""
     missing = bytes(shape.height * shape.width * shape.channels)
     pixels = b"".join(_planes(pictures.get(i, missing), shape.channels) for i in range(count))
-    return written((count, shape.channels, shape.height, shape.width), pixels.translate(_value_of_pixel(shape.values)))
+    return written((count, shape.channels, shape.height, shape.width), pixels.translate(_value_of_pixel(shape.levels)))
 
 
 def _planes(pixels: bytes, channels: int) -> bytes:

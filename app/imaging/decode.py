@@ -7,7 +7,7 @@ judged from the header, before a pixel is unpacked; anything a parser throws at 
 import io
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
@@ -52,6 +52,8 @@ def decode(data: bytes, role: Role) -> Decoded:
             if image.format == "PNG" and _PNG_END not in data:
                 raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
             image.load()
+            if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
+                raise BadUploadError(f"the {role} has a pixel whose number is beyond its palette")
             upright = _eight_bits(ImageOps.exif_transpose(image), role)
             return Decoded(upright, has_more_bits=image.mode in _HIGH_BYTES)
     except BOMB:
@@ -65,6 +67,11 @@ def _check_header(image: Image.Image, role: Role) -> None:
         raise _too_many_pixels(role)
     if getattr(image, "n_frames", 1) != 1:
         raise UnusableImageError(f"the {role} is animated; expected a single picture")
+
+
+def _largest(image: Image.Image) -> int:
+    extremes: Any = image.getextrema()
+    return extremes[1]
 
 
 def _too_many_pixels(role: Role) -> TooLargeError:

@@ -19,11 +19,14 @@ from app.errors import (
     NotVerifiableError,
     RefusedError,
     TooLargeError,
+    UnusableImageError,
     WrongSizeError,
 )
 from app.imaging.arrays import Shape, count_of, pictures_of
 from app.imaging.decode import MAX_PIXELS, Decoded, Role, decode
+from app.imaging.palette import has_transparent, taken
 from app.schema.answers import Model
+from app.schema.job_options import Taking
 from worker.contract.kind import Input
 
 Files = dict[str, list[bytes]]
@@ -58,7 +61,7 @@ def _given_after_the_first(keep: bytes) -> int:
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
-def read_given(wanted: Input, files: Files, model: Model, resize: bool, count: int = 1) -> GivenPixels:
+def read_given(wanted: Input, files: Files, model: Model, taking: Taking, count: int = 1) -> GivenPixels:
     """Everything that the files of a request give to a job. count: how many pictures they hold, of a kind that takes
     each for itself.
 
@@ -72,13 +75,13 @@ def read_given(wanted: Input, files: Files, model: Model, resize: bool, count: i
     may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
     images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
     if wanted is Input.PICTURES:
-        return GivenPixels(b"".join(_exact(shape, image, i).tobytes() for i, image in enumerate(images)))
+        return _together([_exact(shape, image, i, taking) for i, image in enumerate(images)], shape)
     if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
-        return _together(list(_of_each(wanted, images, count, files, shape, resize, model)), shape)
+        return _together(list(_of_each(wanted, images, count, files, shape, taking, model)), shape)
     image = _only(images).image
     if wanted is Input.DRAWN_PICTURE:
-        return GivenPixels(_as_drawn(shape, image).tobytes())
-    return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
+        return GivenPixels(_as_drawn(shape, image))
+    return _in_colours_of(shape, image, taking)
 
 
 def _only(pictures: Iterator[Decoded]) -> Decoded:
@@ -89,7 +92,7 @@ def _only(pictures: Iterator[Decoded]) -> Decoded:
     return picture
 
 
-def _exact(shape: Shape, picture: Decoded, number: int) -> Image.Image:
+def _exact(shape: Shape, picture: Decoded, number: int, taking: Taking) -> GivenPixels:
     """A picture of the model's size and kind of colours, which holds nothing that its pixels here do not."""
     image = picture.image
     if image.size != shape.size:
@@ -97,32 +100,40 @@ def _exact(shape: Shape, picture: Decoded, number: int) -> Image.Image:
             f"image {number}, counted from 0, is {image.width}x{image.height} (width x height), expected "
             f"{shape.width}x{shape.height}"
         )
-    shown = _in_colours_of(shape, image, resize=False)
+    if shape.palette and not picture.has_more_bits:
+        with naming_picture(number, 2):
+            return _in_colours_of(shape, image, replace(taking, resize=False))
+    shown = _opaque(image, shape.channels)
     if picture.has_more_bits or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
         colours = "grey" if shape.channels == 1 else "RGB"
         raise NotExactError(
             f"image {number}, counted from 0, would not come back as it is: expected {colours}, 8 bits a colour, not "
             "transparent"
         )
-    return shown
+    return GivenPixels(shown.tobytes())
 
 
-def _as_drawn(shape: Shape, image: Image.Image) -> Image.Image:
-    """A picture of ours in which each pixel may be a square, with each pixel a pixel again."""
+def _as_drawn(shape: Shape, image: Image.Image) -> bytes:
+    """The pixels of a picture of ours in which each may be a square."""
     scale = image.width // shape.width
     if not scale or image.size != (scale * shape.width, scale * shape.height):
         raise WrongSizeError(
             f"the image is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height} or a "
             "multiple of that, as it was written"
         )
-    if image.mode != ("L" if shape.channels == 1 else "RGB"):
+    if image.mode != ("RGBA" if shape.palette else "L" if shape.channels == 1 else "RGB"):
         raise NotVerifiableError("the image has other colours than it was written with; another program saved it")
     small = image.resize(shape.size, Image.Resampling.NEAREST)
     differs = ImageChops.difference(image, small.resize(image.size, Image.Resampling.NEAREST)).getbbox()
     if differs is not None:
         x, y = differs[0] // scale, differs[1] // scale
         raise NotVerifiableError(f"the image was changed: pixel ({x}, {y}) is no square of one colour any more")
-    return small
+    if not shape.palette:
+        return small.tobytes()
+    try:
+        return taken(small, shape.palette, nearest=False).values
+    except UnusableImageError as error:
+        raise NotVerifiableError(str(error)) from None
 
 
 class _Pixels:
@@ -140,7 +151,7 @@ class _Pixels:
 
 
 def _of_each(
-    wanted: Input, images: Iterator[Decoded], count: int, files: Files, shape: Shape, resize: bool, model: Model
+    wanted: Input, images: Iterator[Decoded], count: int, files: Files, shape: Shape, taking: Taking, model: Model
 ) -> Iterator[GivenPixels]:
     """Everything that each picture gives, by the one mask, or by its own. Of one among several a refusal says which it
     is."""
@@ -151,11 +162,11 @@ def _of_each(
             image = pixels.taken(next(images))
             mask = masks[i % len(masks)] if masks else None
             if wanted is Input.PICTURE_AND_KEEP:
-                yield _with_a_hole(image, mask, shape, resize, model.members)
+                yield _with_a_hole(image, mask, shape, taking, model.members)
             elif wanted is Input.PICTURE_OR_PART:
-                yield _whole_or_part(image, mask, shape, resize, model.members)
+                yield _whole_or_part(image, mask, shape, taking, model.members)
             else:
-                yield GivenPixels(_in_colours_of(shape, image, resize).tobytes())
+                yield _in_colours_of(shape, image, taking)
 
 
 def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[Image.Image]:
@@ -170,7 +181,7 @@ def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[I
     sent = files.get("mask", [])
     if sum(map(count_of, sent)) not in (0, 1, count):
         raise BadParameterError(f"mask: expected one, or one for each picture, which are {count}", field="mask")
-    flat = replace(shape, channels=1, values=2)
+    flat = replace(shape, channels=1, values=2, palette=())
     return [pixels.taken(mask) for data in sent for mask in pictures_of(data, "mask", flat)]
 
 
@@ -197,33 +208,39 @@ def _together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
 
 
 def _whole_or_part(
-    image: Image.Image, mask: Image.Image | None, shape: Shape, resize: bool, members: Iterable[str]
+    image: Image.Image, mask: Image.Image | None, shape: Shape, taking: Taking, members: Iterable[str]
 ) -> GivenPixels:
     """A picture with a hole, or one of which all is given."""
     try:
-        part = _with_a_hole(image, mask, shape, resize, members)
-        return replace(part, found={"given_behind": part.found["given_behind"]})
+        part = _with_a_hole(image, mask, shape, taking, members)
+        return replace(part, found={name: part.found[name] for name in part.found if name != "filled_pixels"})
     except NothingToFillError:
-        return GivenPixels(_in_colours_of(shape, image, resize).tobytes())
+        return _in_colours_of(shape, image, taking)
 
 
 def _with_a_hole(
-    image: Image.Image, mask: Image.Image | None, shape: Shape, resize: bool, members: Iterable[str]
+    image: Image.Image, mask: Image.Image | None, shape: Shape, taking: Taking, members: Iterable[str]
 ) -> GivenPixels:
+    if mask is None and has_transparent(shape.palette):
+        raise NothingToFillError("expected a mask: what is transparent is one of the model's colours, and no hole")
     hole = _hole_of_alpha(image) if mask is None else _opaque(mask, channels=1)
-    image = _in_colours_of(shape, image, resize)
-    hole = _fit(hole, "image" if mask is None else "mask", shape, resize)
+    hole = _fit(hole, "image" if mask is None else "mask", shape, taking.resize)
     keep = _cut(hole, 1, 0)
     filled = keep.tobytes().count(0)
     if not filled:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
-    found = {"filled_pixels": filled, "given_behind": given_behind_hole(keep, members)}
-    return GivenPixels(image.tobytes(), keep.tobytes(), found)
+    given = _in_colours_of(shape, image, taking, keep.tobytes())
+    found = {"filled_pixels": filled, "given_behind": given_behind_hole(keep, members), **given.found}
+    return GivenPixels(given.pixels, keep.tobytes(), found)
 
 
-def _in_colours_of(shape: Shape, image: Image.Image, resize: bool) -> Image.Image:
-    """Grey or coloured as the model is, and of its size."""
-    return _fit(_opaque(image, shape.channels), "image", shape, resize)
+def _in_colours_of(shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b"") -> GivenPixels:
+    """Grey or coloured as the model is, or values of its palette, and of its size. keep: where a palette counts."""
+    if not shape.palette:
+        return GivenPixels(_fit(_opaque(image, shape.channels), "image", shape, taking.resize).tobytes())
+    fitted = _fit(image.convert("RGBA"), "image", shape, taking.resize, Image.Resampling.NEAREST)
+    found = taken(fitted, shape.palette, taking.nearest, keep)
+    return GivenPixels(found.values, found={"moved_pixels": found.moved, "moved_distance": found.distance})
 
 
 def _hole_of_alpha(image: Image.Image) -> Image.Image:
@@ -249,7 +266,9 @@ def _opaque(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("RGB").convert("L" if channels == 1 else "RGB")
 
 
-def _fit(image: Image.Image, role: Role, shape: Shape, resize: bool) -> Image.Image:
+def _fit(
+    image: Image.Image, role: Role, shape: Shape, resize: bool, by: Image.Resampling = Image.Resampling.BOX
+) -> Image.Image:
     if image.size == shape.size:
         return image
     if not resize:
@@ -257,4 +276,4 @@ def _fit(image: Image.Image, role: Role, shape: Shape, resize: bool) -> Image.Im
             f"the {role} is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height};"
             " send that size, or fit=resize"
         )
-    return image.resize(shape.size, Image.Resampling.BOX)
+    return image.resize(shape.size, by)

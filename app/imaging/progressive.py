@@ -2,33 +2,36 @@
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.imaging.mark import PNG_KEYWORD
+from app.imaging.palette import chunks as palette_chunks
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _COLOUR = 0, 2
+_GREY, _COLOUR, _INDEXED = 0, 2, 3
 _NO_FILTER = b"\0"
 
 
 class ProgressivePng:
     """A PNG that grows: `height` rows of `width` pixels, each pixel a square of `scale`; 8 bits a colour, one colour or
-    three."""
+    three, or one that counts in a palette."""
 
-    def __init__(self, height: int, width: int, channels: int, scale: int) -> None:
+    def __init__(self, height: int, width: int, channels: int, scale: int, palette: Sequence[str] = ()) -> None:
         self._size = (width * scale, height * scale)
         self._channels = channels
         self._scale = scale
+        self._palette = palette
         self._compressor = zlib.compressobj(6)
 
     def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
         """Everything before the first row; `text` as chunks of keyword and text, the mark as one of UTF-8."""
-        colour = _GREY if self._channels == 1 else _COLOUR
+        colour = _INDEXED if self._palette else _GREY if self._channels == 1 else _COLOUR
         header = struct.pack(">IIBBBBB", *self._size, 8, colour, 0, 0, 0)
+        colours = [_chunk(*each) for each in palette_chunks(self._palette)] if self._palette else []
         chunks = [_text(key, value) for key, value in text.items()]
         if mark:
             chunks.append(_chunk(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + mark.encode()))
-        return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *chunks])
+        return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colours, *chunks])
 
     def row(self, pixels: bytes) -> bytes:
         """The next row, W*C bytes; flushed, so that it can be seen at once."""

@@ -15,6 +15,7 @@ from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.arrays import Shape, array_file
 from app.imaging.mark import PNG_KEYWORD, packet_of
 from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
+from app.imaging.palette import gap_of, indexed
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
@@ -68,6 +69,8 @@ class Canvas:
     """How many values a colour takes; 0: that is not known, or they are maps."""
     own: Sequence[Mapping[str, str]] = ()
     """Further facts of each sample that it takes to get it again; empty where there are none of any."""
+    palette: Sequence[str] = ()
+    """The colours of the bytes of samples, where these are values of a model of categories."""
 
     @classmethod
     def of(
@@ -91,7 +94,9 @@ class Canvas:
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
         source, origin = KINDS[spec.kind].source if marked else None, origin_of(spec, numerics)
         own = own_of(spec, result)
-        return cls(spec.n, height, width, spec.channels, drawn, origin, spec.first, source, spec.values, own)
+        return cls(
+            spec.n, height, width, spec.channels, drawn, origin, spec.first, source, spec.values, own, spec.palette
+        )
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
@@ -101,7 +106,8 @@ class Canvas:
         size = height * width * spec.channels
         given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
         samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
-        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec), values=spec.values)
+        named = {"values": spec.values, "palette": spec.palette}
+        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec), **named)
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
@@ -120,7 +126,10 @@ class Canvas:
 
     @classmethod
     def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":
-        """A map of what was expected, with its scale."""
+        """A map of what was expected, with its scale; of categories the likeliest as they are."""
+        if found.of == "mean" and spec.palette:
+            likeliest = bytes(round(value) for row in found.map for pixel in row for value in pixel)
+            return cls(1, spec.height, spec.width, 1, {0: likeliest}, origin_of(spec), palette=spec.palette)
         top = found.values - 1 if found.of == "mean" else math.log2(found.values)
         pixels = bytes(min(255, round(255 * value / top)) for row in found.map for pixel in row for value in pixel)
         scale = f"{found.of}: black 0, white {top:g}"
@@ -139,7 +148,7 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
         return _array({0: _drawn(canvas, sample)}, 1, canvas, scale)
     own = canvas.own[sample] if canvas.own else {}
     text = {**canvas.origin, **own, "sample": str(canvas.first + sample)}
-    return _file(_picture(canvas, sample), scale, text, kind, canvas.source)
+    return _file(_picture(canvas, sample), scale, text, kind, canvas)
 
 
 def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
@@ -149,13 +158,14 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     if kind is PictureFormat.NPY:
         return _array(canvas.samples, canvas.n, canvas, scale)
     columns, size = _grid(canvas.n, canvas.width, canvas.height)
-    mode, grey = ("L", _GAP_GREY) if canvas.channels == 1 else ("RGB", (_GAP_GREY,) * 3)
+    between = gap_of(canvas.palette) if canvas.palette else _GAP_GREY
+    mode, grey = ("L", between) if canvas.channels == 1 else ("RGB", (between,) * 3)
     grid = Image.new(mode, size, grey if canvas.n > 1 else 0)
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
         grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
     text = {**canvas.origin, **_of_all(canvas.own), "sample": str(canvas.first), "samples": str(canvas.n)}
-    return _file(grid, scale, text, kind, canvas.source)
+    return _file(grid, scale, text, kind, canvas)
 
 
 def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
@@ -191,7 +201,8 @@ def _array(samples: Mapping[int, bytes], count: int, canvas: Canvas, scale: int)
         raise BadParameterError("scale: an array has each pixel once; expected 1")
     if not canvas.values:
         raise BadParameterError("format: this picture is no image of the model's values; expected png, webp or jpeg")
-    return array_file(samples, count, Shape(canvas.height, canvas.width, canvas.channels, canvas.values))
+    shape = Shape(canvas.height, canvas.width, canvas.channels, canvas.values, canvas.palette)
+    return array_file(samples, count, shape)
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
@@ -227,13 +238,17 @@ def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
     return {f"{name}s": json.dumps([facts[name] for facts in own]) for name in own[0]}
 
 
-def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, source: Source | None) -> bytes:
+def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, canvas: Canvas) -> bytes:
     _expect_side(image.size, scale)
+    if canvas.palette and kind is PictureFormat.JPEG:
+        raise BadParameterError("format: JPEG does not keep the colours of a palette; expected png, webp or npy")
     width, height = image.width * scale, image.height * scale
-    mark = "" if source is None else packet_of(source)
+    mark = "" if canvas.source is None else packet_of(canvas.source)
     said = {"pnginfo": chunks(text, mark)} if kind is PictureFormat.PNG else {"xmp": mark.encode()} if mark else {}
     out = io.BytesIO()
-    image.resize((width, height), Image.Resampling.NEAREST).save(out, kind.value, **_OPTIONS[kind], **said)
+    large = image.resize((width, height), Image.Resampling.NEAREST)
+    how = {**_OPTIONS[kind], **said, **({"bits": 8} if canvas.palette else {})}
+    (indexed(large, canvas.palette) if canvas.palette else large).save(out, kind.value, **how)
     return out.getvalue()
 
 

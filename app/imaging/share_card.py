@@ -21,7 +21,8 @@ def card_of(picture: bytes) -> bytes:
     drawing's mark."""
     with Image.open(io.BytesIO(picture)) as drawn:
         scale = max(1, _ROOM // max(drawn.size))
-        large = drawn.convert("RGB").resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
+        opaque = Image.alpha_composite(Image.new("RGBA", drawn.size, (*_PAPER, 255)), drawn.convert("RGBA"))
+        large = opaque.convert("RGB").resize((drawn.width * scale, drawn.height * scale), Image.Resampling.NEAREST)
         return _on_paper(large, drawn.info.get(PNG_KEYWORD, ""))
 
 

@@ -33,8 +33,8 @@ from app.schema.request_bodies import (
     SCALE_TOLD,
     WEBHOOK_TOLD,
     asked_of,
-    may_resize,
     options_of,
+    taking_of,
     uploads_of,
 )
 from app.services.models import Models
@@ -162,7 +162,7 @@ async def _submit(
     given = None
     if kind.input is not Input.NOTHING:
         count = options.own.picture_count
-        given = await run_sync(read_given, kind.input, files, model, may_resize(body), count, limiter=services.imaging)
+        given = await run_sync(read_given, kind.input, files, model, taking_of(body), count, limiter=services.imaging)
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.schema import examples
 from app.schema.results import Result
+from worker.contract.colours import Shown as ColoursShown
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
@@ -96,7 +97,7 @@ class Webhook(_Answer):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-_OPTIONS = [*dict.fromkeys(kind.shown for kind in KINDS.values() if kind.shown)]
+_OPTIONS = [*dict.fromkeys([*(kind.shown for kind in KINDS.values() if kind.shown), ColoursShown])]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
 """The fields of a Job that tell of its options, where its kind has others."""
 
@@ -135,6 +136,8 @@ class _Asked(_Answer):
     """Width of each image."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
+    palette: list[str]
+    """The colour of each value of a model of categories: bytes of rows are values then. Empty for others."""
     small_height: int
     """Height of the first image of a Multi-Scale model; 0 for others."""
     small_width: int
@@ -259,6 +262,11 @@ class Model(_Answer):
     """Its fields, pictures larger than its own (`size` of `POST /sample`), were looked at and are good."""
     field_step: int
     """How many rows lower each window of a field begins than the one before; 0: it has no fields."""
+    palette: list[str]
+    """The colour of each value, `#rrggbb` or `#rrggbbaa`, of a model whose values are categories: bytes of its rows are
+    values then, and its pictures have this palette. Empty for others."""
+    names: list[str]
+    """Names of these values; none of most models."""
     can: list[JobKind]
     """Kinds of job that take it."""
     state: Literal["loading", "compiling", "ready"]

@@ -22,3 +22,12 @@ class JobOptions:
     """Seconds that its results are kept once it has ended."""
     webhook: str = ""
     """Address that is told of the job's end; empty = none."""
+
+
+@dataclass(frozen=True)
+class Taking:
+    """The terms on which pictures are taken. resize: one of another size than the model's is stretched to it. nearest:
+    other colours than a palette's become the nearest of it."""
+
+    resize: bool = False
+    nearest: bool = False

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from app.errors import BadParameterError
 from app.schema import examples
 from app.schema.answers import Int64, Model
-from app.schema.job_options import JobOptions
+from app.schema.job_options import JobOptions, Taking
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
@@ -206,9 +206,9 @@ def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
     return {role: found if isinstance(found, list) else [found] if found else [] for role, found in sent.items()}
 
 
-def may_resize(body: BaseModel) -> bool:
-    """True if pictures of another size are stretched to the one that is asked for."""
-    return getattr(body, "fit", None) == "resize"
+def taking_of(body: BaseModel) -> Taking:
+    """How its pictures are taken: those of another size, and other colours than a palette's."""
+    return Taking(getattr(body, "fit", None) == "resize", getattr(body, "colours", None) == "nearest")
 
 
 _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", "y")

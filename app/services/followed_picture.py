@@ -33,7 +33,7 @@ class FollowedPicture:
         if max(self._height, width) * scale > MAX_SIDE:
             raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
         self._sample, self._stage = sample, stage
-        self._png = ProgressivePng(self._height, width, spec.channels, scale)
+        self._png = ProgressivePng(self._height, width, spec.channels, scale, spec.palette)
         source = KINDS[spec.kind].source if marked else None
         self._mark = "" if source is None else packet_of(source)
         own = own_of(spec)[sample] if own_of(spec) else {}

@@ -65,7 +65,8 @@ class Models:
         """Raises what `find_for` raises for a second model beside this one, BadParameterError where pictures of the one
         are none of the other, and NoWorkerError while it is being made ready."""
         other = await self.find_for(kind, name, caller)
-        if any(getattr(other, size) != getattr(model, size) for size in ("height", "width", "channels", "values")):
+        sizes = "height", "width", "channels", "values", "palette"
+        if any(getattr(other, size) != getattr(model, size) for size in sizes):
             raise BadParameterError(
                 "against: expected a model of pictures of the same size and values", field="against"
             )
@@ -135,6 +136,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
         "labels": max((card.labels for card in cards), key=len),
         "field": any(card.field for card in cards),
         "field_step": max(card.field_step for card in cards),
+        "palette": list(max((card.palette for card in cards), key=len)),
         "compiling": all(card.compiling for card in cards),
         "state": _state(cards),
     }

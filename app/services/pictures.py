@@ -59,7 +59,8 @@ class Pictures:
     async def partial(self, spec: JobSpec, pixels: bytes, scale: int, kind: PictureFormat) -> bytes:
         """A picture of an image that is not whole, which does not say how to draw it again."""
         source = KINDS[spec.kind].source if self._marked else None
-        canvas = Canvas(1, spec.height, spec.width, spec.channels, {0: pixels}, {}, spec.first, source)
+        shown = {0: pixels}, {}, spec.first, source, spec.values
+        canvas = Canvas(1, spec.height, spec.width, spec.channels, *shown, palette=spec.palette)
         return await run_sync(sample_file, canvas, 0, scale, kind, limiter=self._imaging)
 
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
@@ -132,7 +133,7 @@ class Pictures:
             height=spec.height,
             width=spec.width,
             channels=spec.channels,
-            values=found.values,
+            values=spec.values or found.values,
             draws=n * (receipt.particles or 1),
             ancestors=n * (receipt.distinct or 1),
             map=_rows(spec, raw),

@@ -253,6 +253,7 @@ def _spec(
         width=model.width,
         channels=model.channels,
         values=model.values,
+        palette=tuple(model.palette),
         small_height=model.small_height,
         small_width=model.small_width,
         request_id=identity.request_id,

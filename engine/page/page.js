@@ -45,17 +45,28 @@ function say(text, isTrouble = false) {
 }
 
 /**
+ * Red, green, blue and opacity of a colour of a palette.
+ *
+ * @param {string} colour
+ */
+const rgbaOf = (colour) => [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
+
+/**
  * Canvases for n pictures; returns what paints a row of one.
  *
  * @param {Portable} of
  * @param {number} n
  */
-function easel({ width, height, channels, values }, n) {
+function easel({ width, height, channels, values, palette }, n) {
   const canvases = Array.from({ length: n }, () => Object.assign(document.createElement("canvas"), { width, height }));
   element("pictures").replaceChildren(...canvases);
   return (/** @type {number} */ index, /** @type {number} */ y, /** @type {Uint8Array} */ row) => {
     const pixels = new ImageData(width, 1);
     for (let x = 0; x < width; x++) {
+      if (palette.length) {
+        pixels.data.set(rgbaOf(palette[row[x]]), 4 * x);
+        continue;
+      }
       for (let c = 0; c < 3; c++) {
         pixels.data[4 * x + c] = toByte(row[(c % channels) * width + x], values);
       }

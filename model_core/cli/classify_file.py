@@ -6,23 +6,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from model_core.data.images import read_keep, read_values
+from model_core.data.images import read_keep, read_nearest
 from model_core.models import Model
 from model_core.posterior.classify import Classification, classify
 
 
 def classify_file(
-    model: Model, image: Path, mask: Path | None, seed: int, particles: int, resize: bool
+    model: Model, image: Path, mask: Path | None, seed: int, particles: int, resize: bool, nearest: bool = False
 ) -> dict[str, Any]:
     """The labels of a picture, of which all is given or what the mask shows black, the likeliest first, and how good
     that is.
 
     Raises the errors of classify, and DataError for a picture or a mask that cannot be read.
     """
-    values, keep = torch.from_numpy(read_values(image, model.config, resize)), None
-    if mask is not None:
-        keep = torch.from_numpy(read_keep(mask, model.config, resize=resize))
-    found = classify(model, values, keep, seed, particles)
+    keep = None if mask is None else read_keep(mask, model.config, resize=resize)
+    values, _ = read_nearest(image, model.config, resize, model.card.palette, nearest, keep)
+    given = None if keep is None else torch.from_numpy(keep)
+    found = classify(model, torch.from_numpy(values.astype(np.int64)), given, seed, particles)
     names = [label.name for label in model.card.labels]
     return {"model": model.card.name, **label_facts(found, names), "exact": found.exact, "quality": found.quality}
 

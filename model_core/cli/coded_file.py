@@ -19,7 +19,13 @@ from model_core.places import check_folder, check_place
 
 
 def encode_files(
-    model_name: str, pictures: Sequence[Path], out: Path, models_dir: Path | None, label: str | None, work: Work
+    model_name: str,
+    pictures: Sequence[Path],
+    out: Path,
+    models_dir: Path | None,
+    label: str | None,
+    work: Work,
+    nearest: bool = False,
 ) -> dict[str, Any]:
     """Write the file of these pictures; returns what was done. label: by which all are coded.
 
@@ -28,7 +34,8 @@ def encode_files(
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
-    values = torch.from_numpy(np.stack([read_exact_values(path, model.config) for path in pictures]))
+    read = (read_exact_values(path, model.config, model.card.palette, nearest) for path in pictures)
+    values = torch.from_numpy(np.stack([*read]))
     started = time.perf_counter()
     on_images = _share_counter(work.begin("encoding"), len(values) * len(model.members))
     data = encode(model, values, on_images, label)
@@ -97,7 +104,7 @@ def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out
         out.mkdir(exist_ok=True)
         images = (image for stripe in stripes for image in stripe)
         for i, image in enumerate(images):
-            write_grid(image[None], model.config, out / f"{i:0{digits}}.png")
+            write_grid(image[None], model.config, out / f"{i:0{digits}}.png", palette=model.card.palette)
     except OSError as error:
         raise DataError(f"cannot write into {out}: {error.strerror}") from None
 

@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from model_core.cli.progress import Work
-from model_core.data.images import check_picture_place, expected_picture, grid, read_keep, read_values, save_picture
+from model_core.data.images import (
+    check_picture_place,
+    expected_picture,
+    grid,
+    read_keep,
+    read_nearest,
+    read_values,
+    save_picture,
+)
 from model_core.errors import DataError
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model, load_model
@@ -35,6 +44,8 @@ class DrawRequest:
     small: Path | None = None
     resize: bool = False
     """Stretches pictures of another size than the model's to it."""
+    nearest: bool = False
+    """Takes the nearest of a palette for other colours."""
     first: int = 0
     """Number of the first image among those of the seed."""
     size: tuple[int, int] | None = None
@@ -76,10 +87,11 @@ class Drawn:
 def complete_file(model: Model, request: CompleteRequest, work: Work, doing: str = "completing") -> Drawn:
     """Complete the picture and write it. Raises the errors of complete, and DataError."""
     drawing = request.drawing
-    check_picture_place(drawing.out)
-    known = torch.from_numpy(read_values(request.image, model.config, drawing.resize))
-    hole = read_keep(request.mask or request.image, model.config, request.mask is None, drawing.resize)
-    keep = torch.from_numpy(hole)
+    check_picture_place(drawing.out, model.card.palette)
+    palette = model.card.palette
+    hole = read_keep(request.mask or request.image, model.config, request.mask is None, drawing.resize, palette)
+    given, _ = read_nearest(request.image, model.config, drawing.resize, palette, drawing.nearest, hole)
+    known, keep = torch.from_numpy(given.astype(np.int64)), torch.from_numpy(hole)
     method = request.method or ("clamp" if model.config.multi_scale else "posterior")
     started = time.perf_counter()
     how = drawing.n, drawing.seed, drawing.temperature, method, request.particles, request.sweeps
@@ -95,8 +107,8 @@ def complete_file(model: Model, request: CompleteRequest, work: Work, doing: str
 def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
     """The images, or without any the expected one."""
     if completion.mean is None or len(completion.values):
-        return grid(completion.values.cpu().numpy(), model.config, scale)
-    return expected_picture(completion.mean.numpy(), model.config, scale)
+        return grid(completion.values.cpu().numpy(), model.config, scale, model.card.palette)
+    return expected_picture(completion.mean.numpy(), model.config, scale, model.card.palette)
 
 
 def _ranking(model: Model, values: Tensor) -> list[dict[str, Any]]:
@@ -112,14 +124,15 @@ def draw(request: DrawRequest, work: Work) -> Drawn:
     rows = request.size[1] if request.size else model.config.height
     values = _values(request, model, share_of_rows(request.n * rows, work.begin("drawing")))
     kind = "sample" if request.small is None else "upsample"
-    return _kept_picture(kind, request, model, grid(values.cpu().numpy(), model.config, request.scale), started)
+    picture = grid(values.cpu().numpy(), model.config, request.scale, model.card.palette)
+    return _kept_picture(kind, request, model, picture, started)
 
 
 def opened(request: DrawRequest, work: Work) -> Model:
     """The model, once it is known that the picture can be written. Raises the errors of load_model, and DataError."""
     work.begin(f"loading {request.model}")
     model = load_model(request.model, device=request.device, models_dir=request.models_dir)
-    check_picture_place(request.out)
+    check_picture_place(request.out, model.card.palette)
     return model
 
 

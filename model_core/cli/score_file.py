@@ -11,8 +11,7 @@ from PIL import Image
 from model_core.allocator import keep_freed_memory
 from model_core.card import check_field
 from model_core.config import NetworkConfig
-from model_core.data.images import check_picture_place, read_pixels, save_picture
-from model_core.data.pixels import nearest_values
+from model_core.data.images import check_picture_place, read_nearest, save_picture
 from model_core.errors import ConfigError, DataError
 from model_core.measures.picture_score import PictureScore, score_picture
 from model_core.measures.pixel_belief import pixel_belief
@@ -28,6 +27,8 @@ class ScoreRequest:
     map: Path | None = None
     scale: int = 1
     resize: bool = False
+    nearest: bool = False
+    """Takes the nearest of a palette for other colours."""
     pixel: tuple[int, int] | None = None
     """(x, y) of one of which is also said what was expected."""
     influence: bool = False
@@ -46,15 +47,15 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
     keep_freed_memory()
     if request.map is not None:
         check_picture_place(request.map)
-    pixels = read_pixels(image, model.config, request.resize, request.field)
-    _, H, W = pixels.shape
+    how = request.resize, model.card.palette, request.nearest
+    values, quantised = read_nearest(image, model.config, *how, field=request.field)
+    _, H, W = values.shape
     is_field = (model.config.height, model.config.width) != (H, W)
     if is_field:
         _check_field(model, image, W, H)
     if is_field and (request.pixel or request.against):
         raise DataError(f"{image} is larger than the model's pictures: no pixel, and no second model, can be asked")
     validation = None if is_field else model.card.validation
-    values, quantised = nearest_values(pixels, model.config.values)
     score = score_picture(model, values)
     heat = Image.fromarray(score.heat.repeat(request.scale, axis=0).repeat(request.scale, axis=1))
     if request.map is not None:
@@ -68,7 +69,7 @@ def score_file(model: Model, image: Path, request: ScoreRequest) -> tuple[dict[s
         "width": W,
         "quantised_pixels": quantised,
         "uniform_bits": score.uniform_bits,
-        **asdict(Standing.of(values, score.nats, model.config.values, validation)),
+        **asdict(Standing.of(values, score.nats, model.config.levels, validation)),
         **({"against": _second_score(request.against, values, model.config, score.nats)} if request.against else {}),
         **({"pixel": _pixel(model, values, request, request.pixel, score)} if request.pixel else {}),
     }
@@ -83,7 +84,7 @@ def _check_field(model: Model, image: Path, width: int, height: int) -> None:
 
 
 def _second_score(model: Model, values: NDArray[np.integer], first: NetworkConfig, nats: float) -> dict[str, Any]:
-    if any(getattr(model.config, size) != getattr(first, size) for size in ("height", "width", "channels", "values")):
+    if model.config.image != first.image:
         raise DataError(f"{model.card.name} is a model of other pictures: expected the same size and values")
     found = score_picture(model, values).nats
     return {"model": model.card.name, "sha256": model.card.sha256, "nats": found, "log_ratio": found - nats}

@@ -200,6 +200,6 @@ def _values_as_bytes(model: Model, values: Tensor) -> Values:
         )
     if not len(values):
         raise DataError("there is no image to encode")
-    if values.min() < 0 or values.max() >= config.values:
+    if int(values.min()) < 0 or int(values.max()) >= config.values:
         raise DataError(f"values must be from 0 to {config.values - 1}, not {int(values.min())} to {int(values.max())}")
     return values.cpu().numpy().astype(np.uint8)

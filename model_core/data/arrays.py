@@ -1,7 +1,7 @@
 """Images as one array: .npy, or .npz with arrays train, valid, test or with a single one; (N, H, W) or (N, H, W, C).
 
 A .npz may hold labels too: train_labels, valid_labels, test_labels, or `labels` of a single array, all (N,) whole
-numbers; and label_names.
+numbers; and label_names. Values that are categories may have a `palette`, of colours like "#1a1c2c" or "#1a1c2cff".
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from model_core.data.damaged import ARRAY_ERRORS
 from model_core.data.labels import Labels
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.options import ReadOptions
+from model_core.data.palette import MOST, Palette, colours_of, written
 from model_core.data.splits import HASHED_SPLIT, Pixels, Split, Values, hashed_split, quantise
 from model_core.errors import DataError
 
@@ -51,6 +52,7 @@ class ArrayFile:
         shape = _image_shape(array)
         state = self.path.stat()
         are_values = self._largest() < config.values
+        self._check_categories(config)
         facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, config.values, are_values]
         place, name = self.options.cache_dir, self.path.stem
 
@@ -69,6 +71,22 @@ class ArrayFile:
         if self._has_splits():
             return cached(place, f"{name}-{split}", facts, shape, own_blocks)
         return cached_splits(place, name, facts, shape, hashed_blocks)[split]
+
+    def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
+        """The colours of the archive's values; none where it says none. DataError for what is no palette."""
+        stored = self._small_array("palette")
+        try:
+            return written(colours_of([str(each) for each in ([] if stored is None else stored)])), "the archive's"
+        except ValueError as error:
+            raise DataError(f"{self.path} has a palette that is none: {error}") from None
+
+    def _check_categories(self, config: NetworkConfig) -> None:
+        """DataError for values that would mean something else than the network's categories."""
+        if config.categories and (largest := self._largest()) >= config.values:
+            raise DataError(f"{self.path} has the value {largest}, expected categories from 0 to {config.values - 1}")
+        own, _ = self.palette(config, MOST) if self.options.palette else ((), "")
+        if own and own != self.options.palette:
+            raise DataError(f"{self.path} has another palette than the model: its values are other colours")
 
     def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
         """The same, and their labels; DataError when the archive has none, or not one for each."""
@@ -120,7 +138,7 @@ class ArrayFile:
     def _array(self, split: Split) -> StoredArray:
         if self.path.suffix == ".npy":
             return StoredArray(self.path)
-        keys = [key for key in archive_keys(self.path) if "label" not in key]
+        keys = [key for key in archive_keys(self.path) if "label" not in key and key != "palette"]
         if self._has_splits() and split in keys:
             return StoredArray(self.path, split)
         if len(keys) == 1 and not self._has_splits():

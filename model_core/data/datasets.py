@@ -16,6 +16,7 @@ from model_core.data.imagenet import ImageNetBatches, ImageNetFolders
 from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
 from model_core.data.originals import matches
+from model_core.data.palette import Palette
 from model_core.data.splits import Pixels, Split, Values
 from model_core.errors import DataError
 
@@ -49,6 +50,15 @@ class Labelled(Protocol):
 
     def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
         """The images that `read` gives, and their labels, of one pass over the files; DataError when that cannot be."""
+        ...
+
+
+@runtime_checkable
+class Coloured(Protocol):
+    """A data set that may have a palette."""
+
+    def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
+        """Find at most so many colours, and say whose; none where it has none. DataError when that cannot be."""
         ...
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from model_core.config import NetworkConfig
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import SplitPictures, converted_pictures, read_split_pictures
+from model_core.data.palette import Palette
+from model_core.data.picture_files import SplitPictures, converted_pictures, find_palette, read_split_pictures
 from model_core.data.picture_names import SUFFIXES, find_pictures
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
@@ -32,21 +33,28 @@ class PictureFolder:
     @property
     def description(self) -> str:
         """The folder's name, and all that was done to its pictures."""
-        return (
-            f"{self.path.resolve().name} (a folder of pictures: centre crop, {self.options.resize} resize, "
-            f"{HASHED_SPLIT})"
-        )
+        resize = "nearest" if self.options.palette else self.options.resize
+        return f"{self.path.resolve().name} (a folder of pictures: centre crop, {resize} resize, {HASHED_SPLIT})"
 
     def conversion(self, config: NetworkConfig) -> str | None:
         """A sentence on what would have to be done to its pictures for a network of this kind; None: nothing."""
         names = find_pictures(self.path)
-        converted = converted_pictures(self.path, names, config)
+        converted = converted_pictures(self.path, names, config, self.options.palette)
         if not converted:
             return None
         kind = f"{config.width}x{config.height} in {'grey' if config.channels == 1 else 'RGB'}"
         return (
             f"{converted} of {len(names)} pictures in {self.path} and its folders are not {kind} with the model's "
             f"{config.values} values: they would be cropped, resized or converted"
+        )
+
+    def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
+        """The colours of its pictures, at most so many, and how they were found."""
+        colours, count = find_palette(self.path, find_pictures(self.path), config, most)
+        exactly = len(colours) == count
+        return (
+            colours,
+            "all that there are" if exactly else f"by median cut of {count}, of which each takes the nearest",
         )
 
     def pictures_read(self, config: NetworkConfig) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
+from rich.console import Console
 
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
-from model_core.data.pixels import nearest_values, pixels_to_values, values_to_pixels
+from model_core.data.palette import Palette, gap_of, has_transparent, indexed, taken
+from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.places import check_place
 
@@ -33,10 +35,37 @@ _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def read_values(path: Path, config: NetworkConfig, resize: bool = False) -> npt.NDArray[np.int64]:
-    """An image file as this network's values (C, H, W). DataError unless it is an image of the network's size; with
-    `resize` one of another size is stretched to it, by a box filter as in the service."""
-    return pixels_to_values(read_pixels(path, config, resize), config.values).astype(np.int64)
+def read_values(
+    path: Path, config: NetworkConfig, resize: bool = False, palette: Palette = (), nearest: bool = False
+) -> npt.NDArray[np.int64]:
+    """An image file as this network's values (C, H, W), as in `read_nearest`."""
+    return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
+
+
+def read_nearest(
+    path: Path,
+    config: NetworkConfig,
+    resize: bool = False,
+    palette: Palette = (),
+    nearest: bool = False,
+    keep: npt.NDArray[np.bool_] | None = None,
+    field: bool = False,
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """An image file as this network's values (C, H, W), and how many pixels were moved to the nearest.
+
+    DataError unless it is an image of the network's size, or a field; with `resize` one of another size is stretched to
+    it, by a box filter as in the service. Of a network with a palette, the nearest pixel is taken, and another colour
+    is a DataError, unless `nearest`, or where it is not kept: stderr is then told how far pixels were moved.
+    """
+    if not palette:
+        return nearest_values(read_pixels(path, config, resize, field), config.values)
+    image = _open(path).convert("RGBA")
+    image = image if field else _fit(image, path, config, resize, Image.Resampling.NEAREST)
+    found = taken(image, palette, nearest, str(path), keep)
+    if found.moved:
+        far = f"the farthest by {found.distance:.0f} of 510"
+        Console(stderr=True).print(f"{path}: {found.moved} pixels took the nearest colour, {far}")
+    return found.values, found.moved
 
 
 def read_pixels(path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False) -> Pixels:
@@ -47,9 +76,13 @@ def read_pixels(path: Path, config: NetworkConfig, resize: bool = False, any_siz
     return np.asarray(image).reshape(image.height, image.width, config.channels).transpose(2, 0, 1)
 
 
-def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8]:
+def read_exact_values(
+    path: Path, config: NetworkConfig, palette: Palette = (), nearest: bool = False
+) -> npt.NDArray[np.uint8]:
     """An image file as this network's values (C, H, W) that show it as it is; DataError also for one with a colour that
     is none of them, transparency, more than eight bits a colour, or several frames."""
+    if palette:
+        return read_nearest(path, config, palette=palette, nearest=nearest)[0]
     pixels = read_pixels(path, config)
     values, moved = nearest_values(pixels, config.values)
     if moved:
@@ -68,10 +101,12 @@ def read_exact_values(path: Path, config: NetworkConfig) -> npt.NDArray[np.uint8
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
-    """A PNG's texts by keyword, and its pixels (H', W', C), one colour or three. Raises DataError for another file."""
+    """A PNG's texts by keyword, and its pixels (H', W', C), one colour or three, with a palette four. Raises DataError
+    for another file."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+            mode = "RGBA" if image.mode == "P" else "L" if image.mode == "L" else "RGB"
+            pixels = np.asarray(image.convert(mode))
             text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a PNG") from None
@@ -80,12 +115,16 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
     return text, np.atleast_3d(pixels)
 
 
-def read_keep(path: Path, config: NetworkConfig, alpha: bool = False, resize: bool = False) -> npt.NDArray[np.bool_]:
+def read_keep(
+    path: Path, config: NetworkConfig, alpha: bool = False, resize: bool = False, palette: Palette = ()
+) -> npt.NDArray[np.bool_]:
     """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept.
 
     alpha: the file is the picture itself, and its transparent pixels (alpha below 128) are to be filled. DataError when
-    there is nothing to fill.
+    there is nothing to fill, or transparent is a colour of the palette.
     """
+    if alpha and has_transparent(palette):
+        raise DataError(f"expected a mask: what is transparent in {path} is one of the model's colours, and no hole")
     if alpha:
         hole = _open(path).convert("RGBA").getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
         lacking = f"nothing to fill: {path} has no transparent pixel, and there is no mask"
@@ -104,18 +143,26 @@ def write_grid(
     path: Path,
     scale: int = 1,
     text: Mapping[str, str] = MappingProxyType({}),
+    palette: Palette = (),
 ) -> None:
     """Write images (N, C, H, W) as the picture that `grid` makes of them; where and how as in `save_picture`."""
-    save_picture(grid(values, config, scale), path, text)
+    save_picture(grid(values, config, scale, palette), path, text)
 
 
-def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1) -> Image.Image:
+def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1, palette: Palette = ()) -> Image.Image:
     """Images (N, C, H, W) as one picture, near square, row by row, a grey line between; pixels are `scale` wide."""
+    if palette:
+        table = tile(values.astype(np.uint8), between=gap_of(palette))[..., 0]
+        return indexed(table.repeat(scale, axis=0).repeat(scale, axis=1), palette)
     return _picture(tile(values_to_pixels(values, config.values)), scale)
 
 
-def expected_picture(mean: npt.NDArray[np.floating], config: NetworkConfig, scale: int = 1) -> Image.Image:
+def expected_picture(
+    mean: npt.NDArray[np.floating], config: NetworkConfig, scale: int = 1, palette: Palette = ()
+) -> Image.Image:
     """The expected value (C, H, W) of each variable, 0 to V-1, as the picture that it would be."""
+    if palette:
+        return grid(mean[None].astype(np.uint8), config, scale, palette)
     return _picture(np.rint(mean * (255 / (config.values - 1))).astype(np.uint8).transpose(1, 2, 0), scale)
 
 
@@ -125,8 +172,10 @@ def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
-def check_picture_place(path: Path) -> None:
+def check_picture_place(path: Path, palette: Palette = ()) -> None:
     """DataError where `save_picture` could not write: found out before anything is drawn."""
+    if palette and _FORMATS.get(path.suffix.lower(), ("",))[0] == "JPEG":
+        raise DataError(f"cannot write {path}: JPEG keeps no palette; expected a name that ends in .png or .webp")
     if path == STDOUT:
         if sys.stdout.isatty():
             raise DataError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
@@ -143,7 +192,7 @@ def save_picture(image: Image.Image, path: Path, text: Mapping[str, str] = Mappi
         chunks = PngInfo()
         for key, value in text.items():
             chunks.add_text(key, value)
-        options = {"pnginfo": chunks}
+        options = {"pnginfo": chunks, **({"bits": 8} if image.mode == "P" else {})}
     image.save(sys.stdout.buffer if path == STDOUT else path, format=name, **options)
 
 
@@ -176,12 +225,12 @@ def cut(table: Pixels, count: int, height: int, width: int, line: int = 1) -> tu
     return np.stack(images), np.stack([broken[y : y + height, x : x + width] for y, x in corners])
 
 
-def tile(pixels: Pixels, line: int = 1) -> Pixels:
+def tile(pixels: Pixels, line: int = 1, between: int = 128) -> Pixels:
     """Images (N, C, H, W) side by side in a near-square table (H', W', C)."""
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))
     rows = -(-N // columns)
-    table = np.full((rows * (H + line) - line, columns * (W + line) - line, C), 128, np.uint8)
+    table = np.full((rows * (H + line) - line, columns * (W + line) - line, C), between, np.uint8)
     for i in range(N):
         y, x = i // columns * (H + line), i % columns * (W + line)
         table[y : y + H, x : x + W] = pixels[i].transpose(1, 2, 0)
@@ -199,10 +248,16 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
 
 
-def _fit(image: Image.Image, path: Path, config: NetworkConfig, resize: bool) -> Image.Image:
+def _fit(
+    image: Image.Image,
+    path: Path,
+    config: NetworkConfig,
+    resize: bool,
+    by: Image.Resampling = Image.Resampling.BOX,
+) -> Image.Image:
     """The picture in the network's size."""
     size = config.width, config.height
     if image.size != size and not resize:
         found, expected = f"{image.width}x{image.height}", f"{config.width}x{config.height}"
         raise DataError(f"{path} is {found}, but the model takes {expected} pixels: give that size, or --fit resize")
-    return image if image.size == size else image.resize(size, Image.Resampling.BOX)
+    return image if image.size == size else image.resize(size, by)

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from model_core.data.palette import Palette
+
 Resize = Literal["lanczos", "box"]
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """resize: the Pillow filter for images of another size. cache: where decoded images are kept; None: the user's."""
+    """resize: the Pillow filter for images of another size. cache: where decoded images are kept; None: the user's.
+    palette: the colours of categories, of which pictures take the nearest, and of pixels too."""
 
     resize: Resize = "lanczos"
     cache: Path | None = None
+    palette: Palette = ()
 
     @property
     def cache_dir(self) -> Path:

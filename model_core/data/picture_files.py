@@ -18,7 +18,8 @@ from model_core.config import NetworkConfig
 from model_core.data.cache import cached, cached_parts
 from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
-from model_core.data.options import ReadOptions, Resize
+from model_core.data.options import ReadOptions
+from model_core.data.palette import Palette, median_cut, one_transparent, taken, written
 from model_core.data.pixels import nearest_values
 from model_core.data.splits import Pixels, Split, Values, few_split, hashed_share, quantise, split_at
 from model_core.errors import DataError
@@ -28,6 +29,7 @@ Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
+_LUMA = np.array([0.299, 0.587, 0.114])
 _NAMED = 10
 _RULES = 4
 """Grows when files become other bytes than before: then they are decoded again."""
@@ -51,8 +53,8 @@ def read_pictures(
     """
 
     def blocks() -> Iterator[Values]:
-        for images in decoded(root, names, lambda image, _: fit(image, config, options.resize)):
-            yield quantise(np.stack(images), config.values)
+        for images in decoded(root, names, lambda image, _: fit(image, config, options)):
+            yield quantise(np.stack(images), config.levels)
 
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
     return cached(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
@@ -67,7 +69,7 @@ def read_split_pictures(
 
     def look(image: Image.Image, number: int) -> tuple[float, Pixels, tuple[int, int, int]]:
         picture = upright(image)
-        return _share_of(picture), fit(picture, config, options.resize), (number, *picture.size)
+        return _share_of(picture), fit(picture, config, options), (number, *picture.size)
 
     def blocks() -> Iterator[tuple[tuple[Split, str], Values]]:
         for found in decoded(root, names, look):
@@ -77,7 +79,7 @@ def read_split_pictures(
                 of_each = few_split(shares)
             for split in splits:
                 if ours := [one[1:] for theirs, one in zip(of_each, found, strict=True) if theirs == split]:
-                    yield (split, ""), quantise(np.stack([pixels for pixels, _ in ours]), config.values)
+                    yield (split, ""), quantise(np.stack([pixels for pixels, _ in ours]), config.levels)
                     yield (split, "-origins"), np.array([origin for _, origin in ours], _ORIGIN).view(np.uint8)
 
     name = f"{root.name or 'images'}-{config.width}x{config.height}"
@@ -87,12 +89,14 @@ def read_split_pictures(
     return {split: SplitPictures(read[split, ""], read[split, "-origins"].view(_ORIGIN)[:, 0]) for split in splits}
 
 
-def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig) -> int:
+def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()) -> int:
     """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
     network's. Unreadable ones do not count."""
 
     def is_converted(image: Image.Image, _: int) -> bool:
         picture = upright(image)
+        if palette:
+            return picture.size != (config.width, config.height) or taken(picture, palette, True, "").moved > 0
         plain = opaque(picture, config.channels)
         if picture.size != (config.width, config.height) or plain.convert("RGBA") != picture.convert("RGBA"):
             return True
@@ -119,16 +123,40 @@ def upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def fit(image: Image.Image, config: NetworkConfig, resize: Resize) -> Pixels:
+def find_palette(root: Path, names: Sequence[str], config: NetworkConfig, most: int) -> tuple[Palette, int]:
+    """The colours of the named files, from dark to bright, and how many there were: the same, or where they were more
+    than `most`, those of a median cut."""
+    found = [
+        np.concatenate(each)
+        for each in decoded(root, names, lambda image, _: _cut(image, config).reshape(-1, 4), report=False)
+    ]
+    every = one_transparent(np.concatenate(found))
+    colours, counts = np.unique(every, axis=0, return_counts=True)
+    chosen = colours if len(colours) <= most else median_cut(colours, counts, most)
+    order = np.argsort((chosen[:, :3] @ _LUMA) + chosen[:, 3] * 1000.0, kind="stable")
+    return written(chosen[order]), len(colours)
+
+
+def _cut(image: Image.Image, config: NetworkConfig) -> Pixels:
+    """The same part as `fit` takes, of nearest pixels: (H, W, 4)."""
+    size = config.width, config.height
+    return np.asarray(ImageOps.fit(upright(image).convert("RGBA"), size, Image.Resampling.NEAREST))
+
+
+def fit(image: Image.Image, config: NetworkConfig, options: ReadOptions) -> Pixels:
     """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W)."""
-    fitted = ImageOps.fit(opaque(upright(image), config.channels), (config.width, config.height), _FILTERS[resize])
+    if options.palette:
+        return taken(Image.fromarray(_cut(image, config)), options.palette, nearest=True, name="").values
+    size, by = (config.width, config.height), _FILTERS[options.resize]
+    fitted = ImageOps.fit(opaque(upright(image), config.channels), size, by)
     return np.asarray(fitted).reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
 
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
     """All that the decoded bytes depend on, beside their shape."""
     files = [_state(root, name) for name in names]
-    return [str(root.resolve()), files, options.resize, config.values, _RULES]
+    facts = [str(root.resolve()), files, options.resize, config.values, _RULES]
+    return [*facts, options.palette] if options.palette else facts
 
 
 def _state(root: Path, name: str) -> list[Any]:

@@ -13,7 +13,7 @@ from model_core.sampling.offline import draw
 
 def changed_pixels(
     model: Model,
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.integer],
     samples: Sequence[int],
     seed: int,
     temperature: float,
@@ -27,4 +27,4 @@ def changed_pixels(
     size = pixels.shape[3], pixels.shape[2]
     asked = zip(samples, labels or [None] * len(samples), strict=True)
     drawn = draw(model, [ImageRequest(seed, sample, temperature, label=label) for sample, label in asked], size=size)
-    return (values_to_pixels(drawn.numpy(), model.config.values) != pixels).any(1)
+    return (values_to_pixels(drawn.numpy(), model.config.levels) != pixels).any(1)

@@ -80,6 +80,7 @@ def _description(model: Model, members: list[dict[str, Any]], table: list[dict[s
         "sources": modules()[config.network]["sources"],
         "image": config.image,
         "members": members,
+        **({"palette": card.palette} if card.palette else {}),
         "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
         "strange_nats": strange_nats(card),
         "table": table,

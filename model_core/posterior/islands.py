@@ -148,8 +148,8 @@ class IslandsRun:
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """The expected value (C, H, W) of each variable by what is drawn so far, between two steps; None where that has
-        not changed since it was asked last. To ask changes no image."""
-        return self._so_far.news()
+        not changed since it was asked last, and of categories, which have no mean. To ask changes no image."""
+        return None if self._target.are_categories else self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
         """The components that are asked what they predict along a chain's image: each member's likeliest."""

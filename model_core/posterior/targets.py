@@ -60,6 +60,10 @@ class Target:
         return Shares(self.components[0].network.config, self.known, self.keep, self.temperature)
 
     @property
+    def are_categories(self) -> bool:
+        return self.components[0].network.config.categories
+
+    @property
     def values(self) -> int:
         """V"""
         return self.components[0].network.config.values

@@ -113,6 +113,7 @@ def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
         "data.orientation": facts["orientation"],
         "data": facts["data"].removeprefix(title),
         "labels": ", ".join(label["name"] for label in facts["labels"]) or "none",
+        "palette": facts.get("palette"),
         "training images": facts["train_images"] or None,
         "validation images": facts["valid_images"] or None,
         "updates an epoch": _updates_an_epoch(facts),

@@ -21,6 +21,7 @@ from model_core.data.folder import PictureFolder
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.originals import matches, redrawn
+from model_core.data.palette import Palette
 from model_core.data.splits import Pixels, Values, spread
 from model_core.errors import ConfigError, DataError
 from model_core.orientation import Orientation, check_orientation, turn
@@ -30,9 +31,9 @@ from model_core.training.recipe import Recipe
 class RunImages:
     """The training and validation images of a recipe, the same for every process of a run."""
 
-    def __init__(self, recipe: Recipe, directory: Path) -> None:
-        """directory is the run's. Raises DataError when there is no data, or it cannot be had; ConfigError when the
-        orientation does not fit the network."""
+    def __init__(self, recipe: Recipe, directory: Path, palette: Palette = ()) -> None:
+        """directory is the run's, palette that of categories. Raises DataError when there is no data, or it cannot be
+        had; ConfigError when the orientation does not fit the network."""
         self._data = recipe.data
         self._config = recipe.network.config()
         self.orientation: Orientation = check_orientation(
@@ -43,7 +44,7 @@ class RunImages:
                 f"data.orientation = {self.orientation}: a Multi-Scale network takes only none, because the small "
                 "image of a turned one is not the turned small image"
             )
-        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache")
+        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache", palette)
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)
 

@@ -41,7 +41,7 @@ class Loop:
         self._ranks = ranks
         self._files = files
         self._reading = reading
-        self.per_epoch = learner.per_epoch
+        self.per_epoch, self.dimensions = learner.per_epoch, learner.network.config.dimensions
         labels = learner.network.config.labels
         self.forecast = Forecast.of(recipe.training, state, learner.per_epoch, len(valid), labels)
         self._sitting = time.perf_counter() - state.seconds
@@ -182,7 +182,7 @@ class Loop:
         self._files.draw_samples(self.state)
 
     def _shown(self, nats: float) -> str:
-        return nats_and_bits(nats, self._learner.network.config.dimensions)
+        return nats_and_bits(nats, self.dimensions)
 
     def _keep_best(self) -> None:
         """It is written before the last one: what the run says of its best epoch must be there."""

@@ -8,6 +8,7 @@ from typing import Any
 from model_core.card import Card, CardLabel, CardMember
 from model_core.components import Member
 from model_core.config import NetworkConfig
+from model_core.data.palette import greys
 from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
 from model_core.models import Model, count_parameters, network_with, save_model
@@ -34,6 +35,7 @@ def model_from_checkpoint(path: Path) -> Model:
         parameters=count_parameters(network),
         data=facts["data"],
         training=training,
+        palette=tuple(facts.get("palette", greys(config.values) if config.categories else ())),
         labels=tuple(CardLabel(**label) for label in facts["labels"]),
     )
     if orientation == "none":

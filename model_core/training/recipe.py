@@ -58,6 +58,8 @@ class DataSection(_Section):
     valid_images: int = Field(default=0, ge=0)
     resize: Resize = "lanczos"
     """The filter for pictures of another size than the network's."""
+    palette: Literal["none", "auto"] | Annotated[int, Field(ge=3, le=256)] = "none"
+    """The colours of the data become categories, at most so many, auto: 256: the network's values are theirs."""
     orientation: Orientation = "none"
     """How the images are turned before the network sees them: one of Pillow's transposes."""
     originals: Path | None = None

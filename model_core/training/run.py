@@ -17,6 +17,7 @@ from model_core.models import Model
 from model_core.models_directory import check_name
 from model_core.networks import Network, build_network
 from model_core.training.batches import Batches
+from model_core.training.categories import categories_of
 from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
 from model_core.training.display import Display
@@ -97,13 +98,14 @@ def train(request: RunRequest) -> RunResult:
                 files.journal.close()
     state = loop.state
     reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
-    dimensions, forecast_s = request.recipe.network.config().dimensions, loop.forecast.seconds
+    dimensions, forecast_s = loop.dimensions, loop.forecast.seconds
     return RunResult(finished, request.directory, *reached, dimensions, forecast_s, ranks.leads)
 
 
 def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loop, RunFiles | None]:
     """A loop ready to run, and the files it writes to, which the caller closes; only the leading process has any."""
-    recipe, training = request.recipe, request.recipe.training
+    categories = categories_of(request.recipe)
+    recipe, training = categories.recipe, request.recipe.training
     config = recipe.network.config()
     paths = RunPaths(request.directory)
     if not request.resume:
@@ -111,7 +113,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     if request.publish_to is not None:
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
-    images = RunImages(recipe, request.directory)
+    images = RunImages(recipe, request.directory, categories.palette)
     valid, valid_labels = images.valid()  # the small one first: what is wrong shows sooner
     train_images, train_labels = images.train()
     if start is not None:
@@ -140,11 +142,14 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "hardware": describe_hardware(device, ranks.count),
         "labels": [] if train_labels is None else [asdict(label) for label in _card_labels(train_labels)],
     }
+    if categories.palette:
+        facts["palette"] = list(categories.palette)
     origin = origin_of(training.start, start) if start else None
     state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    reading = images.images_read(len(train_images), len(valid)) if ranks.leads else ""
+    reading = "\n".join(filter(None, (images.images_read(len(train_images), len(valid)), categories.told)))
+    reading = reading if ranks.leads else ""
     return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, reading), files
 
 

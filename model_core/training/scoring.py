@@ -94,7 +94,7 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 
 def _options(model: Model) -> ReadOptions:
     """Options to read the data as it was read for training."""
-    return ReadOptions(resize=model.card.training.get("resize", "lanczos"))
+    return ReadOptions(model.card.training.get("resize", "lanczos"), palette=model.card.palette)
 
 
 def _progress() -> Progress:

@@ -24,13 +24,19 @@ class Keeping(TypedDict, total=False):
     webhook: str
 
 
+class Colouring(TypedDict, total=False):
+    """How colours are taken that the model's palette does not have."""
+
+    colours: Literal["exact", "nearest"]
+
+
 class Fitting(TypedDict, total=False):
     """How a picture of another size than the model's is taken."""
 
     fit: Literal["strict", "resize"]
 
 
-class Scoring(Keeping, total=False):
+class Scoring(Colouring, Keeping, total=False):
     """How a picture is scored: `JobCalls.score` says it. fit: `field` takes one larger than the model's."""
 
     fit: Literal["strict", "resize", "field"]
@@ -41,10 +47,14 @@ class Scoring(Keeping, total=False):
     against: str | None
 
 
-class Classifying(Fitting, Keeping, total=False):
+class Classifying(Fitting, Colouring, Keeping, total=False):
     """How a picture is classified: `JobCalls.classify` says it."""
 
     particles: int | None
+
+
+class Encoding(Colouring, Keeping, total=False):
+    """How pictures are encoded."""
 
 
 class Drawing(Keeping, total=False):
@@ -59,7 +69,7 @@ class DrawingFrom(Drawing, Fitting, total=False):
     """How a job draws that begins with a picture."""
 
 
-class Completing(DrawingFrom, total=False):
+class Completing(DrawingFrom, Colouring, total=False):
     """How a completion is drawn; rank: the likeliest first."""
 
     rank: bool

@@ -261,8 +261,11 @@ class Job(TypedDict):
     height: int
     width: int
     channels: int
+    palette: list[str]
     small_height: int
     small_width: int
+    moved_pixels: int | None
+    moved_distance: float | None
     card_changed: bool | None
     filled_pixels: int | None
     method: Method | None
@@ -332,6 +335,8 @@ class Model(TypedDict):
     labels: list[Label]
     field: bool
     field_step: int
+    palette: list[str]
+    names: list[str]
     can: list[JobKind]
     state: Literal["loading", "compiling", "ready"]
     compiling: bool

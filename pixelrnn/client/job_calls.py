@@ -124,7 +124,7 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, 
         return self.start(calls.form("/verify", {"image": image}, **options))
 
     def encode(
-        self, model: str, images: Iterable[Picture], label: Label | None = None, **options: Unpack[calls.Keeping]
+        self, model: str, images: Iterable[Picture], label: Label | None = None, **options: Unpack[calls.Encoding]
     ) -> Encoded:
         """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
         it is: not transparent, and with no other colours than the model's. label: by which all are coded, instead of

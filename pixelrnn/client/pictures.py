@@ -3,6 +3,7 @@ anything else here."""
 
 import io
 import sys
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, cast
@@ -87,8 +88,13 @@ def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
     return np.frombuffer(pixels, np.uint8).reshape(n, height, width, state["channels"])
 
 
-def pictures_of(array: "np.ndarray") -> "list[Image.Image]":
-    """Each image of an array as array_of gives it, grey or in RGB."""
+def pictures_of(array: "np.ndarray", palette: Sequence[str] = ()) -> "list[Image.Image]":
+    """Each image of an array as array_of gives it, grey, in RGB, or in the colours of a palette, with opacity."""
     from PIL import Image
 
+    if palette:
+        import numpy as np
+
+        colours = np.array([[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette], np.uint8)
+        return [Image.fromarray(colours[pixels[..., 0]]) for pixels in array]
     return [Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in array]

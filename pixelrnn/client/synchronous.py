@@ -56,8 +56,8 @@ class Job(JobView[R]):
         self.succeeded()
 
     def array(self) -> "np.ndarray":
-        """All images as numpy has them: bytes 0..255, (n, height, width, channels). Waits, and raises, as `rows`; needs
-        numpy."""
+        """All images as numpy has them: bytes 0..255, of a model with a palette its values, (n, height, width,
+        channels). Waits, and raises, as `rows`; needs numpy."""
         return array_of(self.state, list(self.rows()))
 
     def values(self) -> "np.ndarray":
@@ -68,7 +68,7 @@ class Job(JobView[R]):
 
     def images(self) -> "list[Image.Image]":
         """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
-        return pictures_of(self.array())
+        return pictures_of(self.array(), self.state.get("palette", ()))
 
     def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""

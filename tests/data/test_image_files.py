@@ -64,6 +64,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Pat
     from app.imaging.arrays import Shape
     from app.imaging.decode import decode
     from app.imaging.given import _with_a_hole
+    from app.schema.job_options import Taking
 
     random = np.random.default_rng(1)
     for name, shape in (("image.png", (8, 9, 4)), ("mask.png", (8, 9))):
@@ -73,7 +74,9 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Pat
         shape = Shape(config.height, config.width, config.channels, config.values)
         for hole in (mask, None):
             picture, painted = decode(image.read_bytes(), "image"), hole and decode(hole.read_bytes(), "mask")
-            theirs = _with_a_hole(picture.image, painted and painted.image, shape, resize=True, members=["none"])
+            theirs = _with_a_hole(
+                picture.image, painted and painted.image, shape, Taking(resize=True), members=["none"]
+            )
             values = np.frombuffer(theirs.pixels, np.uint8).reshape(4, 3, -1).transpose(2, 0, 1)
             keep = np.frombuffer(theirs.keep, np.uint8).reshape(4, 3) == 1
             assert (read_values(image, COLOUR, resize=True) == values).all() or config is GREY

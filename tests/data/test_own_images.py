@@ -127,20 +127,24 @@ def test_pictures_are_cropped_to_the_middle_and_resized_by_the_named_filter() ->
     """A wide picture loses its sides; box averages whole blocks."""
     wide = np.zeros((8, 24, 3), np.uint8)
     wide[:, 8:16] = np.random.default_rng(0).integers(0, 256, (8, 8, 3))
-    box = fit(Image.fromarray(wide), COLOUR, "box")
+    box = fit(Image.fromarray(wide), COLOUR, ReadOptions("box"))
     blocks = wide[:, 8:16].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)).transpose(2, 0, 1)
     np.testing.assert_allclose(box, blocks, atol=1)
-    lanczos = fit(Image.fromarray(wide), COLOUR, "lanczos")
+    lanczos = fit(Image.fromarray(wide), COLOUR, ReadOptions("lanczos"))
     assert (lanczos != box).any()
-    assert fit(Image.fromarray(wide), GREY, "box").shape == (1, 4, 4)
+    assert fit(Image.fromarray(wide), GREY, ReadOptions("box")).shape == (1, 4, 4)
 
 
 def test_pictures_of_any_mode_are_converted() -> None:
     """Palette, alpha, bits, 16 bits and CMYK all become bytes of the network's colours."""
     grey = np.arange(16, dtype=np.uint16).reshape(4, 4)
     for mode in ("1", "L", "P", "RGBA", "LA", "CMYK", "F", "I"):
-        assert fit(Image.fromarray(grey.astype(np.uint8)).convert(mode), COLOUR, "lanczos").shape == (3, 4, 4)
-    assert (fit(Image.fromarray(grey * 4096), GREY, "lanczos")[0] == grey * 16).all()
+        assert fit(Image.fromarray(grey.astype(np.uint8)).convert(mode), COLOUR, ReadOptions("lanczos")).shape == (
+            3,
+            4,
+            4,
+        )
+    assert (fit(Image.fromarray(grey * 4096), GREY, ReadOptions("lanczos"))[0] == grey * 16).all()
 
 
 def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(tmp_path: Path) -> None:
@@ -148,8 +152,8 @@ def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(tmp_path
     picture = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
     picture.paste((200, 0, 0, 255), (0, 0, 2, 4))
     picture.save(tmp_path / "half.png")
-    assert fit(picture, COLOUR, "lanczos")[:, 0].T.tolist() == [[200, 0, 0]] * 2 + [[255] * 3] * 2
-    assert fit(picture, GREY, "lanczos")[0, 0].tolist() == [60, 60, 0, 0]
+    assert fit(picture, COLOUR, ReadOptions("lanczos"))[:, 0].T.tolist() == [[200, 0, 0]] * 2 + [[255] * 3] * 2
+    assert fit(picture, GREY, ReadOptions("lanczos"))[0, 0].tolist() == [60, 60, 0, 0]
     assert converted_pictures(tmp_path, ["half.png"], COLOUR) == 1
 
 
@@ -158,7 +162,7 @@ def test_a_picture_stands_upright_when_its_camera_was_turned() -> None:
     turned = Image.new("L", (4, 4))
     turned.putpixel((0, 0), 255)
     turned.getexif()[0x0112] = 3
-    assert fit(turned, GREY, "box")[0, 3, 3] == 255
+    assert fit(turned, GREY, ReadOptions("box"))[0, 3, 3] == 255
 
 
 def test_unreadable_pictures_are_counted_and_named_once(

@@ -191,6 +191,31 @@ def test_pictures_are_verified_in_javascript(
     assert unknown.startswith("EngineError: only samples can be verified")
 
 
+def test_indexed_pictures_are_verified_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
+) -> None:
+    """Of a model of categories; another number or another palette is not what it draws."""
+    picture, changed, recoloured = (tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured"))
+    options = ["--n", "3", "--seed", "5", "--scale", "2", "--models-dir", portable_models_dir]
+    done = run("sample", "tiny-tiles", *options, "--out", picture)
+    assert done.returncode == 0, done.stderr
+    with Image.open(picture) as image:
+        text = PngInfo()
+        for key, value in image.info.items():
+            if isinstance(value, str):
+                text.add_text(str(key), value)
+        first: Any = image.getpixel((0, 0))
+        image.paste((first + 1) % 17, (0, 0, 2, 2))
+        image.save(changed, pnginfo=text, bits=8)
+        image.putpalette([9, 9, 9, *image.getpalette()[3:]])
+        image.save(recoloured, pnginfo=text, bits=8)
+    files = [list(file.read_bytes()) for file in (picture, changed, recoloured)]
+    verified, other, third = ask(VERIFY, folder=str(exported / "models" / "tiny-tiles"), files=files)
+    assert verified == [True, [], False]
+    assert other == [False, [{"sample": 0, "x": 0, "y": 0}], False]
+    assert third.startswith("EngineError: the picture has other colours")
+
+
 REFUSED = """
 const model = await parts.load(at(given.folder));
 const hole = {seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]};

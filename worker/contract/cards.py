@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from worker.contract import keys
+from worker.contract.colours import levels
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
@@ -63,12 +64,21 @@ class ModelCard(Record):
     """Its fields, pictures larger than its own, were looked at and are good."""
     field_step: int = Field(default=0, ge=0)
     """How many rows lower each window of a field begins; 0 of a model without fields, or of an earlier version."""
+    palette: tuple[str, ...] = ()
+    """The colour of each value, of a model whose values are categories: `#rrggbb` or `#rrggbbaa`; none of others."""
+    names: tuple[str, ...] = ()
+    """Names of these values; none of most models."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
     owner: str = ""
     """The key that added it and alone sees it; empty for one that everybody sees."""
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
+
+    @property
+    def levels(self) -> int:
+        """Numbers that a byte of its rows and pictures tells apart."""
+        return levels(self.values, self.palette)
 
     @property
     def identity_or_digest(self) -> str:

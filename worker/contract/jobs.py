@@ -99,6 +99,8 @@ class JobSpec(Record):
     """Size of the first image of a Multi-Scale model; 0 for other models."""
     values: int = Field(default=0, ge=0)
     """How many values a colour takes; 0 in descriptions of a time when that was not said."""
+    palette: tuple[str, ...] = ()
+    """The colours of its values, of a model of categories: bytes of its rows and pictures are then values."""
     request_id: str = ""
     traceparent: str = ""
     """The request, as part of a trace (tracing.py); empty outside of any."""

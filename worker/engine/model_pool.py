@@ -389,6 +389,8 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         labels=tuple(Label(name=label.name, prior=label.prior) for label in card.labels),
         field=card.field,
         field_step=card.step if has_fields else 0,
+        palette=card.palette,
+        names=card.names,
         compiling=True,
         cold=is_cold(model),
     )

@@ -44,7 +44,7 @@ class DrawOrder(Order):
     """The images of a job that still lack rows."""
 
     values: int
-    """How many values a colour takes: rows become bytes by it."""
+    """Numbers that a byte of a row tells apart."""
     images: Sequence[PlannedImage]
     priority: Priority = Priority.INTERACTIVE
     drawn: NDArray[np.integer] | None = None
@@ -77,7 +77,7 @@ def draw_order(
     hole: Hole | None = None,
 ) -> DrawOrder:
     """The order for a job whose images begin with `given`."""
-    images: Sequence[PlannedImage] = plan_images(spec, card.values, given, material.rows, drawer)
+    images: Sequence[PlannedImage] = plan_images(spec, card.levels, given, material.rows, drawer)
     labels = [asked_label(spec, card, sample) for sample in range(max(1, spec.n))] if card.labels else []
     if labels:
         label_from = None if given is None else given.label_from(spec)
@@ -85,11 +85,11 @@ def draw_order(
     if spec.options.is_field:
         windows = Windows(card.height, card.field_step, spec.height)
         images = [replace(image, request=replace(image.request, windows=windows)) for image in images]
-    drawn = drawn_images(spec, card.values, material.rows) if rank or hole else None
+    drawn = drawn_images(spec, card.levels, material.rows) if rank or hole else None
     return DrawOrder(
         material.claim,
         spec.model,
-        card.values,
+        card.levels,
         images,
         priority_of(spec),
         drawn,

@@ -14,7 +14,7 @@ class FileOrder(Order):
     kind: str
     content: Any
     values: int
-    """How many values a colour takes."""
+    """Numbers that a byte of a row tells apart."""
     published: tuple[int, ...] = ()
     """How many rows of each image earlier attempts published."""
     label: int | None = None

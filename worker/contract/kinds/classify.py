@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from worker.contract.colours import ColourOptions
 from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Shows, Summary
 from worker.contract.labels import components
 from worker.contract.record import Record
@@ -19,7 +20,7 @@ _LABEL = 2 * 256
 """Bytes that one label's entry takes in a result, which is kept twice: in the job's record and in its last event."""
 
 
-class ClassifyOptions(SeveralOptions):
+class ClassifyOptions(SeveralOptions, ColourOptions):
     """Which label has this picture?"""
 
     particles: int | None = Field(
@@ -41,7 +42,8 @@ class ClassifyOptions(SeveralOptions):
         most = min(model.max_particles or MAX_PARTICLES, max(1, MAX_PARTICLES_OF_JOB // count))
         if self.particles is not None and self.particles > most:
             raise BadOptionError(f"particles: expected at most {most} for this model and its labels", "particles")
-        return self.model_copy(update={"components": count, "particles": self.particles or min(PARTICLES, most)})
+        found = {"components": count, "particles": self.particles or min(PARTICLES, most)}
+        return super().settled(model, n).model_copy(update=found)
 
     def work(self, job: Asked) -> int:
         """A pass of each distribution counts as one row; or all values of its particles do."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contract.colours import ColourOptions
 from worker.contract.kind import (
     FOUND,
     Able,
@@ -38,7 +39,7 @@ _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
 
-class CompleteOptions(SeveralOptions, LabelOptions, SeededOptions):
+class CompleteOptions(SeveralOptions, ColourOptions, LabelOptions, SeededOptions):
     """Fill the hole of an image."""
 
     rank: bool = Field(

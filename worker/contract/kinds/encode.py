@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contract.colours import ColourOptions
 from worker.contract.kind import FOUND, Able, Asked, Input, Kind, Shows, Summary, drawn_values
 from worker.contract.labels import LabelOptions, Shown, components
 
@@ -13,7 +14,7 @@ _CODED = 3
 24 bits then, and no more."""
 
 
-class EncodeOptions(LabelOptions):
+class EncodeOptions(ColourOptions, LabelOptions):
     """Many pictures as one file, without loss."""
 
     members: Annotated[int, FOUND] = Field(default=1, ge=1)

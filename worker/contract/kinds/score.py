@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.contract.colours import ColourOptions
 from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Since, Summary
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Record
@@ -19,7 +20,7 @@ _INFLUENCE = 28
 """Bytes of each pixel, in the influence on one: a number as text, twice."""
 
 
-class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
+class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
     """How likely is this picture?"""
 
     x: int | None = Field(
@@ -70,6 +71,10 @@ class ScoreOptions(SeveralOptions, LabelOptions, FieldOptions):
             if self.influence:
                 raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
             return found
+        if self.influence and model.palette:
+            raise BadOptionError(
+                "influence: the colours of a palette have no brightness that could matter", "influence"
+            )
         for name, place, size in (("x", self.x, model.width), ("y", self.y, model.height)):
             if place is None or place >= size:
                 detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"

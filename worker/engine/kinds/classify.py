@@ -18,7 +18,7 @@ def classified(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
     """Step by step. Raises FloatingPointError when the network gives a likelihood that is not finite."""
     options = cast(ClassifyOptions, order.job.options)
     keep = np.ones(order.pixels.shape[1:], np.bool_) if order.keep is None else order.keep
-    values, moved = nearest_values(np.where(keep, order.pixels, 0), model.config.values)
+    values, moved = nearest_values(np.where(keep, order.pixels, 0), model.config.levels)
     for found in classify_steps(model, values, keep, order.job.seed, options.particles or PARTICLES):
         yield succeeded(_summary(found, model, options, moved)) if isinstance(found, Classification) else found
 
@@ -32,7 +32,7 @@ def _summary(found: Classification, model: Model, options: ClassifyOptions, move
         exact=found.exact,
         quality=found.quality,
         particles=0 if found.exact else options.particles_needed,
-        quantised_pixels=moved,
+        quantised_pixels=moved or options.moved_pixels,
     )
 
 

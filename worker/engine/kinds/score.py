@@ -27,7 +27,7 @@ def scored(order: PictureOrder, model: Model, second: Model | None = None) -> Ou
     """A field's windows are passes of their own. Raises FloatingPointError when the network gives a likelihood that is
     not finite."""
     options = cast(ScoreOptions, order.job.options)
-    values, moved = nearest_values(order.pixels, model.config.values)
+    values, moved = nearest_values(order.pixels, model.config.levels)
     model = model.given(options.label)
     if options.size is None:
         return _outcome(score_picture(model, values), values, moved, options, model, second)
@@ -52,9 +52,9 @@ def _outcome(
         per_colour_bits=tuple(score.colour_bits),
         height=H,
         width=W,
-        quantised_pixels=moved,
+        quantised_pixels=moved or options.moved_pixels,
         uniform_bits=score.uniform_bits,
-        **asdict(Standing.of(values, score.nats, model.config.values, validation)),
+        **asdict(Standing.of(values, score.nats, model.config.levels, validation)),
         pixel=believed(values, options, model, score.member, score.label),
         member=score.member if is_mixture else None,
         label=None if score.label is None else model.card.labels[score.label].name,

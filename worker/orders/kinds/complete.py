@@ -19,7 +19,7 @@ class ParticleOrder(Order):
     """A completion whose images are drawn by particles. Such an image is published whole."""
 
     values: int
-    """How many values a colour takes."""
+    """Numbers that a byte of a row tells apart."""
     hole: Hole
     seed: int
     particles: int
@@ -41,7 +41,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
     options = cast(CompleteOptions, spec.options)
     if not options.fits(card):
         raise JobRefusedError(method_refused(spec.model, list(card.methods), card.max_particles))
-    given = given_image(spec, card.values, material.pixels, material.keep)
+    given = given_image(spec, card.levels, material.pixels, material.keep)
     if not options.by_posterior:
         first = Drawer(0, resumes=card.members[0] == "none")  # given pixels are put into the order of the first member
         return draw_order(spec, card, material, given, first, options.rank)
@@ -56,7 +56,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
     return ParticleOrder(
         material.claim,
         spec.model,
-        card.values,
+        card.levels,
         hole,
         spec.seed,
         particles,

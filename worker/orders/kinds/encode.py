@@ -17,9 +17,9 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
     model's: its picture would not come back as it is."""
     size = len(material.pixels) // spec.n
     parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
-    images = [_exact(spec, card.values, pixels, i) for i, pixels in enumerate(parts)]
+    images = [_exact(spec, card.levels, pixels, i) for i, pixels in enumerate(parts)]
     label = asked_label(spec, card)
-    return FileOrder(material.claim, spec.model, spec.kind, np.stack(images), card.values, label=label)
+    return FileOrder(material.claim, spec.model, spec.kind, np.stack(images), card.levels, label=label)
 
 
 def _exact(spec: JobSpec, values: int, pixels: bytes, number: int) -> NDArray[np.uint8]:
