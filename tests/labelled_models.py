@@ -6,10 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from model_core import Model, untrained
+from model_core import Model, log_likelihood, untrained
 from model_core.card import CardLabel
 
 PRIORS = (0.5, 0.3, 0.2)
+LOG_PRIORS = torch.tensor(PRIORS, dtype=torch.float64).log()
 SIDE = 3
 SIZE = {"height": SIDE, "width": SIDE, "layers": 1, "hidden": 4, "head": 4}
 
@@ -40,3 +41,15 @@ def chi_square(counts: Tensor, expected: Tensor) -> tuple[float, float]:
     cells = cells[:, cells[1] > 0]
     count = cells.shape[1]
     return float(((cells[0] - cells[1]).square() / cells[1]).sum()), count + 4 * (2 * count) ** 0.5
+
+
+def joint(model: Model) -> Tensor:
+    """ln of prior and of p(image | label), of every image there is: (K, 512)."""
+    return (
+        torch.stack([log_likelihood(model, all_images(), label).double() for label in range(3)]) + LOG_PRIORS[:, None]
+    )
+
+
+def fitting(known: Tensor, keep: Tensor) -> Tensor:
+    """Every image that is as given: (512,) bool."""
+    return ((all_images() == known) | ~keep).all((1, 2, 3))

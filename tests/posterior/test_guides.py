@@ -10,8 +10,7 @@ from model_core import Model, complete
 from model_core.components import Member
 from model_core.orientation import Orientation
 from model_core.posterior.classify import classify
-from tests.labelled_models import SIZE, all_images, chi_square, labelled
-from tests.posterior.test_labels_posterior import fitting, joint
+from tests.labelled_models import SIZE, all_images, chi_square, fitting, joint, labelled
 from tests.posterior.tiny import awake, chi_square_excess, mask, mixture, network_of, truth
 
 HOLES = {

@@ -5,27 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from model_core import Model, complete, log_likelihood
+from model_core import Model, complete
 from model_core.components import Member
 from model_core.errors import ConfigError, DataError
 from model_core.posterior.classify import can_be_exact, classify
-from tests.labelled_models import PRIORS, all_images, chi_square, labelled
-
-LOG_PRIORS = torch.tensor(PRIORS, dtype=torch.float64).log()
-
-
-def joint(model: Model) -> Tensor:
-    """ln of prior and of p(image | label), of every image there is: (K, 512)."""
-    return (
-        torch.stack([log_likelihood(model, all_images(), label).double() for label in range(3)]) + LOG_PRIORS[:, None]
-    )
-
-
-def fitting(known: Tensor, keep: Tensor) -> Tensor:
-    """Every image that is as given: (512,) bool."""
-    return ((all_images() == known) | ~keep).all((1, 2, 3))
+from tests.labelled_models import LOG_PRIORS, all_images, chi_square, fitting, joint, labelled
 
 
 def mixture() -> Model:
