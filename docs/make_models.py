@@ -120,6 +120,7 @@ and the whole image.*
 def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
     config = card.config
     colours = "colour" if config.channels == 3 else "black and white" if config.values == 2 else "grey"
+    colours = f"a palette of {config.values} colours" if config.categories else colours
     yield f"draws {config.height} x {config.width} pixels in {colours}, as in: {data_name(card)}"
     small = f"; enlarges pictures of {config.small.height} x {config.small.width}" if config.multi_scale else ""
     yield f"network: {describe_model(card)}{small}"

@@ -212,7 +212,7 @@ def _origin(card: Card) -> str:
 
 def _facts(card: Card) -> Iterator[str]:
     config, training = card.config, card.training
-    colours = "grey" if config.channels == 1 else "colour"
+    colours = "in a palette" if config.categories else "grey" if config.channels == 1 else "colour"
     yield f"{describe_model(card)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
     for member in card.members:

@@ -250,3 +250,33 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert len(labels["train"].names) == config.labels
     assert maker.split_of("man-running") == maker.split_of("woman-running") == maker.split_of("running")
+
+
+def test_sprites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sheets become values of the palette, a sprite's two pictures in one split; samples and completions are indexed,
+    each beside the nearest sprite that is known."""
+    make, explore = script("sprites/make_sprites"), script("sprites/explore")
+    random = np.random.default_rng(1)
+    for name in ("Characters/Cat0", "Characters/Cat1", "Characters/Player0", "Items/Potion", "Items/Hat"):
+        sheet = random.integers(0, 17, (32, 128)).astype(np.uint8)
+        place = tmp_path / "DawnLike" / f"{name}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        explore.indexed(sheet, make.PALETTE).save(place)
+    arrays = make.dataset(tmp_path / "DawnLike")
+    every = [sprite for split in ("train", "valid", "test") for sprite in arrays[split]]
+    assert {sprite.tobytes() for _, _, sprite in make.sprites(tmp_path / "DawnLike")} <= {
+        one.tobytes() for one in every
+    }
+    np.savez(tmp_path / "sprites.npz", **arrays)
+    trained("sprites", tmp_path / "sprites.npz", tmp_path / "models")
+    card = load_model("sprites", models_dir=tmp_path / "models").card
+    assert card.palette == make.PALETTE
+    known = explore.nearest(arrays["test"][:2], arrays["test"])
+    assert (known[1] == 0).all()
+    monkeypatch.setattr(explore, "COLUMNS", 1)
+    where = [str(tmp_path / "sprites.npz"), "--models-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["explore", *where])
+    explore.main()
+    assert "completed: " in capsys.readouterr().out
+    with Image.open(tmp_path / "completed.png") as picture:
+        assert picture.mode == "P"
