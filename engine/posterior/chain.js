@@ -343,7 +343,8 @@ export function counted(starts) {
   let first = 0;
   const squares = parts.map(([logWeights, leastEss]) => {
     const part = weights.slice(first, (first += logWeights.length));
-    return Math.max(exactSum(part.map((each) => each * each)), exactSum(part) ** 2 / leastEss);
+    const total = exactSum(part);
+    return Math.max(exactSum(part.map((each) => each * each)), (total * total) / leastEss);
   });
   return 1 / exactSum(squares);
 }

@@ -284,7 +284,7 @@ def counted(starts: Sequence[Start]) -> float:
     squares, first = [], 0
     for log_weights, least_ess in parts:
         part = weights[first : (first := first + len(log_weights))]
-        squares.append(max(math.fsum(np.square(part)), math.fsum(part) ** 2 / least_ess))
+        squares.append(max(math.fsum(np.square(part)), np.square(math.fsum(part)) / least_ess))
     return 1 / math.fsum(squares)
 
 

@@ -30,7 +30,7 @@ def given_behind(keep: NDArray[np.bool_]) -> int:
 
 def is_mostly_last(keep: NDArray[np.bool_]) -> bool:
     """True if more than half of the hole of keep (H, W) lies behind all that is given."""
-    return 2 * first_hole(~keep[::-1, ::-1]) > int((~keep).sum())
+    return 2 * first_hole(~keep[::-1, ::-1]) > int(np.count_nonzero(~keep))
 
 
 def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:
