@@ -71,7 +71,7 @@ def test_score_takes_a_larger_picture_when_asked(models_dir: Path, tmp_path: Pat
     with Image.open(heat) as opened:
         assert opened.size == (9, 11)
     asked = run("score", models_dir / "tiny-rgb", image, "--fit", "field", "--x", 1, "--y", 1)
-    assert "no pixel of it" in str(asked.exception)
+    assert "no pixel, and no second model" in str(asked.exception)
     Image.new("RGB", (3, 11)).save(image)
     assert isinstance(run("score", models_dir / "tiny-rgb", image, "--fit", "field").exception, DataError)
 
