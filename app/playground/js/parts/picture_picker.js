@@ -136,7 +136,7 @@ export class PicturePicker {
   #showOwn(bitmap) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
-    const paper = model.channels === 1 ? "black" : "white"; // as the server has it
+    const paper = model.palette?.length ? "transparent" : model.channels === 1 ? "black" : "white"; // as the server has it
     this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model), paper), model)));
   }
 

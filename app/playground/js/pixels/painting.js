@@ -11,17 +11,17 @@ class Rows {
   /**
    * @param {number} width
    * @param {number} height
-   * @param {number} channels
+   * @param {{channels: number, palette?: string[]}} look
    */
-  constructor(width, height, channels) {
+  constructor(width, height, look) {
     this.pixels = new ImageData(width, height);
-    this.channels = channels;
+    this.look = look;
     this.next = 0;
   }
 
   /** @param {RowEvent} row */
   put(row) {
-    layBytes(this.pixels, row.pixels, this.channels, row.y);
+    layBytes(this.pixels, row.pixels, this.look, row.y);
     this.next = row.y + 1;
   }
 
@@ -37,8 +37,8 @@ export class Painting {
    */
   constructor(job, ground) {
     this.canvas = blankCanvas(job.width, job.height);
-    this.large = new Rows(job.width, job.height, job.channels);
-    this.small = job.small_height ? new Rows(job.small_width, job.small_height, job.channels) : null;
+    this.large = new Rows(job.width, job.height, job);
+    this.small = job.small_height ? new Rows(job.small_width, job.small_height, job) : null;
     this.#pen = pen(this.canvas);
     if (ground) this.#pen.putImageData(ground, 0, 0);
   }

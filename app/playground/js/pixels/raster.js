@@ -50,7 +50,8 @@ export function fitted(source, size, paper = "black") {
 }
 
 /**
- * As the model will see it: grey where it has one colour, each value the nearest of those it knows. In place.
+ * As the model will see it: grey where it has one colour, each value the nearest of those it knows, or each pixel the
+ * nearest colour of its palette. In place.
  *
  * @param {ImageData} picture
  * @param {Model} model
@@ -58,6 +59,11 @@ export function fitted(source, size, paper = "black") {
 export function asSeenBy(picture, model) {
   const { data } = picture;
   const steps = model.values - 1;
+  const palette = (model.palette ?? []).map(rgbaOf);
+  if (palette.length) {
+    for (let at = 0; at < data.length; at += 4) data.set(nearestOf(palette, data.subarray(at, at + 4)), at);
+    return picture;
+  }
   for (let at = 0; at < data.length; at += 4) {
     const grey = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
     for (let colour = 0; colour < 3; colour += 1) {
@@ -68,17 +74,30 @@ export function asSeenBy(picture, model) {
   return picture;
 }
 
+/** Red, green, blue and opacity of a palette's colour. @param {string} colour */
+const rgbaOf = (colour) => [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
+
+/** @param {number[][]} palette @param {Uint8ClampedArray} pixel */
+function nearestOf(palette, pixel) {
+  const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - pixel[i]) ** 2, 0));
+  return palette[apart.indexOf(Math.min(...apart))];
+}
+
 /**
- * Bytes as the server sends them, the colours of a pixel side by side, into a picture.
+ * Bytes as the server sends them, the colours of a pixel side by side or its number in a palette, into a picture.
  *
  * @param {ImageData} picture
  * @param {string} base64
- * @param {number} channels
+ * @param {{channels: number, palette?: string[]}} look
  * @param {number} [y] the row where they begin
  */
-export function layBytes({ data, width }, base64, channels, y = 0) {
+export function layBytes({ data, width }, base64, { channels, palette }, y = 0) {
   const bytes = atob(base64);
   const first = width * y;
+  if (palette?.length) {
+    for (let at = 0; at < bytes.length; at += 1) data.set(rgbaOf(palette[bytes.charCodeAt(at)]), 4 * (first + at));
+    return;
+  }
   for (let at = 0; at < bytes.length; at += channels) {
     const pixel = 4 * (first + at / channels);
     for (let colour = 0; colour < 3; colour += 1) {
@@ -88,10 +107,10 @@ export function layBytes({ data, width }, base64, channels, y = 0) {
   }
 }
 
-/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number}} job */
-export function expected({ mean }, { width, height, channels }) {
-  const picture = new ImageData(width, height);
-  layBytes(picture, mean, channels);
+/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number, palette?: string[]}} job */
+export function expected({ mean }, job) {
+  const picture = new ImageData(job.width, job.height);
+  layBytes(picture, mean, job);
   return picture;
 }
 
@@ -154,7 +173,7 @@ export async function pictureOf(file) {
 /** @param {string} url @param {Size} [size] */
 export async function pixelsOf(url, size) {
   const image = await load(url);
-  return fitted(image, size ?? image);
+  return fitted(image, size ?? image, "transparent");
 }
 
 /**

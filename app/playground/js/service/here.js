@@ -78,7 +78,8 @@ async function fetchDrawer(found, wanted) {
 }
 
 /** A row as the service sends it: bytes, the colours of a pixel side by side. @param {Uint8Array} values colour after colour @param {Portable} drawer */
-function pixelsOf(values, { width, channels, values: levels }) {
+function pixelsOf(values, { width, channels, values: levels, palette }) {
+  if (palette?.length) return btoa(String.fromCharCode(...values));
   const toByte = (/** @type {number} */ value) => Math.floor((value * 255 + ((levels - 1) >> 1)) / (levels - 1));
   const bytes = Array.from(values, (_, i) => toByte(values[(i % channels) * width + Math.floor(i / channels)]));
   return btoa(String.fromCharCode(...bytes));

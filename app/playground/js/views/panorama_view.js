@@ -135,7 +135,7 @@ export class PanoramaView {
       const job = await this.#shared.api.submit("/sample", { ...wish, n: 1, size: `${width}x${rows}` });
       this.#shared.api.takeBackWith(job.id, signal);
       for await (const { name, data } of follow(this.#shared.api, job.id, signal, () => {})) {
-        if (name === "row" && data.y >= this.#next) this.#put(data, job.channels);
+        if (name === "row" && data.y >= this.#next) this.#put(data, job);
         if (name === "error") throw new FieldTrouble("form", data.error?.detail ?? data.detail);
         if (name === "done") this.#shared.api.settled(job.id);
       }
@@ -148,9 +148,9 @@ export class PanoramaView {
     if (!signal.aborted && this.#isAtEnd) this.#more();
   }
 
-  /** One row more. @param {RowEvent} row @param {number} channels */
-  #put({ y, pixels }, channels) {
-    layBytes(this.#pixels, pixels, channels, y);
+  /** One row more. @param {RowEvent} row @param {{channels: number, palette?: string[]}} look */
+  #put({ y, pixels }, look) {
+    layBytes(this.#pixels, pixels, look, y);
     pen(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
     this.#next = y + 1;
     const counts = { rows: say(this.#next), most: say(this.#pixels.height) };
