@@ -57,7 +57,7 @@ def _keep_drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: W
 def _keep_found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
     work.begin(f"{kind.word}: waiting")
     document = {"model": job.state["model"], "job": job.id, **job.result()}
-    if pictures := document.get("pictures"):  # of a file that holds several
+    if isinstance(pictures := document.get("pictures"), list):  # of a file that holds several
         return Results([{"file": str(i), **each} for i, each in enumerate(pictures)]).done(document["model"])
     picture = None
     if kind.input is Input.PICTURES and how.out:

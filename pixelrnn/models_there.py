@@ -1,6 +1,7 @@
 """The verbs of `pixelrnn remote` for models of one's own: added to a service, taken away, fetched."""
 
 import io
+import json
 import re
 import time
 import zipfile
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from model_core.card import Card
 from model_core.cli.options import say
 from model_core.cli.progress import working
 from model_core.models_directory import CARD, check_name
@@ -39,17 +39,17 @@ def remote_add(
     key: Key = None,
 ) -> None:
     """Add a model to a running service, and wait until it is served there."""
-    card = Card.read(directory / CARD)
+    name, digest = _named(directory)
     with calling(Service(url, key)) as client, working() as work:
-        before = next((one["identity"] for one in client.models() if one["name"] == card.name), None)
-        work.begin(f"{card.name}: sending")
+        before = next((one["identity"] for one in client.models() if one["name"] == name), None)
+        work.begin(f"{name}: sending")
         client.add_model(directory, shared, before if exchange else None)
-        work.begin(f"{card.name}: being examined")
-        while (reason := _refusal(client, card)) is None:
+        work.begin(f"{name}: being examined")
+        while (reason := _refusal(client, name, digest)) is None:
             time.sleep(_LOOK_S)
     if reason:
-        raise RemoteError(f"{card.name} is not served: {reason}; `pixelrnn remote remove {card.name}` takes it away")
-    say(f"{card.name} is served by {url}")
+        raise RemoteError(f"{name} is not served: {reason}; `pixelrnn remote remove {name}` takes it away")
+    say(f"{name} is served by {url}")
 
 
 def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
@@ -75,14 +75,25 @@ def remote_download(
     say(f"wrote {directory}")
 
 
-def _refusal(client: "Client", card: Card) -> str | None:
+def _named(directory: Path) -> tuple[str, str]:
+    """A model's name, and the sha256 of its weights: by its card alone, which needs no numpy to be read."""
+    try:
+        card = json.loads((directory / CARD).read_bytes())
+        return str(card["name"]), str(card["sha256"])
+    except OSError as error:
+        raise RemoteError(f"{directory} is no model: its {CARD} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise RemoteError(f"{directory} is no model: its {CARD} is none") from None
+
+
+def _refusal(client: "Client", name: str, digest: str) -> str | None:
     """Empty once a model is served, the reason where it will not be, None until one of them is known."""
     from pixelrnn.client.calls import get
 
     found = client.send(get("/models")).json()
-    if any(one["name"] == card.name and one["identity"] == card.identity for one in found["models"]):
+    if any((one["name"], one["digest"]) == (name, digest) for one in found["models"]):
         return ""
-    return next((one["reason"] for one in found["refused"] if one["name"] == card.name), None)
+    return next((one["reason"] for one in found["refused"] if one["name"] == name), None)
 
 
 def _unpack(data: bytes, name: str, directory: Path) -> None:

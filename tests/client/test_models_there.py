@@ -53,3 +53,10 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, o
     pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client, pytest.raises(OSError, match=r"card\.json"):
         client.add_model(own.parent)
+
+
+def test_a_directory_without_a_card_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """Before anybody is called; and one whose card is none."""
+    assert "is no model: its card.json cannot be read" in ended("remote", "add", tmp_path).stderr
+    (tmp_path / "card.json").write_text("[]")
+    assert "is no model: its card.json is none" in ended("remote", "add", tmp_path).stderr
