@@ -136,8 +136,8 @@ class _Asked(_Answer):
     """Width of each image."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
-    palette: list[str]
-    """The colour of each value of a model of categories: bytes of rows are values then. Empty for others."""
+    palette: list[str] | None
+    """The colour of each value of a model of categories: bytes of rows are values then. Null for others."""
     small_height: int
     """Height of the first image of a Multi-Scale model; 0 for others."""
     small_width: int

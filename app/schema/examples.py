@@ -23,7 +23,7 @@ JOB: dict[str, Any] = {
     "height": 28,
     "width": 28,
     "channels": 1,
-    "palette": [],
+    "palette": None,
     "small_height": 0,
     "small_width": 0,
     "filled_pixels": None,

@@ -134,7 +134,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         height=spec.height,
         width=spec.width,
         channels=spec.channels,
-        palette=list(spec.palette),
+        palette=list(spec.palette) or None,
         small_height=spec.small_height,
         small_width=spec.small_width,
         rows_total=spec.rows_total,

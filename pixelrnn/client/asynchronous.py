@@ -69,7 +69,7 @@ class AsyncJob(JobView[R]):
 
     async def images(self) -> "list[Image.Image]":
         """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
-        return pictures_of(await self.array(), self.state.get("palette", ()))
+        return pictures_of(await self.array(), self.state.get("palette") or ())
 
     async def image(
         self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final"

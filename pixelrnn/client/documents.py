@@ -261,7 +261,7 @@ class Job(TypedDict):
     height: int
     width: int
     channels: int
-    palette: list[str]
+    palette: list[str] | None
     small_height: int
     small_width: int
     moved_pixels: int | None

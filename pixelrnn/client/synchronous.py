@@ -68,7 +68,7 @@ class Job(JobView[R]):
 
     def images(self) -> "list[Image.Image]":
         """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
-        return pictures_of(self.array(), self.state.get("palette", ()))
+        return pictures_of(self.array(), self.state.get("palette") or ())
 
     def image(self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final") -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""

@@ -37,7 +37,8 @@ class ColourOptions(Options):
         return settled if self.colours == "nearest" else settled.model_copy(update={"colours": None})
 
     def job_fields(self) -> dict[str, Any]:
-        return {**super().job_fields(), "moved_pixels": self.moved_pixels, "moved_distance": self.moved_distance}
+        moved = (self.moved_pixels, self.moved_distance) if self.colours else (None, None)
+        return {**super().job_fields(), **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True))}
 
 
 class Shown(BaseModel):
@@ -45,6 +46,6 @@ class Shown(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     moved_pixels: int | None
-    """How many pixels of the picture took the nearest colour of the palette; of several pictures the most."""
+    """How many pixels took the nearest colour, where that was asked for; of several pictures the most. Else null."""
     moved_distance: float | None
     """How far the farthest of them moved: the distance of red, green, blue and opacity, at most 510."""

@@ -11,7 +11,7 @@ class Rows {
   /**
    * @param {number} width
    * @param {number} height
-   * @param {{channels: number, palette?: string[]}} look
+   * @param {{channels: number, palette?: string[] | null}} look
    */
   constructor(width, height, look) {
     this.pixels = new ImageData(width, height);

@@ -88,7 +88,7 @@ function nearestOf(palette, pixel) {
  *
  * @param {ImageData} picture
  * @param {string} base64
- * @param {{channels: number, palette?: string[]}} look
+ * @param {{channels: number, palette?: string[] | null}} look
  * @param {number} [y] the row where they begin
  */
 export function layBytes({ data, width }, base64, { channels, palette }, y = 0) {
@@ -107,7 +107,7 @@ export function layBytes({ data, width }, base64, { channels, palette }, y = 0) 
   }
 }
 
-/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number, palette?: string[]}} job */
+/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number, palette?: string[] | null}} job */
 export function expected({ mean }, job) {
   const picture = new ImageData(job.width, job.height);
   layBytes(picture, mean, job);

@@ -148,7 +148,7 @@ export class PanoramaView {
     if (!signal.aborted && this.#isAtEnd) this.#more();
   }
 
-  /** One row more. @param {RowEvent} row @param {{channels: number, palette?: string[]}} look */
+  /** One row more. @param {RowEvent} row @param {{channels: number, palette?: string[] | null}} look */
   #put({ y, pixels }, look) {
     layBytes(this.#pixels, pixels, look, y);
     pen(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
