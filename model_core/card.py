@@ -13,8 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from model_core.config import MAX_LABEL_NAME, NetworkConfig
-from model_core.data.options import Resize
-from model_core.data.palette import Palette, colours_of
+from model_core.data.options import Palette, Resize, check_palette
 from model_core.errors import ConfigError, ModelError, first_complaint
 from model_core.models_directory import CARD, GUIDES
 from model_core.orientation import Orientation, check_orientation
@@ -249,7 +248,8 @@ class Card:
 
     def _check_palette(self) -> None:
         expected = self.config.values if self.config.categories else 0
-        if len(colours_of(self.palette)) != expected:
+        check_palette(self.palette)
+        if len(self.palette) != expected:
             raise ValueError(f"palette must have {expected} colours, one for each category, not {len(self.palette)}")
         if len(self.names) not in (0, expected):
             raise ValueError(f"names must be {expected}, one for each category, or none")

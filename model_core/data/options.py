@@ -1,13 +1,26 @@
 """How images are read where the files leave it open."""
 
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model_core.data.palette import Palette
-
 Resize = Literal["lanczos", "box"]
+Palette = tuple[str, ...]
+"""The colour of each category, `#rrggbb` or `#rrggbbaa`; empty where the values are no categories."""
+_WRITTEN = re.compile(r"#[0-9a-f]{6}([0-9a-f]{2})?")
+
+
+def check_palette(palette: Sequence[str]) -> None:
+    """Raises ValueError for a palette with a colour that is written wrong, or is there twice; needs no numpy."""
+    for colour in palette:
+        if not _WRITTEN.fullmatch(colour):
+            raise ValueError(f"a colour must be written #rrggbb or #rrggbbaa, not {colour!r}")
+    whole = {f"{colour[1:]:f<8}" for colour in palette}
+    if len({"" if colour.endswith("00") else colour for colour in whole}) < len(palette):
+        raise ValueError("the colours of a palette must be different")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Colours that stand for categories. The service does the same with pictures (app/imaging/palette.py)."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,16 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from model_core.data.options import Palette, check_palette
 from model_core.errors import DataError
 
-Palette = tuple[str, ...]
-"""The colour of each category, `#rrggbb` or `#rrggbbaa`; empty where the values are no categories."""
 Colours = npt.NDArray[np.uint8]
 """(V, 4): red, green, blue and opacity. Whatever is wholly transparent is one colour."""
 MOST = 256
 OPAQUE = 128
 """Least opacity of a pixel that is seen."""
-_WRITTEN = re.compile(r"#[0-9a-f]{6}([0-9a-f]{2})?")
 _GAP = (128, 128, 128, 255)
 _CUT_PIXELS = 2**20
 
@@ -32,14 +29,9 @@ class Taken(NamedTuple):
 
 def colours_of(palette: Sequence[str]) -> Colours:
     """The colours of a palette. Raises ValueError for one that is written wrong, or is there twice."""
-    for colour in palette:
-        if not _WRITTEN.fullmatch(colour):
-            raise ValueError(f"a colour must be written #rrggbb or #rrggbbaa, not {colour!r}")
+    check_palette(palette)
     listed = [[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette]
-    found = one_transparent(np.array(listed, np.uint8).reshape(-1, 4))
-    if len(np.unique(found, axis=0)) < len(palette):
-        raise ValueError("the colours of a palette must be different")
-    return found
+    return one_transparent(np.array(listed, np.uint8).reshape(-1, 4))
 
 
 def written(colours: Colours) -> Palette:
