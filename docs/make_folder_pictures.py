@@ -28,7 +28,10 @@ from model_core import load_model, sample
 OUT = Path("docs/img")
 MODEL, SEED = "mnist-labelled", 2016
 WIDE, HIGH, COLOURS = 900, 740, 64
-DRAWN = "document.body.dataset.drawn"
+DRAWN = """document.querySelector("#view-sample .board[data-state=succeeded]") &&
+  [...document.querySelectorAll("#view-sample .tile canvas")].map((canvas) =>
+    [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]
+      .flatMap((byte, i) => (i % 4 ? [] : [byte > 127 ? "01" : "00"])).join("")).join(" ")"""
 LIMIT_MS, LOOK_S = 120_000, 0.25
 
 Shot = tuple[bytes, str]
@@ -40,7 +43,9 @@ def main() -> None:
     expected = [
         image.numpy().astype("u1").tobytes() for image in sample(load_model(MODEL), len(labels), SEED, label=labels)
     ]
-    link = f"#sample?model={MODEL}&seed={SEED}&n={len(labels)}" + "".join(f"&label={name}" for name in labels)
+    link = f"#sample?model={MODEL}&seed={SEED}&n={len(labels)}&temperature=1" + "".join(
+        f"&label={name}" for name in labels
+    )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         subprocess.run([sys.executable, "-m", "pixelrnn", "export", f"{place}/site", MODEL], check=True)
         with served(f"{place}/site") as url:

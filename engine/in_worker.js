@@ -27,6 +27,8 @@ export async function loadInWorker(url) {
     sample: (options) => calls.draw("sample", options),
     complete: (options) => calls.draw("complete", options),
     score: (values, options) => calls.call("score", { values, options }),
+    surprise: (values) => calls.call("surprise", values),
+    classify: (values) => calls.call("classify", values),
     encode: (images, options) => calls.call("encode", { images, options }),
     decode: (bytes) => calls.call("decode", bytes),
     verify: (png) => calls.call("verify", png),

@@ -6,7 +6,7 @@ import { drawingsOf, labelNumber, pictureOf } from "./asked.js";
 import { Codec } from "./codec.js";
 import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
-import { turn, turnBack } from "./orientation.js";
+import { placesOf, turn, turnBack } from "./orientation.js";
 import { readPng } from "./png.js";
 import { cut, recipeOf, toByte } from "./recipe.js";
 import { Stage } from "./stage.js";
@@ -92,18 +92,74 @@ export class Model {
    * @param {LabelOptions} [options]
    */
   async score(values, { label } = {}) {
-    const picture = pictureOf(values, this);
     const asked = labelNumber(label, this.#description);
-    const labels = asked === undefined ? numbersOf(this.labels) : [asked];
-    const logPriors = asked === undefined ? this.#priors().map(Math.log) : [0];
+    const picture = pictureOf(values, this);
+    return -logSum(asked === undefined ? this.#joint(picture) : this.#logPs(picture, [asked]));
+  }
+
+  /**
+   * What each pixel of a picture costs in bits, row by row, in the order and with the label that find it likeliest.
+   *
+   * @param {ArrayLike<number>} values
+   */
+  async surprise(values) {
+    const picture = pictureOf(values, this);
+    const labels = numbersOf(this.labels);
+    const found = this.#logPsOfMembers(picture, labels);
+    const best = found.flat().indexOf(Math.max(...found.flat()));
+    const [member, label] = [Math.floor(best / labels.length), labels[best % labels.length]];
+    const orientation = this.orientations[member];
+    const logPs = this.#stage(member, 1).logPOfEach(this.#turned(picture, orientation), label);
+    const bits = new Float64Array(logPs.length);
+    placesOf(this.height, this.width, orientation).forEach((from, to) => (bits[from] = 0 - logPs[to] / Math.LN2));
+    return bits;
+  }
+
+  /**
+   * How probable each label is, given a picture; and -ln p of the picture, whatever its label.
+   *
+   * @param {ArrayLike<number>} values
+   */
+  async classify(values) {
+    if (!this.labels.length) throw new EngineError(`${this.name} has no labels`);
+    const joint = this.#joint(pictureOf(values, this));
+    const logP = logSum(joint);
+    return { p: joint.map((each) => Math.exp(each - logP)), nats: -logP };
+  }
+
+  /**
+   * ln p of a picture and each label; of a model without labels, of the picture alone.
+   *
+   * @param {Uint8Array} picture
+   */
+  #joint(picture) {
+    const priors = this.#priors();
+    return this.#logPs(picture, numbersOf(this.labels)).map((logP, k) => logP + Math.log(priors[k]));
+  }
+
+  /**
+   * ln p of a picture given each of some labels, by all members together.
+   *
+   * @param {Uint8Array} picture
+   * @param {(number | undefined)[]} labels
+   */
+  #logPs(picture, labels) {
+    const found = this.#logPsOfMembers(picture, labels);
+    return labels.map((_, k) => logSum(found.map((each) => each[k])) - Math.log(found.length));
+  }
+
+  /**
+   * The same by each member.
+   *
+   * @param {Uint8Array} picture
+   * @param {(number | undefined)[]} labels
+   */
+  #logPsOfMembers(picture, labels) {
     const keep = new Uint8Array(this.height * this.width).fill(1);
-    const terms = this.orientations.flatMap((orientation, member) => {
+    return this.orientations.map((orientation, member) => {
       const known = this.#turned(picture, orientation);
-      return this.#stage(member, labels.length)
-        .logPOf({ known, keep }, labels, this.height)
-        .map((logP, k) => logP + logPriors[k]);
+      return this.#stage(member, labels.length).logPOf({ known, keep }, labels, this.height);
     });
-    return Math.log(this.orientations.length) - logSum(terms);
   }
 
   /**

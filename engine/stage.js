@@ -200,6 +200,26 @@ export class Stage {
   }
 
   /**
+   * ln p of each pixel of an image that is given whole, in the order of drawing.
+   *
+   * @param {Uint8Array} known
+   * @param {number} [label]
+   */
+  logPOfEach(known, label) {
+    const { height, width } = this.image;
+    const all = new Uint8Array(height * width).fill(1);
+    this.open(0, { seed: 0n, sample: 0, temperature: 1, known, keep: all, weighed: all, label });
+    const row = this.table.floats("state.log_p");
+    return Float64Array.from({ length: height * width }, (_, at) => {
+      const [y, x] = [Math.floor(at / width), at % width];
+      const before = row[y];
+      this.hold(0, x + 1 < width ? y : y + 1, x + 1 < width ? x + 1 : 0);
+      this.draw([0]);
+      return row[y] - before;
+    });
+  }
+
+  /**
    * Draw in these slots until at least one row is complete; returns slot and row of those that are.
    *
    * @param {number[]} slots

@@ -220,6 +220,10 @@ export interface Portable {
   sample(options: SampleOptions): Promise<Picture[]>;
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;
+  /** Bits of each pixel, by the member and the label that find the picture likeliest. */
+  surprise(values: ArrayLike<number>): Promise<Float64Array>;
+  /** The probability of each label, and nats of the picture whatever its label. */
+  classify(values: ArrayLike<number>): Promise<{ p: number[]; nats: number }>;
   encode(images: ArrayLike<number>[], options?: LabelOptions): Promise<Uint8Array>;
   decode(bytes: Uint8Array): Promise<Picture[]>;
   verify(png: Uint8Array): Promise<Verdict>;

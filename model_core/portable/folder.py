@@ -1,9 +1,13 @@
-"""A static folder that draws: index.html, engine/, models/NAME/. Any web server can offer it."""
+"""A static folder that draws: index.html, playground/, engine/, models/NAME/. Any web server can offer it.
+
+The page is that of the service, whose answers this browser gives; it knows by `data-folder` that there is no service.
+"""
 
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from model_core import shipped
 from model_core.errors import ConfigError, ModelError
@@ -12,6 +16,18 @@ from model_core.portable.modules import MODULES, modules
 from model_core.portable.packed import unportable, write_packed
 
 _PAGE = "index.html"
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
+)
+"""That of app/routes/page.py, in the page itself, and leave to run the drawing loops."""
+_PICTURES = {
+    "digits.png": "8 test digits of binarized MNIST (made from MNIST, CC BY-SA 3.0, Yann LeCun and Corinna Cortes)",
+    "characters.webp": "64 characters of GNU Unifont 15.1 (SIL Open Font License 1.1)",
+    "emoji.png": "8 of Noto Emoji by Google (Apache-2.0)",
+}
+"""Real pictures that the page brings along, by others; all else in its folder was drawn for this project or by it."""
 
 
 def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
@@ -31,10 +47,13 @@ def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = l
             files = write_packed(model, folder / "models" / model.card.name)
             say(f"{model.card.name}: {_kilobytes(files)}")
         _write_list(models, folder)
-        shutil.copyfile(shipped.ENGINE / "page" / _PAGE, folder / _PAGE)
+        _write_page({model.card.name for model in models}, folder)
     except OSError as error:
         raise ConfigError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
-    say(f"engine: {_kilobytes([file for file in (folder / 'engine').rglob('*') if file.is_file()])}")
+    for part in ("engine", "playground"):
+        say(f"{part}: {_kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}")
+    for name, source in _PICTURES.items():
+        say(f"playground/img/{name}, {_kilobytes([folder / 'playground' / 'img' / name])}: {source}")
 
 
 def _check(folder: Path) -> None:
@@ -49,7 +68,7 @@ def _write_engine(folder: Path, kinds: set[str]) -> None:
     """Copy the engine, with the modules of these kinds alone."""
     target = folder / "engine"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(shipped.ENGINE, target, ignore=shutil.ignore_patterns("*.wasm.gz", "*.d.ts", _PAGE, MODULES.name))
+    shutil.copytree(shipped.ENGINE, target, ignore=shutil.ignore_patterns("*.wasm.gz", "*.d.ts", MODULES.name))
     wanted = {kind: facts for kind, facts in modules().items() if kind in kinds}
     for facts in wanted.values():
         for file in (facts["file"], facts["relaxed"]["file"]):
@@ -57,25 +76,58 @@ def _write_engine(folder: Path, kinds: set[str]) -> None:
     (target / MODULES.name).write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 
+def _write_page(names: set[str], folder: Path) -> None:
+    """Copy the service's page: its addresses are relative, and it brings the pictures of these models' cards."""
+    target = folder / "playground"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(shipped.PAGE, target, ignore=shutil.ignore_patterns("*.d.ts", _PAGE))
+    pictures = {picture.stem.removeprefix("model-"): picture for picture in (target / "img").glob("model-*")}
+    for name in pictures.keys() - names:
+        pictures[name].unlink()
+    files = sorted(file.relative_to(folder).as_posix() for file in (target / "js").rglob("*.js"))
+    shown = " ".join(sorted(pictures.keys() & names))
+    preloads = (f'<link rel="modulepreload" href="{file}">' for file in files if "/lang/" not in file)
+    changes = {
+        '<meta name="viewport"': f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport"',
+        '"/playground/': '"playground/',
+        "<!-- modules -->": "\n".join(preloads),
+        '<body data-pictures="">': f'<body data-folder="models/" data-pictures="{shown}">',
+    }
+    page = (shipped.PAGE / _PAGE).read_text(encoding="utf-8")
+    for before, after in changes.items():
+        page = page.replace(before, after)
+    (folder / _PAGE).write_text(page, encoding="utf-8")
+
+
 def _write_list(models: Sequence[Model], folder: Path) -> None:
     """Write the list of the models that the page offers: exactly these."""
-    listed = [
-        {
-            "name": model.card.name,
-            "sha256": model.card.sha256,
-            "identity": model.card.identity,
-            "about": _about(model),
-            "labels": [label.name for label in model.card.labels],
-        }
-        for model in models
-    ]
-    (folder / "models" / "index.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    listed = json.dumps([_facts(model) for model in models], indent=2)
+    (folder / "models" / "index.json").write_text(listed + "\n", encoding="utf-8")
 
 
-def _about(model: Model) -> str:
+def _facts(model: Model) -> dict[str, Any]:
+    """What the page knows of a model, under the names that GET /models has."""
     config, card = model.config, model.card
-    return f"{config.kind.title}, {config.width} x {config.height}, {card.parameters:,} weights, trained on {card.data}"
+    scores = card.scores if card.scores.get("split") == "test" else {}
+    return {
+        **{name: getattr(config, name) for name in ("network", "channels", "height", "width", "values")},
+        **{name: getattr(card, name) for name in ("name", "data", "parameters", "identity")},
+        "title": config.kind.title,
+        "digest": card.sha256,
+        "members": [member.orientation for member in model.members],
+        "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
+        "test_nats": scores.get("nats"),
+        "test_bits_per_dim": scores.get("bits_per_dim"),
+        "can": ["sample", "complete", "score", *(["classify"] if card.labels else [])],
+        "methods": ["posterior", "clamp"],
+        "max_particles": 256,
+        "small_height": 0,
+        "small_width": 0,
+        "state": "ready",
+        "compiling": False,
+    }
 
 
 def _kilobytes(files: Sequence[Path]) -> str:
-    return f"{sum(file.stat().st_size for file in files) / 1000:.0f} kB"
+    return f"{sum(file.stat().st_size for file in files) / 1000:.1f} kB"

@@ -38,7 +38,7 @@ def lay_out(folder: Path, models: Iterable[Path]) -> None:
     from model_core.portable.packed import unportable, write_packed
 
     place = folder / release()
-    _make(place / "engine", lambda made: shutil.copytree(shipped.ENGINE, made, ignore=shutil.ignore_patterns("page")))
+    _make(place / "engine", lambda made: shutil.copytree(shipped.ENGINE, made))
     parent = os.getppid()
     for directory in models:
         if os.getppid() != parent:

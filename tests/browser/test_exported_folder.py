@@ -1,7 +1,8 @@
 """A folder that `pixelrnn export` wrote, on a bare web server: its page draws the bytes that Python draws."""
 
-import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import torch
 
 from model_core import Model, complete, encode, load_model, sample, save_model
+from model_core.data.pixels import values_to_pixels
 from tests.browser.site import LIMIT_MS
 from tests.data.serving import serving
 from tests.labelled_models import labelled
@@ -40,56 +42,94 @@ async () => {
   return Promise.all([waiting, later, message(closed.sample({ seed: 3 }))]);
 }
 """
+DRAWN = """
+() => [...document.querySelectorAll("button.tile canvas")].map((canvas) =>
+  [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].filter((_, i) => i % 4 < 3))
+"""
+PASTE = """
+([bytes, name]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], name));
+  const pasted = new Event("paste", {bubbles: true, cancelable: true});
+  Object.defineProperty(pasted, "clipboardData", {value: transfer});
+  document.body.dispatchEvent(pasted);
+}
+"""
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
+
+
+@contextmanager
+def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, str]]:
+    """A page of a bare web server, and its address. Nothing may be complained of, or asked for elsewhere."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    context.set_default_timeout(LIMIT_MS)
+    page, complaints = context.new_page(), list[str]()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    with serving(folder) as url:
+        own = (f"{url}/", "data:", f"blob:{url}/")
+        page.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
+        yield page, url
+    context.close()
+    assert complaints == []
 
 
 def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, tmp_path: Path) -> None:
     """Under its own content security policy, in a worker: a link draws, a coded file is opened, a hole filled."""
     model = load_model("tiny-rgb", models_dir=models_dir)
-    expected = sample(model, 3, 9007199254740995, temperature=0.5)
+    expected = sample(model, 3, 77, temperature=0.5)
     done = export(tmp_path / "site", "tiny-rgb", "--models-dir", models_dir)
     assert done.returncode == 0, done.stderr
     keep = torch.ones(expected.shape[2:], dtype=torch.bool)
     keep[1:3, 1:3] = False
-    context, complaints, read = browser.new_context(), list[str](), list[str]()
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    with serving(tmp_path / "site") as url:
-        page.on("request", lambda request: (read if request.url.startswith(url) else complaints).append(request.url))
-        page.goto(f"{url}/#model=tiny-rgb&seed=9007199254740995&n=3&temperature=0.5")
-        drawn = page.wait_for_function("() => document.body.dataset.drawn", timeout=LIMIT_MS).json_value()
-        standing = page.locator("#standing").inner_text()
-        shown = page.evaluate("() => document.querySelectorAll('canvas').length")
-        page.locator("#file").set_input_files({"name": "a.pxrn", "mimeType": "", "buffer": encode(model, expected)})
-        page.get_by_text("3 pictures, without loss, decoded by tiny-rgb").wait_for(timeout=LIMIT_MS)
+    with opened(browser, tmp_path / "site") as (page, url):
+        read = list[str]()
+        page.on("request", lambda request: read.append(request.url))
+        page.goto(f"{url}/#model=tiny-rgb&seed=77&n=3&temperature=0.5")
+        page.get_by_text("Done: 3 images").wait_for()
+        drawn = page.evaluate(DRAWN)
         assert not any("/posterior/" in name for name in read), "a page that completes nothing reads nothing of it"
+        page.evaluate(PASTE, [list(encode(model, expected)), "a.pxrn"])
+        page.locator("#notice", has_text="3 pictures, without loss, decoded by tiny-rgb").wait_for()
+        assert page.locator("#notice canvas").count() == 3
         found = page.evaluate(COMPLETE, {"known": expected[0].ravel().tolist(), "keep": keep.ravel().tolist()})
-    context.close()
     assert_same(found, complete(model, expected[0], keep, 2, seed=5))
-    assert [bytes.fromhex(each) for each in drawn.split()] == [each.numpy().astype("u1").tobytes() for each in expected]
-    assert (shown, complaints) == (3, [])
-    assert standing.startswith("Drawn in this browser in ")
+    pixels = values_to_pixels(expected.numpy(), model.config.values)
+    assert [bytes(each) for each in drawn] == [each.transpose(1, 2, 0).tobytes() for each in pixels]
+
+
+def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: Path) -> None:
+    """In German, too: what needs a service is not offered, and all else is drawn, scored and completed here."""
+    done = export(tmp_path / "site", "tiny-cnn", "--models-dir", models_dir)
+    assert done.returncode == 0, done.stderr
+    with opened(browser, tmp_path / "site", locale="de-DE") as (page, url):
+        shown = {"watch": "[data-live=true] .next", "bet": "form:visible", "inspect": ".belief"}
+        shown |= {"ink": ".standing:text('Vier Fortsetzungen')", "sight": "#view-watch[data-live=true]"}
+        for place, selector in shown.items():
+            page.goto("about:blank")
+            page.goto(f"{url}/#{place}")
+            page.locator(selector).first.wait_for()
+        assert page.locator(".corners").is_hidden()
+        assert page.locator("#fleet").inner_text() == "Gezeichnet in deinem Browser"
 
 
 def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Path) -> None:
-    """A name with a quote stands in the command as a shell reads it; a picture of such a label is verified."""
+    """A picture of such a label, drawn by the command, is drawn again and compared."""
     model = labelled(height=6, width=5, layers=2)
     name = "it's 漢"
     labels = tuple(replace(label, name=name if label.name == "b" else label.name) for label in model.card.labels)
     save_model(Model(model.members, replace(model.card, labels=labels)), tmp_path / "models" / "tiny-named")
     done = export(tmp_path / "site", "--models-dir", tmp_path / "models")
     assert done.returncode == 0, done.stderr
-    page = browser.new_context().new_page()
-    with serving(tmp_path / "site") as url:
-        page.goto(f"{url}/#model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}")
-        page.get_by_text("Drawn in this browser").wait_for(timeout=LIMIT_MS)
-        command = shlex.split(page.locator("#same code").inner_text())
-        drawn = run(*command[1:-1], tmp_path / "drawn.png", "--models-dir", tmp_path / "models")
-        assert drawn.returncode == 0, drawn.stderr
-        page.locator("#file").set_input_files(tmp_path / "drawn.png")
-        page.get_by_text("Verified: tiny-named drew it with seed 3").wait_for(timeout=LIMIT_MS)
-    page.context.close()
+    picture = tmp_path / "drawn.png"
+    asked = ("tiny-named", "--label", name, "--n", "1", "--seed", "3", "--out", picture)
+    drawn = run("sample", *asked, "--models-dir", tmp_path / "models")
+    assert drawn.returncode == 0, drawn.stderr
+    with opened(browser, tmp_path / "site") as (page, url):
+        page.goto(f"{url}/#sample?model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}")
+        page.get_by_text("Done: 1 image").wait_for()
+        page.evaluate(PASTE, [list(picture.read_bytes()), "drawn.png"])
+        page.locator("#notice", has_text="Drawn again in this browser: every pixel is the same.").wait_for()
 
 
 def test_calls_end_with_their_worker(browser: Any, models_dir: Path, tmp_path: Path) -> None:

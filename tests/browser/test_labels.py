@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,18 +107,17 @@ def test_links_open_at_a_service_and_in_an_exported_folder(
     with serving(tmp_path / "site") as url:
         page = browser.new_page()
         page.goto(f"{url}/#sample?{recipe}")
-        drawn = "() => document.body.dataset.drawn"
-        here = page.wait_for_function(drawn).json_value()
-        assert [[255 * value for value in bytes.fromhex(each)] for each in here.split()] == there
-        page.evaluate("() => delete document.body.dataset.drawn")
-        page.locator("[name=label]").select_option(label="cat")
-        here = page.wait_for_function(drawn).json_value()
+        page.get_by_text("Done: 3 images").wait_for()
+        assert [Site.pixels(SimpleNamespace(page=page), i) for i in range(3)] == there
+        page.locator("#view-sample").get_by_label("cat").check()
+        page.locator("#view-sample button.primary").click()
+        page.wait_for_url(re.compile("label=cat"))
+        here = [Site.pixels(SimpleNamespace(page=page), i) for i in range(3)]
         site.page.goto(f"{service.url}/{page.evaluate('() => location.hash')}")
         page.close()
     site.wait_for_standing("Done")
     assert service.get(f"/jobs/{site.job_id}")["label"] == "cat"
-    there = [site.pixels(i) for i in range(3)]
-    assert [[255 * value for value in bytes.fromhex(each)] for each in here.split()] == there
+    assert here == [site.pixels(i) for i in range(3)]
 
 
 def test_hole_is_filled_as_a_label(site: Site, service: Up) -> None:

@@ -10,6 +10,8 @@ import torch
 
 from model_core import load_model, sample
 from model_core.measures.likelihood import log_likelihood
+from model_core.measures.picture_score import score_picture
+from model_core.posterior.classify import classify
 from model_core.posterior.completion import complete
 from tests.portable.exporting import Ask, run
 
@@ -49,6 +51,28 @@ def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_di
     found = ask(SCORE, folder=str(exported / "models" / name), values=values.ravel().tolist())
     for nats, label in zip(found, (None, "a", "b", "c"), strict=True):
         assert math.isclose(nats, -float(log_likelihood(model, values, label)), rel_tol=1e-5)
+
+
+READ = """
+const model = await parts.load(at(given.folder));
+return [await model.surprise(given.values), model.labels.length ? await model.classify(given.values) : null];
+"""
+
+
+@pytest.mark.parametrize("name", [*LABELLED, "tiny-cnn", "tiny-diagonal-rgb", "tiny-mixture"])
+def test_costs_of_pixels_and_labels_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path, name: str
+) -> None:
+    """In the order and with the label that find the picture likeliest; the labels by all orders together."""
+    model = load_model(name, models_dir=portable_models_dir)
+    (values,) = sample(model, 1, seed=1)
+    bits, labels = ask(READ, folder=str(exported / "models" / name), values=values.ravel().tolist())
+    expected = score_picture(model, values.numpy()).bits.sum(0).ravel()
+    assert np.allclose(bits, expected, rtol=1e-4, atol=1e-5)
+    if labels:
+        told = classify(model, values)
+        assert np.allclose(labels["p"], told.p[0], atol=1e-5)
+        assert math.isclose(labels["nats"], told.total_nats[0], rel_tol=1e-5)
 
 
 COMPLETE = """

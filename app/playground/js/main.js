@@ -6,8 +6,11 @@ import { receiveFiles } from "./parts/incoming.js";
 import { KeyDialog } from "./parts/key_dialog.js";
 import { showTour } from "./parts/tour.js";
 import { settingsOf, textOf } from "./pixels/png_text.js";
+import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
 import { Api } from "./service/api.js";
+import { Asking } from "./service/asking.js";
+import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";
 import { explain } from "./service/problems.js";
 import { recipeFrom } from "./service/share.js";
@@ -20,10 +23,12 @@ const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there 
 /** So long after it was opened, the page takes a service without workers for one that starts. */
 const STARTING_MS = 30_000;
 const FIRST = "watch";
+const CODED = ".pxrn";
 const WHERE_PICTURES_GO = "complete";
 
 translatePage();
-const api = new Api();
+const { folder } = document.body.dataset;
+const api = folder ? new Folder(folder) : new Api();
 const history = new History();
 const world = {
   api,
@@ -32,6 +37,7 @@ const world = {
   info: new Signal(/** @type {Info | null} */ (null)),
   isOnline: new Signal(false),
 };
+const shared = { ...world, ask: new Asking(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
 const views = new Map(ROOMS.flat().map((view) => [view.place, made(view)]));
 /** The last job of each view, as it stands in the address. @type {Map<string, string>} */
@@ -46,7 +52,7 @@ function section(name) {
 
 /** @param {View} view @returns {Opened} */
 function made({ place, make }) {
-  return make(section(place), { ...world, onJob: (id) => show(`${place}/${id}`), onSend: send });
+  return make(section(place), { ...shared, onJob: (id) => show(`${place}/${id}`), onSend: send });
 }
 
 /** A job of the view that is shown already takes the place of the one before: Back leads out of the view. @param {string} place */
@@ -58,9 +64,12 @@ function show(place) {
 
 /** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
 function route() {
-  const [path, query] = location.hash.slice(1).split("?");
+  const [path, query] = location.hash
+    .slice(1)
+    .replace(/^model=/, "sample?$&")
+    .split("?"); // earlier folders' links
   const [name, jobId = "", further] = path.split("/");
-  const wanted = views.has(name) ? name : FIRST;
+  const wanted = isThere(name) ? name : FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
   for (const [other, left] of views) {
     const isLeft = other !== wanted && !section(other).hidden;
@@ -94,7 +103,9 @@ function showRoom(wanted) {
 function showCorners(room, wanted) {
   const bar = find(document, ".corners");
   const models = world.models.value ?? [];
-  const offered = room.filter(({ place, isOffered }) => place === wanted || !isOffered || isOffered(models));
+  const offered = room.filter(
+    ({ place, isOffered = () => true }) => place === wanted || (isThere(place) && isOffered(models)),
+  );
   const key = [wanted, ...offered.map(({ place }) => addressOf(place))].join(" ");
   if (bar.dataset.shown === key) return; // the keyboard may be in it
   bar.dataset.shown = key;
@@ -105,6 +116,12 @@ function showCorners(room, wanted) {
     return link;
   });
   bar.replaceChildren(...links);
+}
+
+/** @param {string} name */
+function isThere(name) {
+  const view = ROOMS.flat().find(({ place }) => place === name);
+  return Boolean(view && (api.hasService || !view.needsService));
 }
 
 /** Where a view was left. @param {string} place */
@@ -118,12 +135,11 @@ async function look() {
   const state = find(document, "#fleet");
   let again = LOOK_MS;
   try {
-    const models = await api.models();
+    const [models] = await Promise.all([api.models(), world.info.value ?? learnLimits()]);
     const isStarting = !models.length && !world.models.value && performance.now() < STARTING_MS;
     // whoever watches them is told of news only
     if (!isStarting && JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
     world.isOnline.value = true;
-    if (!world.info.value) learnLimits();
     const ready = models.filter((model) => model.state === "ready").length;
     if (isStarting || ready < models.length) again = LOOK_AGAIN_MS;
     state.textContent = isStarting ? t("Starting…") : fleet(ready, models);
@@ -135,12 +151,13 @@ async function look() {
     state.dataset.state = "lost";
     state.title = explain(error).text;
   }
-  setTimeout(look, again);
+  if (api.hasService) setTimeout(look, again);
 }
 
 /** @param {number} ready @param {Model[]} models */
 function fleet(ready, models) {
   const all = models.length;
+  if (!api.hasService) return t("Drawn in your browser");
   if (!all) return t("No worker");
   const counts = { ready: say(ready), all: say(all) };
   if (models.some((model) => model.state === "compiling")) return t("Compiling: {ready} of {all} models ready", counts);
@@ -158,6 +175,7 @@ async function learnLimits() {
 
 /** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
 async function take(file) {
+  if (file.name.endsWith(CODED)) return open(file);
   const settings = settingsOf(textOf(await file.slice(0, 65536).arrayBuffer()));
   if (settings) {
     const kept = history.drawnWith(settings);
@@ -167,7 +185,9 @@ async function take(file) {
     view?.restore?.({ ...kept, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
-    note(t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts));
+    const restored = t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts);
+    note(restored);
+    if (kind === "sample") note(`${restored} ${await shared.ask.verdict(settings.model, file)}`);
     return;
   }
   if ([...views].some(([name, view]) => !section(name).hidden && view.take?.(file))) return;
@@ -176,17 +196,28 @@ async function take(file) {
   note(t("“{name}” does not say how it was drawn, so it is a picture to complete here.", { name: file.name }));
 }
 
+/** A file of coded pictures. @param {File} file */
+async function open(file) {
+  try {
+    const { images, model } = await shared.ask.decoded(file);
+    const facts = { count: say(images.length), model };
+    note(t("{count} pictures, without loss, decoded by {model} in this browser.", facts), ...images.map(canvasOf));
+  } catch (error) {
+    note(error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** A picture of the page, as what another view is about. @param {string} name @param {string} picture @param {string} model */
 function send(name, picture, model) {
   location.hash = name;
   views.get(name)?.give?.(picture, model);
 }
 
-/** @param {string} text */
-function note(text) {
+/** @param {string} text @param {...Node} pictures */
+function note(text, ...pictures) {
   const notice = find(document, "#notice");
   notice.hidden = false;
-  notice.textContent = text;
+  notice.replaceChildren(text, ...pictures);
   announce(text);
 }
 

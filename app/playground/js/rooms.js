@@ -31,6 +31,7 @@ export const ROOMS = [
     { place: "ink", title: t("Begin one yourself"), make: (element, shared) => new InkView(element, shared) },
     {
       place: "complete",
+      needsService: true,
       title: t("Complete a picture"),
       lead: t("Make a part of a picture unknown, and see how the model would fill it."),
       empty: t("The completions appear here beside the original, the likeliest first."),
@@ -38,6 +39,7 @@ export const ROOMS = [
     },
     {
       place: "upsample",
+      needsService: true,
       title: t("Enlarge a doodle"),
       lead: t("Paint a small picture, and the network makes large ones of it."),
       empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
@@ -54,7 +56,12 @@ export const ROOMS = [
       empty: t("The heat map of a picture appears here. Bright pixels surprised the model; dark ones it saw coming."),
       make: (element, shared) => new InspectView(element, shared),
     },
-    { place: "sight", title: t("What it sees"), make: (element, shared) => new SightView(element, shared) },
+    {
+      place: "sight",
+      needsService: true,
+      title: t("What it sees"),
+      make: (element, shared) => new SightView(element, shared),
+    },
   ],
   [
     {
@@ -66,6 +73,7 @@ export const ROOMS = [
     },
     {
       place: "compare",
+      needsService: true,
       title: t("Compare"),
       lead: t("The same seeds, drawn by several models or at several temperatures: what differs is theirs."),
       empty: t("A row for each appears here. Images in one column grow from the same throws of the dice."),
@@ -73,13 +81,19 @@ export const ROOMS = [
     },
     {
       place: "panorama",
+      needsService: true,
       title: t("Panorama"),
       lead: t("One wide picture that goes on below, drawn row by row for as long as you scroll."),
       empty: t("The picture unrolls here. Its address opens the same one again, to the byte."),
       isOffered: (models) => models.some(({ field }) => field),
       make: (element, shared) => new PanoramaView(element, shared),
     },
-    { place: "history", title: t("History"), make: (element, shared) => new HistoryView(element, shared) },
+    {
+      place: "history",
+      needsService: true,
+      title: t("History"),
+      make: (element, shared) => new HistoryView(element, shared),
+    },
   ],
 ];
 

@@ -1,8 +1,20 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type { Info, Job, JobKind as Kind, JobStatus as Status, Model } from "../../../tests/browser/openapi";
+import type {
+  ClassifyResult,
+  Info,
+  Job,
+  JobKind as Kind,
+  JobStatus as Status,
+  LabelBelief,
+  Model,
+  RowEvent,
+  ScoreMap,
+  ScoreResult,
+} from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
+import type { Asking } from "./service/asking.js";
 import type { History } from "./service/history.js";
 import type { Signal } from "./signal.js";
 
@@ -90,9 +102,54 @@ export interface Settings {
   sweeps?: number | null;
 }
 
+/** How a question is answered: who gives it up, and who is told on the way. */
+export interface How {
+  signal: AbortSignal;
+  /** Where it stands, in words. */
+  onWait?(words: string, job: Job): void;
+  /** What is drawn, before its first row. */
+  onJob?(job: Job, given: Given): unknown;
+  /** Each row as it comes; whoever hears them gets no images in the end. */
+  onRow?(row: RowEvent): void;
+  /** What is expected of an image so far. */
+  onMean?(mean: ImageData, sample: number): void;
+}
+
+/** How many images, from which seed. */
+export interface Wish {
+  n: number;
+  seed: number;
+  temperature?: number;
+  label?: string | null;
+  particles?: number;
+  sweeps?: number;
+}
+
+export interface Drawn {
+  job: Job;
+  images: ImageData[];
+  /** What is expected of each pixel of a completion. */
+  mean: ImageData | null;
+  /** Whether this browser drew it. */
+  isHere: boolean;
+}
+
+/** `job` is null where this browser answered, `map` where nobody asked for it. */
+export interface Scored {
+  job: Job | null;
+  score: ScoreResult;
+  map: ScoreMap | null;
+}
+
+/** The likeliest first. */
+export type Classified = Pick<ClassifyResult, "nats" | "quality"> & {
+  labels: Pick<LabelBelief, "label" | "name" | "p">[];
+};
+
 /** What all views are given. */
 export interface Shared {
   api: Api;
+  ask: Asking;
   history: History;
   /** What workers hold, once that is known. */
   models: Signal<Model[] | null>;
@@ -118,6 +175,8 @@ export interface View {
   empty?: string;
   /** Whether these models give it something to do; it always has when this is left out. */
   isOffered?(models: Model[]): boolean;
+  /** Whether only a service can answer it: a folder of files has it not. */
+  needsService?: boolean;
   make(element: HTMLElement, shared: Shared): Opened;
 }
 

@@ -451,8 +451,6 @@ export default {
   "Next: {title}": "Weiter: {title}",
   "A way through it": "Ein Weg hindurch",
   "How to call it": "Wie man es aufruft",
-  "The networks of “Pixel Recurrent Neural Networks” (van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv:1601.06759), drawing in your browser from this server. They know the probability of every picture exactly.":
-    "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759), die von diesem Server in deinen Browser zeichnen. Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
   "drawn in this browser: the same bytes": "in diesem Browser gezeichnet: dieselben Bytes",
   "The service is away.": "Der Dienst ist nicht da.",
   "Check here": "Hier prüfen",
@@ -537,4 +535,18 @@ export default {
     "Dieselben Startwerte, von mehreren Modellen oder bei mehreren Temperaturen gezeichnet: Was sich unterscheidet, kommt von ihnen.",
   "What surprises it": "Was es überrascht",
   Workbench: "Werkbank",
+  "Drawn in this browser.": "In diesem Browser gezeichnet.",
+  "Only a service can answer this: this page is a folder without one.":
+    "Das kann nur ein Dienst beantworten: Diese Seite ist ein Ordner ohne einen.",
+  "Drawing…": "Wird gezeichnet…",
+  "Drawn again in this browser: every pixel is the same.":
+    "In diesem Browser noch einmal gezeichnet: Jedes Pixel ist gleich.",
+  "Drawn again in this browser: {count} pixels are not the same.":
+    "In diesem Browser noch einmal gezeichnet: {count} Pixel sind nicht gleich.",
+  "Drawn in your browser": "Gezeichnet in deinem Browser",
+  "No model here has the weights that this file names.": "Kein Modell hier hat die Gewichte, die diese Datei nennt.",
+  "The networks of “Pixel Recurrent Neural Networks” (van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv:1601.06759). They know the probability of every picture exactly.":
+    "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759). Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
+  "{count} pictures, without loss, decoded by {model} in this browser.":
+    "{count} Bilder, ohne Verlust, von {model} in diesem Browser entpackt.",
 };

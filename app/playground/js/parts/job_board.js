@@ -1,6 +1,6 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { labelsOf, pause, rankingOf, receiptOf, scoreOf } from "../service/api.js";
+import { labelsOf, pause, rankingOf, receiptOf } from "../service/api.js";
 import { announce, el, find, seen } from "./dom.js";
 import { follow } from "../service/events.js";
 import { Here } from "../service/here.js";
@@ -10,14 +10,13 @@ import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain, Problem } from "../service/problems.js";
 import { dataUrlOfFile, expected, pictureOf, pixelsOf, save } from "../pixels/raster.js";
-import { scoreForm } from "../service/requests.js";
 import { fingerprint, linkTo, withFace } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { AWAY, drawnFrom, images, ownWords, quality, qualityOf, standing } from "../service/words.js";
 import { zipped } from "../pixels/zip.js";
 
-/** @import {EstimateEvent, Given, Job, Receipt, Recipe, ServerEvent, Shared} from "../types" */
+/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, ServerEvent, Shared} from "../types" */
 
 const LOOK_MS = 1500;
 /** So long the service may keep a job waiting before this browser draws it. */
@@ -193,9 +192,9 @@ export class JobBoard {
     const { signal } = this.#leave;
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
     await pause(PATIENCE_MS);
-    if (!isWaiting() || !(await this.#here.drawer(job)) || !isWaiting()) return;
+    if (!isWaiting() || !(await this.#here.has(job)) || !isWaiting()) return;
     this.#sayHere();
-    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+    if (await this.#here.redraw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
   }
 
   /**
@@ -206,7 +205,7 @@ export class JobBoard {
   async alone(job) {
     this.#leave.abort();
     const { signal } = (this.#leave = new AbortController());
-    if (!(await this.#here.drawer(job)) || signal.aborted) return false;
+    if (!(await this.#here.has(job)) || signal.aborted) return false;
     this.#watched = "";
     this.#isDrawn = false;
     this.#job = null;
@@ -215,11 +214,13 @@ export class JobBoard {
     await this.#tiles.lay(job, {});
     this.#origin.textContent = drawnFrom(job);
     this.#sayHere();
-    const away = t("The service is away.");
-    this.#say(away, "busy");
-    if (await this.#here.draw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
-    if (this.#isDrawn) this.#status.append(` · ${away}`);
+    const away = this.#api.hasService ? ` · ${t("The service is away.")}` : "";
+    this.#say(t("Drawing…"), "busy");
+    if (await this.#here.redraw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+    if (this.#isDrawn) this.#status.append(away);
     this.#tiles.rest();
+    const link = await linkTo(job, this.#tiles.paintings, {});
+    if (!this.#api.hasService && !signal.aborted) history.replaceState(null, "", `#${link}`);
     return true;
   }
 
@@ -308,10 +309,11 @@ export class JobBoard {
   async #compare(job, image) {
     const { signal } = this.#leave;
     try {
-      const form = await scoreForm(job.model, await pixelsOf(image));
-      if (typeof job.label === "string") form.set("label", job.label);
-      const score = scoreOf(await this.#api.ask("/score", form, signal));
-      if (score && !signal.aborted) this.#tiles.rankOriginal(score.nats);
+      const model = this.#shared.models.value?.find(({ name }) => name === job.model);
+      const label = typeof job.label === "string" ? job.label : undefined;
+      const wish = { picture: await pixelsOf(image), label };
+      const { score } = await this.#shared.ask.score(/** @type {Model} */ (model), wish, { signal });
+      if (!signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {
       // its likelihood is extra: the completions are ranked without it
     }

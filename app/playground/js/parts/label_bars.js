@@ -3,27 +3,25 @@
 import { announce, el } from "./dom.js";
 import { fixed, t } from "../lang.js";
 import { explain } from "../service/problems.js";
-import { maskPicture, pngOf } from "../pixels/raster.js";
-import { scoreForm } from "../service/requests.js";
 import { Latest } from "../signal.js";
 import { percent } from "../service/words.js";
 
-/** @import {Api} from "../service/api.js" */
+/** @import {Asking} from "../service/asking.js" */
 /** @import {ScoredPicture} from "./scored_picture.js" */
-/** @import {ClassifyResult, LabelBelief, Model} from "../types" */
+/** @import {Classified, Model} from "../types" */
 
 const QUALITIES = { exact: t("exact"), good: t("well known"), rough: t("roughly known"), poor: t("hardly known") };
 
 export class LabelBars {
-  /** @param {Api} api @param {ScoredPicture} scored whose pixels are painted over */
-  constructor(api, scored) {
-    this.#api = api;
+  /** @param {Asking} ask @param {ScoredPicture} scored whose pixels are painted over */
+  constructor(ask, scored) {
+    this.#ask = ask;
     this.#scored = scored;
     this.#cover = el("button", { type: "button", "aria-pressed": "false" }, t("Cover pixels"));
     this.#cover.addEventListener("click", () => this.#toggle(!scored.isCovering));
     this.#all = el("button", { type: "button", hidden: true }, t("Uncover all"));
     this.#all.addEventListener("click", () => this.#uncover());
-    scored.onCover = () => this.#ask();
+    scored.onCover = () => this.#judge();
     this.element = el(
       "section",
       { class: "which", hidden: true },
@@ -34,7 +32,7 @@ export class LabelBars {
     );
   }
 
-  #api;
+  #ask;
   #scored;
   #cover;
   #all;
@@ -52,7 +50,7 @@ export class LabelBars {
     this.element.hidden = !isAble;
     this.#toggle(false);
     this.#list.replaceChildren(...(isAble ? (model?.labels ?? []) : []).map(({ name }) => bar(name)));
-    this.#ask();
+    this.#judge();
   }
 
   /** @param {boolean} isCovering */
@@ -64,11 +62,11 @@ export class LabelBars {
   #uncover() {
     this.#scored.uncover();
     this.#cover.focus();
-    this.#ask();
+    this.#judge();
   }
 
   /** Only the answer to the last question is shown. */
-  async #ask() {
+  async #judge() {
     const { picture, cover } = this.#scored;
     const signal = this.#asking.ask();
     this.#all.hidden = !cover.count;
@@ -76,12 +74,8 @@ export class LabelBars {
     if (!this.#model || !picture) return;
     this.#list.setAttribute("aria-busy", "true");
     try {
-      const body = await scoreForm(this.#model.name, picture);
-      if (cover.count) body.set("mask", await pngOf(maskPicture(cover.hole, picture)), "mask.png");
-      const { result, error } = await this.#api.ask("/classify", body, signal);
-      if (signal.aborted) return;
-      if (result?.type === "classification") this.#tell(result);
-      else this.#said.textContent = error?.detail ?? "";
+      const found = await this.#ask.classify(this.#model, { picture, hole: cover.hole }, { signal });
+      if (!signal.aborted) this.#tell(found);
     } catch (error) {
       if (!signal.aborted) this.#said.textContent = explain(error).text;
     } finally {
@@ -89,7 +83,7 @@ export class LabelBars {
     }
   }
 
-  /** @param {ClassifyResult} result */
+  /** @param {Classified} found */
   #tell({ labels, nats, quality }) {
     for (const belief of labels) this.#move(belief, belief === labels[0]);
     const [{ name, p }] = labels;
@@ -98,7 +92,7 @@ export class LabelBars {
     announce(t("{name} with {share}", facts));
   }
 
-  /** @param {LabelBelief} belief @param {boolean} isFirst */
+  /** @param {Classified["labels"][0]} belief @param {boolean} isFirst */
   #move({ label, p }, isFirst) {
     const line = this.#list.children[label];
     if (!(line instanceof HTMLElement)) return;

@@ -1,6 +1,6 @@
 /** One image of a job, large: what drew it, how likely it is, and how to have it again. */
 
-import { labelsOf, rankingOf, scoreOf } from "../service/api.js";
+import { labelsOf, rankingOf } from "../service/api.js";
 import { el, find, stamp } from "./dom.js";
 import { Here } from "../service/here.js";
 import { icon } from "./icons.js";
@@ -10,7 +10,6 @@ import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, pen, save, smallSize } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/recipe.js";
-import { scoreForm } from "../service/requests.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
@@ -105,7 +104,7 @@ export class Lightbox {
     this.#showFacts();
     this.#showFiles();
     this.#showWays();
-    find(this.#dialog, "[data-act=check]").hidden = !this.#here.can(this.#job);
+    find(this.#dialog, "[data-act=check]").hidden = !this.#here.canDraw(this.#job);
     const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
@@ -179,11 +178,12 @@ export class Lightbox {
     const signal = this.#asking.ask();
     if (!picture || painting.likelihood) return;
     try {
-      const form = await scoreForm(this.#job.model, picture);
-      const score = scoreOf(await this.#api.ask("/score", form, signal));
-      const nats = score && t("{nats} nats", { nats: fixed(score.nats, 1) });
-      if (score) painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${nats}`;
-      place.textContent = painting.likelihood || t("not known yet");
+      const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
+      if (!model) return void (place.textContent = t("not known yet"));
+      const { score } = await this.#shared.ask.score(model, { picture }, { signal });
+      const nats = t("{nats} nats", { nats: fixed(score.nats, 1) });
+      painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${nats}`;
+      place.textContent = painting.likelihood;
     } catch (error) {
       if (!signal.aborted) place.textContent = explain(error).text;
     }
@@ -210,7 +210,7 @@ export class Lightbox {
     const again = new Painting(this.#job, null);
     const { first = 0, label } = this.#job;
     const one = { ...this.#job, n: 1, first: first + sample, label: Array.isArray(label) ? label[sample] : label };
-    const isDrawn = await this.#here.draw(one, (row) => again.put(row), new AbortController().signal);
+    const isDrawn = await this.#here.redraw(one, (row) => again.put(row), new AbortController().signal);
     if (sample !== this.#sample) return;
     const pixels = say(width * height);
     const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;

@@ -22,9 +22,10 @@ export class ModelPicker {
    * @param {Kind} kind what the models must be able to do
    * @param {string} nobody what to say when there is none
    * @param {Signal<Model[] | null>} models all that workers hold, once that is known
+   * @param {(model: Model) => boolean} [isFit] whether somebody is there to ask about it
    */
-  constructor(kind, nobody, models) {
-    this.#kind = kind;
+  constructor(kind, nobody, models, isFit = () => true) {
+    this.#isAble = (/** @type {Model} */ model) => model.can.includes(kind) && isFit(model);
     this.#nobody = nobody;
     this.#name = uniqueId("model");
     this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
@@ -37,7 +38,7 @@ export class ModelPicker {
   /** Called with the model when another one is chosen. @type {(model: Model) => void} */
   onChange = () => {};
 
-  #kind;
+  #isAble;
   #nobody;
   #name;
   #list;
@@ -48,7 +49,7 @@ export class ModelPicker {
 
   /** @param {Model[]} models */
   #offer(models) {
-    const able = models.filter((model) => model.can.includes(this.#kind)).sort(inOrder(models));
+    const able = models.filter(this.#isAble).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
     this.#isOffered = true;
     const wanted = [this.model?.name, this.#wanted, able[0]?.name];

@@ -8,7 +8,7 @@ import { blankCanvas, canvasOf, pen } from "../pixels/raster.js";
 import { moved, pixelAt, STEPS } from "../pixels/steps.js";
 import { percent } from "../service/words.js";
 
-/** @import {Job, ScoreMap, ScoreResult} from "../types" */
+/** @import {ScoreMap, ScoreResult} from "../types" */
 
 const SIDE = 672;
 /** Brushes side by side in a row. */
@@ -56,9 +56,8 @@ export class ScoredPicture {
   /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
   #layers = {};
 
-  /** @param {Job} job @param {ScoreMap} map @param {ImageData | null} picture */
-  show(job, map, picture) {
-    const score = /** @type {ScoreResult} */ (job.result);
+  /** @param {string} model @param {ScoreResult} score @param {ScoreMap} map @param {ImageData | null} picture */
+  show(model, score, map, picture) {
     const { uniform_bits: most } = score;
     this.#map = map;
     this.picture = picture;
@@ -74,14 +73,14 @@ export class ScoredPicture {
     this.#canvas.height = map.height * scale;
     find(this.element, "[data-top]").textContent =
       most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: most });
-    this.#sum(job, score);
+    this.#sum(model, score);
     this.#choose(this.#mostSurprising());
   }
 
-  /** @param {Job} job @param {ScoreResult} score */
-  #sum(job, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
+  /** @param {string} model @param {ScoreResult} score */
+  #sum(model, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
     const facts = [
-      [t("Model"), job.model],
+      [t("Model"), model],
       ["Nats", fixed(nats, 2)],
       ["Bits/dim", fixed(perDim, 3)],
     ];

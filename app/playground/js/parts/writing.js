@@ -7,12 +7,12 @@ import { fixed, say, t } from "../lang.js";
 import { blankCanvas, pen } from "../pixels/raster.js";
 import { Reel } from "./reel.js";
 import { Latest } from "../signal.js";
-import { likelihood, percent, standing } from "../service/words.js";
+import { likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawn, endedFrom } from "../service/written.js";
 
-/** @import {Api} from "../service/api.js" */
-/** @import {Model} from "../types" */
-/** @import {OnWait, Written} from "../service/written.js" */
+/** @import {Asking} from "../service/asking.js" */
+/** @import {How, Model} from "../types" */
+/** @import {Written} from "../service/written.js" */
 
 const USUAL_PIXELS = 28 * 28;
 const STILL = "(prefers-reduced-motion: reduce)";
@@ -21,10 +21,10 @@ const REST_MS = 200;
 const FILM_PAUSE_MS = 2500;
 
 export class Writing {
-  /** @param {HTMLElement} view @param {Api} api */
-  constructor(view, api) {
+  /** @param {HTMLElement} view @param {Asking} ask */
+  constructor(view, ask) {
     this.#view = view;
-    this.#api = api;
+    this.#ask = ask;
     this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(view, "canvas")));
     this.#place = find(view, ".place input");
     this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
@@ -47,7 +47,7 @@ export class Writing {
   isAsking = false;
 
   #view;
-  #api;
+  #ask;
   #reel;
   #place;
   #play;
@@ -72,7 +72,12 @@ export class Writing {
     return this.#model;
   }
 
-  /** Whether it shows what was drawn here, and not a film. */
+  /** Whether this browser drew it. */
+  get isHere() {
+    return this.#written?.isHere ?? false;
+  }
+
+  /** Whether it shows what was drawn for the reader, and not a film. */
   get isLive() {
     return this.#model !== null;
   }
@@ -101,7 +106,7 @@ export class Writing {
 
   /** Another picture, from nothing. The one before stays until it is there. @param {Model} model */
   begin(model) {
-    return this.#draw(model, 0, (signal, onWait) => drawn(this.#api, model, signal, onWait));
+    return this.#draw(model, 0, (how) => drawn(this.#ask, model, how));
   }
 
   /** What was recorded, for as long as nothing else is there. */
@@ -124,22 +129,22 @@ export class Writing {
     const [model, written, at] = [this.#model, this.#written, this.#at];
     if (!model || !written) return;
     this.#run(false);
-    this.#draw(model, at, (signal, onWait) => endedFrom(this.#api, model, written.picture, at, signal, onWait));
+    this.#draw(model, at, (how) => endedFrom(this.#ask, model, written.picture, at, how));
   }
 
   /**
    * @param {Model} model
    * @param {number} at how much of the picture before stays
-   * @param {(signal: AbortSignal, onWait: OnWait) => Promise<Written>} ask
+   * @param {(how: How) => Promise<Written>} ask
    */
   async #draw(model, at, ask) {
     const signal = this.#asking.ask();
     this.isAsking = true;
     try {
-      const written = await ask(signal, (job) => this.onWait(standing(job)));
+      const written = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
       const fogs = model === this.#model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
-      this.#show(written, new Futures(written.picture, fogs, { api: this.#api, model }), model, at);
+      this.#show(written, new Futures(written.picture, fogs, { ask: this.#ask, model }), model, at);
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
     } finally {
@@ -226,7 +231,7 @@ export class Writing {
     this.#play.textContent = this.#isPlaying ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
     for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#written;
     this.#roll.disabled = !this.isLive || this.isFinished;
-    this.#use.hidden = !this.isLive || !this.isFinished;
+    this.#use.hidden = !this.isFinished || !this.#written?.address;
     this.onChange();
   }
 

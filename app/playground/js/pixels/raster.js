@@ -192,3 +192,17 @@ export function maskPicture(hole, { width, height }) {
 export function holeOf(mask) {
   return Uint8Array.from({ length: mask.width * mask.height }, (_, i) => (mask.data[4 * i] >= 128 ? 1 : 0));
 }
+
+/** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
+export function cutApart(grid, many, { width, height }) {
+  const columns = Math.ceil(Math.sqrt(many));
+  return Array.from({ length: many }, (_, k) => {
+    const [left, top] = [(k % columns) * (width + 1), Math.floor(k / columns) * (height + 1)];
+    const one = new ImageData(width, height);
+    for (let y = 0; y < height; y += 1) {
+      const start = 4 * ((top + y) * grid.width + left);
+      one.data.set(grid.data.subarray(start, start + 4 * width), 4 * y * width);
+    }
+    return one;
+  });
+}

@@ -18,6 +18,9 @@ export class Api {
   /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
   askForKey = async () => "";
 
+  /** Whether there is a server to be asked. */
+  hasService = true;
+
   /** Asked once for all that only look; again for each new job. */
   #mayAsk = true;
   /** Jobs that somebody waits for, and nobody would look at later. @type {Set<string>} */

@@ -23,6 +23,6 @@ export async function film(number) {
     return { from: EVERY * k * side, mean, endings };
   });
   const total = bits.reduce((sum, cost) => sum + cost, 0);
-  const written = { address: "", picture, isBinary: true, bits, total, rarity: null };
+  const written = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };
   return { written, futures: new Futures(picture, fogs, null) };
 }

@@ -1,10 +1,9 @@
 /** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
 
-import { pictureOf } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
-import { endings, succeeded } from "./written.js";
+import { endings } from "./written.js";
 
-/** @import {Api} from "./api.js" */
+/** @import {Asking} from "./asking.js" */
 /** @import {Model, Size} from "../types" */
 
 /**
@@ -29,7 +28,7 @@ export class Futures {
   /**
    * @param {ImageData} picture
    * @param {Fog[]} fogs those that are known
-   * @param {{api: Api, model: Model} | null} source of more; null = there are no more
+   * @param {{ask: Asking, model: Model} | null} source of more; null = there are no more
    */
   constructor(picture, fogs, source) {
     this.#picture = picture;
@@ -110,33 +109,17 @@ export class Futures {
 }
 
 /**
- * @param {{api: Api, model: Model}} source
+ * @param {{ask: Asking, model: Model}} source
  * @param {ImageData} picture
  * @param {number} from
  * @param {number} many endings
  * @param {AbortSignal} signal
  * @returns {Promise<Fog>}
  */
-async function fogFrom({ api, model }, picture, from, many, signal) {
-  const { path, body } = await endings(model, picture, from, many);
-  const job = succeeded(await api.ask(path, body, signal));
-  const all = cutApart(await pictureOf(await api.image(job.id, { grid: true })), many, picture);
+async function fogFrom({ ask, model }, picture, from, many, signal) {
+  const { images } = await endings(ask, model, picture, from, many, { signal });
   signal.throwIfAborted();
-  return { from, mean: meanOf(all), endings: all.slice(0, SHOWN) };
-}
-
-/** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
-export function cutApart(grid, many, { width, height }) {
-  const columns = Math.ceil(Math.sqrt(many));
-  return Array.from({ length: many }, (_, k) => {
-    const [left, top] = [(k % columns) * (width + 1), Math.floor(k / columns) * (height + 1)];
-    const one = new ImageData(width, height);
-    for (let y = 0; y < height; y += 1) {
-      const start = 4 * ((top + y) * grid.width + left);
-      one.data.set(grid.data.subarray(start, start + 4 * width), 4 * y * width);
-    }
-    return one;
-  });
+  return { from, mean: meanOf(images), endings: images.slice(0, SHOWN) };
 }
 
 /** @param {ImageData[]} pictures */

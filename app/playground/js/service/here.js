@@ -1,68 +1,162 @@
-/** Drawing in this browser, by the service's own engine and weights: the same bytes. Knows no element. */
+/** What a view asks, answered in this browser, by the service's own engine and weights: the same bytes. Knows no element. */
 
-/** @import {Job, RowEvent, Shared} from "../types" */
+import { t } from "../lang.js";
+import { FieldTrouble } from "./problems.js";
+import { dataUrlOf, maskPicture } from "../pixels/raster.js";
+import { byteOf, pictureOfValues, valuesOf } from "../pixels/values.js";
+
+/** @import {Classified, Drawn, How, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
 
 const ARITHMETIC = "cpu-compiled";
+/** Where a file of coded pictures names the weights: engine/container.js. */
+const CODED_DIGEST = /** @type {const} */ ([11, 43]);
+/** What the engine does for every model that it has. */
+const CALLS = ["sample", "complete", "score", "scoreMap"];
 
 export class Here {
-  /** @param {Shared} shared */
-  constructor(shared) {
-    this.#shared = shared;
+  /** @param {Pick<Shared, "api" | "info" | "models">} shared */
+  constructor({ api, info, models }) {
+    this.#api = api;
+    this.#info = info;
+    this.#models = models;
   }
 
-  #shared;
+  #api;
+  #info;
+  #models;
 
-  /** Whether a job can be drawn here: new images of one scale can, which the service draws on processors. @param {Job} job */
-  can({ kind, small_height: hasSmall, model, numerics }) {
-    const { info, models } = this.#shared;
-    const holders = models.value?.find(({ name }) => name === model)?.loaded_on ?? [];
-    const isOurs = numerics ? numerics === ARITHMETIC : holders.every(({ device }) => device === "cpu");
-    return kind === "sample" && !hasSmall && isOurs && Boolean(info.value?.portable);
+  /** Whether this is answered here: by models of one scale, which the service draws with on processors. @param {string} call @param {Model} model */
+  can(call, { small_height: hasSmall, loaded_on: holders = [], labels }) {
+    if (hasSmall || !this.#info.value?.portable || holders.some(({ device }) => device !== "cpu")) return false;
+    return CALLS.includes(call) || (call === "classify" && labels.length > 0);
+  }
+
+  /** Whether a job can be drawn here. @param {Job} job */
+  canDraw({ kind, model: name, numerics }) {
+    const model = this.#models.value?.find((one) => one.name === name);
+    return kind === "sample" && [null, undefined, ARITHMETIC].includes(numerics) && model && this.can(kind, model);
+  }
+
+  /** Whether what draws a job is here. @param {Job} job */
+  async has(job) {
+    return Boolean(this.canDraw(job) && (await this.#found(job.model, job)));
+  }
+
+  /** The images of a job once more, row by row; false where that cannot be. @param {Job} job @param {(row: RowEvent) => void} onRow @param {AbortSignal} signal */
+  async redraw(job, onRow, signal) {
+    const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
+    if (!drawer || signal.aborted) return false;
+    const { n, seed, temperature, first = 0, label } = job;
+    const wish = { n, seed, temperature, first, label: label ?? undefined };
+    return drawer.sample({ ...wish, ...told({ signal, onRow }, drawer) }).then(
+      () => true,
+      () => false, // the service draws it
+    );
   }
 
   /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */
   keepReady(job) {
-    if (!(/** @type {any} */ (navigator).connection?.saveData)) this.drawer(job);
+    if (this.canDraw(job) && !(/** @type {any} */ (navigator).connection?.saveData)) this.#found(job.model, job);
   }
 
-  /**
-   * What draws a job here, once it has been fetched; null where that cannot be.
-   *
-   * @param {Job} job
-   * @returns {Promise<Portable | null>}
-   */
-  async drawer(job) {
-    if (!this.can(job)) return null;
-    const wanted = job.identity ?? job.digest;
-    const known = fetched.get(wanted) ?? fetchDrawer(this.#shared.api.portable(job.model), wanted);
-    fetched.set(wanted, known);
-    const drawer = await known.catch(() => null);
-    if (!drawer) fetched.delete(wanted); // it may be there later
+  /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
+  async sample(model, wish, how) {
+    const drawer = await this.#drawer(model);
+    const job = jobOf("sample", model, wish);
+    await how.onJob?.(job, {});
+    const images = await drawer.sample({ ...wish, label: wish.label ?? undefined, ...told(how, drawer) });
+    return { job, images: images.map(({ values }) => pictureOfValues(values, drawer)), mean: null, isHere: true };
+  }
+
+  /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
+  async complete(model, { picture, hole, ...wish }, how) {
+    const drawer = await this.#drawer(model);
+    const job = jobOf("complete", model, wish);
+    await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
+    const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
+    const done = await drawer.complete({ ...wish, label: undefined, ...given, ...told(how, drawer) });
+    const result = /** @type {any} */ ({ type: "images", posterior: done.receipt });
+    return {
+      job: { ...job, result },
+      images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
+      mean: done.mean && pictureOfValues(done.mean, drawer),
+      isHere: true,
+    };
+  }
+
+  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
+  async score(model, { picture, label }, { signal }) {
+    const drawer = await this.#drawer(model);
+    const nats = await drawer.score(valuesOf(picture, model), { label });
+    signal.throwIfAborted();
+    return { job: null, score: scoreFrom(nats, model), map: null };
+  }
+
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Scored>} */
+  async scoreMap(model, { picture }, { signal }) {
+    const { width, height } = model;
+    const drawer = await this.#drawer(model);
+    const values = valuesOf(picture, model);
+    const all = Array.from(await drawer.surprise(values), (cost) => [cost]);
+    const nats = await drawer.score(values);
+    signal.throwIfAborted();
+    const bits = Array.from({ length: height }, (_, y) => all.slice(y * width, (y + 1) * width));
+    return { job: null, score: scoreFrom(nats, model), map: { width, height, channels: 1, bits } };
+  }
+
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Classified>} */
+  async classify(model, { picture }, { signal }) {
+    const drawer = await this.#drawer(model);
+    const { p, nats } = await drawer.classify(valuesOf(picture, model));
+    signal.throwIfAborted();
+    const labels = model.labels.map(({ name }, label) => ({ name, label, p: p[label] }));
+    return { labels: labels.sort((a, b) => b.p - a.p), nats, quality: "exact" };
+  }
+
+  /** A picture of samples is drawn again, as its file says, and every pixel compared; "" where that cannot be done here. @param {string} name @param {File} file */
+  async verdict(name, file) {
+    const model = this.#models.value?.find((one) => one.name === name);
+    const drawer = model && this.can("sample", model) ? await this.#found(name, model) : null;
+    const found = await drawer?.verify(new Uint8Array(await file.arrayBuffer())).catch(() => null);
+    if (!found) return "";
+    if (found.verified) return t("Drawn again in this browser: every pixel is the same.");
+    return t("Drawn again in this browser: {count} pixels are not the same.", { count: found.changed.length });
+  }
+
+  /** The pictures of a coded file, without loss, by the model whose weights it names. @param {File} file */
+  async decoded(file) {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const digest = Array.from(bytes.subarray(...CODED_DIGEST), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const model = this.#models.value?.find((one) => one.digest === digest);
+    if (!model) throw new FieldTrouble("", t("No model here has the weights that this file names."));
+    const drawer = await this.#drawer(model);
+    const images = (await drawer.decode(bytes)).map(({ values }) => pictureOfValues(values, drawer));
+    return { images, model: model.name };
+  }
+
+  /** @param {Model} model */
+  async #drawer(model) {
+    const drawer = await this.#found(model.name, model);
+    if (!drawer) throw new FieldTrouble("", t("It cannot be drawn in this browser."));
     return drawer;
   }
 
   /**
-   * Images `first` to `first + n - 1` of a job; false where they cannot be drawn here.
+   * What draws, once it has been fetched; null where that cannot be.
    *
-   * @param {Job} job
-   * @param {(row: RowEvent) => void} onRow hears of each as the service would tell it
-   * @param {AbortSignal} signal
+   * @param {string} name
+   * @param {{digest: string | null, identity?: string | null}} wanted
+   * @returns {Promise<Portable | null>}
    */
-  async draw(job, onRow, signal) {
-    const drawer = await this.drawer(job);
-    if (!drawer || signal.aborted) return false;
-    const { n, seed, temperature, first = 0, label } = job;
-    const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
-      if (!signal.aborted) onRow({ type: "row", sample, y, stage: "final", pixels: pixelsOf(values, drawer) });
-    };
-    try {
-      await drawer.sample({ n, seed, temperature, first, label: label ?? undefined, onRow: tell, signal });
-      return true;
-    } catch {
-      return false; // the service draws it
-    }
+  async #found(name, { digest, identity }) {
+    const key = (identity || digest) ?? "";
+    const known = fetched.get(key) ?? fetchDrawer(this.#api.portable(name), key);
+    fetched.set(key, known);
+    const drawer = await known.catch(() => null);
+    if (!drawer) fetched.delete(key); // it may be there later
+    return drawer;
   }
 }
 
@@ -72,15 +166,38 @@ const fetched = new Map();
 /** @param {Promise<{digest: string, identity: string | null, engine: string, model: string}>} found @param {string} wanted */
 async function fetchDrawer(found, wanted) {
   const { digest, identity, engine, model } = await found;
-  if ((identity ?? digest) !== wanted) return null;
-  const { loadInWorker } = await import(`${engine}in_worker.js`);
-  return loadInWorker(new URL(model, location.href));
+  if ((identity || digest) !== wanted) return null;
+  const { loadInWorker } = await import(new URL(`${engine}in_worker.js`, document.baseURI).href);
+  return loadInWorker(new URL(model, document.baseURI));
+}
+
+/** Rows as the service tells them. @param {How} how @param {Portable} drawer */
+function told({ signal, onRow }, drawer) {
+  const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
+    const row = /** @type {RowEvent} */ ({ type: "row", sample, y, stage: "final", pixels: pixelsOf(values, drawer) });
+    if (!signal.aborted) onRow?.(row);
+  };
+  return { onRow: tell, signal };
+}
+
+/** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {Wish} wish @returns {Job} */
+function jobOf(kind, { name, width, height, channels, digest, identity }, wish) {
+  const size = { width, height, channels, small_width: 0, small_height: 0 };
+  const method = kind === "complete" ? "posterior" : null;
+  const drawn = { id: "", kind, model: name, digest, identity, method, temperature: 1, ...wish };
+  return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });
+}
+
+/** @param {number} nats @param {Model} model @returns {any} as the service tells it */
+function scoreFrom(nats, { width, height, channels, values }) {
+  const perDim = nats / Math.LN2 / (width * height * channels);
+  const uniform = channels * Math.log2(values);
+  return { type: "score", nats, bits_per_dim: perDim, uniform_bits: uniform, per_colour_bits: [], quantised_pixels: 0 };
 }
 
 /** A row as the service sends it: bytes, the colours of a pixel side by side. @param {Uint8Array} values colour after colour @param {Portable} drawer */
 function pixelsOf(values, { width, channels, values: levels, palette }) {
   if (palette?.length) return btoa(String.fromCharCode(...values));
-  const toByte = (/** @type {number} */ value) => Math.floor((value * 255 + ((levels - 1) >> 1)) / (levels - 1));
-  const bytes = Array.from(values, (_, i) => toByte(values[(i % channels) * width + Math.floor(i / channels)]));
+  const bytes = Array.from(values, (_, i) => byteOf(values[(i % channels) * width + Math.floor(i / channels)], levels));
   return btoa(String.fromCharCode(...bytes));
 }

@@ -21,7 +21,7 @@ export async function linkTo(job, paintings, given) {
   const sha256 = await fingerprint(paintings);
   const query = new URLSearchParams();
   const values = { model, digest, identity, seed, temperature, n, method, particles, sweeps, sha256 };
-  for (const [name, value] of Object.entries(values)) if (value !== null) query.set(name, String(value));
+  for (const [name, value] of Object.entries(values)) if (value != null) query.set(name, String(value));
   for (const name of [label ?? []].flat()) query.append("label", name);
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
   const isWhole = kind === "sample" || given.image;

@@ -1,14 +1,10 @@
 /** A picture that is shown as it was drawn, pixel by pixel: from the server, with what each pixel cost. */
 
-import { scoreOf } from "./api.js";
 import { isInOneOrder } from "./choice.js";
-import { FieldTrouble } from "./problems.js";
-import { pictureOf } from "../pixels/raster.js";
-import { completionOf, friendlySeed, scoreForm } from "./requests.js";
-import { standing } from "./words.js";
+import { friendlySeed } from "./requests.js";
 
-/** @import {Api} from "./api.js" */
-/** @import {Job, Model} from "../types" */
+/** @import {Asking} from "./asking.js" */
+/** @import {Drawn, How, Model} from "../types" */
 
 /**
  * @typedef {object} Written
@@ -18,66 +14,43 @@ import { standing } from "./words.js";
  * @property {number[] | null} bits what each pixel cost; null where it was not drawn in the order of the scores
  * @property {number} total what all cost, in bits
  * @property {number | null} rarity the share of the model's own pictures that is as surprising, or more
- *
- * @typedef {(job: Job) => void} OnWait told now and then where a job stands
+ * @property {boolean} isHere whether this browser drew it
  */
 
-/** A new one. @param {Api} api @param {Model} model @param {AbortSignal} signal @param {OnWait} onWait @param {number} [seed] */
-export async function drawn(api, model, signal, onWait, seed = friendlySeed()) {
-  const { path, body } = fromNothing(model, 1, seed);
-  return known(api, model, await api.ask(path, body, signal, onWait), signal, onWait);
+/** A new one. @param {Asking} ask @param {Model} model @param {How} how @param {number} [seed] */
+export async function drawn(ask, model, how, seed = friendlySeed()) {
+  return known(ask, model, await ask.sample(model, { n: 1, seed }, how), how);
 }
 
-/**
- * The same one up to a pixel, and another end.
- *
- * @param {Api} api
- * @param {Model} model
- * @param {ImageData} picture
- * @param {number} at the first pixel that is drawn anew
- * @param {AbortSignal} signal
- * @param {OnWait} onWait
- */
-export async function endedFrom(api, model, picture, at, signal, onWait) {
-  const { path, body } = await endings(model, picture, at, 1);
-  return known(api, model, await api.ask(path, body, signal, onWait), signal, onWait);
+/** The same one up to a pixel, and another end. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
+export async function endedFrom(ask, model, picture, at, how) {
+  return known(ask, model, await endings(ask, model, picture, at, 1, how), how);
 }
 
-/** The request for new ones. @param {Model} model @param {number} n @param {number} seed */
-function fromNothing({ name }, n, seed) {
-  return { path: "/sample", body: { model: name, n, seed } };
-}
-
-/** The request for `n` ends of a picture from a pixel on. @param {Model} model @param {ImageData} picture @param {number} at @param {number} n */
-export async function endings(model, picture, at, n) {
-  if (!at) return fromNothing(model, n, friendlySeed());
+/** Ends of a picture from a pixel on. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
+export function endings(ask, model, picture, at, n, how) {
+  const wish = { n, seed: friendlySeed(), temperature: 1 };
+  if (!at) return ask.sample(model, wish, how);
   const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));
   const opaque = new ImageData(picture.data.slice(), picture.width);
   for (let i = 3; i < opaque.data.length; i += 4) opaque.data[i] = 255;
-  return completionOf(model.name, opaque, hole, { n, seed: friendlySeed(), temperature: 1 });
+  return ask.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 
-/** @param {Api} api @param {Model} model @param {Job} job @param {AbortSignal} signal @param {OnWait} onWait @returns {Promise<Written>} */
-async function known(api, model, job, signal, onWait) {
-  const picture = await pictureOf(await api.image(succeeded(job).id));
-  const scored = succeeded(await api.ask("/score", await scoreForm(model.name, picture), signal, onWait));
-  const map = isInOneOrder(model) ? await api.scoreMap(scored.id) : null;
+/** @param {Asking} ask @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Written>} */
+async function known(ask, model, { job, images: [picture], isHere }, how) {
+  const { score, map } = await (isInOneOrder(model) ? ask.scoreMap : ask.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
-  const score = scoreOf(scored);
+  const recipe = new URLSearchParams({ model: model.name, seed: String(job.seed), n: "1", temperature: "1" });
   return {
-    address: `${job.kind}/${job.id}`,
+    address: job.id ? `${job.kind}/${job.id}` : job.kind === "sample" ? `sample?${recipe}` : "",
     picture,
     isBinary: model.values === 2 && model.channels === 1,
     bits,
-    total: (score?.nats ?? 0) / Math.LN2,
-    rarity: score?.p_value ?? null,
+    total: score.nats / Math.LN2,
+    rarity: score.p_value ?? null,
+    isHere,
   };
-}
-
-/** @param {Job} job */
-export function succeeded(job) {
-  if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
-  return job;
 }
 
 /** How likely white was there before it was drawn. @param {ImageData} picture of black and white @param {number[]} bits @param {number} at */

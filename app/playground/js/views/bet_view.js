@@ -96,11 +96,11 @@ export class BetView {
   #begin(seed, rival) {
     const model = this.#model;
     if (!model) return;
-    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    if (!this.#shared.ask.isReady("scoreMap", model)) return this.#say(t("The model is being made ready…"));
     this.#game = null;
     this.#say(t("Asking the model…"));
     this.#inquiry.ask(async (signal) => {
-      const written = await drawn(this.#shared.api, model, signal, (job) => this.#say(standing(job)), seed);
+      const written = await drawn(this.#shared.ask, model, { signal, onWait: (words) => this.#say(words) }, seed);
       if (signal.aborted) return;
       this.#game = { model, seed, rival, written, bet: new Bet(written) };
       this.#at = 0;

@@ -155,12 +155,12 @@ export class DrawingView {
     return isThere;
   }
 
-  /** The service is away: this browser may have what draws new images. */
+  /** Nobody answers: this browser may have what draws new images. */
   async #drawAlone() {
-    const { models, fields } = this.#parts;
+    const { models, labels, fields } = this.#parts;
     const { model } = models;
     if (!model || this.#parts.pictures) return false;
-    const asked = { ...model, ...fields.read(), kind: "sample", model: model.name };
+    const asked = { ...model, ...fields.read(), ...labels?.read(), kind: "sample", model: model.name };
     if (!(await this.#board.alone(/** @type {any} */ (asked)))) return false; // of a job, all that drawing looks at
     this.#element.dataset.used = "";
     fields.used();

@@ -1,23 +1,20 @@
 /** Ink: the reader says what is white and what is black, anywhere, and the network draws what is unknown. */
 
-import { receiptOf, scoreOf } from "../service/api.js";
+import { receiptOf } from "../service/api.js";
 import { alikes, costOf, fittest } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
-import { follow } from "../service/events.js";
 import { examplesFor } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf, rankOf } from "../service/kinds.js";
 import { t } from "../lang.js";
 import { BLACK, Pad, UNKNOWN, WHITE } from "../parts/pad.js";
-import { FieldTrouble } from "../service/problems.js";
-import { asSeenBy, blankCanvas, canvasOf, expected, load, pen, pictureOf } from "../pixels/raster.js";
-import { completionOf, friendlySeed, scoreForm } from "../service/requests.js";
+import { asSeenBy, blankCanvas, canvasOf, load, pen } from "../pixels/raster.js";
+import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "../parts/tiles.js";
 import { AWAY, chanceOfGiven, chanceOfPicture, ownWords, quality, qualityOf, standing } from "../service/words.js";
-import { succeeded } from "../service/written.js";
 
-/** @import {EstimateEvent, Job, Model, Shared} from "../types" */
+/** @import {Drawn, Model, Shared} from "../types" */
 
 const NOBODY = t("No running worker has a model of black and white that completes.");
 const REST_MS = 300;
@@ -29,7 +26,6 @@ export class InkView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    this.#api = shared.api;
     find(element, ".easel").append(this.#pad.element);
     this.#pad.onInk = () => this.#forget();
     this.#pad.onRest = () => this.#finishSoon();
@@ -50,7 +46,6 @@ export class InkView {
 
   #element;
   #shared;
-  #api;
   #pad = new Pad("white");
   #kinds;
   #harder;
@@ -164,7 +159,7 @@ export class InkView {
     const { unknown } = this.#pad;
     const model = this.#modelFor(unknown);
     if (!model) return;
-    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    if (!this.#shared.ask.isReady("complete", model)) return this.#say(t("The model is being made ready…"));
     this.#inquiry.ask(async (signal) => {
       if (unknown.includes(1)) await this.#complete(model, unknown, signal);
       else await this.#judge(model, signal);
@@ -177,36 +172,28 @@ export class InkView {
     return this.#model && fittest(alikes(this.#models, this.#model), unknown);
   }
 
-  /** @param {Model} model @param {Uint8Array} unknown @param {AbortSignal} signal */
-  async #complete(model, unknown, signal) {
+  /** @param {Model} model @param {Uint8Array} hole @param {AbortSignal} signal */
+  async #complete(model, hole, signal) {
     this.#say(t("The network draws…"));
     const settings = { n: ENDINGS, seed: friendlySeed(), temperature: 1, ...this.#effortOf(model) };
-    const { path, body, given } = await completionOf(model.name, this.#pad.picture, unknown, settings);
-    body.delete("rank");
-    const job = await this.#api.submit(path, body);
-    this.#api.takeBackWith(job.id, signal);
-    if (signal.aborted) return;
-    await this.#tiles.lay(job, given);
-    for await (const { name, data } of follow(this.#api, job.id, signal, () => {})) {
-      if (name === "row") this.#tiles.put(data);
-      if (name === "progress") this.#count(job, data.progress);
-      if (name === "estimate") this.#foresee(data, job);
-      if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
-      if (name === "done") await this.#present(data, model, signal);
-    }
+    const drawn = await this.#shared.ask.complete(
+      model,
+      { picture: this.#pad.picture, hole, ...settings },
+      {
+        signal,
+        onWait: (words) => this.#say(words),
+        onJob: (job, given) => this.#tiles.lay(job, given),
+        onRow: (row) => this.#tiles.put(row),
+        onMean: (mean, sample) => this.#foresee(mean, sample),
+      },
+    );
+    this.#present(drawn, model);
   }
 
-  /** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
-  #count(job, progress) {
-    this.#say(standing({ ...job, status: "running", eta_s: null, progress }));
-  }
-
-  /** The fog moves while particles work. @param {EstimateEvent} estimate @param {Job} job */
-  #foresee(estimate, job) {
-    const mean = expected(estimate, job);
-    this.#tiles.expect(estimate.sample, mean);
+  /** The fog moves while particles work. @param {ImageData} mean @param {number} sample */
+  #foresee(mean, sample) {
+    this.#tiles.expect(sample, mean);
     this.#pad.expect(mean);
-    this.#count(job, estimate.share);
   }
 
   /** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @returns {Record<string, number>} */
@@ -215,33 +202,27 @@ export class InkView {
     return this.#effort === 1 ? {} : { particles: Math.min(MOST_PARTICLES, most) };
   }
 
-  /** @param {Job} job @param {Model} model @param {AbortSignal} signal */
-  async #present(job, model, signal) {
-    this.#api.settled(job.id);
+  /** @param {Drawn} drawn @param {Model} model */
+  #present({ job, mean, isHere }, model) {
     this.#tiles.rest();
     this.#use.href = `#complete/${job.id}`;
-    this.#use.hidden = false;
+    this.#use.hidden = isHere;
     this.#show(-1);
     const receipt = receiptOf(job);
-    this.#say(t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name }));
+    const endings = t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name });
+    this.#say(isHere ? `${endings} ${t("Drawn in this browser.")}` : endings);
     if (receipt) this.#tell(chanceOfGiven(receipt, qualityOf(receipt)), quality(receipt));
     this.#tiles.vouch(ownWords(receipt));
     this.#harder.hidden = !receipt || qualityOf(receipt) === "exact" || this.#effort > 1;
-    try {
-      const mean = await pictureOf(await this.#api.marginals(job.id, "mean"));
-      if (!signal.aborted) this.#pad.expect(mean);
-    } catch {
-      // the endings are there without it
-    }
+    if (mean) this.#pad.expect(mean);
   }
 
   /** Nothing is left to draw. @param {Model} model @param {AbortSignal} signal */
   async #judge(model, signal) {
     this.#say(t("Asking the model…"));
-    const job = succeeded(await this.#api.ask("/score", await scoreForm(model.name, this.#pad.picture), signal));
-    const score = scoreOf(job);
+    const { score } = await this.#shared.ask.score(model, { picture: this.#pad.picture }, { signal });
     this.#say(t("Everything is given. Make something unknown, and it is drawn."));
-    if (score) this.#tell(chanceOfPicture(score), "");
+    this.#tell(chanceOfPicture(score), "");
   }
 
   /** Large, in place of the fog; once more, and the fog is back. @param {number} sample */

@@ -5,6 +5,7 @@ import { beliefPlot } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
+import { Inquiry } from "../service/inquiry.js";
 import { givenOf, JobBoard } from "../parts/job_board.js";
 import { LabelBars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
@@ -13,15 +14,14 @@ import { onward } from "../parts/onward.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "../service/problems.js";
 import { dataUrlOf, pixelsOf } from "../pixels/raster.js";
-import { completionOf, friendlySeed, scoreForm } from "../service/requests.js";
+import { completionOf, friendlySeed } from "../service/requests.js";
 import { ScoredPicture } from "../parts/scored_picture.js";
 import { Latest } from "../signal.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 
-/** @import {ColourBelief, Given, Job, Shared} from "../types" */
+/** @import {ColourBelief, Given, Job, Model, Scored, ScoreMap, ScoreResult, Shared} from "../types" */
 
 const WAIT_S = 30;
-const EXAMPLE = "example";
 const REDRAWN = 8;
 const COLOURS = [
   ["red", t("Red")],
@@ -35,10 +35,15 @@ export class InspectView {
   constructor(element, shared) {
     this.element = element;
     this.#shared = shared;
-    this.#models = new ModelPicker("score", t("No running worker has a model that can score pictures."), shared.models);
+    const nobody = t("No running worker has a model that can score pictures.");
+    this.#models = new ModelPicker("score", nobody, shared.models, (model) => shared.ask.can("scoreMap", model));
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
     this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")));
-    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      clearTrouble(this.#form);
+      this.#inspect(true);
+    });
     forgetTrouble(this.#form, shared.isOnline);
     this.#pictures.offerOthers(this.#models);
     this.#models.onChange = (model) => this.#pictures.suit(model);
@@ -51,7 +56,7 @@ export class InspectView {
     this.#scored.onPick = (x, y) => this.#ask(x, y);
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
-    this.#labels = new LabelBars(shared.api, this.#scored);
+    this.#labels = new LabelBars(shared.ask, this.#scored);
     const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
     const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
     side.append(this.#redraw, this.#ways);
@@ -59,6 +64,11 @@ export class InspectView {
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
     this.#board.element.hidden = true;
+    this.#asking = new Inquiry(
+      shared.isOnline,
+      (text) => this.#sayTrouble(text),
+      () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
+    );
     shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted));
     shared.models.watch((models) => models && this.#begin());
   }
@@ -77,14 +87,14 @@ export class InspectView {
   #ways = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
-  /** @type {Job | null} */
-  #job = null;
+  /** What is seen. @type {({model: Model | null} & Scored) | null} */
+  #shown = null;
   /** The score that is wanted; the form says how it was asked for. */
   #wanted = "";
-  /** The score that was asked for unasked; EXAMPLE while it has no id yet. */
-  #example = "";
+  /** Whether something is seen, or on its way, that nobody asked for. */
+  #isBegun = false;
   #showing = new Latest();
-  #asking = new Latest();
+  #asking;
   /** The server did not answer when the wanted score was to be shown. */
   #isCutOff = false;
 
@@ -100,39 +110,46 @@ export class InspectView {
     this.#pictures.give(url);
   }
 
-  /** @param {Event} event */
-  async #submit(event) {
-    event.preventDefault();
-    clearTrouble(this.#form);
-    this.#result.hidden = true;
+  /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
+  #begin() {
+    const { model } = this.#models;
+    if (this.element.hidden || this.#wanted || this.#isBegun || !model) return;
+    if (this.#shared.ask.isReady("scoreMap", model)) this.#inspect(false);
+  }
+
+  /** The picture of the form. @param {boolean} isAsked */
+  async #inspect(isAsked) {
+    const { model } = this.#models;
+    const signal = this.#wait();
+    this.#isBegun = true;
     try {
-      const { model } = this.#models;
       if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
       const picture = await this.#pictures.chosen();
-      const job = await this.#shared.api.submit("/score", await scoreForm(model.name, picture));
-      this.#shared.history.keep(remembered(job, { image: dataUrlOf(picture) }, ""));
-      this.#want(job.id);
-      this.#shared.onJob(job.id);
+      const onWait = (/** @type {string} */ words) => (this.#state.textContent = words);
+      const scored = await this.#shared.ask.scoreMap(model, { picture }, { signal, onWait });
+      if (signal.aborted) return;
+      this.#present(model, scored, picture);
+      if (!isAsked || !scored.job) return;
+      this.#wanted = scored.job.id;
+      this.#keep(scored.job, { image: dataUrlOf(picture) });
+      this.#shared.onJob(scored.job.id);
     } catch (error) {
-      this.#result.hidden = !this.#job;
-      showTrouble(this.#form, error);
+      if (signal.aborted) return;
+      this.#isBegun = false;
+      this.#state.textContent = "";
+      this.#result.hidden = !this.#shown;
+      if (isAsked) showTrouble(this.#form, error);
     }
   }
 
-  /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
-  async #begin() {
-    const { model } = this.#models;
-    if (this.element.hidden || this.#wanted || this.#example || !model || model.compiling) return;
-    this.#example = EXAMPLE;
-    try {
-      const picture = await this.#pictures.chosen();
-      const job = await this.#shared.api.submit("/score", await scoreForm(model.name, picture));
-      if (this.#wanted) return;
-      this.#example = job.id;
-      this.#want(job.id);
-    } catch {
-      this.#example = ""; // the form is there, and says what is wrong when it is used
-    }
+  /** From now on another score is the one, whatever still comes of this. @returns {AbortSignal} */
+  #wait() {
+    this.#asking.giveUp();
+    this.#isCutOff = false;
+    this.element.dataset.used = "";
+    this.#result.hidden = true;
+    this.#state.textContent = t("Asking the model…");
+    return this.#showing.ask();
   }
 
   /** Show a score, when it is there, and what was drawn from it. @param {string} [jobId] @param {string} [redrawnId] */
@@ -141,40 +158,27 @@ export class InspectView {
     this.#board.element.hidden = !redrawnId;
     if (redrawnId) this.#board.watch(redrawnId);
     if (jobId === this.#wanted) return;
-    this.#want(jobId);
-    this.#refill(jobId);
-  }
-
-  /** From now on this score is the one, whatever still comes of another. @param {string} jobId */
-  #want(jobId) {
-    this.element.dataset.used = "";
     this.#wanted = jobId;
     this.#show(jobId);
+    this.#refill(jobId);
   }
 
   /** @param {string} jobId */
   async #show(jobId) {
-    const signal = this.#showing.ask();
-    this.#asking.ask();
-    this.#isCutOff = false;
-    this.#result.hidden = true;
-    this.#state.textContent = t("Asking the model…");
+    const signal = this.#wait();
     try {
       const job = await this.#ended(jobId);
       const map = await this.#shared.api.scoreMap(jobId);
       const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
       if (signal.aborted) return;
-      this.#job = job;
-      this.#result.hidden = false;
-      this.#redraw.hidden = picture === null;
-      this.#state.textContent = "";
-      this.#scored.show(job, map, picture);
-      this.#labels.show(this.#shared.models.value?.find(({ name }) => name === job.model) ?? null);
-      this.#ways.replaceChildren(...(picture ? this.#waysOf(job, picture) : []));
-      const isAsked = jobId !== this.#example;
-      if (isAsked) this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
-      announce(t("The picture is scored."));
+      const score = /** @type {ScoreResult} */ (scoreOf(job));
+      this.#present(
+        this.#shared.models.value?.find(({ name }) => name === job.model) ?? null,
+        { job, score, map },
+        picture,
+      );
+      this.#keep(job, given);
     } catch (error) {
       if (signal.aborted) return;
       this.#isCutOff = error instanceof Unreachable;
@@ -182,8 +186,30 @@ export class InspectView {
     }
   }
 
-  /** Where else the picture can go. @param {Job} job @param {ImageData} picture */
-  #waysOf({ model, width, height }, picture) {
+  /** @param {Job} job @param {Given} given */
+  #keep(job, given) {
+    this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
+  }
+
+  /** @param {Model | null} model that is here no more where it is null @param {Scored} scored @param {ImageData | null} picture */
+  #present(model, scored, picture) {
+    this.#shown = { model, ...scored };
+    this.#result.hidden = false;
+    this.#redraw.hidden = picture === null || !scored.job;
+    this.#state.textContent = scored.job ? "" : t("Drawn in this browser.");
+    this.#scored.show(
+      model?.name ?? scored.job?.model ?? "",
+      scored.score,
+      /** @type {ScoreMap} */ (scored.map),
+      picture,
+    );
+    this.#labels.show(model);
+    this.#ways.replaceChildren(...(picture && model ? this.#waysOf(model, picture) : []));
+    announce(t("The picture is scored."));
+  }
+
+  /** Where else the picture can go. @param {Model} model @param {ImageData} picture */
+  #waysOf({ name: model, width, height }, picture) {
     const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
     const whole = () => picture;
     return onward(
@@ -221,43 +247,40 @@ export class InspectView {
     }
   }
 
-  /** What was expected at a pixel? Only the answer to the last question is shown. @param {number} x @param {number} y */
-  async #ask(x, y) {
+  /** What was expected at a pixel? @param {number} x @param {number} y */
+  #ask(x, y) {
     const { picture } = this.#scored;
-    const signal = this.#asking.ask();
+    const { model = null, job = null, map = null } = this.#shown ?? {};
     this.#chosen.textContent = this.#scored.wordsOf([x, y]);
     this.#beliefs.replaceChildren();
     this.#sayTrouble("");
-    if (!this.#job || !picture) return;
+    if (!model || !picture) return;
+    if (!job && map && model.values === 2)
+      return this.#beliefs.append(...plots([beliefOf(map.bits[y][x][0], picture, x, y)]));
     this.#beliefs.setAttribute("aria-busy", "true");
-    try {
-      const body = await scoreForm(this.#job.model, picture);
-      body.set("x", String(x));
-      body.set("y", String(y));
-      const answer = await this.#shared.api.ask("/score", body, signal);
-      if (!signal.aborted) this.#beliefs.replaceChildren(...plots(scoreOf(answer)?.pixel?.colours ?? []));
-    } catch (error) {
-      if (!signal.aborted) this.#sayTrouble(explain(error).text);
-    } finally {
-      if (!signal.aborted) this.#beliefs.removeAttribute("aria-busy");
-    }
+    this.#asking.ask(async (signal) => {
+      const belief = await this.#shared.ask.pixel(model, { picture, x, y }, { signal });
+      if (!signal.aborted) this.#beliefs.replaceChildren(...plots(belief?.colours ?? []));
+      this.#beliefs.removeAttribute("aria-busy");
+    });
   }
 
   /** Keep what stands before the chosen pixel, and draw the rest again. */
   async #resample() {
     const { picture, chosen } = this.#scored;
-    if (!this.#job || !picture) return;
+    const job = this.#shown?.job;
+    if (!job || !picture) return;
     const first = chosen[1] * picture.width + chosen[0];
     const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => (i >= first ? 1 : 0));
     const settings = { n: REDRAWN, seed: friendlySeed(), temperature: 1 };
     this.#sayTrouble("");
     try {
-      const request = await completionOf(this.#job.model, picture, hole, settings);
-      const job = await this.#shared.api.submit(request.path, request.body);
-      this.#shared.history.keep(remembered(job, request.given, ""));
+      const request = await completionOf(job.model, picture, hole, settings);
+      const redrawn = await this.#shared.api.submit(request.path, request.body);
+      this.#shared.history.keep(remembered(redrawn, request.given, ""));
       this.#board.element.hidden = false;
-      this.#board.watch(job.id, true);
-      this.#shared.onJob(`${this.#job.id}/${job.id}`);
+      this.#board.watch(redrawn.id, true);
+      this.#shared.onJob(`${job.id}/${redrawn.id}`);
     } catch (error) {
       this.#sayTrouble(explain(error).text);
     }
@@ -268,6 +291,15 @@ export class InspectView {
     this.#trouble.textContent = text;
     this.#trouble.hidden = !text;
   }
+}
+
+/** Of black and white, by what the pixel cost. @param {number} bits @param {ImageData} picture @param {number} x @param {number} y @returns {ColourBelief} */
+function beliefOf(bits, { data, width }, x, y) {
+  const value = Number(data[4 * (y * width + x)] > 127);
+  const p = 2 ** -bits;
+  const probabilities = value ? [1 - p, p] : [p, 1 - p];
+  const entropy = probabilities.reduce((sum, each) => sum - (each ? each * Math.log2(each) : 0), 0);
+  return { probabilities, value, bits, entropy_bits: entropy };
 }
 
 /** @param {ColourBelief[]} beliefs */

@@ -1,16 +1,13 @@
 /** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
 
-import { scoreOf } from "../service/api.js";
 import { announce, el, find } from "../parts/dom.js";
 import { isOfCharacters, shuffled, someCharacters } from "../service/examples.js";
-import { cutApart } from "../service/futures.js";
 import { Inquiry } from "../service/inquiry.js";
 import { titleOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
-import { canvasOf, pictureOf } from "../pixels/raster.js";
-import { friendlySeed, scoreForm } from "../service/requests.js";
+import { canvasOf } from "../pixels/raster.js";
+import { friendlySeed } from "../service/requests.js";
 import { standing } from "../service/words.js";
-import { succeeded } from "../service/written.js";
 
 /** @import {Model, Shared} from "../types" */
 
@@ -80,13 +77,14 @@ export class RealView {
   #begin() {
     const model = this.#model;
     if (!model) return;
-    if (model.compiling) return this.#say(t("The model is being made ready…"));
+    if (!this.#shared.ask.isReady("sample", model)) return this.#say(t("The model is being made ready…"));
     this.#say(t("The network draws…"));
     this.#inquiry.ask(async (signal) => {
-      const drawn = await drawnBy(this.#shared.api, model, signal, (text) => this.#say(text));
+      const wish = { n: HALF, seed: friendlySeed() };
+      const { images } = await this.#shared.ask.sample(model, wish, { signal, onWait: (words) => this.#say(words) });
       const real = await someCharacters(model, HALF);
       if (signal.aborted) return;
-      this.#lay(shuffled([...drawn.map((picture) => ({ picture, name: "" })), ...real]));
+      this.#lay(shuffled([...images.map((picture) => ({ picture, name: "" })), ...real]));
     });
   }
 
@@ -141,8 +139,7 @@ export class RealView {
   /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
   async #measure(model, card, signal) {
     if (card.nats !== null) return;
-    const form = await scoreForm(model.name, card.picture);
-    card.nats = scoreOf(succeeded(await this.#shared.api.ask("/score", form, signal)))?.nats ?? null;
+    card.nats = (await this.#shared.ask.score(model, card, { signal })).score.nats;
     show(card);
   }
 
@@ -150,13 +147,6 @@ export class RealView {
   #say(text) {
     find(this.#element, ".standing").textContent = text;
   }
-}
-
-/** @param {import("../service/api.js").Api} api @param {Model} model @param {AbortSignal} signal @param {(text: string) => void} onWait */
-async function drawnBy(api, model, signal, onWait) {
-  const wish = { model: model.name, n: HALF, seed: friendlySeed() };
-  const job = succeeded(await api.ask("/sample", wish, signal, (waiting) => onWait(standing(waiting))));
-  return cutApart(await pictureOf(await api.image(job.id, { grid: true })), HALF, model);
 }
 
 /** @param {Card} card */

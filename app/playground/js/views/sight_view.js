@@ -1,15 +1,13 @@
 /** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
 
-import { pause, scoreOf } from "../service/api.js";
+import { pause } from "../service/api.js";
 import { costOf, isInOneOrder } from "../service/choice.js";
 import { announce, find } from "../parts/dom.js";
 import { Inquiry } from "../service/inquiry.js";
 import { t } from "../lang.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble } from "../service/problems.js";
-import { pngOf } from "../pixels/raster.js";
 import { Sight } from "../parts/sight.js";
-import { standing } from "../service/words.js";
 
 /** @import {Model, PixelBelief, Shared} from "../types" */
 
@@ -110,10 +108,10 @@ export class SightView {
       await pause(REST_MS);
       if (signal.aborted) return;
       if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
-      const image = await pngOf(picture);
       await Promise.all(
         this.#sights.map(async (sight) => {
-          const belief = await this.#asked(sight, image, x, y, signal);
+          const how = { signal, onWait: (/** @type {string} */ words) => sight.wait(words) };
+          const belief = await this.#shared.ask.pixel(sight.model, { picture, x, y, influence: true }, how);
           if (!signal.aborted && belief) sight.tell(belief);
         }),
       );
@@ -122,24 +120,6 @@ export class SightView {
       this.#say(null);
       announce(this.#sights.map(({ words }) => words).join(". "));
     });
-  }
-
-  /**
-   * @param {Sight} sight
-   * @param {Blob} image
-   * @param {number} x
-   * @param {number} y
-   * @param {AbortSignal} signal
-   * @returns {Promise<PixelBelief | null | undefined>}
-   */
-  async #asked(sight, image, x, y, signal) {
-    const body = new FormData();
-    const wish = { model: sight.model.name, x, y, influence: true };
-    body.set("image", image, "image.png");
-    for (const [field, value] of Object.entries(wish)) body.set(field, String(value));
-    const job = await this.#shared.api.ask("/score", body, signal, (one) => sight.wait(standing(one)));
-    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
-    return scoreOf(job)?.pixel;
   }
 
   /** @param {string} text in each panel, in the place of an answer */

@@ -24,7 +24,7 @@ export class WatchView {
     for (const button of element.querySelectorAll(".controls [data-icon]")) {
       button.prepend(icon(button.getAttribute("data-icon") ?? ""));
     }
-    this.#writing = new Writing(element, shared.api);
+    this.#writing = new Writing(element, shared.ask);
     this.#writing.onTrouble = (error) => this.#say(error);
     this.#writing.onWait = (text) => this.#tell(text);
     this.#writing.onChange = () => this.#tell("");
@@ -53,9 +53,14 @@ export class WatchView {
   /** It is seen now: something is drawn, if nothing was. */
   open() {
     if (this.#element.hidden) return;
-    const isReady = this.#model && !this.#model.compiling;
+    const isReady = this.#isReady(this.#model);
     if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write();
     else if (!this.#isPatient) this.#fill();
+  }
+
+  /** @param {Model | null | undefined} model */
+  #isReady(model) {
+    return Boolean(model && this.#shared.ask.isReady("sample", model));
   }
 
   leave() {
@@ -79,8 +84,9 @@ export class WatchView {
     const before = this.#model;
     const same = this.#offered.find((model) => before && kindOf(model) === kindOf(before));
     const isBusy = this.#writing.isLive || this.#writing.isAsking;
-    const ready = this.#offered.find(({ compiling }) => !compiling);
-    this.#model = (isBusy && same) || (same && !same.compiling && same) || ready || same || this.#offered[0] || null;
+    const ready = this.#offered.find((model) => this.#isReady(model));
+    const next = this.#isReady(same) ? same : ready;
+    this.#model = (isBusy && same) || next || same || this.#offered[0] || null;
     this.#kinds.offer(this.#offered, this.#model);
     if (!this.#model) this.#say(NOBODY);
     else if (this.#line.textContent === NOBODY) this.#say(null);
@@ -113,9 +119,9 @@ export class WatchView {
     find(this.#element, "h1").textContent = this.#heading;
     this.#element.dataset.live = String(this.#writing.isLive);
     const { model, isShown } = this.#writing;
-    find(this.#element, "[data-act=another]").disabled = !this.#model || this.#model.compiling;
+    find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
     find(this.#element, "[data-act=mine]").disabled = model !== null && !isPaper(model);
-    const shown = model ? origin(model) : isShown ? this.#recorded : "";
+    const shown = model ? origin(model, this.#writing.isHere) : isShown ? this.#recorded : "";
     find(this.#element, ".origin").textContent = waiting || shown;
   }
 
@@ -168,7 +174,8 @@ function isPaper({ values, channels }) {
   return values === 2 && channels === 1;
 }
 
-/** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model */
-function origin({ name, data }) {
-  return t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
+/** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model @param {boolean} isHere */
+function origin({ name, data }, isHere) {
+  const by = t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
+  return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
 }

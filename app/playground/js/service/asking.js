@@ -1,0 +1,98 @@
+/** Whom a view asks: the service, or this browser where the service is away, keeps it waiting, or is none. */
+
+import { t } from "../lang.js";
+import { Service } from "./by_service.js";
+import { Here } from "./here.js";
+import { FieldTrouble, Unreachable } from "./problems.js";
+
+/** @import {How, Job, Model, Shared} from "../types" */
+
+/** Six calls, with a body in `Service` and one in `Here`; a view never knows which of them answers. */
+export class Asking {
+  /** @param {Pick<Shared, "api" | "info" | "models" | "isOnline">} shared */
+  constructor(shared) {
+    this.#service = new Service(shared.api);
+    this.#here = new Here(shared);
+    this.#shared = shared;
+  }
+
+  #service;
+  #here;
+  #shared;
+
+  /** New pictures. @type {Service["sample"]} */
+  sample = (model, wish, how) => this.#answer("sample", model, wish, how);
+  /** Pictures that agree with what is given. @type {Service["complete"]} */
+  complete = (model, wish, how) => this.#answer("complete", model, wish, how);
+  /** How likely a picture is. @type {Service["score"]} */
+  score = (model, wish, how) => this.#answer("score", model, wish, how);
+  /** The same, and what each pixel costs. @type {Service["scoreMap"]} */
+  scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
+  /** How probable each label is. @type {Service["classify"]} */
+  classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
+  /** What is expected of a pixel. @type {Service["pixel"]} */
+  pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
+
+  /** Whether there is somebody who answers. @param {string} call @param {Model} model */
+  can(call, model) {
+    return this.#shared.api.hasService || this.#here.can(call, model);
+  }
+
+  /** What a file says of how it was drawn, tried in this browser, in words. @param {string} name @param {File} file */
+  verdict(name, file) {
+    return this.#here.verdict(name, file);
+  }
+
+  /** The pictures of a coded file. @param {File} file */
+  decoded(file) {
+    return this.#here.decoded(file);
+  }
+
+  /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
+  isReady(call, model) {
+    return !model.compiling || this.#here.can(call, model);
+  }
+
+  /** @param {string} call @param {Model} model @param {any} wish @param {How} how @returns {Promise<any>} */
+  async #answer(call, model, wish, how) {
+    const service = /** @type {any} */ (this.#service);
+    const there = (/** @type {How} */ told) => service[call === "covered" ? "classify" : call](model, wish, told);
+    const here = () => /** @type {any} */ (this.#here)[call](model, wish, how);
+    const { hasService } = this.#shared.api;
+    if (!this.#here.can(call, model)) {
+      if (!hasService)
+        throw new FieldTrouble("", t("Only a service can answer this: this page is a folder without one."));
+      return there(how);
+    }
+    if (!hasService) return here();
+    if (model.compiling || !this.#shared.isOnline.value) return here().catch(unless(how, () => there(how)));
+    return this.#answerSoon(there, here, how);
+  }
+
+  /**
+   * The service's answer, or where it keeps the job waiting, this browser's.
+   *
+   * @param {(how: How) => Promise<any>} there
+   * @param {() => Promise<any>} here
+   * @param {How} how
+   */
+  async #answerSoon(there, here, how) {
+    const impatient = new AbortController();
+    const onWait = (/** @type {string} */ words, /** @type {Job} */ job) => {
+      how.onWait?.(words, job);
+      if (job.status === "queued") impatient.abort();
+    };
+    try {
+      return await there({ ...how, onWait, signal: AbortSignal.any([how.signal, impatient.signal]) });
+    } catch (error) {
+      const isTakenOver = impatient.signal.aborted || error instanceof Unreachable;
+      if (how.signal.aborted || !isTakenOver) throw error;
+      return here().catch(unless(how, () => (impatient.signal.aborted ? there(how) : Promise.reject(error))));
+    }
+  }
+}
+
+/** Another way, but for whoever has given it up. @param {How} how @param {() => Promise<any>} other */
+function unless({ signal }, other) {
+  return (/** @type {unknown} */ error) => (signal.aborted ? Promise.reject(error) : other());
+}

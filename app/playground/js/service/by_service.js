@@ -1,0 +1,129 @@
+/** What a view asks, answered by the service: each question is a job. */
+
+import { cutApart, expected, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
+import { scoreOf } from "./api.js";
+import { follow } from "./events.js";
+import { FieldTrouble } from "./problems.js";
+import { completionOf, scoreForm } from "./requests.js";
+import { standing } from "./words.js";
+
+/** @import {Api} from "./api.js" */
+/** @import {Classified, Drawn, Given, How, Job, Model, PixelBelief, Scored, Wish} from "../types" */
+
+/** So long a job may wait until the one who follows it hears of that. */
+const PATIENCE_MS = 1000;
+
+export class Service {
+  /** @param {Api} api */
+  constructor(api) {
+    this.#api = api;
+  }
+
+  #api;
+
+  /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
+  sample({ name }, wish, how) {
+    return this.#drawn("/sample", { model: name, ...wish }, {}, how);
+  }
+
+  /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
+  async complete({ name }, { picture, hole, ...wish }, how) {
+    const { path, body, given } = await completionOf(name, picture, hole, wish);
+    body.delete("rank");
+    return this.#drawn(path, body, given, how);
+  }
+
+  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
+  async score(model, { picture, label }, how) {
+    const body = await scoreForm(model.name, picture);
+    if (label) body.set("label", label);
+    const job = await this.#asked("/score", body, how);
+    return { job, score: /** @type {any} */ (scoreOf(job)), map: null };
+  }
+
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Scored>} */
+  async scoreMap(model, wish, how) {
+    const scored = await this.score(model, wish, how);
+    return { ...scored, map: await this.#api.scoreMap(/** @type {Job} */ (scored.job).id) };
+  }
+
+  /**
+   * What is expected of one pixel.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData, x: number, y: number, influence?: boolean}} wish
+   * @param {How} how
+   * @returns {Promise<PixelBelief | null | undefined>}
+   */
+  async pixel(model, { picture, ...where }, how) {
+    const body = await scoreForm(model.name, picture);
+    for (const [name, value] of Object.entries(where)) body.set(name, String(value));
+    return scoreOf(await this.#asked("/score", body, how))?.pixel;
+  }
+
+  /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {How} how @returns {Promise<Classified>} */
+  async classify(model, { picture, hole }, how) {
+    const body = await scoreForm(model.name, picture);
+    if (hole?.includes(1)) body.set("mask", await pngOf(maskPicture(hole, picture)), "mask.png");
+    return /** @type {any} */ ((await this.#asked("/classify", body, how)).result);
+  }
+
+  /** @param {string} path @param {Record<string, any> | FormData} body @param {How} how */
+  async #asked(path, body, { signal, onWait }) {
+    return succeeded(await this.#api.ask(path, body, signal, (job) => onWait?.(standing(job), job)));
+  }
+
+  /** @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
+  async #drawn(path, body, given, how) {
+    if (how.onRow) return this.#followed(path, body, given, how);
+    const job = await this.#asked(path, body, how);
+    const images = cutApart(await pictureOf(await this.#api.image(job.id, { grid: true })), job.n, job);
+    return { job, images, mean: null, isHere: false };
+  }
+
+  /** Its rows are told as they come. @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
+  async #followed(path, body, given, how) {
+    const { signal } = how;
+    const asked = await this.#api.submit(path, body);
+    this.#api.takeBackWith(asked.id, signal);
+    signal.throwIfAborted();
+    await how.onJob?.(asked, given);
+    const waiting = setTimeout(() => how.onWait?.(standing(asked), asked), PATIENCE_MS);
+    try {
+      for await (const { name, data } of follow(this.#api, asked.id, signal, () => {})) {
+        if (name !== "snapshot") clearTimeout(waiting);
+        if (name === "row") how.onRow?.(data);
+        if (name === "progress") how.onWait?.(counted(asked, data.progress), { ...asked, status: "running" });
+        if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
+        if (name === "estimate") how.onWait?.(counted(asked, data.share), { ...asked, status: "running" });
+        if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
+        if (name === "done") return { job: data, images: [], mean: await this.#mean(data), isHere: false };
+      }
+    } finally {
+      clearTimeout(waiting);
+      if (!signal.aborted) this.#api.settled(asked.id);
+    }
+    signal.throwIfAborted();
+    throw new FieldTrouble("", standing({ ...asked, status: "canceled" }));
+  }
+
+  /** @param {Job} job */
+  async #mean({ id }) {
+    try {
+      return await pictureOf(await this.#api.marginals(id, "mean"));
+    } catch {
+      return null; // the images are there without it
+    }
+  }
+}
+
+/** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
+function counted(job, progress) {
+  return standing({ ...job, status: "running", eta_s: null, progress });
+}
+
+/** @param {Job} job */
+function succeeded(job) {
+  if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+  return job;
+}
